@@ -1,0 +1,111 @@
+//! The record that a program writes for each `audit` that fires.
+//!
+//! ```text
+//!  0  u64  time_ns      since boot, suspend included (bpf_ktime_get_boot_ns)
+//!  8  u64  pid_tgid     tgid << 32 | pid, in the initial pid namespace
+//! 16  u64  uid_gid      gid << 32 | uid, real ids in the initial user namespace
+//! 24  u64  cgroup       id of the task's cgroup v2
+//! 32  u32  rule         manifest::RuleId
+//! 36  i32  verdict      0, or the negative errno that the operation ends with
+//! 40  u64  lost         events of this rule lost so far for want of room
+//! 48  u64  unknown      bit i: field i of the event could not be read (a null on its way)
+//! 56  [u8; 16] comm     name of the task, NUL-padded
+//! 72  fields, each at its manifest offset, a multiple of its size up to 8
+//! ```
+//!
+//! All numbers are in the machine's byte order. The record's size is a multiple of 8.
+
+/// Offset of the time in nanoseconds since boot.
+pub const TIME: u32 = 0;
+/// Offset of `tgid << 32 | pid`.
+pub const PID_TGID: u32 = 8;
+/// Offset of `gid << 32 | uid`.
+pub const UID_GID: u32 = 16;
+/// Offset of the cgroup id.
+pub const CGROUP: u32 = 24;
+/// Offset of the rule.
+pub const RULE: u32 = 32;
+/// Offset of the verdict.
+pub const VERDICT: u32 = 36;
+/// Offset of the rule's count of lost events.
+pub const LOST: u32 = 40;
+/// Offset of the mask of unknown fields.
+pub const UNKNOWN: u32 = 48;
+/// Offset of the task's name.
+pub const COMM: u32 = 56;
+/// Bytes of the task's name.
+pub const COMM_BYTES: u32 = 16;
+/// Bytes before the first field.
+pub const HEADER_BYTES: u32 = 72;
+/// Fields of one event, bounded by the bits of `unknown`.
+pub const FIELDS_MAX: usize = 64;
+
+/// The fixed part of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Nanoseconds since boot.
+    pub time_ns: u64,
+    /// Thread id.
+    pub pid: u32,
+    /// Process id.
+    pub tgid: u32,
+    /// Real user id.
+    pub uid: u32,
+    /// Real group id.
+    pub gid: u32,
+    /// Id of the cgroup.
+    pub cgroup: u64,
+    /// Index into `Manifest::rules`.
+    pub rule: u32,
+    /// 0 or a negative errno.
+    pub verdict: i32,
+    /// Events of this rule lost so far.
+    pub lost: u64,
+    /// Bit i: field i is unknown.
+    pub unknown: u64,
+    /// NUL-padded.
+    pub comm: [u8; COMM_BYTES as usize],
+}
+
+impl Header {
+    /// Reads the head of a record; `None` where it is shorter than [`HEADER_BYTES`].
+    #[must_use]
+    pub fn read(record: &[u8]) -> Option<Header> {
+        let u64_at = |at: u32| -> Option<u64> {
+            let at = at as usize;
+            Some(u64::from_ne_bytes(record.get(at..at + 8)?.try_into().ok()?))
+        };
+        let u32_at = |at: u32| -> Option<u32> {
+            let at = at as usize;
+            Some(u32::from_ne_bytes(record.get(at..at + 4)?.try_into().ok()?))
+        };
+        let (pid_tgid, uid_gid) = (u64_at(PID_TGID)?, u64_at(UID_GID)?);
+        Some(Header {
+            time_ns: u64_at(TIME)?,
+            pid: pid_tgid as u32,
+            tgid: (pid_tgid >> 32) as u32,
+            uid: uid_gid as u32,
+            gid: (uid_gid >> 32) as u32,
+            cgroup: u64_at(CGROUP)?,
+            rule: u32_at(RULE)?,
+            verdict: u32_at(VERDICT)?.cast_signed(),
+            lost: u64_at(LOST)?,
+            unknown: u64_at(UNKNOWN)?,
+            comm: record
+                .get(COMM as usize..HEADER_BYTES as usize)?
+                .try_into()
+                .ok()?,
+        })
+    }
+
+    /// The task's name up to its first NUL.
+    #[must_use]
+    pub fn comm(&self) -> &[u8] {
+        let end = self
+            .comm
+            .iter()
+            .position(|&b| b == 0)
+            .unwrap_or(self.comm.len());
+        &self.comm[..end]
+    }
+}

@@ -1,0 +1,35 @@
+//! What `krsic` writes into an object and `krsi` reads out of it; nothing else is shared.
+//!
+//! An object (`policy.o`) is an ELF relocatable for BPF that libbpf and aya load unchanged. krs adds
+//! one section, [`MANIFEST_SECTION`], which describes the policy: its rules, how each event is laid
+//! out, what the kernel must have. Loaders that don't know krs create a read-only map of it and go
+//! on; `krsi` pins that map beside the programs, so that whoever finds the pins can read the
+//! policy without its object.
+//!
+//! - [`manifest`]: the description, and its bytes.
+//! - [`event`]: the records that programs write into the ring buffer.
+//!
+//! Absent: krs itself. No expression, type name or condition is here that a loader would have
+//! to understand.
+
+pub mod event;
+pub mod manifest;
+
+/// Bumped when a loader of the old number could misread the new object.
+pub const FORMAT_VERSION: u16 = 1;
+
+/// The section that holds [`manifest::Manifest`]. The prefix makes libbpf and aya treat it as constant data.
+pub const MANIFEST_SECTION: &str = ".rodata.krsi";
+
+/// The ring buffer that all programs of a policy write events to. Present when a rule audits.
+pub const EVENTS_MAP: &str = "krs_events";
+
+/// The section (and so the map) of the counters of lost events: a `u64` for each [`manifest::RuleId`],
+/// native byte order. Present when a rule audits.
+pub const LOST_SECTION: &str = ".bss.krs_lost";
+
+/// Bytes of the ring buffer that the compiler asks for; a power of two and of whole pages.
+pub const EVENTS_BYTES: u32 = 256 * 1024;
+
+/// Where `krsi` keeps one folder for each loaded policy.
+pub const PIN_ROOT: &str = "/sys/fs/bpf/krsi";

@@ -1,0 +1,243 @@
+//! The description of a policy that travels in its object.
+//!
+//! Bytes: the magic `KRSI`, the format version (u16 LE), two zero bytes, the length of what follows
+//! (u32 LE), then the [`Manifest`] as JSON. The version stands before the JSON, so that a newer format is
+//! told apart from garbage whatever it holds.
+
+use serde::{Deserialize, Serialize};
+
+use crate::FORMAT_VERSION;
+
+/// The first bytes of the section.
+pub const MAGIC: [u8; 4] = *b"KRSI";
+
+/// Index into [`Manifest::rules`]; the number that events carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RuleId(pub u32);
+
+/// A whole policy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// `krsic 0.1.0`
+    pub producer: String,
+    /// The policy's name: that of its first source file without its ending.
+    pub policy: String,
+    /// One for each program, in the order of the object's sections.
+    pub programs: Vec<Program>,
+    /// One for each pair of a rule and a hook, in source order.
+    pub rules: Vec<Rule>,
+    /// The types whose values print by name; `Ty::Names` points here.
+    pub names: Vec<Names>,
+    /// Kernels (`5.10`) that the compiler checked the object for and found that it can be loaded on.
+    pub kernels: Vec<String>,
+}
+
+/// One BPF program: all rules of one hook.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Program {
+    /// The hook, which is the program's symbol too.
+    pub hook: String,
+    /// Its ELF section: `lsm/file_mprotect`, `lsm.s/...`.
+    pub section: String,
+    /// Instructions.
+    pub instructions: u32,
+    /// Where the program loads an argument from its context, so that a loader can put the argument's place on
+    /// the running kernel there.
+    pub arguments: Vec<ArgumentLoad>,
+}
+
+/// One load of a hook's argument.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ArgumentLoad {
+    /// Index of the instruction in the program's section, in 8-byte units; its offset is `8 * slot`.
+    pub instruction: u32,
+    /// The argument's name in BTF.
+    pub name: String,
+    /// The slot that the compiler chose: the index of the argument where every earlier one takes one
+    /// slot (a by-value struct of more than 8 bytes takes two).
+    pub slot: u32,
+}
+
+/// A rule on one of its hooks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rule {
+    /// Its name, given or made of its hook and place.
+    pub name: String,
+    /// Its `##` lines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doc: Option<String>,
+    /// Index into [`Manifest::programs`].
+    pub program: u32,
+    /// Where it was written.
+    pub source: Source,
+    /// The errno of its `deny`, positive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deny: Option<i32>,
+    /// Its `audit`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit: Option<Audit>,
+}
+
+/// A place in a policy's text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// As named on the compiler's command line.
+    pub file: String,
+    /// From 1.
+    pub line: u32,
+    /// From 1, in characters.
+    pub column: u32,
+    /// The rule's text, runs of white space as one blank.
+    pub text: String,
+}
+
+/// What an `audit` records.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Audit {
+    /// Its message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Its fields, in the order written.
+    pub fields: Vec<Field>,
+    /// Bytes of the whole record.
+    pub bytes: u32,
+}
+
+/// One field of an event.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Field {
+    /// Its name, given or the text of its expression.
+    pub name: String,
+    /// How its bytes read.
+    pub ty: Ty,
+    /// From the record's start.
+    pub offset: u32,
+}
+
+/// How the bytes of a field read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ty {
+    /// An integer of 1, 2, 4 or 8 bytes.
+    Int {
+        /// 1, 2, 4 or 8.
+        bytes: u32,
+        /// Two's complement.
+        signed: bool,
+    },
+    /// One byte, 0 or 1.
+    Bool,
+    /// An integer whose values have names.
+    Names {
+        /// Index into [`Manifest::names`].
+        names: u32,
+        /// 1, 2, 4 or 8.
+        bytes: u32,
+        /// Two's complement.
+        signed: bool,
+    },
+    /// Characters up to the first NUL or the end.
+    Str {
+        /// The room for them.
+        bytes: u32,
+    },
+    /// An address, 8 bytes.
+    Pointer,
+}
+
+impl Ty {
+    /// Bytes of a value.
+    #[must_use]
+    pub fn bytes(&self) -> u32 {
+        match *self {
+            Ty::Int { bytes, .. } | Ty::Names { bytes, .. } | Ty::Str { bytes } => bytes,
+            Ty::Bool => 1,
+            Ty::Pointer => 8,
+        }
+    }
+}
+
+/// A `flags` or `enum` type.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Names {
+    /// The type's name.
+    pub name: String,
+    /// Values combine by `|`.
+    pub flags: bool,
+    /// Name and value, in the order of the definition; the value is sign-extended.
+    pub members: Vec<(String, i64)>,
+}
+
+/// Why bytes are no manifest.
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestError {
+    /// The magic is missing.
+    #[error("it does not begin with `KRSI`")]
+    NotAManifest,
+    /// A version that this build does not know.
+    #[error("its format is version {found}, this krsi reads version {FORMAT_VERSION}")]
+    Version {
+        /// As found.
+        found: u16,
+    },
+    /// Shorter than it says.
+    #[error("it ends after {have} of {need} bytes")]
+    Truncated {
+        /// Bytes there.
+        have: usize,
+        /// Bytes promised.
+        need: usize,
+    },
+    /// The JSON does not say a manifest.
+    #[error("{0}")]
+    Malformed(#[from] serde_json::Error),
+}
+
+const HEAD_BYTES: usize = 12;
+
+impl Manifest {
+    /// The section's bytes. Same manifest, same bytes.
+    ///
+    /// # Panics
+    /// Never: a manifest has string keys only and no float.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let json = serde_json::to_vec(self).expect("a manifest has string keys only and no float");
+        let mut bytes = Vec::with_capacity(HEAD_BYTES + json.len());
+        bytes.extend_from_slice(&MAGIC);
+        bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
+        bytes.extend_from_slice(&[0, 0]);
+        let length = u32::try_from(json.len()).expect("a manifest is far below 4 GiB");
+        bytes.extend_from_slice(&length.to_le_bytes());
+        bytes.extend_from_slice(&json);
+        bytes
+    }
+
+    /// Reads a section or the value of its map; bytes behind the JSON are ignored.
+    ///
+    /// # Errors
+    /// When the bytes are no manifest of this version.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Manifest, ManifestError> {
+        if bytes.len() < 4 || bytes[..4] != MAGIC {
+            return Err(ManifestError::NotAManifest);
+        }
+        let head: &[u8; HEAD_BYTES] = bytes.first_chunk().ok_or(ManifestError::Truncated {
+            have: bytes.len(),
+            need: HEAD_BYTES,
+        })?;
+        let found = u16::from_le_bytes([head[4], head[5]]);
+        if found != FORMAT_VERSION {
+            return Err(ManifestError::Version { found });
+        }
+        let length = u32::from_le_bytes([head[8], head[9], head[10], head[11]]) as usize;
+        let need = HEAD_BYTES + length;
+        let json = bytes
+            .get(HEAD_BYTES..need)
+            .ok_or(ManifestError::Truncated {
+                have: bytes.len(),
+                need,
+            })?;
+        Ok(serde_json::from_slice(json)?)
+    }
+}

@@ -1,0 +1,2 @@
+//! The krsic command.
+fn main() {}

@@ -1,0 +1,3 @@
+//! The syntax of krs: text to tree ([`parse`]) and back ([`print`]).
+
+pub mod ast;

@@ -1,0 +1,2 @@
+//! Loads krs policies into the kernel.
+fn main() {}
