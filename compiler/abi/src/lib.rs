@@ -26,7 +26,7 @@ pub const EVENTS_MAP: &str = "krs_events";
 
 /// The section (and so the map) of the counters of lost events: a `u64` for each [`manifest::RuleId`],
 /// native byte order. Present when a rule audits.
-pub const LOST_SECTION: &str = ".bss.krs_lost";
+pub const LOST_SECTION: &str = ".bss";
 
 /// Bytes of the ring buffer that the compiler asks for; a power of two and of whole pages.
 pub const EVENTS_BYTES: u32 = 256 * 1024;
