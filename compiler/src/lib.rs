@@ -1,1 +1,3 @@
 //! The compiler of krs.
+
+pub mod diag;

@@ -1,0 +1,56 @@
+//! Every code, one row each. Codes are never reused.
+//!
+//! 0001-0099 syntax, 0100-0199 names and items, 0200-0299 hooks and kernels, 0300-0399 types,
+//! 0400-0499 actions, 0500-0599 code and limits, 0900-0999 warnings.
+
+/// A code; its text is `KRS` and four digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Code(pub &'static str);
+
+impl std::fmt::Display for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+macro_rules! codes {
+    ($($name:ident = $code:literal, $title:literal;)*) => {
+        $(#[doc = $title] pub const $name: Code = Code($code);)*
+        /// Code and title of each, beside the syntax codes that the grammar has.
+        pub const CODES: &[(Code, &str)] = &[$(($name, $title)),*];
+    };
+}
+
+codes! {
+    DUPLICATE_ITEM = "KRS0100", "a name is defined twice";
+    UNKNOWN_NAME = "KRS0101", "no such name here";
+    UNKNOWN_TYPE = "KRS0102", "no such type";
+    NOT_YET = "KRS0103", "a feature that this version does not have";
+    DUPLICATE_RULE = "KRS0104", "two rules of one name";
+    CYCLE = "KRS0105", "a definition that needs itself";
+    UNKNOWN_HOOK = "KRS0200", "no such hook";
+    NOT_A_HOOK = "KRS0201", "a kernel function that is no hook";
+    DISABLED_HOOK = "KRS0202", "a hook that BPF may not attach to";
+    UNKNOWN_FIELD = "KRS0203", "no such field";
+    UNUSABLE_ARGUMENT = "KRS0204", "an argument that BPF cannot read";
+    UNBINDABLE_ARGUMENT = "KRS0205", "an argument that no loader can find on every kernel";
+    MISMATCH = "KRS0300", "a value of another type is needed";
+    NOT_A_CONDITION = "KRS0301", "a value that is no condition";
+    OUT_OF_RANGE = "KRS0302", "a constant that the type cannot hold";
+    NOT_CONSTANT = "KRS0303", "a value that must be constant";
+    BAD_DIVISOR = "KRS0304", "a divisor that is not a non-zero constant";
+    BAD_INDEX = "KRS0305", "an index that the array does not have";
+    BAD_CAST = "KRS0306", "a conversion that does not exist";
+    BAD_OPERAND = "KRS0307", "an operator that does not work on this type";
+    MIXED_SIGNS = "KRS0308", "integers that no type holds both of";
+    NO_FIELDS = "KRS0309", "a value that has no fields";
+    BAD_CALL = "KRS0310", "a call that does not fit its definition";
+    UNREADABLE = "KRS0311", "a field whose type cannot be read";
+    BAD_ERRNO = "KRS0400", "no errno that this hook may return";
+    DENY_ON_VOID = "KRS0401", "a deny on a hook that cannot deny";
+    TOO_MANY_FIELDS = "KRS0402", "more audit fields than an event has room for";
+    DUPLICATE_ACTION = "KRS0403", "an action given twice";
+    TOO_LARGE = "KRS0500", "a hook whose rules make too large a program";
+    MISSING_ON_KERNEL = "KRS0900", "a kernel that the object cannot be loaded on";
+    ALWAYS_TRUE = "KRS0901", "a comparison that is always true or always false";
+}
