@@ -1,3 +1,4 @@
 //! The compiler of krs.
 
+pub mod bpf;
 pub mod diag;

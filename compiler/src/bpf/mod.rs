@@ -1,0 +1,165 @@
+//! BPF code: one program for each hook, in registers, as it will be in the object.
+//!
+//! ```text
+//! file_mprotect:
+//!   ; policy.krs:1: prot & EXEC
+//!      0  r2 = *(u64 *)(r1 + 16)                 arg prot
+//!      1  if r2 & 4 goto +2
+//! ```
+//!
+//! Invariants: every jump goes forward and lands inside the program, at the first slot of an
+//! instruction; the last instruction is `exit`; what a relocation names is of the kind that its
+//! instruction takes (see [`RelocationKind`]); only instructions of the v3 instruction set without fetching
+//! atomics, which 5.10 knows; a program on an int hook returns 0 or a constant negative errno.
+//!
+//! Absent: offsets of kernel fields. An instruction that reads one has a relocation, and its own
+//! offset is 0 until `object` has laid out the types that the object declares.
+
+use krs_grammar::ast::Span;
+use krsi_abi::manifest::RuleId;
+
+pub mod insn;
+
+pub use insn::Insn;
+
+/// All programs of a policy, ordered by the first mention of their hook.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Code {
+    /// One for each hook.
+    pub programs: Vec<Program>,
+}
+
+/// One program.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Program {
+    /// The hook it attaches to.
+    pub hook: String,
+    /// Its instructions, in 8-byte slots: a 64-bit immediate load takes two.
+    pub insns: Vec<Insn>,
+    /// By slot, ascending.
+    pub relocations: Vec<Relocation>,
+    /// Which source each run of instructions comes from: from this slot on, until the next entry.
+    /// The first entry is for slot 0.
+    pub lines: Vec<(u32, Span)>,
+    /// Loads of arguments from the context.
+    pub arguments: Vec<krsi_abi::manifest::ArgumentLoad>,
+}
+
+/// Something that a loader fills in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Relocation {
+    /// The instruction's first slot.
+    pub slot: u32,
+    /// What goes there.
+    pub kind: RelocationKind,
+}
+
+/// What a loader fills in.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RelocationKind {
+    /// On a 64-bit immediate load: the ring buffer `krsi_abi::EVENTS_MAP`.
+    Events,
+    /// On a 64-bit immediate load: the address of the rule's counter of lost events.
+    Lost(RuleId),
+    /// On a load from memory: its offset. On an ALU instruction: its immediate.
+    FieldOffset(Access),
+    /// On an ALU instruction: its immediate becomes 1 or 0.
+    FieldExists(Access),
+    /// On an ALU instruction: by how much a 64-bit load of a bitfield's storage is shifted left.
+    FieldShiftLeft(Access),
+    /// On an ALU instruction: by how much it is then shifted right, with or without sign.
+    FieldShiftRight(Access),
+    /// On an ALU instruction: its immediate becomes 1 or 0.
+    EnumValueExists {
+        /// The enum's tag.
+        name: String,
+        /// The enumerator.
+        value: String,
+    },
+    /// On an ALU instruction: its immediate becomes the enumerator's value.
+    EnumValue {
+        /// The enum's tag.
+        name: String,
+        /// The enumerator.
+        value: String,
+        /// Its value on the kernel that the policy was checked against.
+        local: i64,
+    },
+}
+
+/// A field of a kernel type, by name, so that it can be found on any kernel: `inode.i_uid.val`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Access {
+    /// A struct, or else a union.
+    pub is_struct: bool,
+    /// Its tag.
+    pub root: String,
+    /// From the root to the field; never empty. Anonymous structs and unions on the way are left out.
+    pub steps: Vec<Step>,
+}
+
+/// One step of an access.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Step {
+    /// Into a field of a struct or union.
+    Field {
+        /// Its name.
+        name: String,
+        /// Its type.
+        shape: Shape,
+    },
+    /// To an element of an array.
+    Index(u32),
+}
+
+/// As much of a field's type as a loader compares.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Shape {
+    /// An integer or `bool`.
+    Int {
+        /// 1, 2, 4 or 8.
+        bytes: u32,
+        /// Two's complement.
+        signed: bool,
+    },
+    /// Some bits of an integer.
+    Bits {
+        /// Of the declared type.
+        bytes: u32,
+        /// Two's complement.
+        signed: bool,
+        /// How many.
+        bits: u32,
+    },
+    /// An enum.
+    Enum {
+        /// 1, 2, 4 or 8.
+        bytes: u32,
+    },
+    /// A pointer to anything.
+    Pointer,
+    /// An embedded struct; the next step goes into it.
+    Struct,
+    /// An embedded union; the next step goes into it.
+    Union,
+    /// An array.
+    Array {
+        /// Its elements.
+        element: Box<Shape>,
+        /// How many.
+        count: u32,
+    },
+}
+
+impl std::fmt::Display for Access {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.root)?;
+        for step in &self.steps {
+            match step {
+                Step::Field { name, .. } => write!(f, ".{name}")?,
+                Step::Index(index) => write!(f, "[{index}]")?,
+            }
+        }
+        Ok(())
+    }
+}
