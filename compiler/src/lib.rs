@@ -1,4 +1,5 @@
 //! The compiler of krs.
 
 pub mod bpf;
+pub mod btf;
 pub mod diag;
