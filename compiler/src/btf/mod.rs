@@ -17,6 +17,12 @@
 //!
 //! Absent: byte orders other than little-endian, and split BTF (that of modules, which counts on from the kernel's).
 
+mod core;
+mod elf;
 mod read;
+mod write;
 
-pub use read::{Btf, BtfError, Kind, Member, Param, Type, TypeId};
+pub use self::core::{FieldPath, field, field_names};
+pub use self::elf::{OpenError, from_elf};
+pub use self::read::{Btf, BtfError, Kind, Member, Param, Type, TypeId};
+pub use self::write::{Builder, Def, Linkage, SectionVar};

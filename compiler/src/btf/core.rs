@@ -1,0 +1,109 @@
+//! Fields by name, in the form CO-RE relocations want.
+//!
+//! C lets the members of an anonymous struct or union be named as if they stood outside. A CO-RE access spec lists the index taken at each level,
+//! anonymous ones included: `mm` of 6.12's `vm_area_struct` is `0:1`, since it stands in the second of the
+//! anonymous members' own lists.
+//!
+//! Invariant: offsets are from the start of the struct asked about. Absent: pointers (each hop is a field of its own) and the text of an access spec,
+//! which [`FieldPath::spec`] alone writes.
+
+use super::read::{Btf, Kind, TypeId};
+
+/// Levels of anonymous members that are searched. C compilers stop at far fewer than a kernel ever nests; a forged cycle stops here.
+const DEPTH_MAX: usize = 16;
+
+/// The way from a struct to one of its fields.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldPath {
+    /// Member index at each level: all but the last name anonymous members.
+    pub indices: Vec<u32>,
+    /// The field's type.
+    pub ty: TypeId,
+    /// Bits from the start of the struct.
+    pub bit_offset: u32,
+    /// Width of a bitfield; 0 if this is none.
+    pub bitfield_bits: u32,
+}
+
+impl FieldPath {
+    /// The access spec that starts at a pointer to the struct: `0:1:2`.
+    #[must_use]
+    pub fn spec(&self) -> String {
+        let mut spec = String::from("0");
+        for index in &self.indices {
+            spec.push(':');
+            spec.push_str(&index.to_string());
+        }
+        spec
+    }
+}
+
+/// Finds a field of a struct or union, also within its anonymous members. Typedefs and modifiers around the struct are looked through.
+#[must_use]
+pub fn field(btf: &Btf, composite: TypeId, name: &str) -> Option<FieldPath> {
+    if name.is_empty() {
+        return None;
+    }
+    let mut path = FieldPath {
+        indices: Vec::new(),
+        ty: TypeId::VOID,
+        bit_offset: 0,
+        bitfield_bits: 0,
+    };
+    descend(btf, btf.strip(composite), name, DEPTH_MAX, &mut path).then_some(path)
+}
+
+/// All names that [`field`] finds in a struct or union, in order.
+#[must_use]
+pub fn field_names(btf: &Btf, composite: TypeId) -> Vec<&str> {
+    let mut names = Vec::new();
+    collect(btf, btf.strip(composite), DEPTH_MAX, &mut names);
+    names
+}
+
+fn collect<'a>(btf: &'a Btf, composite: TypeId, depth: usize, names: &mut Vec<&'a str>) {
+    for member in btf.members(composite) {
+        if !member.name.is_empty() {
+            names.push(member.name);
+        } else if let Some(inner) = anonymous(btf, member.ty)
+            && depth > 0
+        {
+            collect(btf, inner, depth - 1, names);
+        }
+    }
+}
+
+fn descend(btf: &Btf, composite: TypeId, name: &str, depth: usize, path: &mut FieldPath) -> bool {
+    for (index, member) in (0u32..).zip(btf.members(composite)) {
+        let inner = if member.name.is_empty() {
+            anonymous(btf, member.ty)
+        } else {
+            None
+        };
+        if member.name != name && inner.is_none() {
+            continue;
+        }
+        let outer_bits = path.bit_offset;
+        path.indices.push(index);
+        path.bit_offset = outer_bits.saturating_add(member.bit_offset);
+        match inner {
+            None => {
+                path.ty = member.ty;
+                path.bitfield_bits = member.bitfield_bits;
+                return true;
+            }
+            Some(inner) if depth > 0 && descend(btf, inner, name, depth - 1, path) => return true,
+            Some(_) => {
+                path.indices.pop();
+                path.bit_offset = outer_bits;
+            }
+        }
+    }
+    false
+}
+
+/// The struct or union that an unnamed member opens, if it is one.
+fn anonymous(btf: &Btf, member: TypeId) -> Option<TypeId> {
+    let inner = btf.strip(member);
+    matches!(btf.kind(inner), Kind::Struct | Kind::Union).then_some(inner)
+}
