@@ -1,2 +1,70 @@
-//! Project tasks.
-fn main() {}
+//! Project tasks: `cargo xtask TASK`.
+//!
+//! One module a task (`vm_command`), and under them what they share: `kernel` and `vmlinux` get kernels,
+//! `initramfs` and `vm` boot them, `tools` builds what is tested, `host` knows this machine.
+
+mod host;
+mod initramfs;
+mod kernel;
+mod tools;
+mod vm;
+mod vm_command;
+mod vmlinux;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Project tasks of krs.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Run a command as root on a test kernel, with the built tools at hand.
+    Vm(vm_command::Arguments),
+    /// Write the BTF of a test kernel to a file, without booting it.
+    Btf {
+        /// Which kernel: 5.10, 6.1, 6.12, 6.18 or 7.2.
+        #[arg(long, value_name = "VERSION")]
+        kernel: String,
+        /// Where to write it.
+        file: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().task) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(task: Task) -> Result<ExitCode> {
+    match task {
+        Task::Vm(arguments) => vm_command::run(&arguments),
+        Task::Btf { kernel, file } => {
+            let image = single(&kernel)?.image()?;
+            std::fs::copy(&image.btf, &file)?;
+            eprintln!("{}: {}", file.display(), image.package);
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// The one kernel of this version.
+fn single(version: &str) -> Result<&'static kernel::Kernel> {
+    match kernel::select(version)?[..] {
+        [kernel] => Ok(kernel),
+        _ => anyhow::bail!("name one kernel"),
+    }
+}

@@ -1,0 +1,86 @@
+//! The programs under test, built by cargo.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::host;
+
+/// How to build.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Profile {
+    /// Optimised: what users run.
+    Release,
+    /// Quick to build.
+    Dev,
+}
+
+/// Where the built programs are.
+#[derive(Clone, Debug)]
+pub struct Tools {
+    /// The compiler.
+    pub krsic: PathBuf,
+    /// The loader.
+    pub krsi: PathBuf,
+    /// What acts in the guest: `tests/guest`.
+    pub guest: PathBuf,
+}
+
+impl Tools {
+    /// Builds the compiler, the loader and the guest's actor.
+    pub fn build(profile: Profile) -> Result<Self> {
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo
+            .current_dir(host::repository())
+            .args([
+                "build",
+                "--quiet",
+                "-p",
+                "krsic",
+                "-p",
+                "krsi",
+                "-p",
+                "krs-guest",
+            ])
+            .stdin(Stdio::null());
+        let folder = match profile {
+            Profile::Release => {
+                cargo.arg("--release");
+                "release"
+            }
+            Profile::Dev => "debug",
+        };
+        let status = cargo.status().context("cannot run cargo")?;
+        ensure!(status.success(), "the tools do not build");
+        let folder = target_folder()?.join(folder);
+        Ok(Self {
+            krsic: folder.join("krsic"),
+            krsi: folder.join("krsi"),
+            guest: folder.join("krs-guest"),
+        })
+    }
+
+    /// The three with their places in the guest, and bpftool if this machine has it.
+    pub fn guest_files(&self) -> Vec<(PathBuf, String)> {
+        let mut files = vec![
+            (self.krsic.clone(), "bin/krsic".to_owned()),
+            (self.krsi.clone(), "bin/krsi".to_owned()),
+            (self.guest.clone(), "bin/krs-guest".to_owned()),
+        ];
+        if let Some(bpftool) = host::find(host::BPFTOOL.program) {
+            files.push((bpftool, "bin/bpftool".to_owned()));
+        }
+        files
+    }
+}
+
+/// Cargo's target folder, which `CARGO_TARGET_DIR` or a configuration may have moved: this program is in it.
+fn target_folder() -> Result<PathBuf> {
+    let program = std::env::current_exe()?;
+    let folder = program
+        .ancestors()
+        .nth(2)
+        .context("this program lies in no target folder")?;
+    Ok(folder.to_owned())
+}
