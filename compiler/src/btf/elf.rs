@@ -2,8 +2,6 @@
 //!
 //! Nothing is copied from an ELF file but that section. Absent: compressed kernels (`vmlinuz`), whose BTF cannot be seen.
 
-use std::sync::Arc;
-
 use object::read::elf::{ElfFile, FileHeader};
 use object::{Endianness, Object, ObjectSection, elf};
 
@@ -28,7 +26,7 @@ impl Btf {
     ///
     /// # Errors
     /// If it is neither, is damaged, or has no `.BTF` section.
-    pub fn open(bytes: impl Into<Arc<[u8]>>) -> Result<Btf, OpenError> {
+    pub fn open(bytes: impl Into<Vec<u8>>) -> Result<Btf, OpenError> {
         let bytes = bytes.into();
         if bytes.starts_with(&elf::ELFMAG) {
             from_elf(&bytes)?.ok_or(OpenError::NoSection)

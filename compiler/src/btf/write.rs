@@ -282,8 +282,8 @@ impl Builder {
                 boolean,
             } => {
                 self.head(&mut out, name, Kind::Int, false, 0, bytes);
-                let encoding = u32::from(signed) | u32::from(boolean) << 2;
-                words(&mut out, &[encoding << 24 | bytes * 8]);
+                let encoding = u32::from(signed) | (u32::from(boolean) << 2);
+                words(&mut out, &[(encoding << 24) | (bytes * 8)]);
             }
             Def::Ptr(target) => self.head(&mut out, "", Kind::Ptr, false, 0, target.0),
             Def::Array {
@@ -382,7 +382,7 @@ impl Builder {
         for member in members {
             let name = self.string(member.name);
             let offset = if bitfields {
-                member.bitfield_bits << 24 | member.bit_offset
+                (member.bitfield_bits << 24) | member.bit_offset
             } else {
                 member.bit_offset
             };
@@ -408,7 +408,7 @@ impl Builder {
             out,
             &[
                 name,
-                u32::from(flag) << 31 | (kind as u32) << 24 | narrow(count),
+                (u32::from(flag) << 31) | ((kind as u32) << 24) | narrow(count),
                 size_or_type,
             ],
         );
