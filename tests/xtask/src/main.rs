@@ -6,6 +6,7 @@
 mod host;
 mod initramfs;
 mod kernel;
+mod kernels_command;
 mod tools;
 mod vm;
 mod vm_command;
@@ -29,6 +30,8 @@ struct Arguments {
 enum Task {
     /// Run a command as root on a test kernel, with the built tools at hand.
     Vm(vm_command::Arguments),
+    /// Make the kernels that the compiler embeds, from Debian's packages.
+    Kernels(kernels_command::Arguments),
     /// Write the BTF of a test kernel to a file, without booting it.
     Btf {
         /// Which kernel: 5.10, 6.1, 6.12, 6.18 or 7.2.
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
 fn run(task: Task) -> Result<ExitCode> {
     match task {
         Task::Vm(arguments) => vm_command::run(&arguments),
+        Task::Kernels(arguments) => kernels_command::run(&arguments),
         Task::Btf { kernel, file } => {
             let image = single(&kernel)?.image()?;
             std::fs::copy(&image.btf, &file)?;
