@@ -1,0 +1,218 @@
+//! The parser's actions: nodes from their parts.
+//!
+//! [`E`] is an expression under construction with its depth, so that no tree becomes so deep that
+//! dropping or walking it would overflow the stack.
+
+use crate::ast::*;
+
+/// Deepest tree of one expression. Walks take well below 1 KiB a level and threads have 2 MiB.
+pub const DEPTH_MAX: u32 = 1000;
+
+/// An expression while it is read.
+pub struct E {
+    /// The tree.
+    pub expr: Expr,
+    depth: u32,
+    /// A comparison that no parentheses surround.
+    bare_comparison: bool,
+}
+
+/// What an action refuses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// `a < b < c`
+    Chained {
+        /// The second operator.
+        op: Span,
+        /// What to write instead.
+        instead: String,
+    },
+    /// More than [`DEPTH_MAX`] levels.
+    Deep(Span),
+}
+
+type Made<'s> = Result<E, lalrpop_util::ParseError<u32, crate::token::Token<'s>, Trouble>>;
+
+pub(crate) fn span(file: FileId, start: u32, end: u32) -> Span {
+    Span { file, start, end }
+}
+
+pub(crate) fn ident(file: FileId, start: u32, name: &str, end: u32) -> Ident {
+    Ident {
+        name: name.to_owned(),
+        span: span(file, start, end),
+    }
+}
+
+pub(crate) fn prepend<T>(first: T, mut rest: Vec<T>) -> Vec<T> {
+    rest.insert(0, first);
+    rest
+}
+
+fn make<'s>(span: Span, kind: ExprKind, below: u32) -> Made<'s> {
+    let depth = below + 1;
+    if depth > DEPTH_MAX {
+        return Err(lalrpop_util::ParseError::User {
+            error: Trouble::Deep(span),
+        });
+    }
+    Ok(E {
+        expr: Expr { span, kind },
+        depth,
+        bare_comparison: false,
+    })
+}
+
+pub(crate) fn leaf(file: FileId, start: u32, kind: ExprKind, end: u32) -> E {
+    E {
+        expr: Expr {
+            span: span(file, start, end),
+            kind,
+        },
+        depth: 1,
+        bare_comparison: false,
+    }
+}
+
+pub(crate) fn binary<'s>(a: E, (op, op_span): (BinaryOp, Span), b: E) -> Made<'s> {
+    let depth = a.depth.max(b.depth);
+    let (left, right) = (Box::new(a.expr), Box::new(b.expr));
+    make(
+        left.span.to(right.span),
+        ExprKind::Binary {
+            op,
+            op_span,
+            left,
+            right,
+        },
+        depth,
+    )
+}
+
+pub(crate) fn unary<'s>((op, op_span): (UnaryOp, Span), b: E) -> Made<'s> {
+    make(
+        op_span.to(b.expr.span),
+        ExprKind::Unary {
+            op,
+            op_span,
+            value: Box::new(b.expr),
+        },
+        b.depth,
+    )
+}
+
+/// A comparison, or the `not` of one where `negated` has that word's place.
+pub(crate) fn compare<'s>(
+    a: E,
+    op: (BinaryOp, Span),
+    b: E,
+    negated: Option<(UnaryOp, Span)>,
+) -> Made<'s> {
+    if a.bare_comparison {
+        use crate::print::expr_text;
+        let mut inner = &a.expr;
+        if let ExprKind::Unary { value, .. } = &inner.kind {
+            inner = value;
+        }
+        let middle = match &inner.kind {
+            ExprKind::Binary { right, .. } => expr_text(right),
+            _ => expr_text(inner),
+        };
+        let word = match (negated, op.0) {
+            (None, op) => op.text().to_owned(),
+            (Some(_), BinaryOp::Is) => "is not".to_owned(),
+            (Some(_), op) => format!("not {}", op.text()),
+        };
+        let instead = format!(
+            "{} and {middle} {word} {}",
+            expr_text(&a.expr),
+            expr_text(&b.expr)
+        );
+        return Err(lalrpop_util::ParseError::User {
+            error: Trouble::Chained { op: op.1, instead },
+        });
+    }
+    let mut made = binary(a, op, b)?;
+    if let Some((op, op_span)) = negated {
+        // Covers the comparison: children lie within their parent.
+        made = make(
+            made.expr.span,
+            ExprKind::Unary {
+                op,
+                op_span,
+                value: Box::new(made.expr),
+            },
+            made.depth,
+        )?;
+    }
+    made.bare_comparison = true;
+    Ok(made)
+}
+
+pub(crate) fn field<'s>(a: E, name: Ident) -> Made<'s> {
+    make(
+        a.expr.span.to(name.span),
+        ExprKind::Field {
+            base: Box::new(a.expr),
+            name,
+        },
+        a.depth,
+    )
+}
+
+pub(crate) fn index<'s>(a: E, index: E, end: u32) -> Made<'s> {
+    let whole = span(a.expr.span.file, a.expr.span.start, end);
+    let depth = a.depth.max(index.depth);
+    make(
+        whole,
+        ExprKind::Index {
+            base: Box::new(a.expr),
+            index: Box::new(index.expr),
+        },
+        depth,
+    )
+}
+
+pub(crate) fn cast<'s>(a: E, ty: Type) -> Made<'s> {
+    make(
+        a.expr.span.to(ty.span),
+        ExprKind::Cast {
+            value: Box::new(a.expr),
+            ty,
+        },
+        a.depth,
+    )
+}
+
+pub(crate) fn call<'s>(function: Ident, args: Vec<E>, end: u32) -> Made<'s> {
+    let whole = span(function.span.file, function.span.start, end);
+    let depth = args.iter().map(|a| a.depth).max().unwrap_or(0);
+    let args = args.into_iter().map(|a| a.expr).collect();
+    make(whole, ExprKind::Call { function, args }, depth)
+}
+
+pub(crate) fn parens<'s>(file: FileId, start: u32, a: E, end: u32) -> Made<'s> {
+    Ok(E {
+        expr: Expr {
+            span: span(file, start, end),
+            kind: a.expr.kind,
+        },
+        depth: a.depth,
+        bare_comparison: false,
+    })
+}
+
+pub(crate) fn list<'s>(
+    file: FileId,
+    start: u32,
+    all: Vec<E>,
+    end: u32,
+    kind: fn(Vec<Expr>) -> ExprKind,
+) -> Made<'s> {
+    let depth = all.iter().map(|a| a.depth).max().unwrap_or(0);
+    make(
+        span(file, start, end),
+        kind(all.into_iter().map(|a| a.expr).collect()),
+        depth,
+    )
+}

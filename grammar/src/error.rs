@@ -1,0 +1,340 @@
+//! Syntax errors: one code a kind of mistake, in krs words.
+//!
+//! `on file_open when uid = 0 deny` is `KRS0012`: "`=` does not compare", help "write `==`".
+//!
+//! Invariants: codes are KRS0001 to KRS0049 and never change their meaning; every span lies in its
+//! file. Absent: how a report looks.
+
+use crate::ast::{FileId, Span};
+use crate::build::Trouble;
+use crate::token::{Spanned, Token};
+use lalrpop_util::ParseError;
+
+/// Every code of this crate with its title.
+pub const CODES: &[(&str, &str)] = &[
+    ("KRS0001", "a string has no closing quote"),
+    ("KRS0002", "an escape in a string is not known"),
+    ("KRS0003", "a character means nothing in krs"),
+    ("KRS0004", "a spelling of another language"),
+    ("KRS0005", "a number is too large"),
+    ("KRS0006", "a number is malformed"),
+    ("KRS0010", "something else was expected"),
+    ("KRS0011", "comparisons are chained"),
+    ("KRS0012", "`=` stands where `==` is meant"),
+    ("KRS0013", "a rule has no action"),
+    ("KRS0014", "`allow` is no action"),
+    ("KRS0015", "a reserved word is used as a name"),
+    ("KRS0016", "a bracket is not closed"),
+    ("KRS0017", "nested too deeply"),
+    ("KRS0018", "a doc comment documents nothing"),
+    ("KRS0019", "no item begins here"),
+    ("KRS0020", "a closing bracket has no opening one"),
+];
+
+/// A mistake in the text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyntaxError {
+    /// One of [`CODES`].
+    pub code: &'static str,
+    /// The smallest place that shows it.
+    pub span: Span,
+    /// What is wrong.
+    pub message: String,
+    /// Words at the place.
+    pub label: String,
+    /// The next step.
+    pub help: Option<String>,
+    /// Other places that matter, each with its words.
+    pub related: Vec<(Span, String)>,
+}
+
+impl SyntaxError {
+    /// A mistake without help and other places.
+    #[must_use]
+    pub fn new(
+        code: &'static str,
+        span: Span,
+        message: impl Into<String>,
+        label: impl Into<String>,
+    ) -> Self {
+        SyntaxError {
+            code,
+            span,
+            message: message.into(),
+            label: label.into(),
+            help: None,
+            related: Vec::new(),
+        }
+    }
+
+    /// Adds the next step.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+/// The parser's error over `tokens` (the failed item's) in krs words.
+pub(crate) fn explain(
+    file: FileId,
+    text: &str,
+    tokens: &[Spanned<'_>],
+    error: ParseError<u32, Token<'_>, Trouble>,
+) -> SyntaxError {
+    let (found, span, expected) = match error {
+        ParseError::User {
+            error: Trouble::Chained { op, instead },
+        } => {
+            return SyntaxError::new(
+                "KRS0011",
+                op,
+                "comparisons cannot be chained",
+                "a second comparison",
+            )
+            .help(format!("write `{instead}`"));
+        }
+        ParseError::User {
+            error: Trouble::Deep(span),
+        } => return deep(span),
+        ParseError::UnrecognizedToken {
+            token: (l, t, r),
+            expected,
+        } => (
+            Some(t),
+            Span {
+                file,
+                start: l,
+                end: r,
+            },
+            expected,
+        ),
+        ParseError::ExtraToken { token: (l, t, r) } => (
+            Some(t),
+            Span {
+                file,
+                start: l,
+                end: r,
+            },
+            vec![],
+        ),
+        ParseError::UnrecognizedEof { expected, .. } => {
+            let last = tokens.last().map_or((0, 0), |t| (t.0, t.2));
+            (
+                None,
+                Span {
+                    file,
+                    start: last.0,
+                    end: last.1,
+                },
+                expected,
+            )
+        }
+        ParseError::InvalidToken { location } => (
+            None,
+            Span {
+                file,
+                start: location,
+                end: location,
+            },
+            vec![],
+        ),
+    };
+    let may = |terminal: &str| expected.iter().any(|e| e.trim_matches('"') == terminal);
+    let written = text
+        .get(span.start as usize..span.end as usize)
+        .unwrap_or("");
+    let quoted = if written.len() > 40 || written.contains('\n') {
+        "this".to_owned()
+    } else {
+        format!("`{written}`")
+    };
+    let end = found.is_none();
+
+    // The innermost bracket that is open where the parser stopped.
+    let mut open: Vec<&Spanned<'_>> = Vec::new();
+    for token in tokens.iter().take_while(|t| end || t.0 < span.start) {
+        match token.1 {
+            Token::OpenBrace | Token::OpenParen | Token::OpenBracket => open.push(token),
+            Token::CloseBrace | Token::CloseParen | Token::CloseBracket => {
+                open.pop();
+            }
+            _ => {}
+        }
+    }
+    let closes = matches!(
+        found,
+        Some(Token::CloseBrace | Token::CloseParen | Token::CloseBracket)
+    );
+    if let Some((start, bracket, stop)) = open.last() {
+        let (opening, closing, matching) = match bracket {
+            Token::OpenBrace => ("{", "}", found == Some(Token::CloseBrace)),
+            Token::OpenParen => ("(", ")", found == Some(Token::CloseParen)),
+            _ => ("[", "]", found == Some(Token::CloseBracket)),
+        };
+        let action = matches!(
+            found,
+            Some(Token::Deny | Token::Audit | Token::Kill | Token::Mark | Token::Unmark)
+        );
+        if end || (closes && !matching) || (action && may(closing)) {
+            let mut error = SyntaxError::new(
+                "KRS0016",
+                span,
+                format!("missing closing `{closing}`"),
+                format!("`{closing}` expected before this ends"),
+            )
+            .help(format!("close it with `{closing}`"));
+            if end {
+                error.label = format!("`{closing}` expected after this");
+            }
+            error.related.push((
+                Span {
+                    file,
+                    start: *start,
+                    end: *stop,
+                },
+                format!("`{opening}` opened here"),
+            ));
+            return error;
+        }
+    } else if closes {
+        return SyntaxError::new(
+            "KRS0020",
+            span,
+            format!("{quoted} closes nothing"),
+            "no bracket is open here",
+        )
+        .help("remove it, or add the opening bracket");
+    }
+
+    let wanted = wanted(&may, &expected);
+    match found {
+        Some(Token::Ident("allow") | Token::Allow) => {
+            SyntaxError::new("KRS0014", span, "`allow` is no action", "not an action")
+                .help("rules only deny: what no rule denies is allowed; except cases with `unless`")
+        }
+        // The parser may have taken the name before for the start of `name = value`: it then expects only `(`.
+        Some(Token::Equals)
+            if may("==")
+                || tokens
+                    .iter()
+                    .take_while(|t| t.0 < span.start)
+                    .any(|t| matches!(t.1, Token::When | Token::Unless | Token::Where)) =>
+        {
+            SyntaxError::new("KRS0012", span, "`=` does not compare", "write `==`")
+                .help("write `==` to compare")
+        }
+        Some(Token::Doc(_)) => SyntaxError::new(
+            "KRS0018",
+            span,
+            "a doc comment cannot stand here",
+            "documents nothing",
+        )
+        .help("`##` documents the item that follows; write `#` for a plain comment"),
+        Some(ref token) if may("name") && !may("(") && is_word(token) => SyntaxError::new(
+            "KRS0015",
+            span,
+            format!("{quoted} is a reserved word"),
+            format!("expected {wanted}"),
+        )
+        .help(format!("choose another name, for example `{written}_`")),
+        _ if may("deny") => {
+            let message = if end {
+                "this rule has no action".to_owned()
+            } else {
+                format!("expected an action, found {quoted}")
+            };
+            let code = if end { "KRS0013" } else { "KRS0010" };
+            let label = if end {
+                "an action is expected after this"
+            } else {
+                "expected an action"
+            };
+            SyntaxError::new(code, span, message, label)
+                .help("end the rule with an action: `deny`, `audit`, `kill`, `mark` or `unmark`")
+        }
+        _ => {
+            let mut error = if end {
+                SyntaxError::new(
+                    "KRS0010",
+                    span,
+                    format!("expected {wanted} after {quoted}"),
+                    "the item ends here",
+                )
+            } else {
+                SyntaxError::new(
+                    "KRS0010",
+                    span,
+                    format!("expected {wanted}, found {quoted}"),
+                    format!("expected {wanted}"),
+                )
+            };
+            if matches!(
+                tokens.iter().rev().find(|t| t.0 < span.start || end),
+                Some((_, Token::On, _))
+            ) {
+                error.help = Some(
+                    "name the hook after `on`, for example `on file_open`; `krsi hooks` lists them"
+                        .to_owned(),
+                );
+            }
+            error
+        }
+    }
+}
+
+/// Brackets or operators beyond the bound.
+pub(crate) fn deep(span: Span) -> SyntaxError {
+    SyntaxError::new("KRS0017", span, "nested too deeply", "too many levels")
+        .help("split it with `def`, or write a long `or` of equalities as `x in { a, b }`")
+}
+
+fn is_word(token: &Token<'_>) -> bool {
+    crate::words::is_word(token) && !matches!(token, Token::Ident(_))
+}
+
+/// What could have come, in few words.
+fn wanted(may: &dyn Fn(&str) -> bool, expected: &[String]) -> String {
+    if may("name") && may("(") && may("integer") {
+        return "an expression".to_owned();
+    }
+    let mut words: Vec<String> = Vec::new();
+    if may("==") && may("and") {
+        words.push("an operator".to_owned());
+    }
+    for (terminal, phrase) in [
+        ("name", "a name"),
+        ("integer", "an integer"),
+        ("string", "a string"),
+        ("deny", "an action"),
+    ] {
+        if may(terminal) {
+            words.push(phrase.to_owned());
+        }
+    }
+    let operator = words.first().is_some_and(|w| w == "an operator");
+    for terminal in expected.iter().map(|e| e.trim_matches('"')) {
+        let skip = match terminal {
+            "name" | "integer" | "string" | "deny" | "audit" | "kill" | "mark" | "unmark"
+            | "doc" | "duration" | "rule name" => true,
+            "and" | "or" | "not" | "in" | "is" | "like" | "under" | "has" | "as" | "." | "[" => {
+                operator
+            }
+            t => operator && !matches!(t, ")" | "}" | "]" | "," | "when" | "unless" | "="),
+        };
+        let terminal = if terminal == "mark on" {
+            "on"
+        } else {
+            terminal
+        };
+        if !skip {
+            words.push(format!("`{terminal}`"));
+        }
+    }
+    words.truncate(5);
+    match words.split_last() {
+        None => "the end of the item".to_owned(),
+        Some((last, [])) => last.clone(),
+        Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
+    }
+}

@@ -1,0 +1,219 @@
+//! Trees as text.
+//!
+//! `expr_text` of `vma . file==null` is `vma.file == null`.
+//!
+//! Invariant: what is printed parses to an equal expression, spans aside. Absent: whole files.
+
+use crate::ast::*;
+use std::fmt::Write;
+
+/// An expression as canonical text of one line.
+#[must_use]
+pub fn expr_text(expr: &Expr) -> String {
+    let mut out = String::new();
+    write_expr(&mut out, expr, 0);
+    out
+}
+
+/// Levels as in the reference, loosest first.
+fn level(op: BinaryOp) -> u8 {
+    use BinaryOp::*;
+    match op {
+        Or => 1,
+        And => 2,
+        BitOr => 5,
+        BitXor => 6,
+        BitAnd => 7,
+        Shl | Shr => 8,
+        Add | Sub => 9,
+        Mul | Div | Rem => 10,
+        _ => 4,
+    }
+}
+
+const NOT: u8 = 3;
+const SIGN: u8 = 11;
+const POSTFIX: u8 = 12;
+
+fn commas(out: &mut String, all: &[Expr]) {
+    for (i, one) in all.iter().enumerate() {
+        if i > 0 {
+            out.push_str(", ");
+        }
+        write_expr(out, one, 0);
+    }
+}
+
+/// Writes `expr` where an operator of level `least` or tighter may stand.
+fn write_expr(out: &mut String, expr: &Expr, least: u8) {
+    let own = match &expr.kind {
+        ExprKind::Binary { op, .. } => level(*op),
+        ExprKind::Unary {
+            op: UnaryOp::Not, ..
+        } => NOT,
+        ExprKind::Unary { .. } => SIGN,
+        _ => POSTFIX,
+    };
+    if own < least {
+        out.push('(');
+        write_expr(out, expr, 0);
+        out.push(')');
+        return;
+    }
+    match &expr.kind {
+        ExprKind::Name(name) => out.push_str(name),
+        ExprKind::Int(value) => {
+            let _ = write!(out, "{value}");
+        }
+        ExprKind::Duration(value) => out.push_str(&duration_text(*value)),
+        ExprKind::Str(value) => out.push_str(&str_text(value)),
+        ExprKind::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
+        ExprKind::Null => out.push_str("null"),
+        ExprKind::List(all) if all.is_empty() => out.push_str("{}"),
+        ExprKind::List(all) => {
+            out.push_str("{ ");
+            commas(out, all);
+            out.push_str(" }");
+        }
+        ExprKind::Tuple(all) => {
+            out.push('(');
+            commas(out, all);
+            out.push(')');
+        }
+        ExprKind::Field { base, name } => {
+            write_expr(out, base, POSTFIX);
+            out.push('.');
+            out.push_str(&name.name);
+        }
+        ExprKind::Index { base, index } => {
+            write_expr(out, base, POSTFIX);
+            out.push('[');
+            write_expr(out, index, 0);
+            out.push(']');
+        }
+        ExprKind::Call { function, args } => {
+            out.push_str(&function.name);
+            out.push('(');
+            commas(out, args);
+            out.push(')');
+        }
+        ExprKind::Cast { value, ty } => {
+            write_expr(out, value, POSTFIX);
+            out.push_str(" as ");
+            out.push_str(&type_text(ty));
+        }
+        ExprKind::Unary { op, value, .. } => {
+            let inner = match (op, &value.kind) {
+                (
+                    UnaryOp::Not,
+                    ExprKind::Binary {
+                        op: BinaryOp::Is,
+                        left,
+                        right,
+                        ..
+                    },
+                ) => {
+                    write_sides(out, left, "is not", right);
+                    return;
+                }
+                (
+                    UnaryOp::Not,
+                    ExprKind::Binary {
+                        op, left, right, ..
+                    },
+                ) if matches!(
+                    op,
+                    BinaryOp::In | BinaryOp::Like | BinaryOp::Under | BinaryOp::Has
+                ) =>
+                {
+                    write_sides(out, left, &format!("not {}", op.text()), right);
+                    return;
+                }
+                (UnaryOp::Not, _) => NOT,
+                _ => SIGN,
+            };
+            out.push_str(match op {
+                UnaryOp::Not => "not ",
+                UnaryOp::Neg => "-",
+                UnaryOp::Complement => "~",
+            });
+            // `- -x`, since `--` reads badly.
+            write_expr(out, value, inner);
+        }
+        ExprKind::Binary {
+            op, left, right, ..
+        } => {
+            if op.is_comparison() {
+                write_sides(out, left, op.text(), right);
+                return;
+            }
+            write_expr(out, left, own);
+            let _ = write!(out, " {} ", op.text());
+            write_expr(out, right, own + 1);
+        }
+        ExprKind::Error => out.push_str("..."),
+    }
+}
+
+/// A comparison: neither side is one.
+fn write_sides(out: &mut String, left: &Expr, word: &str, right: &Expr) {
+    write_expr(out, left, 5);
+    let _ = write!(out, " {word} ");
+    write_expr(out, right, 5);
+}
+
+/// A type as written.
+#[must_use]
+pub fn type_text(ty: &Type) -> String {
+    match &ty.kind {
+        TypeKind::Name(name) => name.clone(),
+        TypeKind::Tuple(all) => format!(
+            "({})",
+            all.iter().map(type_text).collect::<Vec<_>>().join(", ")
+        ),
+    }
+}
+
+fn duration_text(value: u64) -> String {
+    for (unit, scale) in [
+        ("h", 3_600_000_000_000),
+        ("m", 60_000_000_000),
+        ("s", 1_000_000_000),
+    ] {
+        if value > 0 && value % scale == 0 {
+            return format!("{}{unit}", value / scale);
+        }
+    }
+    format!("{}ms", value / 1_000_000)
+}
+
+/// A string literal, quotes included.
+#[must_use]
+pub fn str_text(value: &[u8]) -> String {
+    let mut out = String::from("\"");
+    for chunk in value.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '"' => out.push_str("\\\""),
+                '\\' => out.push_str("\\\\"),
+                '\n' => out.push_str("\\n"),
+                '\t' => out.push_str("\\t"),
+                c if c.is_ascii_control() => {
+                    let _ = write!(out, "\\x{:02x}", u32::from(c));
+                }
+                c => out.push(c),
+            }
+        }
+        for byte in chunk.invalid() {
+            let _ = write!(out, "\\x{byte:02x}");
+        }
+    }
+    out.push('"');
+    out
+}
+
+/// The tree, indented.
+#[must_use]
+pub fn tree(file: &File) -> String {
+    format!("{:#?}\n", file.items)
+}

@@ -1,0 +1,315 @@
+//! Which words are names: kernel names such as `flags` or `label` are reserved words of krs too.
+//!
+//! In `on mmap_file when flags & MAP_FIXED deny` the word `flags` becomes a name, since a
+//! keyword `flags` would be followed by the name that it defines.
+//!
+//! Invariants: only the kinds of tokens change, or a foreign spelling is reported; one
+//! token before and two behind decide, besides the brackets that are open.
+
+use crate::ast::{FileId, Span};
+use crate::error::SyntaxError;
+use crate::token::{Spanned, Token};
+
+/// Whether the token is spelled as a name is.
+pub(crate) fn is_word(token: &Token<'_>) -> bool {
+    use Token::*;
+    matches!(
+        token,
+        Ident(_)
+            | Use
+            | As
+            | Const
+            | Param
+            | Set
+            | Map
+            | Flags
+            | Enum
+            | View
+            | Hook
+            | Def
+            | Label
+            | Rule
+            | On
+            | Where
+            | When
+            | Unless
+            | And
+            | Or
+            | Not
+            | In
+            | Is
+            | Like
+            | Under
+            | Has
+            | Null
+            | True
+            | False
+            | Deny
+            | Audit
+            | Kill
+            | Mark
+            | Unmark
+            | Limit
+            | Test
+            | Expect
+            | With
+    )
+}
+
+/// Whether the word can follow a finished operand as an operator or the rule's next part.
+fn continues(token: &Token<'_>) -> bool {
+    use Token::*;
+    matches!(
+        token,
+        And | Or
+            | Not
+            | In
+            | Is
+            | Like
+            | Under
+            | Has
+            | As
+            | When
+            | Unless
+            | Deny
+            | Audit
+            | Kill
+            | On
+    )
+}
+
+/// Whether an operand must follow, or a name.
+fn wants_operand(token: &Token<'_>) -> bool {
+    use Token::*;
+    matches!(
+        token,
+        When | Unless
+            | And
+            | Or
+            | Not
+            | In
+            | Is
+            | Like
+            | Under
+            | Has
+            | As
+            | On
+            | MarkOn
+            | OpenParen
+            | OpenBracket
+            | Comma
+            | Equals
+            | EqEq
+            | NotEq
+            | Less
+            | LessEq
+            | Greater
+            | GreaterEq
+            | Shl
+            | Shr
+            | Pipe
+            | Caret
+            | Amp
+            | Plus
+            | Minus
+            | Star
+            | Slash
+            | Percent
+            | Tilde
+            | Dot
+            | At
+    )
+}
+
+/// Whether the token begins an item when it is a keyword.
+pub(crate) fn begins_item(token: &Token<'_>) -> bool {
+    use Token::*;
+    matches!(
+        token,
+        Doc(_)
+            | At
+            | RuleName(_)
+            | On
+            | Use
+            | Const
+            | Param
+            | Set
+            | Map
+            | Flags
+            | Enum
+            | View
+            | Hook
+            | Def
+            | Label
+            | Rule
+            | Where
+            | Test
+    )
+}
+
+/// Settles every word of `tokens`.
+pub(crate) fn settle<'s>(
+    file: FileId,
+    text: &'s str,
+    tokens: &mut Vec<Spanned<'s>>,
+    errors: &mut Vec<SyntaxError>,
+) {
+    use Token::*;
+    // For every open bracket, whether the words directly inside are names when `=`, `:` or `?` follows.
+    let mut names_inside: Vec<bool> = Vec::new();
+    let mut dropped = false;
+    for i in 0..tokens.len() {
+        let prev = i.checked_sub(1).map(|p| tokens[p].1.clone());
+        let prev2 = i.checked_sub(2).map(|p| tokens[p].1.clone());
+        let at = |k: usize| tokens.get(i + k).map(|t| &t.1);
+        let (start, end) = (tokens[i].0, tokens[i].2);
+        let place = Span { file, start, end };
+        let name = || Ident(text.get(start as usize..end as usize).unwrap_or(""));
+        let (next, next2) = (at(1), at(2));
+        let after_operator = prev.as_ref().is_some_and(wants_operand);
+        let next_word = next.is_some_and(|t| is_word(t) && !continues(t));
+        let next_name = next.is_some_and(is_word);
+        let defined = matches!(next2, Some(OpenBrace | Colon | Equals | OpenParen | On));
+        let new = match &tokens[i].1 {
+            OpenBrace => {
+                let view = matches!(prev2, Some(View | Flags | Enum | Colon | Audit))
+                    || matches!(prev, Some(Audit));
+                names_inside.push(view);
+                None
+            }
+            OpenParen => {
+                names_inside.push(matches!(prev2, Some(Hook | Def)));
+                None
+            }
+            OpenBracket => {
+                names_inside.push(false);
+                None
+            }
+            CloseBrace | CloseParen | CloseBracket => {
+                names_inside.pop();
+                None
+            }
+            word if !is_word(word) => None,
+            _ if matches!(prev, Some(Dot)) => Some(name()),
+            _ if names_inside.last() == Some(&true)
+                && matches!(next, Some(Equals | Colon | Question)) =>
+            {
+                Some(name())
+            }
+            // A hook's parameters: any word.
+            word if !matches!(word, Ident(_))
+                && names_inside.last() == Some(&true)
+                && matches!(prev, Some(OpenParen | Comma))
+                && matches!(next, Some(Comma | CloseParen)) =>
+            {
+                Some(name())
+            }
+            Ident("from") if matches!(next, Some(Str(_))) => Some(From),
+            Ident("dynamic") if matches!(next, Some(Ident("max"))) => Some(Dynamic),
+            Ident("max") if matches!(prev, Some(Dynamic)) => Some(Max),
+            Ident("inherit")
+                if matches!(prev2, Some(On)) && i >= 4 && matches!(tokens[i - 4].1, Label) =>
+            {
+                Some(Inherit)
+            }
+            Ident("allow") if matches!(prev, Some(Expect)) => Some(Allow),
+            Ident(word)
+                if matches!(next, Some(Colon)) && matches!(next2, Some(On)) && !after_operator =>
+            {
+                Some(RuleName(word))
+            }
+            Ident(word @ ("if" | "then"))
+                if !after_operator && next.is_some() && !matches!(next, Some(Equals | Colon)) =>
+            {
+                let condition = *word == "if";
+                let (message, help) = if condition {
+                    ("`if` is written `when`", "replace `if` with `when`")
+                } else {
+                    (
+                        "`then` is not needed",
+                        "remove it: the action follows the condition",
+                    )
+                };
+                let after_name = matches!(
+                    prev,
+                    Some(
+                        Const
+                            | Param
+                            | Set
+                            | Def
+                            | Label
+                            | Hook
+                            | View
+                            | Enum
+                            | Flags
+                            | Mark
+                            | Unmark
+                            | Deny
+                            | Kill
+                    )
+                );
+                if after_name {
+                    None
+                } else {
+                    errors.push(SyntaxError::new("KRS0004", place, message, "not krs").help(help));
+                    dropped |= !condition;
+                    // `Foreign` is taken out below.
+                    Some(if condition { When } else { Foreign })
+                }
+            }
+            Ident(_) => None,
+            On if matches!(prev2, Some(Mark | Unmark))
+                && !matches!(next2, Some(When | Unless | Comma)) =>
+            {
+                Some(MarkOn)
+            }
+            Rule | Map | Set | Flags | Enum | View | Hook | Label | Param | Def
+                if matches!(
+                    prev,
+                    Some(
+                        Set | Flags
+                            | Enum
+                            | View
+                            | Hook
+                            | Label
+                            | Param
+                            | Def
+                            | Const
+                            | Mark
+                            | Unmark
+                    )
+                ) =>
+            {
+                None
+            }
+            Set | Map | Flags | Enum | View | Hook | Label | Rule | Param | Def
+                if after_operator && !(matches!(prev, Some(Comma)) && next_word && defined)
+                    || !next_name
+                    || (!next_word && !defined) =>
+            {
+                Some(name())
+            }
+            Use if after_operator || !(next_word || matches!(next, Some(Str(_)))) => Some(name()),
+            Test if after_operator || !matches!(next, Some(Str(_))) => Some(name()),
+            Limit if after_operator || !matches!(next, Some(Int(_))) => Some(name()),
+            Mark if (after_operator && !matches!(prev, Some(Comma))) || !next_word => Some(name()),
+            With if !(matches!(prev2, Some(On)) && next_name) => Some(name()),
+            Expect
+                if (after_operator && !matches!(prev, Some(Comma)))
+                    || !matches!(
+                        next,
+                        Some(Ident("allow") | Deny | Audit | Kill | Mark | Unmark)
+                    ) =>
+            {
+                Some(name())
+            }
+            _ => None,
+        };
+        if let Some(new) = new {
+            tokens[i].1 = new;
+        }
+    }
+    if dropped {
+        tokens.retain(|t| t.1 != Foreign);
+    }
+}

@@ -1,0 +1,180 @@
+//! What parses, how it groups, and the words of the errors.
+
+use krs_grammar::ast::{ExprKind, FileId, ItemKind};
+use krs_grammar::{parse, print::expr_text};
+
+fn read(text: &str) -> Vec<String> {
+    let parsed = parse(FileId(0), text);
+    for e in &parsed.errors {
+        assert!(
+            e.span.start <= e.span.end && e.span.end as usize <= text.len(),
+            "{e:?}"
+        );
+        assert!(
+            krs_grammar::error::CODES
+                .iter()
+                .any(|(code, _)| *code == e.code),
+            "{e:?}"
+        );
+    }
+    parsed
+        .errors
+        .iter()
+        .map(|e| format!("{} {}", e.code, e.message))
+        .collect()
+}
+
+#[test]
+fn every_item_parses() {
+    for text in [
+        "use std.net use \"./company.krs\"",
+        "const ROOT = 0 const A: u32 = 1 << 3",
+        "param min_uid: u32 = 1000",
+        "set shells: path = { \"/bin/sh\", \"/bin/bash\", }",
+        "set iocs: ip from \"iocs.txt\" set q: ip dynamic max 100_000",
+        "set edges: (cidr, u16) = { (\"10.1.0.0/16\", 443) }",
+        "def anonymous(vma: vm_area_struct): bool = vma.file == null",
+        "label tainted on task inherit label seen on inode on file_open deny",
+        "where task.cgroup under \"/web.slice\" { no_shell: on bprm when bprm.path in shells deny EACCES audit }",
+        "flags Prot: u64 { NONE = 0  READ = 1  WRITE = 1 << 2, ## doc\n EXEC = 4 }",
+        "view vm { file = vm_file flags: Vm = vm_flags set = a.set in = b state = first_of(__state, state) }",
+        "## Doc.\nhook file_mprotect(vma?, flags, set: Prot, in, on) hook exec = bprm_check_security",
+        "on mmap_file when flags & MAP_FIXED deny",
+        "on a when hook.name == \"x\" and map.set has label deny kill SIGTERM audit \"m\" { flags, x = y } limit 5/s",
+        "@severity(high) @permissive n: on a, b, unless x audit { vma.start } next: on c deny m: on d deny",
+        "on a mark tainted on task deny on b unmark tainted on b when c deny",
+        "test \"x\" { on file_mprotect with prot = READ|EXEC, vma.file = null, flags = 2 expect deny EPERM, audit { vma.start }, mark x }",
+        "test \"y\" { on f with prot = EXEC expect allow }",
+    ] {
+        assert_eq!(read(text), [""; 0], "{text}");
+    }
+}
+
+#[test]
+fn precedence() {
+    for (text, grouped) in [
+        ("a or b and c", "a or (b and c)"),
+        ("not a == b", "not (a == b)"),
+        ("a & b == 0", "(a & b) == 0"),
+        (
+            "a | b ^ c & d << 1 + 2 * -e.f",
+            "a | (b ^ (c & (d << (1 + (2 * (-(e.f)))))))",
+        ),
+        ("a - b - c", "(a - b) - c"),
+        ("-x as u32", "-(x as u32)"),
+        ("a not in { 1, 2 }", "not (a in { 1, 2 })"),
+        ("a is not b and c", "(not (a is b)) and c"),
+    ] {
+        let get = |t: &str| {
+            let parsed = parse(FileId(0), &format!("const x = {t}"));
+            assert_eq!(parsed.errors, [], "{t}");
+            match &parsed.file.items[0].kind {
+                ItemKind::Const(c) => expr_text(&c.value),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(get(text), get(grouped), "{text}");
+        assert_eq!(get(&get(text)), get(text), "{text}");
+    }
+}
+
+#[test]
+fn words_of_errors() {
+    let mut wrong = Vec::new();
+    for (text, words) in [
+        ("on a when x && y deny", "KRS0004 `&&` is written `and`"),
+        ("on a when x || y deny", "KRS0004 `||` is written `or`"),
+        ("on a when !x deny", "KRS0004 `!` is written `not`"),
+        ("on a when x = 1 deny", "KRS0012 `=` does not compare"),
+        ("on a deny;", "KRS0004 `;` is not needed"),
+        (
+            "on a when c == 'x' deny",
+            "KRS0004 strings are written in double quotes",
+        ),
+        ("// hi\non a deny", "KRS0004 comments begin with `#`"),
+        (
+            "/* hi */ on a deny",
+            "KRS0004 comments begin with `#` and end with the line",
+        ),
+        ("on a when x->y == 1 deny", "KRS0004 `->` is written `.`"),
+        (
+            "on a when x == NULL deny",
+            "KRS0004 `NULL` is written `null`",
+        ),
+        ("on a if x deny", "KRS0004 `if` is written `when`"),
+        ("on a when x then deny", "KRS0004 `then` is not needed"),
+        ("on a allow", "KRS0014 `allow` is no action"),
+        ("on a when x allow", "KRS0014 `allow` is no action"),
+        ("on a audit \"x", "KRS0001 missing closing `\"`"),
+        ("on a audit { x", "KRS0016 missing closing `}`"),
+        ("on a when (x and y deny", "KRS0016 missing closing `)`"),
+        ("on a when x) deny", "KRS0020 `)` closes nothing"),
+        ("on a audit \"\\q\"", "KRS0002 unknown escape `\\q`"),
+        (
+            "const x = 99999999999999999999",
+            "KRS0005 `99999999999999999999` is too large",
+        ),
+        ("const x = 0777", "KRS0006 `0777` begins with 0"),
+        ("const deny = 1", "KRS0015 `deny` is a reserved word"),
+        (
+            "on a\u{a0}deny",
+            "KRS0003 the invisible character U+00A0 is not allowed here",
+        ),
+        (
+            "on a when x < y < z deny",
+            "KRS0011 comparisons cannot be chained",
+        ),
+        ("on a when x", "KRS0013 this rule has no action"),
+        ("on a", "KRS0013 this rule has no action"),
+        ("on when x deny", "KRS0015 `when` is a reserved word"),
+        ("## lost", "KRS0018 a doc comment documents nothing"),
+        ("foo bar on a deny", "KRS0019 expected an item"),
+        (
+            "on a when x == deny",
+            "KRS0010 expected an expression, found `deny`",
+        ),
+    ] {
+        let found = read(text);
+        if found != [words] {
+            wrong.push(format!("{text}: {found:?} instead of {words}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_mistake_of_a_file_is_reported() {
+    let text = "on a when x == deny\non b deny\nconst = 3\nwhere x { on c when deny on d deny }\non e deny";
+    let parsed = parse(FileId(0), text);
+    assert_eq!(parsed.errors.len(), 3, "{:?}", parsed.errors);
+    assert_eq!(parsed.file.items.len(), 5);
+    assert!(
+        matches!(&parsed.file.items[3].kind, ItemKind::Where(w) if w.items.len() == 2 && matches!(w.condition.kind, ExprKind::Name(_)))
+    );
+}
+
+#[test]
+fn depth_is_bounded() {
+    for text in [
+        format!("const x = {}1{}", "(".repeat(10_000), ")".repeat(10_000)),
+        format!("const x = {}1", "not ".repeat(100_000)),
+        format!("const x = 1{}", " + 1".repeat(100_000)),
+        format!("const x = a{}", ".b".repeat(100_000)),
+        "where x { ".repeat(10_000),
+    ] {
+        assert!(read(&text).iter().any(|e| e.starts_with("KRS0017")));
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn soup_never_panics(words in proptest::collection::vec(proptest::sample::select(vec![
+        "on", "a", "when", "unless", "deny", "audit", "{", "}", "(", ")", "[", "]", "where", "test", "\"x\"", "flags", "set",
+        "map", "label", "mark", "hook", "view", "=", ":", ",", ".", "==", "<", "not", "in", "is", "&", "-", "1", "## d\n", "# c\n",
+        "@", "n:", "if", "then", "allow", "expect", "with", "limit", "/", "?", "as", "use", "'", "\"", "\\", "é", "\u{201c}", ";",
+        "const", "def", "from", "dynamic", "max", "inherit", "rule", "0x", "5s",
+    ]), 0..40)) {
+        read(&words.join(" "));
+        read(&words.concat());
+    }
+}
