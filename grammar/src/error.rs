@@ -224,6 +224,13 @@ pub(crate) fn explain(
             SyntaxError::new("KRS0012", span, "`=` does not compare", "write `==`")
                 .help("write `==` to compare")
         }
+        Some(Token::Rule | Token::Map) if may("const") => SyntaxError::new(
+            "KRS0019",
+            span,
+            format!("no item begins with {quoted}"),
+            "a reserved word",
+        )
+        .help("a rule is written `name: on HOOK ...` or `on HOOK ...`"),
         Some(Token::Doc(_)) => SyntaxError::new(
             "KRS0018",
             span,

@@ -180,7 +180,7 @@ fn duration_text(value: u64) -> String {
         ("m", 60_000_000_000),
         ("s", 1_000_000_000),
     ] {
-        if value > 0 && value % scale == 0 {
+        if value > 0 && value.is_multiple_of(scale) {
             return format!("{}{unit}", value / scale);
         }
     }

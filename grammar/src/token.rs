@@ -445,7 +445,7 @@ fn number<'s>(text: &str) -> Result<Token<'s>, NumberError> {
     if radix == 10
         && digits.len() > 1
         && digits.starts_with('0')
-        && digits.trim_matches(['0', '_']) != ""
+        && !digits.trim_matches(['0', '_']).is_empty()
     {
         return Err((
             "KRS0006",

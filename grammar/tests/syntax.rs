@@ -128,6 +128,7 @@ fn words_of_errors() {
         ("on a", "KRS0013 this rule has no action"),
         ("on when x deny", "KRS0015 `when` is a reserved word"),
         ("## lost", "KRS0018 a doc comment documents nothing"),
+        ("rule x: on b deny", "KRS0019 no item begins with `rule`"),
         ("foo bar on a deny", "KRS0019 expected an item"),
         (
             "on a when x == deny",
