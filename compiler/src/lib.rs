@@ -1,6 +1,189 @@
-//! The compiler of krs.
+//! The compiler of krs: text in, a BPF object out.
+//!
+//! ```text
+//! policy.krs ──grammar──> ast ──> hir ──> decision ──> bpf ──> object ──> policy.o
+//! ```
+//!
+//! Each stage is a folder that owns its data type and knows only the one before it. All user errors end at the
+//! gate behind `hir` (but for a hook whose rules are too many, which only `bpf` can count). The library is
+//! pure: bytes in, values out. The command does all input and output.
+
+use krs_grammar::ast::{self, FileId};
 
 pub mod bpf;
 pub mod btf;
+pub mod decision;
 pub mod diag;
+pub mod hir;
 pub mod kernel;
+pub mod manifest;
+pub mod object;
+pub mod source;
+pub mod stdlib;
+
+use diag::{Diagnostic, Severity};
+use kernel::Kernel;
+pub use source::{Source, Sources};
+
+/// What a build can be told.
+#[derive(Default)]
+pub struct Options<'k> {
+    /// The kernel whose names count; the newest embedded one where there is none.
+    pub target: Option<&'k Kernel>,
+    /// The policy's name; that of its first file where there is none.
+    pub name: Option<String>,
+}
+
+/// What came of a request, and what there is to say about it.
+#[derive(Debug)]
+pub struct Outcome<T> {
+    /// In the order of their places.
+    pub diagnostics: Vec<Diagnostic>,
+    /// Every file that diagnostics can point into.
+    pub sources: Sources,
+    /// `None` exactly if an error is among the diagnostics.
+    pub value: Option<T>,
+}
+
+/// A finished object.
+#[derive(Debug)]
+pub struct Built {
+    /// The ELF file.
+    pub object: Vec<u8>,
+    /// Instructions of all programs together.
+    pub instructions: usize,
+}
+
+/// A stage whose form can be printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// What the text says.
+    Ast,
+    /// Names resolved, types known.
+    Hir,
+    /// Tests and what follows from them.
+    Decision,
+    /// Assembly with the source between.
+    Bpf,
+    /// Sections, maps, types and relocations.
+    Object,
+}
+
+/// A policy that has passed the gate.
+struct Checked {
+    policy: hir::Policy,
+    kernels: Vec<String>,
+}
+
+/// Checks a policy.
+#[must_use]
+pub fn check(files: &[Source], options: &Options<'_>) -> Outcome<()> {
+    run(files, options, |checked, _, diagnostics| {
+        // What does not fit into a program is an error too.
+        let plan = decision::lower::lower(&checked.policy);
+        bpf::lower::lower(&checked.policy, &plan, diagnostics);
+    })
+}
+
+/// Builds a policy.
+#[must_use]
+pub fn build(files: &[Source], options: &Options<'_>) -> Outcome<Built> {
+    run(files, options, |checked, sources, diagnostics| {
+        let (code, object) = compile(checked, sources, diagnostics);
+        let instructions = code.programs.iter().map(|program| program.insns.len()).sum();
+        Built { object: object::elf::to_elf(&object), instructions }
+    })
+}
+
+fn compile(checked: Checked, sources: &Sources, diagnostics: &mut Vec<Diagnostic>) -> (bpf::Code, object::Object) {
+    let Checked { policy, kernels } = checked;
+    let plan = decision::lower::lower(&policy);
+    let code = bpf::lower::lower(&policy, &plan, diagnostics);
+    if cfg!(debug_assertions) {
+        decision::verify::verify(&plan);
+        bpf::verify::verify(&code);
+    }
+    let manifest = manifest::manifest(&policy, &code, kernels, sources);
+    let object = object::lower::lower(&code, &manifest, sources);
+    (code, object)
+}
+
+/// Prints what a stage makes of a policy.
+#[must_use]
+pub fn emit(files: &[Source], options: &Options<'_>, stage: Stage) -> Outcome<String> {
+    if stage == Stage::Ast {
+        let (sources, trees, diagnostics) = parse(files);
+        let text: String = trees[..files.len()].iter().map(krs_grammar::print::tree).collect();
+        return finish(sources, diagnostics, text);
+    }
+    run(files, options, |checked, sources, diagnostics| match stage {
+        Stage::Ast | Stage::Hir => hir::print::print(&checked.policy),
+        Stage::Decision => decision::print::print(&decision::lower::lower(&checked.policy), &checked.policy),
+        Stage::Bpf => {
+            let plan = decision::lower::lower(&checked.policy);
+            let code = bpf::lower::lower(&checked.policy, &plan, diagnostics);
+            bpf::print::print(&code, &|span| {
+                let (line, column) = sources.position(span);
+                let text = sources.text(span).split_whitespace().collect::<Vec<_>>().join(" ");
+                (format!("{}:{line}:{column}", sources.name(span.file)), text)
+            })
+        }
+        Stage::Object => object::print::print(&compile(checked, sources, diagnostics).1),
+    })
+}
+
+fn parse(files: &[Source]) -> (Sources, Vec<ast::File>, Vec<Diagnostic>) {
+    let library = stdlib::FILES.iter().map(|(name, text)| Source { name: (*name).to_owned(), text: (*text).to_owned() });
+    let sources = Sources::new(files.iter().cloned().chain(library));
+    let mut diagnostics = Vec::new();
+    let trees = sources
+        .iter()
+        .map(|(id, source)| {
+            let parsed = krs_grammar::parse(id, &source.text);
+            diagnostics.extend(parsed.errors.into_iter().map(Diagnostic::from));
+            parsed.file
+        })
+        .collect();
+    (sources, trees, diagnostics)
+}
+
+fn run<T>(
+    files: &[Source],
+    options: &Options<'_>,
+    then: impl FnOnce(Checked, &Sources, &mut Vec<Diagnostic>) -> T,
+) -> Outcome<T> {
+    let (sources, trees, mut diagnostics) = parse(files);
+    let default = kernel::embedded().last();
+    let Some(kernel) = options.target.or(default) else { unreachable!("kernels are embedded") };
+    let (policy, library) = trees.split_at(files.len());
+    let name = options.name.clone().unwrap_or_else(|| policy_name(sources.name(FileId(0))));
+    let position = |span| sources.position(span);
+    let input = hir::lower::Input { library, policy, name: &name, kernel, position: &position };
+    let policy = hir::lower::lower(&input, &mut diagnostics);
+    if diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
+        return Outcome { diagnostics: sorted(diagnostics), sources, value: None };
+    }
+    let (kernels, warnings) = hir::kernels::survey(&policy);
+    diagnostics.extend(warnings);
+    let value = then(Checked { policy, kernels }, &sources, &mut diagnostics);
+    finish(sources, diagnostics, value)
+}
+
+fn finish<T>(sources: Sources, diagnostics: Vec<Diagnostic>, value: T) -> Outcome<T> {
+    let failed = diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
+    Outcome { diagnostics: sorted(diagnostics), sources, value: (!failed).then_some(value) }
+}
+
+fn sorted(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    diagnostics.sort_by_key(|diagnostic| diagnostic.primary.span);
+    diagnostics
+}
+
+/// `policies/no-exec.krs` is the policy `no-exec`. Characters that no pin may have become `_`.
+fn policy_name(file: &str) -> String {
+    let base = file.rsplit(['/', '\\']).next().unwrap_or(file);
+    let stem = base.strip_suffix(".krs").unwrap_or(base);
+    let name: String =
+        stem.chars().take(64).map(|c| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '_' }).collect();
+    if name.is_empty() { "policy".to_owned() } else { name }
+}

@@ -18,7 +18,15 @@
 use krs_grammar::ast::Span;
 use krsi_abi::manifest::RuleId;
 
+pub mod allocate;
+pub mod encode;
+pub mod event;
+pub mod helper;
 pub mod insn;
+pub mod lower;
+pub mod print;
+pub mod vcode;
+pub mod verify;
 
 pub use insn::Insn;
 
@@ -130,9 +138,13 @@ pub enum Shape {
         signed: bool,
         /// How many.
         bits: u32,
+        /// Tag of the enum that the declared type is, if it is one.
+        of: Option<String>,
     },
     /// An enum.
     Enum {
+        /// Its tag: loaders compare it.
+        name: String,
         /// 1, 2, 4 or 8.
         bytes: u32,
     },

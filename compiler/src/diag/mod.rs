@@ -111,3 +111,14 @@ impl Diagnostic {
         self
     }
 }
+
+impl From<krs_grammar::error::SyntaxError> for Diagnostic {
+    fn from(error: krs_grammar::error::SyntaxError) -> Diagnostic {
+        let secondary = error.related.into_iter().map(|(span, text)| Label { span, text }).collect();
+        Diagnostic {
+            secondary,
+            help: error.help.into_iter().collect(),
+            ..Diagnostic::error(Code(error.code), error.span, error.message).label(error.label)
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! Blocks to instruction slots: falls through where it can, inverts branches, jumps over empty blocks.
+
+use std::fmt;
+
+use krsi_abi::manifest::ArgumentLoad;
+
+use super::insn::{SRC_REG, alu, class, jmp, mode, size};
+use super::vcode::{B, Code, End, Inst, Src, V};
+use super::{Insn, Program, Relocation};
+
+/// Conditional jumps on one way through a program. The verifier of 5.10 and 6.1 keeps at most 8192 of them
+/// waiting (`BPF_COMPLEXITY_LIMIT_JMP_SEQ`); a few are left for what it adds itself.
+const BRANCHES_MAX: u32 = 8000;
+
+/// Why rules do not fit into a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TooLarge {
+    /// The frame would take so many bytes.
+    Frame(u32),
+    /// A jump would have to skip so many slots.
+    Jump(usize),
+    /// So many conditional jumps stand on one way.
+    Branches(u32),
+}
+
+impl fmt::Display for TooLarge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TooLarge::Frame(bytes) => {
+                write!(f, "it would need {bytes} bytes of stack, the kernel gives {}", super::allocate::FRAME_BYTES_MAX)
+            }
+            TooLarge::Jump(slots) => write!(f, "a jump would skip {slots} instructions, the format holds {}", i16::MAX),
+            TooLarge::Branches(count) => {
+                write!(f, "{count} tests would stand on one way through it, the verifier of 5.10 follows {BRANCHES_MAX}")
+            }
+        }
+    }
+}
+
+/// Encodes one program.
+///
+/// # Errors
+/// When a limit of the format or of the verifier is met.
+pub fn encode(hook: &str, code: &Code) -> Result<Program, TooLarge> {
+    let targets: Vec<B> = (0..code.blocks.len()).map(|at| through(code, B(at as u32))).collect();
+    let resolve = |to: B| targets[to.0 as usize];
+    let reached = reached(code, &targets);
+    let branches = most_branches(code, &targets);
+    if branches > BRANCHES_MAX {
+        return Err(TooLarge::Branches(branches));
+    }
+    let order: Vec<usize> = (0..code.blocks.len()).filter(|at| reached[*at]).collect();
+
+    let mut out = Out { program: Program { hook: hook.to_owned(), insns: Vec::new(), relocations: Vec::new(), lines: Vec::new(), arguments: Vec::new() } };
+    let mut starts = vec![0usize; code.blocks.len()];
+    let mut jumps: Vec<(usize, B)> = Vec::new();
+    for (index, &at) in order.iter().enumerate() {
+        let block = &code.blocks[at];
+        let next = order.get(index + 1).map(|next| B(*next as u32));
+        starts[at] = out.program.insns.len();
+        for (inst, span) in &block.insts {
+            out.line(*span);
+            out.inst(inst);
+        }
+        let before = out.program.insns.len();
+        match &block.end {
+            End::Exit => out.push(Insn { code: class::JMP | jmp::EXIT, ..Insn::default() }),
+            End::Jump(to) => {
+                let to = resolve(*to);
+                if Some(to) != next {
+                    out.line(block.end_span);
+                    jumps.push((out.program.insns.len(), to));
+                    out.push(Insn { code: class::JMP | jmp::JA, ..Insn::default() });
+                }
+            }
+            End::Branch { op, wide, left, right, then, otherwise } => {
+                out.line(block.end_span);
+                let (then, otherwise) = (resolve(*then), resolve(*otherwise));
+                let mut branch = |out: &mut Out, op: u8, to: B| {
+                    jumps.push((out.program.insns.len(), to));
+                    out.branch(op, *wide, *left, *right);
+                };
+                if then == otherwise {
+                    if Some(then) != next {
+                        jumps.push((out.program.insns.len(), then));
+                        out.push(Insn { code: class::JMP | jmp::JA, ..Insn::default() });
+                    }
+                } else if Some(otherwise) == next {
+                    branch(&mut out, *op, then);
+                } else if Some(then) == next
+                    && let Some(inverse) = inverse(*op)
+                {
+                    branch(&mut out, inverse, otherwise);
+                } else {
+                    branch(&mut out, *op, then);
+                    jumps.push((out.program.insns.len(), otherwise));
+                    out.push(Insn { code: class::JMP | jmp::JA, ..Insn::default() });
+                }
+            }
+        }
+        debug_assert!(out.program.insns.len() >= before, "blocks only grow the program");
+    }
+    for (at, to) in jumps {
+        let distance = starts[to.0 as usize] - at - 1;
+        out.program.insns[at].off = i16::try_from(distance).map_err(|_| TooLarge::Jump(distance))?;
+    }
+    Ok(out.program)
+}
+
+/// Past blocks that do nothing but jump.
+fn through(code: &Code, mut at: B) -> B {
+    loop {
+        let block = &code.blocks[at.0 as usize];
+        match block.end {
+            End::Jump(to) if block.insts.is_empty() => at = to,
+            _ => return at,
+        }
+    }
+}
+
+fn reached(code: &Code, targets: &[B]) -> Vec<bool> {
+    let mut reached = vec![false; code.blocks.len()];
+    reached[targets[0].0 as usize] = true;
+    for at in 0..code.blocks.len() {
+        if reached[at] {
+            for to in code.blocks[at].end.targets() {
+                reached[targets[to.0 as usize].0 as usize] = true;
+            }
+        }
+    }
+    reached
+}
+
+/// The most branches on one way, found from the end since jumps only lead forward.
+fn most_branches(code: &Code, targets: &[B]) -> u32 {
+    let mut most = vec![0u32; code.blocks.len()];
+    for at in (0..code.blocks.len()).rev() {
+        let end = &code.blocks[at].end;
+        let own = u32::from(matches!(end, End::Branch { .. }));
+        most[at] = end.targets().map(|to| most[targets[to.0 as usize].0 as usize]).max().unwrap_or(0) + own;
+    }
+    most.first().copied().unwrap_or(0)
+}
+
+fn inverse(op: u8) -> Option<u8> {
+    Some(match op {
+        jmp::JEQ => jmp::JNE,
+        jmp::JNE => jmp::JEQ,
+        jmp::JGT => jmp::JLE,
+        jmp::JLE => jmp::JGT,
+        jmp::JGE => jmp::JLT,
+        jmp::JLT => jmp::JGE,
+        jmp::JSGT => jmp::JSLE,
+        jmp::JSLE => jmp::JSGT,
+        jmp::JSGE => jmp::JSLT,
+        jmp::JSLT => jmp::JSGE,
+        // There is no jump for "none of these bits".
+        _ => return None,
+    })
+}
+
+struct Out {
+    program: Program,
+}
+
+fn reg(v: V) -> u8 {
+    debug_assert!(v.is_machine(), "every register has been given one of the machine's");
+    v.0 as u8
+}
+
+fn width(bytes: u32) -> u8 {
+    match bytes {
+        1 => size::B,
+        2 => size::H,
+        4 => size::W,
+        _ => size::DW,
+    }
+}
+
+impl Out {
+    fn push(&mut self, insn: Insn) {
+        self.program.insns.push(insn);
+    }
+
+    fn line(&mut self, span: krs_grammar::ast::Span) {
+        let at = self.program.insns.len() as u32;
+        match self.program.lines.last_mut() {
+            Some((_, last)) if *last == span => {}
+            Some((slot, last)) if *slot == at => *last = span,
+            _ => self.program.lines.push((at, span)),
+        }
+    }
+
+    fn relocate(&mut self, kind: Option<&super::RelocationKind>) {
+        if let Some(kind) = kind {
+            let slot = self.program.insns.len() as u32;
+            self.program.relocations.push(Relocation { slot, kind: kind.clone() });
+        }
+    }
+
+    fn alu(&mut self, op: u8, wide: bool, dst: V, src: Src) {
+        let class = if wide { class::ALU64 } else { class::ALU };
+        let insn = match src {
+            _ if op == alu::NEG => Insn { code: class | op, dst: reg(dst), ..Insn::default() },
+            Src::Reg(src) => Insn { code: class | op | SRC_REG, dst: reg(dst), src: reg(src), ..Insn::default() },
+            Src::Imm(imm) => Insn { code: class | op, dst: reg(dst), imm, ..Insn::default() },
+        };
+        self.push(insn);
+    }
+
+    fn branch(&mut self, op: u8, wide: bool, left: V, right: Src) {
+        let class = if wide { class::JMP } else { class::JMP32 };
+        let insn = match right {
+            Src::Reg(right) => Insn { code: class | op | SRC_REG, dst: reg(left), src: reg(right), ..Insn::default() },
+            Src::Imm(imm) => Insn { code: class | op, dst: reg(left), imm, ..Insn::default() },
+        };
+        self.push(insn);
+    }
+
+    fn inst(&mut self, inst: &Inst) {
+        match inst {
+            Inst::Mov { dst, src, wide, reloc } => {
+                self.relocate(reloc.as_ref());
+                self.alu(alu::MOV, *wide, *dst, *src);
+            }
+            Inst::Alu { op, wide, dst, src, reloc } => {
+                self.relocate(reloc.as_ref());
+                self.alu(*op, *wide, *dst, *src);
+            }
+            Inst::Wide { dst, value } => {
+                let code = class::LD | size::DW | mode::IMM;
+                self.push(Insn { code, dst: reg(*dst), imm: (*value as u32).cast_signed(), ..Insn::default() });
+                self.push(Insn { imm: ((*value >> 32) as u32).cast_signed(), ..Insn::default() });
+            }
+            Inst::Address { dst, of } => {
+                self.relocate(Some(of));
+                self.push(Insn { code: class::LD | size::DW | mode::IMM, dst: reg(*dst), ..Insn::default() });
+                self.push(Insn::default());
+            }
+            Inst::Load { dst, base, offset, bytes, reloc, argument } => {
+                self.relocate(reloc.as_ref());
+                if let Some(name) = argument {
+                    self.program.arguments.push(ArgumentLoad {
+                        instruction: self.program.insns.len() as u32,
+                        name: name.clone(),
+                        slot: (*offset / 8) as u32,
+                    });
+                }
+                let code = class::LDX | mode::MEM | width(*bytes);
+                self.push(Insn { code, dst: reg(*dst), src: reg(*base), off: *offset, imm: 0 });
+            }
+            Inst::Store { base, offset, src: Src::Reg(src), bytes } => {
+                let code = class::STX | mode::MEM | width(*bytes);
+                self.push(Insn { code, dst: reg(*base), src: reg(*src), off: *offset, imm: 0 });
+            }
+            Inst::Store { base, offset, src: Src::Imm(imm), bytes } => {
+                let code = class::ST | mode::MEM | width(*bytes);
+                self.push(Insn { code, dst: reg(*base), src: 0, off: *offset, imm: *imm });
+            }
+            Inst::AtomicAdd { base, src } => {
+                let code = class::STX | mode::ATOMIC | size::DW;
+                self.push(Insn { code, dst: reg(*base), src: reg(*src), off: 0, imm: i32::from(alu::ADD) });
+            }
+            Inst::Call { helper, .. } => {
+                self.push(Insn { code: class::JMP | jmp::CALL, imm: helper.cast_signed(), ..Insn::default() });
+            }
+        }
+    }
+}

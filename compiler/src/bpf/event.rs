@@ -1,0 +1,50 @@
+//! Where the fields of an event go: behind the header in the order written, each at a multiple of its
+//! size, strings at a multiple of 8 so that they can be copied 8 bytes at a time.
+
+use krsi_abi::event::HEADER_BYTES;
+
+use crate::hir::{Audit, Ty};
+
+/// Places of an event's fields.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// By field.
+    pub offsets: Vec<u32>,
+    /// Bytes that no field covers: offset and length.
+    pub gaps: Vec<(u32, u32)>,
+    /// Of the whole record.
+    pub bytes: u32,
+}
+
+/// Bytes that a value takes in an event.
+#[must_use]
+pub fn bytes(ty: Ty) -> u32 {
+    match ty {
+        Ty::Int(int) => int.bytes,
+        Ty::Bool => 1,
+        Ty::Ptr(_) => 8,
+        Ty::Str { bytes } => bytes,
+    }
+}
+
+/// Lays an event out.
+#[must_use]
+pub fn layout(audit: &Audit) -> Layout {
+    let mut at = HEADER_BYTES;
+    let (mut offsets, mut gaps) = (Vec::with_capacity(audit.fields.len()), Vec::new());
+    let mut align = |at: &mut u32, to: u32| {
+        let aligned = at.next_multiple_of(to);
+        if aligned != *at {
+            gaps.push((*at, aligned - *at));
+        }
+        *at = aligned;
+    };
+    for field in &audit.fields {
+        let size = bytes(field.value.ty);
+        align(&mut at, if matches!(field.value.ty, Ty::Str { .. }) { 8 } else { size });
+        offsets.push(at);
+        at += size;
+    }
+    align(&mut at, 8);
+    Layout { offsets, gaps, bytes: at }
+}

@@ -1,0 +1,41 @@
+//! Helpers that programs call, by number. Each is one that LSM programs may call on every supported kernel, but
+//! for [`GET_CURRENT_TASK_BTF`], which 5.10 lacks. Source: `include/uapi/linux/bpf.h`.
+
+/// Thread and process id of the current task.
+pub const GET_CURRENT_PID_TGID: u32 = 14;
+/// Real user and group id of the current task.
+pub const GET_CURRENT_UID_GID: u32 = 15;
+/// Name of the current task.
+pub const GET_CURRENT_COMM: u32 = 16;
+/// The current task as a number.
+pub const GET_CURRENT_TASK: u32 = 35;
+/// Id of the current task's cgroup.
+pub const GET_CURRENT_CGROUP_ID: u32 = 80;
+/// Copies kernel memory.
+pub const PROBE_READ_KERNEL: u32 = 113;
+/// Nanoseconds since boot, suspend included.
+pub const KTIME_GET_BOOT_NS: u32 = 125;
+/// Room in a ring buffer.
+pub const RINGBUF_RESERVE: u32 = 131;
+/// Hands the room over to the reader.
+pub const RINGBUF_SUBMIT: u32 = 132;
+/// The current task as a typed pointer, from 5.11 on.
+pub const GET_CURRENT_TASK_BTF: u32 = 158;
+
+/// Name of a helper.
+#[must_use]
+pub fn name(helper: u32) -> &'static str {
+    match helper {
+        GET_CURRENT_PID_TGID => "get_current_pid_tgid",
+        GET_CURRENT_UID_GID => "get_current_uid_gid",
+        GET_CURRENT_COMM => "get_current_comm",
+        GET_CURRENT_TASK => "get_current_task",
+        GET_CURRENT_CGROUP_ID => "get_current_cgroup_id",
+        PROBE_READ_KERNEL => "probe_read_kernel",
+        KTIME_GET_BOOT_NS => "ktime_get_boot_ns",
+        RINGBUF_RESERVE => "ringbuf_reserve",
+        RINGBUF_SUBMIT => "ringbuf_submit",
+        GET_CURRENT_TASK_BTF => "get_current_task_btf",
+        _ => "?",
+    }
+}

@@ -1,0 +1,82 @@
+//! Graphs to code over virtual registers, and from there to programs.
+//!
+//! A register holds a value as the mathematical number that it is, extended to 64 bits; where only the low
+//! half matters (two 32-bit integers compared, a bit tested) the extension of a signed one is left out.
+//! Whatever a way through the program has read already is not read again on it: what is known at a block is
+//! what is known at the nearest block that all ways to it pass.
+
+mod builder;
+mod conds;
+mod events;
+mod values;
+
+use krs_grammar::ast::Span;
+
+use self::builder::Builder;
+use super::vcode::{End, Inst, Src, V};
+use super::{Code, allocate, encode};
+use crate::decision::{Graph, Node, Plan, Verdict};
+use crate::diag::{Diagnostic, code};
+use crate::hir::Policy;
+
+/// Generates all programs; a hook whose rules do not fit into one is an error.
+pub fn lower(policy: &Policy, plan: &Plan, diagnostics: &mut Vec<Diagnostic>) -> Code {
+    let mut programs = Vec::with_capacity(plan.graphs.len());
+    for graph in &plan.graphs {
+        let vcode = graph_code(policy, graph);
+        let hook = &policy.hooks[graph.hook.index()].name;
+        match allocate::allocate(vcode).map_err(encode::TooLarge::Frame).and_then(|code| encode::encode(hook, &code)) {
+            Ok(program) => programs.push(program),
+            Err(why) => {
+                let first = policy.rules.iter().find(|rule| rule.hook == graph.hook);
+                let count = policy.rules.iter().filter(|rule| rule.hook == graph.hook).count();
+                diagnostics.push(
+                    Diagnostic::error(
+                        code::TOO_LARGE,
+                        first.map_or_else(Span::default, |rule| rule.span),
+                        format!("the {count} rules on `{hook}` make too large a program"),
+                    )
+                    .label("the first of them")
+                    .note(why.to_string())
+                    .help("split the policy in two files and load both: each makes its own program"),
+                );
+            }
+        }
+    }
+    Code { programs }
+}
+
+fn graph_code(policy: &Policy, graph: &Graph) -> super::vcode::Code {
+    let mut build = Builder::new(policy, graph);
+    for (at, node) in graph.nodes.iter().enumerate() {
+        if !build.begin(at) {
+            continue;
+        }
+        match node {
+            Node::Test { atom, sense, then, otherwise, .. } => {
+                let (then, otherwise) = (build.label(*then), build.label(*otherwise));
+                build.span = atom.span;
+                build.atom(atom, *sense, then, otherwise);
+            }
+            Node::Set { errno, next } => {
+                let verdict = build.verdict();
+                build.push(Inst::Mov { dst: verdict, src: Src::Imm(-errno), wide: true, reloc: None });
+                let next = build.label(*next);
+                build.jump(next);
+            }
+            Node::Record { rule, verdict, next } => {
+                let next = build.label(*next);
+                build.record(*rule, *verdict, next);
+            }
+            Node::Exit { verdict } => {
+                let src = match verdict {
+                    Verdict::Constant(errno) => Src::Imm(-errno),
+                    Verdict::Chosen => Src::Reg(build.verdict()),
+                };
+                build.push(Inst::Mov { dst: V(0), src, wide: true, reloc: None });
+                build.end(End::Exit);
+            }
+        }
+    }
+    build.finish()
+}

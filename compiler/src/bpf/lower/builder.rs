@@ -1,0 +1,310 @@
+//! Blocks under construction, and what is known at each.
+
+use std::rc::Rc;
+
+use krs_grammar::ast::Span;
+
+use crate::bpf::vcode::{B, Block, Code, End, Inst, Src, V, VIRTUAL};
+use crate::decision::{Graph, NodeId};
+use crate::hir::{Access, ArgId, Hook, Policy};
+
+/// A place to jump to. Blocks get their number when they are begun, so labels are translated at the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Label(u32);
+
+/// Something that a way through the program has found out.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Fact {
+    /// This was read into that register.
+    Read(Key, V),
+    /// The pointer in this register is not null.
+    NotNull(V),
+}
+
+/// What was read.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Key {
+    /// An argument; its low half only where `full` is not set.
+    Arg { arg: ArgId, full: bool },
+    /// A field behind the pointer in a register, in so many bytes.
+    Load { base: V, access: Access, bytes: u32 },
+    /// A register's value, extended with its sign.
+    Extended { of: V, bytes: u32 },
+    /// A bitfield.
+    Bits { base: V, access: Access },
+    /// `bpf_get_current_pid_tgid`
+    PidTgid,
+    /// `bpf_get_current_uid_gid`
+    UidGid,
+    /// The upper half of a register.
+    Upper(V),
+    /// The lower half of a register.
+    Lower(V),
+    /// The effective user id.
+    Euid,
+    /// The task's name is in the frame; bytes of it.
+    Comm,
+    /// Bytes of the task's name.
+    CommBytes { offset: u32, bytes: u32 },
+}
+
+/// Facts, newest first; ways that part share what came before.
+#[derive(Debug)]
+struct Known {
+    fact: Fact,
+    depth: u32,
+    before: Facts,
+}
+
+type Facts = Option<Rc<Known>>;
+
+fn depth(facts: &Facts) -> u32 {
+    facts.as_ref().map_or(0, |known| known.depth)
+}
+
+/// What both ways know: the facts from before they parted.
+fn common(mut a: Facts, mut b: Facts) -> Facts {
+    while depth(&a) > depth(&b) {
+        a = a.and_then(|known| known.before.clone());
+    }
+    while depth(&b) > depth(&a) {
+        b = b.and_then(|known| known.before.clone());
+    }
+    loop {
+        match (&a, &b) {
+            (Some(x), Some(y)) if !Rc::ptr_eq(x, y) => {
+                let (x, y) = (x.before.clone(), y.before.clone());
+                (a, b) = (x, y);
+            }
+            (Some(_), Some(_)) => return a,
+            _ => return None,
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+struct LabelState {
+    block: Option<B>,
+    /// Facts of the ways seen so far; `None` while there is none.
+    facts: Option<Facts>,
+}
+
+/// A program under construction.
+pub(super) struct Builder<'p> {
+    pub(super) policy: &'p Policy,
+    pub(super) hook: &'p Hook,
+    pub(super) span: Span,
+    pub(super) context: V,
+    labels: Vec<LabelState>,
+    nodes: Vec<Label>,
+    blocks: Vec<Block>,
+    insts: Vec<(Inst, Span)>,
+    current: Option<Facts>,
+    next: u32,
+    verdict: Option<V>,
+    frame_bytes: u32,
+    comm_buffer: Option<i16>,
+    scratch: Option<i16>,
+}
+
+impl<'p> Builder<'p> {
+    pub(super) fn new(policy: &'p Policy, graph: &Graph) -> Builder<'p> {
+        let span = policy.rules.iter().find(|rule| rule.hook == graph.hook).map_or_else(Span::default, |rule| rule.span);
+        let mut builder = Builder {
+            policy,
+            hook: &policy.hooks[graph.hook.index()],
+            span,
+            context: V(VIRTUAL),
+            labels: Vec::new(),
+            nodes: Vec::new(),
+            blocks: Vec::new(),
+            insts: Vec::new(),
+            current: None,
+            next: VIRTUAL + 1,
+            verdict: None,
+            frame_bytes: 0,
+            comm_buffer: None,
+            scratch: None,
+        };
+        builder.nodes = graph.nodes.iter().map(|_| builder.fresh_label()).collect();
+        let entry = builder.nodes[0];
+        builder.labels[entry.0 as usize].facts = Some(None);
+        builder.place(entry);
+        let context = builder.context;
+        builder.push(Inst::Mov { dst: context, src: Src::Reg(V(1)), wide: true, reloc: None });
+        builder
+    }
+
+    /// The label of a node.
+    pub(super) fn label(&self, node: NodeId) -> Label {
+        self.nodes[node.index()]
+    }
+
+    /// Begins the block of a node; false where nothing leads to it after all.
+    pub(super) fn begin(&mut self, node: usize) -> bool {
+        let label = self.nodes[node];
+        if node == 0 {
+            return true;
+        }
+        if self.labels[label.0 as usize].facts.is_none() {
+            return false;
+        }
+        self.place(label);
+        true
+    }
+
+    /// A new label.
+    pub(super) fn fresh_label(&mut self) -> Label {
+        self.labels.push(LabelState::default());
+        Label(self.labels.len() as u32 - 1)
+    }
+
+    /// Begins a block here; the one before has ended.
+    pub(super) fn place(&mut self, label: Label) {
+        debug_assert!(self.current.is_none(), "a block begins inside another");
+        let state = &mut self.labels[label.0 as usize];
+        state.block = Some(B(self.blocks.len() as u32));
+        self.current = Some(state.facts.clone().flatten());
+    }
+
+    /// Whether anything leads to a label.
+    pub(super) fn reached(&self, label: Label) -> bool {
+        self.labels[label.0 as usize].facts.is_some()
+    }
+
+    /// A new register.
+    pub(super) fn fresh(&mut self) -> V {
+        self.next += 1;
+        V(self.next - 1)
+    }
+
+    /// The register that holds the verdict where several reach one exit.
+    pub(super) fn verdict(&mut self) -> V {
+        match self.verdict {
+            Some(verdict) => verdict,
+            None => {
+                let verdict = self.fresh();
+                self.verdict = Some(verdict);
+                verdict
+            }
+        }
+    }
+
+    /// Adds an instruction.
+    pub(super) fn push(&mut self, inst: Inst) {
+        self.insts.push((inst, self.span));
+    }
+
+    /// Remembers something on the way from here on.
+    pub(super) fn know(&mut self, fact: Fact) {
+        let before = self.current.take().flatten();
+        self.current = Some(Some(Rc::new(Known { fact, depth: depth(&before) + 1, before })));
+    }
+
+    /// The register that something was read into.
+    pub(super) fn read(&self, key: &Key) -> Option<V> {
+        let mut at = self.current.as_ref().and_then(Option::as_ref);
+        while let Some(known) = at {
+            if let Fact::Read(found, reg) = &known.fact
+                && found == key
+            {
+                return Some(*reg);
+            }
+            at = known.before.as_ref();
+        }
+        None
+    }
+
+    /// Whether a pointer was found not to be null.
+    pub(super) fn not_null(&self, of: V) -> bool {
+        let mut at = self.current.as_ref().and_then(Option::as_ref);
+        while let Some(known) = at {
+            if known.fact == Fact::NotNull(of) {
+                return true;
+            }
+            at = known.before.as_ref();
+        }
+        false
+    }
+
+    fn lead(&mut self, to: Label) {
+        let facts = self.current.clone().flatten();
+        let state = &mut self.labels[to.0 as usize];
+        debug_assert!(state.block.is_none(), "a jump leads back");
+        state.facts = Some(match state.facts.take() {
+            None => facts,
+            Some(known) => common(known, facts),
+        });
+    }
+
+    /// Ends the block.
+    pub(super) fn end(&mut self, end: End) {
+        let insts = std::mem::take(&mut self.insts);
+        self.blocks.push(Block { insts, end, end_span: self.span });
+        self.current = None;
+    }
+
+    /// Ends the block with a jump.
+    pub(super) fn jump(&mut self, to: Label) {
+        self.lead(to);
+        self.end(End::Jump(B(to.0)));
+    }
+
+    /// Ends the block with a branch. The facts that hold on `then` alone are `fact`.
+    pub(super) fn branch(&mut self, op: u8, wide: bool, left: V, right: Src, then: Label, otherwise: Label) {
+        self.lead(then);
+        self.lead(otherwise);
+        self.end(End::Branch { op, wide, left, right, then: B(then.0), otherwise: B(otherwise.0) });
+    }
+
+    /// Like `branch`, and goes on in a new block where the branch is not taken.
+    pub(super) fn branch_away(&mut self, op: u8, wide: bool, left: V, right: Src, then: Label) {
+        let here = self.fresh_label();
+        self.branch(op, wide, left, right, then, here);
+        self.place(here);
+    }
+
+    /// Offset of 16 bytes of the frame for the task's name.
+    pub(super) fn comm_buffer(&mut self) -> i16 {
+        match self.comm_buffer {
+            Some(offset) => offset,
+            None => {
+                self.frame_bytes += 16;
+                let offset = -(self.frame_bytes as i16);
+                self.comm_buffer = Some(offset);
+                offset
+            }
+        }
+    }
+
+    /// Offset of 8 bytes of the frame that nothing keeps.
+    pub(super) fn scratch(&mut self) -> i16 {
+        match self.scratch {
+            Some(offset) => offset,
+            None => {
+                self.frame_bytes += 8;
+                let offset = -(self.frame_bytes as i16);
+                self.scratch = Some(offset);
+                offset
+            }
+        }
+    }
+
+    /// Turns labels into blocks.
+    pub(super) fn finish(mut self) -> Code {
+        let resolve = |label: &mut B| {
+            *label = self.labels[label.0 as usize].block.expect("every label that is jumped to is placed");
+        };
+        for block in &mut self.blocks {
+            match &mut block.end {
+                End::Jump(to) => resolve(to),
+                End::Branch { then, otherwise, .. } => {
+                    resolve(then);
+                    resolve(otherwise);
+                }
+                End::Exit => {}
+            }
+        }
+        Code { blocks: self.blocks, next: self.next, frame_bytes: self.frame_bytes }
+    }
+}

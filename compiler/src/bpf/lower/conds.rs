@@ -1,0 +1,306 @@
+//! Conditions: short-circuit jumps.
+
+use super::builder::{Builder, Fact, Label};
+use super::values::immediate;
+use crate::bpf::insn::{alu, jmp};
+use crate::bpf::vcode::{Inst, Src, V};
+use crate::hir::{Access, Atom, AtomKind, Binary, Compare, Cond, Step, Ty, Value, ValueKind};
+
+impl Builder<'_> {
+    /// Leads to `then` where the condition is known to be `sense`, else to `otherwise`. (The same rules as in
+    /// `decision::lower`, here for conditions that are values.)
+    fn cond(&mut self, cond: &Cond, sense: bool, then: Label, otherwise: Label) {
+        match cond {
+            Cond::Const(value) => self.jump(if *value == sense { then } else { otherwise }),
+            Cond::Atom(atom) => self.atom(atom, sense, then, otherwise),
+            Cond::Not(inner) => self.cond(inner, !sense, then, otherwise),
+            Cond::And(left, right) | Cond::Or(left, right) => {
+                let next = self.fresh_label();
+                if matches!(cond, Cond::And(..)) == sense {
+                    self.cond(left, sense, next, otherwise);
+                } else {
+                    self.cond(left, sense, then, next);
+                }
+                if self.reached(next) {
+                    self.place(next);
+                    self.cond(right, sense, then, otherwise);
+                }
+            }
+        }
+    }
+
+    /// A condition as 0 or 1; `unknown` where it is neither.
+    pub(super) fn cond_value(&mut self, cond: &Cond, unknown: Label) -> V {
+        let result = self.fresh();
+        let (yes, rest, no, join) = (self.fresh_label(), self.fresh_label(), self.fresh_label(), self.fresh_label());
+        self.cond(cond, true, yes, rest);
+        let set = |build: &mut Self, value| {
+            build.push(Inst::Mov { dst: result, src: Src::Imm(value), wide: true, reloc: None });
+            build.jump(join);
+        };
+        if self.reached(yes) {
+            self.place(yes);
+            set(self, 1);
+        }
+        if self.reached(rest) {
+            self.place(rest);
+            if may_be_unknown(cond) {
+                self.cond(cond, false, no, unknown);
+                if self.reached(no) {
+                    self.place(no);
+                    set(self, 0);
+                }
+            } else {
+                set(self, 0);
+            }
+        }
+        self.place(join);
+        result
+    }
+
+    /// Leads to `then` where the test is known to be `sense`, else to `otherwise`.
+    pub(super) fn atom(&mut self, atom: &Atom, sense: bool, then: Label, otherwise: Label) {
+        let (yes, no, unknown) = if sense { (then, otherwise, otherwise) } else { (otherwise, then, otherwise) };
+        match &atom.kind {
+            AtomKind::Compare { op, left, right } => self.compare(*op, left, right, yes, no, unknown),
+            AtomKind::AnyBit(value) => self.any_bit(value, yes, no, unknown),
+            AtomKind::AllBits { value, mask } => self.all_bits(value, *mask, yes, no, unknown),
+            AtomKind::True(value) => {
+                let reg = self.value(value, unknown);
+                self.branch(jmp::JNE, true, reg, Src::Imm(0), yes, no);
+            }
+            AtomKind::Null(value) => {
+                let reg = self.value(value, unknown);
+                if self.not_null(reg) {
+                    return self.jump(no);
+                }
+                self.null_test(value, reg, yes);
+                self.know(Fact::NotNull(reg));
+                self.jump(no);
+            }
+            AtomKind::Same(left, right) => {
+                let left = self.value(left, unknown);
+                let right = self.value(right, unknown);
+                self.branch(jmp::JEQ, true, left, Src::Reg(right), yes, no);
+            }
+            AtomKind::OneOf { value, set } => self.one_of(value, set, yes, no, unknown),
+            AtomKind::OneOfStrings { value, set } => self.one_of_strings(value, set, yes, no, unknown),
+        }
+    }
+
+    fn compare(&mut self, op: Compare, left: &Value, right: &Value, yes: Label, no: Label, unknown: Label) {
+        let (Ty::Int(l), Ty::Int(r)) = (left.ty, right.ty) else { return self.jump(no) };
+        let constant = matches!(right.kind, ValueKind::Const(_));
+        let equality = matches!(op, Compare::Eq | Compare::Ne);
+        // Two 32-bit values of one sign compare by their low halves.
+        if l.bytes == 4 && r.bytes == 4 && (l.signed == r.signed) {
+            let a = self.low(left, unknown);
+            let b = self.right(right, false, unknown);
+            return self.branch(jump(op, l.signed), false, a, b, yes, no);
+        }
+        let unsigned_64 = |ty: crate::hir::Int| ty.bytes == 8 && !ty.signed;
+        let signed = match (unsigned_64(l), unsigned_64(r)) {
+            (true, true) => false,
+            // Every other pair fits into 64 bits with sign.
+            (false, false) => l.signed || r.signed,
+            _ if constant => false,
+            (left_unsigned, _) => return self.compare_mixed(op, left, right, left_unsigned, yes, no, unknown),
+        };
+        let a = self.value(left, unknown);
+        let b = self.right(right, true, unknown);
+        let _ = equality;
+        self.branch(jump(op, signed), true, a, b, yes, no);
+    }
+
+    /// A u64 against a signed value: a negative one is below all, any other compares without sign.
+    #[expect(clippy::too_many_arguments, reason = "three ways out and two sides")]
+    fn compare_mixed(&mut self, op: Compare, left: &Value, right: &Value, left_unsigned: bool, yes: Label, no: Label, unknown: Label) {
+        let a = self.value(left, unknown);
+        let b = self.value(right, unknown);
+        let below = if left_unsigned { b } else { a };
+        // The negative side is the lesser.
+        let holds = match op {
+            Compare::Eq => false,
+            Compare::Ne => true,
+            Compare::Lt | Compare::Le => !left_unsigned,
+            Compare::Gt | Compare::Ge => left_unsigned,
+        };
+        self.branch_away(jmp::JSLT, true, below, Src::Imm(0), if holds { yes } else { no });
+        self.branch(jump(op, false), true, a, Src::Reg(b), yes, no);
+    }
+
+    fn right(&mut self, value: &Value, wide: bool, unknown: Label) -> Src {
+        if let ValueKind::Const(number) = value.kind
+            && let Some(imm) = immediate(number, wide)
+        {
+            return Src::Imm(imm);
+        }
+        Src::Reg(if wide { self.value(value, unknown) } else { self.low(value, unknown) })
+    }
+
+    fn any_bit(&mut self, value: &Value, yes: Label, no: Label, unknown: Label) {
+        let Ty::Int(int) = value.ty else { return self.jump(no) };
+        if let ValueKind::Binary(Binary::And, left, right) = &value.kind
+            && let ValueKind::Const(mask) = right.kind
+        {
+            return self.test_bits(left, int.bytes, mask, yes, no, unknown);
+        }
+        if int.bytes == 4 {
+            let reg = self.low(value, unknown);
+            return self.branch(jmp::JNE, false, reg, Src::Imm(0), yes, no);
+        }
+        let reg = self.value(value, unknown);
+        self.branch(jmp::JNE, true, reg, Src::Imm(0), yes, no);
+    }
+
+    /// At least one bit of a constant mask.
+    fn test_bits(&mut self, value: &Value, bytes: u32, mask: i128, yes: Label, no: Label, unknown: Label) {
+        let pattern = (mask as u64) & (u64::MAX >> (64 - 8 * bytes));
+        let reg = if bytes == 4 { self.low(value, unknown) } else { self.value(value, unknown) };
+        if let Ok(low) = u32::try_from(pattern) {
+            // The 32-bit test takes any mask of the low half, and its immediate is not extended.
+            return self.branch(jmp::JSET, false, reg, Src::Imm(low.cast_signed()), yes, no);
+        }
+        let mask = match i32::try_from(pattern.cast_signed()) {
+            Ok(imm) => Src::Imm(imm),
+            Err(_) => Src::Reg(self.constant(pattern)),
+        };
+        self.branch(jmp::JSET, true, reg, mask, yes, no);
+    }
+
+    fn all_bits(&mut self, value: &Value, mask: u64, yes: Label, no: Label, unknown: Label) {
+        let Ty::Int(int) = value.ty else { return self.jump(no) };
+        if mask.is_power_of_two() {
+            return self.test_bits(value, int.bytes, i128::from(mask), yes, no, unknown);
+        }
+        let wide = mask > u64::from(u32::MAX);
+        let reg = if int.bytes == 4 { self.low(value, unknown) } else { self.value(value, unknown) };
+        let bits = self.copy(reg, wide);
+        let src = match immediate(i128::from(mask), wide) {
+            Some(imm) => Src::Imm(imm),
+            None => Src::Reg(self.constant(mask)),
+        };
+        self.push(Inst::Alu { op: alu::AND, wide, dst: bits, src, reloc: None });
+        self.branch(jmp::JEQ, wide, bits, src, yes, no);
+    }
+
+    fn one_of(&mut self, value: &Value, set: &[Value], yes: Label, no: Label, unknown: Label) {
+        let Ty::Int(int) = value.ty else { return self.jump(no) };
+        let wide = int.bytes != 4;
+        let reg = if wide { self.value(value, unknown) } else { self.low(value, unknown) };
+        for (at, element) in set.iter().enumerate() {
+            let element = self.right(element, wide, unknown);
+            if at + 1 == set.len() {
+                self.branch(jmp::JEQ, wide, reg, element, yes, no);
+            } else {
+                self.branch_away(jmp::JEQ, wide, reg, element, yes);
+            }
+        }
+    }
+
+    fn one_of_strings(&mut self, value: &Value, set: &[Vec<u8>], yes: Label, no: Label, unknown: Label) {
+        let Ty::Str { bytes: room } = value.ty else { return self.jump(no) };
+        let source = match &value.kind {
+            ValueKind::Load { base, access } => {
+                let base = self.pointer(base, unknown);
+                Some((base, access))
+            }
+            _ => None,
+        };
+        for (at, text) in set.iter().enumerate() {
+            let last = at + 1 == set.len();
+            let next = if last { no } else { self.fresh_label() };
+            // The NUL behind the text belongs to it, unless the array ends first.
+            let mut wanted = text.clone();
+            if wanted.len() < room as usize {
+                wanted.push(0);
+            }
+            let pieces = pieces(wanted.len() as u32);
+            for (index, &(offset, bytes)) in pieces.iter().enumerate() {
+                let reg = match source {
+                    Some((base, access)) => self.load(base, &element(access, offset), bytes),
+                    None => self.comm_bytes(offset, bytes),
+                };
+                let mut word = [0u8; 8];
+                word[..bytes as usize].copy_from_slice(&wanted[offset as usize..(offset + bytes) as usize]);
+                let word = u64::from_le_bytes(word);
+                let wide = bytes == 8;
+                let right = match immediate(i128::from(word), wide) {
+                    Some(imm) => Src::Imm(imm),
+                    None => Src::Reg(self.constant(word)),
+                };
+                if index + 1 == pieces.len() {
+                    self.branch(jmp::JEQ, wide, reg, right, yes, next);
+                } else {
+                    self.branch_away(jmp::JNE, wide, reg, right, next);
+                }
+            }
+            if !last {
+                self.place(next);
+            }
+        }
+    }
+}
+
+/// Offsets and sizes of the loads that cover so many bytes, largest first.
+pub(super) fn pieces(bytes: u32) -> Vec<(u32, u32)> {
+    let (mut at, mut pieces) = (0, Vec::new());
+    for size in [8, 4, 2, 1] {
+        while bytes - at >= size {
+            pieces.push((at, size));
+            at += size;
+        }
+    }
+    pieces
+}
+
+/// An element of an array that is a field.
+pub(super) fn element(array: &Access, index: u32) -> Access {
+    let mut access = array.clone();
+    access.steps.push(Step::Index(index));
+    access
+}
+
+fn jump(op: Compare, signed: bool) -> u8 {
+    match (op, signed) {
+        (Compare::Eq, _) => jmp::JEQ,
+        (Compare::Ne, _) => jmp::JNE,
+        (Compare::Lt, false) => jmp::JLT,
+        (Compare::Le, false) => jmp::JLE,
+        (Compare::Gt, false) => jmp::JGT,
+        (Compare::Ge, false) => jmp::JGE,
+        (Compare::Lt, true) => jmp::JSLT,
+        (Compare::Le, true) => jmp::JSLE,
+        (Compare::Gt, true) => jmp::JSGT,
+        (Compare::Ge, true) => jmp::JSGE,
+    }
+}
+
+/// Whether some pointer on the way of a test can be null.
+fn may_be_unknown(cond: &Cond) -> bool {
+    match cond {
+        Cond::Const(_) => false,
+        Cond::Not(inner) => may_be_unknown(inner),
+        Cond::And(left, right) | Cond::Or(left, right) => may_be_unknown(left) || may_be_unknown(right),
+        Cond::Atom(atom) => match &atom.kind {
+            AtomKind::Compare { left, right, .. } | AtomKind::Same(left, right) => unreadable(left) || unreadable(right),
+            AtomKind::AnyBit(value)
+            | AtomKind::AllBits { value, .. }
+            | AtomKind::True(value)
+            | AtomKind::Null(value)
+            | AtomKind::OneOf { value, .. }
+            | AtomKind::OneOfStrings { value, .. } => unreadable(value),
+        },
+    }
+}
+
+/// Whether a value is read through a pointer that can be null.
+pub(super) fn unreadable(value: &Value) -> bool {
+    match &value.kind {
+        ValueKind::Const(_) | ValueKind::Enumerator { .. } | ValueKind::Arg(_) | ValueKind::Task(_) => false,
+        ValueKind::Load { base, .. } => matches!(base.ty, Ty::Ptr(pointer) if pointer.nullable) || unreadable(base),
+        ValueKind::Unary(_, inner) | ValueKind::Convert(inner) => unreadable(inner),
+        ValueKind::Binary(_, left, right) => unreadable(left) || unreadable(right),
+        ValueKind::Cond(cond) => may_be_unknown(cond),
+    }
+}

@@ -1,0 +1,136 @@
+//! Recording: an event is written straight into the ring buffer.
+//!
+//! Room that is not to be had is counted, and changes nothing else: logging never turns a verdict.
+
+use krsi_abi::event as abi;
+
+use super::builder::{Builder, Label};
+use super::conds::{element, pieces, unreadable};
+use crate::bpf::insn::{alu, jmp};
+use crate::bpf::vcode::{Inst, Src, V};
+use crate::bpf::{RelocationKind, event, helper};
+use crate::decision::Verdict;
+use crate::hir::{Field, RuleId, Ty, Value, ValueKind};
+
+impl Builder<'_> {
+    /// Writes a rule's event and goes to `next`.
+    pub(super) fn record(&mut self, rule: RuleId, verdict: Verdict, next: Label) {
+        let policy = self.policy;
+        let Some(audit) = &policy.rules[rule.0 as usize].audit else { return self.jump(next) };
+        self.span = audit.span;
+        let layout = event::layout(audit);
+        let lost = self.fresh_label();
+
+        self.push(Inst::Address { dst: V(1), of: RelocationKind::Events });
+        self.push(Inst::Mov { dst: V(2), src: Src::Imm(layout.bytes as i32), wide: true, reloc: None });
+        self.push(Inst::Mov { dst: V(3), src: Src::Imm(0), wide: true, reloc: None });
+        self.push(Inst::Call { helper: helper::RINGBUF_RESERVE, args: 3 });
+        let room = self.copy(V(0), true);
+        self.branch_away(jmp::JEQ, true, room, Src::Imm(0), lost);
+
+        let time = self.call(helper::KTIME_GET_BOOT_NS, &[]);
+        self.store(room, abi::TIME, Src::Reg(time), 8);
+        let pid_tgid = self.pid_tgid();
+        self.store(room, abi::PID_TGID, Src::Reg(pid_tgid), 8);
+        let uid_gid = self.uid_gid();
+        self.store(room, abi::UID_GID, Src::Reg(uid_gid), 8);
+        let cgroup = self.call(helper::GET_CURRENT_CGROUP_ID, &[]);
+        self.store(room, abi::CGROUP, Src::Reg(cgroup), 8);
+        self.store(room, abi::RULE, Src::Imm(rule.0.cast_signed()), 4);
+        let verdict = match verdict {
+            Verdict::Constant(errno) => Src::Imm(-errno),
+            Verdict::Chosen => Src::Reg(self.verdict()),
+        };
+        self.store(room, abi::VERDICT, verdict, 4);
+        let counter = self.fresh();
+        self.push(Inst::Address { dst: counter, of: RelocationKind::Lost(rule) });
+        let count = self.fresh();
+        self.push(Inst::Load { dst: count, base: counter, offset: 0, bytes: 8, reloc: None, argument: None });
+        self.store(room, abi::LOST, Src::Reg(count), 8);
+        self.store(room, abi::UNKNOWN, Src::Imm(0), 8);
+        self.push(Inst::Mov { dst: V(1), src: Src::Reg(room), wide: true, reloc: None });
+        self.push(Inst::Alu { op: alu::ADD, wide: true, dst: V(1), src: Src::Imm(abi::COMM as i32), reloc: None });
+        self.push(Inst::Mov { dst: V(2), src: Src::Imm(abi::COMM_BYTES as i32), wide: true, reloc: None });
+        self.push(Inst::Call { helper: helper::GET_CURRENT_COMM, args: 2 });
+        for &(offset, bytes) in &layout.gaps {
+            // The buffer holds what was there before; nothing of it may be taken for a value.
+            self.zero(room, offset, bytes);
+        }
+        for (index, (field, &offset)) in audit.fields.iter().zip(&layout.offsets).enumerate() {
+            self.span = field.value.span;
+            self.field_of_event(room, index, field, offset);
+        }
+        self.span = audit.span;
+        self.call_only(helper::RINGBUF_SUBMIT, &[Src::Reg(room), Src::Imm(0)]);
+        self.jump(next);
+
+        self.place(lost);
+        let counter = self.fresh();
+        self.push(Inst::Address { dst: counter, of: RelocationKind::Lost(rule) });
+        let one = self.constant(1);
+        self.push(Inst::AtomicAdd { base: counter, src: one });
+        self.jump(next);
+    }
+
+    fn store(&mut self, base: V, offset: u32, src: Src, bytes: u32) {
+        self.push(Inst::Store { base, offset: offset as i16, src, bytes });
+    }
+
+    fn zero(&mut self, base: V, offset: u32, bytes: u32) {
+        for (at, size) in pieces(bytes) {
+            self.store(base, offset + at, Src::Imm(0), size);
+        }
+    }
+
+    fn field_of_event(&mut self, room: V, index: usize, field: &Field, offset: u32) {
+        if !unreadable(&field.value) {
+            // Nothing leads there.
+            let never = self.fresh_label();
+            return self.copy_field(room, &field.value, offset, never);
+        }
+        let (unknown, done) = (self.fresh_label(), self.fresh_label());
+        self.copy_field(room, &field.value, offset, unknown);
+        self.jump(done);
+        if self.reached(unknown) {
+            self.place(unknown);
+            self.zero(room, offset, event::bytes(field.value.ty));
+            let mask = self.fresh();
+            self.push(Inst::Load { dst: mask, base: room, offset: abi::UNKNOWN as i16, bytes: 8, reloc: None, argument: None });
+            let bit = 1u64 << index;
+            let src = match i32::try_from(bit.cast_signed()) {
+                Ok(imm) => Src::Imm(imm),
+                Err(_) => Src::Reg(self.constant(bit)),
+            };
+            self.push(Inst::Alu { op: alu::OR, wide: true, dst: mask, src, reloc: None });
+            self.store(room, abi::UNKNOWN, Src::Reg(mask), 8);
+            self.jump(done);
+        }
+        self.place(done);
+    }
+
+    fn copy_field(&mut self, room: V, value: &Value, offset: u32, unknown: Label) {
+        let Ty::Str { bytes } = value.ty else {
+            let bytes = event::bytes(value.ty);
+            let src = match &value.kind {
+                ValueKind::Const(number) => match i32::try_from((*number as u64).cast_signed()) {
+                    Ok(imm) => Src::Imm(imm),
+                    Err(_) => Src::Reg(self.constant(*number as u64)),
+                },
+                _ if bytes <= 4 && matches!(value.ty, Ty::Int(_)) => Src::Reg(self.low(value, unknown)),
+                _ => Src::Reg(self.value(value, unknown)),
+            };
+            return self.store(room, offset, src, bytes);
+        };
+        let source = match &value.kind {
+            ValueKind::Load { base, access } => Some((self.pointer(base, unknown), access)),
+            _ => None,
+        };
+        for (at, size) in pieces(bytes) {
+            let reg = match source {
+                Some((base, access)) => self.load(base, &element(access, at), size),
+                None => self.comm_bytes(at, size),
+            };
+            self.store(room, offset + at, Src::Reg(reg), size);
+        }
+    }
+}

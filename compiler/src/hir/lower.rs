@@ -1,0 +1,343 @@
+//! Syntax tree to typed policy: rules, their hooks and actions.
+
+use krs_grammar::ast::{self, ActionKind, Span};
+
+use super::check::{Checker, Operand, Scope};
+use super::kernels;
+use super::operators::not;
+use super::resolve::resolve;
+use super::suggest::{did_you_mean, list};
+use super::{Audit, Cond, Deny, Field, Hook, HookId, Policy, Rule, Ty, Value, ValueKind, errno};
+use crate::diag::{Diagnostic, code};
+use crate::kernel::{Kernel, Ret};
+
+/// What lowering needs besides the trees.
+pub struct Input<'a> {
+    /// Files of the standard library.
+    pub library: &'a [ast::File],
+    /// Files of the policy.
+    pub policy: &'a [ast::File],
+    /// The policy's name.
+    pub name: &'a str,
+    /// The kernel whose names count.
+    pub kernel: &'a Kernel,
+    /// Line and column of a span, both from 1.
+    pub position: &'a dyn Fn(Span) -> (u32, u32),
+}
+
+/// Checks everything and reports all that is wrong. The policy is complete only if no error is among
+/// the diagnostics.
+pub fn lower(input: &Input<'_>, diagnostics: &mut Vec<Diagnostic>) -> Policy {
+    let items = resolve(input.library, input.policy, diagnostics);
+    let mut checker = Checker::new(&items, input.kernel);
+    for item in &items.consts {
+        checker.const_item(item);
+    }
+    for names in &items.names {
+        checker.names_of(&names.name.name);
+    }
+    for def in &items.defs {
+        checker.def(def);
+    }
+    let mut rules = Vec::new();
+    for &(rule, item) in &items.rules {
+        checker.rule(rule, item, input, &mut rules);
+    }
+    diagnostics.append(&mut checker.diagnostics);
+    let (hooks, names) = (checker.hooks, checker.names);
+    Policy { name: input.name.to_owned(), hooks, rules, names }
+}
+
+impl<'a> Checker<'a> {
+    fn rule(&mut self, rule: &'a ast::Rule, item: &'a ast::Item, input: &Input<'_>, rules: &mut Vec<Rule>) {
+        for attribute in &rule.attributes {
+            self.report(
+                Diagnostic::error(code::NOT_YET, attribute.span, format!("`@{}` is not available yet", attribute.name.name))
+                    .help("say it in a `##` comment before the rule: every event carries it"),
+            );
+        }
+        let mut on: Vec<HookId> = Vec::new();
+        for ident in &rule.hooks {
+            if let Some(hook) = self.hook(ident) {
+                if on.contains(&hook) {
+                    self.report(
+                        Diagnostic::error(code::DUPLICATE_ACTION, ident.span, format!("`{}` is named twice", ident.name))
+                            .help("remove one of them"),
+                    );
+                } else {
+                    on.push(hook);
+                }
+            }
+        }
+        let (line, column) = (input.position)(item.span);
+        for hook in on {
+            self.scope = Scope { hook: Some(hook), ..Scope::default() };
+            let known = self.diagnostics.len();
+            let when = rule.when.as_ref().map(|expr| self.cond(expr).unwrap_or(Cond::Const(false)));
+            let unless = rule.unless.as_ref().map(|expr| self.cond(expr).unwrap_or(Cond::Const(false)));
+            let (deny, audit) = self.actions(rule, hook);
+            self.once(known);
+            let hook_name = &self.hooks[hook.index()].name;
+            let name = match &rule.name {
+                Some(name) => name.name.clone(),
+                None => format!("{hook_name}@{line}:{column}"),
+            };
+            rules.push(Rule { name, doc: item.doc.clone(), span: item.span, hook, when, unless, deny, audit });
+        }
+        self.scope = Scope::default();
+    }
+
+    /// The same mistake on two hooks of one rule is said once.
+    fn once(&mut self, known: usize) {
+        let mut at = known;
+        while at < self.diagnostics.len() {
+            if self.diagnostics[..at].contains(&self.diagnostics[at]) {
+                self.diagnostics.remove(at);
+            } else {
+                at += 1;
+            }
+        }
+    }
+
+    fn hook(&mut self, ident: &ast::Ident) -> Option<HookId> {
+        let mut name = ident.name.as_str();
+        // An alias of an alias is fine, a circle is not.
+        for _ in 0..16 {
+            match self.items.aliases.get(name) {
+                Some(target) => name = &target.name,
+                None => break,
+            }
+        }
+        if let Some(index) = self.hooks.iter().position(|hook| hook.name == name) {
+            return Some(HookId(index as u32));
+        }
+        let kernel = self.kernel;
+        let Some(hook) = kernel.hook(name) else {
+            self.unknown_hook(ident, name);
+            return None;
+        };
+        if let Some(since) = kernel.disabled(name) {
+            self.report(
+                Diagnostic::error(code::DISABLED_HOOK, ident.span, format!("BPF may not attach to `{name}`"))
+                    .label("disabled for BPF")
+                    .note(since.to_string())
+                    .help("watch the operation at another hook"),
+            );
+            return None;
+        }
+        self.hooks.push(Hook { name: name.to_owned(), void: hook.ret == Ret::Void, args: Vec::new() });
+        Some(HookId(self.hooks.len() as u32 - 1))
+    }
+
+    fn unknown_hook(&mut self, ident: &ast::Ident, name: &str) {
+        let kernel = self.kernel;
+        if kernel.is_helper_function(name) {
+            self.report(
+                Diagnostic::error(code::NOT_A_HOOK, ident.span, format!("`{name}` is no hook"))
+                    .label("a function inside the kernel's BPF LSM")
+                    .note(format!("the kernel has a function `bpf_lsm_{name}`, but it never calls it for a policy"))
+                    .help("name a hook, such as `file_open` or `bprm_check_security`"),
+            );
+            return;
+        }
+        let mut error = Diagnostic::error(code::UNKNOWN_HOOK, ident.span, format!("no hook `{name}`"))
+            .label(format!("not on {}", kernel.name));
+        let elsewhere = kernels::hook_elsewhere(name);
+        let bare = name.strip_prefix("bpf_lsm_").or_else(|| name.strip_prefix("security_")).or_else(|| name.strip_prefix("lsm_"));
+        let aliases = self.items.aliases.keys().copied();
+        error = match (elsewhere, bare) {
+            (Some(elsewhere), _) => error.note(elsewhere),
+            (None, Some(bare)) if kernel.hook(bare).is_some() => error.help(format!("hooks go by their bare name: `{bare}`")),
+            _ => match did_you_mean(name, kernel.hook_names().chain(aliases)) {
+                Some(help) => error.help(help),
+                None => error.help("hooks are named as in the kernel's `include/linux/lsm_hook_defs.h`: `file_open`, `socket_connect`, `bprm_check_security`"),
+            },
+        };
+        self.report(error);
+    }
+
+    fn actions(&mut self, rule: &'a ast::Rule, hook: HookId) -> (Option<Deny>, Option<Audit>) {
+        let (mut deny, mut audit): (Option<Deny>, Option<Audit>) = (None, None);
+        for action in &rule.actions {
+            match &action.kind {
+                ActionKind::Deny { errno } => {
+                    if let Some(first) = &deny {
+                        let first = first.span;
+                        self.twice("deny", action.span, first);
+                        continue;
+                    }
+                    deny = self.deny(errno.as_ref(), action.span, hook);
+                }
+                ActionKind::Audit { message, fields, limit } => {
+                    if let Some(limit) = limit {
+                        self.report(
+                            Diagnostic::error(code::NOT_YET, limit.span, "`limit` is not available yet").help("remove it"),
+                        );
+                    }
+                    if let Some(first) = &audit {
+                        let first = first.span;
+                        self.twice("audit", action.span, first);
+                        continue;
+                    }
+                    audit = Some(self.audit(message.as_ref(), fields, action.span));
+                }
+                ActionKind::Kill { .. } | ActionKind::Mark { .. } | ActionKind::Unmark { .. } => {
+                    let word = match action.kind {
+                        ActionKind::Kill { .. } => "kill",
+                        ActionKind::Mark { .. } => "mark",
+                        _ => "unmark",
+                    };
+                    self.report(
+                        Diagnostic::error(code::NOT_YET, action.span, format!("`{word}` is not available yet"))
+                            .help("this version has `deny` and `audit`"),
+                    );
+                }
+            }
+        }
+        (deny, audit)
+    }
+
+    fn twice(&mut self, word: &str, span: Span, first: Span) {
+        self.report(
+            Diagnostic::error(code::DUPLICATE_ACTION, span, format!("a rule has one `{word}`"))
+                .label("the second")
+                .also(first, "the first")
+                .help(if word == "audit" { "put all fields into one pair of braces" } else { "remove one of them" }),
+        );
+    }
+
+    fn deny(&mut self, errno: Option<&ast::Ident>, span: Span, hook: HookId) -> Option<Deny> {
+        let name = self.hooks[hook.index()].name.clone();
+        match self.kernel.hook(&name).map(|hook| hook.ret) {
+            Some(Ret::Void) => {
+                self.report(
+                    Diagnostic::error(code::DENY_ON_VOID, span, format!("`{name}` cannot deny"))
+                        .label("nothing to deny here")
+                        .note("the kernel calls this hook when the operation is already done or cannot fail; it has no result")
+                        .help("use `audit`, or deny at a hook that comes earlier"),
+                );
+                return None;
+            }
+            Some(Ret::Bool) => {
+                self.report(
+                    Diagnostic::error(code::BAD_ERRNO, span, format!("`{name}` cannot return an errno"))
+                        .label("its result is 0 or 1")
+                        .note("the hook answers a question of the kernel; it does not permit or forbid an operation")
+                        .help("use `audit`"),
+                );
+                return None;
+            }
+            _ => {}
+        }
+        let Some(ident) = errno else { return Some(Deny { errno: 1, name: "EPERM", span }) };
+        if let Some((name, errno)) = errno::find(&ident.name) {
+            return Some(Deny { errno, name, span });
+        }
+        let known = errno::ERRNOS.iter().map(|(name, _)| *name);
+        let error = if errno::INTERNAL.contains(&ident.name.as_str()) {
+            Diagnostic::error(code::BAD_ERRNO, ident.span, format!("`{}` must not reach user space", ident.name))
+                .label("only the kernel understands it")
+                .help("`EPERM` and `EACCES` are what programs expect of a denial")
+        } else {
+            let error = Diagnostic::error(code::BAD_ERRNO, ident.span, format!("no errno `{}`", ident.name)).label("not known");
+            match did_you_mean(&ident.name, known) {
+                Some(help) => error.help(help),
+                None => error.help("`EPERM` and `EACCES` are what programs expect of a denial"),
+            }
+        };
+        self.report(error);
+        None
+    }
+
+    fn audit(&mut self, message: Option<&ast::Str>, fields: &'a [ast::AuditField], span: Span) -> Audit {
+        let mut made: Vec<Field> = Vec::new();
+        let mut seen: Vec<(String, Span)> = Vec::new();
+        for field in fields {
+            let name = match &field.name {
+                Some(name) => name.name.clone(),
+                None => krs_grammar::print::expr_text(&field.value),
+            };
+            let at = field.name.as_ref().map_or(field.value.span, |name| name.span);
+            if let Some((_, first)) = seen.iter().find(|(known, _)| *known == name) {
+                let first = *first;
+                self.report(
+                    Diagnostic::error(code::DUPLICATE_ITEM, at, format!("two fields are called `{name}`"))
+                        .label("again here")
+                        .also(first, "first here")
+                        .help("give one of them another name: `other = ...`"),
+                );
+                continue;
+            }
+            seen.push((name.clone(), at));
+            if let Some(value) = self.audited(&field.value) {
+                made.push(Field { name, value });
+            }
+        }
+        if made.len() > krsi_abi::event::FIELDS_MAX {
+            self.report(
+                Diagnostic::error(code::TOO_MANY_FIELDS, span, format!("an event has at most {} fields", krsi_abi::event::FIELDS_MAX))
+                    .label(format!("{} fields", made.len()))
+                    .help("record the rest by a second rule on the same hook"),
+            );
+        }
+        let message = message.map(|text| String::from_utf8_lossy(&text.value).into_owned());
+        Audit { span, message, fields: made }
+    }
+
+    /// A value that an event can carry.
+    fn audited(&mut self, expr: &'a ast::Expr) -> Option<Value> {
+        let span = expr.span;
+        let operand = self.expr(expr, None);
+        let value = match operand {
+            Operand::Error => return None,
+            Operand::Value(value) => value,
+            Operand::Cond(cond) => Value { span, ty: Ty::Bool, kind: ValueKind::Cond(Box::new(not(not(cond)))) },
+            Operand::Number(number) => {
+                let ty = super::Int { names: number.names, ..super::Int::plain(8, number.value < 0) };
+                Value { span, ty: Ty::Int(ty), kind: ValueKind::Const(ty.wrap(number.value)) }
+            }
+            Operand::Place(place) => match self.value_of_place(place) {
+                Ok(value) => value,
+                Err(place) => {
+                    let btf = &self.kernel.btf;
+                    let mut names = Vec::new();
+                    super::place::field_names(btf, btf.strip(place.ty), &mut names);
+                    let what = super::place::describe(btf, place.ty);
+                    let error = Diagnostic::error(code::MISMATCH, span, format!("`{what}` is no single value"))
+                        .label("cannot be recorded as a whole");
+                    let error = if names.is_empty() || names.len() > 12 {
+                        error.help("record the fields that matter")
+                    } else {
+                        error.help(format!("record one of its fields: {}", list(names, "or")))
+                    };
+                    self.report(error);
+                    return None;
+                }
+            },
+            other => {
+                let what = self.say(&other);
+                let error = Diagnostic::error(code::MISMATCH, span, format!("{what} cannot be recorded"));
+                self.report(match other {
+                    Operand::Task => error.help("every event has the task's pid, uid and name; other fields: `task.euid`"),
+                    Operand::Text(_) => error.help("a text for the reader goes before the braces: `audit \"text\" { ... }`"),
+                    _ => error.help("record a field or an argument"),
+                });
+                return None;
+            }
+        };
+        if let Ty::Str { bytes } = value.ty
+            && bytes > STR_BYTES_MAX
+        {
+            self.report(
+                Diagnostic::error(code::NOT_YET, span, format!("strings of {bytes} bytes cannot be recorded yet"))
+                    .label(format!("at most {STR_BYTES_MAX} bytes"))
+                    .help("record another field"),
+            );
+            return None;
+        }
+        Some(value)
+    }
+}
+
+/// Longer arrays of characters than this are buffers and no names.
+pub const STR_BYTES_MAX: u32 = 256;

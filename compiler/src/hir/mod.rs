@@ -1,0 +1,423 @@
+//! The policy with every name resolved and every type known.
+//!
+//! ```text
+//! hook file_mprotect -> int
+//!   arg vma: *vm_area_struct
+//!   arg prot: u64 Prot
+//! rule 0 file_mprotect@1:1 on file_mprotect
+//!   when (and (bits prot 0x4) (null vma->vm_file))
+//!   deny EPERM
+//!   audit
+//! ```
+//!
+//! Invariants: a rule stands here once for each of its hooks, in source order; every atom's operands have
+//! the types that its kind asks for; a constant fits the type of what it is compared with; every
+//! [`Access`] and argument exists on the kernel that the policy was checked against; the errno of a `deny` is one
+//! that its hook may return.
+//!
+//! Absent: names that need a lookup, views, definitions and flags (they are expanded to fields and
+//! numbers), `unless` as a shape of its own beyond [`Rule`], and anything that a user could still get
+//! wrong.
+
+use krs_grammar::ast::Span;
+
+pub use crate::bpf::{Access, Shape, Step};
+
+pub mod check;
+pub mod errno;
+pub mod kernels;
+pub mod lower;
+mod operators;
+pub mod place;
+pub mod print;
+pub mod resolve;
+pub mod suggest;
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident)*) => {
+        $($(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(pub u32);
+
+        impl $name {
+            /// As a plain index.
+            #[must_use]
+            pub fn index(self) -> usize {
+                self.0 as usize
+            }
+        })*
+    };
+}
+
+ids! {
+    /// Index into [`Policy::hooks`].
+    HookId
+    /// Index into [`Policy::names`].
+    NamesId
+    /// Index into [`Hook::args`].
+    ArgId
+}
+
+pub use krsi_abi::manifest::RuleId;
+
+/// A whole policy.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Policy {
+    /// Its name.
+    pub name: String,
+    /// In the order of their first mention.
+    pub hooks: Vec<Hook>,
+    /// By [`RuleId`].
+    pub rules: Vec<Rule>,
+    /// Types whose values have names.
+    pub names: Vec<Names>,
+}
+
+/// A hook that rules are on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hook {
+    /// Its name in the kernel.
+    pub name: String,
+    /// It returns nothing: rules can only watch.
+    pub void: bool,
+    /// The arguments that rules read, in the order of their first use.
+    pub args: Vec<Arg>,
+}
+
+/// An argument of a hook.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Arg {
+    /// Its name in BTF.
+    pub name: String,
+    /// What it holds.
+    pub ty: Ty,
+    /// How a program finds it.
+    pub place: Place,
+}
+
+/// Where in its context a program finds an argument.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Place {
+    /// Everywhere in this 8-byte slot.
+    Slot(u32),
+    /// Where it stands depends on the kernel: in slot `then` where the kernel has the hook `exists`, else in `otherwise`.
+    /// The two change together because one kernel change made both.
+    Switch {
+        /// A member of `union security_list_options`.
+        exists: String,
+        /// With it.
+        then: Box<Place>,
+        /// Without.
+        otherwise: Box<Place>,
+    },
+}
+
+/// A type whose values have names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Names {
+    /// `Prot`
+    pub name: String,
+    /// Values combine by `|`.
+    pub flags: bool,
+    /// Name and value; the values as mathematical numbers.
+    pub members: Vec<(String, i64)>,
+    /// It is the kernel's own enum: its values are found again on each kernel.
+    pub kernel: bool,
+}
+
+/// A rule on one hook.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rule {
+    /// Given, or `HOOK@LINE:COLUMN`.
+    pub name: String,
+    /// Its `##` lines.
+    pub doc: Option<String>,
+    /// The whole rule.
+    pub span: Span,
+    /// On this hook.
+    pub hook: HookId,
+    /// It fires only where this is true.
+    pub when: Option<Cond>,
+    /// And this is not.
+    pub unless: Option<Cond>,
+    /// Positive errno.
+    pub deny: Option<Deny>,
+    /// What it records.
+    pub audit: Option<Audit>,
+}
+
+/// `deny`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Deny {
+    /// Positive.
+    pub errno: i32,
+    /// `EPERM`
+    pub name: &'static str,
+    /// The action.
+    pub span: Span,
+}
+
+/// `audit`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Audit {
+    /// The action.
+    pub span: Span,
+    /// Its message.
+    pub message: Option<String>,
+    /// At most `event::FIELDS_MAX`.
+    pub fields: Vec<Field>,
+}
+
+/// A field of an event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Field {
+    /// Given, or the expression's text.
+    pub name: String,
+    /// An integer, a `bool`, a string or a pointer.
+    pub value: Value,
+}
+
+/// A type of values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ty {
+    /// An integer, an enum or flags.
+    Int(Int),
+    /// A truth value.
+    Bool,
+    /// A pointer.
+    Ptr(Ptr),
+    /// Characters up to a NUL, in so many bytes.
+    Str {
+        /// Of the array.
+        bytes: u32,
+    },
+}
+
+/// An integer type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Int {
+    /// 1, 2, 4 or 8.
+    pub bytes: u32,
+    /// Two's complement.
+    pub signed: bool,
+    /// Its values have these names.
+    pub names: Option<NamesId>,
+}
+
+impl Int {
+    /// An integer without names.
+    #[must_use]
+    pub fn plain(bytes: u32, signed: bool) -> Int {
+        Int { bytes, signed, names: None }
+    }
+
+    /// The smallest value.
+    #[must_use]
+    pub fn min(self) -> i128 {
+        if self.signed { -(1i128 << (8 * self.bytes - 1)) } else { 0 }
+    }
+
+    /// The largest value.
+    #[must_use]
+    pub fn max(self) -> i128 {
+        (1i128 << (8 * self.bytes - u32::from(self.signed))) - 1
+    }
+
+    /// Whether every value of `other` is one of this type.
+    #[must_use]
+    pub fn holds(self, other: Int) -> bool {
+        self.min() <= other.min() && other.max() <= self.max()
+    }
+
+    /// The value that is left when `value` is cut to this type's bits.
+    #[must_use]
+    pub fn wrap(self, value: i128) -> i128 {
+        let bits = 8 * self.bytes;
+        let low = value & ((1i128 << bits) - 1);
+        if self.signed && low >> (bits - 1) != 0 { low - (1i128 << bits) } else { low }
+    }
+}
+
+/// A pointer type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ptr {
+    /// What it points to, in the checked kernel's BTF.
+    pub target: crate::btf::TypeId,
+    /// The kernel may store null here.
+    pub nullable: bool,
+}
+
+/// A condition. Three-valued: an atom that reads through null is neither true nor false.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Cond {
+    /// Known while compiling.
+    Const(bool),
+    /// A test.
+    Atom(Box<Atom>),
+    /// Kleene's not.
+    Not(Box<Cond>),
+    /// Kleene's and.
+    And(Box<Cond>, Box<Cond>),
+    /// Kleene's or.
+    Or(Box<Cond>, Box<Cond>),
+}
+
+/// A test of values. Where one of them cannot be read, the test is neither true nor false.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Atom {
+    /// Where.
+    pub span: Span,
+    /// What.
+    pub kind: AtomKind,
+}
+
+/// A test.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AtomKind {
+    /// Two integers, compared as mathematical numbers.
+    Compare {
+        /// How.
+        op: Compare,
+        /// Left.
+        left: Value,
+        /// Right.
+        right: Value,
+    },
+    /// At least one bit of the value is set.
+    AnyBit(Value),
+    /// All these bits of the value are set.
+    AllBits {
+        /// Of this.
+        value: Value,
+        /// These; not 0.
+        mask: u64,
+    },
+    /// A `bool`.
+    True(Value),
+    /// A pointer is null.
+    Null(Value),
+    /// Two pointers are the same.
+    Same(Value, Value),
+    /// An integer is one of these.
+    OneOf {
+        /// This.
+        value: Value,
+        /// Constants; not empty.
+        set: Vec<Value>,
+    },
+    /// A string is one of these, none of which is longer than it can be; not empty.
+    OneOfStrings {
+        /// This.
+        value: Value,
+        /// Without NUL.
+        set: Vec<Vec<u8>>,
+    },
+}
+
+/// How integers compare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Compare {
+    Eq,
+    Ne,
+    Lt,
+    Le,
+    Gt,
+    Ge,
+}
+
+/// A value.
+#[derive(Clone, Debug)]
+pub struct Value {
+    /// Where it was written.
+    pub span: Span,
+    /// Its type.
+    pub ty: Ty,
+    /// What it is.
+    pub kind: ValueKind,
+}
+
+/// Where a value was written is no part of what it is.
+impl PartialEq for Value {
+    fn eq(&self, other: &Value) -> bool {
+        self.ty == other.ty && self.kind == other.kind
+    }
+}
+
+/// What a value is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ValueKind {
+    /// A constant.
+    Const(i128),
+    /// An enumerator of a kernel enum: its value on the running kernel.
+    Enumerator {
+        /// The enum's tag.
+        of: String,
+        /// Its name.
+        name: String,
+        /// On the checked kernel.
+        value: i64,
+    },
+    /// An argument of the hook.
+    Arg(ArgId),
+    /// Something about the current task.
+    Task(TaskField),
+    /// What a struct behind a pointer holds.
+    Load {
+        /// Points to the access's root.
+        base: Box<Value>,
+        /// Which field. Its last shape says how wide it is.
+        access: Access,
+    },
+    /// One operand.
+    Unary(Unary, Box<Value>),
+    /// Two operands of this value's own type, but for shifts, whose right one is any integer.
+    Binary(Binary, Box<Value>, Box<Value>),
+    /// An integer cut or widened to this value's type.
+    Convert(Box<Value>),
+    /// A condition as a `bool`.
+    Cond(Box<Cond>),
+}
+
+/// About the current task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum TaskField {
+    /// Thread id, u32, in the initial namespace.
+    Pid,
+    /// Process id, u32.
+    Tgid,
+    /// Real user id, u32.
+    Uid,
+    /// Real group id, u32.
+    Gid,
+    /// Effective user id, u32.
+    Euid,
+    /// Name, 16 bytes.
+    Comm,
+}
+
+/// Operators of one operand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Unary {
+    Neg,
+    Complement,
+}
+
+/// Operators of two operands; results wrap at their type's width. Divisors are constants other than 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Binary {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Rem,
+    And,
+    Or,
+    Xor,
+    /// The amount counts modulo the type's width.
+    Shl,
+    /// Arithmetic on signed types. The amount counts modulo the type's width.
+    Shr,
+}

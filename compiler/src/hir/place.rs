@@ -1,0 +1,220 @@
+//! From BTF's types to krs's: fields of structs, what a field's value is, how a type is called.
+
+use krs_grammar::ast::Span;
+
+use super::{Access, Int, Names, NamesId, Ptr, Shape, Step, Ty, Value, ValueKind};
+use crate::btf::{Btf, Kind, Type, TypeId};
+
+/// Something in memory that is more than one value: a struct, a union or an array.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Where it was written.
+    pub span: Span,
+    /// Points to the root.
+    pub base: Value,
+    /// From the root to here; no steps where it is the root itself.
+    pub access: Access,
+    /// Its type, with typedefs.
+    pub ty: TypeId,
+}
+
+/// A field as BTF has it, found through anonymous structs and unions.
+#[derive(Clone, Copy, Debug)]
+pub struct FieldType {
+    /// Its type.
+    pub ty: TypeId,
+    /// 0 where it is no bitfield.
+    pub bitfield_bits: u32,
+}
+
+/// Looks a field up, in anonymous members too.
+#[must_use]
+pub fn field(btf: &Btf, of: TypeId, name: &str) -> Option<FieldType> {
+    field_within(btf, of, name, 16)
+}
+
+fn field_within(btf: &Btf, of: TypeId, name: &str, depth: u32) -> Option<FieldType> {
+    btf.members(of).find_map(|member| {
+        if member.name == name {
+            Some(FieldType { ty: member.ty, bitfield_bits: member.bitfield_bits })
+        } else if member.name.is_empty() && depth > 0 {
+            field_within(btf, btf.strip(member.ty), name, depth - 1)
+        } else {
+            None
+        }
+    })
+}
+
+/// Names of all fields, those of anonymous members too.
+pub fn field_names<'b>(btf: &'b Btf, of: TypeId, names: &mut Vec<&'b str>) {
+    for member in btf.members(of) {
+        if !member.name.is_empty() {
+            names.push(member.name);
+        } else if names.len() < 4096 {
+            field_names(btf, btf.strip(member.ty), names);
+        }
+    }
+}
+
+/// The definition of a struct or union that may only be declared under this id.
+#[must_use]
+pub fn definition(btf: &Btf, id: TypeId) -> Option<TypeId> {
+    let id = btf.strip(id);
+    match btf.ty(id) {
+        Type::Struct { .. } | Type::Union { .. } => Some(id),
+        Type::Fwd { name } => btf.find(Kind::Struct, name).or_else(|| btf.find(Kind::Union, name)),
+        _ => None,
+    }
+}
+
+/// The tag of a struct or union, or the typedef that stands for it: `kuid_t`.
+#[must_use]
+pub fn tag(btf: &Btf, mut id: TypeId) -> &str {
+    let mut last = "";
+    for _ in 0..64 {
+        match btf.ty(id) {
+            Type::Typedef { name, target } => (last, id) = (name, target),
+            Type::Modifier(target) => id = target,
+            Type::Struct { name, .. } | Type::Union { name, .. } | Type::Fwd { name } => {
+                return if name.is_empty() { last } else { name };
+            }
+            _ => return last,
+        }
+    }
+    last
+}
+
+/// A type in the words of C.
+#[must_use]
+pub fn describe(btf: &Btf, id: TypeId) -> String {
+    describe_within(btf, id, 8)
+}
+
+fn describe_within(btf: &Btf, id: TypeId, depth: u32) -> String {
+    if depth == 0 {
+        return "...".into();
+    }
+    let inner = |id| describe_within(btf, id, depth - 1);
+    match btf.ty(id) {
+        Type::Void | Type::Other => "void".into(),
+        Type::Int { name, .. } | Type::Typedef { name, .. } => name.into(),
+        Type::Ptr(target) => format!("{} *", inner(target)),
+        Type::Array { element, count } => format!("{}[{count}]", inner(element)),
+        Type::Struct { name: "", .. } => "an unnamed struct".into(),
+        Type::Union { name: "", .. } => "an unnamed union".into(),
+        Type::Struct { name, .. } | Type::Fwd { name } => format!("struct {name}"),
+        Type::Union { name, .. } => format!("union {name}"),
+        Type::Enum { name: "", .. } => "an unnamed enum".into(),
+        Type::Enum { name, .. } => format!("enum {name}"),
+        Type::Modifier(target) => inner(target),
+        Type::Func { .. } | Type::FuncProto { .. } => "a function".into(),
+        Type::Float { .. } => "a float".into(),
+    }
+}
+
+/// How a field of this type is told to a loader; `None` for what no program can read.
+#[must_use]
+pub fn shape(btf: &Btf, field: FieldType) -> Option<Shape> {
+    Some(match btf.ty(btf.strip(field.ty)) {
+        Type::Int { bytes, signed, .. } if bytes <= 8 => match field.bitfield_bits {
+            0 => Shape::Int { bytes, signed },
+            bits => Shape::Bits { bytes, signed, bits, of: None },
+        },
+        Type::Enum { name, bytes, signed } => match field.bitfield_bits {
+            0 => Shape::Enum { name: name.to_owned(), bytes },
+            bits => Shape::Bits { bytes, signed, bits, of: Some(name.to_owned()) },
+        },
+        Type::Ptr(_) => Shape::Pointer,
+        Type::Struct { .. } => Shape::Struct,
+        Type::Union { .. } => Shape::Union,
+        Type::Array { element, count } => {
+            let element = shape(btf, FieldType { ty: element, bitfield_bits: 0 })?;
+            Shape::Array { element: Box::new(element), count }
+        }
+        _ => return None,
+    })
+}
+
+/// What a value of a BTF type is in krs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reads {
+    /// A value.
+    As(Ty),
+    /// A struct, a union or an array: fields or elements are.
+    Aggregate,
+    /// Nothing that a program could load.
+    Not,
+}
+
+/// Classifies a BTF type. Enums get their names from `names`.
+pub fn reads(btf: &Btf, id: TypeId, nullable: bool, names: &mut impl FnMut(TypeId) -> Option<NamesId>) -> Reads {
+    let id = btf.strip(id);
+    match btf.ty(id) {
+        Type::Int { boolean: true, bytes: 1, .. } => Reads::As(Ty::Bool),
+        Type::Int { bytes: bytes @ (1 | 2 | 4 | 8), signed, .. } => Reads::As(Ty::Int(Int::plain(bytes, signed))),
+        Type::Enum { bytes: bytes @ (1 | 2 | 4 | 8), signed, .. } => {
+            Reads::As(Ty::Int(Int { bytes, signed, names: names(id) }))
+        }
+        Type::Ptr(target) => Reads::As(Ty::Ptr(Ptr { target, nullable })),
+        Type::Struct { .. } | Type::Union { .. } => Reads::Aggregate,
+        Type::Array { element, count } => match btf.ty(btf.strip(element)) {
+            Type::Int { bytes: 1, boolean: false, .. } if count > 0 => {
+                // `char`, `unsigned char` and `u8` all are 1-byte integers; only the first holds text.
+                if is_char(btf, element) { Reads::As(Ty::Str { bytes: count }) } else { Reads::Aggregate }
+            }
+            _ => Reads::Aggregate,
+        },
+        _ => Reads::Not,
+    }
+}
+
+fn is_char(btf: &Btf, id: TypeId) -> bool {
+    matches!(btf.ty(btf.strip(id)), Type::Int { name: "char", .. })
+}
+
+/// The names of a kernel enum.
+#[must_use]
+pub fn enum_names(btf: &Btf, id: TypeId) -> Option<Names> {
+    let name = btf.name(id);
+    if name.is_empty() {
+        return None;
+    }
+    let members = btf.values(id).map(|(name, value)| (name.to_owned(), value)).collect();
+    Some(Names { name: name.to_owned(), flags: false, members, kernel: true })
+}
+
+impl Place {
+    /// The struct that a pointer points to.
+    #[must_use]
+    pub fn behind(btf: &Btf, pointer: &Value, target: TypeId) -> Option<Place> {
+        let root = definition(btf, target)?;
+        let name = btf.name(root);
+        if name.is_empty() {
+            return None;
+        }
+        Some(Place {
+            span: pointer.span,
+            base: pointer.clone(),
+            access: Access {
+                is_struct: btf.kind(root) == Kind::Struct,
+                root: name.to_owned(),
+                steps: Vec::new(),
+            },
+            ty: root,
+        })
+    }
+
+    /// One step further.
+    #[must_use]
+    pub fn step(&self, step: Step, ty: TypeId, span: Span) -> Place {
+        let mut access = self.access.clone();
+        access.steps.push(step);
+        Place { span, base: self.base.clone(), access, ty }
+    }
+
+    /// What is there, as one value.
+    #[must_use]
+    pub fn load(self, ty: Ty) -> Value {
+        Value { span: self.span, ty, kind: ValueKind::Load { base: Box::new(self.base), access: self.access } }
+    }
+}

@@ -1,0 +1,154 @@
+//! The printed form of a typed policy, for `--emit hir`.
+
+use std::fmt::Write;
+
+use super::{
+    Atom, AtomKind, Binary, Compare, Cond, HookId, Int, Place, Policy, TaskField, Ty, Unary, Value, ValueKind,
+};
+
+/// Prints a policy.
+#[must_use]
+pub fn print(policy: &Policy) -> String {
+    let mut out = format!("policy {}\n", policy.name);
+    for hook in &policy.hooks {
+        let _ = writeln!(out, "hook {} -> {}", hook.name, if hook.void { "void" } else { "int" });
+        for arg in &hook.args {
+            let _ = writeln!(out, "  arg {}: {} at {}", arg.name, ty(policy, arg.ty), place(&arg.place));
+        }
+    }
+    for (id, rule) in policy.rules.iter().enumerate() {
+        let _ = writeln!(out, "rule {id} {} on {}", rule.name, policy.hooks[rule.hook.index()].name);
+        if let Some(when) = &rule.when {
+            let _ = writeln!(out, "  when {}", cond(policy, rule.hook, when));
+        }
+        if let Some(unless) = &rule.unless {
+            let _ = writeln!(out, "  unless {}", cond(policy, rule.hook, unless));
+        }
+        if let Some(deny) = &rule.deny {
+            let _ = writeln!(out, "  deny {}", deny.name);
+        }
+        if let Some(audit) = &rule.audit {
+            let _ = write!(out, "  audit");
+            if let Some(message) = &audit.message {
+                let _ = write!(out, " {message:?}");
+            }
+            let _ = writeln!(out);
+            for field in &audit.fields {
+                let _ = writeln!(out, "    {}: {} = {}", field.name, ty(policy, field.value.ty), value(policy, rule.hook, &field.value));
+            }
+        }
+    }
+    out
+}
+
+fn place(place: &Place) -> String {
+    match place {
+        Place::Slot(slot) => format!("slot {slot}"),
+        Place::Switch { exists, then, otherwise } => {
+            format!("({exists} ? {} : {})", self::place(then), self::place(otherwise))
+        }
+    }
+}
+
+fn int(of: Int) -> String {
+    format!("{}{}", if of.signed { "i" } else { "u" }, 8 * of.bytes)
+}
+
+/// A type.
+#[must_use]
+pub fn ty(policy: &Policy, ty: Ty) -> String {
+    match ty {
+        Ty::Int(of) => match of.names {
+            Some(names) => format!("{} {}", int(of), policy.names[names.index()].name),
+            None => int(of),
+        },
+        Ty::Bool => "bool".into(),
+        Ty::Ptr(pointer) => if pointer.nullable { "ptr?" } else { "ptr" }.into(),
+        Ty::Str { bytes } => format!("str[{bytes}]"),
+    }
+}
+
+/// A condition.
+#[must_use]
+pub fn cond(policy: &Policy, hook: HookId, of: &Cond) -> String {
+    match of {
+        Cond::Const(value) => value.to_string(),
+        Cond::Atom(test) => atom(policy, hook, test),
+        Cond::Not(inner) => format!("(not {})", cond(policy, hook, inner)),
+        Cond::And(left, right) => format!("(and {} {})", cond(policy, hook, left), cond(policy, hook, right)),
+        Cond::Or(left, right) => format!("(or {} {})", cond(policy, hook, left), cond(policy, hook, right)),
+    }
+}
+
+/// A test.
+#[must_use]
+pub fn atom(policy: &Policy, hook: HookId, of: &Atom) -> String {
+    let value = |of: &Value| value(policy, hook, of);
+    match &of.kind {
+        AtomKind::Compare { op, left, right } => {
+            let op = match op {
+                Compare::Eq => "==",
+                Compare::Ne => "!=",
+                Compare::Lt => "<",
+                Compare::Le => "<=",
+                Compare::Gt => ">",
+                Compare::Ge => ">=",
+            };
+            format!("({op} {} {})", value(left), value(right))
+        }
+        AtomKind::AnyBit(of) => format!("(bits {})", value(of)),
+        AtomKind::AllBits { value: of, mask } => format!("(has {} {mask:#x})", value(of)),
+        AtomKind::True(of) => format!("(true {})", value(of)),
+        AtomKind::Null(of) => format!("(null {})", value(of)),
+        AtomKind::Same(left, right) => format!("(same {} {})", value(left), value(right)),
+        AtomKind::OneOf { value: of, set } => {
+            format!("(in {} {{{}}})", value(of), set.iter().map(value).collect::<Vec<_>>().join(" "))
+        }
+        AtomKind::OneOfStrings { value: of, set } => {
+            let set: Vec<String> = set.iter().map(|text| format!("{:?}", String::from_utf8_lossy(text))).collect();
+            format!("(in {} {{{}}})", value(of), set.join(" "))
+        }
+    }
+}
+
+/// A value.
+#[must_use]
+pub fn value(policy: &Policy, hook: HookId, of: &Value) -> String {
+    let value = |of: &Value| value(policy, hook, of);
+    match &of.kind {
+        ValueKind::Const(number) => number.to_string(),
+        ValueKind::Enumerator { name, .. } => name.clone(),
+        ValueKind::Arg(arg) => policy.hooks[hook.index()].args[arg.index()].name.clone(),
+        ValueKind::Task(field) => match field {
+            TaskField::Pid => "task.pid",
+            TaskField::Tgid => "task.tgid",
+            TaskField::Uid => "task.uid",
+            TaskField::Gid => "task.gid",
+            TaskField::Euid => "task.euid",
+            TaskField::Comm => "task.comm",
+        }
+        .into(),
+        ValueKind::Load { base, access } => {
+            let path = access.to_string();
+            format!("{}->{}", value(base), path.split_once('.').map_or("", |(_, path)| path))
+        }
+        ValueKind::Unary(op, inner) => format!("({} {})", if *op == Unary::Neg { "-" } else { "~" }, value(inner)),
+        ValueKind::Binary(op, left, right) => {
+            let op = match op {
+                Binary::Add => "+",
+                Binary::Sub => "-",
+                Binary::Mul => "*",
+                Binary::Div => "/",
+                Binary::Rem => "%",
+                Binary::And => "&",
+                Binary::Or => "|",
+                Binary::Xor => "^",
+                Binary::Shl => "<<",
+                Binary::Shr => ">>",
+            };
+            format!("({op} {} {})", value(left), value(right))
+        }
+        ValueKind::Convert(inner) => format!("({} {})", ty(policy, of.ty), value(inner)),
+        ValueKind::Cond(inner) => cond(policy, hook, inner),
+    }
+}

@@ -1,0 +1,212 @@
+//! What names mean: the items of the standard library and of the policy, found by name.
+//!
+//! A policy's own item hides the library's of the same name; two of a policy's own with one name are
+//! an error. Expressions are not looked into here: an item is an item before its type is known.
+
+use std::collections::HashMap;
+
+use krs_grammar::ast::{self, ItemKind};
+
+use crate::diag::{Diagnostic, code};
+
+/// An item that an expression or a type can name.
+#[derive(Clone, Copy, Debug)]
+pub enum Named<'a> {
+    /// `const`
+    Const(&'a ast::Const),
+    /// `def`
+    Def(&'a ast::Def),
+    /// `flags` (true) or `enum`
+    Names(&'a ast::Names, bool),
+}
+
+impl<'a> Named<'a> {
+    /// The name where it is defined.
+    #[must_use]
+    pub fn ident(self) -> &'a ast::Ident {
+        match self {
+            Named::Const(item) => &item.name,
+            Named::Def(item) => &item.name,
+            Named::Names(item, _) => &item.name,
+        }
+    }
+}
+
+/// All items by name.
+#[derive(Debug, Default)]
+pub struct Items<'a> {
+    /// Constants, definitions and types.
+    pub named: HashMap<&'a str, Named<'a>>,
+    /// `flags` and `enum` by the prefix of their kernel names: `Prot` by `PROT`.
+    pub prefixes: HashMap<String, &'a str>,
+    /// Fields by struct and name.
+    pub views: HashMap<(&'a str, &'a str), &'a ast::ViewField>,
+    /// What is said about a hook's parameters.
+    pub hooks: HashMap<&'a str, &'a [ast::HookParam]>,
+    /// Other names of hooks.
+    pub aliases: HashMap<&'a str, &'a ast::Ident>,
+    /// The policy's own definitions, in source order.
+    pub defs: Vec<&'a ast::Def>,
+    /// The policy's own constants, in source order.
+    pub consts: Vec<&'a ast::Const>,
+    /// The policy's own `flags` and `enum`s, in source order.
+    pub names: Vec<&'a ast::Names>,
+    /// The policy's rules with their docs, in source order.
+    pub rules: Vec<(&'a ast::Rule, &'a ast::Item)>,
+}
+
+/// `SaFamily` has the prefix `SA_FAMILY`.
+#[must_use]
+pub fn prefix(type_name: &str) -> String {
+    let mut text = String::with_capacity(type_name.len() + 4);
+    let mut after_lower = false;
+    for c in type_name.chars() {
+        if c.is_ascii_uppercase() && after_lower {
+            text.push('_');
+        }
+        after_lower = c.is_ascii_lowercase() || c.is_ascii_digit();
+        text.push(c.to_ascii_uppercase());
+    }
+    text
+}
+
+/// Collects items: first the library's, then the policy's.
+pub fn resolve<'a>(
+    library: &'a [ast::File],
+    policy: &'a [ast::File],
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Items<'a> {
+    let mut items = Items::default();
+    for file in library {
+        for item in &file.items {
+            items.add(item);
+        }
+    }
+    let mut own = Own::default();
+    for file in policy {
+        for item in &file.items {
+            if own.admits(item, diagnostics) {
+                items.add(item);
+                match &item.kind {
+                    ItemKind::Rule(rule) => items.rules.push((rule, item)),
+                    ItemKind::Def(def) => items.defs.push(def),
+                    ItemKind::Const(item) => items.consts.push(item),
+                    ItemKind::Flags(names) | ItemKind::Enum(names) => items.names.push(names),
+                    _ => {}
+                }
+            }
+        }
+    }
+    items
+}
+
+impl<'a> Items<'a> {
+    fn add(&mut self, item: &'a ast::Item) {
+        match &item.kind {
+            ItemKind::Const(item) => {
+                self.named.insert(&item.name.name, Named::Const(item));
+            }
+            ItemKind::Def(item) => {
+                self.named.insert(&item.name.name, Named::Def(item));
+            }
+            ItemKind::Flags(names) | ItemKind::Enum(names) => {
+                let flags = matches!(item.kind, ItemKind::Flags(_));
+                self.named.insert(&names.name.name, Named::Names(names, flags));
+                self.prefixes.insert(prefix(&names.name.name), &names.name.name);
+            }
+            ItemKind::View(view) => {
+                for field in &view.fields {
+                    self.views.insert((&view.target.name, &field.name.name), field);
+                }
+            }
+            ItemKind::Hook(hook) => match &hook.kind {
+                ast::HookKind::Describe(params) => {
+                    self.hooks.insert(&hook.name.name, params);
+                }
+                ast::HookKind::Alias(target) => {
+                    self.aliases.insert(&hook.name.name, target);
+                }
+            },
+            _ => {}
+        }
+    }
+
+    /// The type and member that `PROT_EXEC` names.
+    #[must_use]
+    pub fn prefixed<'n>(&self, name: &'n str) -> Option<(&'a str, &'n str)> {
+        name.match_indices('_').find_map(|(at, _)| {
+            let of = *self.prefixes.get(&name[..at])?;
+            let Some(Named::Names(names, _)) = self.named.get(of) else { return None };
+            let member = &name[at + 1..];
+            names.members.iter().any(|m| m.name.name == member).then_some((of, member))
+        })
+    }
+
+    /// Names of the fields that views give a struct.
+    pub fn view_fields(&self, of: &str) -> impl Iterator<Item = &'a str> {
+        self.views.keys().filter(move |(target, _)| *target == of).map(|(_, name)| *name)
+    }
+}
+
+/// What the policy itself has defined so far.
+#[derive(Default)]
+struct Own<'a> {
+    named: HashMap<&'a str, &'a ast::Ident>,
+    rules: HashMap<&'a str, &'a ast::Ident>,
+}
+
+impl<'a> Own<'a> {
+    /// Reports what this version does not have and what is there twice.
+    fn admits(&mut self, item: &'a ast::Item, diagnostics: &mut Vec<Diagnostic>) -> bool {
+        let mut not_yet = |what: &str, instead: &str| {
+            diagnostics.push(
+                Diagnostic::error(code::NOT_YET, item.span, format!("{what} are not available yet"))
+                    .label("this item")
+                    .help(instead.to_owned()),
+            );
+            false
+        };
+        let (table, name) = match &item.kind {
+            ItemKind::Error => return false,
+            ItemKind::Use(ast::Use::Module(path)) => {
+                // The library that there is needs no `use`; saying so anyway is no mistake.
+                if path.first().is_some_and(|first| first.name == "std") {
+                    return false;
+                }
+                return not_yet("modules other than `std`", "name all files on the command line: `krsic build a.krs b.krs`");
+            }
+            ItemKind::Use(ast::Use::File(_)) => {
+                return not_yet("imports of files", "name all files on the command line: `krsic build a.krs b.krs`");
+            }
+            ItemKind::Param(_) => return not_yet("parameters that are set at load", "use a `const`"),
+            ItemKind::Set(_) => {
+                return not_yet("sets", "write the elements in braces: `x in { 1, 2 }`");
+            }
+            ItemKind::Label(_) => return not_yet("labels", "test the task, the file or the hook's arguments instead"),
+            ItemKind::Where(_) => return not_yet("`where` blocks", "add the condition to the `when` of each rule"),
+            ItemKind::Test(_) => return not_yet("tests in a policy", "remove the test block"),
+            ItemKind::View(_) => return true,
+            ItemKind::Hook(hook) if matches!(hook.kind, ast::HookKind::Describe(_)) => return true,
+            ItemKind::Hook(hook) => (&mut self.named, &hook.name),
+            ItemKind::Const(item) => (&mut self.named, &item.name),
+            ItemKind::Def(item) => (&mut self.named, &item.name),
+            ItemKind::Flags(item) | ItemKind::Enum(item) => (&mut self.named, &item.name),
+            ItemKind::Rule(rule) => match &rule.name {
+                Some(name) => (&mut self.rules, name),
+                None => return true,
+            },
+        };
+        let code = if matches!(item.kind, ItemKind::Rule(_)) { code::DUPLICATE_RULE } else { code::DUPLICATE_ITEM };
+        if let Some(first) = table.get(name.name.as_str()) {
+            diagnostics.push(
+                Diagnostic::error(code, name.span, format!("`{}` is defined twice", name.name))
+                    .label("again here")
+                    .also(first.span, "first defined here")
+                    .help("give one of them another name"),
+            );
+            return false;
+        }
+        table.insert(&name.name, name);
+        true
+    }
+}

@@ -1,0 +1,84 @@
+//! The description that an object carries, from the typed policy and its programs.
+
+use krsi_abi::manifest::{Audit, Field, Manifest, Names, Program, Rule, Source, Ty};
+
+use crate::bpf::{Code, event};
+use crate::hir::{self, Policy};
+use crate::source::Sources;
+
+/// Describes a policy.
+#[must_use]
+pub fn manifest(policy: &Policy, code: &Code, kernels: Vec<String>, sources: &Sources) -> Manifest {
+    // Only names that some event prints.
+    let mut used: Vec<hir::NamesId> = Vec::new();
+    let rules = policy
+        .rules
+        .iter()
+        .map(|rule| Rule {
+            name: rule.name.clone(),
+            doc: rule.doc.clone(),
+            program: rule.hook.0,
+            source: source(sources, rule.span),
+            deny: rule.deny.as_ref().map(|deny| deny.errno),
+            audit: rule.audit.as_ref().map(|audit| self::audit(audit, &mut used)),
+        })
+        .collect();
+    let names = used
+        .iter()
+        .map(|id| {
+            let names = &policy.names[id.index()];
+            Names { name: names.name.clone(), flags: names.flags, members: names.members.clone() }
+        })
+        .collect();
+    let programs = code
+        .programs
+        .iter()
+        .map(|program| Program {
+            hook: program.hook.clone(),
+            section: format!("lsm/{}", program.hook),
+            instructions: program.insns.len() as u32,
+            arguments: program.arguments.clone(),
+        })
+        .collect();
+    Manifest {
+        producer: concat!("krsic ", env!("CARGO_PKG_VERSION")).to_owned(),
+        policy: policy.name.clone(),
+        programs,
+        rules,
+        names,
+        kernels,
+    }
+}
+
+fn source(sources: &Sources, span: krs_grammar::ast::Span) -> Source {
+    let (line, column) = sources.position(span);
+    let text = sources.text(span).split_whitespace().collect::<Vec<_>>().join(" ");
+    Source { file: sources.name(span.file).to_owned(), line, column, text }
+}
+
+fn audit(audit: &hir::Audit, used: &mut Vec<hir::NamesId>) -> Audit {
+    let layout = event::layout(audit);
+    let fields = audit
+        .fields
+        .iter()
+        .zip(&layout.offsets)
+        .map(|(field, &offset)| Field { name: field.name.clone(), ty: ty(field.value.ty, used), offset })
+        .collect();
+    Audit { message: audit.message.clone(), fields, bytes: layout.bytes }
+}
+
+fn ty(ty: hir::Ty, used: &mut Vec<hir::NamesId>) -> Ty {
+    match ty {
+        hir::Ty::Int(hir::Int { bytes, signed, names: None }) => Ty::Int { bytes, signed },
+        hir::Ty::Int(hir::Int { bytes, signed, names: Some(id) }) => {
+            let names = used.iter().position(|known| *known == id).unwrap_or_else(|| {
+                used.push(id);
+                used.len() - 1
+            });
+            Ty::Names { names: names as u32, bytes, signed }
+        }
+        hir::Ty::Bool => Ty::Bool,
+        hir::Ty::Ptr(_) => Ty::Pointer,
+        hir::Ty::Str { bytes } => Ty::Str { bytes },
+    }
+}

@@ -1,0 +1,13 @@
+//! The standard library's sources. They are krs; what they say is checked like a policy.
+
+/// Name and text of each file, in the order in which they are read.
+pub const FILES: &[(&str, &str)] = &[
+    ("std/credentials.krs", include_str!("../../stdlib/credentials.krs")),
+    ("std/exec.krs", include_str!("../../stdlib/exec.krs")),
+    ("std/files.krs", include_str!("../../stdlib/files.krs")),
+    ("std/inodes.krs", include_str!("../../stdlib/inodes.krs")),
+    ("std/memory.krs", include_str!("../../stdlib/memory.krs")),
+    ("std/mounts.krs", include_str!("../../stdlib/mounts.krs")),
+    ("std/paths.krs", include_str!("../../stdlib/paths.krs")),
+    ("std/tasks.krs", include_str!("../../stdlib/tasks.krs")),
+];
