@@ -2,12 +2,16 @@
 
 /// Name and text of each file, in the order in which they are read.
 pub const FILES: &[(&str, &str)] = &[
+    ("std/bpf.krs", include_str!("../../stdlib/bpf.krs")),
     ("std/credentials.krs", include_str!("../../stdlib/credentials.krs")),
     ("std/exec.krs", include_str!("../../stdlib/exec.krs")),
     ("std/files.krs", include_str!("../../stdlib/files.krs")),
     ("std/inodes.krs", include_str!("../../stdlib/inodes.krs")),
+    ("std/ipc.krs", include_str!("../../stdlib/ipc.krs")),
     ("std/memory.krs", include_str!("../../stdlib/memory.krs")),
     ("std/mounts.krs", include_str!("../../stdlib/mounts.krs")),
+    ("std/net.krs", include_str!("../../stdlib/net.krs")),
     ("std/paths.krs", include_str!("../../stdlib/paths.krs")),
+    ("std/system.krs", include_str!("../../stdlib/system.krs")),
     ("std/tasks.krs", include_str!("../../stdlib/tasks.krs")),
 ];

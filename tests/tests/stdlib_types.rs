@@ -1,0 +1,279 @@
+//! The standard library, the examples and the reference's code, against every embedded kernel.
+//!
+//! The library is expanded where a policy uses it, so policies are made here that use all of it: each parameter
+//! of each described hook, each field of each view, each definition.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::Path;
+
+use krs_grammar::ast::{FileId, HookKind, HookParam, ItemKind};
+use krsic::diag::{Code, Severity, code};
+use krsic::kernel::{self, Kernel};
+use krsic::{Options, Outcome, Source};
+
+fn source(name: &str, text: &str) -> Source {
+    Source {
+        name: name.to_owned(),
+        text: text.to_owned(),
+    }
+}
+
+fn on(kernel: &Kernel) -> Options<'_> {
+    Options {
+        target: Some(kernel),
+        ..Options::default()
+    }
+}
+
+/// What is wrong, a line each.
+fn errors<T>(outcome: &Outcome<T>) -> Vec<(Code, String)> {
+    outcome
+        .diagnostics
+        .iter()
+        .filter(|diagnostic| diagnostic.severity == Severity::Error)
+        .map(|diagnostic| {
+            let span = diagnostic.primary.span;
+            let (line, _) = outcome.sources.position(span);
+            let text = outcome.sources.line(span.file, line);
+            let notes = diagnostic.notes.join("; ");
+            (
+                diagnostic.code,
+                format!(
+                    "{}: {} {notes} in `{text}`",
+                    diagnostic.code, diagnostic.message
+                ),
+            )
+        })
+        .collect()
+}
+
+fn library() -> Vec<ItemKind> {
+    krsic::stdlib::FILES
+        .iter()
+        .flat_map(|(_, text)| krs_grammar::parse(FileId(0), text).file.items)
+        .map(|item| item.kind)
+        .collect()
+}
+
+fn hooks() -> BTreeMap<String, Vec<HookParam>> {
+    library()
+        .into_iter()
+        .filter_map(|item| match item {
+            ItemKind::Hook(hook) => match hook.kind {
+                HookKind::Describe(params) => Some((hook.name.name, params)),
+                HookKind::Alias(_) => None,
+            },
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn every_file_of_the_library_is_embedded() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../stdlib");
+    let there: BTreeSet<String> = std::fs::read_dir(folder)
+        .expect("the folder is part of the source tree")
+        .map(|entry| {
+            entry
+                .expect("it can be read")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
+        })
+        .collect();
+    let embedded: BTreeSet<String> = krsic::stdlib::FILES
+        .iter()
+        .map(|(name, _)| name.trim_start_matches("std/").to_owned())
+        .collect();
+    assert_eq!(there, embedded);
+}
+
+/// Given as a policy, the library has its own types, constants and definitions checked.
+#[test]
+fn the_library_is_sound_as_a_policy() {
+    let files: Vec<Source> = krsic::stdlib::FILES
+        .iter()
+        .map(|(name, text)| source(name, text))
+        .collect();
+    for kernel in kernel::embedded() {
+        let outcome = krsic::check(&files, &on(kernel));
+        assert!(
+            errors(&outcome).is_empty(),
+            "{}: {:#?}",
+            kernel.name,
+            errors(&outcome)
+        );
+    }
+}
+
+/// A hook's description lists exactly the arguments that some kernel has, and is of a hook that some kernel has.
+#[test]
+fn descriptions_list_the_arguments_of_all_kernels() {
+    for (hook, params) in hooks() {
+        let mut known: BTreeSet<String> = BTreeSet::new();
+        let mut kernels = 0;
+        for kernel in kernel::embedded() {
+            let Some(found) = kernel.hook(&hook) else {
+                continue;
+            };
+            kernels += 1;
+            known.extend(found.args.iter().map(|arg| arg.name.to_owned()));
+            for arg in found.args.iter().filter(|arg| arg.nullable) {
+                let param = params.iter().find(|param| param.name.name == arg.name);
+                assert!(
+                    param.is_some_and(|param| param.nullable),
+                    "{} says that `{}` of `{hook}` may be null",
+                    kernel.name,
+                    arg.name
+                );
+            }
+        }
+        assert!(kernels > 0, "no kernel has the hook `{hook}`");
+        let listed: BTreeSet<String> = params.into_iter().map(|param| param.name.name).collect();
+        assert_eq!(listed, known, "the parameters of `{hook}`");
+    }
+}
+
+/// Each parameter can be read, or the compiler says why BPF cannot read it.
+#[test]
+fn every_parameter_can_be_recorded() {
+    let hooks = hooks();
+    for kernel in kernel::embedded() {
+        let mut text = String::new();
+        for (hook, params) in &hooks {
+            let Some(found) = kernel.hook(hook) else {
+                continue;
+            };
+            if kernel.disabled(hook).is_some() {
+                continue;
+            }
+            for param in params
+                .iter()
+                .filter(|param| found.arg(&param.name.name).is_some())
+            {
+                let _ = writeln!(text, "on {hook} audit {{ {} }}", param.name.name);
+            }
+        }
+        let outcome = krsic::check(&[source("all.krs", &text)], &on(kernel));
+        let wrong: Vec<_> = errors(&outcome)
+            .into_iter()
+            .filter(|(found, _)| {
+                ![code::UNUSABLE_ARGUMENT, code::UNBINDABLE_ARGUMENT].contains(found)
+            })
+            .collect();
+        assert!(wrong.is_empty(), "{}: {wrong:#?}", kernel.name);
+    }
+}
+
+/// Each field of a view is there on every kernel; `first_of` is known and refused.
+#[test]
+fn every_view_can_be_read() {
+    let mut text = String::new();
+    let mut first_of = 0;
+    for item in library() {
+        let ItemKind::View(view) = item else { continue };
+        for field in view.fields {
+            let (of, name) = (&view.target.name, &field.name.name);
+            let value = krs_grammar::print::expr_text(&field.value);
+            if value.starts_with("first_of(") {
+                first_of += 1;
+            }
+            let _ = writeln!(
+                text,
+                "def {of}_{name}(x: {of}): bool = x.{name} == x.{name}"
+            );
+        }
+    }
+    for kernel in kernel::embedded() {
+        let outcome = krsic::check(&[source("views.krs", &text)], &on(kernel));
+        let (later, wrong): (Vec<_>, Vec<_>) = errors(&outcome)
+            .into_iter()
+            .partition(|(found, _)| *found == code::NOT_YET);
+        assert!(wrong.is_empty(), "{}: {wrong:#?}", kernel.name);
+        assert!(later.len() >= first_of, "{}: {later:#?}", kernel.name);
+        assert!(
+            later.iter().all(|(_, text)| text.contains("first_of")),
+            "{later:#?}"
+        );
+    }
+}
+
+fn examples() -> Vec<Source> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
+    let mut files: Vec<Source> = std::fs::read_dir(folder)
+        .expect("the folder is part of the source tree")
+        .map(|entry| entry.expect("it can be read").path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "krs"))
+        .map(|path| {
+            let name = path
+                .file_name()
+                .expect("a file has a name")
+                .to_string_lossy()
+                .into_owned();
+            let text = std::fs::read_to_string(&path).expect("it is UTF-8");
+            source(&name, &text)
+        })
+        .collect();
+    files.sort_by(|a, b| a.name.cmp(&b.name));
+    files
+}
+
+/// Each example builds for every kernel without a word, but for the one whose hook is newer than 5.10.
+#[test]
+fn examples_build_for_every_kernel() {
+    const NEWER: (&str, &str) = ("namespaces.krs", "5.10");
+    for example in examples() {
+        for kernel in kernel::embedded() {
+            let outcome = krsic::build(std::slice::from_ref(&example), &on(kernel));
+            let name = (example.name.as_str(), kernel.name.as_str());
+            if name == NEWER {
+                assert!(
+                    errors(&outcome)
+                        .iter()
+                        .all(|(found, _)| *found == code::UNKNOWN_HOOK)
+                );
+                assert!(outcome.value.is_none());
+                continue;
+            }
+            let words: Vec<_> = outcome
+                .diagnostics
+                .iter()
+                .filter(|diagnostic| {
+                    !(name.0 == NEWER.0 && diagnostic.code == code::MISSING_ON_KERNEL)
+                })
+                .collect();
+            assert!(words.is_empty(), "{name:?}: {words:#?}");
+            let built = outcome.value.expect("there was no error");
+            assert!(built.instructions > 0 && built.object.starts_with(b"\x7fELF"));
+        }
+    }
+}
+
+/// All examples make one object together, as the reference promises.
+#[test]
+fn examples_build_together() {
+    let outcome = krsic::build(&examples(), &Options::default());
+    assert!(errors(&outcome).is_empty(), "{:#?}", errors(&outcome));
+}
+
+/// The code of the reference compiles; each block by itself.
+#[test]
+fn code_in_the_reference_compiles() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/language.md");
+    let page = std::fs::read_to_string(page).expect("the reference is part of the source tree");
+    let blocks: Vec<&str> = page
+        .split("```krs\n")
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap_or_default())
+        .collect();
+    assert!(blocks.len() >= 4);
+    for block in blocks {
+        let outcome = krsic::build(&[source("reference.krs", block)], &Options::default());
+        assert!(
+            errors(&outcome).is_empty(),
+            "{block}\n{:#?}",
+            errors(&outcome)
+        );
+    }
+}
