@@ -38,6 +38,12 @@ pub fn write(programs: &[Program], btf: &mut Builder) -> Vec<u8> {
             }
         }
     }
+    // libbpf refuses a table that has a record size and no records.
+    for table in [&mut functions, &mut lines, &mut core] {
+        if table.len() == size_of::<u32>() {
+            table.clear();
+        }
+    }
     let mut out = Vec::new();
     out.extend_from_slice(&MAGIC.to_le_bytes());
     out.extend_from_slice(&[1, 0]);
