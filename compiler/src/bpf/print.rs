@@ -21,7 +21,12 @@ pub fn print(code: &Code, quote: &dyn Fn(Span) -> (String, String)) -> String {
 }
 
 fn print_program(out: &mut String, program: &Program, quote: &dyn Fn(Span) -> (String, String)) {
-    let _ = writeln!(out, "{}:    # {} instructions", program.hook, program.insns.len());
+    let _ = writeln!(
+        out,
+        "{}:    # {} instructions",
+        program.hook,
+        program.insns.len()
+    );
     let mut lines = program.lines.iter().peekable();
     let mut slot = 0;
     while slot < program.insns.len() {
@@ -35,7 +40,10 @@ fn print_program(out: &mut String, program: &Program, quote: &dyn Fn(Span) -> (S
             .binary_search_by_key(&(slot as u32), |relocation| relocation.slot)
             .ok()
             .map(|at| &program.relocations[at]);
-        let argument = program.arguments.iter().find(|argument| argument.instruction as usize == slot);
+        let argument = program
+            .arguments
+            .iter()
+            .find(|argument| argument.instruction as usize == slot);
         let (text, slots) = instruction(program, slot, insn, relocation);
         match argument {
             Some(argument) => {
@@ -49,8 +57,19 @@ fn print_program(out: &mut String, program: &Program, quote: &dyn Fn(Span) -> (S
     }
 }
 
-fn instruction(program: &Program, slot: usize, insn: Insn, relocation: Option<&Relocation>) -> (String, usize) {
-    let Insn { code, dst, src, off, imm } = insn;
+fn instruction(
+    program: &Program,
+    slot: usize,
+    insn: Insn,
+    relocation: Option<&Relocation>,
+) -> (String, usize) {
+    let Insn {
+        code,
+        dst,
+        src,
+        off,
+        imm,
+    } = insn;
     let symbol = relocation.map(|relocation| symbol(&relocation.kind));
     let sized = match code & 0x18 {
         size::B => "u8",
@@ -75,7 +94,9 @@ fn instruction(program: &Program, slot: usize, insn: Insn, relocation: Option<&R
         }
         class::LDX => format!("r{dst} = *({sized} *)({})", place(src, off)),
         class::ST => format!("*({sized} *)({}) = {imm}", place(dst, off)),
-        class::STX if code & 0xe0 == mode::ATOMIC => format!("lock *({sized} *)({}) += r{src}", place(dst, off)),
+        class::STX if code & 0xe0 == mode::ATOMIC => {
+            format!("lock *({sized} *)({}) += r{src}", place(dst, off))
+        }
         class::STX => format!("*({sized} *)({}) = r{src}", place(dst, off)),
         class @ (class::ALU | class::ALU64) => {
             let name = if class == class::ALU64 { 'r' } else { 'w' };
@@ -91,7 +112,11 @@ fn instruction(program: &Program, slot: usize, insn: Insn, relocation: Option<&R
         }
         class => {
             let name = if class == class::JMP { 'r' } else { 'w' };
-            let right = if code & SRC_REG != 0 { format!("{name}{src}") } else { format!("{imm:#x}") };
+            let right = if code & SRC_REG != 0 {
+                format!("{name}{src}")
+            } else {
+                format!("{imm:#x}")
+            };
             let target = slot as i64 + 1 + i64::from(off);
             match code & 0xf0 {
                 jmp::EXIT => "exit".to_owned(),

@@ -15,6 +15,10 @@
 use krs_grammar::ast::Span;
 
 pub mod code;
+pub mod json;
+pub mod pages;
+pub mod plain;
+pub mod rich;
 
 pub use code::Code;
 
@@ -114,7 +118,11 @@ impl Diagnostic {
 
 impl From<krs_grammar::error::SyntaxError> for Diagnostic {
     fn from(error: krs_grammar::error::SyntaxError) -> Diagnostic {
-        let secondary = error.related.into_iter().map(|(span, text)| Label { span, text }).collect();
+        let secondary = error
+            .related
+            .into_iter()
+            .map(|(span, text)| Label { span, text })
+            .collect();
         Diagnostic {
             secondary,
             help: error.help.into_iter().collect(),

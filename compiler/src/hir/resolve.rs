@@ -111,12 +111,15 @@ impl<'a> Items<'a> {
             }
             ItemKind::Flags(names) | ItemKind::Enum(names) => {
                 let flags = matches!(item.kind, ItemKind::Flags(_));
-                self.named.insert(&names.name.name, Named::Names(names, flags));
-                self.prefixes.insert(prefix(&names.name.name), &names.name.name);
+                self.named
+                    .insert(&names.name.name, Named::Names(names, flags));
+                self.prefixes
+                    .insert(prefix(&names.name.name), &names.name.name);
             }
             ItemKind::View(view) => {
                 for field in &view.fields {
-                    self.views.insert((&view.target.name, &field.name.name), field);
+                    self.views
+                        .insert((&view.target.name, &field.name.name), field);
                 }
             }
             ItemKind::Hook(hook) => match &hook.kind {
@@ -136,15 +139,24 @@ impl<'a> Items<'a> {
     pub fn prefixed<'n>(&self, name: &'n str) -> Option<(&'a str, &'n str)> {
         name.match_indices('_').find_map(|(at, _)| {
             let of = *self.prefixes.get(&name[..at])?;
-            let Some(Named::Names(names, _)) = self.named.get(of) else { return None };
+            let Some(Named::Names(names, _)) = self.named.get(of) else {
+                return None;
+            };
             let member = &name[at + 1..];
-            names.members.iter().any(|m| m.name.name == member).then_some((of, member))
+            names
+                .members
+                .iter()
+                .any(|m| m.name.name == member)
+                .then_some((of, member))
         })
     }
 
     /// Names of the fields that views give a struct.
     pub fn view_fields(&self, of: &str) -> impl Iterator<Item = &'a str> {
-        self.views.keys().filter(move |(target, _)| *target == of).map(|(_, name)| *name)
+        self.views
+            .keys()
+            .filter(move |(target, _)| *target == of)
+            .map(|(_, name)| *name)
     }
 }
 
@@ -160,9 +172,13 @@ impl<'a> Own<'a> {
     fn admits(&mut self, item: &'a ast::Item, diagnostics: &mut Vec<Diagnostic>) -> bool {
         let mut not_yet = |what: &str, instead: &str| {
             diagnostics.push(
-                Diagnostic::error(code::NOT_YET, item.span, format!("{what} are not available yet"))
-                    .label("this item")
-                    .help(instead.to_owned()),
+                Diagnostic::error(
+                    code::NOT_YET,
+                    item.span,
+                    format!("{what} are not available yet"),
+                )
+                .label("this item")
+                .help(instead.to_owned()),
             );
             false
         };
@@ -173,17 +189,35 @@ impl<'a> Own<'a> {
                 if path.first().is_some_and(|first| first.name == "std") {
                     return false;
                 }
-                return not_yet("modules other than `std`", "name all files on the command line: `krsic build a.krs b.krs`");
+                return not_yet(
+                    "modules other than `std`",
+                    "name all files on the command line: `krsic build a.krs b.krs`",
+                );
             }
             ItemKind::Use(ast::Use::File(_)) => {
-                return not_yet("imports of files", "name all files on the command line: `krsic build a.krs b.krs`");
+                return not_yet(
+                    "imports of files",
+                    "name all files on the command line: `krsic build a.krs b.krs`",
+                );
             }
-            ItemKind::Param(_) => return not_yet("parameters that are set at load", "use a `const`"),
+            ItemKind::Param(_) => {
+                return not_yet("parameters that are set at load", "use a `const`");
+            }
             ItemKind::Set(_) => {
                 return not_yet("sets", "write the elements in braces: `x in { 1, 2 }`");
             }
-            ItemKind::Label(_) => return not_yet("labels", "test the task, the file or the hook's arguments instead"),
-            ItemKind::Where(_) => return not_yet("`where` blocks", "add the condition to the `when` of each rule"),
+            ItemKind::Label(_) => {
+                return not_yet(
+                    "labels",
+                    "test the task, the file or the hook's arguments instead",
+                );
+            }
+            ItemKind::Where(_) => {
+                return not_yet(
+                    "`where` blocks",
+                    "add the condition to the `when` of each rule",
+                );
+            }
             ItemKind::Test(_) => return not_yet("tests in a policy", "remove the test block"),
             ItemKind::View(_) => return true,
             ItemKind::Hook(hook) if matches!(hook.kind, ast::HookKind::Describe(_)) => return true,
@@ -196,7 +230,11 @@ impl<'a> Own<'a> {
                 None => return true,
             },
         };
-        let code = if matches!(item.kind, ItemKind::Rule(_)) { code::DUPLICATE_RULE } else { code::DUPLICATE_ITEM };
+        let code = if matches!(item.kind, ItemKind::Rule(_)) {
+            code::DUPLICATE_RULE
+        } else {
+            code::DUPLICATE_ITEM
+        };
         if let Some(first) = table.get(name.name.as_str()) {
             diagnostics.push(
                 Diagnostic::error(code, name.span, format!("`{}` is defined twice", name.name))

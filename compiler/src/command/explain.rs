@@ -1,0 +1,27 @@
+//! `krsic explain`: the page of a code, or the list of all.
+
+use super::{Failure, print};
+use crate::diag::pages;
+
+/// Prints a page.
+pub(super) fn explain(code: Option<&str>) -> Result<u8, Failure> {
+    let Some(code) = code else {
+        let mut text = String::new();
+        for (code, title) in pages::titles() {
+            text.push_str(&format!("{code}  {title}\n"));
+        }
+        print(text.as_bytes())?;
+        return Ok(0);
+    };
+    // `krs203`, `203` and `KRS0203` are the same.
+    let digits: String = code.chars().filter(char::is_ascii_digit).collect();
+    let wanted = format!("KRS{digits:0>4}");
+    match pages::page(&wanted) {
+        Some(page) => {
+            print(page.as_bytes())?;
+            Ok(0)
+        }
+        None => Err(Failure::new(format!("there is no code `{code}`"))
+            .help("`krsic explain` lists all codes")),
+    }
+}

@@ -1,0 +1,437 @@
+//! The `krsic` command: all input and output is here. The library behind it takes bytes and gives values.
+//!
+//! Exit codes: 0 where the policy is fine (warnings allowed), 1 where it is not, 2 where the command line, a file
+//! or the terminal is at fault.
+
+use std::fs;
+use std::io::{self, ErrorKind, IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::btf::Btf;
+use crate::diag::{self, Diagnostic, Severity};
+use crate::kernel::Kernel;
+use crate::{Options, Source, Sources, Stage};
+
+mod explain;
+
+/// The compiler of krs, a language for Linux security policies
+#[derive(Parser)]
+#[command(
+    name = "krsic",
+    version,
+    propagate_version = true,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+#[command(
+    after_help = "Examples:\n  krsic check policy.krs\n  krsic build policy.krs && sudo krsi load policy.o\n  krsic build policy.krs --emit bpf\n  krsic explain KRS0200"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Look for mistakes; write nothing
+    Check(Common),
+    /// Compile to an object for `krsi load`
+    #[command(
+        after_help = "Examples:\n  krsic build policy.krs              # writes policy.o beside it\n  krsic build a.krs b.krs -o all.o    # one object of several files\n  krsic build policy.krs --emit bpf   # assembly with the source between"
+    )]
+    Build(Build),
+    /// Explain an error or warning, with a wrong and a right example
+    Explain {
+        /// Its code, such as KRS0200; all codes where there is none
+        code: Option<String>,
+    },
+}
+
+#[derive(Args)]
+struct Common {
+    /// The policy's source files; `-` reads standard input
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Take types from this file, raw BTF or an ELF with .BTF, instead of the running kernel
+    #[arg(long, value_name = "FILE")]
+    btf: Option<PathBuf>,
+    /// How to print errors and warnings; `rich` on a terminal and `plain` elsewhere by default
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    message_format: Option<Format>,
+    /// When to use colour
+    #[arg(long, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    color: Color,
+    /// Treat warnings as errors
+    #[arg(long)]
+    deny_warnings: bool,
+}
+
+#[derive(Args)]
+struct Build {
+    #[command(flatten)]
+    common: Common,
+    /// Where to write; `-` is standard output. By default the first source with the ending .o
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// The policy's name, by which it is loaded; by default that of the first source
+    #[arg(long)]
+    name: Option<String>,
+    /// Print a stage of the compilation instead of writing the object
+    #[arg(long, value_enum, value_name = "STAGE")]
+    emit: Option<Emit>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// With the source, for people at a terminal
+    Rich,
+    /// With the source, stable and without colour
+    Plain,
+    /// One line each
+    Short,
+    /// One JSON object a line
+    Json,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Emit {
+    /// What the text says
+    Ast,
+    /// Names resolved, types known
+    Hir,
+    /// Tests, and what follows from them
+    Decision,
+    /// Assembly with the source between
+    Bpf,
+    /// Sections, maps, types and relocations
+    Object,
+}
+
+/// The command line, a file or the terminal is at fault.
+struct Failure {
+    message: String,
+    help: Option<String>,
+}
+
+impl Failure {
+    fn new(message: impl Into<String>) -> Failure {
+        Failure {
+            message: message.into(),
+            help: None,
+        }
+    }
+
+    fn help(mut self, help: impl Into<String>) -> Failure {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+const POLICY: u8 = 1;
+const USAGE: u8 = 2;
+
+/// Runs the command.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors; everything else is one of usage.
+            let code = if error.use_stderr() { USAGE } else { 0 };
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    let done = match cli.command {
+        Command::Check(common) => check(&common),
+        Command::Build(build) => self::build(&build),
+        Command::Explain { code } => explain::explain(code.as_deref()),
+    };
+    match done {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            let mut text = format!("error: {}\n", failure.message);
+            if let Some(help) = failure.help {
+                text.push_str(&format!("  help: {help}\n"));
+            }
+            let _ = io::stderr().write_all(text.as_bytes());
+            ExitCode::from(USAGE)
+        }
+    }
+}
+
+fn check(common: &Common) -> Result<u8, Failure> {
+    let files = read(&common.files)?;
+    let target = target(common.btf.as_deref())?;
+    let outcome = crate::check(
+        &files,
+        &Options {
+            target: target.as_ref(),
+            name: None,
+        },
+    );
+    report(common, &outcome.diagnostics, &outcome.sources)
+}
+
+fn build(build: &Build) -> Result<u8, Failure> {
+    let common = &build.common;
+    if let Some(name) = &build.name
+        && (name.is_empty()
+            || name.len() > 64
+            || !name
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'))
+    {
+        return Err(Failure::new(format!("`{name}` cannot be a policy's name"))
+            .help("a name is 1 to 64 letters, digits, `-` and `_`"));
+    }
+    let files = read(&common.files)?;
+    let target = target(common.btf.as_deref())?;
+    let options = Options {
+        target: target.as_ref(),
+        name: build.name.clone(),
+    };
+    if let Some(emit) = build.emit {
+        let stage = match emit {
+            Emit::Ast => Stage::Ast,
+            Emit::Hir => Stage::Hir,
+            Emit::Decision => Stage::Decision,
+            Emit::Bpf => Stage::Bpf,
+            Emit::Object => Stage::Object,
+        };
+        let outcome = crate::emit(&files, &options, stage);
+        let code = report(common, &outcome.diagnostics, &outcome.sources)?;
+        if let Some(text) = outcome.value.filter(|_| code == 0) {
+            match build.output.as_deref() {
+                None => print(text.as_bytes())?,
+                Some(path) if path == Path::new("-") => print(text.as_bytes())?,
+                Some(path) => write(path, text.as_bytes())?,
+            }
+        }
+        return Ok(code);
+    }
+    let output = match &build.output {
+        Some(output) => output.clone(),
+        None if common.files[0] == Path::new("-") => {
+            return Err(
+                Failure::new("a policy from standard input has no name to write to")
+                    .help("name the object: `-o policy.o`"),
+            );
+        }
+        None => common.files[0].with_extension("o"),
+    };
+    if common.files.contains(&output) {
+        return Err(Failure::new(format!(
+            "`{}` is a source; it would be overwritten",
+            output.display()
+        ))
+        .help("write to another file: `-o policy.o`"));
+    }
+    if output == Path::new("-") && io::stdout().is_terminal() {
+        return Err(Failure::new("an object is no text for a terminal")
+            .help("write it to a file: `-o policy.o`"));
+    }
+    let outcome = crate::build(&files, &options);
+    let code = report(common, &outcome.diagnostics, &outcome.sources)?;
+    if let Some(built) = outcome.value.filter(|_| code == 0) {
+        if output == Path::new("-") {
+            print(&built.object)?
+        } else {
+            write(&output, &built.object)?
+        }
+    }
+    Ok(code)
+}
+
+fn read(paths: &[PathBuf]) -> Result<Vec<Source>, Failure> {
+    let mut files: Vec<Source> = Vec::with_capacity(paths.len());
+    if paths.len() > usize::from(u16::MAX) / 2 {
+        return Err(Failure::new("too many source files"));
+    }
+    for path in paths {
+        let stdin = path == Path::new("-");
+        let name = if stdin {
+            "<stdin>".to_owned()
+        } else {
+            path.display().to_string()
+        };
+        if files.iter().any(|file| file.name == name) {
+            return Err(
+                Failure::new(format!("`{name}` is named twice")).help("name each file once")
+            );
+        }
+        let bytes = if stdin {
+            let mut bytes = Vec::new();
+            io::stdin().read_to_end(&mut bytes).map(|_| bytes)
+        } else {
+            fs::read(path)
+        };
+        let bytes = bytes.map_err(|error| match error.kind() {
+            ErrorKind::NotFound => Failure::new(format!("there is no file `{name}`")),
+            ErrorKind::IsADirectory => Failure::new(format!("`{name}` is a folder"))
+                .help(format!("name the files in it: `{name}/*.krs`")),
+            _ => Failure::new(format!("`{name}` cannot be read: {error}")),
+        })?;
+        if bytes.starts_with(b"\x7fELF") {
+            return Err(
+                Failure::new(format!("`{name}` is an object, not a policy's source"))
+                    .help(format!("load it: `krsi load {name}`")),
+            );
+        }
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let at = error.utf8_error().valid_up_to();
+            let line = error.as_bytes()[..at]
+                .iter()
+                .filter(|byte| **byte == b'\n')
+                .count()
+                + 1;
+            Failure::new(format!(
+                "`{name}` is no UTF-8 text: line {line} has bytes that are no character"
+            ))
+            .help("save the file as UTF-8")
+        })?;
+        files.push(Source { name, text });
+    }
+    Ok(files)
+}
+
+/// The running kernel's types.
+const RUNNING: &str = "/sys/kernel/btf/vmlinux";
+
+/// The kernel whose names count: the one asked for, the running one, or none where neither is there.
+fn target(btf: Option<&Path>) -> Result<Option<Kernel>, Failure> {
+    if let Some(path) = btf {
+        let name = path.display().to_string();
+        let bytes = fs::read(path)
+            .map_err(|error| Failure::new(format!("`{name}` cannot be read: {error}")))?;
+        let opened = if bytes.starts_with(b"\x7fELF") {
+            crate::btf::from_elf(&bytes)
+                .map_err(|error| error.to_string())
+                .and_then(|found| {
+                    found.ok_or_else(|| "it is an ELF file without a .BTF section".to_owned())
+                })
+        } else {
+            Btf::parse(bytes).map_err(|error| error.to_string())
+        };
+        let btf = opened.map_err(|error| {
+            Failure::new(format!("`{name}` is no BTF: {error}"))
+                .help("the running kernel's is /sys/kernel/btf/vmlinux; a vmlinux with debug information has one too")
+        })?;
+        let kernel = Kernel::new(name.clone(), btf);
+        if kernel.hook_names().len() == 0 {
+            return Err(Failure::new(format!("`{name}` describes no LSM hooks"))
+                .help("take the BTF of a whole kernel (not of a module) that is built with CONFIG_BPF_LSM"));
+        }
+        return Ok(Some(kernel));
+    }
+    // Without BPF LSM the running kernel is not what the policy is for.
+    let running = fs::read(RUNNING)
+        .ok()
+        .and_then(|bytes| Btf::parse(bytes).ok());
+    Ok(running
+        .map(|btf| Kernel::new("the running kernel", btf))
+        .filter(|kernel| kernel.hook_names().len() > 0))
+}
+
+/// Prints what there is to say, and tells the exit code.
+fn report(common: &Common, diagnostics: &[Diagnostic], sources: &Sources) -> Result<u8, Failure> {
+    let terminal = io::stderr().is_terminal();
+    let format = common.message_format.unwrap_or(if terminal {
+        Format::Rich
+    } else {
+        Format::Plain
+    });
+    let color = match common.color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => {
+            terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        }
+    };
+    let text = match format {
+        Format::Rich => diag::rich::print(diagnostics, sources, color),
+        Format::Plain => diag::plain::print(diagnostics, sources),
+        Format::Short => diag::plain::short(diagnostics, sources),
+        Format::Json => diag::json::print(diagnostics, sources),
+    };
+    // Machines read what they ask for from standard output.
+    if format == Format::Json {
+        print(text.as_bytes())?;
+    } else {
+        let _ = io::stderr().write_all(text.as_bytes());
+    }
+    let worst = diagnostics
+        .iter()
+        .map(|diagnostic| diagnostic.severity)
+        .min();
+    let failed =
+        worst == Some(Severity::Error) || worst == Some(Severity::Warning) && common.deny_warnings;
+    if failed && matches!(format, Format::Rich | Format::Plain) {
+        let count = |severity| {
+            diagnostics
+                .iter()
+                .filter(|diagnostic| diagnostic.severity == severity)
+                .count()
+        };
+        let plural = |count: usize, word: &str| {
+            format!("{count} {word}{}", if count == 1 { "" } else { "s" })
+        };
+        let mut parts = Vec::new();
+        for (severity, word) in [(Severity::Error, "error"), (Severity::Warning, "warning")] {
+            if count(severity) > 0 {
+                parts.push(plural(count(severity), word));
+            }
+        }
+        let _ = writeln!(io::stderr(), "{}", parts.join(" and "));
+    }
+    Ok(if failed { POLICY } else { 0 })
+}
+
+fn print(bytes: &[u8]) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        // Whoever reads has read enough.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => Err(Failure::new(format!(
+            "standard output cannot be written: {error}"
+        ))),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// Writes a file whole or not at all.
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let cannot =
+        |error: io::Error| Failure::new(format!("`{}` cannot be written: {error}", path.display()));
+    // A device or a pipe is no file to put another in the place of.
+    if fs::metadata(path).is_ok_and(|known| !known.is_file()) {
+        return fs::write(path, bytes).map_err(cannot);
+    }
+    let folder = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(fs::Permissions::from_mode(0o644));
+    }
+    let mut file = builder.tempfile_in(folder).map_err(cannot)?;
+    file.write_all(bytes).map_err(cannot)?;
+    file.persist(path).map_err(|error| cannot(error.error))?;
+    Ok(())
+}
