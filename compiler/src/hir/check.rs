@@ -857,9 +857,12 @@ impl<'a> Checker<'a> {
             return Some(
                 self.report(
                     Diagnostic::error(code::UNREADABLE, span, format!("`{name}` cannot be read"))
-                        .label(format!(
-                            "{what} is no integer, pointer, string, struct or array"
-                        )),
+                        .label(if found.shared {
+                            "its bits share a word with another field, which the kernel does not let BPF read over".to_owned()
+                        } else {
+                            format!("{what} is no integer, pointer, string, struct or array")
+                        })
+                        .help("test another field"),
                 ),
             );
         };

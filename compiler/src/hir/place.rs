@@ -3,7 +3,7 @@
 use krs_grammar::ast::Span;
 
 use super::{Access, Int, Names, NamesId, Ptr, Shape, Step, Ty, Value, ValueKind};
-use crate::btf::{Btf, Kind, Type, TypeId};
+use crate::btf::{Btf, Kind, Member, Type, TypeId};
 
 /// Something in memory that is more than one value: a struct, a union or an array.
 #[derive(Clone, Debug)]
@@ -25,6 +25,8 @@ pub struct FieldType {
     pub ty: TypeId,
     /// 0 where it is no bitfield.
     pub bitfield_bits: u32,
+    /// A bitfield whose storage holds another field too, which is no bitfield: the verifier refuses to load over it.
+    pub shared: bool,
 }
 
 /// Looks a field up, in anonymous members too.
@@ -36,15 +38,29 @@ pub fn field(btf: &Btf, of: TypeId, name: &str) -> Option<FieldType> {
 fn field_within(btf: &Btf, of: TypeId, name: &str, depth: u32) -> Option<FieldType> {
     btf.members(of).find_map(|member| {
         if member.name == name {
+            let shared = member.bitfield_bits > 0 && shares(btf, of, &member);
             Some(FieldType {
                 ty: member.ty,
                 bitfield_bits: member.bitfield_bits,
+                shared,
             })
         } else if member.name.is_empty() && depth > 0 {
             field_within(btf, btf.strip(member.ty), name, depth - 1)
         } else {
             None
         }
+    })
+}
+
+/// Whether the word that a bitfield is declared in holds a field that is none.
+fn shares(btf: &Btf, of: TypeId, bits: &Member<'_>) -> bool {
+    let word = 8 * btf.size(bits.ty).max(1);
+    let start = bits.bit_offset / word * word;
+    btf.members(of).any(|other| {
+        let end = other
+            .bit_offset
+            .saturating_add(8 * btf.size(other.ty).max(1));
+        other.bitfield_bits == 0 && other.bit_offset < start + word && end > start
     })
 }
 
@@ -120,6 +136,9 @@ fn describe_within(btf: &Btf, id: TypeId, depth: u32) -> String {
 /// How a field of this type is told to a loader; `None` for what no program can read.
 #[must_use]
 pub fn shape(btf: &Btf, field: FieldType) -> Option<Shape> {
+    if field.shared {
+        return None;
+    }
     Some(match btf.ty(btf.strip(field.ty)) {
         Type::Int { bytes, signed, .. } if bytes <= 8 => match field.bitfield_bits {
             0 => Shape::Int { bytes, signed },
@@ -155,6 +174,7 @@ pub fn shape(btf: &Btf, field: FieldType) -> Option<Shape> {
                 FieldType {
                     ty: element,
                     bitfield_bits: 0,
+                    shared: false,
                 },
             )?;
             Shape::Array {

@@ -105,6 +105,8 @@ pub struct Arg<'k> {
 pub enum Problem {
     /// A pointer to something that is no struct, integer or void, most often another pointer.
     Pointee,
+    /// A pointer to `const void`, on a kernel before 6.18 or so.
+    ConstVoid,
     /// A pointer to an integer other than a plain `char`, on a kernel before 5.17.
     IntegerPointee,
     /// A floating-point number or another type without a value.
@@ -115,6 +117,7 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Problem::Pointee => "the kernel lets BPF load a pointer only if it points to a struct, an integer or void",
+            Problem::ConstVoid => "kernels before 6.18 do not let BPF load a pointer to `const void`",
             Problem::IntegerPointee => "kernels as old as this let BPF load a pointer only if it points to a struct, a `char` or void",
             Problem::NoValue => "it has no value that BPF could load",
         })
@@ -233,7 +236,10 @@ impl Kernel {
         match self.btf.ty(self.btf.strip(ty)) {
             Type::Int { .. } | Type::Enum { .. } | Type::Struct { .. } | Type::Union { .. } => None,
             Type::Ptr(target) => match self.btf.ty(self.btf.strip(target)) {
-                Type::Void | Type::Struct { .. } | Type::Union { .. } => None,
+                Type::Struct { .. } | Type::Union { .. } => None,
+                // Measured: `const void *` is refused up to 6.12 and taken on 6.18. The hook came between the two.
+                Type::Void if target == TypeId::VOID || self.has_member("uring_allowed") => None,
+                Type::Void => Some(Problem::ConstVoid),
                 Type::Int { .. } if modern || self.is_plain_char(target) => None,
                 Type::Int { .. } => Some(Problem::IntegerPointee),
                 _ => Some(Problem::Pointee),
