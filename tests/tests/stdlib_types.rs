@@ -257,6 +257,35 @@ fn examples_build_together() {
     assert!(errors(&outcome).is_empty(), "{:#?}", errors(&outcome));
 }
 
+/// One object with rules on more than a hundred hooks, for the guests to load; no kernel lacks any of it.
+#[test]
+fn the_policy_on_every_hook_builds_for_every_kernel() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies/every-hook.krs");
+    let text = std::fs::read_to_string(path).expect("it is part of the source tree");
+    for kernel in kernel::embedded() {
+        let outcome = krsic::build(&[source("every-hook.krs", &text)], &on(kernel));
+        assert!(
+            outcome.diagnostics.is_empty(),
+            "{}: {:#?}",
+            kernel.name,
+            outcome.diagnostics
+        );
+    }
+    // What the library describes and all kernels have is in it.
+    let missing: Vec<String> = hooks()
+        .into_iter()
+        .filter(|(hook, _)| kernel::embedded().iter().all(|kernel| usable(kernel, hook)))
+        .map(|(hook, _)| hook)
+        .filter(|hook| !text.contains(&format!("on {hook}\n")))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+/// BPF may attach to the hook there.
+fn usable(kernel: &Kernel, hook: &str) -> bool {
+    kernel.disabled(hook).is_none() && kernel.hook(hook).is_some_and(|hook| !hook.by_value)
+}
+
 /// The code of the reference compiles; each block by itself.
 #[test]
 fn code_in_the_reference_compiles() {
