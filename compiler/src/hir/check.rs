@@ -61,6 +61,8 @@ pub struct Scope {
     pub this: Option<Place>,
     /// Names of the items being expanded, to find circles.
     pub inside: Vec<String>,
+    /// The first of them is checked for its own sake, and a circle through it is reported.
+    pub defining: bool,
 }
 
 /// The checker of one policy.
@@ -612,6 +614,7 @@ impl<'a> Checker<'a> {
         }
         let outer = std::mem::take(&mut self.scope);
         self.scope.inside.clone_from(&outer.inside);
+        self.scope.defining = outer.defining;
         self.scope.inside.push(item.name.name.clone());
         let hint = match &item.ty {
             Some(ast::Type {
@@ -660,22 +663,26 @@ impl<'a> Checker<'a> {
             }
         }
         // A constant is checked where it is defined and again where it is used: say it once.
-        if !outer.inside.is_empty() || outer.hook.is_some() {
-            self.diagnostics.truncate(known);
+        if !outer.inside.is_empty() || !outer.defining {
+            self.forget(known);
         }
         self.scope = outer;
         operand
     }
 
+    /// Whether an item can be expanded here. A circle is reported once, where the item that it begins with is checked.
     fn enter(&mut self, item: &ast::Ident, span: Span) -> bool {
-        if let Some(at) = self.scope.inside.iter().position(|name| *name == item.name) {
-            let circle: Vec<&str> = self.scope.inside[at..]
+        let Some(at) = self.scope.inside.iter().position(|name| *name == item.name) else {
+            return true;
+        };
+        if at == 0 && self.scope.defining {
+            let names = self
+                .scope
+                .inside
                 .iter()
                 .map(String::as_str)
-                .chain([item.name.as_str()])
-                .collect();
-            let text = circle
-                .iter()
+                .chain([item.name.as_str()]);
+            let circle = names
                 .map(|name| format!("`{name}`"))
                 .collect::<Vec<_>>()
                 .join(" needs ");
@@ -686,12 +693,21 @@ impl<'a> Checker<'a> {
                     format!("`{}` is defined by itself", item.name),
                 )
                 .label("here it needs itself")
-                .note(text)
+                .note(circle)
                 .help("definitions are written out where they are used, so they cannot recurse"),
             );
-            return false;
         }
-        true
+        false
+    }
+
+    /// Drops what was said about another item's text, which is checked for itself, but for a circle.
+    fn forget(&mut self, known: usize) {
+        let circles: Vec<Diagnostic> = self
+            .diagnostics
+            .drain(known..)
+            .filter(|d| d.code == code::CYCLE)
+            .collect();
+        self.diagnostics.extend(circles);
     }
 
     fn field(&mut self, base: &'a Expr, name: &'a ast::Ident, span: Span) -> Operand {
@@ -1038,6 +1054,7 @@ impl<'a> Checker<'a> {
         let outer = std::mem::take(&mut self.scope);
         self.scope.params = Some(params);
         self.scope.inside.clone_from(&outer.inside);
+        self.scope.defining = outer.defining;
         self.scope.inside.push(def.name.name.clone());
         let known = self.diagnostics.len();
         let mut operand = self.expr(&def.body, None);
@@ -1047,14 +1064,9 @@ impl<'a> Checker<'a> {
                 None => Operand::Error,
             };
         }
-        // The body was checked where it is defined; here only a circle is news.
+        // The body is checked where it is defined.
         if self.diagnostics.len() > known {
-            let circle = self
-                .diagnostics
-                .drain(known..)
-                .find(|d| d.code == code::CYCLE);
-            self.diagnostics
-                .extend(circle.filter(|_| outer.inside.is_empty()));
+            self.forget(known);
             operand = Operand::Error;
         }
         self.scope = outer;
@@ -1189,6 +1201,7 @@ impl<'a> Checker<'a> {
         self.scope = Scope {
             params: Some(params),
             inside: vec![def.name.name.clone()],
+            defining: true,
             ..Scope::default()
         };
         let operand = self.expr(&def.body, None);
@@ -1203,8 +1216,12 @@ impl<'a> Checker<'a> {
 
     /// Checks a constant by itself.
     pub(super) fn const_item(&mut self, item: &'a ast::Const) {
-        self.scope = Scope::default();
+        self.scope = Scope {
+            defining: true,
+            ..Scope::default()
+        };
         self.constant(item, item.name.span);
+        self.scope = Scope::default();
     }
 
     /// A type in words, with its article.

@@ -57,9 +57,7 @@ fn shares(btf: &Btf, of: TypeId, bits: &Member<'_>) -> bool {
     let word = 8 * btf.size(bits.ty).max(1);
     let start = bits.bit_offset / word * word;
     btf.members(of).any(|other| {
-        let end = other
-            .bit_offset
-            .saturating_add(8 * btf.size(other.ty).max(1));
+        let end = other.bit_offset.saturating_add(8 * btf.size(other.ty));
         other.bitfield_bits == 0 && other.bit_offset < start + word && end > start
     })
 }

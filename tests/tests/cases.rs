@@ -1,0 +1,190 @@
+//! Golden cases: `tests/cases/NAME.krs` is compiled for the embedded kernel 6.12; what the compiler says of it must be
+//! `NAME.diag` (no file: nothing), and where there is a `NAME.asm`, the assembly must be that.
+//!
+//! `KRS_UPDATE=1 cargo test -p krs-tests --test cases` writes what is found. Read the difference then.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use krsic::diag::{code, plain};
+use krsic::{Options, Source, Stage, kernel};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("cases")
+}
+
+fn options() -> Options<'static> {
+    let target = kernel::embedded()
+        .iter()
+        .find(|kernel| kernel.name == "6.12");
+    Options { target, name: None }
+}
+
+fn stems(ending: &str) -> BTreeSet<String> {
+    fs::read_dir(folder())
+        .expect("the folder is there")
+        .filter_map(|entry| {
+            let name = entry
+                .expect("readable")
+                .file_name()
+                .into_string()
+                .expect("UTF-8");
+            name.strip_suffix(ending).map(str::to_owned)
+        })
+        .collect()
+}
+
+/// Compares with a golden, or writes it. Tells whether they agree.
+fn golden(path: &Path, found: &str) -> Result<(), String> {
+    if std::env::var_os("KRS_UPDATE").is_some() {
+        if found.is_empty() {
+            let _ = fs::remove_file(path);
+        } else {
+            fs::write(path, found).map_err(|error| error.to_string())?;
+        }
+        return Ok(());
+    }
+    let expected = fs::read_to_string(path).unwrap_or_default();
+    if expected == found {
+        return Ok(());
+    }
+    Err(format!(
+        "{}\n--- expected\n{expected}\n--- found\n{found}",
+        path.display()
+    ))
+}
+
+#[test]
+fn cases_say_what_they_said() {
+    let mut wrong = Vec::new();
+    for name in stems(".krs") {
+        let path = folder().join(format!("{name}.krs"));
+        let text = fs::read_to_string(&path).expect("readable");
+        let files = [Source {
+            name: format!("{name}.krs"),
+            text,
+        }];
+        let outcome = krsic::check(&files, &options());
+        let said = plain::print(&outcome.diagnostics, &outcome.sources);
+        wrong.extend(golden(&folder().join(format!("{name}.diag")), &said).err());
+        let assembly = folder().join(format!("{name}.asm"));
+        if assembly.exists() {
+            let outcome = krsic::emit(&files, &options(), Stage::Bpf);
+            wrong.extend(golden(&assembly, &outcome.value.unwrap_or_default()).err());
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{}\nif the new text is better, write it with KRS_UPDATE=1 and read the difference",
+        wrong.join("\n")
+    );
+}
+
+#[test]
+fn no_golden_is_without_its_case() {
+    let cases = stems(".krs");
+    for ending in [".diag", ".asm"] {
+        for name in stems(ending) {
+            assert!(cases.contains(&name), "{name}{ending} has no {name}.krs");
+        }
+    }
+}
+
+#[test]
+fn every_code_has_a_case() {
+    let said: String = stems(".diag")
+        .iter()
+        .map(|name| fs::read_to_string(folder().join(format!("{name}.diag"))).expect("readable"))
+        .collect();
+    let missing: Vec<&str> = code::CODES
+        .iter()
+        .map(|(code, _)| code.0)
+        .chain(krs_grammar::error::CODES.iter().map(|(code, _)| *code))
+        // Its policy would be thousands of lines; `limits` makes it.
+        .filter(|code| *code != code::TOO_LARGE.0)
+        .filter(|code| !said.contains(code))
+        .collect();
+    assert!(missing.is_empty(), "no case shows {}", missing.join(", "));
+}
+
+#[test]
+fn a_hook_with_too_many_rules_is_refused_in_words() {
+    let rules: String = (0..9000)
+        .map(|at| format!("on file_open when file.f_flags == {at} deny\n"))
+        .collect();
+    let files = [Source {
+        name: "many.krs".into(),
+        text: rules,
+    }];
+    let outcome = krsic::check(&files, &options());
+    assert!(outcome.value.is_none());
+    assert!(
+        outcome
+            .diagnostics
+            .iter()
+            .all(|diagnostic| diagnostic.code == code::TOO_LARGE),
+        "{:?}",
+        outcome.diagnostics.first()
+    );
+}
+
+/// Every page of `krsic explain` has an example that is refused with its code, and one that is not.
+#[test]
+fn pages_tell_the_truth() {
+    for (code, title) in code::CODES
+        .iter()
+        .map(|(code, title)| (code.0, *title))
+        .chain(krs_grammar::error::CODES.iter().copied())
+    {
+        let page = krsic::diag::pages::page(code)
+            .unwrap_or_else(|| panic!("docs/errors.md has no section on {code}"));
+        assert!(
+            page.starts_with(&format!("## {code}: {title}\n")),
+            "the title of {code} is {title:?}"
+        );
+        let examples = |kind: &str| {
+            let fence = format!("```krs,{kind}\n");
+            page.split(fence.as_str())
+                .skip(1)
+                .filter_map(|rest| Some(rest.split_once("```")?.0.to_owned()))
+                .collect::<Vec<_>>()
+        };
+        if code == code::TOO_LARGE.0 {
+            continue;
+        }
+        let (wrong, right) = (examples("wrong"), examples("right"));
+        assert!(
+            !wrong.is_empty() && !right.is_empty(),
+            "{code} needs a wrong and a right example"
+        );
+        let said = |text: &str| {
+            let outcome = krsic::check(
+                &[Source {
+                    name: "example.krs".into(),
+                    text: text.to_owned(),
+                }],
+                &options(),
+            );
+            outcome
+                .diagnostics
+                .iter()
+                .map(|diagnostic| diagnostic.code.0)
+                .collect::<Vec<_>>()
+        };
+        for text in wrong {
+            assert!(
+                said(&text).contains(&code),
+                "{code} is not what this gets: {:?}\n{text}",
+                said(&text)
+            );
+        }
+        for text in right {
+            assert!(
+                said(&text).is_empty(),
+                "{code}: the right example gets {:?}\n{text}",
+                said(&text)
+            );
+        }
+    }
+}
