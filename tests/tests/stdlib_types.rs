@@ -306,3 +306,53 @@ fn code_in_the_reference_compiles() {
         );
     }
 }
+
+/// What the reference says is not there yet is refused as such, and nothing else is wrong with it.
+#[test]
+fn what_is_not_available_yet_says_so() {
+    const LATER: &[&str] = &[
+        "use \"./company.krs\"",
+        "param min_uid: u32 = 1000",
+        "set ports: u16 = { 80, 443 }",
+        "set iocs: u32 from \"iocs.txt\"",
+        "set bad: u32 dynamic max 100",
+        "label tainted on task inherit",
+        "where task.uid == 0 { on file_open audit }",
+        "test \"it\" { on file_open with task.uid = 0 expect allow }",
+        "on file_open kill SIGTERM",
+        "on file_open mark tainted",
+        "on file_open unmark tainted",
+        "on file_open audit limit 5/s",
+        "@severity(high) on file_open audit",
+        "on file_open when task.comm like \"ssh*\" audit",
+        "on file_open when task.comm under \"/etc\" audit",
+        "on file_open when starts_with(task.comm, \"ssh\") audit",
+        "on file_open when ends_with(task.comm, \"ssh\") audit",
+        "on file_open when contains(task.comm, \"ssh\") audit",
+        "on file_open when task.uid is 0 audit",
+        "on file_open when file.path == \"/etc/shadow\" audit",
+        "on file_open when file.inode == inode(\"/etc/shadow\") audit",
+        "on file_open when task.exe == \"/bin/sh\" audit",
+        "on file_open when task.parent == null audit",
+        "on file_open when task.cgroup == 1 audit",
+        "on file_open when task.caps == 1 audit",
+        "on file_open when task.ns == 1 audit",
+        "on file_open when now > 1 audit",
+        "on file_open audit { hook.name }",
+        "on ptrace_access_check when child.state == 0 audit",
+    ];
+    let mut wrong = Vec::new();
+    for text in LATER {
+        let outcome = krsic::check(&[source("later.krs", text)], &Options::default());
+        let found = errors(&outcome);
+        if found.is_empty() || found.iter().any(|(found, _)| *found != code::NOT_YET) {
+            wrong.push(format!("{text}: {found:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    let outcome = krsic::check(&[source("std.krs", "use std.net")], &Options::default());
+    assert!(
+        errors(&outcome).is_empty(),
+        "what is there anyway may be named"
+    );
+}

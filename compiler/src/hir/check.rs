@@ -911,6 +911,12 @@ impl<'a> Checker<'a> {
 
     fn unknown_field(&mut self, place: &Place, tag: &str, name: &ast::Ident) -> Operand {
         let kernel = self.kernel;
+        if name.name == "path" && ["file", "linux_binprm"].contains(&tag) {
+            return self.report(
+                Diagnostic::error(code::NOT_YET, name.span, "full paths are not available yet")
+                    .help("test the file itself: its inode's number, owner, mode or file system"),
+            );
+        }
         let mut names = Vec::new();
         place::field_names(&kernel.btf, kernel.btf.strip(place.ty), &mut names);
         names.extend(self.items.view_fields(tag));
