@@ -1,2 +1,31 @@
-//! Loads krs policies into the kernel.
-fn main() {}
+//! `krsi`: loads krs policies into the kernel's BPF LSM, and tells what they do there.
+//!
+//! There is no daemon and no database: what is loaded is what is pinned under `/sys/fs/bpf/krsi`. Every
+//! command may be killed between any two system calls; the next one finds each policy wholly loaded or not
+//! at all (see [`pins`]).
+//!
+//! - [`object`]: a `policy.o`, checked before the kernel sees it
+//! - [`kernel`]: the running kernel's hooks, and where their arguments are
+//! - [`pins`]: the folders below `/sys/fs/bpf/krsi`
+//! - [`load`], [`list`], [`events`], [`doctor`]: the commands
+//! - [`decode`]: records of the ring buffer to text and JSON
+//! - [`verifier`]: a refusal of the kernel, told in the policy's words
+//!
+//! Absent: krs. A policy is known here by its manifest alone.
+
+mod cli;
+mod decode;
+mod doctor;
+mod events;
+mod failure;
+mod kernel;
+mod list;
+mod load;
+mod object;
+mod pins;
+mod sys;
+mod verifier;
+
+fn main() -> std::process::ExitCode {
+    cli::run()
+}

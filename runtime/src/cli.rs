@@ -1,0 +1,151 @@
+//! The command line.
+
+use std::io::{self, ErrorKind, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::events::Format;
+use crate::failure::{Failure, REFUSED, USAGE};
+use crate::{doctor, events, list, load};
+
+/// Load krs policies into the kernel's BPF LSM
+#[derive(Parser)]
+#[command(
+    name = "krsi",
+    version,
+    propagate_version = true,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+#[command(
+    after_help = "Examples:\n  krsic build policy.krs && krsi load policy.o\n  krsi events --follow\n  krsi unload policy\n\nExit codes: 0 done, 1 refused by the kernel, 2 a mistake in the command or a file"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Show the verifier's log where the kernel refuses a program
+    #[arg(long, global = true)]
+    verbose: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Load a policy, in place of any loaded one of its name
+    #[command(
+        after_help = "The policy stays until `krsi unload` or a reboot; the command does not have to run on.\nThe kernel runs the newest policy first, and ends at the first denial: policies loaded earlier do not see\nwhat a later one denies."
+    )]
+    Load {
+        /// What `krsic build` has written
+        object: PathBuf,
+        /// Load it under this name instead of its own
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// Unload a policy
+    Unload {
+        /// Its name
+        name: String,
+    },
+    /// List the loaded policies
+    List {
+        /// How to print them
+        #[arg(long, value_enum, default_value_t = Listing::Text)]
+        format: Listing,
+    },
+    /// Show a loaded policy with its rules
+    Show {
+        /// Its name
+        name: String,
+    },
+    /// Print what policies have recorded
+    Events {
+        /// Of this policy only
+        name: Option<String>,
+        /// How to print events
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+        /// Wait for more
+        #[arg(long, short)]
+        follow: bool,
+    },
+    /// Tell what this machine lacks to run policies, and how to mend it
+    Doctor,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Listing {
+    /// A table
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// Runs the command.
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = if error.use_stderr() { USAGE } else { 0 };
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    match command(cli.command, cli.verbose) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            let _ = io::stderr().write_all(failure.to_string().as_bytes());
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+fn command(command: Command, verbose: bool) -> Result<u8, Failure> {
+    match command {
+        Command::Load { object, name } => {
+            let loaded = load::load(&object, name.as_deref(), verbose)?;
+            let plural = |count: usize, word: &str| {
+                format!("{count} {word}{}", if count == 1 { "" } else { "s" })
+            };
+            let verb = if loaded.replaced {
+                "replaced"
+            } else {
+                "loaded"
+            };
+            print(&format!(
+                "{verb} {}: {} on {}\n",
+                loaded.name,
+                plural(loaded.rules, "rule"),
+                plural(loaded.programs, "hook")
+            ))?;
+        }
+        Command::Unload { name } => {
+            load::unload(&name)?;
+            print(&format!("unloaded {name}\n"))?;
+        }
+        Command::List { format } => print(&list::list(format == Listing::Json)?)?,
+        Command::Show { name } => print(&list::show(&name)?)?,
+        Command::Events {
+            name,
+            format,
+            follow,
+        } => events::events(name.as_deref(), format, follow)?,
+        Command::Doctor => {
+            let (text, fine) = doctor::doctor();
+            print(&text)?;
+            return Ok(if fine { 0 } else { REFUSED });
+        }
+    }
+    Ok(0)
+}
+
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::usage(format!(
+            "standard output cannot be written: {error}"
+        ))),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,193 @@
+//! `krsi list` and `krsi show`: what is loaded, read from the pins.
+
+use std::fmt::Write;
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use aya::maps::MapData;
+use aya::programs::ProgramInfo;
+use krsi_abi::manifest::Manifest;
+use serde_json::json;
+
+use crate::failure::{self, Failure};
+use crate::load::not_loaded;
+use crate::{decode, pins, sys};
+
+/// The value of a map that has one.
+fn value(pin: &Path) -> Result<Vec<u8>, Failure> {
+    let map = MapData::from_pin(pin).map_err(|error| failure::at(pin, "opened", error))?;
+    let info = map
+        .info()
+        .map_err(|error| failure::at(pin, "read", error))?;
+    sys::first_element(map.fd().as_fd(), info.value_size() as usize)
+        .map_err(|error| failure::at(pin, "read", error))
+}
+
+/// What a loaded policy is.
+pub fn manifest(name: &str) -> Result<Manifest, Failure> {
+    let pin = pins::folder(name).join("maps").join("manifest");
+    Manifest::from_bytes(&value(&pin)?).map_err(|error| {
+        Failure::usage(format!("the manifest of `{name}` cannot be read: {error}"))
+            .help(format!("unload it and load it again: `krsi unload {name}`"))
+    })
+}
+
+/// Events lost so far, by rule; empty where the policy records none.
+pub fn lost(name: &str) -> Result<Vec<u64>, Failure> {
+    let pin = pins::folder(name).join("maps").join("lost");
+    if !pin.exists() {
+        return Ok(Vec::new());
+    }
+    let words = value(&pin)?;
+    Ok(words
+        .chunks_exact(8)
+        .map(|word| u64::from_ne_bytes(word.try_into().unwrap_or_default()))
+        .collect())
+}
+
+/// Hooks of the policy whose link is not pinned any more.
+fn detached(name: &str, manifest: &Manifest) -> Vec<String> {
+    let links = pins::folder(name).join("links");
+    manifest
+        .programs
+        .iter()
+        .map(|program| program.hook.clone())
+        .filter(|hook| !links.join(hook).exists())
+        .collect()
+}
+
+/// `EPERM` for 1.
+pub fn errno_name(errno: i32) -> String {
+    match nix::errno::Errno::from_raw(errno) {
+        nix::errno::Errno::UnknownErrno => errno.to_string(),
+        known => format!("{known:?}"),
+    }
+}
+
+/// Prints all policies.
+pub fn list(as_json: bool) -> Result<String, Failure> {
+    let names = pins::loaded()?;
+    let mut rows = Vec::new();
+    let mut objects = Vec::new();
+    for name in names {
+        match manifest(&name) {
+            Ok(manifest) => {
+                let detached = detached(&name, &manifest);
+                let lost: u64 = lost(&name)?.iter().sum();
+                let state = if detached.is_empty() {
+                    "enforcing".to_owned()
+                } else {
+                    format!("damaged: not attached to {}", detached.join(", "))
+                };
+                objects.push(json!({
+                    "name": name,
+                    "state": if detached.is_empty() { "enforcing" } else { "damaged" },
+                    "detached": detached,
+                    "hooks": manifest.programs.len(),
+                    "rules": manifest.rules.len(),
+                    "lost": lost,
+                }));
+                rows.push([
+                    name,
+                    manifest.programs.len().to_string(),
+                    manifest.rules.len().to_string(),
+                    lost.to_string(),
+                    state,
+                ]);
+            }
+            Err(failure) => {
+                objects
+                    .push(json!({ "name": name, "state": "unreadable", "error": failure.message }));
+                rows.push([
+                    name,
+                    "?".into(),
+                    "?".into(),
+                    "?".into(),
+                    format!("unreadable: {}", failure.message),
+                ]);
+            }
+        }
+    }
+    let mut out = String::new();
+    if as_json {
+        for object in objects {
+            let _ = writeln!(out, "{object}");
+        }
+        return Ok(out);
+    }
+    if rows.is_empty() {
+        return Ok("no policy is loaded\n".into());
+    }
+    rows.insert(
+        0,
+        ["NAME", "HOOKS", "RULES", "LOST", "STATE"].map(str::to_owned),
+    );
+    let widths: Vec<usize> = (0..5)
+        .map(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or(0))
+        .collect();
+    for row in rows {
+        let cells: Vec<String> = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
+        let _ = writeln!(out, "{}", cells.join("  ").trim_end());
+    }
+    Ok(out)
+}
+
+/// Prints one policy.
+pub fn show(name: &str) -> Result<String, Failure> {
+    pins::check_name(name)?;
+    if !pins::folder(name).exists() {
+        return Err(not_loaded(name));
+    }
+    let manifest = manifest(name)?;
+    let lost = lost(name)?;
+    let detached = detached(name, &manifest);
+    let mut out = format!("policy {name}, built by {}\n", manifest.producer);
+    for (index, program) in manifest.programs.iter().enumerate() {
+        let pin = pins::folder(name).join("programs").join(&program.hook);
+        let _ = write!(out, "\nhook {}", program.hook);
+        if detached.contains(&program.hook) {
+            let _ = write!(out, "  NOT ATTACHED");
+        }
+        if let Ok(info) = ProgramInfo::from_pin(&pin) {
+            let _ = write!(out, "  program {}", info.id());
+            if let Some(insns) = info.verified_instruction_count() {
+                let _ = write!(
+                    out,
+                    ", {} instructions, {insns} verified",
+                    program.instructions
+                );
+            } else {
+                let _ = write!(out, ", {} instructions", program.instructions);
+            }
+        }
+        out.push('\n');
+        for (id, rule) in manifest
+            .rules
+            .iter()
+            .enumerate()
+            .filter(|(_, rule)| rule.program as usize == index)
+        {
+            let _ = writeln!(
+                out,
+                "  {}  ({}:{}:{})",
+                rule.name, rule.source.file, rule.source.line, rule.source.column
+            );
+            for line in rule.doc.iter().flat_map(|doc| doc.lines()) {
+                let _ = writeln!(out, "    ## {line}");
+            }
+            let _ = writeln!(
+                out,
+                "    {}",
+                decode::escape(&rule.source.text).replace("\\\"", "\"")
+            );
+            if let Some(count) = lost.get(id).filter(|count| **count > 0) {
+                let _ = writeln!(out, "    {count} events lost");
+            }
+        }
+    }
+    Ok(out)
+}

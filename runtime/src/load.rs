@@ -1,0 +1,200 @@
+//! `krsi load` and `krsi unload`.
+
+use std::path::Path;
+
+use aya::programs::links::FdLink;
+use aya::programs::{Lsm, Program, ProgramError};
+use aya::{Btf, Ebpf, EbpfError, EbpfLoader};
+use krsi_abi::manifest::Manifest;
+use krsi_abi::{EVENTS_MAP, LOST_SECTION, MANIFEST_SECTION};
+use rustix::process::{Resource, Rlimit, setrlimit};
+
+use crate::doctor;
+use crate::failure::{self, Failure};
+use crate::kernel::Kernel;
+use crate::object::Object;
+use crate::pins::{self, Pins};
+use crate::verifier;
+
+/// Loads a policy in place of any older one of its name. All or nothing.
+pub fn load(path: &Path, name: Option<&str>, verbose: bool) -> Result<Loaded, Failure> {
+    let mut object = Object::open(path)?;
+    let name = name.unwrap_or(&object.manifest.policy).to_owned();
+    pins::check_name(&name)?;
+    doctor::preflight()?;
+    let kernel = Kernel::running()?;
+    object.bind(&kernel)?;
+
+    let pins = Pins::lock()?;
+    let replaced = pins::folder(&name).exists();
+    let done = stage(&pins, &name, &object, verbose).and_then(|()| pins.commit(&name));
+    if let Err(failure) = done {
+        // The policy that was there, if any, was not touched. What was staged goes; what cannot go now goes by the next command.
+        let _ = pins.abandon(&name);
+        return Err(failure);
+    }
+    Ok(Loaded {
+        name,
+        replaced,
+        programs: object.manifest.programs.len(),
+        rules: object.manifest.rules.len(),
+    })
+}
+
+/// What was loaded.
+#[derive(Debug)]
+pub struct Loaded {
+    /// Under this name.
+    pub name: String,
+    /// An older one of the name is gone.
+    pub replaced: bool,
+    /// Hooks.
+    pub programs: usize,
+    /// Rules.
+    pub rules: usize,
+}
+
+/// Unloads a policy.
+pub fn unload(name: &str) -> Result<(), Failure> {
+    pins::check_name(name)?;
+    let pins = Pins::lock()?;
+    if !pins::folder(name).exists() {
+        return Err(not_loaded(name));
+    }
+    pins.unload(name)
+}
+
+/// The failure that no policy of a name is loaded.
+pub fn not_loaded(name: &str) -> Failure {
+    let failure = Failure::usage(format!("no policy `{name}` is loaded"));
+    match pins::loaded() {
+        Ok(names) if !names.is_empty() => {
+            let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+            failure.help(format!("loaded: {}", names.join(", ")))
+        }
+        _ => failure.help("`krsi list` shows what is loaded: nothing"),
+    }
+}
+
+/// Loads, attaches and pins into the staging folder. Links are pinned last: until then nothing outlives this process.
+fn stage(pins: &Pins, name: &str, object: &Object, verbose: bool) -> Result<(), Failure> {
+    // Kernels before 5.11 count maps against the limit of locked memory.
+    let _ = setrlimit(
+        Resource::Memlock,
+        Rlimit {
+            current: None,
+            maximum: None,
+        },
+    );
+    let staging = pins.stage(name)?;
+    let manifest = &object.manifest;
+    let btf = Btf::from_sys_fs()
+        .map_err(|error| Failure::refused(format!("the kernel's types cannot be read: {error}")))?;
+    let mut ebpf = EbpfLoader::new()
+        .btf(Some(&btf))
+        .load(&object.bytes)
+        .map_err(|error| refused_object(&error))?;
+    for (map, pin) in [
+        (MANIFEST_SECTION, "manifest"),
+        (EVENTS_MAP, "events"),
+        (LOST_SECTION, "lost"),
+    ] {
+        if let Some(map) = ebpf.map(map) {
+            let pin = staging.join("maps").join(pin);
+            map.pin(&pin)
+                .map_err(|error| failure::at(&pin, "made", error))?;
+        }
+    }
+    for described in &manifest.programs {
+        let program = program(&mut ebpf, &described.hook)?;
+        program
+            .load(&described.hook, &btf)
+            .map_err(|error| refused_program(manifest, &described.hook, error, verbose))?;
+        let pin = staging.join("programs").join(&described.hook);
+        program
+            .pin(&pin)
+            .map_err(|error| failure::at(&pin, "made", error))?;
+    }
+    let mut links: Vec<(&str, FdLink)> = Vec::with_capacity(manifest.programs.len());
+    for described in &manifest.programs {
+        let program = program(&mut ebpf, &described.hook)?;
+        let attached = program.attach().and_then(|id| program.take_link(id));
+        let link = attached.map_err(|error| refused_attach(&described.hook, &error))?;
+        let link = FdLink::try_from(link)
+            .map_err(|error| Failure::refused(format!("`{}`: {error}", described.hook)))?;
+        links.push((&described.hook, link));
+    }
+    for (hook, link) in links {
+        let pin = staging.join("links").join(hook);
+        // From here on the pin holds the link.
+        link.pin(&pin)
+            .map_err(|error| failure::at(&pin, "made", error))?;
+    }
+    Ok(())
+}
+
+fn program<'e>(ebpf: &'e mut Ebpf, hook: &str) -> Result<&'e mut Lsm, Failure> {
+    match ebpf.program_mut(hook) {
+        Some(Program::Lsm(program)) => Ok(program),
+        _ => Err(
+            Failure::usage(format!("the object has no program for `{hook}`"))
+                .help("build it again with `krsic build`"),
+        ),
+    }
+}
+
+/// An error and all that caused it, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        if !text.contains(&next) {
+            text.push_str(": ");
+            text.push_str(&next);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+fn refused_object(error: &EbpfError) -> Failure {
+    Failure::refused(format!(
+        "the object does not fit to this kernel: {}",
+        chain(error)
+    ))
+    .help("`krsic check` on this machine says which rule needs what the kernel lacks")
+}
+
+fn refused_attach(hook: &str, error: &ProgramError) -> Failure {
+    let text = chain(error);
+    let failure = Failure::refused(format!(
+        "the kernel does not attach the program of `{hook}`: {text}"
+    ));
+    if text.contains("os error 7") {
+        // E2BIG from bpf_trampoline_link_prog: BPF_MAX_TRAMP_LINKS, 38, or 36 from 7.2 on.
+        return failure.note("a hook takes at most 38 programs (36 from 7.2 on), of all policies and tools together")
+            .help("unload a policy: `krsi list` shows them, or put their rules into one");
+    }
+    failure.help("`krsi doctor` tells what may be missing")
+}
+
+fn refused_program(manifest: &Manifest, hook: &str, error: ProgramError, verbose: bool) -> Failure {
+    match error {
+        ProgramError::LoadError {
+            io_error,
+            verifier_log,
+        } => verifier::refusal(
+            manifest,
+            hook,
+            &io_error,
+            &verifier_log.to_string(),
+            verbose,
+        ),
+        error => Failure::refused(format!(
+            "the kernel does not take the program of `{hook}`: {}",
+            chain(&error)
+        ))
+        .help("`krsi doctor` tells what may be missing"),
+    }
+}

@@ -1,0 +1,185 @@
+//! A `policy.o`, read and checked before any of it goes to the kernel.
+//!
+//! The arguments of hooks are put where the running kernel has them: the manifest says which instruction loads
+//! which argument, and its offset is rewritten here. (An object loaded without `krsi` finds them by itself, by
+//! CO-RE, on every kernel that the compiler knew.)
+
+use std::path::Path;
+
+use krsi_abi::MANIFEST_SECTION;
+use krsi_abi::manifest::{Manifest, ManifestError};
+use object::{Object as _, ObjectSection as _};
+
+use crate::failure::{self, Failure};
+use crate::kernel::Kernel;
+
+/// A load from memory of 1, 2, 4 or 8 bytes, apart from its size: `BPF_LDX | BPF_MEM`.
+const LOAD: u8 = 0x61;
+/// The bits of a load's code that say its size.
+const LOAD_SIZE: u8 = 0x18;
+
+/// A policy's object.
+#[derive(Debug)]
+pub struct Object {
+    /// The ELF file.
+    pub bytes: Vec<u8>,
+    /// What it says about itself.
+    pub manifest: Manifest,
+}
+
+impl Object {
+    /// Reads a file.
+    pub fn open(path: &Path) -> Result<Object, Failure> {
+        let bytes = std::fs::read(path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => {
+                let failure = Failure::usage(format!("there is no file `{}`", path.display()));
+                let source = path.with_extension("krs");
+                if source.exists() {
+                    failure.help(format!("build it: `krsic build {}`", source.display()))
+                } else {
+                    failure
+                }
+            }
+            _ => failure::at(path, "read", error),
+        })?;
+        Object::parse(bytes).map_err(|mut failure| {
+            failure.message = format!("`{}` {}", path.display(), failure.message);
+            if path.extension().is_some_and(|ending| ending == "krs") {
+                failure.help = vec![format!("build it first: `krsic build {}`", path.display())];
+            }
+            failure
+        })
+    }
+
+    /// Reads bytes. Messages begin with what they are.
+    pub fn parse(bytes: Vec<u8>) -> Result<Object, Failure> {
+        if !bytes.starts_with(b"\x7fELF") {
+            return Err(
+                Failure::usage("is no object: it does not begin as an ELF file")
+                    .help("build one: `krsic build policy.krs`"),
+            );
+        }
+        let damaged = |error: &dyn std::fmt::Display| {
+            Failure::usage(format!("is damaged: {error}")).help("build it again with `krsic build`")
+        };
+        let file = object::File::parse(&*bytes).map_err(|error| damaged(&error))?;
+        if file.architecture() != object::Architecture::Bpf {
+            return Err(Failure::usage("is an ELF file, but not for BPF")
+                .help("build an object: `krsic build policy.krs`"));
+        }
+        // Every section must lie within the file, or whoever loads it would find out later.
+        for section in file.sections() {
+            section.data().map_err(|error| damaged(&error))?;
+        }
+        let Some(section) = file.section_by_name(MANIFEST_SECTION) else {
+            return Err(Failure::usage("is a BPF object, but no policy: it has no manifest")
+                .help("`krsi` loads what `krsic` builds; for other objects use `bpftool prog loadall`"));
+        };
+        let data = section.data().map_err(|error| damaged(&error))?;
+        let manifest = Manifest::from_bytes(data).map_err(|error| match error {
+            ManifestError::Version { .. } => {
+                Failure::usage(format!("was built by another version of krsic: {error}"))
+                    .help("use a `krsi` and a `krsic` of the same version")
+            }
+            error => damaged(&error),
+        })?;
+        let object = Object {
+            manifest,
+            bytes: Vec::new(),
+        };
+        object.verify(&file).map_err(|error| damaged(&error))?;
+        Ok(Object { bytes, ..object })
+    }
+
+    /// What the manifest says of the sections must be true.
+    fn verify(&self, file: &object::File<'_>) -> Result<(), String> {
+        let manifest = &self.manifest;
+        if manifest.programs.is_empty() {
+            return Err("it has no programs".into());
+        }
+        for program in &manifest.programs {
+            let section = file
+                .section_by_name(&program.section)
+                .ok_or_else(|| format!("section `{}` is missing", program.section))?;
+            let code = section.data().map_err(|error| error.to_string())?;
+            if code.len() != 8 * program.instructions as usize {
+                return Err(format!(
+                    "section `{}` has another length than its manifest says",
+                    program.section
+                ));
+            }
+            for argument in &program.arguments {
+                let opcode = code.get(8 * argument.instruction as usize);
+                if opcode.is_none_or(|code| code & !LOAD_SIZE != LOAD) {
+                    return Err(format!(
+                        "section `{}` does not load `{}` where its manifest says",
+                        program.section, argument.name
+                    ));
+                }
+            }
+        }
+        if manifest
+            .rules
+            .iter()
+            .any(|rule| rule.program as usize >= manifest.programs.len())
+        {
+            return Err("a rule is of no program".into());
+        }
+        Ok(())
+    }
+
+    /// Puts every argument where the kernel has it.
+    pub fn bind(&mut self, kernel: &Kernel) -> Result<(), Failure> {
+        let mut patches = Vec::new();
+        {
+            let file = object::File::parse(&*self.bytes)
+                .map_err(|error| Failure::usage(error.to_string()))?;
+            for program in &self.manifest.programs {
+                let hook = kernel.hook(&program.hook)?;
+                let Some((start, _)) = file
+                    .section_by_name(&program.section)
+                    .and_then(|section| section.file_range())
+                else {
+                    continue;
+                };
+                for argument in &program.arguments {
+                    let Some((_, slot)) = hook.iter().find(|(name, _)| *name == argument.name)
+                    else {
+                        let has: Vec<String> =
+                            hook.iter().map(|(name, _)| format!("`{name}`")).collect();
+                        return Err(Failure::refused(format!(
+                            "the policy reads `{}` of `{}`, which this kernel's hook does not have",
+                            argument.name, program.hook
+                        ))
+                        .note(format!("here it has {}", has.join(", ")))
+                        .help("build the policy for this kernel: `krsic build` on this machine says what to change"));
+                    };
+                    // The instruction's 16-bit offset stands behind its code and registers.
+                    let at = start as usize + 8 * argument.instruction as usize + 2;
+                    patches.push((at, 8 * slot));
+                }
+            }
+        }
+        for (at, offset) in patches {
+            if let (Some(place), Ok(offset)) =
+                (self.bytes.get_mut(at..at + 2), i16::try_from(offset))
+            {
+                place.copy_from_slice(&offset.to_le_bytes());
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_object_is_said_so() {
+        for bytes in [&b""[..], b"#!/bin/sh", b"\x7fELF", b"\x7fELF\x02\x01\x01"] {
+            let failure = Object::parse(bytes.to_vec()).expect_err("no object");
+            assert!(!failure.help.is_empty(), "{failure}");
+        }
+    }
+}

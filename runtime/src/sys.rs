@@ -1,0 +1,44 @@
+//! The one system call that no crate used here offers: reading the value of a map whose size is known
+//! only when the program runs.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+/// `BPF_MAP_LOOKUP_ELEM`
+const MAP_LOOKUP_ELEM: libc::c_long = 1;
+
+/// The part of `union bpf_attr` that the command reads; source: `include/uapi/linux/bpf.h`.
+#[repr(C)]
+struct Attributes {
+    map_fd: u32,
+    padding: u32,
+    key: u64,
+    value: u64,
+    flags: u64,
+}
+
+/// Reads element 0 of an array map with values of `bytes` bytes.
+pub fn first_element(map: BorrowedFd<'_>, bytes: usize) -> io::Result<Vec<u8>> {
+    let key = 0u32;
+    let mut value = vec![0u8; bytes];
+    let attributes = Attributes {
+        map_fd: map.as_raw_fd().cast_unsigned(),
+        padding: 0,
+        key: (&raw const key) as u64,
+        value: value.as_mut_ptr() as u64,
+        flags: 0,
+    };
+    let size = size_of::<Attributes>();
+    #[expect(
+        unsafe_code,
+        reason = "the kernel reads 4 bytes at `key` and `size` at `attributes`, and writes the map's value size, which \
+                  callers take from the kernel's own description of this map, at `value`; all live until the call returns"
+    )]
+    let done =
+        unsafe { libc::syscall(libc::SYS_bpf, MAP_LOOKUP_ELEM, &raw const attributes, size) };
+    if done == 0 {
+        Ok(value)
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}

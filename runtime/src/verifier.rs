@@ -1,0 +1,165 @@
+//! A refusal of the kernel's verifier, told in the policy's words.
+//!
+//! The verifier's log quotes the line of the policy before the instructions made of it (`; text` or, from
+//! 6.10 on, `; text @ policy.krs:LINE`). The last quoted line is where it gave up.
+
+use std::io;
+
+use krsi_abi::manifest::{Manifest, Rule};
+
+use crate::failure::Failure;
+
+/// The failure that stands for a log.
+pub fn refusal(
+    manifest: &Manifest,
+    hook: &str,
+    error: &io::Error,
+    log: &str,
+    verbose: bool,
+) -> Failure {
+    let lines: Vec<&str> = log
+        .lines()
+        .map(str::trim_end)
+        .filter(|line| !line.is_empty())
+        .collect();
+    if lines.is_empty() {
+        if error.raw_os_error() == Some(libc::EPERM) {
+            return Failure::refused("this kernel refuses LSM programs altogether")
+                .note("it gave no reason: `EPERM` and an empty log, which the verifier itself never gives")
+                .help("a host, a container or another security module forbids it; `krsi doctor` tells what is missing, a virtual machine of your own takes policies");
+        }
+        return Failure::refused(format!(
+            "the kernel does not take the program of `{hook}`: {error}"
+        ))
+        .help("`krsi doctor` tells what may be missing");
+    }
+    let reason = lines
+        .iter()
+        .rev()
+        .find(|line| {
+            !line.starts_with("processed ")
+                && !line.starts_with("verification time")
+                && !line.starts_with("stack depth")
+        })
+        .copied()
+        .unwrap_or_default();
+    let quoted = lines.iter().rev().find_map(|line| line.strip_prefix("; "));
+    let rule = quoted.and_then(|quoted| rule_of(manifest, hook, quoted));
+    let mut failure = match rule {
+        Some(rule) => Failure::refused(format!(
+            "the kernel's verifier refuses rule `{}` on `{hook}`",
+            rule.name
+        ))
+        .note(format!(
+            "{}:{}:{}: {}",
+            rule.source.file, rule.source.line, rule.source.column, rule.source.text
+        )),
+        None => Failure::refused(format!(
+            "the kernel's verifier refuses the program of `{hook}`"
+        )),
+    };
+    failure = failure.note(format!("its reason: {reason}"));
+    if verbose {
+        failure = lines
+            .iter()
+            .fold(failure, |failure, line| failure.note(*line));
+    } else {
+        failure = failure.help("`--verbose` shows the verifier's whole log");
+    }
+    failure.help("what krsic builds should load on every kernel that it names: please report this with the policy and the log")
+}
+
+/// The rule that a quoted line belongs to.
+fn rule_of<'m>(manifest: &'m Manifest, hook: &str, quoted: &str) -> Option<&'m Rule> {
+    let of_hook = |rule: &&Rule| {
+        manifest
+            .programs
+            .get(rule.program as usize)
+            .is_some_and(|program| program.hook == hook)
+    };
+    if let Some((_, place)) = quoted.rsplit_once(" @ ")
+        && let Some((file, line)) = place.rsplit_once(':')
+        && let Ok(line) = line.parse::<u32>()
+    {
+        // A rule may span lines: it is the last one that begins no later. The kernel quotes the file's name without its folder.
+        let name = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
+        return manifest
+            .rules
+            .iter()
+            .filter(of_hook)
+            .filter(|rule| name(&rule.source.file) == name(file) && rule.source.line <= line)
+            .max_by_key(|rule| rule.source.line);
+    }
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let quoted = words(quoted);
+    manifest
+        .rules
+        .iter()
+        .filter(of_hook)
+        .find(|rule| rule.source.text.contains(&quoted) || quoted.contains(&rule.source.text))
+}
+
+#[cfg(test)]
+mod tests {
+    use krsi_abi::manifest::{Program, Source};
+
+    use super::*;
+
+    fn manifest() -> Manifest {
+        let rule = |name: &str, line, text: &str| Rule {
+            name: name.into(),
+            doc: None,
+            program: 0,
+            source: Source {
+                file: "dir/p.krs".into(),
+                line,
+                column: 1,
+                text: text.into(),
+            },
+            deny: Some(1),
+            audit: None,
+        };
+        Manifest {
+            producer: String::new(),
+            policy: "p".into(),
+            programs: vec![Program {
+                hook: "file_open".into(),
+                section: "lsm/file_open".into(),
+                instructions: 2,
+                arguments: vec![],
+            }],
+            rules: vec![
+                rule("first", 1, "on file_open when a deny"),
+                rule("second", 3, "on file_open when b deny"),
+            ],
+            names: vec![],
+            kernels: vec![],
+        }
+    }
+
+    #[test]
+    fn a_log_becomes_the_rule_that_it_stopped_in() {
+        let error = io::Error::from_raw_os_error(libc::EACCES);
+        for log in [
+            "0: R1=ctx()\n; on file_open when a deny @ p.krs:1\n1: (79)\n; when b deny @ p.krs:4\n2: (61) r0\nR1 invalid mem access\nprocessed 3 insns",
+            "; on file_open when a deny\n1: (79)\n; on file_open when b deny\n2: (61) r0\nR1 invalid mem access\nprocessed 3 insns",
+        ] {
+            let failure = refusal(&manifest(), "file_open", &error, log, false).to_string();
+            assert!(
+                failure.contains("rule `second`") && failure.contains("R1 invalid mem access"),
+                "{failure}"
+            );
+            assert!(!failure.contains("(79)"), "{failure}");
+        }
+    }
+
+    #[test]
+    fn an_empty_log_is_no_verdict_on_the_policy() {
+        let error = io::Error::from_raw_os_error(libc::EPERM);
+        let failure = refusal(&manifest(), "file_open", &error, "", false).to_string();
+        assert!(
+            failure.contains("refuses LSM programs altogether"),
+            "{failure}"
+        );
+    }
+}
