@@ -281,7 +281,7 @@ pub(crate) fn explain(
                 Some((_, Token::On, _))
             ) {
                 error.help = Some(
-                    "name the hook after `on`, for example `on file_open`; `krsi hooks` lists them"
+                    "name the hook after `on`, for example `on file_open`"
                         .to_owned(),
                 );
             }

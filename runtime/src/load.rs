@@ -120,9 +120,7 @@ fn stage(pins: &Pins, name: &str, object: &Object, verbose: bool) -> Result<(), 
         let program = program(&mut ebpf, &described.hook)?;
         let attached = program.attach().and_then(|id| program.take_link(id));
         let link = attached.map_err(|error| refused_attach(&described.hook, &error))?;
-        let link = FdLink::try_from(link)
-            .map_err(|error| Failure::refused(format!("`{}`: {error}", described.hook)))?;
-        links.push((&described.hook, link));
+        links.push((&described.hook, FdLink::from(link)));
     }
     for (hook, link) in links {
         let pin = staging.join("links").join(hook);

@@ -140,9 +140,9 @@ fn ranges(code: &Code) -> Ranges {
                 }
             });
             if let Inst::Call { .. } = inst {
-                for reg in 0..=5 {
-                    opened[reg] = None;
-                    ranges.busy[reg].push((read, write));
+                for (open, busy) in opened.iter_mut().zip(&mut ranges.busy).take(6) {
+                    *open = None;
+                    busy.push((read, write));
                 }
                 opened[0] = Some(write);
             } else if let Some(reg) = inst.def() {

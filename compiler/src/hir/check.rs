@@ -1256,10 +1256,10 @@ impl<'a> Checker<'a> {
     }
 
     /// The string or other value that a place is, where it is one.
-    pub(super) fn value_of_place(&mut self, place: Place) -> Result<Value, Place> {
+    pub(super) fn value_of_place(&mut self, place: Place) -> Result<Value, Box<Place>> {
         match self.reads(place.ty, true) {
             Reads::As(ty) => Ok(place.load(ty)),
-            _ => Err(place),
+            _ => Err(Box::new(place)),
         }
     }
 }

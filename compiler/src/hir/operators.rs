@@ -346,7 +346,7 @@ impl<'a> Checker<'a> {
         match operand {
             Operand::Place(place) => match self.value_of_place(place) {
                 Ok(value) => Operand::Value(value),
-                Err(place) => Operand::Place(place),
+                Err(place) => Operand::Place(*place),
             },
             operand => operand,
         }
