@@ -9,9 +9,6 @@
 
 use super::read::{Btf, Kind, TypeId};
 
-/// Levels of anonymous members that are searched. C compilers stop at far fewer than a kernel ever nests; a forged cycle stops here.
-const DEPTH_MAX: usize = 16;
-
 /// The way from a struct to one of its fields.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldPath {
@@ -50,30 +47,41 @@ pub fn field(btf: &Btf, composite: TypeId, name: &str) -> Option<FieldPath> {
         bit_offset: 0,
         bitfield_bits: 0,
     };
-    descend(btf, btf.strip(composite), name, DEPTH_MAX, &mut path).then_some(path)
+    let mut seen = Vec::new();
+    descend(btf, btf.strip(composite), name, &mut seen, &mut path).then_some(path)
 }
 
 /// All names that [`field`] finds in a struct or union, in order.
 #[must_use]
 pub fn field_names(btf: &Btf, composite: TypeId) -> Vec<&str> {
     let mut names = Vec::new();
-    collect(btf, btf.strip(composite), DEPTH_MAX, &mut names);
+    collect(btf, btf.strip(composite), &mut Vec::new(), &mut names);
     names
 }
 
-fn collect<'a>(btf: &'a Btf, composite: TypeId, depth: usize, names: &mut Vec<&'a str>) {
+fn collect<'a>(btf: &'a Btf, composite: TypeId, seen: &mut Vec<TypeId>, names: &mut Vec<&'a str>) {
+    if !first_time(composite, seen) {
+        return;
+    }
     for member in btf.members(composite) {
         if !member.name.is_empty() {
             names.push(member.name);
-        } else if let Some(inner) = anonymous(btf, member.ty)
-            && depth > 0
-        {
-            collect(btf, inner, depth - 1, names);
+        } else if let Some(inner) = anonymous(btf, member.ty) {
+            collect(btf, inner, seen, names);
         }
     }
 }
 
-fn descend(btf: &Btf, composite: TypeId, name: &str, depth: usize, path: &mut FieldPath) -> bool {
+fn descend(
+    btf: &Btf,
+    composite: TypeId,
+    name: &str,
+    seen: &mut Vec<TypeId>,
+    path: &mut FieldPath,
+) -> bool {
+    if !first_time(composite, seen) {
+        return false;
+    }
     for (index, member) in (0u32..).zip(btf.members(composite)) {
         let inner = if member.name.is_empty() {
             anonymous(btf, member.ty)
@@ -92,7 +100,7 @@ fn descend(btf: &Btf, composite: TypeId, name: &str, depth: usize, path: &mut Fi
                 path.bitfield_bits = member.bitfield_bits;
                 return true;
             }
-            Some(inner) if depth > 0 && descend(btf, inner, name, depth - 1, path) => return true,
+            Some(inner) if descend(btf, inner, name, seen, path) => return true,
             Some(_) => {
                 path.indices.pop();
                 path.bit_offset = outer_bits;
@@ -100,6 +108,19 @@ fn descend(btf: &Btf, composite: TypeId, name: &str, depth: usize, path: &mut Fi
         }
     }
     false
+}
+
+/// Anonymous members of one struct that are searched; no struct of a kernel has half as many.
+const ANONYMOUS_MAX: usize = 256;
+
+/// Notes that an anonymous struct is searched. C forbids to name a field twice, so a second search of the same one finds nothing
+/// new; in forged BTF, where a struct can hold itself, it would never end.
+fn first_time(composite: TypeId, seen: &mut Vec<TypeId>) -> bool {
+    let new = !seen.contains(&composite) && seen.len() < ANONYMOUS_MAX;
+    if new {
+        seen.push(composite);
+    }
+    new
 }
 
 /// The struct or union that an unnamed member opens, if it is one.

@@ -26,3 +26,6 @@ pub use self::core::{FieldPath, field, field_names};
 pub use self::elf::{OpenError, from_elf};
 pub use self::read::{Btf, BtfError, Kind, Member, Param, Type, TypeId};
 pub use self::write::{Builder, Def, Linkage, SectionVar};
+
+#[cfg(test)]
+mod tests;

@@ -27,6 +27,9 @@ const ROOTS: [(Kind, &str); 3] = [
     (Kind::Struct, FUNCTION_MODEL),
 ];
 
+/// Pointers, arrays, typedefs and modifiers that one declaration may pile up.
+const DEPTH_MAX: usize = 64;
+
 /// Cuts `btf`.
 #[must_use]
 pub fn cut(btf: &Btf) -> Vec<u8> {
@@ -35,6 +38,7 @@ pub fn cut(btf: &Btf) -> Vec<u8> {
         builder: Builder::new(),
         ids: vec![None; btf.len() as usize],
         queue: VecDeque::new(),
+        depth: 0,
     };
     cut.hooks();
     for (kind, name) in ROOTS {
@@ -55,6 +59,8 @@ struct Cut<'a> {
     ids: Vec<Option<TypeId>>,
     /// Structs and unions with an id in the cut whose members are to be taken: `(id in btf, id in cut)`.
     queue: VecDeque<(TypeId, TypeId)>,
+    /// Declarations open in [`Cut::take`].
+    depth: usize,
 }
 
 impl Cut<'_> {
@@ -127,6 +133,11 @@ impl Cut<'_> {
         if let Some(known) = self.ids[id.0 as usize] {
             return known;
         }
+        // Only a cycle that needs no struct, which C cannot write, gets as deep.
+        if self.depth == DEPTH_MAX {
+            return TypeId::VOID;
+        }
+        self.depth += 1;
         let kind = btf.kind(id);
         let taken = match btf.ty(id) {
             Type::Void | Type::Other | Type::Func { .. } | Type::FuncProto { .. } => TypeId::VOID,
@@ -211,6 +222,7 @@ impl Cut<'_> {
                 self.builder.intern(def)
             }
         };
+        self.depth -= 1;
         self.ids[id.0 as usize] = Some(taken);
         taken
     }
