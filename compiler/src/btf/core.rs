@@ -1,8 +1,8 @@
 //! Fields by name, in the form CO-RE relocations want.
 //!
 //! C lets the members of an anonymous struct or union be named as if they stood outside. A CO-RE access spec lists the index taken at each level,
-//! anonymous ones included: `mm` of 6.12's `vm_area_struct` is `0:1`, since it stands in the second of the
-//! anonymous members' own lists.
+//! anonymous ones included: `vm_start` of 6.12's
+//! `vm_area_struct` is `0:0:0:0`, the first member of a struct within a union within it.
 //!
 //! Invariant: offsets are from the start of the struct asked about. Absent: pointers (each hop is a field of its own) and the text of an access spec,
 //! which [`FieldPath::spec`] alone writes.

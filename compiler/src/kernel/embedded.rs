@@ -21,7 +21,7 @@ const PACKED: [&[u8]; NAMES.len()] = [
     include_bytes!("embedded/7.2.btf.lz4"),
 ];
 
-/// The embedded kernels in the order of [`NAMES`]; unpacked when first asked for, in about a millisecond.
+/// The embedded kernels in the order of [`NAMES`]; unpacked when first asked for, in about two milliseconds.
 #[must_use]
 pub fn embedded() -> &'static [Kernel] {
     static KERNELS: LazyLock<Vec<Kernel>> = LazyLock::new(|| {
