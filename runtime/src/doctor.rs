@@ -14,6 +14,8 @@ const LSM_PATH: &str = "/sys/kernel/security/lsm";
 struct Check {
     /// What is needed.
     what: String,
+    /// What is said where it is not there.
+    lack: &'static str,
     /// Whether it is there; `None` where that cannot be told.
     ok: Option<bool>,
     /// What was found.
@@ -65,7 +67,7 @@ pub fn doctor() -> (String, bool) {
 pub fn preflight() -> Result<(), Failure> {
     for check in [privileges(), active(), types(), bpffs()] {
         if check.ok == Some(false) {
-            let failure = Failure::refused(format!("{}: {}", check.what, check.found));
+            let failure = Failure::refused(format!("{}: {}", check.lack, check.found));
             return Err(check.fix.into_iter().fold(failure, Failure::help));
         }
     }
@@ -86,6 +88,7 @@ fn kernel_version() -> Check {
     let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
     Check {
         what: "kernel 5.10 or newer".into(),
+        lack: "the kernel is too old",
         ok: Some(version >= (5, 10)),
         found: release,
         fix: vec!["boot a newer kernel".into()],
@@ -109,6 +112,7 @@ fn compiled_in() -> Check {
     };
     Check {
         what: "BPF LSM compiled in".into(),
+        lack: "the kernel has no BPF LSM",
         ok,
         found: match ok {
             Some(true) => "the kernel has its hooks".into(),
@@ -124,6 +128,7 @@ fn active() -> Check {
     let Some(list) = read(LSM_PATH) else {
         return Check {
             what,
+            lack: "BPF LSM is not active",
             ok: None,
             found: format!("{LSM_PATH} cannot be read"),
             fix: vec![
@@ -144,6 +149,7 @@ fn active() -> Check {
     };
     Check {
         what,
+        lack: "BPF LSM is not active",
         ok: Some(ok),
         found: format!("{LSM_PATH} says {list}"),
         fix: vec![
@@ -160,6 +166,7 @@ fn types() -> Check {
     let found = fs::metadata(BTF_PATH);
     Check {
         what: "kernel types (BTF)".into(),
+        lack: "the kernel does not describe its types",
         ok: Some(found.is_ok()),
         found: match found {
             Ok(metadata) => format!("{BTF_PATH}, {} KiB", metadata.len() / 1024),
@@ -181,6 +188,7 @@ fn jit() -> Check {
     };
     Check {
         what: "BPF JIT compiler".into(),
+        lack: "the BPF JIT compiler is off",
         ok,
         found: match ok {
             Some(true) => "on".into(),
@@ -212,6 +220,7 @@ fn privileges() -> Check {
     let ok = has("CAP_SYS_ADMIN") || has("CAP_PERFMON") && has("CAP_BPF");
     Check {
         what: "privileges".into(),
+        lack: "the command lacks privileges",
         ok: Some(ok),
         found: if ok {
             "enough capabilities".into()
@@ -231,6 +240,7 @@ fn lockdown() -> Check {
         .to_owned();
     Check {
         what: "no lockdown for confidentiality".into(),
+        lack: "the kernel is locked down",
         ok: Some(mode != "confidentiality"),
         found: format!("lockdown is {mode}"),
         fix: vec![
@@ -248,6 +258,7 @@ fn bpffs() -> Check {
     });
     Check {
         what: "BPF file system".into(),
+        lack: "the BPF file system is not mounted",
         ok: Some(mounted),
         found: if mounted {
             "mounted at /sys/fs/bpf".into()

@@ -22,7 +22,9 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
+use aya::programs::{ProgramInfo, loaded_programs};
 use krsi_abi::PIN_ROOT;
 use rustix::fs::{FlockOperation, flock};
 
@@ -193,8 +195,13 @@ impl Pins {
     }
 }
 
-/// Removes a folder: links first, so that what is half removed does nothing.
+/// How long to wait for the kernel to detach what was removed. It takes a grace period of RCU, some milliseconds.
+const DETACH: Duration = Duration::from_secs(5);
+
+/// Removes a folder: links first, so that what is half removed does nothing. Returns when the programs have run for
+/// the last time.
 fn remove(folder: &Path) -> Result<(), Failure> {
+    let programs = program_ids(&folder.join("programs"))?;
     for part in ["links", "programs", "maps"] {
         let part = folder.join(part);
         for name in entries(&part)? {
@@ -203,7 +210,21 @@ fn remove(folder: &Path) -> Result<(), Failure> {
         }
         remove_folder(&part)?;
     }
-    remove_folder(folder)
+    remove_folder(folder)?;
+    // The kernel lets go of a link some time after its pin is gone, and of its id before it detaches the program; but
+    // it holds the program until it has (`bpf_link_free`). So the programs' ids tell.
+    let start = Instant::now();
+    let there = |program: ProgramInfo| programs.contains(&program.id());
+    while start.elapsed() < DETACH && loaded_programs().any(|program| program.is_ok_and(there)) {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    Ok(())
+}
+
+/// Ids of the programs pinned in a folder.
+fn program_ids(folder: &Path) -> Result<Vec<u32>, Failure> {
+    let names = entries(folder)?;
+    Ok(names.into_iter().filter_map(|name| Some(ProgramInfo::from_pin(folder.join(name)).ok()?.id())).collect())
 }
 
 fn remove_folder(folder: &Path) -> Result<(), Failure> {

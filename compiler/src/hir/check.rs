@@ -182,10 +182,37 @@ impl<'a> Checker<'a> {
                 None => Operand::Error,
             };
         }
+        // A name that only one type has needs no help: `S_ISVTX`, `SIGKILL`.
+        if let [of] = self.owners(name)[..] {
+            let Some(names) = self.names_of(of) else {
+                return Operand::Error;
+            };
+            let value = self.names[names.index()].members.iter().find(|(known, _)| known == name);
+            if let Some(&(_, value)) = value {
+                return self.member(names, name, value, span);
+            }
+        }
         if let Some((of, value)) = self.enumerator(name) {
             return self.member(of, name, value, span);
         }
         self.unknown_name(name, span, hint)
+    }
+
+    /// The types that have a member of this name, sorted.
+    fn owners(&self, name: &str) -> Vec<&'a str> {
+        let mut owners: Vec<&'a str> = self
+            .items
+            .named
+            .values()
+            .filter_map(|named| match named {
+                Named::Names(names, _) if names.members.iter().any(|m| m.name.name == name) => {
+                    Some(names.name.name.as_str())
+                }
+                _ => None,
+            })
+            .collect();
+        owners.sort_unstable();
+        owners
     }
 
     /// What a name means without regard to the type that is expected here.
@@ -302,21 +329,7 @@ impl<'a> Checker<'a> {
             )));
         }
         // A bare flag beside a value of another type, or beside none.
-        let owners: Vec<&str> = {
-            let mut owners: Vec<&str> = self
-                .items
-                .named
-                .values()
-                .filter_map(|named| match named {
-                    Named::Names(names, _) if names.members.iter().any(|m| m.name.name == name) => {
-                        Some(names.name.name.as_str())
-                    }
-                    _ => None,
-                })
-                .collect();
-            owners.sort_unstable();
-            owners
-        };
+        let owners = self.owners(name);
         if !owners.is_empty() {
             let full: Vec<String> = owners
                 .iter()

@@ -1,12 +1,14 @@
 //! Project tasks: `cargo xtask TASK`.
 //!
-//! One module a task (`vm_command`), and under them what they share: `kernel` and `vmlinux` get kernels,
+//! One module a task (`*_command`, `matrix`), and under them what they share: `kernel` and `vmlinux` get kernels,
 //! `initramfs` and `vm` boot them, `tools` builds what is tested, `host` knows this machine.
 
 mod host;
 mod initramfs;
 mod kernel;
 mod kernels_command;
+mod matrix;
+mod test_command;
 mod tools;
 mod vm;
 mod vm_command;
@@ -30,6 +32,8 @@ struct Arguments {
 enum Task {
     /// Run a command as root on a test kernel, with the built tools at hand.
     Vm(vm_command::Arguments),
+    /// Run every test: those of cargo, then the kernel matrix.
+    Test(test_command::Arguments),
     /// Make the kernels that the compiler embeds, from Debian's packages.
     Kernels(kernels_command::Arguments),
     /// Write the BTF of a test kernel to a file, without booting it.
@@ -55,6 +59,7 @@ fn main() -> ExitCode {
 fn run(task: Task) -> Result<ExitCode> {
     match task {
         Task::Vm(arguments) => vm_command::run(&arguments),
+        Task::Test(arguments) => test_command::run(&arguments),
         Task::Kernels(arguments) => kernels_command::run(&arguments),
         Task::Btf { kernel, file } => {
             let image = single(&kernel)?.image()?;

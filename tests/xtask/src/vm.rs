@@ -116,11 +116,6 @@ pub enum GuestEnd {
 }
 
 impl GuestResult {
-    /// The script ended with 0 and the kernel is well.
-    pub fn success(&self) -> bool {
-        self.end == GuestEnd::Exit(0) && self.faults.is_empty()
-    }
-
     /// What went wrong, for a person; `None` if the script ended and the kernel is well.
     pub fn failure(&self) -> Option<String> {
         let end = match self.end {

@@ -1,0 +1,22 @@
+# What is no policy is refused in words, with status 2, and never with a panic.
+say() { fails krsi load "$1"; echo "$status $(cat /tmp/said | tr '\n' ' ')"; }
+say missing.o
+say act.sh
+say policy.krs
+say /bin/busybox
+printf '' > empty.o; say empty.o
+size=$(wc -c < policy.o)
+head -c $((size / 2)) policy.o > half.o; say half.o
+# Cut at every 97th byte: an error each time.
+at=0
+while [ $at -lt $size ]; do
+  head -c $at policy.o > cut.o
+  status=0
+  krsi load cut.o > /tmp/said 2>&1 || status=$?
+  if [ $status != 2 ] || grep -q panicked /tmp/said; then echo "cut at $at: status $status: $(cat /tmp/said)"; fi
+  at=$((at + 97))
+done
+fails krsi load policy.o --name 'a.b'; echo "$status $(head -1 /tmp/said)"
+fails krsi unload policy; echo "$status $(head -1 /tmp/said)"
+fails krsi show nothing; echo "$status $(head -1 /tmp/said)"
+krsi list

@@ -1,0 +1,399 @@
+//! The kernel matrix: every case of `tests/matrix` on every kernel.
+//!
+//! ```text
+//! tests/matrix/prelude.sh            what the scripts share
+//! tests/matrix/CASE/*.krs            policies, compiled here to CASE/*.o
+//! tests/matrix/CASE/act.sh           runs in the guest, in its folder, by `sh -eu`
+//! tests/matrix/CASE/expect.txt       what it must print; without the file, what it prints is free
+//! tests/matrix/CASE/lsm              the kernel's `lsm=` list, where the case wants its own
+//! ```
+//!
+//! With `KRS_UPDATE=1` what a case prints becomes what is expected; run it on one kernel and read the difference.
+//!
+//! A case passes if its script ends with 0 and prints what is expected. A new case is a new folder.
+//!
+//! Cases that want the same `lsm=` list share a boot, one after the other, each with an empty BPF file system
+//! before it. A case that takes the guest down fails, and the cases after it run in a new one. A fault that
+//! a kernel reports without dying is a failure of its own, with the console shown.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::host;
+use crate::kernel::{Image, Kernel};
+use crate::tools::Tools;
+use crate::vm::{self, GuestSpec};
+
+/// For all cases of a boot; a single case has [`CASE_SECONDS`].
+const BOOT_TIMEOUT: Duration = Duration::from_secs(400);
+/// For one case, in the guest.
+const CASE_SECONDS: u32 = 90;
+/// Kernels that run at the same time: a guest uses one core.
+const GUESTS_AT_ONCE: usize = 2;
+/// What a kernel's fault is listed under.
+const KERNEL_LOG: &str = "(kernel log)";
+
+/// One folder.
+#[derive(Clone, Debug)]
+struct Case {
+    name: String,
+    folder: PathBuf,
+    expected: Option<String>,
+    lsm: String,
+}
+
+/// How a case went on a kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Verdict {
+    Passed,
+    Failed(String),
+}
+
+/// What came of a run of the matrix.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// By case, then by kernel in the order asked for.
+    verdicts: BTreeMap<String, BTreeMap<&'static str, Verdict>>,
+    kernels: Vec<&'static str>,
+}
+
+impl Report {
+    /// Cases times kernels that passed.
+    pub fn passed(&self) -> usize {
+        self.count(|verdict| *verdict == Verdict::Passed)
+    }
+
+    /// Cases times kernels that did not.
+    pub fn failed(&self) -> usize {
+        self.count(|verdict| *verdict != Verdict::Passed)
+    }
+
+    fn count(&self, wanted: impl Fn(&Verdict) -> bool) -> usize {
+        self.verdicts
+            .values()
+            .flat_map(BTreeMap::values)
+            .filter(|verdict| wanted(verdict))
+            .count()
+    }
+
+    /// A row for each case, a column for each kernel, and under the table what failed and how.
+    pub fn print(&self) -> String {
+        let mut text = String::new();
+        let width = self.verdicts.keys().map(String::len).max().unwrap_or(0);
+        let mut head = format!("{:width$}", "");
+        for kernel in &self.kernels {
+            write!(head, "  {kernel:>6}").expect("a string takes all");
+        }
+        writeln!(text, "{head}").expect("a string takes all");
+        for (case, verdicts) in &self.verdicts {
+            let mut row = format!("{case:width$}");
+            for kernel in &self.kernels {
+                let mark = match verdicts.get(kernel) {
+                    Some(Verdict::Passed) => "ok",
+                    Some(Verdict::Failed(_)) => "FAILED",
+                    None => "-",
+                };
+                write!(row, "  {mark:>6}").expect("a string takes all");
+            }
+            writeln!(text, "{row}").expect("a string takes all");
+        }
+        for (case, verdicts) in &self.verdicts {
+            for (kernel, verdict) in verdicts {
+                if let Verdict::Failed(why) = verdict {
+                    writeln!(text, "\n-- {case} on Linux {kernel}\n{}", why.trim_end())
+                        .expect("a string takes all");
+                }
+            }
+        }
+        text
+    }
+}
+
+/// Runs all cases, or those named, on the kernels.
+pub fn run(kernels: &[&'static Kernel], tools: &Tools, only: &[String]) -> Result<Report> {
+    let cases = cases(only)?;
+    // bpftool is part of the matrix, if not of every guest.
+    host::require(&[host::QEMU, host::BUSYBOX, host::BPFTOOL])?;
+    let scratch = tempfile::Builder::new().prefix("krs-matrix-").tempdir()?;
+    for case in &cases {
+        stage(case, tools, scratch.path())?;
+    }
+    // All fetched before the first boot, so that a download does not eat a guest's time.
+    let images: Vec<Image> = kernels
+        .iter()
+        .map(|kernel| kernel.image())
+        .collect::<Result<_>>()?;
+    let report = Mutex::new(Report {
+        kernels: images.iter().map(|image| image.version).collect(),
+        ..Report::default()
+    });
+    let queue = Mutex::new(images.iter());
+    let errors = Mutex::new(Vec::new());
+    let lock = "no thread panics while it holds this";
+    std::thread::scope(|scope| {
+        for _ in 0..GUESTS_AT_ONCE {
+            scope.spawn(|| {
+                loop {
+                    let Some(image) = queue.lock().expect(lock).next() else {
+                        return;
+                    };
+                    match run_on(image, &cases, tools, scratch.path()) {
+                        Ok(verdicts) => {
+                            let failed = verdicts
+                                .iter()
+                                .filter(|(_, v)| *v != Verdict::Passed)
+                                .count();
+                            println!(
+                                "Linux {}: {} cases, {failed} failed",
+                                image.version,
+                                verdicts.len()
+                            );
+                            let mut report = report.lock().expect(lock);
+                            for (case, verdict) in verdicts {
+                                report
+                                    .verdicts
+                                    .entry(case)
+                                    .or_default()
+                                    .insert(image.version, verdict);
+                            }
+                        }
+                        Err(error) => errors.lock().expect(lock).push(error),
+                    }
+                }
+            });
+        }
+    });
+    if let Some(error) = errors.into_inner().expect(lock).into_iter().next() {
+        return Err(error);
+    }
+    Ok(report.into_inner().expect(lock))
+}
+
+fn cases(only: &[String]) -> Result<Vec<Case>> {
+    let top = host::repository().join("tests/matrix");
+    let mut cases = Vec::new();
+    for entry in fs::read_dir(&top)? {
+        let folder = entry?.path();
+        let name = folder
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        if !folder.is_dir() || !(only.is_empty() || only.contains(&name)) {
+            continue;
+        }
+        ensure!(
+            folder.join("act.sh").is_file(),
+            "{} has no act.sh",
+            folder.display()
+        );
+        cases.push(Case {
+            name,
+            expected: fs::read_to_string(folder.join("expect.txt")).ok(),
+            lsm: fs::read_to_string(folder.join("lsm")).map_or_else(
+                |_| vm::LSM_WITH_BPF.to_owned(),
+                |list| list.trim().to_owned(),
+            ),
+            folder,
+        });
+    }
+    for name in only {
+        ensure!(
+            cases.iter().any(|case| case.name == *name),
+            "no case `{name}` in {}",
+            top.display()
+        );
+    }
+    cases.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(cases)
+}
+
+/// Copies a case's files and compiles its policies beside them.
+fn stage(case: &Case, tools: &Tools, scratch: &Path) -> Result<()> {
+    let staged = scratch.join(&case.name);
+    fs::create_dir(&staged)?;
+    for entry in fs::read_dir(&case.folder)? {
+        let file = entry?.path();
+        let name = file.file_name().context("a file has a name")?;
+        fs::copy(&file, staged.join(name))?;
+    }
+    for entry in fs::read_dir(&case.folder)? {
+        let file = entry?.path();
+        if file.extension().is_some_and(|ending| ending == "krs") {
+            let name = file.file_name().context("a file has a name")?;
+            host::run(
+                Command::new(&tools.krsic)
+                    .current_dir(&staged)
+                    .arg("build")
+                    .arg(name),
+            )
+            .with_context(|| format!("a policy of the case {} does not compile", case.name))?;
+        }
+    }
+    Ok(())
+}
+
+/// All cases on one kernel, with as many boots as it takes.
+fn run_on(
+    image: &Image,
+    cases: &[Case],
+    tools: &Tools,
+    scratch: &Path,
+) -> Result<Vec<(String, Verdict)>> {
+    let mut verdicts = Vec::new();
+    let mut by_lsm: BTreeMap<&str, Vec<&Case>> = BTreeMap::new();
+    for case in cases {
+        by_lsm.entry(&case.lsm).or_default().push(case);
+    }
+    let mut faults = String::new();
+    for (lsm, mut waiting) in by_lsm {
+        while !waiting.is_empty() {
+            let mut spec = GuestSpec::new(script(&waiting));
+            spec.timeout = BOOT_TIMEOUT;
+            spec.lsm = lsm.to_owned();
+            spec.files = tools.guest_files();
+            spec.files.push((
+                host::repository().join("tests/matrix/prelude.sh"),
+                "krs/prelude.sh".to_owned(),
+            ));
+            for case in &waiting {
+                spec.files
+                    .push((scratch.join(&case.name), format!("cases/{}", case.name)));
+            }
+            let result = vm::run(image, &spec, &mut |_| ())?;
+            let outputs = split(&result.output);
+            let mut done = 0;
+            for (case, output) in waiting.iter().zip(&outputs) {
+                let verdict = match output.status {
+                    Some(status) => judge(case, &output.text, status),
+                    None => Verdict::Failed(format!(
+                        "{}\nprinted before that:\n{}",
+                        result
+                            .failure()
+                            .unwrap_or_else(|| "the guest ended within this case".to_owned()),
+                        output.text
+                    )),
+                };
+                verdicts.push((case.name.clone(), verdict));
+                done += 1;
+            }
+            if done == 0 {
+                anyhow::bail!(
+                    "Linux {} did not come to the first case: {}\n{}",
+                    image.version,
+                    result.failure().unwrap_or_default(),
+                    result.output
+                );
+            }
+            // A fault within a case that ended: shown once, as nobody knows whose it was.
+            if outputs.last().is_some_and(|output| output.status.is_some())
+                && let Some(failure) = result.failure()
+            {
+                writeln!(faults, "{failure}")?;
+            }
+            waiting.drain(..done);
+        }
+    }
+    let kernel_log = if faults.is_empty() {
+        Verdict::Passed
+    } else {
+        Verdict::Failed(faults)
+    };
+    verdicts.push((KERNEL_LOG.to_owned(), kernel_log));
+    Ok(verdicts)
+}
+
+/// The guest's script: each case between two marks, in a BPF file system emptied before.
+fn script(cases: &[&Case]) -> String {
+    let mut script = String::new();
+    for case in cases {
+        let name = vm::quote(&case.name);
+        writeln!(
+            script,
+            "rm -rf /sys/fs/bpf/* /tmp/*\n\
+             cd /cases/{name}\n\
+             echo 'krs-case'\n\
+             timeout {CASE_SECONDS} sh -eu -c '. /krs/prelude.sh; . ./act.sh' 2>&1\n\
+             printf '\\nkrs-case-end %s\\n' $?"
+        )
+        .expect("a string takes all");
+    }
+    script
+}
+
+/// What a case printed, and its status if it came to its end.
+struct CaseOutput {
+    text: String,
+    status: Option<i32>,
+}
+
+fn split(output: &str) -> Vec<CaseOutput> {
+    let mut found: Vec<CaseOutput> = Vec::new();
+    for line in output.lines() {
+        if line == "krs-case" {
+            found.push(CaseOutput {
+                text: String::new(),
+                status: None,
+            });
+        } else if let Some(case) = found.last_mut()
+            && case.status.is_none()
+        {
+            if let Some(status) = line.strip_prefix("krs-case-end ") {
+                case.status = Some(status.parse().unwrap_or(-1));
+                // The mark brings an empty line along.
+                if case.text.ends_with('\n') {
+                    case.text.pop();
+                }
+            } else {
+                case.text.push_str(line);
+                case.text.push('\n');
+            }
+        }
+    }
+    found
+}
+
+fn judge(case: &Case, output: &str, status: i32) -> Verdict {
+    if status != 0 {
+        let reason = match status {
+            143 | 124 | 137 => format!("not done after {CASE_SECONDS} s"),
+            _ => format!("ended with status {status}"),
+        };
+        return Verdict::Failed(format!("{reason}, printed:\n{output}"));
+    }
+    if std::env::var_os("KRS_UPDATE").is_some() {
+        return match fs::write(case.folder.join("expect.txt"), output) {
+            Ok(()) => Verdict::Passed,
+            Err(error) => Verdict::Failed(error.to_string()),
+        };
+    }
+    match &case.expected {
+        Some(expected) if expected.trim_end() != output.trim_end() => Verdict::Failed(format!(
+            "expected:\n{}\nprinted:\n{output}",
+            expected.trim_end()
+        )),
+        _ => Verdict::Passed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guest_that_dies_leaves_the_last_case_without_status() {
+        let outputs = split("noise\nkrs-case\none\n\nkrs-case-end 0\nkrs-case\ntwo\n");
+        let seen: Vec<_> = outputs
+            .iter()
+            .map(|output| (output.text.as_str(), output.status))
+            .collect();
+        assert_eq!(seen, [("one\n", Some(0)), ("two\n", None)]);
+    }
+}

@@ -1,0 +1,113 @@
+//! `cargo xtask test`: every test there is, and one line at the end that says how it went.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context as _, Result};
+
+use crate::tools::{Profile, Tools};
+use crate::{host, kernel, matrix};
+
+/// Run every test: those of cargo, then the kernel matrix.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// On which kernels: 5.10, 6.1, 6.12, 6.18, 7.2, several with commas between, or all.
+    #[arg(long, default_value = "all", value_name = "VERSION")]
+    kernel: String,
+    /// Leave out cargo's tests.
+    #[arg(long)]
+    matrix_only: bool,
+    /// How to build the tools that run in the guests.
+    #[arg(long, default_value = "release", value_enum)]
+    profile: Profile,
+    /// Only these cases of `tests/matrix`, and no other test.
+    #[arg(value_name = "CASE")]
+    cases: Vec<String>,
+}
+
+/// Tests that passed and failed.
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    passed: usize,
+    failed: usize,
+}
+
+/// Runs the task.
+pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let started = Instant::now();
+    let kernels = kernel::select(&arguments.kernel)?;
+    let mut count = Count::default();
+    if !arguments.matrix_only && arguments.cases.is_empty() {
+        println!("== cargo test --workspace");
+        count = cargo_tests()?;
+    }
+    println!("== kernel matrix");
+    let tools = Tools::build(arguments.profile)?;
+    let report = matrix::run(&kernels, &tools, &arguments.cases)?;
+    println!("\n{}", report.print());
+    count.passed += report.passed();
+    count.failed += report.failed();
+    println!("took {} s", started.elapsed().as_secs());
+    println!("{} passed, {} failed", count.passed, count.failed);
+    Ok(if count.failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Runs cargo's tests, shows what they print, and adds up the lines `test result: ok. 12 passed; 0 failed; ...`.
+fn cargo_tests() -> Result<Count> {
+    let mut child = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .current_dir(host::repository())
+        .args(["test", "--workspace", "--quiet", "--no-fail-fast"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("cannot run cargo")?;
+    let mut count = Count::default();
+    for line in BufReader::new(child.stdout.take().context("cargo has no output")?).lines() {
+        let line = line?;
+        println!("{line}");
+        if let Some(result) = line.strip_prefix("test result: ") {
+            count.passed += number_before(result, "passed");
+            count.failed += number_before(result, "failed");
+        }
+    }
+    // A test that does not compile, or a process that dies, prints no such line.
+    if !child.wait()?.success() && count.failed == 0 {
+        count.failed = 1;
+    }
+    Ok(count)
+}
+
+/// `12` of `ok. 12 passed; 0 failed`, asked for `passed`.
+fn number_before(text: &str, word: &str) -> usize {
+    let mut words = text
+        .split_whitespace()
+        .map(|w| w.trim_end_matches([';', '.']));
+    let mut before = "";
+    words
+        .find_map(|current| {
+            let number = (current == word).then(|| before.parse().ok()).flatten();
+            before = current;
+            number
+        })
+        .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_read_from_the_line_of_a_test_program() {
+        let line =
+            "FAILED. 12 passed; 3 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.02s";
+        assert_eq!(
+            (number_before(line, "passed"), number_before(line, "failed")),
+            (12, 3)
+        );
+    }
+}
