@@ -280,10 +280,8 @@ pub(crate) fn explain(
                 tokens.iter().rev().find(|t| t.0 < span.start || end),
                 Some((_, Token::On, _))
             ) {
-                error.help = Some(
-                    "name the hook after `on`, for example `on file_open`"
-                        .to_owned(),
-                );
+                error.help =
+                    Some("name the hook after `on`, for example `on file_open`".to_owned());
             }
             error
         }

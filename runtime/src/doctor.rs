@@ -153,11 +153,8 @@ fn active() -> Check {
         ok: Some(ok),
         found: format!("{LSM_PATH} says {list}"),
         fix: vec![
-            "programs would load and never run".into(),
-            format!("boot with: {line}"),
-            format!(
-                "on Debian and Ubuntu: add it to GRUB_CMDLINE_LINUX in /etc/default/grub, run update-grub, reboot"
-            ),
+            format!("boot with: {line}; until then programs would load and never run"),
+            "on Debian and Ubuntu: add it to GRUB_CMDLINE_LINUX in /etc/default/grub, run update-grub, reboot".into(),
         ],
     }
 }

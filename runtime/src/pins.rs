@@ -224,7 +224,10 @@ fn remove(folder: &Path) -> Result<(), Failure> {
 /// Ids of the programs pinned in a folder.
 fn program_ids(folder: &Path) -> Result<Vec<u32>, Failure> {
     let names = entries(folder)?;
-    Ok(names.into_iter().filter_map(|name| Some(ProgramInfo::from_pin(folder.join(name)).ok()?.id())).collect())
+    Ok(names
+        .into_iter()
+        .filter_map(|name| Some(ProgramInfo::from_pin(folder.join(name)).ok()?.id()))
+        .collect())
 }
 
 fn remove_folder(folder: &Path) -> Result<(), Failure> {

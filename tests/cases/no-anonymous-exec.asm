@@ -1,12 +1,12 @@
-file_mprotect:    # 45 instructions
+file_mprotect:    # 44 instructions
   ; no-anonymous-exec.krs:1:23: prot & EXEC
      0  r2 = *(u64 *)(r1 + 16)                  # prot
      1  if w2 & 0x4 goto 3
-     2  goto 41
+     2  goto 42
   ; no-anonymous-exec.krs:1:39: vma.file == null
      3  r1 = *(u64 *)(r1 + 0)                   # vma
      4  r1 = *(u64 *)(r1 + vm_area_struct.vm_file)
-     5  if r1 != 0x0 goto 41
+     5  if r1 != 0x0 goto 42
   ; no-anonymous-exec.krs:1:61: audit
      6  r1 = krs_events ll
      8  r2 = 72
@@ -35,12 +35,11 @@ file_mprotect:    # 45 instructions
     32  r1 = r6
     33  r2 = 0
     34  call ringbuf_submit
-    35  goto 43
+    35  goto 40
     36  r1 = krs_lost[0] ll
     38  r2 = 1
     39  lock *(u64 *)(r1 + 0) += r2
-    40  goto 43
-    41  r0 = 0
-    42  exit
-    43  r0 = -1
-    44  exit
+    40  r0 = -1
+    41  exit
+    42  r0 = 0
+    43  exit

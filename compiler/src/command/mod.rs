@@ -337,13 +337,35 @@ fn target(btf: Option<&Path>) -> Result<Option<Kernel>, Failure> {
         }
         return Ok(Some(kernel));
     }
+    // The embedded kernels are wanted in any case; the other core can open them meanwhile.
+    let running = std::thread::scope(|scope| {
+        scope.spawn(crate::kernel::embedded);
+        read_quickly(Path::new(RUNNING))
+            .ok()
+            .and_then(|bytes| Btf::parse(bytes).ok())
+    });
     // Without BPF LSM the running kernel is not what the policy is for.
-    let running = fs::read(RUNNING)
-        .ok()
-        .and_then(|bytes| Btf::parse(bytes).ok());
     Ok(running
         .map(|btf| Kernel::new("the running kernel", btf))
         .filter(|kernel| kernel.hook_names().len() > 0))
+}
+
+/// Reads a file in two halves at once. Of a file in sysfs each read gives a page at most, which makes reading the
+/// kernel's types the longest part of a build.
+fn read_quickly(path: &Path) -> io::Result<Vec<u8>> {
+    use std::os::unix::fs::FileExt;
+    let file = fs::File::open(path)?;
+    let mut bytes = vec![0; usize::try_from(file.metadata()?.len()).unwrap_or(0)];
+    let half = bytes.len() / 2;
+    let (first, second) = bytes.split_at_mut(half);
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| file.read_exact_at(second, half as u64));
+        file.read_exact_at(first, 0)?;
+        other
+            .join()
+            .unwrap_or_else(|_| Err(io::Error::other("a reader failed")))
+    })?;
+    Ok(bytes)
 }
 
 /// Prints what there is to say, and tells the exit code.

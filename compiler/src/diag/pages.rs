@@ -4,8 +4,11 @@ const BOOK: &str = include_str!("../../../docs/errors.md");
 
 /// Code and title of every page, in order.
 pub fn titles() -> impl Iterator<Item = (&'static str, &'static str)> {
-    BOOK.lines()
-        .filter_map(|line| line.strip_prefix("## ")?.split_once(": "))
+    BOOK.lines().filter_map(|line| {
+        line.strip_prefix("## ")
+            .filter(|rest| rest.starts_with("KRS"))?
+            .split_once(": ")
+    })
 }
 
 /// The page of a code, its heading included.
@@ -14,6 +17,6 @@ pub fn page(code: &str) -> Option<&'static str> {
     let heading = format!("\n## {code}: ");
     let start = BOOK.find(&heading)? + 1;
     let rest = &BOOK[start..];
-    let end = rest[1..].find("\n## ").map_or(rest.len(), |end| end + 2);
+    let end = rest[1..].find("\n## KRS").map_or(rest.len(), |end| end + 2);
     Some(&rest[..end])
 }

@@ -187,7 +187,10 @@ impl<'a> Checker<'a> {
             let Some(names) = self.names_of(of) else {
                 return Operand::Error;
             };
-            let value = self.names[names.index()].members.iter().find(|(known, _)| known == name);
+            let value = self.names[names.index()]
+                .members
+                .iter()
+                .find(|(known, _)| known == name);
             if let Some(&(_, value)) = value {
                 return self.member(names, name, value, span);
             }

@@ -3,6 +3,8 @@
 //! One module a task (`*_command`, `matrix`), and under them what they share: `kernel` and `vmlinux` get kernels,
 //! `initramfs` and `vm` boot them, `tools` builds what is tested, `host` knows this machine.
 
+mod bench_command;
+mod demo_command;
 mod host;
 mod initramfs;
 mod kernel;
@@ -32,6 +34,10 @@ struct Arguments {
 enum Task {
     /// Run a command as root on a test kernel, with the built tools at hand.
     Vm(vm_command::Arguments),
+    /// Show a policy at work, from its source to a kernel that says no.
+    Demo(demo_command::Arguments),
+    /// Measure the compiler, beside clang where it is installed.
+    Bench(bench_command::Arguments),
     /// Run every test: those of cargo, then the kernel matrix.
     Test(test_command::Arguments),
     /// Make the kernels that the compiler embeds, from Debian's packages.
@@ -59,6 +65,8 @@ fn main() -> ExitCode {
 fn run(task: Task) -> Result<ExitCode> {
     match task {
         Task::Vm(arguments) => vm_command::run(&arguments),
+        Task::Demo(arguments) => demo_command::run(&arguments),
+        Task::Bench(arguments) => bench_command::run(&arguments),
         Task::Test(arguments) => test_command::run(&arguments),
         Task::Kernels(arguments) => kernels_command::run(&arguments),
         Task::Btf { kernel, file } => {
