@@ -149,8 +149,9 @@ impl Printer {
             since_boot.tv_sec.unsigned_abs(),
             since_boot.tv_nsec.unsigned_abs() as u32,
         );
-        let color = io::stdout().is_terminal()
-            && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+            || std::env::var_os("TERM").is_some_and(|value| value == "dumb");
+        let color = io::stdout().is_terminal() && !plain;
         Ok(Printer {
             out: io::BufWriter::new(io::stdout().lock()),
             format,

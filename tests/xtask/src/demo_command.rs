@@ -49,6 +49,14 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let tools = Tools::build(Profile::Release)?;
     let scratch = tempfile::Builder::new().prefix("krs-demo-").tempdir()?;
     let source = host::repository().join(POLICY);
+    // Named without its folder, as in a user's own.
+    let krsic = || {
+        let mut command = Command::new(&tools.krsic);
+        command
+            .current_dir(host::repository().join("examples"))
+            .args(["build", "no-anonymous-exec.krs"]);
+        command
+    };
     let object = scratch.path().join("no-anonymous-exec.o");
 
     println!("\n== The policy, {POLICY}\n");
@@ -60,22 +68,11 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         println!("    {line}");
     }
     println!("\n$ krsic build no-anonymous-exec.krs --emit bpf\n");
-    let assembly = host::run(
-        Command::new(&tools.krsic)
-            .arg("build")
-            .arg(&source)
-            .args(["--emit", "bpf"]),
-    )?;
+    let assembly = host::run(krsic().args(["--emit", "bpf"]))?;
     for line in String::from_utf8_lossy(&assembly).lines() {
         println!("    {line}");
     }
-    host::run(
-        Command::new(&tools.krsic)
-            .arg("build")
-            .arg(&source)
-            .arg("-o")
-            .arg(&object),
-    )?;
+    host::run(krsic().arg("-o").arg(&object))?;
 
     let image = crate::single(&arguments.kernel)?.image()?;
     println!(
