@@ -12,7 +12,7 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 use crate::doctor;
 use crate::failure::{self, Failure};
 use crate::kernel::Kernel;
-use crate::object::Object;
+use crate::object::{self, Object};
 use crate::pins::{self, Pins};
 use crate::verifier;
 
@@ -90,9 +90,12 @@ fn stage(pins: &Pins, name: &str, object: &Object, verbose: bool) -> Result<(), 
     let manifest = &object.manifest;
     let btf = Btf::from_sys_fs()
         .map_err(|error| Failure::refused(format!("the kernel's types cannot be read: {error}")))?;
-    let mut ebpf = EbpfLoader::new()
-        .btf(Some(&btf))
-        .load(&object.bytes)
+    let loaded = object::guarded(|| Ok(EbpfLoader::new().btf(Some(&btf)).load(&object.bytes)));
+    let mut ebpf = loaded
+        .map_err(|error| {
+            Failure::usage(format!("the object is damaged: {error}"))
+                .help("build it again with `krsic build`")
+        })?
         .map_err(|error| refused_object(&error))?;
     for (map, pin) in [
         (MANIFEST_SECTION, "manifest"),

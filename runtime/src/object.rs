@@ -4,11 +4,13 @@
 //! which argument, and its offset is rewritten here. (An object loaded without `krsi` finds them by itself, by
 //! CO-RE, on every kernel that the compiler knew.)
 
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::path::Path;
 
+use aya_obj::btf::BtfFeatures;
 use krsi_abi::MANIFEST_SECTION;
-use krsi_abi::manifest::{Manifest, ManifestError};
-use object::{Object as _, ObjectSection as _};
+use krsi_abi::manifest::{Manifest, ManifestError, Ty};
+use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
 
 use crate::failure::{self, Failure};
 use crate::kernel::Kernel;
@@ -17,6 +19,10 @@ use crate::kernel::Kernel;
 const LOAD: u8 = 0x61;
 /// The bits of a load's code that say its size.
 const LOAD_SIZE: u8 = 0x18;
+
+/// No section is larger: a counter a rule, some bytes a rule, some instructions a rule. The loader makes room for
+/// as much as a section claims, also where it has no bytes in the file.
+const SECTION_BYTES_MAX: u64 = 64 << 20;
 
 /// A policy's object.
 #[derive(Debug)]
@@ -70,6 +76,19 @@ impl Object {
         // Every section must lie within the file, or whoever loads it would find out later.
         for section in file.sections() {
             section.data().map_err(|error| damaged(&error))?;
+            if section.size() > SECTION_BYTES_MAX {
+                return Err(damaged(&"a section is far too large"));
+            }
+        }
+        for symbol in file.symbols() {
+            let within = symbol.section_index().is_none_or(|index| {
+                let end = symbol.address().checked_add(symbol.size());
+                file.section_by_index(index)
+                    .is_ok_and(|section| end.is_some_and(|end| end <= section.size()))
+            });
+            if !within {
+                return Err(damaged(&"a symbol lies outside of its section"));
+            }
         }
         let Some(section) = file.section_by_name(MANIFEST_SECTION) else {
             return Err(Failure::usage("is a BPF object, but no policy: it has no manifest")
@@ -88,6 +107,7 @@ impl Object {
             bytes: Vec::new(),
         };
         object.verify(&file).map_err(|error| damaged(&error))?;
+        guarded(|| readable(&bytes)).map_err(|error| damaged(&error))?;
         Ok(Object { bytes, ..object })
     }
 
@@ -124,6 +144,16 @@ impl Object {
             .any(|rule| rule.program as usize >= manifest.programs.len())
         {
             return Err("a rule is of no program".into());
+        }
+        let audits = manifest.rules.iter().filter_map(|rule| rule.audit.as_ref());
+        for field in audits.flat_map(|audit| &audit.fields) {
+            let fits = match field.ty {
+                Ty::Int { bytes, .. } | Ty::Names { bytes, .. } => matches!(bytes, 1 | 2 | 4 | 8),
+                Ty::Bool | Ty::Pointer | Ty::Str { .. } => true,
+            };
+            if !fits {
+                return Err(format!("field `{}` has no size", field.name));
+            }
         }
         Ok(())
     }
@@ -171,9 +201,37 @@ impl Object {
     }
 }
 
+/// Runs aya's reading of an object, which panics on some that are damaged (aya-obj 0.3: ranges taken from the
+/// file index slices in `BtfExt::parse` and `Btf::string_at`).
+pub fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    const DAMAGED: &str = "its types or its code make no sense";
+    // The panic is told as an error of the object, not as one of this program.
+    let before = take_hook();
+    set_hook(Box::new(|_| {}));
+    let done = catch_unwind(AssertUnwindSafe(work));
+    set_hook(before);
+    done.unwrap_or_else(|_| Err(DAMAGED.into()))
+}
+
+/// Whether aya reads an object, tried before anything is made of it.
+fn readable(bytes: &[u8]) -> Result<(), String> {
+    let all = BtfFeatures::new(true, true, true, true, true, true, true, true);
+    let mut object = aya_obj::Object::parse(bytes).map_err(|error| error.to_string())?;
+    object
+        .fixup_and_sanitize_btf(&all)
+        .map(drop)
+        .map_err(|error| error.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_panic_of_the_reader_is_an_error() {
+        let message = guarded::<()>(|| panic!("out of range")).expect_err("it panicked");
+        assert!(message.contains("make no sense"), "{message}");
+    }
 
     #[test]
     fn what_is_no_object_is_said_so() {

@@ -16,6 +16,17 @@ while [ $at -lt $size ]; do
   if [ $status != 2 ] || grep -q panicked /tmp/said; then echo "cut at $at: status $status: $(cat /tmp/said)"; fi
   at=$((at + 97))
 done
+# With a byte changed at every 127th place: an error, or a policy like any other.
+at=0
+while [ $at -lt $size ]; do
+  cp policy.o changed.o
+  printf '\377' | dd of=changed.o bs=1 seek=$at conv=notrunc 2>/dev/null
+  status=0
+  krsi load changed.o --name changed > /tmp/said 2>&1 || status=$?
+  if [ $status -gt 2 ] || grep -q panicked /tmp/said; then echo "changed at $at: status $status: $(cat /tmp/said)"; fi
+  if [ $status = 0 ]; then krsi unload changed > /dev/null; fi
+  at=$((at + 127))
+done
 fails krsi load policy.o --name 'a.b'; echo "$status $(head -1 /tmp/said)"
 fails krsi unload policy; echo "$status $(head -1 /tmp/said)"
 fails krsi show nothing; echo "$status $(head -1 /tmp/said)"
