@@ -760,18 +760,21 @@ impl<'a> Checker<'a> {
                         }
                     }
                 }
-                ty => {
-                    let what = self.describe(ty);
-                    return self.report(
-                        Diagnostic::error(
-                            code::NO_FIELDS,
-                            name.span,
-                            format!("{what} has no fields"),
-                        )
-                        .label("no field")
-                        .also(base.span, format!("this is {what}")),
-                    );
-                }
+                ty => match self.behind_view(base) {
+                    Some(place) => place,
+                    None => {
+                        let what = self.describe(ty);
+                        return self.report(
+                            Diagnostic::error(
+                                code::NO_FIELDS,
+                                name.span,
+                                format!("{what} has no fields"),
+                            )
+                            .label("no field")
+                            .also(base.span, format!("this is {what}")),
+                        );
+                    }
+                },
             },
             Operand::Null
             | Operand::Number(_)
@@ -796,6 +799,26 @@ impl<'a> Checker<'a> {
         match self.raw_field(&place, &name.name, span) {
             Some(operand) => operand,
             None => self.unknown_field(&place, &tag, name),
+        }
+    }
+
+    /// The struct that a view has put a value in the place of: `cred.uid` is a number, and `cred.uid.val` is still
+    /// what the kernel calls it.
+    fn behind_view(&mut self, base: &'a Expr) -> Option<Place> {
+        let ExprKind::Field { base: outer, name } = &base.kind else {
+            return None;
+        };
+        let place = match self.expr(outer, None) {
+            Operand::Place(place) => place,
+            Operand::Value(value) => match value.ty {
+                Ty::Ptr(pointer) => Place::behind(&self.kernel.btf, &value, pointer.target)?,
+                _ => return None,
+            },
+            _ => return None,
+        };
+        match self.raw_field(&place, &name.name, base.span)? {
+            Operand::Place(place) => Some(place),
+            _ => None,
         }
     }
 

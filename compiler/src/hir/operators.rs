@@ -470,6 +470,10 @@ impl<'a> Checker<'a> {
             }
             (l, r) => {
                 let (x, y) = (self.say(&l), self.say(&r));
+                let text = matches!(l, Operand::Text(_)) || matches!(r, Operand::Text(_));
+                let pointer = [&l, &r]
+                    .into_iter()
+                    .any(|side| matches!(side, Operand::Value(Value { ty: Ty::Ptr(_), .. })));
                 let mut error = Diagnostic::error(
                     code::MISMATCH,
                     op_span,
@@ -477,6 +481,11 @@ impl<'a> Checker<'a> {
                 )
                 .also(left.span, x)
                 .also(right.span, y);
+                if text && pointer {
+                    error = error.help(
+                        "text behind a pointer cannot be read yet; strings that are arrays can, such as `task.comm`",
+                    );
+                }
                 if let Some(help) = self.field_help(&l).or_else(|| self.field_help(&r)) {
                     error = error.help(help);
                 }
