@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Invariants: the types of the object hold only the fields that programs read, laid out by their names and
-//! not by any kernel, so that the same policy gives the same bytes whatever kernel it was checked against; an
+//! not by any kernel, so that the same policy gives the same code whatever kernel it was checked against; an
 //! instruction with a CO-RE relocation carries the value that holds in these types, which libbpf compares
 //! before it changes anything.
 //!
