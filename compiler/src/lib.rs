@@ -91,23 +91,12 @@ pub fn check(files: &[Source], options: &Options<'_>) -> Outcome<()> {
 pub fn build(files: &[Source], options: &Options<'_>) -> Outcome<Built> {
     run(files, options, |checked, sources, diagnostics| {
         let (code, object) = compile(checked, sources, diagnostics);
-        let instructions = code
-            .programs
-            .iter()
-            .map(|program| program.insns.len())
-            .sum();
-        Built {
-            object: object::elf::to_elf(&object),
-            instructions,
-        }
+        let instructions = code.programs.iter().map(|program| program.insns.len()).sum();
+        Built { object: object::elf::to_elf(&object), instructions }
     })
 }
 
-fn compile(
-    checked: Checked,
-    sources: &Sources,
-    diagnostics: &mut Vec<Diagnostic>,
-) -> (bpf::Code, object::Object) {
+fn compile(checked: Checked, sources: &Sources, diagnostics: &mut Vec<Diagnostic>) -> (bpf::Code, object::Object) {
     let Checked { policy, kernels } = checked;
     let plan = decision::lower::lower(&policy);
     let code = bpf::lower::lower(&policy, &plan, diagnostics);
@@ -125,43 +114,28 @@ fn compile(
 pub fn emit(files: &[Source], options: &Options<'_>, stage: Stage) -> Outcome<String> {
     if stage == Stage::Ast {
         let (sources, trees, diagnostics) = parse(files);
-        let text: String = trees[..files.len()]
-            .iter()
-            .map(krs_grammar::print::tree)
-            .collect();
+        let text: String = trees[..files.len()].iter().map(krs_grammar::print::tree).collect();
         return finish(sources, diagnostics, text);
     }
-    run(
-        files,
-        options,
-        |checked, sources, diagnostics| match stage {
-            Stage::Ast | Stage::Hir => hir::print::print(&checked.policy),
-            Stage::Decision => {
-                decision::print::print(&decision::lower::lower(&checked.policy), &checked.policy)
-            }
-            Stage::Bpf => {
-                let plan = decision::lower::lower(&checked.policy);
-                let code = bpf::lower::lower(&checked.policy, &plan, diagnostics);
-                bpf::print::print(&code, &|span| {
-                    let (line, column) = sources.position(span);
-                    let text = sources
-                        .text(span)
-                        .split_whitespace()
-                        .collect::<Vec<_>>()
-                        .join(" ");
-                    (format!("{}:{line}:{column}", sources.name(span.file)), text)
-                })
-            }
-            Stage::Object => object::print::print(&compile(checked, sources, diagnostics).1),
-        },
-    )
+    run(files, options, |checked, sources, diagnostics| match stage {
+        Stage::Ast | Stage::Hir => hir::print::print(&checked.policy),
+        Stage::Decision => decision::print::print(&decision::lower::lower(&checked.policy), &checked.policy),
+        Stage::Bpf => {
+            let plan = decision::lower::lower(&checked.policy);
+            let code = bpf::lower::lower(&checked.policy, &plan, diagnostics);
+            bpf::print::print(&code, &|span| {
+                let (line, column) = sources.position(span);
+                let text = sources.text(span).split_whitespace().collect::<Vec<_>>().join(" ");
+                (format!("{}:{line}:{column}", sources.name(span.file)), text)
+            })
+        }
+        Stage::Object => object::print::print(&compile(checked, sources, diagnostics).1),
+    })
 }
 
 fn parse(files: &[Source]) -> (Sources, Vec<ast::File>, Vec<Diagnostic>) {
-    let library = stdlib::FILES.iter().map(|(name, text)| Source {
-        name: (*name).to_owned(),
-        text: (*text).to_owned(),
-    });
+    let library =
+        stdlib::FILES.iter().map(|(name, text)| Source { name: (*name).to_owned(), text: (*text).to_owned() });
     let sources = Sources::new(files.iter().cloned().chain(library));
     let mut diagnostics = Vec::new();
     let trees = sources
@@ -182,32 +156,14 @@ fn run<T>(
 ) -> Outcome<T> {
     let (sources, trees, mut diagnostics) = parse(files);
     let default = kernel::embedded().last();
-    let Some(kernel) = options.target.or(default) else {
-        unreachable!("kernels are embedded")
-    };
+    let Some(kernel) = options.target.or(default) else { unreachable!("kernels are embedded") };
     let (policy, library) = trees.split_at(files.len());
-    let name = options
-        .name
-        .clone()
-        .unwrap_or_else(|| policy_name(sources.name(FileId(0))));
+    let name = options.name.clone().unwrap_or_else(|| policy_name(sources.name(FileId(0))));
     let position = |span| sources.position(span);
-    let input = hir::lower::Input {
-        library,
-        policy,
-        name: &name,
-        kernel,
-        position: &position,
-    };
+    let input = hir::lower::Input { library, policy, name: &name, kernel, position: &position };
     let policy = hir::lower::lower(&input, &mut diagnostics);
-    if diagnostics
-        .iter()
-        .any(|diagnostic| diagnostic.severity == Severity::Error)
-    {
-        return Outcome {
-            diagnostics: sorted(diagnostics),
-            sources,
-            value: None,
-        };
+    if diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
+        return Outcome { diagnostics: sorted(diagnostics), sources, value: None };
     }
     let (kernels, warnings) = hir::kernels::survey(&policy);
     diagnostics.extend(warnings);
@@ -216,14 +172,8 @@ fn run<T>(
 }
 
 fn finish<T>(sources: Sources, diagnostics: Vec<Diagnostic>, value: T) -> Outcome<T> {
-    let failed = diagnostics
-        .iter()
-        .any(|diagnostic| diagnostic.severity == Severity::Error);
-    Outcome {
-        diagnostics: sorted(diagnostics),
-        sources,
-        value: (!failed).then_some(value),
-    }
+    let failed = diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
+    Outcome { diagnostics: sorted(diagnostics), sources, value: (!failed).then_some(value) }
 }
 
 fn sorted(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
@@ -238,17 +188,7 @@ fn policy_name(file: &str) -> String {
     let name: String = stem
         .chars()
         .take(64)
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || c == '-' || c == '_' {
-                c
-            } else {
-                '_'
-            }
-        })
+        .map(|c| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '_' })
         .collect();
-    if name.is_empty() {
-        "policy".to_owned()
-    } else {
-        name
-    }
+    if name.is_empty() { "policy".to_owned() } else { name }
 }

@@ -20,21 +20,14 @@ pub fn manifest(policy: &Policy, code: &Code, kernels: Vec<String>, sources: &So
             program: rule.hook.0,
             source: source(sources, rule.span),
             deny: rule.deny.as_ref().map(|deny| deny.errno),
-            audit: rule
-                .audit
-                .as_ref()
-                .map(|audit| self::audit(audit, &mut used)),
+            audit: rule.audit.as_ref().map(|audit| self::audit(audit, &mut used)),
         })
         .collect();
     let names = used
         .iter()
         .map(|id| {
             let names = &policy.names[id.index()];
-            Names {
-                name: names.name.clone(),
-                flags: names.flags,
-                members: names.members.clone(),
-            }
+            Names { name: names.name.clone(), flags: names.flags, members: names.members.clone() }
         })
         .collect();
     let programs = code
@@ -59,17 +52,8 @@ pub fn manifest(policy: &Policy, code: &Code, kernels: Vec<String>, sources: &So
 
 fn source(sources: &Sources, span: krs_grammar::ast::Span) -> Source {
     let (line, column) = sources.position(span);
-    let text = sources
-        .text(span)
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ");
-    Source {
-        file: sources.name(span.file).to_owned(),
-        line,
-        column,
-        text,
-    }
+    let text = sources.text(span).split_whitespace().collect::<Vec<_>>().join(" ");
+    Source { file: sources.name(span.file).to_owned(), line, column, text }
 }
 
 fn audit(audit: &hir::Audit, used: &mut Vec<hir::NamesId>) -> Audit {
@@ -78,43 +62,20 @@ fn audit(audit: &hir::Audit, used: &mut Vec<hir::NamesId>) -> Audit {
         .fields
         .iter()
         .zip(&layout.offsets)
-        .map(|(field, &offset)| Field {
-            name: field.name.clone(),
-            ty: ty(field.value.ty, used),
-            offset,
-        })
+        .map(|(field, &offset)| Field { name: field.name.clone(), ty: ty(field.value.ty, used), offset })
         .collect();
-    Audit {
-        message: audit.message.clone(),
-        fields,
-        bytes: layout.bytes,
-    }
+    Audit { message: audit.message.clone(), fields, bytes: layout.bytes }
 }
 
 fn ty(ty: hir::Ty, used: &mut Vec<hir::NamesId>) -> Ty {
     match ty {
-        hir::Ty::Int(hir::Int {
-            bytes,
-            signed,
-            names: None,
-        }) => Ty::Int { bytes, signed },
-        hir::Ty::Int(hir::Int {
-            bytes,
-            signed,
-            names: Some(id),
-        }) => {
-            let names = used
-                .iter()
-                .position(|known| *known == id)
-                .unwrap_or_else(|| {
-                    used.push(id);
-                    used.len() - 1
-                });
-            Ty::Names {
-                names: names as u32,
-                bytes,
-                signed,
-            }
+        hir::Ty::Int(hir::Int { bytes, signed, names: None }) => Ty::Int { bytes, signed },
+        hir::Ty::Int(hir::Int { bytes, signed, names: Some(id) }) => {
+            let names = used.iter().position(|known| *known == id).unwrap_or_else(|| {
+                used.push(id);
+                used.len() - 1
+            });
+            Ty::Names { names: names as u32, bytes, signed }
         }
         hir::Ty::Bool => Ty::Bool,
         hir::Ty::Ptr(_) => Ty::Pointer,

@@ -37,34 +37,25 @@ impl Sources {
 
     /// Every file with its id.
     pub fn iter(&self) -> impl Iterator<Item = (FileId, &Source)> {
-        self.files
-            .iter()
-            .enumerate()
-            .map(|(id, (file, _))| (FileId(id as u16), file))
+        self.files.iter().enumerate().map(|(id, (file, _))| (FileId(id as u16), file))
     }
 
     /// Name of a file.
     #[must_use]
     pub fn name(&self, file: FileId) -> &str {
-        self.files
-            .get(usize::from(file.0))
-            .map_or("", |(file, _)| &file.name)
+        self.files.get(usize::from(file.0)).map_or("", |(file, _)| &file.name)
     }
 
     /// Text of a whole file.
     #[must_use]
     pub fn file(&self, file: FileId) -> &str {
-        self.files
-            .get(usize::from(file.0))
-            .map_or("", |(file, _)| &file.text)
+        self.files.get(usize::from(file.0)).map_or("", |(file, _)| &file.text)
     }
 
     /// Text of a span.
     #[must_use]
     pub fn text(&self, span: Span) -> &str {
-        self.file(span.file)
-            .get(span.start as usize..span.end as usize)
-            .unwrap_or("")
+        self.file(span.file).get(span.start as usize..span.end as usize).unwrap_or("")
     }
 
     /// Line and column where a span begins, both from 1; the column counts characters.
@@ -75,10 +66,7 @@ impl Sources {
         };
         let line = starts.partition_point(|start| *start <= span.start).max(1);
         let start = starts[line - 1] as usize;
-        let before = file
-            .text
-            .get(start..(span.start as usize).min(file.text.len()))
-            .unwrap_or("");
+        let before = file.text.get(start..(span.start as usize).min(file.text.len())).unwrap_or("");
         (line as u32, before.chars().count() as u32 + 1)
     }
 
@@ -91,13 +79,7 @@ impl Sources {
         let Some(&start) = starts.get(line.saturating_sub(1) as usize) else {
             return "";
         };
-        let end = starts
-            .get(line as usize)
-            .map_or(source.text.len(), |end| *end as usize);
-        source
-            .text
-            .get(start as usize..end)
-            .unwrap_or("")
-            .trim_end_matches(['\n', '\r'])
+        let end = starts.get(line as usize).map_or(source.text.len(), |end| *end as usize);
+        source.text.get(start as usize..end).unwrap_or("").trim_end_matches(['\n', '\r'])
     }
 }

@@ -3,10 +3,7 @@
 /// Name and text of each file, in the order in which they are read.
 pub const FILES: &[(&str, &str)] = &[
     ("std/bpf.krs", include_str!("../../stdlib/bpf.krs")),
-    (
-        "std/credentials.krs",
-        include_str!("../../stdlib/credentials.krs"),
-    ),
+    ("std/credentials.krs", include_str!("../../stdlib/credentials.krs")),
     ("std/exec.krs", include_str!("../../stdlib/exec.krs")),
     ("std/files.krs", include_str!("../../stdlib/files.krs")),
     ("std/inodes.krs", include_str!("../../stdlib/inodes.krs")),

@@ -28,11 +28,7 @@ impl Span {
     /// The smallest span that covers both; they are of one file.
     #[must_use]
     pub fn to(self, other: Span) -> Span {
-        Span {
-            file: self.file,
-            start: self.start.min(other.start),
-            end: self.end.max(other.end),
-        }
+        Span { file: self.file, start: self.start.min(other.start), end: self.end.max(other.end) }
     }
 }
 
@@ -589,9 +585,6 @@ impl BinaryOp {
     #[must_use]
     pub fn is_comparison(self) -> bool {
         use BinaryOp::*;
-        matches!(
-            self,
-            Eq | Ne | Lt | Le | Gt | Ge | In | Is | Like | Under | Has
-        )
+        matches!(self, Eq | Ne | Lt | Le | Gt | Ge | In | Is | Like | Under | Has)
     }
 }

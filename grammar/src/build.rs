@@ -38,10 +38,7 @@ pub(crate) fn span(file: FileId, start: u32, end: u32) -> Span {
 }
 
 pub(crate) fn ident(file: FileId, start: u32, name: &str, end: u32) -> Ident {
-    Ident {
-        name: name.to_owned(),
-        span: span(file, start, end),
-    }
+    Ident { name: name.to_owned(), span: span(file, start, end) }
 }
 
 pub(crate) fn prepend<T>(first: T, mut rest: Vec<T>) -> Vec<T> {
@@ -52,62 +49,27 @@ pub(crate) fn prepend<T>(first: T, mut rest: Vec<T>) -> Vec<T> {
 fn make<'s>(span: Span, kind: ExprKind, below: u32) -> Made<'s> {
     let depth = below + 1;
     if depth > DEPTH_MAX {
-        return Err(lalrpop_util::ParseError::User {
-            error: Trouble::Deep(span),
-        });
+        return Err(lalrpop_util::ParseError::User { error: Trouble::Deep(span) });
     }
-    Ok(E {
-        expr: Expr { span, kind },
-        depth,
-        bare_comparison: false,
-    })
+    Ok(E { expr: Expr { span, kind }, depth, bare_comparison: false })
 }
 
 pub(crate) fn leaf(file: FileId, start: u32, kind: ExprKind, end: u32) -> E {
-    E {
-        expr: Expr {
-            span: span(file, start, end),
-            kind,
-        },
-        depth: 1,
-        bare_comparison: false,
-    }
+    E { expr: Expr { span: span(file, start, end), kind }, depth: 1, bare_comparison: false }
 }
 
 pub(crate) fn binary<'s>(a: E, (op, op_span): (BinaryOp, Span), b: E) -> Made<'s> {
     let depth = a.depth.max(b.depth);
     let (left, right) = (Box::new(a.expr), Box::new(b.expr));
-    make(
-        left.span.to(right.span),
-        ExprKind::Binary {
-            op,
-            op_span,
-            left,
-            right,
-        },
-        depth,
-    )
+    make(left.span.to(right.span), ExprKind::Binary { op, op_span, left, right }, depth)
 }
 
 pub(crate) fn unary<'s>((op, op_span): (UnaryOp, Span), b: E) -> Made<'s> {
-    make(
-        op_span.to(b.expr.span),
-        ExprKind::Unary {
-            op,
-            op_span,
-            value: Box::new(b.expr),
-        },
-        b.depth,
-    )
+    make(op_span.to(b.expr.span), ExprKind::Unary { op, op_span, value: Box::new(b.expr) }, b.depth)
 }
 
 /// A comparison, or the `not` of one where `negated` has that word's place.
-pub(crate) fn compare<'s>(
-    a: E,
-    op: (BinaryOp, Span),
-    b: E,
-    negated: Option<(UnaryOp, Span)>,
-) -> Made<'s> {
+pub(crate) fn compare<'s>(a: E, op: (BinaryOp, Span), b: E, negated: Option<(UnaryOp, Span)>) -> Made<'s> {
     if a.bare_comparison {
         use crate::print::expr_text;
         let mut inner = &a.expr;
@@ -123,65 +85,30 @@ pub(crate) fn compare<'s>(
             (Some(_), BinaryOp::Is) => "is not".to_owned(),
             (Some(_), op) => format!("not {}", op.text()),
         };
-        let instead = format!(
-            "{} and {middle} {word} {}",
-            expr_text(&a.expr),
-            expr_text(&b.expr)
-        );
-        return Err(lalrpop_util::ParseError::User {
-            error: Trouble::Chained { op: op.1, instead },
-        });
+        let instead = format!("{} and {middle} {word} {}", expr_text(&a.expr), expr_text(&b.expr));
+        return Err(lalrpop_util::ParseError::User { error: Trouble::Chained { op: op.1, instead } });
     }
     let mut made = binary(a, op, b)?;
     if let Some((op, op_span)) = negated {
         // Covers the comparison: children lie within their parent.
-        made = make(
-            made.expr.span,
-            ExprKind::Unary {
-                op,
-                op_span,
-                value: Box::new(made.expr),
-            },
-            made.depth,
-        )?;
+        made = make(made.expr.span, ExprKind::Unary { op, op_span, value: Box::new(made.expr) }, made.depth)?;
     }
     made.bare_comparison = true;
     Ok(made)
 }
 
 pub(crate) fn field<'s>(a: E, name: Ident) -> Made<'s> {
-    make(
-        a.expr.span.to(name.span),
-        ExprKind::Field {
-            base: Box::new(a.expr),
-            name,
-        },
-        a.depth,
-    )
+    make(a.expr.span.to(name.span), ExprKind::Field { base: Box::new(a.expr), name }, a.depth)
 }
 
 pub(crate) fn index<'s>(a: E, index: E, end: u32) -> Made<'s> {
     let whole = span(a.expr.span.file, a.expr.span.start, end);
     let depth = a.depth.max(index.depth);
-    make(
-        whole,
-        ExprKind::Index {
-            base: Box::new(a.expr),
-            index: Box::new(index.expr),
-        },
-        depth,
-    )
+    make(whole, ExprKind::Index { base: Box::new(a.expr), index: Box::new(index.expr) }, depth)
 }
 
 pub(crate) fn cast<'s>(a: E, ty: Type) -> Made<'s> {
-    make(
-        a.expr.span.to(ty.span),
-        ExprKind::Cast {
-            value: Box::new(a.expr),
-            ty,
-        },
-        a.depth,
-    )
+    make(a.expr.span.to(ty.span), ExprKind::Cast { value: Box::new(a.expr), ty }, a.depth)
 }
 
 pub(crate) fn call<'s>(function: Ident, args: Vec<E>, end: u32) -> Made<'s> {
@@ -192,27 +119,10 @@ pub(crate) fn call<'s>(function: Ident, args: Vec<E>, end: u32) -> Made<'s> {
 }
 
 pub(crate) fn parens<'s>(file: FileId, start: u32, a: E, end: u32) -> Made<'s> {
-    Ok(E {
-        expr: Expr {
-            span: span(file, start, end),
-            kind: a.expr.kind,
-        },
-        depth: a.depth,
-        bare_comparison: false,
-    })
+    Ok(E { expr: Expr { span: span(file, start, end), kind: a.expr.kind }, depth: a.depth, bare_comparison: false })
 }
 
-pub(crate) fn list<'s>(
-    file: FileId,
-    start: u32,
-    all: Vec<E>,
-    end: u32,
-    kind: fn(Vec<Expr>) -> ExprKind,
-) -> Made<'s> {
+pub(crate) fn list<'s>(file: FileId, start: u32, all: Vec<E>, end: u32, kind: fn(Vec<Expr>) -> ExprKind) -> Made<'s> {
     let depth = all.iter().map(|a| a.depth).max().unwrap_or(0);
-    make(
-        span(file, start, end),
-        kind(all.into_iter().map(|a| a.expr).collect()),
-        depth,
-    )
+    make(span(file, start, end), kind(all.into_iter().map(|a| a.expr).collect()), depth)
 }

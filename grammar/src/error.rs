@@ -51,20 +51,8 @@ pub struct SyntaxError {
 impl SyntaxError {
     /// A mistake without help and other places.
     #[must_use]
-    pub fn new(
-        code: &'static str,
-        span: Span,
-        message: impl Into<String>,
-        label: impl Into<String>,
-    ) -> Self {
-        SyntaxError {
-            code,
-            span,
-            message: message.into(),
-            label: label.into(),
-            help: None,
-            related: Vec::new(),
-        }
+    pub fn new(code: &'static str, span: Span, message: impl Into<String>, label: impl Into<String>) -> Self {
+        SyntaxError { code, span, message: message.into(), label: label.into(), help: None, related: Vec::new() }
     }
 
     /// Adds the next step.
@@ -83,72 +71,24 @@ pub(crate) fn explain(
     error: ParseError<u32, Token<'_>, Trouble>,
 ) -> SyntaxError {
     let (found, span, expected) = match error {
-        ParseError::User {
-            error: Trouble::Chained { op, instead },
-        } => {
-            return SyntaxError::new(
-                "KRS0011",
-                op,
-                "comparisons cannot be chained",
-                "a second comparison",
-            )
-            .help(format!("write `{instead}`"));
+        ParseError::User { error: Trouble::Chained { op, instead } } => {
+            return SyntaxError::new("KRS0011", op, "comparisons cannot be chained", "a second comparison")
+                .help(format!("write `{instead}`"));
         }
-        ParseError::User {
-            error: Trouble::Deep(span),
-        } => return deep(span),
-        ParseError::UnrecognizedToken {
-            token: (l, t, r),
-            expected,
-        } => (
-            Some(t),
-            Span {
-                file,
-                start: l,
-                end: r,
-            },
-            expected,
-        ),
-        ParseError::ExtraToken { token: (l, t, r) } => (
-            Some(t),
-            Span {
-                file,
-                start: l,
-                end: r,
-            },
-            vec![],
-        ),
+        ParseError::User { error: Trouble::Deep(span) } => return deep(span),
+        ParseError::UnrecognizedToken { token: (l, t, r), expected } => {
+            (Some(t), Span { file, start: l, end: r }, expected)
+        }
+        ParseError::ExtraToken { token: (l, t, r) } => (Some(t), Span { file, start: l, end: r }, vec![]),
         ParseError::UnrecognizedEof { expected, .. } => {
             let last = tokens.last().map_or((0, 0), |t| (t.0, t.2));
-            (
-                None,
-                Span {
-                    file,
-                    start: last.0,
-                    end: last.1,
-                },
-                expected,
-            )
+            (None, Span { file, start: last.0, end: last.1 }, expected)
         }
-        ParseError::InvalidToken { location } => (
-            None,
-            Span {
-                file,
-                start: location,
-                end: location,
-            },
-            vec![],
-        ),
+        ParseError::InvalidToken { location } => (None, Span { file, start: location, end: location }, vec![]),
     };
     let may = |terminal: &str| expected.iter().any(|e| e.trim_matches('"') == terminal);
-    let written = text
-        .get(span.start as usize..span.end as usize)
-        .unwrap_or("");
-    let quoted = if written.len() > 40 || written.contains('\n') {
-        "this".to_owned()
-    } else {
-        format!("`{written}`")
-    };
+    let written = text.get(span.start as usize..span.end as usize).unwrap_or("");
+    let quoted = if written.len() > 40 || written.contains('\n') { "this".to_owned() } else { format!("`{written}`") };
     let end = found.is_none();
 
     // The innermost bracket that is open where the parser stopped.
@@ -162,20 +102,14 @@ pub(crate) fn explain(
             _ => {}
         }
     }
-    let closes = matches!(
-        found,
-        Some(Token::CloseBrace | Token::CloseParen | Token::CloseBracket)
-    );
+    let closes = matches!(found, Some(Token::CloseBrace | Token::CloseParen | Token::CloseBracket));
     if let Some((start, bracket, stop)) = open.last() {
         let (opening, closing, matching) = match bracket {
             Token::OpenBrace => ("{", "}", found == Some(Token::CloseBrace)),
             Token::OpenParen => ("(", ")", found == Some(Token::CloseParen)),
             _ => ("[", "]", found == Some(Token::CloseBracket)),
         };
-        let action = matches!(
-            found,
-            Some(Token::Deny | Token::Audit | Token::Kill | Token::Mark | Token::Unmark)
-        );
+        let action = matches!(found, Some(Token::Deny | Token::Audit | Token::Kill | Token::Mark | Token::Unmark));
         if end || (closes && !matching) || (action && may(closing)) {
             let mut error = SyntaxError::new(
                 "KRS0016",
@@ -187,24 +121,12 @@ pub(crate) fn explain(
             if end {
                 error.label = format!("`{closing}` expected after this");
             }
-            error.related.push((
-                Span {
-                    file,
-                    start: *start,
-                    end: *stop,
-                },
-                format!("`{opening}` opened here"),
-            ));
+            error.related.push((Span { file, start: *start, end: *stop }, format!("`{opening}` opened here")));
             return error;
         }
     } else if closes {
-        return SyntaxError::new(
-            "KRS0020",
-            span,
-            format!("{quoted} closes nothing"),
-            "no bracket is open here",
-        )
-        .help("remove it, or add the opening bracket");
+        return SyntaxError::new("KRS0020", span, format!("{quoted} closes nothing"), "no bracket is open here")
+            .help("remove it, or add the opening bracket");
     }
 
     let wanted = wanted(&may, &expected);
@@ -221,53 +143,31 @@ pub(crate) fn explain(
                     .take_while(|t| t.0 < span.start)
                     .any(|t| matches!(t.1, Token::When | Token::Unless | Token::Where)) =>
         {
-            SyntaxError::new("KRS0012", span, "`=` does not compare", "write `==`")
-                .help("write `==` to compare")
+            SyntaxError::new("KRS0012", span, "`=` does not compare", "write `==`").help("write `==` to compare")
         }
-        Some(Token::Rule | Token::Map) if may("const") => SyntaxError::new(
-            "KRS0019",
-            span,
-            format!("no item begins with {quoted}"),
-            "a reserved word",
-        )
-        .help("a rule is written `name: on HOOK ...` or `on HOOK ...`"),
-        Some(Token::Doc(_)) => SyntaxError::new(
-            "KRS0018",
-            span,
-            "a doc comment cannot stand here",
-            "documents nothing",
-        )
-        .help("`##` documents the item that follows; write `#` for a plain comment"),
-        Some(ref token) if may("name") && !may("(") && is_word(token) => SyntaxError::new(
-            "KRS0015",
-            span,
-            format!("{quoted} is a reserved word"),
-            format!("expected {wanted}"),
-        )
-        .help(format!("choose another name, for example `{written}_`")),
+        Some(Token::Rule | Token::Map) if may("const") => {
+            SyntaxError::new("KRS0019", span, format!("no item begins with {quoted}"), "a reserved word")
+                .help("a rule is written `name: on HOOK ...` or `on HOOK ...`")
+        }
+        Some(Token::Doc(_)) => {
+            SyntaxError::new("KRS0018", span, "a doc comment cannot stand here", "documents nothing")
+                .help("`##` documents the item that follows; write `#` for a plain comment")
+        }
+        Some(ref token) if may("name") && !may("(") && is_word(token) => {
+            SyntaxError::new("KRS0015", span, format!("{quoted} is a reserved word"), format!("expected {wanted}"))
+                .help(format!("choose another name, for example `{written}_`"))
+        }
         _ if may("deny") => {
-            let message = if end {
-                "this rule has no action".to_owned()
-            } else {
-                format!("expected an action, found {quoted}")
-            };
+            let message =
+                if end { "this rule has no action".to_owned() } else { format!("expected an action, found {quoted}") };
             let code = if end { "KRS0013" } else { "KRS0010" };
-            let label = if end {
-                "an action is expected after this"
-            } else {
-                "expected an action"
-            };
+            let label = if end { "an action is expected after this" } else { "expected an action" };
             SyntaxError::new(code, span, message, label)
                 .help("end the rule with an action: `deny`, `audit`, `kill`, `mark` or `unmark`")
         }
         _ => {
             let mut error = if end {
-                SyntaxError::new(
-                    "KRS0010",
-                    span,
-                    format!("expected {wanted} after {quoted}"),
-                    "the item ends here",
-                )
+                SyntaxError::new("KRS0010", span, format!("expected {wanted} after {quoted}"), "the item ends here")
             } else {
                 SyntaxError::new(
                     "KRS0010",
@@ -276,12 +176,8 @@ pub(crate) fn explain(
                     format!("expected {wanted}"),
                 )
             };
-            if matches!(
-                tokens.iter().rev().find(|t| t.0 < span.start || end),
-                Some((_, Token::On, _))
-            ) {
-                error.help =
-                    Some("name the hook after `on`, for example `on file_open`".to_owned());
+            if matches!(tokens.iter().rev().find(|t| t.0 < span.start || end), Some((_, Token::On, _))) {
+                error.help = Some("name the hook after `on`, for example `on file_open`".to_owned());
             }
             error
         }
@@ -307,12 +203,9 @@ fn wanted(may: &dyn Fn(&str) -> bool, expected: &[String]) -> String {
     if may("==") && may("and") {
         words.push("an operator".to_owned());
     }
-    for (terminal, phrase) in [
-        ("name", "a name"),
-        ("integer", "an integer"),
-        ("string", "a string"),
-        ("deny", "an action"),
-    ] {
+    for (terminal, phrase) in
+        [("name", "a name"), ("integer", "an integer"), ("string", "a string"), ("deny", "an action")]
+    {
         if may(terminal) {
             words.push(phrase.to_owned());
         }
@@ -320,18 +213,12 @@ fn wanted(may: &dyn Fn(&str) -> bool, expected: &[String]) -> String {
     let operator = words.first().is_some_and(|w| w == "an operator");
     for terminal in expected.iter().map(|e| e.trim_matches('"')) {
         let skip = match terminal {
-            "name" | "integer" | "string" | "deny" | "audit" | "kill" | "mark" | "unmark"
-            | "doc" | "duration" | "rule name" => true,
-            "and" | "or" | "not" | "in" | "is" | "like" | "under" | "has" | "as" | "." | "[" => {
-                operator
-            }
+            "name" | "integer" | "string" | "deny" | "audit" | "kill" | "mark" | "unmark" | "doc" | "duration"
+            | "rule name" => true,
+            "and" | "or" | "not" | "in" | "is" | "like" | "under" | "has" | "as" | "." | "[" => operator,
             t => operator && !matches!(t, ")" | "}" | "]" | "," | "when" | "unless" | "="),
         };
-        let terminal = if terminal == "mark on" {
-            "on"
-        } else {
-            terminal
-        };
+        let terminal = if terminal == "mark on" { "on" } else { terminal };
         if !skip {
             words.push(format!("`{terminal}`"));
         }

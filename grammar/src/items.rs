@@ -24,32 +24,15 @@ struct Reader<'a, 's> {
 }
 
 /// Every item of `tokens`.
-pub(crate) fn read(
-    file: FileId,
-    text: &str,
-    tokens: &[Spanned<'_>],
-    errors: &mut Vec<SyntaxError>,
-) -> Vec<Item> {
-    let mut reader = Reader {
-        file,
-        text,
-        tokens,
-        at: 0,
-        errors,
-        items: ItemParser::new(),
-        exprs: ExprParser::new(),
-    };
+pub(crate) fn read(file: FileId, text: &str, tokens: &[Spanned<'_>], errors: &mut Vec<SyntaxError>) -> Vec<Item> {
+    let mut reader = Reader { file, text, tokens, at: 0, errors, items: ItemParser::new(), exprs: ExprParser::new() };
     reader.block(0)
 }
 
 impl Reader<'_, '_> {
     fn span(&self, from: usize, to: usize) -> Span {
         let last = to.max(from + 1).min(self.tokens.len()).saturating_sub(1);
-        Span {
-            file: self.file,
-            start: self.tokens[from].0,
-            end: self.tokens[last].2,
-        }
+        Span { file: self.file, start: self.tokens[from].0, end: self.tokens[last].2 }
     }
 
     /// Items up to the `}` of the block, or the end.
@@ -90,18 +73,11 @@ impl Reader<'_, '_> {
     fn stray(&mut self) -> Item {
         let from = self.at;
         self.at += 1;
-        while self
-            .tokens
-            .get(self.at)
-            .is_some_and(|t| !begins_item(&t.1) && t.1 != Token::CloseBrace)
-        {
+        while self.tokens.get(self.at).is_some_and(|t| !begins_item(&t.1) && t.1 != Token::CloseBrace) {
             self.at += 1;
         }
         let first = self.span(from, from + 1);
-        let word = self
-            .text
-            .get(first.start as usize..first.end as usize)
-            .unwrap_or("");
+        let word = self.text.get(first.start as usize..first.end as usize).unwrap_or("");
         let error = match &self.tokens[from].1 {
             Token::CloseBrace | Token::CloseParen | Token::CloseBracket => {
                 SyntaxError::new("KRS0020", first, format!("`{word}` closes nothing"), "no bracket is open here")
@@ -111,11 +87,7 @@ impl Reader<'_, '_> {
                 .help("a rule begins with `on HOOK` or `name: on HOOK`; other items with `const`, `def`, `flags`, `enum`, `view`, `hook`, ..."),
         };
         self.errors.push(error);
-        Item {
-            doc: None,
-            span: self.span(from, self.at),
-            kind: ItemKind::Error,
-        }
+        Item { doc: None, span: self.span(from, self.at), kind: ItemKind::Error }
     }
 
     /// The end of the item that begins at `from`.
@@ -171,11 +143,7 @@ impl Reader<'_, '_> {
         let end = self.item_end(from).max(from + 1);
         self.at = end;
         let tokens = &self.tokens[from..end];
-        let failed = Item {
-            doc: None,
-            span: self.span(from, end),
-            kind: ItemKind::Error,
-        };
+        let failed = Item { doc: None, span: self.span(from, end), kind: ItemKind::Error };
         if !self.shallow(from, end) {
             return failed;
         }
@@ -195,9 +163,7 @@ impl Reader<'_, '_> {
         for i in from..end {
             match self.tokens[i].1 {
                 Token::OpenBrace | Token::OpenParen | Token::OpenBracket => depth += 1,
-                Token::CloseBrace | Token::CloseParen | Token::CloseBracket => {
-                    depth = depth.saturating_sub(1)
-                }
+                Token::CloseBrace | Token::CloseParen | Token::CloseBracket => depth = depth.saturating_sub(1),
                 _ => {}
             }
             if depth > NESTING_MAX {
@@ -238,19 +204,13 @@ impl Reader<'_, '_> {
             }
             open += 1;
         }
-        let failed = |reader: &Self, end: usize| Item {
-            doc: None,
-            span: reader.span(head, end),
-            kind: ItemKind::Error,
-        };
+        let failed =
+            |reader: &Self, end: usize| Item { doc: None, span: reader.span(head, end), kind: ItemKind::Error };
         let (file, text) = (self.file, self.text);
         let condition = if !self.shallow(head + 1, open) {
             None
         } else {
-            match self
-                .exprs
-                .parse(file, self.tokens[head + 1..open].iter().cloned())
-            {
+            match self.exprs.parse(file, self.tokens[head + 1..open].iter().cloned()) {
                 Ok(condition) => Some(condition),
                 Err(error) => {
                     let error = explain(file, text, &self.tokens[head..open], error);
@@ -293,18 +253,12 @@ impl Reader<'_, '_> {
                 "`}` expected after this",
             )
             .help("close it with `}`");
-            error
-                .related
-                .push((self.span(open, open + 1), "`{` opened here".to_owned()));
+            error.related.push((self.span(open, open + 1), "`{` opened here".to_owned()));
             self.errors.push(error);
         }
         let span = self.span(head, self.at);
         match condition {
-            Some(condition) => Item {
-                doc,
-                span,
-                kind: ItemKind::Where(Where { condition, items }),
-            },
+            Some(condition) => Item { doc, span, kind: ItemKind::Where(Where { condition, items }) },
             None => failed(self, self.at),
         }
     }

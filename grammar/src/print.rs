@@ -48,9 +48,7 @@ fn commas(out: &mut String, all: &[Expr]) {
 fn write_expr(out: &mut String, expr: &Expr, least: u8) {
     let own = match &expr.kind {
         ExprKind::Binary { op, .. } => level(*op),
-        ExprKind::Unary {
-            op: UnaryOp::Not, ..
-        } => NOT,
+        ExprKind::Unary { op: UnaryOp::Not, .. } => NOT,
         ExprKind::Unary { .. } => SIGN,
         _ => POSTFIX,
     };
@@ -104,27 +102,12 @@ fn write_expr(out: &mut String, expr: &Expr, least: u8) {
         }
         ExprKind::Unary { op, value, .. } => {
             let inner = match (op, &value.kind) {
-                (
-                    UnaryOp::Not,
-                    ExprKind::Binary {
-                        op: BinaryOp::Is,
-                        left,
-                        right,
-                        ..
-                    },
-                ) => {
+                (UnaryOp::Not, ExprKind::Binary { op: BinaryOp::Is, left, right, .. }) => {
                     write_sides(out, left, "is not", right);
                     return;
                 }
-                (
-                    UnaryOp::Not,
-                    ExprKind::Binary {
-                        op, left, right, ..
-                    },
-                ) if matches!(
-                    op,
-                    BinaryOp::In | BinaryOp::Like | BinaryOp::Under | BinaryOp::Has
-                ) =>
+                (UnaryOp::Not, ExprKind::Binary { op, left, right, .. })
+                    if matches!(op, BinaryOp::In | BinaryOp::Like | BinaryOp::Under | BinaryOp::Has) =>
                 {
                     write_sides(out, left, &format!("not {}", op.text()), right);
                     return;
@@ -140,9 +123,7 @@ fn write_expr(out: &mut String, expr: &Expr, least: u8) {
             // `- -x`, since `--` reads badly.
             write_expr(out, value, inner);
         }
-        ExprKind::Binary {
-            op, left, right, ..
-        } => {
+        ExprKind::Binary { op, left, right, .. } => {
             if op.is_comparison() {
                 write_sides(out, left, op.text(), right);
                 return;
@@ -167,19 +148,12 @@ fn write_sides(out: &mut String, left: &Expr, word: &str, right: &Expr) {
 pub fn type_text(ty: &Type) -> String {
     match &ty.kind {
         TypeKind::Name(name) => name.clone(),
-        TypeKind::Tuple(all) => format!(
-            "({})",
-            all.iter().map(type_text).collect::<Vec<_>>().join(", ")
-        ),
+        TypeKind::Tuple(all) => format!("({})", all.iter().map(type_text).collect::<Vec<_>>().join(", ")),
     }
 }
 
 fn duration_text(value: u64) -> String {
-    for (unit, scale) in [
-        ("h", 3_600_000_000_000),
-        ("m", 60_000_000_000),
-        ("s", 1_000_000_000),
-    ] {
+    for (unit, scale) in [("h", 3_600_000_000_000), ("m", 60_000_000_000), ("s", 1_000_000_000)] {
         if value > 0 && value.is_multiple_of(scale) {
             return format!("{}{unit}", value / scale);
         }

@@ -207,19 +207,11 @@ pub(crate) fn offset(at: usize) -> u32 {
 /// Splits `text` into tokens.
 #[must_use]
 pub fn lex(file: FileId, text: &str) -> Lexed<'_> {
-    let mut out = Lexed {
-        tokens: Vec::with_capacity(text.len() / 5),
-        comments: Vec::new(),
-        errors: Vec::new(),
-    };
+    let mut out = Lexed { tokens: Vec::with_capacity(text.len() / 5), comments: Vec::new(), errors: Vec::new() };
     let mut lexer = Token::lexer(text);
     while let Some(token) = lexer.next() {
         let from = lexer.span().start;
-        let span = |start: usize, end: usize| Span {
-            file,
-            start: offset(start),
-            end: offset(end),
-        };
+        let span = |start: usize, end: usize| Span { file, start: offset(start), end: offset(end) };
         let token = match token {
             Err(()) => {
                 // logos may stop inside a character; the report covers whole ones.
@@ -233,28 +225,21 @@ pub fn lex(file: FileId, text: &str) -> Lexed<'_> {
                 }
                 let place = span(from, end);
                 out.errors.push(match found {
-                    '\u{201c}' | '\u{201d}' | '\u{2018}' | '\u{2019}' | '\u{ab}' | '\u{bb}' => {
-                        SyntaxError::new(
-                            "KRS0003",
-                            place,
-                            format!("`{found}` is not a quote of krs"),
-                            "a typographic quote",
-                        )
-                        .help("write strings in plain double quotes: `\"...\"`")
-                    }
-                    c if c.is_whitespace()
-                        || matches!(c, '\u{feff}' | '\u{200b}' | '\u{200c}' | '\u{200d}') =>
-                    {
+                    '\u{201c}' | '\u{201d}' | '\u{2018}' | '\u{2019}' | '\u{ab}' | '\u{bb}' => SyntaxError::new(
+                        "KRS0003",
+                        place,
+                        format!("`{found}` is not a quote of krs"),
+                        "a typographic quote",
+                    )
+                    .help("write strings in plain double quotes: `\"...\"`"),
+                    c if c.is_whitespace() || matches!(c, '\u{feff}' | '\u{200b}' | '\u{200c}' | '\u{200d}') => {
                         if c == '\u{feff}' && from == 0 {
                             continue;
                         }
                         SyntaxError::new(
                             "KRS0003",
                             place,
-                            format!(
-                                "the invisible character U+{:04X} is not allowed here",
-                                u32::from(c)
-                            ),
+                            format!("the invisible character U+{:04X} is not allowed here", u32::from(c)),
                             "looks like a space, but is none",
                         )
                         .help("replace it with an ordinary space")
@@ -279,24 +264,17 @@ pub fn lex(file: FileId, text: &str) -> Lexed<'_> {
                         text.push_str(doc);
                         *end = place.end;
                     } else {
-                        out.tokens
-                            .push((place.start, Token::Doc(doc.to_owned()), place.end));
+                        out.tokens.push((place.start, Token::Doc(doc.to_owned()), place.end));
                     }
                 } else {
-                    out.comments.push(Comment {
-                        text: line[1..].to_owned(),
-                        span: place,
-                    });
+                    out.comments.push(Comment { text: line[1..].to_owned(), span: place });
                 }
                 continue;
             }
             Ok(Token::Number) => match number(lexer.slice()) {
                 Ok(token) => token,
                 Err((code, message, help)) => {
-                    out.errors.push(
-                        SyntaxError::new(code, span(from, lexer.span().end), message, "here")
-                            .help(help),
-                    );
+                    out.errors.push(SyntaxError::new(code, span(from, lexer.span().end), message, "here").help(help));
                     Token::Int(1)
                 }
             },
@@ -308,9 +286,7 @@ pub fn lex(file: FileId, text: &str) -> Lexed<'_> {
             Ok(Token::Foreign) => {
                 let written = lexer.slice();
                 let mut report = |end: usize, message: &str, help: &str| {
-                    out.errors.push(
-                        SyntaxError::new("KRS0004", span(from, end), message, "not krs").help(help),
-                    );
+                    out.errors.push(SyntaxError::new("KRS0004", span(from, end), message, "not krs").help(help));
                 };
                 let end = lexer.span().end;
                 match written {
@@ -327,11 +303,7 @@ pub fn lex(file: FileId, text: &str) -> Lexed<'_> {
                         Token::Not
                     }
                     "->" => {
-                        report(
-                            end,
-                            "`->` is written `.`",
-                            "fields are reached with `.`, through pointers too",
-                        );
+                        report(end, "`->` is written `.`", "fields are reached with `.`, through pointers too");
                         Token::Dot
                     }
                     "===" => {
@@ -339,11 +311,7 @@ pub fn lex(file: FileId, text: &str) -> Lexed<'_> {
                         Token::EqEq
                     }
                     ";" => {
-                        report(
-                            end,
-                            "`;` is not needed",
-                            "remove it: the next item begins by itself",
-                        );
+                        report(end, "`;` is not needed", "remove it: the next item begins by itself");
                         continue;
                     }
                     "'" => {
@@ -358,11 +326,7 @@ pub fn lex(file: FileId, text: &str) -> Lexed<'_> {
                             lexer.bump(len + 1);
                             Token::Str(line.as_bytes()[..len].to_vec())
                         } else {
-                            report(
-                                end,
-                                "strings are written in double quotes",
-                                "replace `'` with `\"`",
-                            );
+                            report(end, "strings are written in double quotes", "replace `'` with `\"`");
                             continue;
                         }
                     }
@@ -398,8 +362,7 @@ pub fn lex(file: FileId, text: &str) -> Lexed<'_> {
             }
             Ok(token) => token,
         };
-        out.tokens
-            .push((offset(from), token, offset(lexer.span().end)));
+        out.tokens.push((offset(from), token, offset(lexer.span().end)));
     }
     out
 }
@@ -414,9 +377,7 @@ fn number<'s>(text: &str) -> Result<Token<'s>, NumberError> {
         [b'0', b'b' | b'B', ..] => (2, &text[2..]),
         _ => (10, text),
     };
-    let split = rest
-        .find(|c: char| c != '_' && !c.is_digit(radix))
-        .unwrap_or(rest.len());
+    let split = rest.find(|c: char| c != '_' && !c.is_digit(radix)).unwrap_or(rest.len());
     let (digits, suffix) = rest.split_at(split);
     let (scale, duration) = match suffix {
         "" => (1, false),
@@ -436,24 +397,13 @@ fn number<'s>(text: &str) -> Result<Token<'s>, NumberError> {
         }
     };
     if !digits.contains(|c: char| c != '_') {
-        return Err((
-            "KRS0006",
-            format!("`{text}` has no digits"),
-            "write at least one digit".to_owned(),
-        ));
+        return Err(("KRS0006", format!("`{text}` has no digits"), "write at least one digit".to_owned()));
     }
-    if radix == 10
-        && digits.len() > 1
-        && digits.starts_with('0')
-        && !digits.trim_matches(['0', '_']).is_empty()
-    {
+    if radix == 10 && digits.len() > 1 && digits.starts_with('0') && !digits.trim_matches(['0', '_']).is_empty() {
         return Err((
             "KRS0006",
             format!("`{text}` begins with 0"),
-            format!(
-                "write `0o{}` for octal, or drop the zero",
-                digits.trim_start_matches(['0', '_'])
-            ),
+            format!("write `0o{}` for octal, or drop the zero", digits.trim_start_matches(['0', '_'])),
         ));
     }
     let mut value = 0u64;
@@ -464,39 +414,23 @@ fn number<'s>(text: &str) -> Result<Token<'s>, NumberError> {
             .ok_or_else(|| too_large(text))?;
     }
     let value = value.checked_mul(scale).ok_or_else(|| too_large(text))?;
-    Ok(if duration {
-        Token::Duration(value)
-    } else {
-        Token::Int(value)
-    })
+    Ok(if duration { Token::Duration(value) } else { Token::Int(value) })
 }
 
 fn too_large(text: &str) -> NumberError {
     (
         "KRS0005",
         format!("`{text}` is too large"),
-        format!(
-            "the largest integer is {}; durations count nanoseconds",
-            u64::MAX
-        ),
+        format!("the largest integer is {}; durations count nanoseconds", u64::MAX),
     )
 }
 
 /// The string whose quote is at `from`: its bytes and its length as written.
-fn string(
-    file: FileId,
-    text: &str,
-    from: usize,
-    errors: &mut Vec<SyntaxError>,
-) -> (Vec<u8>, usize) {
+fn string(file: FileId, text: &str, from: usize, errors: &mut Vec<SyntaxError>) -> (Vec<u8>, usize) {
     let mut value = Vec::new();
     let body = &text[from + 1..];
     let mut chars = body.char_indices();
-    let place = |start: usize, end: usize| Span {
-        file,
-        start: offset(from + 1 + start),
-        end: offset(from + 1 + end),
-    };
+    let place = |start: usize, end: usize| Span { file, start: offset(from + 1 + start), end: offset(from + 1 + end) };
     while let Some((at, c)) = chars.next() {
         match c {
             '"' => return (value, at + 2),
@@ -511,15 +445,8 @@ fn string(
                     // The string's end is reported instead.
                     Err(_) if len == 0 => continue,
                     Err(message) => errors.push(
-                        SyntaxError::new(
-                            "KRS0002",
-                            place(at, at + 1 + len),
-                            message,
-                            "in this string",
-                        )
-                        .help(
-                            "the escapes are `\\\\`, `\\\"`, `\\n`, `\\t`, `\\xNN` and `\\u{...}`",
-                        ),
+                        SyntaxError::new("KRS0002", place(at, at + 1 + len), message, "in this string")
+                            .help("the escapes are `\\\\`, `\\\"`, `\\n`, `\\t`, `\\xNN` and `\\u{...}`"),
                     ),
                 }
                 let stop = at + 1 + len;
@@ -535,18 +462,9 @@ fn string(
 }
 
 fn open_string(file: FileId, from: usize, end: usize) -> SyntaxError {
-    let span = Span {
-        file,
-        start: offset(from),
-        end: offset(end.max(from + 1)),
-    };
-    SyntaxError::new(
-        "KRS0001",
-        span,
-        "missing closing `\"`",
-        "the string begins here",
-    )
-    .help("end the string with `\"` on the same line; a line break is written `\\n`")
+    let span = Span { file, start: offset(from), end: offset(end.max(from + 1)) };
+    SyntaxError::new("KRS0001", span, "missing closing `\"`", "the string begins here")
+        .help("end the string with `\"` on the same line; a line break is written `\\n`")
 }
 
 /// The escape whose text follows a backslash: its length, and its bytes.
@@ -567,10 +485,7 @@ fn escape(text: &str) -> (usize, Result<Vec<u8>, String>) {
             None => (1, Err("`\\x` needs two hexadecimal digits".to_owned())),
         },
         'u' => {
-            let digits = text
-                .strip_prefix("u{")
-                .and_then(|t| t.split_once('}'))
-                .map(|(digits, _)| digits);
+            let digits = text.strip_prefix("u{").and_then(|t| t.split_once('}')).map(|(digits, _)| digits);
             match digits {
                 Some(digits) if !digits.contains(['"', '\n']) => {
                     let found = u32::from_str_radix(digits, 16)
@@ -583,15 +498,9 @@ fn escape(text: &str) -> (usize, Result<Vec<u8>, String>) {
                         None => (len, Err(format!("`\\u{{{digits}}}` is not a character"))),
                     }
                 }
-                _ => (
-                    1,
-                    Err("`\\u` needs a number in braces: `\\u{1f600}`".to_owned()),
-                ),
+                _ => (1, Err("`\\u` needs a number in braces: `\\u{1f600}`".to_owned())),
             }
         }
-        c => (
-            c.len_utf8(),
-            Err(format!("unknown escape `\\{}`", c.escape_debug())),
-        ),
+        c => (c.len_utf8(), Err(format!("unknown escape `\\{}`", c.escape_debug()))),
     }
 }

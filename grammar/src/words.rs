@@ -59,23 +59,7 @@ pub(crate) fn is_word(token: &Token<'_>) -> bool {
 /// Whether the word can follow a finished operand as an operator or the rule's next part.
 fn continues(token: &Token<'_>) -> bool {
     use Token::*;
-    matches!(
-        token,
-        And | Or
-            | Not
-            | In
-            | Is
-            | Like
-            | Under
-            | Has
-            | As
-            | When
-            | Unless
-            | Deny
-            | Audit
-            | Kill
-            | On
-    )
+    matches!(token, And | Or | Not | In | Is | Like | Under | Has | As | When | Unless | Deny | Audit | Kill | On)
 }
 
 /// Whether an operand must follow, or a name.
@@ -148,12 +132,7 @@ pub(crate) fn begins_item(token: &Token<'_>) -> bool {
 }
 
 /// Settles every word of `tokens`.
-pub(crate) fn settle<'s>(
-    file: FileId,
-    text: &'s str,
-    tokens: &mut Vec<Spanned<'s>>,
-    errors: &mut Vec<SyntaxError>,
-) {
+pub(crate) fn settle<'s>(file: FileId, text: &'s str, tokens: &mut Vec<Spanned<'s>>, errors: &mut Vec<SyntaxError>) {
     use Token::*;
     // For every open bracket, whether the words directly inside are names when `=`, `:` or `?` follows.
     let mut names_inside: Vec<bool> = Vec::new();
@@ -172,8 +151,7 @@ pub(crate) fn settle<'s>(
         let defined = matches!(next2, Some(OpenBrace | Colon | Equals | OpenParen | On));
         let new = match &tokens[i].1 {
             OpenBrace => {
-                let view = matches!(prev2, Some(View | Flags | Enum | Colon | Audit))
-                    || matches!(prev, Some(Audit));
+                let view = matches!(prev2, Some(View | Flags | Enum | Colon | Audit)) || matches!(prev, Some(Audit));
                 names_inside.push(view);
                 None
             }
@@ -191,11 +169,7 @@ pub(crate) fn settle<'s>(
             }
             word if !is_word(word) => None,
             _ if matches!(prev, Some(Dot)) => Some(name()),
-            _ if names_inside.last() == Some(&true)
-                && matches!(next, Some(Equals | Colon | Question)) =>
-            {
-                Some(name())
-            }
+            _ if names_inside.last() == Some(&true) && matches!(next, Some(Equals | Colon | Question)) => Some(name()),
             // A hook's parameters: any word.
             word if !matches!(word, Ident(_))
                 && names_inside.last() == Some(&true)
@@ -207,15 +181,11 @@ pub(crate) fn settle<'s>(
             Ident("from") if matches!(next, Some(Str(_))) => Some(From),
             Ident("dynamic") if matches!(next, Some(Ident("max"))) => Some(Dynamic),
             Ident("max") if matches!(prev, Some(Dynamic)) => Some(Max),
-            Ident("inherit")
-                if matches!(prev2, Some(On)) && i >= 4 && matches!(tokens[i - 4].1, Label) =>
-            {
+            Ident("inherit") if matches!(prev2, Some(On)) && i >= 4 && matches!(tokens[i - 4].1, Label) => {
                 Some(Inherit)
             }
             Ident("allow") if matches!(prev, Some(Expect)) => Some(Allow),
-            Ident(word)
-                if matches!(next, Some(Colon)) && matches!(next2, Some(On)) && !after_operator =>
-            {
+            Ident(word) if matches!(next, Some(Colon)) && matches!(next2, Some(On)) && !after_operator => {
                 Some(RuleName(word))
             }
             Ident(word @ ("if" | "then"))
@@ -225,28 +195,11 @@ pub(crate) fn settle<'s>(
                 let (message, help) = if condition {
                     ("`if` is written `when`", "replace `if` with `when`")
                 } else {
-                    (
-                        "`then` is not needed",
-                        "remove it: the action follows the condition",
-                    )
+                    ("`then` is not needed", "remove it: the action follows the condition")
                 };
                 let after_name = matches!(
                     prev,
-                    Some(
-                        Const
-                            | Param
-                            | Set
-                            | Def
-                            | Label
-                            | Hook
-                            | View
-                            | Enum
-                            | Flags
-                            | Mark
-                            | Unmark
-                            | Deny
-                            | Kill
-                    )
+                    Some(Const | Param | Set | Def | Label | Hook | View | Enum | Flags | Mark | Unmark | Deny | Kill)
                 );
                 if after_name {
                     None
@@ -258,26 +211,11 @@ pub(crate) fn settle<'s>(
                 }
             }
             Ident(_) => None,
-            On if matches!(prev2, Some(Mark | Unmark))
-                && !matches!(next2, Some(When | Unless | Comma)) =>
-            {
-                Some(MarkOn)
-            }
+            On if matches!(prev2, Some(Mark | Unmark)) && !matches!(next2, Some(When | Unless | Comma)) => Some(MarkOn),
             Rule | Map | Set | Flags | Enum | View | Hook | Label | Param | Def
                 if matches!(
                     prev,
-                    Some(
-                        Set | Flags
-                            | Enum
-                            | View
-                            | Hook
-                            | Label
-                            | Param
-                            | Def
-                            | Const
-                            | Mark
-                            | Unmark
-                    )
+                    Some(Set | Flags | Enum | View | Hook | Label | Param | Def | Const | Mark | Unmark)
                 ) =>
             {
                 None
@@ -296,10 +234,7 @@ pub(crate) fn settle<'s>(
             With if !(matches!(prev2, Some(On)) && next_name) => Some(name()),
             Expect
                 if (after_operator && !matches!(prev, Some(Comma)))
-                    || !matches!(
-                        next,
-                        Some(Ident("allow") | Deny | Audit | Kill | Mark | Unmark)
-                    ) =>
+                    || !matches!(next, Some(Ident("allow") | Deny | Audit | Kill | Mark | Unmark)) =>
             {
                 Some(name())
             }

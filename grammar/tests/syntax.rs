@@ -6,22 +6,10 @@ use krs_grammar::{parse, print::expr_text};
 fn read(text: &str) -> Vec<String> {
     let parsed = parse(FileId(0), text);
     for e in &parsed.errors {
-        assert!(
-            e.span.start <= e.span.end && e.span.end as usize <= text.len(),
-            "{e:?}"
-        );
-        assert!(
-            krs_grammar::error::CODES
-                .iter()
-                .any(|(code, _)| *code == e.code),
-            "{e:?}"
-        );
+        assert!(e.span.start <= e.span.end && e.span.end as usize <= text.len(), "{e:?}");
+        assert!(krs_grammar::error::CODES.iter().any(|(code, _)| *code == e.code), "{e:?}");
     }
-    parsed
-        .errors
-        .iter()
-        .map(|e| format!("{} {}", e.code, e.message))
-        .collect()
+    parsed.errors.iter().map(|e| format!("{} {}", e.code, e.message)).collect()
 }
 
 #[test]
@@ -56,10 +44,7 @@ fn precedence() {
         ("a or b and c", "a or (b and c)"),
         ("not a == b", "not (a == b)"),
         ("a & b == 0", "(a & b) == 0"),
-        (
-            "a | b ^ c & d << 1 + 2 * -e.f",
-            "a | (b ^ (c & (d << (1 + (2 * (-(e.f)))))))",
-        ),
+        ("a | b ^ c & d << 1 + 2 * -e.f", "a | (b ^ (c & (d << (1 + (2 * (-(e.f)))))))"),
         ("a - b - c", "(a - b) - c"),
         ("-x as u32", "-(x as u32)"),
         ("a not in { 1, 2 }", "not (a in { 1, 2 })"),
@@ -87,20 +72,11 @@ fn words_of_errors() {
         ("on a when !x deny", "KRS0004 `!` is written `not`"),
         ("on a when x = 1 deny", "KRS0012 `=` does not compare"),
         ("on a deny;", "KRS0004 `;` is not needed"),
-        (
-            "on a when c == 'x' deny",
-            "KRS0004 strings are written in double quotes",
-        ),
+        ("on a when c == 'x' deny", "KRS0004 strings are written in double quotes"),
         ("// hi\non a deny", "KRS0004 comments begin with `#`"),
-        (
-            "/* hi */ on a deny",
-            "KRS0004 comments begin with `#` and end with the line",
-        ),
+        ("/* hi */ on a deny", "KRS0004 comments begin with `#` and end with the line"),
         ("on a when x->y == 1 deny", "KRS0004 `->` is written `.`"),
-        (
-            "on a when x == NULL deny",
-            "KRS0004 `NULL` is written `null`",
-        ),
+        ("on a when x == NULL deny", "KRS0004 `NULL` is written `null`"),
         ("on a if x deny", "KRS0004 `if` is written `when`"),
         ("on a when x then deny", "KRS0004 `then` is not needed"),
         ("on a allow", "KRS0014 `allow` is no action"),
@@ -110,30 +86,18 @@ fn words_of_errors() {
         ("on a when (x and y deny", "KRS0016 missing closing `)`"),
         ("on a when x) deny", "KRS0020 `)` closes nothing"),
         ("on a audit \"\\q\"", "KRS0002 unknown escape `\\q`"),
-        (
-            "const x = 99999999999999999999",
-            "KRS0005 `99999999999999999999` is too large",
-        ),
+        ("const x = 99999999999999999999", "KRS0005 `99999999999999999999` is too large"),
         ("const x = 0777", "KRS0006 `0777` begins with 0"),
         ("const deny = 1", "KRS0015 `deny` is a reserved word"),
-        (
-            "on a\u{a0}deny",
-            "KRS0003 the invisible character U+00A0 is not allowed here",
-        ),
-        (
-            "on a when x < y < z deny",
-            "KRS0011 comparisons cannot be chained",
-        ),
+        ("on a\u{a0}deny", "KRS0003 the invisible character U+00A0 is not allowed here"),
+        ("on a when x < y < z deny", "KRS0011 comparisons cannot be chained"),
         ("on a when x", "KRS0013 this rule has no action"),
         ("on a", "KRS0013 this rule has no action"),
         ("on when x deny", "KRS0015 `when` is a reserved word"),
         ("## lost", "KRS0018 a doc comment documents nothing"),
         ("rule x: on b deny", "KRS0019 no item begins with `rule`"),
         ("foo bar on a deny", "KRS0019 expected an item"),
-        (
-            "on a when x == deny",
-            "KRS0010 expected an expression, found `deny`",
-        ),
+        ("on a when x == deny", "KRS0010 expected an expression, found `deny`"),
     ] {
         let found = read(text);
         if found != [words] {

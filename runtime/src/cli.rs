@@ -12,13 +12,7 @@ use crate::{doctor, events, list, load};
 
 /// Load krs policies into the kernel's BPF LSM
 #[derive(Parser)]
-#[command(
-    name = "krsi",
-    version,
-    propagate_version = true,
-    subcommand_required = true,
-    arg_required_else_help = true
-)]
+#[command(name = "krsi", version, propagate_version = true, subcommand_required = true, arg_required_else_help = true)]
 #[command(
     after_help = "Examples:\n  krsic build policy.krs && krsi load policy.o\n  krsi events --follow\n  krsi unload policy\n\nExit codes: 0 done, 1 refused by the kernel, 2 a mistake in the command or a file"
 )]
@@ -105,14 +99,8 @@ fn command(command: Command, verbose: bool) -> Result<u8, Failure> {
     match command {
         Command::Load { object, name } => {
             let loaded = load::load(&object, name.as_deref(), verbose)?;
-            let plural = |count: usize, word: &str| {
-                format!("{count} {word}{}", if count == 1 { "" } else { "s" })
-            };
-            let verb = if loaded.replaced {
-                "replaced"
-            } else {
-                "loaded"
-            };
+            let plural = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
+            let verb = if loaded.replaced { "replaced" } else { "loaded" };
             print(&format!(
                 "{verb} {}: {} on {}\n",
                 loaded.name,
@@ -126,11 +114,7 @@ fn command(command: Command, verbose: bool) -> Result<u8, Failure> {
         }
         Command::List { format } => print(&list::list(format == Listing::Json)?)?,
         Command::Show { name } => print(&list::show(&name)?)?,
-        Command::Events {
-            name,
-            format,
-            follow,
-        } => events::events(name.as_deref(), format, follow)?,
+        Command::Events { name, format, follow } => events::events(name.as_deref(), format, follow)?,
         Command::Doctor => {
             let (text, fine) = doctor::doctor();
             print(&text)?;
@@ -143,9 +127,9 @@ fn command(command: Command, verbose: bool) -> Result<u8, Failure> {
 fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::usage(format!(
-            "standard output cannot be written: {error}"
-        ))),
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Failure::usage(format!("standard output cannot be written: {error}")))
+        }
         _ => Ok(()),
     }
 }

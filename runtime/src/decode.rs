@@ -43,27 +43,15 @@ impl<'m> Event<'m> {
         let header = Header::read(record)?;
         let rule = manifest.rules.get(header.rule as usize)?;
         let audit = rule.audit.as_ref()?;
-        (record.len() >= audit.bytes as usize).then(|| Event {
-            header,
-            rule,
-            manifest,
-            record: record.to_vec(),
-        })
+        (record.len() >= audit.bytes as usize).then(|| Event { header, rule, manifest, record: record.to_vec() })
     }
 
     fn hook(&self) -> &'m str {
-        self.manifest
-            .programs
-            .get(self.rule.program as usize)
-            .map_or("", |program| &program.hook)
+        self.manifest.programs.get(self.rule.program as usize).map_or("", |program| &program.hook)
     }
 
     fn fields(&self) -> impl Iterator<Item = (&'m Field, Decoded)> + '_ {
-        let fields = self
-            .rule
-            .audit
-            .as_ref()
-            .map_or(&[][..], |audit| &audit.fields);
+        let fields = self.rule.audit.as_ref().map_or(&[][..], |audit| &audit.fields);
         fields.iter().enumerate().map(|(index, field)| {
             if self.header.unknown >> index & 1 != 0 {
                 return (field, Decoded::Unknown);
@@ -79,24 +67,13 @@ impl<'m> Event<'m> {
             Ty::Bool => Decoded::Bool(bytes[0] != 0),
             Ty::Pointer => Decoded::Pointer(unsigned(bytes)),
             Ty::Str { .. } => {
-                let end = bytes
-                    .iter()
-                    .position(|byte| *byte == 0)
-                    .unwrap_or(bytes.len());
+                let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
                 Decoded::Text(String::from_utf8_lossy(&bytes[..end]).into_owned())
             }
             Ty::Int { signed: true, .. } => Decoded::Signed(signed(bytes)),
             Ty::Int { .. } => Decoded::Unsigned(unsigned(bytes)),
-            Ty::Names {
-                names,
-                signed: with_sign,
-                ..
-            } => {
-                let value = if *with_sign {
-                    signed(bytes)
-                } else {
-                    unsigned(bytes).cast_signed()
-                };
+            Ty::Names { names, signed: with_sign, .. } => {
+                let value = if *with_sign { signed(bytes) } else { unsigned(bytes).cast_signed() };
                 let bits = 8 * bytes.len() as u32;
                 match self.manifest.names.get(*names as usize) {
                     Some(names) => Decoded::Names(name(names, value, bits, *with_sign)),
@@ -125,21 +102,11 @@ impl<'m> Event<'m> {
             header.tgid,
             header.uid,
         );
-        if let Some(message) = self
-            .rule
-            .audit
-            .as_ref()
-            .and_then(|audit| audit.message.as_ref())
-        {
+        if let Some(message) = self.rule.audit.as_ref().and_then(|audit| audit.message.as_ref()) {
             let _ = write!(line, "  \"{}\"", escape(message));
         }
         for (index, (field, value)) in self.fields().enumerate() {
-            let _ = write!(
-                line,
-                "{}{}=",
-                if index == 0 { "  " } else { " " },
-                field.name
-            );
+            let _ = write!(line, "{}{}=", if index == 0 { "  " } else { " " }, field.name);
             let _ = match value {
                 Decoded::Unknown => write!(line, "?"),
                 Decoded::Unsigned(value) => write!(line, "{value}"),
@@ -215,11 +182,7 @@ fn name(names: &Names, value: i64, bits: u32, signed: bool) -> String {
     }
     let mask = u64::MAX >> (64 - bits.clamp(1, 64));
     if !names.flags {
-        return if signed {
-            value.to_string()
-        } else {
-            (value.cast_unsigned() & mask).to_string()
-        };
+        return if signed { value.to_string() } else { (value.cast_unsigned() & mask).to_string() };
     }
     let mut left = value.cast_unsigned() & mask;
     let mut parts = Vec::new();
@@ -259,21 +222,14 @@ mod tests {
         Names {
             name: "Prot".into(),
             flags: true,
-            members: members
-                .map(|(name, value)| (name.to_owned(), value))
-                .to_vec(),
+            members: members.map(|(name, value)| (name.to_owned(), value)).to_vec(),
         }
     }
 
     #[test]
     fn flags_print_by_name() {
-        for (value, text) in [
-            (0, "NONE"),
-            (1, "READ"),
-            (5, "READ|EXEC"),
-            (0x105, "READ|EXEC|0x100"),
-            (0x100, "0x100"),
-        ] {
+        for (value, text) in [(0, "NONE"), (1, "READ"), (5, "READ|EXEC"), (0x105, "READ|EXEC|0x100"), (0x100, "0x100")]
+        {
             assert_eq!(name(&prot(), value, 64, false), text);
         }
         assert_eq!(name(&prot(), -1, 32, true), "READ|WRITE|EXEC|0xfffffff8");

@@ -26,16 +26,7 @@ struct Check {
 
 /// Prints all requirements; false where one is not met.
 pub fn doctor() -> (String, bool) {
-    let checks = [
-        kernel_version(),
-        compiled_in(),
-        active(),
-        types(),
-        jit(),
-        privileges(),
-        lockdown(),
-        bpffs(),
-    ];
+    let checks = [kernel_version(), compiled_in(), active(), types(), jit(), privileges(), lockdown(), bpffs()];
     let mut out = String::new();
     for check in &checks {
         let mark = match check.ok {
@@ -54,11 +45,7 @@ pub fn doctor() -> (String, bool) {
     let _ = writeln!(
         out,
         "{}",
-        if fine {
-            "policies can be loaded here"
-        } else {
-            "policies cannot be loaded here until this is mended"
-        }
+        if fine { "policies can be loaded here" } else { "policies cannot be loaded here until this is mended" }
     );
     (out, fine)
 }
@@ -75,16 +62,12 @@ pub fn preflight() -> Result<(), Failure> {
 }
 
 fn read(path: &str) -> Option<String> {
-    fs::read_to_string(path)
-        .ok()
-        .map(|text| text.trim().to_owned())
+    fs::read_to_string(path).ok().map(|text| text.trim().to_owned())
 }
 
 fn kernel_version() -> Check {
     let release = read("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let mut numbers = release
-        .split(|c: char| !c.is_ascii_digit())
-        .map(|part| part.parse::<u32>().unwrap_or(0));
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse::<u32>().unwrap_or(0));
     let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
     Check {
         what: "kernel 5.10 or newer".into(),
@@ -98,8 +81,7 @@ fn kernel_version() -> Check {
 /// The kernel's configuration, where the machine keeps it as text.
 fn config(option: &str) -> Option<bool> {
     let release = read("/proc/sys/kernel/osrelease")?;
-    let text = read(&format!("/boot/config-{release}"))
-        .or_else(|| read(&format!("/lib/modules/{release}/config")))?;
+    let text = read(&format!("/boot/config-{release}")).or_else(|| read(&format!("/lib/modules/{release}/config")))?;
     Some(text.lines().any(|line| line == format!("{option}=y")))
 }
 
@@ -131,22 +113,13 @@ fn active() -> Check {
             lack: "BPF LSM is not active",
             ok: None,
             found: format!("{LSM_PATH} cannot be read"),
-            fix: vec![
-                "mount it, as root: mount -t securityfs securityfs /sys/kernel/security".into(),
-            ],
+            fix: vec!["mount it, as root: mount -t securityfs securityfs /sys/kernel/security".into()],
         };
     };
     let ok = list.split(',').any(|name| name == "bpf");
     // `capability` is always first and cannot be named.
-    let names: Vec<&str> = list
-        .split(',')
-        .filter(|name| !matches!(*name, "capability" | "ima" | "evm"))
-        .collect();
-    let line = if names.is_empty() {
-        "lsm=bpf".to_owned()
-    } else {
-        format!("lsm={},bpf", names.join(","))
-    };
+    let names: Vec<&str> = list.split(',').filter(|name| !matches!(*name, "capability" | "ima" | "evm")).collect();
+    let line = if names.is_empty() { "lsm=bpf".to_owned() } else { format!("lsm={},bpf", names.join(",")) };
     Check {
         what,
         lack: "BPF LSM is not active",
@@ -197,8 +170,7 @@ fn jit() -> Check {
 }
 
 /// `CAP_SYS_ADMIN`, `CAP_PERFMON` and `CAP_BPF`; source: `include/uapi/linux/capability.h`.
-const CAPABILITIES: [(&str, u32); 3] =
-    [("CAP_SYS_ADMIN", 21), ("CAP_PERFMON", 38), ("CAP_BPF", 39)];
+const CAPABILITIES: [(&str, u32); 3] = [("CAP_SYS_ADMIN", 21), ("CAP_PERFMON", 38), ("CAP_BPF", 39)];
 
 fn privileges() -> Check {
     let status = read("/proc/self/status").unwrap_or_default();
@@ -207,11 +179,8 @@ fn privileges() -> Check {
         .find_map(|line| line.strip_prefix("CapEff:"))
         .and_then(|text| u64::from_str_radix(text.trim(), 16).ok())
         .unwrap_or(0);
-    let missing: Vec<&str> = CAPABILITIES
-        .iter()
-        .filter(|(_, bit)| effective >> bit & 1 == 0)
-        .map(|(name, _)| *name)
-        .collect();
+    let missing: Vec<&str> =
+        CAPABILITIES.iter().filter(|(_, bit)| effective >> bit & 1 == 0).map(|(name, _)| *name).collect();
     let has = |name| !missing.contains(&name);
     // The pins need the administrator of the mount, too; CAP_SYS_ADMIN stands in for the other two.
     let ok = has("CAP_SYS_ADMIN") || has("CAP_PERFMON") && has("CAP_BPF");
@@ -219,22 +188,14 @@ fn privileges() -> Check {
         what: "privileges".into(),
         lack: "the command lacks privileges",
         ok: Some(ok),
-        found: if ok {
-            "enough capabilities".into()
-        } else {
-            format!("without {}", missing.join(", "))
-        },
+        found: if ok { "enough capabilities".into() } else { format!("without {}", missing.join(", ")) },
         fix: vec!["run the command as root".into()],
     }
 }
 
 fn lockdown() -> Check {
     let state = read("/sys/kernel/security/lockdown");
-    let mode = state
-        .as_deref()
-        .and_then(|text| text.split(['[', ']']).nth(1))
-        .unwrap_or("none")
-        .to_owned();
+    let mode = state.as_deref().and_then(|text| text.split(['[', ']']).nth(1)).unwrap_or("none").to_owned();
     Check {
         what: "no lockdown for confidentiality".into(),
         lack: "the kernel is locked down",
@@ -257,11 +218,7 @@ fn bpffs() -> Check {
         what: "BPF file system".into(),
         lack: "the BPF file system is not mounted",
         ok: Some(mounted),
-        found: if mounted {
-            "mounted at /sys/fs/bpf".into()
-        } else {
-            "not mounted at /sys/fs/bpf".into()
-        },
+        found: if mounted { "mounted at /sys/fs/bpf".into() } else { "not mounted at /sys/fs/bpf".into() },
         fix: vec!["mount it, as root: mount -t bpf bpf /sys/fs/bpf".into()],
     }
 }

@@ -32,10 +32,7 @@ pub enum Format {
 }
 
 /// How long a change of the pins can stay unseen.
-const LOOK_AGAIN: Timespec = Timespec {
-    tv_sec: 0,
-    tv_nsec: 500_000_000,
-};
+const LOOK_AGAIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 500_000_000 };
 
 /// A policy whose events are read.
 struct Source {
@@ -68,16 +65,12 @@ pub fn events(name: Option<&str>, format: Format, follow: bool) -> Result<(), Fa
         if !follow || printer.closed {
             return Ok(());
         }
-        let mut waiting: Vec<PollFd<'_>> = sources
-            .values()
-            .map(|source| PollFd::from_borrowed_fd(source.ring.as_fd(), PollFlags::IN))
-            .collect();
+        let mut waiting: Vec<PollFd<'_>> =
+            sources.values().map(|source| PollFd::from_borrowed_fd(source.ring.as_fd(), PollFlags::IN)).collect();
         match poll(&mut waiting, Some(&LOOK_AGAIN)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => {
-                return Err(Failure::usage(format!(
-                    "waiting for events failed: {error}"
-                )));
+                return Err(Failure::usage(format!("waiting for events failed: {error}")));
             }
         }
     }
@@ -89,11 +82,7 @@ fn look(name: Option<&str>, sources: &mut BTreeMap<String, Source>) -> Result<()
         Some(name) => vec![name.to_owned()],
         None => pins::loaded()?,
     };
-    let inode = |name: &str| {
-        std::fs::metadata(pins::folder(name))
-            .map(|metadata| metadata.ino())
-            .ok()
-    };
+    let inode = |name: &str| std::fs::metadata(pins::folder(name)).map(|metadata| metadata.ino()).ok();
     sources.retain(|name, source| inode(name) == Some(source.inode));
     for name in names {
         if sources.contains_key(&name) {
@@ -108,26 +97,15 @@ fn look(name: Option<&str>, sources: &mut BTreeMap<String, Source>) -> Result<()
         }
         let lock = File::open(&folder).map_err(|error| failure::at(&folder, "opened", error))?;
         if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
-            return Err(Failure::usage(format!(
-                "another `krsi events` reads the events of `{name}`"
-            ))
-            .help("end it first: each event is given to one reader only"));
+            return Err(Failure::usage(format!("another `krsi events` reads the events of `{name}`"))
+                .help("end it first: each event is given to one reader only"));
         }
         let manifest = list::manifest(&name)?;
         let data = MapData::from_pin(&pin).map_err(|error| failure::at(&pin, "opened", error))?;
-        let ring = RingBuf::try_from(aya::maps::Map::RingBuf(data))
-            .map_err(|error| failure::at(&pin, "read", error))?;
+        let ring =
+            RingBuf::try_from(aya::maps::Map::RingBuf(data)).map_err(|error| failure::at(&pin, "read", error))?;
         let lost = vec![0; manifest.rules.len()];
-        sources.insert(
-            name,
-            Source {
-                inode,
-                manifest,
-                ring,
-                lost,
-                _lock: lock,
-            },
-        );
+        sources.insert(name, Source { inode, manifest, ring, lost, _lock: lock });
     }
     Ok(())
 }
@@ -145,10 +123,7 @@ struct Printer {
 impl Printer {
     fn new(format: Format) -> Result<Printer, Failure> {
         let since_boot = clock_gettime(ClockId::Boottime);
-        let since_boot = Duration::new(
-            since_boot.tv_sec.unsigned_abs(),
-            since_boot.tv_nsec.unsigned_abs() as u32,
-        );
+        let since_boot = Duration::new(since_boot.tv_sec.unsigned_abs(), since_boot.tv_nsec.unsigned_abs() as u32);
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
             || std::env::var_os("TERM").is_some_and(|value| value == "dumb");
         let color = io::stdout().is_terminal() && !plain;
@@ -156,9 +131,7 @@ impl Printer {
             out: io::BufWriter::new(io::stdout().lock()),
             format,
             color,
-            boot: SystemTime::now()
-                .checked_sub(since_boot)
-                .unwrap_or(SystemTime::UNIX_EPOCH),
+            boot: SystemTime::now().checked_sub(since_boot).unwrap_or(SystemTime::UNIX_EPOCH),
             closed: false,
         })
     }
@@ -196,10 +169,7 @@ impl Printer {
     }
 
     fn event(&mut self, policy: &str, event: &Event<'_>) -> Result<(), Failure> {
-        let time = self
-            .boot
-            .checked_add(Duration::from_nanos(event.header.time_ns))
-            .unwrap_or(self.boot);
+        let time = self.boot.checked_add(Duration::from_nanos(event.header.time_ns)).unwrap_or(self.boot);
         let wall = humantime::format_rfc3339_micros(time).to_string();
         match self.format {
             Format::Json => self.line(&event.json(policy, &wall).to_string()),
@@ -216,18 +186,12 @@ impl Printer {
 
     fn lost(&mut self, policy: &str, rule: &str, count: u64) -> Result<(), Failure> {
         match self.format {
-            Format::Json => self.line(
-                &serde_json::json!({ "policy": policy, "rule": rule, "lost": count }).to_string(),
-            ),
+            Format::Json => {
+                self.line(&serde_json::json!({ "policy": policy, "rule": rule, "lost": count }).to_string())
+            }
             Format::Text => {
-                let events = if count == 1 {
-                    "event was"
-                } else {
-                    "events were"
-                };
-                self.line(&format!(
-                    "{policy}/{rule}: {count} {events} lost: the ring buffer was full"
-                ))
+                let events = if count == 1 { "event was" } else { "events were" };
+                self.line(&format!("{policy}/{rule}: {count} {events} lost: the ring buffer was full"))
             }
         }
     }
@@ -248,9 +212,7 @@ impl Printer {
                 self.closed = true;
                 Ok(())
             }
-            Err(error) => Err(Failure::usage(format!(
-                "standard output cannot be written: {error}"
-            ))),
+            Err(error) => Err(Failure::usage(format!("standard output cannot be written: {error}"))),
             Ok(()) => Ok(()),
         }
     }

@@ -23,20 +23,12 @@ pub struct Failure {
 impl Failure {
     /// The command line, a file or the machine is at fault.
     pub fn usage(message: impl Into<String>) -> Failure {
-        Failure {
-            message: message.into(),
-            notes: Vec::new(),
-            help: Vec::new(),
-            code: USAGE,
-        }
+        Failure { message: message.into(), notes: Vec::new(), help: Vec::new(), code: USAGE }
     }
 
     /// The policy or the kernel is at fault.
     pub fn refused(message: impl Into<String>) -> Failure {
-        Failure {
-            code: REFUSED,
-            ..Failure::usage(message)
-        }
+        Failure { code: REFUSED, ..Failure::usage(message) }
     }
 
     /// Adds a fact.

@@ -48,31 +48,19 @@ impl Kernel {
             Failure::refused(format!("the kernel does not describe its types: `{BTF_PATH}`: {error}"))
                 .help("use a kernel built with CONFIG_DEBUG_INFO_BTF=y; `krsi doctor` tells what else is needed")
         })?;
-        Kernel::parse(bytes).ok_or_else(|| {
-            Failure::refused(format!("`{BTF_PATH}` is not in a form that krsi knows"))
-        })
+        Kernel::parse(bytes).ok_or_else(|| Failure::refused(format!("`{BTF_PATH}` is not in a form that krsi knows")))
     }
 
     /// Reads BTF; `None` where it is malformed.
     fn parse(bytes: Vec<u8>) -> Option<Kernel> {
-        let word = |at: usize| -> Option<u32> {
-            Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
-        };
+        let word = |at: usize| -> Option<u32> { Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?)) };
         if bytes.get(..2)? != [0x9f, 0xeb] {
             return None;
         }
         let base = word(4)? as usize;
-        let (start, end) = (
-            base + word(8)? as usize,
-            base + word(8)? as usize + word(12)? as usize,
-        );
+        let (start, end) = (base + word(8)? as usize, base + word(8)? as usize + word(12)? as usize);
         let strings = base + word(16)? as usize;
-        let mut kernel = Kernel {
-            bytes: Vec::new(),
-            starts: vec![0],
-            strings,
-            hooks: HashMap::new(),
-        };
+        let mut kernel = Kernel { bytes: Vec::new(), starts: vec![0], strings, hooks: HashMap::new() };
         let mut functions = Vec::new();
         let mut at = start;
         while at < end {
@@ -102,9 +90,7 @@ impl Kernel {
     }
 
     fn word(&self, at: usize) -> Option<u32> {
-        Some(u32::from_le_bytes(
-            self.bytes.get(at..at + 4)?.try_into().ok()?,
-        ))
+        Some(u32::from_le_bytes(self.bytes.get(at..at + 4)?.try_into().ok()?))
     }
 
     fn string(&self, offset: u32) -> Option<&str> {
@@ -120,8 +106,9 @@ impl Kernel {
     /// Names and slots of a hook's arguments.
     pub fn hook(&self, name: &str) -> Result<Vec<(String, u32)>, Failure> {
         let missing = || {
-            Failure::refused(format!("this kernel has no hook `{name}`"))
-                .help("remove the rules on it, or load the policy on a newer kernel; `krsic build` here would say so too")
+            Failure::refused(format!("this kernel has no hook `{name}`")).help(
+                "remove the rules on it, or load the policy on a newer kernel; `krsic build` here would say so too",
+            )
         };
         let proto = *self.hooks.get(name).ok_or_else(missing)?;
         self.arguments(proto).ok_or_else(missing)
@@ -152,9 +139,7 @@ impl Kernel {
             let at = *self.starts.get(id as usize)?;
             let (info, size) = (self.word(at + 4)?, self.word(at + 8)?);
             match info >> 24 & 0x1f {
-                kind::TYPEDEF | kind::VOLATILE | kind::CONST | kind::RESTRICT | kind::TYPE_TAG => {
-                    id = size
-                }
+                kind::TYPEDEF | kind::VOLATILE | kind::CONST | kind::RESTRICT | kind::TYPE_TAG => id = size,
                 kind::STRUCT | kind::UNION => return Some(size.div_ceil(8).max(1)),
                 _ => return Some(1),
             }

@@ -16,11 +16,8 @@ use crate::{decode, pins, sys};
 /// The value of a map that has one.
 fn value(pin: &Path) -> Result<Vec<u8>, Failure> {
     let map = MapData::from_pin(pin).map_err(|error| failure::at(pin, "opened", error))?;
-    let info = map
-        .info()
-        .map_err(|error| failure::at(pin, "read", error))?;
-    sys::first_element(map.fd().as_fd(), info.value_size() as usize)
-        .map_err(|error| failure::at(pin, "read", error))
+    let info = map.info().map_err(|error| failure::at(pin, "read", error))?;
+    sys::first_element(map.fd().as_fd(), info.value_size() as usize).map_err(|error| failure::at(pin, "read", error))
 }
 
 /// What a loaded policy is.
@@ -39,21 +36,13 @@ pub fn lost(name: &str) -> Result<Vec<u64>, Failure> {
         return Ok(Vec::new());
     }
     let words = value(&pin)?;
-    Ok(words
-        .chunks_exact(8)
-        .map(|word| u64::from_ne_bytes(word.try_into().unwrap_or_default()))
-        .collect())
+    Ok(words.chunks_exact(8).map(|word| u64::from_ne_bytes(word.try_into().unwrap_or_default())).collect())
 }
 
 /// Hooks of the policy whose link is not pinned any more.
 fn detached(name: &str, manifest: &Manifest) -> Vec<String> {
     let links = pins::folder(name).join("links");
-    manifest
-        .programs
-        .iter()
-        .map(|program| program.hook.clone())
-        .filter(|hook| !links.join(hook).exists())
-        .collect()
+    manifest.programs.iter().map(|program| program.hook.clone()).filter(|hook| !links.join(hook).exists()).collect()
 }
 
 /// `EPERM` for 1.
@@ -96,15 +85,8 @@ pub fn list(as_json: bool) -> Result<String, Failure> {
                 ]);
             }
             Err(failure) => {
-                objects
-                    .push(json!({ "name": name, "state": "unreadable", "error": failure.message }));
-                rows.push([
-                    name,
-                    "?".into(),
-                    "?".into(),
-                    "?".into(),
-                    format!("unreadable: {}", failure.message),
-                ]);
+                objects.push(json!({ "name": name, "state": "unreadable", "error": failure.message }));
+                rows.push([name, "?".into(), "?".into(), "?".into(), format!("unreadable: {}", failure.message)]);
             }
         }
     }
@@ -118,19 +100,10 @@ pub fn list(as_json: bool) -> Result<String, Failure> {
     if rows.is_empty() {
         return Ok("no policy is loaded\n".into());
     }
-    rows.insert(
-        0,
-        ["NAME", "HOOKS", "RULES", "LOST", "STATE"].map(str::to_owned),
-    );
-    let widths: Vec<usize> = (0..5)
-        .map(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or(0))
-        .collect();
+    rows.insert(0, ["NAME", "HOOKS", "RULES", "LOST", "STATE"].map(str::to_owned));
+    let widths: Vec<usize> = (0..5).map(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or(0)).collect();
     for row in rows {
-        let cells: Vec<String> = row
-            .iter()
-            .zip(&widths)
-            .map(|(cell, width)| format!("{cell:width$}"))
-            .collect();
+        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
         let _ = writeln!(out, "{}", cells.join("  ").trim_end());
     }
     Ok(out)
@@ -155,35 +128,19 @@ pub fn show(name: &str) -> Result<String, Failure> {
         if let Ok(info) = ProgramInfo::from_pin(&pin) {
             let _ = write!(out, "  program {}", info.id());
             if let Some(insns) = info.verified_instruction_count() {
-                let _ = write!(
-                    out,
-                    ", {} instructions, {insns} verified",
-                    program.instructions
-                );
+                let _ = write!(out, ", {} instructions, {insns} verified", program.instructions);
             } else {
                 let _ = write!(out, ", {} instructions", program.instructions);
             }
         }
         out.push('\n');
-        for (id, rule) in manifest
-            .rules
-            .iter()
-            .enumerate()
-            .filter(|(_, rule)| rule.program as usize == index)
-        {
-            let _ = writeln!(
-                out,
-                "  {}  ({}:{}:{})",
-                rule.name, rule.source.file, rule.source.line, rule.source.column
-            );
+        for (id, rule) in manifest.rules.iter().enumerate().filter(|(_, rule)| rule.program as usize == index) {
+            let _ =
+                writeln!(out, "  {}  ({}:{}:{})", rule.name, rule.source.file, rule.source.line, rule.source.column);
             for line in rule.doc.iter().flat_map(|doc| doc.lines()) {
                 let _ = writeln!(out, "    ## {line}");
             }
-            let _ = writeln!(
-                out,
-                "    {}",
-                decode::escape(&rule.source.text).replace("\\\"", "\"")
-            );
+            let _ = writeln!(out, "    {}", decode::escape(&rule.source.text).replace("\\\"", "\""));
             if let Some(count) = lost.get(id).filter(|count| **count > 0) {
                 let _ = writeln!(out, "    {count} events lost");
             }

@@ -33,12 +33,7 @@ pub fn load(path: &Path, name: Option<&str>, verbose: bool) -> Result<Loaded, Fa
         let _ = pins.abandon(&name);
         return Err(failure);
     }
-    Ok(Loaded {
-        name,
-        replaced,
-        programs: object.manifest.programs.len(),
-        rules: object.manifest.rules.len(),
-    })
+    Ok(Loaded { name, replaced, programs: object.manifest.programs.len(), rules: object.manifest.rules.len() })
 }
 
 /// What was loaded.
@@ -79,33 +74,21 @@ pub fn not_loaded(name: &str) -> Failure {
 /// Loads, attaches and pins into the staging folder. Links are pinned last: until then nothing outlives this process.
 fn stage(pins: &Pins, name: &str, object: &Object, verbose: bool) -> Result<(), Failure> {
     // Kernels before 5.11 count maps against the limit of locked memory.
-    let _ = setrlimit(
-        Resource::Memlock,
-        Rlimit {
-            current: None,
-            maximum: None,
-        },
-    );
+    let _ = setrlimit(Resource::Memlock, Rlimit { current: None, maximum: None });
     let staging = pins.stage(name)?;
     let manifest = &object.manifest;
-    let btf = Btf::from_sys_fs()
-        .map_err(|error| Failure::refused(format!("the kernel's types cannot be read: {error}")))?;
+    let btf =
+        Btf::from_sys_fs().map_err(|error| Failure::refused(format!("the kernel's types cannot be read: {error}")))?;
     let loaded = object::guarded(|| Ok(EbpfLoader::new().btf(Some(&btf)).load(&object.bytes)));
     let mut ebpf = loaded
         .map_err(|error| {
-            Failure::usage(format!("the object is damaged: {error}"))
-                .help("build it again with `krsic build`")
+            Failure::usage(format!("the object is damaged: {error}")).help("build it again with `krsic build`")
         })?
         .map_err(|error| refused_object(&error))?;
-    for (map, pin) in [
-        (MANIFEST_SECTION, "manifest"),
-        (EVENTS_MAP, "events"),
-        (LOST_SECTION, "lost"),
-    ] {
+    for (map, pin) in [(MANIFEST_SECTION, "manifest"), (EVENTS_MAP, "events"), (LOST_SECTION, "lost")] {
         if let Some(map) = ebpf.map(map) {
             let pin = staging.join("maps").join(pin);
-            map.pin(&pin)
-                .map_err(|error| failure::at(&pin, "made", error))?;
+            map.pin(&pin).map_err(|error| failure::at(&pin, "made", error))?;
         }
     }
     for described in &manifest.programs {
@@ -114,9 +97,7 @@ fn stage(pins: &Pins, name: &str, object: &Object, verbose: bool) -> Result<(), 
             .load(&described.hook, &btf)
             .map_err(|error| refused_program(manifest, &described.hook, error, verbose))?;
         let pin = staging.join("programs").join(&described.hook);
-        program
-            .pin(&pin)
-            .map_err(|error| failure::at(&pin, "made", error))?;
+        program.pin(&pin).map_err(|error| failure::at(&pin, "made", error))?;
     }
     let mut links: Vec<(&str, FdLink)> = Vec::with_capacity(manifest.programs.len());
     for described in &manifest.programs {
@@ -128,8 +109,7 @@ fn stage(pins: &Pins, name: &str, object: &Object, verbose: bool) -> Result<(), 
     for (hook, link) in links {
         let pin = staging.join("links").join(hook);
         // From here on the pin holds the link.
-        link.pin(&pin)
-            .map_err(|error| failure::at(&pin, "made", error))?;
+        link.pin(&pin).map_err(|error| failure::at(&pin, "made", error))?;
     }
     Ok(())
 }
@@ -137,10 +117,10 @@ fn stage(pins: &Pins, name: &str, object: &Object, verbose: bool) -> Result<(), 
 fn program<'e>(ebpf: &'e mut Ebpf, hook: &str) -> Result<&'e mut Lsm, Failure> {
     match ebpf.program_mut(hook) {
         Some(Program::Lsm(program)) => Ok(program),
-        _ => Err(
-            Failure::usage(format!("the object has no program for `{hook}`"))
-                .help("build it again with `krsic build`"),
-        ),
+        _ => {
+            Err(Failure::usage(format!("the object has no program for `{hook}`"))
+                .help("build it again with `krsic build`"))
+        }
     }
 }
 
@@ -160,21 +140,17 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 fn refused_object(error: &EbpfError) -> Failure {
-    Failure::refused(format!(
-        "the object does not fit to this kernel: {}",
-        chain(error)
-    ))
-    .help("`krsic check` on this machine says which rule needs what the kernel lacks")
+    Failure::refused(format!("the object does not fit to this kernel: {}", chain(error)))
+        .help("`krsic check` on this machine says which rule needs what the kernel lacks")
 }
 
 fn refused_attach(hook: &str, error: &ProgramError) -> Failure {
     let text = chain(error);
-    let failure = Failure::refused(format!(
-        "the kernel does not attach the program of `{hook}`: {text}"
-    ));
+    let failure = Failure::refused(format!("the kernel does not attach the program of `{hook}`: {text}"));
     if text.contains("os error 7") {
         // E2BIG from bpf_trampoline_link_prog: BPF_MAX_TRAMP_LINKS, 38, or 36 from 7.2 on.
-        return failure.note("a hook takes at most 38 programs (36 from 7.2 on), of all policies and tools together")
+        return failure
+            .note("a hook takes at most 38 programs (36 from 7.2 on), of all policies and tools together")
             .help("unload a policy: `krsi list` shows them, or put their rules into one");
     }
     failure.help("`krsi doctor` tells what may be missing")
@@ -182,20 +158,10 @@ fn refused_attach(hook: &str, error: &ProgramError) -> Failure {
 
 fn refused_program(manifest: &Manifest, hook: &str, error: ProgramError, verbose: bool) -> Failure {
     match error {
-        ProgramError::LoadError {
-            io_error,
-            verifier_log,
-        } => verifier::refusal(
-            manifest,
-            hook,
-            &io_error,
-            &verifier_log.to_string(),
-            verbose,
-        ),
-        error => Failure::refused(format!(
-            "the kernel does not take the program of `{hook}`: {}",
-            chain(&error)
-        ))
-        .help("`krsi doctor` tells what may be missing"),
+        ProgramError::LoadError { io_error, verifier_log } => {
+            verifier::refusal(manifest, hook, &io_error, &verifier_log.to_string(), verbose)
+        }
+        error => Failure::refused(format!("the kernel does not take the program of `{hook}`: {}", chain(&error)))
+            .help("`krsi doctor` tells what may be missing"),
     }
 }

@@ -60,18 +60,17 @@ impl Object {
     /// Reads bytes. Messages begin with what they are.
     pub fn parse(bytes: Vec<u8>) -> Result<Object, Failure> {
         if !bytes.starts_with(b"\x7fELF") {
-            return Err(
-                Failure::usage("is no object: it does not begin as an ELF file")
-                    .help("build one: `krsic build policy.krs`"),
-            );
+            return Err(Failure::usage("is no object: it does not begin as an ELF file")
+                .help("build one: `krsic build policy.krs`"));
         }
         let damaged = |error: &dyn std::fmt::Display| {
             Failure::usage(format!("is damaged: {error}")).help("build it again with `krsic build`")
         };
         let file = object::File::parse(&*bytes).map_err(|error| damaged(&error))?;
         if file.architecture() != object::Architecture::Bpf {
-            return Err(Failure::usage("is an ELF file, but not for BPF")
-                .help("build an object: `krsic build policy.krs`"));
+            return Err(
+                Failure::usage("is an ELF file, but not for BPF").help("build an object: `krsic build policy.krs`")
+            );
         }
         // Every section must lie within the file, or whoever loads it would find out later.
         for section in file.sections() {
@@ -83,8 +82,7 @@ impl Object {
         for symbol in file.symbols() {
             let within = symbol.section_index().is_none_or(|index| {
                 let end = symbol.address().checked_add(symbol.size());
-                file.section_by_index(index)
-                    .is_ok_and(|section| end.is_some_and(|end| end <= section.size()))
+                file.section_by_index(index).is_ok_and(|section| end.is_some_and(|end| end <= section.size()))
             });
             if !within {
                 return Err(damaged(&"a symbol lies outside of its section"));
@@ -96,16 +94,11 @@ impl Object {
         };
         let data = section.data().map_err(|error| damaged(&error))?;
         let manifest = Manifest::from_bytes(data).map_err(|error| match error {
-            ManifestError::Version { .. } => {
-                Failure::usage(format!("was built by another version of krsic: {error}"))
-                    .help("use a `krsi` and a `krsic` of the same version")
-            }
+            ManifestError::Version { .. } => Failure::usage(format!("was built by another version of krsic: {error}"))
+                .help("use a `krsi` and a `krsic` of the same version"),
             error => damaged(&error),
         })?;
-        let object = Object {
-            manifest,
-            bytes: Vec::new(),
-        };
+        let object = Object { manifest, bytes: Vec::new() };
         object.verify(&file).map_err(|error| damaged(&error))?;
         guarded(|| readable(&bytes)).map_err(|error| damaged(&error))?;
         Ok(Object { bytes, ..object })
@@ -123,10 +116,7 @@ impl Object {
                 .ok_or_else(|| format!("section `{}` is missing", program.section))?;
             let code = section.data().map_err(|error| error.to_string())?;
             if code.len() != 8 * program.instructions as usize {
-                return Err(format!(
-                    "section `{}` has another length than its manifest says",
-                    program.section
-                ));
+                return Err(format!("section `{}` has another length than its manifest says", program.section));
             }
             for argument in &program.arguments {
                 let opcode = code.get(8 * argument.instruction as usize);
@@ -138,11 +128,7 @@ impl Object {
                 }
             }
         }
-        if manifest
-            .rules
-            .iter()
-            .any(|rule| rule.program as usize >= manifest.programs.len())
-        {
+        if manifest.rules.iter().any(|rule| rule.program as usize >= manifest.programs.len()) {
             return Err("a rule is of no program".into());
         }
         let audits = manifest.rules.iter().filter_map(|rule| rule.audit.as_ref());
@@ -162,21 +148,16 @@ impl Object {
     pub fn bind(&mut self, kernel: &Kernel) -> Result<(), Failure> {
         let mut patches = Vec::new();
         {
-            let file = object::File::parse(&*self.bytes)
-                .map_err(|error| Failure::usage(error.to_string()))?;
+            let file = object::File::parse(&*self.bytes).map_err(|error| Failure::usage(error.to_string()))?;
             for program in &self.manifest.programs {
                 let hook = kernel.hook(&program.hook)?;
-                let Some((start, _)) = file
-                    .section_by_name(&program.section)
-                    .and_then(|section| section.file_range())
+                let Some((start, _)) = file.section_by_name(&program.section).and_then(|section| section.file_range())
                 else {
                     continue;
                 };
                 for argument in &program.arguments {
-                    let Some((_, slot)) = hook.iter().find(|(name, _)| *name == argument.name)
-                    else {
-                        let has: Vec<String> =
-                            hook.iter().map(|(name, _)| format!("`{name}`")).collect();
+                    let Some((_, slot)) = hook.iter().find(|(name, _)| *name == argument.name) else {
+                        let has: Vec<String> = hook.iter().map(|(name, _)| format!("`{name}`")).collect();
                         return Err(Failure::refused(format!(
                             "the policy reads `{}` of `{}`, which this kernel's hook does not have",
                             argument.name, program.hook
@@ -191,9 +172,7 @@ impl Object {
             }
         }
         for (at, offset) in patches {
-            if let (Some(place), Ok(offset)) =
-                (self.bytes.get_mut(at..at + 2), i16::try_from(offset))
-            {
+            if let (Some(place), Ok(offset)) = (self.bytes.get_mut(at..at + 2), i16::try_from(offset)) {
                 place.copy_from_slice(&offset.to_le_bytes());
             }
         }
@@ -217,10 +196,7 @@ pub fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String>
 fn readable(bytes: &[u8]) -> Result<(), String> {
     let all = BtfFeatures::new(true, true, true, true, true, true, true, true);
     let mut object = aya_obj::Object::parse(bytes).map_err(|error| error.to_string())?;
-    object
-        .fixup_and_sanitize_btf(&all)
-        .map(drop)
-        .map_err(|error| error.to_string())
+    object.fixup_and_sanitize_btf(&all).map(drop).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

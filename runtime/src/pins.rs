@@ -49,34 +49,24 @@ pub fn folder(name: &str) -> PathBuf {
 pub fn check_name(name: &str) -> Result<(), Failure> {
     let fits = !name.is_empty()
         && name.len() <= 64
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
     if fits {
         return Ok(());
     }
-    Err(Failure::usage(format!(
-        "`{}` cannot be a policy's name",
-        name.escape_debug()
-    ))
-    .help("a name is 1 to 64 letters, digits, `-` and `_`"))
+    Err(Failure::usage(format!("`{}` cannot be a policy's name", name.escape_debug()))
+        .help("a name is 1 to 64 letters, digits, `-` and `_`"))
 }
 
 /// Names of the loaded policies, sorted. Needs no lock: unfinished ones are left out.
 pub fn loaded() -> Result<Vec<String>, Failure> {
-    let mut names: Vec<String> = entries(Path::new(PIN_ROOT))?
-        .into_iter()
-        .filter(|name| !name.contains('~'))
-        .collect();
+    let mut names: Vec<String> = entries(Path::new(PIN_ROOT))?.into_iter().filter(|name| !name.contains('~')).collect();
     names.sort();
     Ok(names)
 }
 
 fn entries(folder: &Path) -> Result<Vec<String>, Failure> {
     match fs::read_dir(folder) {
-        Ok(entries) => Ok(entries
-            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-            .collect()),
+        Ok(entries) => Ok(entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             Err(failure::at(folder, "read", error).help("run the command as root"))
@@ -136,8 +126,7 @@ impl Pins {
             });
         }
         let lock = File::open(root).map_err(|error| failure::at(root, "opened", error))?;
-        flock(&lock, FlockOperation::LockExclusive)
-            .map_err(|error| failure::at(root, "locked", error))?;
+        flock(&lock, FlockOperation::LockExclusive).map_err(|error| failure::at(root, "locked", error))?;
         let pins = Pins { _lock: lock };
         pins.recover()?;
         Ok(pins)
@@ -163,12 +152,7 @@ impl Pins {
     /// A new empty folder to load a policy into.
     pub fn stage(&self, name: &str) -> Result<PathBuf, Failure> {
         let staging = folder(&format!("{STAGING}{name}"));
-        for folder in [
-            staging.clone(),
-            staging.join("programs"),
-            staging.join("maps"),
-            staging.join("links"),
-        ] {
+        for folder in [staging.clone(), staging.join("programs"), staging.join("maps"), staging.join("links")] {
             fs::create_dir(&folder).map_err(|error| failure::at(&folder, "made", error))?;
         }
         Ok(staging)
@@ -176,10 +160,7 @@ impl Pins {
 
     /// Makes what was staged the policy of that name.
     pub fn commit(&self, name: &str) -> Result<(), Failure> {
-        self.run(&Step::Rename(
-            format!("{STAGING}{name}"),
-            format!("{READY}{name}"),
-        ))?;
+        self.run(&Step::Rename(format!("{STAGING}{name}"), format!("{READY}{name}")))?;
         self.recover()
     }
 
@@ -224,17 +205,12 @@ fn remove(folder: &Path) -> Result<(), Failure> {
 /// Ids of the programs pinned in a folder.
 fn program_ids(folder: &Path) -> Result<Vec<u32>, Failure> {
     let names = entries(folder)?;
-    Ok(names
-        .into_iter()
-        .filter_map(|name| Some(ProgramInfo::from_pin(folder.join(name)).ok()?.id()))
-        .collect())
+    Ok(names.into_iter().filter_map(|name| Some(ProgramInfo::from_pin(folder.join(name)).ok()?.id())).collect())
 }
 
 fn remove_folder(folder: &Path) -> Result<(), Failure> {
     match fs::remove_dir(folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(failure::at(folder, "removed", error))
-        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failure::at(folder, "removed", error)),
         _ => Ok(()),
     }
 }
@@ -267,11 +243,8 @@ mod tests {
                 .filter(|(at, _)| mask & 1 << at != 0)
                 .map(|(_, name)| (*name).to_owned())
                 .collect();
-            let expected: &[&str] = if names.iter().any(|name| name == "a" || name == "ready~a") {
-                &["a"]
-            } else {
-                &[]
-            };
+            let expected: &[&str] =
+                if names.iter().any(|name| name == "a" || name == "ready~a") { &["a"] } else { &[] };
             for killed_after in 0..8 {
                 let mut state = names.clone();
                 for step in plan(&state).iter().take(killed_after) {
@@ -280,10 +253,7 @@ mod tests {
                 for step in plan(&state) {
                     apply(&mut state, &step);
                 }
-                assert_eq!(
-                    state, expected,
-                    "{names:?} killed after {killed_after} steps"
-                );
+                assert_eq!(state, expected, "{names:?} killed after {killed_after} steps");
             }
         }
     }

@@ -34,11 +34,6 @@ pub fn first_element(map: BorrowedFd<'_>, bytes: usize) -> io::Result<Vec<u8>> {
         reason = "the kernel reads 4 bytes at `key` and `size` at `attributes`, and writes the map's value size, which \
                   callers take from the kernel's own description of this map, at `value`; all live until the call returns"
     )]
-    let done =
-        unsafe { libc::syscall(libc::SYS_bpf, MAP_LOOKUP_ELEM, &raw const attributes, size) };
-    if done == 0 {
-        Ok(value)
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    let done = unsafe { libc::syscall(libc::SYS_bpf, MAP_LOOKUP_ELEM, &raw const attributes, size) };
+    if done == 0 { Ok(value) } else { Err(io::Error::last_os_error()) }
 }

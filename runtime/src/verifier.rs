@@ -10,28 +10,16 @@ use krsi_abi::manifest::{Manifest, Rule};
 use crate::failure::Failure;
 
 /// The failure that stands for a log.
-pub fn refusal(
-    manifest: &Manifest,
-    hook: &str,
-    error: &io::Error,
-    log: &str,
-    verbose: bool,
-) -> Failure {
-    let lines: Vec<&str> = log
-        .lines()
-        .map(str::trim_end)
-        .filter(|line| !line.is_empty())
-        .collect();
+pub fn refusal(manifest: &Manifest, hook: &str, error: &io::Error, log: &str, verbose: bool) -> Failure {
+    let lines: Vec<&str> = log.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
     if lines.is_empty() {
         if error.raw_os_error() == Some(libc::EPERM) {
             return Failure::refused("this kernel refuses LSM programs altogether")
                 .note("it gave no reason: `EPERM` and an empty log, which the verifier itself never gives")
                 .help("a host, a container or another security module forbids it; `krsi doctor` tells what is missing, a virtual machine of your own takes policies");
         }
-        return Failure::refused(format!(
-            "the kernel does not take the program of `{hook}`: {error}"
-        ))
-        .help("`krsi doctor` tells what may be missing");
+        return Failure::refused(format!("the kernel does not take the program of `{hook}`: {error}"))
+            .help("`krsi doctor` tells what may be missing");
     }
     let reason = lines
         .iter()
@@ -46,37 +34,25 @@ pub fn refusal(
     let quoted = lines.iter().rev().find_map(|line| line.strip_prefix("; "));
     let rule = quoted.and_then(|quoted| rule_of(manifest, hook, quoted));
     let mut failure = match rule {
-        Some(rule) => Failure::refused(format!(
-            "the kernel's verifier refuses rule `{}` on `{hook}`",
-            rule.name
-        ))
-        .note(format!(
-            "{}:{}:{}: {}",
-            rule.source.file, rule.source.line, rule.source.column, rule.source.text
-        )),
-        None => Failure::refused(format!(
-            "the kernel's verifier refuses the program of `{hook}`"
-        )),
+        Some(rule) => Failure::refused(format!("the kernel's verifier refuses rule `{}` on `{hook}`", rule.name))
+            .note(format!("{}:{}:{}: {}", rule.source.file, rule.source.line, rule.source.column, rule.source.text)),
+        None => Failure::refused(format!("the kernel's verifier refuses the program of `{hook}`")),
     };
     failure = failure.note(format!("its reason: {reason}"));
     if verbose {
-        failure = lines
-            .iter()
-            .fold(failure, |failure, line| failure.note(*line));
+        failure = lines.iter().fold(failure, |failure, line| failure.note(*line));
     } else {
         failure = failure.help("`--verbose` shows the verifier's whole log");
     }
-    failure.help("what krsic builds should load on every kernel that it names: please report this with the policy and the log")
+    failure.help(
+        "what krsic builds should load on every kernel that it names: please report this with the policy and the log",
+    )
 }
 
 /// The rule that a quoted line belongs to.
 fn rule_of<'m>(manifest: &'m Manifest, hook: &str, quoted: &str) -> Option<&'m Rule> {
-    let of_hook = |rule: &&Rule| {
-        manifest
-            .programs
-            .get(rule.program as usize)
-            .is_some_and(|program| program.hook == hook)
-    };
+    let of_hook =
+        |rule: &&Rule| manifest.programs.get(rule.program as usize).is_some_and(|program| program.hook == hook);
     if let Some((_, place)) = quoted.rsplit_once(" @ ")
         && let Some((file, line)) = place.rsplit_once(':')
         && let Ok(line) = line.parse::<u32>()
@@ -110,12 +86,7 @@ mod tests {
             name: name.into(),
             doc: None,
             program: 0,
-            source: Source {
-                file: "dir/p.krs".into(),
-                line,
-                column: 1,
-                text: text.into(),
-            },
+            source: Source { file: "dir/p.krs".into(), line, column: 1, text: text.into() },
             deny: Some(1),
             audit: None,
         };
@@ -128,10 +99,7 @@ mod tests {
                 instructions: 2,
                 arguments: vec![],
             }],
-            rules: vec![
-                rule("first", 1, "on file_open when a deny"),
-                rule("second", 3, "on file_open when b deny"),
-            ],
+            rules: vec![rule("first", 1, "on file_open when a deny"), rule("second", 3, "on file_open when b deny")],
             names: vec![],
             kernels: vec![],
         }
@@ -145,10 +113,7 @@ mod tests {
             "; on file_open when a deny\n1: (79)\n; on file_open when b deny\n2: (61) r0\nR1 invalid mem access\nprocessed 3 insns",
         ] {
             let failure = refusal(&manifest(), "file_open", &error, log, false).to_string();
-            assert!(
-                failure.contains("rule `second`") && failure.contains("R1 invalid mem access"),
-                "{failure}"
-            );
+            assert!(failure.contains("rule `second`") && failure.contains("R1 invalid mem access"), "{failure}");
             assert!(!failure.contains("(79)"), "{failure}");
         }
     }
@@ -157,9 +122,6 @@ mod tests {
     fn an_empty_log_is_no_verdict_on_the_policy() {
         let error = io::Error::from_raw_os_error(libc::EPERM);
         let failure = refusal(&manifest(), "file_open", &error, "", false).to_string();
-        assert!(
-            failure.contains("refuses LSM programs altogether"),
-            "{failure}"
-        );
+        assert!(failure.contains("refuses LSM programs altogether"), "{failure}");
     }
 }

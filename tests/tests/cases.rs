@@ -15,9 +15,7 @@ fn folder() -> PathBuf {
 }
 
 fn options() -> Options<'static> {
-    let target = kernel::embedded()
-        .iter()
-        .find(|kernel| kernel.name == "6.12");
+    let target = kernel::embedded().iter().find(|kernel| kernel.name == "6.12");
     Options { target, name: None }
 }
 
@@ -25,11 +23,7 @@ fn stems(ending: &str) -> BTreeSet<String> {
     fs::read_dir(folder())
         .expect("the folder is there")
         .filter_map(|entry| {
-            let name = entry
-                .expect("readable")
-                .file_name()
-                .into_string()
-                .expect("UTF-8");
+            let name = entry.expect("readable").file_name().into_string().expect("UTF-8");
             name.strip_suffix(ending).map(str::to_owned)
         })
         .collect()
@@ -49,10 +43,7 @@ fn golden(path: &Path, found: &str) -> Result<(), String> {
     if expected == found {
         return Ok(());
     }
-    Err(format!(
-        "{}\n--- expected\n{expected}\n--- found\n{found}",
-        path.display()
-    ))
+    Err(format!("{}\n--- expected\n{expected}\n--- found\n{found}", path.display()))
 }
 
 #[test]
@@ -61,10 +52,7 @@ fn cases_say_what_they_said() {
     for name in stems(".krs") {
         let path = folder().join(format!("{name}.krs"));
         let text = fs::read_to_string(&path).expect("readable");
-        let files = [Source {
-            name: format!("{name}.krs"),
-            text,
-        }];
+        let files = [Source { name: format!("{name}.krs"), text }];
         let outcome = krsic::check(&files, &options());
         let said = plain::print(&outcome.diagnostics, &outcome.sources);
         wrong.extend(golden(&folder().join(format!("{name}.diag")), &said).err());
@@ -110,20 +98,12 @@ fn every_code_has_a_case() {
 
 #[test]
 fn a_hook_with_too_many_rules_is_refused_in_words() {
-    let rules: String = (0..9000)
-        .map(|at| format!("on file_open when file.f_flags == {at} deny\n"))
-        .collect();
-    let files = [Source {
-        name: "many.krs".into(),
-        text: rules,
-    }];
+    let rules: String = (0..9000).map(|at| format!("on file_open when file.f_flags == {at} deny\n")).collect();
+    let files = [Source { name: "many.krs".into(), text: rules }];
     let outcome = krsic::check(&files, &options());
     assert!(outcome.value.is_none());
     assert!(
-        outcome
-            .diagnostics
-            .iter()
-            .all(|diagnostic| diagnostic.code == code::TOO_LARGE),
+        outcome.diagnostics.iter().all(|diagnostic| diagnostic.code == code::TOO_LARGE),
         "{:?}",
         outcome.diagnostics.first()
     );
@@ -132,17 +112,11 @@ fn a_hook_with_too_many_rules_is_refused_in_words() {
 /// Every page of `krsic explain` has an example that is refused with its code, and one that is not.
 #[test]
 fn pages_tell_the_truth() {
-    for (code, title) in code::CODES
-        .iter()
-        .map(|(code, title)| (code.0, *title))
-        .chain(krs_grammar::error::CODES.iter().copied())
+    for (code, title) in
+        code::CODES.iter().map(|(code, title)| (code.0, *title)).chain(krs_grammar::error::CODES.iter().copied())
     {
-        let page = krsic::diag::pages::page(code)
-            .unwrap_or_else(|| panic!("docs/errors.md has no section on {code}"));
-        assert!(
-            page.starts_with(&format!("## {code}: {title}\n")),
-            "the title of {code} is {title:?}"
-        );
+        let page = krsic::diag::pages::page(code).unwrap_or_else(|| panic!("docs/errors.md has no section on {code}"));
+        assert!(page.starts_with(&format!("## {code}: {title}\n")), "the title of {code} is {title:?}");
         let examples = |kind: &str| {
             let fence = format!("```krs,{kind}\n");
             page.split(fence.as_str())
@@ -154,37 +128,16 @@ fn pages_tell_the_truth() {
             continue;
         }
         let (wrong, right) = (examples("wrong"), examples("right"));
-        assert!(
-            !wrong.is_empty() && !right.is_empty(),
-            "{code} needs a wrong and a right example"
-        );
+        assert!(!wrong.is_empty() && !right.is_empty(), "{code} needs a wrong and a right example");
         let said = |text: &str| {
-            let outcome = krsic::check(
-                &[Source {
-                    name: "example.krs".into(),
-                    text: text.to_owned(),
-                }],
-                &options(),
-            );
-            outcome
-                .diagnostics
-                .iter()
-                .map(|diagnostic| diagnostic.code.0)
-                .collect::<Vec<_>>()
+            let outcome = krsic::check(&[Source { name: "example.krs".into(), text: text.to_owned() }], &options());
+            outcome.diagnostics.iter().map(|diagnostic| diagnostic.code.0).collect::<Vec<_>>()
         };
         for text in wrong {
-            assert!(
-                said(&text).contains(&code),
-                "{code} is not what this gets: {:?}\n{text}",
-                said(&text)
-            );
+            assert!(said(&text).contains(&code), "{code} is not what this gets: {:?}\n{text}", said(&text));
         }
         for text in right {
-            assert!(
-                said(&text).is_empty(),
-                "{code}: the right example gets {:?}\n{text}",
-                said(&text)
-            );
+            assert!(said(&text).is_empty(), "{code}: the right example gets {:?}\n{text}", said(&text));
         }
     }
 }

@@ -5,9 +5,7 @@ use std::path::{Path, PathBuf};
 use krs_grammar::ast::{FileId, HookKind, ItemKind};
 
 fn sources(folder: &str) -> Vec<(PathBuf, String)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("..")
-        .join(folder);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder);
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
         .expect("the folder is part of the source tree")
         .map(|entry| entry.expect("it can be read").path())
@@ -28,12 +26,7 @@ fn sources(folder: &str) -> Vec<(PathBuf, String)> {
 fn all_of_it_parses() {
     for (path, text) in sources("stdlib").into_iter().chain(sources("examples")) {
         let parsed = krs_grammar::parse(FileId(0), &text);
-        assert!(
-            parsed.errors.is_empty(),
-            "{}: {:?}",
-            path.display(),
-            parsed.errors
-        );
+        assert!(parsed.errors.is_empty(), "{}: {:?}", path.display(), parsed.errors);
         assert!(!parsed.file.items.is_empty(), "{} is empty", path.display());
     }
 }
@@ -61,19 +54,13 @@ fn every_item_of_the_library_is_documented_and_there_once() {
                 && matches!(hook.kind, HookKind::Describe(_))
             {
                 assert!(
-                    ["deny", "denied", "measurement"]
-                        .iter()
-                        .any(|word| doc.contains(word)),
+                    ["deny", "denied", "measurement"].iter().any(|word| doc.contains(word)),
                     "{}: say what a deny on `{name}` does",
                     path.display()
                 );
             }
             if let Some(before) = seen.insert((kind, name.clone()), path.clone()) {
-                panic!(
-                    "the {kind} `{name}` is in {} and in {}",
-                    before.display(),
-                    path.display()
-                );
+                panic!("the {kind} `{name}` is in {} and in {}", before.display(), path.display());
             }
         }
     }
@@ -84,29 +71,16 @@ fn every_item_of_the_library_is_documented_and_there_once() {
 fn lines_fit_a_terminal() {
     for (path, text) in sources("stdlib").into_iter().chain(sources("examples")) {
         for (number, line) in text.lines().enumerate() {
-            assert!(
-                line.chars().count() <= 120,
-                "{}:{}",
-                path.display(),
-                number + 1
-            );
+            assert!(line.chars().count() <= 120, "{}:{}", path.display(), number + 1);
         }
-        assert!(
-            text.ends_with('\n') && !text.ends_with("\n\n"),
-            "{}: one new line at the end",
-            path.display()
-        );
+        assert!(text.ends_with('\n') && !text.ends_with("\n\n"), "{}: one new line at the end", path.display());
     }
 }
 
 #[test]
 fn examples_say_what_they_are_for() {
     for (path, text) in sources("examples") {
-        assert!(
-            text.starts_with("# "),
-            "{} begins with a comment",
-            path.display()
-        );
+        assert!(text.starts_with("# "), "{} begins with a comment", path.display());
     }
     let (_, demo) = sources("examples")
         .into_iter()

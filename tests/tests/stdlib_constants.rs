@@ -150,10 +150,7 @@ fn types() -> BTreeMap<String, Vec<(String, u64)>> {
         .filter(|path| path.extension().is_some_and(|ending| ending == "krs"))
         .collect();
     files.sort();
-    assert!(
-        files.len() >= 5,
-        "memory, files, exec, tasks, credentials at least: {files:?}"
-    );
+    assert!(files.len() >= 5, "memory, files, exec, tasks, credentials at least: {files:?}");
     let mut types = BTreeMap::new();
     for path in files {
         let text = std::fs::read_to_string(&path).expect("it is UTF-8");
@@ -167,10 +164,7 @@ fn types() -> BTreeMap<String, Vec<(String, u64)>> {
                 .iter()
                 .map(|member| match member.value.kind {
                     ExprKind::Int(value) => (member.name.name.clone(), value),
-                    _ => panic!(
-                        "`{}.{}` is no plain number",
-                        names.name.name, member.name.name
-                    ),
+                    _ => panic!("`{}.{}` is no plain number", names.name.name, member.name.name),
                 })
                 .collect();
             let before = types.insert(names.name.name.clone(), members);
@@ -194,21 +188,8 @@ fn prefix(type_name: &str) -> String {
 
 /// The name that the kernel's headers have for a member: with the type's prefix, unless it is whole already.
 fn c_name(of: &str, member: &str) -> String {
-    const WHOLE: &[&str] = &[
-        "Sig",
-        "Mode",
-        "InodeFlags",
-        "Umount",
-        "LockType",
-        "Magic",
-        "BpfCmd",
-        "SockType",
-    ];
-    if WHOLE.contains(&of) || member.starts_with(&prefix(of)) {
-        member.to_owned()
-    } else {
-        prefix(of) + member
-    }
+    const WHOLE: &[&str] = &["Sig", "Mode", "InodeFlags", "Umount", "LockType", "Magic", "BpfCmd", "SockType"];
+    if WHOLE.contains(&of) || member.starts_with(&prefix(of)) { member.to_owned() } else { prefix(of) + member }
 }
 
 #[test]
@@ -216,11 +197,7 @@ fn every_type_is_checked_once() {
     for name in types().keys() {
         let headers = HEADERS.iter().filter(|(of, _)| of == name).count();
         let internal = INTERNAL.iter().filter(|(of, _, _)| of == name).count();
-        assert_eq!(
-            headers + internal,
-            1,
-            "`{name}` must be in HEADERS or in INTERNAL"
-        );
+        assert_eq!(headers + internal, 1, "`{name}` must be in HEADERS or in INTERNAL");
     }
 }
 
@@ -228,31 +205,19 @@ fn every_type_is_checked_once() {
 fn numbers_of_the_kernel_alone_are_those_of_its_sources() {
     let types = types();
     for (of, source, known) in INTERNAL {
-        let members = types
-            .get(*of)
-            .unwrap_or_else(|| panic!("the library has no `{of}`"));
+        let members = types.get(*of).unwrap_or_else(|| panic!("the library has no `{of}`"));
         for (member, value) in members {
             let name = c_name(of, member);
             let expected = known
                 .iter()
                 .find(|(known, _)| *known == name)
-                .unwrap_or_else(|| {
-                    panic!(
-                        "`{of}.{member}`: {source} has no {name} that is the same on all kernels"
-                    )
-                });
-            assert_eq!(
-                *value, expected.1,
-                "`{of}.{member}` against {name} of {source}"
-            );
+                .unwrap_or_else(|| panic!("`{of}.{member}`: {source} has no {name} that is the same on all kernels"));
+            assert_eq!(*value, expected.1, "`{of}.{member}` against {name} of {source}");
         }
     }
     for (place, value, source) in EXCEPT {
         let (of, member) = place.split_once('.').expect("a type and a member");
-        let found = types[of]
-            .iter()
-            .find(|(name, _)| name == member)
-            .expect("the library has it");
+        let found = types[of].iter().find(|(name, _)| name == member).expect("the library has it");
         assert_eq!(found.1, *value, "`{place}` against {source}");
     }
 }
@@ -268,19 +233,10 @@ fn cc(arguments: &[&str], text: &str) -> Option<(bool, String, String)> {
         .stderr(Stdio::piped())
         .spawn()
         .ok()?;
-    child
-        .stdin
-        .take()
-        .expect("it is piped")
-        .write_all(text.as_bytes())
-        .expect("cc reads its input");
+    child.stdin.take().expect("it is piped").write_all(text.as_bytes()).expect("cc reads its input");
     let output = child.wait_with_output().expect("cc ends");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Some((
-        output.status.success(),
-        text(&output.stdout),
-        text(&output.stderr),
-    ))
+    Some((output.status.success(), text(&output.stdout), text(&output.stderr)))
 }
 
 #[test]
@@ -292,14 +248,9 @@ fn numbers_of_user_space_are_those_of_the_c_headers() {
             eprintln!("skipped: the numbers of `O` are those of x86-64");
             continue;
         }
-        let include: String = headers
-            .iter()
-            .map(|header| format!("#include <{header}>\n"))
-            .collect();
+        let include: String = headers.iter().map(|header| format!("#include <{header}>\n")).collect();
         let Some((found, macros, _)) = cc(&["-E", "-dM"], &include) else {
-            eprintln!(
-                "SKIPPED: no C compiler `cc` here, so the library's numbers were not compared with C headers"
-            );
+            eprintln!("SKIPPED: no C compiler `cc` here, so the library's numbers were not compared with C headers");
             return;
         };
         if !found {
@@ -309,34 +260,21 @@ fn numbers_of_user_space_are_those_of_the_c_headers() {
             );
             continue;
         }
-        let macros: Vec<&str> = macros
-            .lines()
-            .filter_map(|line| line.strip_prefix("#define ")?.split([' ', '(']).next())
-            .collect();
+        let macros: Vec<&str> =
+            macros.lines().filter_map(|line| line.strip_prefix("#define ")?.split([' ', '(']).next()).collect();
         let enumerators = *of == "BpfCmd";
-        let members = types
-            .get(*of)
-            .unwrap_or_else(|| panic!("the library has no `{of}`"));
+        let members = types.get(*of).unwrap_or_else(|| panic!("the library has no `{of}`"));
         let mut text = include;
         for (member, value) in members {
             let name = c_name(of, member);
-            if EXCEPT
-                .iter()
-                .any(|(place, _, _)| *place == format!("{of}.{member}"))
-                || NEWER.contains(&name.as_str())
-            {
+            if EXCEPT.iter().any(|(place, _, _)| *place == format!("{of}.{member}")) || NEWER.contains(&name.as_str()) {
                 continue;
             }
             if !enumerators && !macros.contains(&name.as_str()) {
-                assert!(
-                    ABSENT.iter().any(|(known, _)| *known == name),
-                    "`{of}.{member}`: the headers have no {name}"
-                );
+                assert!(ABSENT.iter().any(|(known, _)| *known == name), "`{of}.{member}`: the headers have no {name}");
                 continue;
             }
-            text += &format!(
-                "_Static_assert((unsigned long long)({name}) == {value}ULL, \"{of}.{member}\");\n"
-            );
+            text += &format!("_Static_assert((unsigned long long)({name}) == {value}ULL, \"{of}.{member}\");\n");
             checked += 1;
         }
         let (right, _, errors) = cc(&["-fsyntax-only"], &text).expect("it ran a moment ago");

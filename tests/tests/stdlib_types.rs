@@ -13,17 +13,11 @@ use krsic::kernel::{self, Kernel};
 use krsic::{Options, Outcome, Source};
 
 fn source(name: &str, text: &str) -> Source {
-    Source {
-        name: name.to_owned(),
-        text: text.to_owned(),
-    }
+    Source { name: name.to_owned(), text: text.to_owned() }
 }
 
 fn on(kernel: &Kernel) -> Options<'_> {
-    Options {
-        target: Some(kernel),
-        ..Options::default()
-    }
+    Options { target: Some(kernel), ..Options::default() }
 }
 
 /// What is wrong, a line each.
@@ -37,13 +31,7 @@ fn errors<T>(outcome: &Outcome<T>) -> Vec<(Code, String)> {
             let (line, _) = outcome.sources.position(span);
             let text = outcome.sources.line(span.file, line);
             let notes = diagnostic.notes.join("; ");
-            (
-                diagnostic.code,
-                format!(
-                    "{}: {} {notes} in `{text}`",
-                    diagnostic.code, diagnostic.message
-                ),
-            )
+            (diagnostic.code, format!("{}: {} {notes} in `{text}`", diagnostic.code, diagnostic.message))
         })
         .collect()
 }
@@ -74,36 +62,20 @@ fn every_file_of_the_library_is_embedded() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../stdlib");
     let there: BTreeSet<String> = std::fs::read_dir(folder)
         .expect("the folder is part of the source tree")
-        .map(|entry| {
-            entry
-                .expect("it can be read")
-                .file_name()
-                .to_string_lossy()
-                .into_owned()
-        })
+        .map(|entry| entry.expect("it can be read").file_name().to_string_lossy().into_owned())
         .collect();
-    let embedded: BTreeSet<String> = krsic::stdlib::FILES
-        .iter()
-        .map(|(name, _)| name.trim_start_matches("std/").to_owned())
-        .collect();
+    let embedded: BTreeSet<String> =
+        krsic::stdlib::FILES.iter().map(|(name, _)| name.trim_start_matches("std/").to_owned()).collect();
     assert_eq!(there, embedded);
 }
 
 /// Given as a policy, the library has its own types, constants and definitions checked.
 #[test]
 fn the_library_is_sound_as_a_policy() {
-    let files: Vec<Source> = krsic::stdlib::FILES
-        .iter()
-        .map(|(name, text)| source(name, text))
-        .collect();
+    let files: Vec<Source> = krsic::stdlib::FILES.iter().map(|(name, text)| source(name, text)).collect();
     for kernel in kernel::embedded() {
         let outcome = krsic::check(&files, &on(kernel));
-        assert!(
-            errors(&outcome).is_empty(),
-            "{}: {:#?}",
-            kernel.name,
-            errors(&outcome)
-        );
+        assert!(errors(&outcome).is_empty(), "{}: {:#?}", kernel.name, errors(&outcome));
     }
 }
 
@@ -148,19 +120,14 @@ fn every_parameter_can_be_recorded() {
             if kernel.disabled(hook).is_some() {
                 continue;
             }
-            for param in params
-                .iter()
-                .filter(|param| found.arg(&param.name.name).is_some())
-            {
+            for param in params.iter().filter(|param| found.arg(&param.name.name).is_some()) {
                 let _ = writeln!(text, "on {hook} audit {{ {} }}", param.name.name);
             }
         }
         let outcome = krsic::check(&[source("all.krs", &text)], &on(kernel));
         let wrong: Vec<_> = errors(&outcome)
             .into_iter()
-            .filter(|(found, _)| {
-                ![code::UNUSABLE_ARGUMENT, code::UNBINDABLE_ARGUMENT].contains(found)
-            })
+            .filter(|(found, _)| ![code::UNUSABLE_ARGUMENT, code::UNBINDABLE_ARGUMENT].contains(found))
             .collect();
         assert!(wrong.is_empty(), "{}: {wrong:#?}", kernel.name);
     }
@@ -179,23 +146,16 @@ fn every_view_can_be_read() {
             if value.starts_with("first_of(") {
                 first_of += 1;
             }
-            let _ = writeln!(
-                text,
-                "def {of}_{name}(x: {of}): bool = x.{name} == x.{name}"
-            );
+            let _ = writeln!(text, "def {of}_{name}(x: {of}): bool = x.{name} == x.{name}");
         }
     }
     for kernel in kernel::embedded() {
         let outcome = krsic::check(&[source("views.krs", &text)], &on(kernel));
-        let (later, wrong): (Vec<_>, Vec<_>) = errors(&outcome)
-            .into_iter()
-            .partition(|(found, _)| *found == code::NOT_YET);
+        let (later, wrong): (Vec<_>, Vec<_>) =
+            errors(&outcome).into_iter().partition(|(found, _)| *found == code::NOT_YET);
         assert!(wrong.is_empty(), "{}: {wrong:#?}", kernel.name);
         assert!(later.len() >= first_of, "{}: {later:#?}", kernel.name);
-        assert!(
-            later.iter().all(|(_, text)| text.contains("first_of")),
-            "{later:#?}"
-        );
+        assert!(later.iter().all(|(_, text)| text.contains("first_of")), "{later:#?}");
     }
 }
 
@@ -206,11 +166,7 @@ fn examples() -> Vec<Source> {
         .map(|entry| entry.expect("it can be read").path())
         .filter(|path| path.extension().is_some_and(|ending| ending == "krs"))
         .map(|path| {
-            let name = path
-                .file_name()
-                .expect("a file has a name")
-                .to_string_lossy()
-                .into_owned();
+            let name = path.file_name().expect("a file has a name").to_string_lossy().into_owned();
             let text = std::fs::read_to_string(&path).expect("it is UTF-8");
             source(&name, &text)
         })
@@ -228,20 +184,14 @@ fn examples_build_for_every_kernel() {
             let outcome = krsic::build(std::slice::from_ref(&example), &on(kernel));
             let name = (example.name.as_str(), kernel.name.as_str());
             if name == NEWER {
-                assert!(
-                    errors(&outcome)
-                        .iter()
-                        .all(|(found, _)| *found == code::UNKNOWN_HOOK)
-                );
+                assert!(errors(&outcome).iter().all(|(found, _)| *found == code::UNKNOWN_HOOK));
                 assert!(outcome.value.is_none());
                 continue;
             }
             let words: Vec<_> = outcome
                 .diagnostics
                 .iter()
-                .filter(|diagnostic| {
-                    !(name.0 == NEWER.0 && diagnostic.code == code::MISSING_ON_KERNEL)
-                })
+                .filter(|diagnostic| !(name.0 == NEWER.0 && diagnostic.code == code::MISSING_ON_KERNEL))
                 .collect();
             assert!(words.is_empty(), "{name:?}: {words:#?}");
             let built = outcome.value.expect("there was no error");
@@ -264,12 +214,7 @@ fn the_policy_on_every_hook_builds_for_every_kernel() {
     let text = std::fs::read_to_string(path).expect("it is part of the source tree");
     for kernel in kernel::embedded() {
         let outcome = krsic::build(&[source("every-hook.krs", &text)], &on(kernel));
-        assert!(
-            outcome.diagnostics.is_empty(),
-            "{}: {:#?}",
-            kernel.name,
-            outcome.diagnostics
-        );
+        assert!(outcome.diagnostics.is_empty(), "{}: {:#?}", kernel.name, outcome.diagnostics);
     }
     // What the library describes and all kernels have is in it.
     let missing: Vec<String> = hooks()
@@ -291,19 +236,12 @@ fn usable(kernel: &Kernel, hook: &str) -> bool {
 fn code_in_the_reference_compiles() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/language.md");
     let page = std::fs::read_to_string(page).expect("the reference is part of the source tree");
-    let blocks: Vec<&str> = page
-        .split("```krs\n")
-        .skip(1)
-        .map(|rest| rest.split("```").next().unwrap_or_default())
-        .collect();
+    let blocks: Vec<&str> =
+        page.split("```krs\n").skip(1).map(|rest| rest.split("```").next().unwrap_or_default()).collect();
     assert!(blocks.len() >= 4);
     for block in blocks {
         let outcome = krsic::build(&[source("reference.krs", block)], &Options::default());
-        assert!(
-            errors(&outcome).is_empty(),
-            "{block}\n{:#?}",
-            errors(&outcome)
-        );
+        assert!(errors(&outcome).is_empty(), "{block}\n{:#?}", errors(&outcome));
     }
 }
 
@@ -351,8 +289,5 @@ fn what_is_not_available_yet_says_so() {
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
     let outcome = krsic::check(&[source("std.krs", "use std.net")], &Options::default());
-    assert!(
-        errors(&outcome).is_empty(),
-        "what is there anyway may be named"
-    );
+    assert!(errors(&outcome).is_empty(), "what is there anyway may be named");
 }

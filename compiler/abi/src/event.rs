@@ -91,21 +91,14 @@ impl Header {
             verdict: u32_at(VERDICT)?.cast_signed(),
             lost: u64_at(LOST)?,
             unknown: u64_at(UNKNOWN)?,
-            comm: record
-                .get(COMM as usize..HEADER_BYTES as usize)?
-                .try_into()
-                .ok()?,
+            comm: record.get(COMM as usize..HEADER_BYTES as usize)?.try_into().ok()?,
         })
     }
 
     /// The task's name up to its first NUL.
     #[must_use]
     pub fn comm(&self) -> &[u8] {
-        let end = self
-            .comm
-            .iter()
-            .position(|&b| b == 0)
-            .unwrap_or(self.comm.len());
+        let end = self.comm.iter().position(|&b| b == 0).unwrap_or(self.comm.len());
         &self.comm[..end]
     }
 }

@@ -222,22 +222,15 @@ impl Manifest {
         if bytes.len() < 4 || bytes[..4] != MAGIC {
             return Err(ManifestError::NotAManifest);
         }
-        let head: &[u8; HEAD_BYTES] = bytes.first_chunk().ok_or(ManifestError::Truncated {
-            have: bytes.len(),
-            need: HEAD_BYTES,
-        })?;
+        let head: &[u8; HEAD_BYTES] =
+            bytes.first_chunk().ok_or(ManifestError::Truncated { have: bytes.len(), need: HEAD_BYTES })?;
         let found = u16::from_le_bytes([head[4], head[5]]);
         if found != FORMAT_VERSION {
             return Err(ManifestError::Version { found });
         }
         let length = u32::from_le_bytes([head[8], head[9], head[10], head[11]]) as usize;
         let need = HEAD_BYTES + length;
-        let json = bytes
-            .get(HEAD_BYTES..need)
-            .ok_or(ManifestError::Truncated {
-                have: bytes.len(),
-                need,
-            })?;
+        let json = bytes.get(HEAD_BYTES..need).ok_or(ManifestError::Truncated { have: bytes.len(), need })?;
         Ok(serde_json::from_slice(json)?)
     }
 }

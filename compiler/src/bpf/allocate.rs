@@ -65,11 +65,7 @@ fn remove_unused(code: &mut Code) {
                     _ => None,
                 };
                 inst.uses(|reg| used[reg.0 as usize] |= Some(reg) != own);
-                if let Inst::Alu {
-                    dst,
-                    src: Src::Reg(src),
-                    ..
-                } = inst
+                if let Inst::Alu { dst, src: Src::Reg(src), .. } = inst
                     && dst == src
                 {
                     used[dst.0 as usize] = true;
@@ -82,9 +78,7 @@ fn remove_unused(code: &mut Code) {
             let before = block.insts.len();
             block.insts.retain(|(inst, _)| match inst {
                 Inst::Call { .. } | Inst::Store { .. } | Inst::AtomicAdd { .. } => true,
-                other => other
-                    .def()
-                    .is_none_or(|reg| reg.is_machine() || used[reg.0 as usize]),
+                other => other.def().is_none_or(|reg| reg.is_machine() || used[reg.0 as usize]),
             });
             changed |= block.insts.len() != before;
         }
@@ -156,13 +150,7 @@ fn ranges(code: &Code) -> Ranges {
                     live.1 = live.1.max(write);
                 }
             }
-            if let Inst::Mov {
-                dst,
-                src: Src::Reg(src),
-                wide: true,
-                ..
-            } = inst
-            {
+            if let Inst::Mov { dst, src: Src::Reg(src), wide: true, .. } = inst {
                 ranges.hints.entry(*dst).or_default().push(*src);
                 ranges.hints.entry(*src).or_default().push(*dst);
             }
@@ -189,15 +177,8 @@ const ORDER: [u32; 10] = [1, 2, 3, 4, 5, 0, 6, 7, 8, 9];
 /// A machine register for each virtual one, or those that must live in the frame.
 fn scan(code: &Code, unspillable: u32) -> Result<Vec<V>, Vec<V>> {
     let ranges = ranges(code);
-    let mut intervals: Vec<Interval> = ranges
-        .live
-        .iter()
-        .map(|(reg, (start, end))| Interval {
-            reg: *reg,
-            start: *start,
-            end: *end,
-        })
-        .collect();
+    let mut intervals: Vec<Interval> =
+        ranges.live.iter().map(|(reg, (start, end))| Interval { reg: *reg, start: *start, end: *end }).collect();
     intervals.sort_by_key(|interval| (interval.start, interval.reg));
     let mut machine: Vec<V> = (0..code.next).map(V).collect();
     let mut active: Vec<(Interval, u32)> = Vec::new();
@@ -206,34 +187,22 @@ fn scan(code: &Code, unspillable: u32) -> Result<Vec<V>, Vec<V>> {
         let list = &ranges.busy[reg as usize];
         let from = list.partition_point(|(_, end)| *end < interval.start);
         // Ranges of one register may nest where it is opened twice: look at all that begin in time.
-        list[from..]
-            .iter()
-            .take_while(|(start, _)| *start <= interval.end)
-            .next()
-            .is_some()
+        list[from..].iter().take_while(|(start, _)| *start <= interval.end).next().is_some()
     };
     for interval in &intervals {
         active.retain(|(other, _)| other.end >= interval.start);
         let free = |reg: u32, active: &[(Interval, u32)]| {
             !active.iter().any(|(_, taken)| *taken == reg) && !is_busy(reg, interval)
         };
-        let hinted = ranges
-            .hints
-            .get(&interval.reg)
-            .into_iter()
-            .flatten()
-            .filter_map(|other| {
-                if other.is_machine() {
-                    Some(other.0)
-                } else {
-                    let given = machine[other.0 as usize];
-                    given.is_machine().then_some(given.0)
-                }
-            });
-        let choice = hinted
-            .filter(|reg| *reg <= 9)
-            .chain(ORDER)
-            .find(|reg| free(*reg, &active));
+        let hinted = ranges.hints.get(&interval.reg).into_iter().flatten().filter_map(|other| {
+            if other.is_machine() {
+                Some(other.0)
+            } else {
+                let given = machine[other.0 as usize];
+                given.is_machine().then_some(given.0)
+            }
+        });
+        let choice = hinted.filter(|reg| *reg <= 9).chain(ORDER).find(|reg| free(*reg, &active));
         if let Some(reg) = choice {
             machine[interval.reg.0 as usize] = V(reg);
             active.push((*interval, reg));
@@ -255,19 +224,12 @@ fn scan(code: &Code, unspillable: u32) -> Result<Vec<V>, Vec<V>> {
                 active.push((*interval, reg));
             }
             _ => {
-                assert!(
-                    interval.reg.0 < unspillable,
-                    "what lives for one instruction finds a register"
-                );
+                assert!(interval.reg.0 < unspillable, "what lives for one instruction finds a register");
                 victims.push(interval.reg);
             }
         }
     }
-    if victims.is_empty() {
-        Ok(machine)
-    } else {
-        Err(victims)
-    }
+    if victims.is_empty() { Ok(machine) } else { Err(victims) }
 }
 
 /// Where a spilled register's value comes from.
@@ -290,13 +252,7 @@ fn spill(code: &mut Code, victims: &[V]) -> Result<(), u32> {
         let home = match (defs.next(), defs.next()) {
             (
                 Some(
-                    inst @ (Inst::Mov {
-                        src: Src::Imm(_),
-                        reloc: None,
-                        ..
-                    }
-                    | Inst::Wide { .. }
-                    | Inst::Address { .. }),
+                    inst @ (Inst::Mov { src: Src::Imm(_), reloc: None, .. } | Inst::Wide { .. } | Inst::Address { .. }),
                 ),
                 None,
             ) => Home::Again(inst.clone()),
@@ -339,26 +295,13 @@ fn spill(code: &mut Code, victims: &[V]) -> Result<(), u32> {
                 stand_ins.push((reg, V(code.next)));
                 code.next += 1;
             }
-            inst.rename(|reg| {
-                stand_ins
-                    .iter()
-                    .find(|(known, _)| *known == reg)
-                    .map_or(reg, |(_, to)| *to)
-            });
+            inst.rename(|reg| stand_ins.iter().find(|(known, _)| *known == reg).map_or(reg, |(_, to)| *to));
             insts.push((inst, span));
             if let Some(reg) = written
                 && let Home::Slot(offset) = homes[&reg]
                 && let Some((_, stand_in)) = stand_ins.iter().find(|(known, _)| *known == reg)
             {
-                insts.push((
-                    Inst::Store {
-                        base: FRAME,
-                        offset,
-                        src: Src::Reg(*stand_in),
-                        bytes: 8,
-                    },
-                    span,
-                ));
+                insts.push((Inst::Store { base: FRAME, offset, src: Src::Reg(*stand_in), bytes: 8 }, span));
             }
         }
         if let End::Branch { left, right, .. } = &mut block.end {
@@ -382,14 +325,9 @@ fn spill(code: &mut Code, victims: &[V]) -> Result<(), u32> {
 
 fn reload(home: &Home, to: V) -> Inst {
     match home {
-        Home::Slot(offset) => Inst::Load {
-            dst: to,
-            base: FRAME,
-            offset: *offset,
-            bytes: 8,
-            reloc: None,
-            argument: None,
-        },
+        Home::Slot(offset) => {
+            Inst::Load { dst: to, base: FRAME, offset: *offset, bytes: 8, reloc: None, argument: None }
+        }
         Home::Again(inst) => {
             let mut inst = inst.clone();
             inst.rename(|_| to);

@@ -27,17 +27,9 @@ impl fmt::Display for TooLarge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             TooLarge::Frame(bytes) => {
-                write!(
-                    f,
-                    "it would need {bytes} bytes of stack, the kernel gives {}",
-                    super::allocate::FRAME_BYTES_MAX
-                )
+                write!(f, "it would need {bytes} bytes of stack, the kernel gives {}", super::allocate::FRAME_BYTES_MAX)
             }
-            TooLarge::Jump(slots) => write!(
-                f,
-                "a jump would skip {slots} instructions, the format holds {}",
-                i16::MAX
-            ),
+            TooLarge::Jump(slots) => write!(f, "a jump would skip {slots} instructions, the format holds {}", i16::MAX),
             TooLarge::Branches(count) => {
                 write!(
                     f,
@@ -53,9 +45,7 @@ impl fmt::Display for TooLarge {
 /// # Errors
 /// When a limit of the format or of the verifier is met.
 pub fn encode(hook: &str, code: &Code) -> Result<Program, TooLarge> {
-    let targets: Vec<B> = (0..code.blocks.len())
-        .map(|at| through(code, B(at as u32)))
-        .collect();
+    let targets: Vec<B> = (0..code.blocks.len()).map(|at| through(code, B(at as u32))).collect();
     let resolve = |to: B| targets[to.0 as usize];
     let reached = reached(code, &targets);
     let branches = most_branches(code, &targets);
@@ -85,29 +75,16 @@ pub fn encode(hook: &str, code: &Code) -> Result<Program, TooLarge> {
         }
         let before = out.program.insns.len();
         match &block.end {
-            End::Exit => out.push(Insn {
-                code: class::JMP | jmp::EXIT,
-                ..Insn::default()
-            }),
+            End::Exit => out.push(Insn { code: class::JMP | jmp::EXIT, ..Insn::default() }),
             End::Jump(to) => {
                 let to = resolve(*to);
                 if Some(to) != next {
                     out.line(block.end_span);
                     jumps.push((out.program.insns.len(), to));
-                    out.push(Insn {
-                        code: class::JMP | jmp::JA,
-                        ..Insn::default()
-                    });
+                    out.push(Insn { code: class::JMP | jmp::JA, ..Insn::default() });
                 }
             }
-            End::Branch {
-                op,
-                wide,
-                left,
-                right,
-                then,
-                otherwise,
-            } => {
+            End::Branch { op, wide, left, right, then, otherwise } => {
                 out.line(block.end_span);
                 let (then, otherwise) = (resolve(*then), resolve(*otherwise));
                 let mut branch = |out: &mut Out, op: u8, to: B| {
@@ -117,10 +94,7 @@ pub fn encode(hook: &str, code: &Code) -> Result<Program, TooLarge> {
                 if then == otherwise {
                     if Some(then) != next {
                         jumps.push((out.program.insns.len(), then));
-                        out.push(Insn {
-                            code: class::JMP | jmp::JA,
-                            ..Insn::default()
-                        });
+                        out.push(Insn { code: class::JMP | jmp::JA, ..Insn::default() });
                     }
                 } else if Some(otherwise) == next {
                     branch(&mut out, *op, then);
@@ -131,22 +105,15 @@ pub fn encode(hook: &str, code: &Code) -> Result<Program, TooLarge> {
                 } else {
                     branch(&mut out, *op, then);
                     jumps.push((out.program.insns.len(), otherwise));
-                    out.push(Insn {
-                        code: class::JMP | jmp::JA,
-                        ..Insn::default()
-                    });
+                    out.push(Insn { code: class::JMP | jmp::JA, ..Insn::default() });
                 }
             }
         }
-        debug_assert!(
-            out.program.insns.len() >= before,
-            "blocks only grow the program"
-        );
+        debug_assert!(out.program.insns.len() >= before, "blocks only grow the program");
     }
     for (at, to) in jumps {
         let distance = starts[to.0 as usize] - at - 1;
-        out.program.insns[at].off =
-            i16::try_from(distance).map_err(|_| TooLarge::Jump(distance))?;
+        out.program.insns[at].off = i16::try_from(distance).map_err(|_| TooLarge::Jump(distance))?;
     }
     Ok(out.program)
 }
@@ -181,12 +148,7 @@ fn most_branches(code: &Code, targets: &[B]) -> u32 {
     for at in (0..code.blocks.len()).rev() {
         let end = &code.blocks[at].end;
         let own = u32::from(matches!(end, End::Branch { .. }));
-        most[at] = end
-            .targets()
-            .map(|to| most[targets[to.0 as usize].0 as usize])
-            .max()
-            .unwrap_or(0)
-            + own;
+        most[at] = end.targets().map(|to| most[targets[to.0 as usize].0 as usize]).max().unwrap_or(0) + own;
     }
     most.first().copied().unwrap_or(0)
 }
@@ -213,10 +175,7 @@ struct Out {
 }
 
 fn reg(v: V) -> u8 {
-    debug_assert!(
-        v.is_machine(),
-        "every register has been given one of the machine's"
-    );
+    debug_assert!(v.is_machine(), "every register has been given one of the machine's");
     v.0 as u8
 }
 
@@ -246,33 +205,16 @@ impl Out {
     fn relocate(&mut self, kind: Option<&super::RelocationKind>) {
         if let Some(kind) = kind {
             let slot = self.program.insns.len() as u32;
-            self.program.relocations.push(Relocation {
-                slot,
-                kind: kind.clone(),
-            });
+            self.program.relocations.push(Relocation { slot, kind: kind.clone() });
         }
     }
 
     fn alu(&mut self, op: u8, wide: bool, dst: V, src: Src) {
         let class = if wide { class::ALU64 } else { class::ALU };
         let insn = match src {
-            _ if op == alu::NEG => Insn {
-                code: class | op,
-                dst: reg(dst),
-                ..Insn::default()
-            },
-            Src::Reg(src) => Insn {
-                code: class | op | SRC_REG,
-                dst: reg(dst),
-                src: reg(src),
-                ..Insn::default()
-            },
-            Src::Imm(imm) => Insn {
-                code: class | op,
-                dst: reg(dst),
-                imm,
-                ..Insn::default()
-            },
+            _ if op == alu::NEG => Insn { code: class | op, dst: reg(dst), ..Insn::default() },
+            Src::Reg(src) => Insn { code: class | op | SRC_REG, dst: reg(dst), src: reg(src), ..Insn::default() },
+            Src::Imm(imm) => Insn { code: class | op, dst: reg(dst), imm, ..Insn::default() },
         };
         self.push(insn);
     }
@@ -280,73 +222,33 @@ impl Out {
     fn branch(&mut self, op: u8, wide: bool, left: V, right: Src) {
         let class = if wide { class::JMP } else { class::JMP32 };
         let insn = match right {
-            Src::Reg(right) => Insn {
-                code: class | op | SRC_REG,
-                dst: reg(left),
-                src: reg(right),
-                ..Insn::default()
-            },
-            Src::Imm(imm) => Insn {
-                code: class | op,
-                dst: reg(left),
-                imm,
-                ..Insn::default()
-            },
+            Src::Reg(right) => Insn { code: class | op | SRC_REG, dst: reg(left), src: reg(right), ..Insn::default() },
+            Src::Imm(imm) => Insn { code: class | op, dst: reg(left), imm, ..Insn::default() },
         };
         self.push(insn);
     }
 
     fn inst(&mut self, inst: &Inst) {
         match inst {
-            Inst::Mov {
-                dst,
-                src,
-                wide,
-                reloc,
-            } => {
+            Inst::Mov { dst, src, wide, reloc } => {
                 self.relocate(reloc.as_ref());
                 self.alu(alu::MOV, *wide, *dst, *src);
             }
-            Inst::Alu {
-                op,
-                wide,
-                dst,
-                src,
-                reloc,
-            } => {
+            Inst::Alu { op, wide, dst, src, reloc } => {
                 self.relocate(reloc.as_ref());
                 self.alu(*op, *wide, *dst, *src);
             }
             Inst::Wide { dst, value } => {
                 let code = class::LD | size::DW | mode::IMM;
-                self.push(Insn {
-                    code,
-                    dst: reg(*dst),
-                    imm: (*value as u32).cast_signed(),
-                    ..Insn::default()
-                });
-                self.push(Insn {
-                    imm: ((*value >> 32) as u32).cast_signed(),
-                    ..Insn::default()
-                });
+                self.push(Insn { code, dst: reg(*dst), imm: (*value as u32).cast_signed(), ..Insn::default() });
+                self.push(Insn { imm: ((*value >> 32) as u32).cast_signed(), ..Insn::default() });
             }
             Inst::Address { dst, of } => {
                 self.relocate(Some(of));
-                self.push(Insn {
-                    code: class::LD | size::DW | mode::IMM,
-                    dst: reg(*dst),
-                    ..Insn::default()
-                });
+                self.push(Insn { code: class::LD | size::DW | mode::IMM, dst: reg(*dst), ..Insn::default() });
                 self.push(Insn::default());
             }
-            Inst::Load {
-                dst,
-                base,
-                offset,
-                bytes,
-                reloc,
-                argument,
-            } => {
+            Inst::Load { dst, base, offset, bytes, reloc, argument } => {
                 self.relocate(reloc.as_ref());
                 if let Some(name) = argument {
                     self.program.arguments.push(ArgumentLoad {
@@ -356,60 +258,22 @@ impl Out {
                     });
                 }
                 let code = class::LDX | mode::MEM | width(*bytes);
-                self.push(Insn {
-                    code,
-                    dst: reg(*dst),
-                    src: reg(*base),
-                    off: *offset,
-                    imm: 0,
-                });
+                self.push(Insn { code, dst: reg(*dst), src: reg(*base), off: *offset, imm: 0 });
             }
-            Inst::Store {
-                base,
-                offset,
-                src: Src::Reg(src),
-                bytes,
-            } => {
+            Inst::Store { base, offset, src: Src::Reg(src), bytes } => {
                 let code = class::STX | mode::MEM | width(*bytes);
-                self.push(Insn {
-                    code,
-                    dst: reg(*base),
-                    src: reg(*src),
-                    off: *offset,
-                    imm: 0,
-                });
+                self.push(Insn { code, dst: reg(*base), src: reg(*src), off: *offset, imm: 0 });
             }
-            Inst::Store {
-                base,
-                offset,
-                src: Src::Imm(imm),
-                bytes,
-            } => {
+            Inst::Store { base, offset, src: Src::Imm(imm), bytes } => {
                 let code = class::ST | mode::MEM | width(*bytes);
-                self.push(Insn {
-                    code,
-                    dst: reg(*base),
-                    src: 0,
-                    off: *offset,
-                    imm: *imm,
-                });
+                self.push(Insn { code, dst: reg(*base), src: 0, off: *offset, imm: *imm });
             }
             Inst::AtomicAdd { base, src } => {
                 let code = class::STX | mode::ATOMIC | size::DW;
-                self.push(Insn {
-                    code,
-                    dst: reg(*base),
-                    src: reg(*src),
-                    off: 0,
-                    imm: i32::from(alu::ADD),
-                });
+                self.push(Insn { code, dst: reg(*base), src: reg(*src), off: 0, imm: i32::from(alu::ADD) });
             }
             Inst::Call { helper, .. } => {
-                self.push(Insn {
-                    code: class::JMP | jmp::CALL,
-                    imm: helper.cast_signed(),
-                    ..Insn::default()
-                });
+                self.push(Insn { code: class::JMP | jmp::CALL, imm: helper.cast_signed(), ..Insn::default() });
             }
         }
     }

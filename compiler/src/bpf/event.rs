@@ -41,21 +41,10 @@ pub fn layout(audit: &Audit) -> Layout {
     };
     for field in &audit.fields {
         let size = bytes(field.value.ty);
-        align(
-            &mut at,
-            if matches!(field.value.ty, Ty::Str { .. }) {
-                8
-            } else {
-                size
-            },
-        );
+        align(&mut at, if matches!(field.value.ty, Ty::Str { .. }) { 8 } else { size });
         offsets.push(at);
         at += size;
     }
     align(&mut at, 8);
-    Layout {
-        offsets,
-        gaps,
-        bytes: at,
-    }
+    Layout { offsets, gaps, bytes: at }
 }

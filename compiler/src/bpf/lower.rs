@@ -25,18 +25,11 @@ pub fn lower(policy: &Policy, plan: &Plan, diagnostics: &mut Vec<Diagnostic>) ->
     for graph in &plan.graphs {
         let vcode = graph_code(policy, graph);
         let hook = &policy.hooks[graph.hook.index()].name;
-        match allocate::allocate(vcode)
-            .map_err(encode::TooLarge::Frame)
-            .and_then(|code| encode::encode(hook, &code))
-        {
+        match allocate::allocate(vcode).map_err(encode::TooLarge::Frame).and_then(|code| encode::encode(hook, &code)) {
             Ok(program) => programs.push(program),
             Err(why) => {
                 let first = policy.rules.iter().find(|rule| rule.hook == graph.hook);
-                let count = policy
-                    .rules
-                    .iter()
-                    .filter(|rule| rule.hook == graph.hook)
-                    .count();
+                let count = policy.rules.iter().filter(|rule| rule.hook == graph.hook).count();
                 diagnostics.push(
                     Diagnostic::error(
                         code::TOO_LARGE,
@@ -45,9 +38,7 @@ pub fn lower(policy: &Policy, plan: &Plan, diagnostics: &mut Vec<Diagnostic>) ->
                     )
                     .label("the first of them")
                     .note(why.to_string())
-                    .help(
-                        "split the policy in two files and load both: each makes its own program",
-                    ),
+                    .help("split the policy in two files and load both: each makes its own program"),
                 );
             }
         }
@@ -62,33 +53,18 @@ fn graph_code(policy: &Policy, graph: &Graph) -> super::vcode::Code {
             continue;
         }
         match node {
-            Node::Test {
-                atom,
-                sense,
-                then,
-                otherwise,
-                ..
-            } => {
+            Node::Test { atom, sense, then, otherwise, .. } => {
                 let (then, otherwise) = (build.label(*then), build.label(*otherwise));
                 build.span = atom.span;
                 build.atom(atom, *sense, then, otherwise);
             }
             Node::Set { errno, next } => {
                 let verdict = build.verdict();
-                build.push(Inst::Mov {
-                    dst: verdict,
-                    src: Src::Imm(-errno),
-                    wide: true,
-                    reloc: None,
-                });
+                build.push(Inst::Mov { dst: verdict, src: Src::Imm(-errno), wide: true, reloc: None });
                 let next = build.label(*next);
                 build.jump(next);
             }
-            Node::Record {
-                rule,
-                verdict,
-                next,
-            } => {
+            Node::Record { rule, verdict, next } => {
                 let next = build.label(*next);
                 build.record(*rule, *verdict, next);
             }
@@ -97,12 +73,7 @@ fn graph_code(policy: &Policy, graph: &Graph) -> super::vcode::Code {
                     Verdict::Constant(errno) => Src::Imm(-errno),
                     Verdict::Chosen => Src::Reg(build.verdict()),
                 };
-                build.push(Inst::Mov {
-                    dst: V(0),
-                    src,
-                    wide: true,
-                    reloc: None,
-                });
+                build.push(Inst::Mov { dst: V(0), src, wide: true, reloc: None });
                 build.end(End::Exit);
             }
         }

@@ -21,12 +21,7 @@ pub fn print(code: &Code, quote: &dyn Fn(Span) -> (String, String)) -> String {
 }
 
 fn print_program(out: &mut String, program: &Program, quote: &dyn Fn(Span) -> (String, String)) {
-    let _ = writeln!(
-        out,
-        "{}:    # {} instructions",
-        program.hook,
-        program.insns.len()
-    );
+    let _ = writeln!(out, "{}:    # {} instructions", program.hook, program.insns.len());
     let mut lines = program.lines.iter().peekable();
     let mut slot = 0;
     while slot < program.insns.len() {
@@ -40,10 +35,7 @@ fn print_program(out: &mut String, program: &Program, quote: &dyn Fn(Span) -> (S
             .binary_search_by_key(&(slot as u32), |relocation| relocation.slot)
             .ok()
             .map(|at| &program.relocations[at]);
-        let argument = program
-            .arguments
-            .iter()
-            .find(|argument| argument.instruction as usize == slot);
+        let argument = program.arguments.iter().find(|argument| argument.instruction as usize == slot);
         let (text, slots) = instruction(program, slot, insn, relocation);
         match argument {
             Some(argument) => {
@@ -57,19 +49,8 @@ fn print_program(out: &mut String, program: &Program, quote: &dyn Fn(Span) -> (S
     }
 }
 
-fn instruction(
-    program: &Program,
-    slot: usize,
-    insn: Insn,
-    relocation: Option<&Relocation>,
-) -> (String, usize) {
-    let Insn {
-        code,
-        dst,
-        src,
-        off,
-        imm,
-    } = insn;
+fn instruction(program: &Program, slot: usize, insn: Insn, relocation: Option<&Relocation>) -> (String, usize) {
+    let Insn { code, dst, src, off, imm } = insn;
     let symbol = relocation.map(|relocation| symbol(&relocation.kind));
     let sized = match code & 0x18 {
         size::B => "u8",
@@ -112,11 +93,7 @@ fn instruction(
         }
         class => {
             let name = if class == class::JMP { 'r' } else { 'w' };
-            let right = if code & SRC_REG != 0 {
-                format!("{name}{src}")
-            } else {
-                format!("{imm:#x}")
-            };
+            let right = if code & SRC_REG != 0 { format!("{name}{src}") } else { format!("{imm:#x}") };
             let target = slot as i64 + 1 + i64::from(off);
             match code & 0xf0 {
                 jmp::EXIT => "exit".to_owned(),

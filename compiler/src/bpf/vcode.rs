@@ -203,9 +203,7 @@ impl Inst {
                 each(*dst);
             }
             Inst::Load { base, .. } => each(*base),
-            Inst::Store {
-                base, src: from, ..
-            } => {
+            Inst::Store { base, src: from, .. } => {
                 src(from);
                 each(*base);
             }
@@ -234,9 +232,7 @@ impl Inst {
                 *base = to(*base);
                 *dst = to(*dst);
             }
-            Inst::Store {
-                base, src: from, ..
-            } => {
+            Inst::Store { base, src: from, .. } => {
                 src(from, &mut to);
                 *base = to(*base);
             }
@@ -268,9 +264,7 @@ impl End {
     pub fn targets(&self) -> impl Iterator<Item = B> {
         let (first, second) = match self {
             End::Jump(to) => (Some(*to), None),
-            End::Branch {
-                then, otherwise, ..
-            } => (Some(*then), Some(*otherwise)),
+            End::Branch { then, otherwise, .. } => (Some(*then), Some(*otherwise)),
             End::Exit => (None, None),
         };
         first.into_iter().chain(second)

@@ -41,12 +41,7 @@ pub fn field(btf: &Btf, composite: TypeId, name: &str) -> Option<FieldPath> {
     if name.is_empty() {
         return None;
     }
-    let mut path = FieldPath {
-        indices: Vec::new(),
-        ty: TypeId::VOID,
-        bit_offset: 0,
-        bitfield_bits: 0,
-    };
+    let mut path = FieldPath { indices: Vec::new(), ty: TypeId::VOID, bit_offset: 0, bitfield_bits: 0 };
     let mut seen = Vec::new();
     descend(btf, btf.strip(composite), name, &mut seen, &mut path).then_some(path)
 }
@@ -72,22 +67,12 @@ fn collect<'a>(btf: &'a Btf, composite: TypeId, seen: &mut Vec<TypeId>, names: &
     }
 }
 
-fn descend(
-    btf: &Btf,
-    composite: TypeId,
-    name: &str,
-    seen: &mut Vec<TypeId>,
-    path: &mut FieldPath,
-) -> bool {
+fn descend(btf: &Btf, composite: TypeId, name: &str, seen: &mut Vec<TypeId>, path: &mut FieldPath) -> bool {
     if !first_time(composite, seen) {
         return false;
     }
     for (index, member) in (0u32..).zip(btf.members(composite)) {
-        let inner = if member.name.is_empty() {
-            anonymous(btf, member.ty)
-        } else {
-            None
-        };
+        let inner = if member.name.is_empty() { anonymous(btf, member.ty) } else { None };
         if member.name != name && inner.is_none() {
             continue;
         }

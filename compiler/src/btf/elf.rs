@@ -55,7 +55,5 @@ pub fn from_elf(bytes: &[u8]) -> Result<Option<Btf>, OpenError> {
 
 fn section<H: FileHeader<Endian = Endianness>>(bytes: &[u8]) -> object::Result<Option<&[u8]>> {
     let file = ElfFile::<H>::parse(bytes)?;
-    file.section_by_name(".BTF")
-        .map(|section| section.data())
-        .transpose()
+    file.section_by_name(".BTF").map(|section| section.data()).transpose()
 }

@@ -137,11 +137,7 @@ pub enum Type<'a> {
     /// A union with its definition.
     Union { name: &'a str, bytes: u32 },
     /// An enum of at most 4 bytes, or an enum64.
-    Enum {
-        name: &'a str,
-        bytes: u32,
-        signed: bool,
-    },
+    Enum { name: &'a str, bytes: u32, signed: bool },
     /// A struct or union that is only declared.
     Fwd { name: &'a str },
     /// `typedef target name`.
@@ -245,13 +241,7 @@ struct Record<'a> {
     tail: &'a [u8],
 }
 
-const VOID: Record<'static> = Record {
-    name: 0,
-    kind: Kind::Void,
-    flag: false,
-    size_or_type: 0,
-    tail: &[],
-};
+const VOID: Record<'static> = Record { name: 0, kind: Kind::Void, flag: false, size_or_type: 0, tail: &[] };
 
 impl Btf {
     /// Checks and indexes raw BTF.
@@ -284,13 +274,7 @@ impl Btf {
             at += used;
         }
         let count = u32_len(starts.len());
-        let btf = Btf(Arc::new(Inner {
-            bytes,
-            starts,
-            names,
-            strings,
-            signs,
-        }));
+        let btf = Btf(Arc::new(Inner { bytes, starts, names, strings, signs }));
         if highest.ty >= count || highest.name >= strings_bytes {
             return Err(btf.dangling(count, strings_bytes));
         }
@@ -303,18 +287,10 @@ impl Btf {
             let mut highest = Highest::default();
             highest.take(&self.record(id));
             if highest.ty >= types {
-                return BtfError::Dangling {
-                    id: id.0,
-                    what: "type",
-                    to: highest.ty,
-                };
+                return BtfError::Dangling { id: id.0, what: "type", to: highest.ty };
             }
             if highest.name >= strings {
-                return BtfError::Dangling {
-                    id: id.0,
-                    what: "name",
-                    to: highest.name,
-                };
+                return BtfError::Dangling { id: id.0, what: "name", to: highest.name };
             }
         }
         unreachable!("some record holds the reference that parsing found")
@@ -370,24 +346,14 @@ impl Btf {
                 }
             }
             Kind::Ptr => Type::Ptr(target),
-            Kind::Array => Type::Array {
-                element: TypeId(word(record.tail, 0)),
-                count: word(record.tail, 2),
-            },
+            Kind::Array => Type::Array { element: TypeId(word(record.tail, 0)), count: word(record.tail, 2) },
             Kind::Struct => Type::Struct { name, bytes },
             Kind::Union => Type::Union { name, bytes },
-            Kind::Enum | Kind::Enum64 => Type::Enum {
-                name,
-                bytes,
-                signed: self.signed(&record),
-            },
+            Kind::Enum | Kind::Enum64 => Type::Enum { name, bytes, signed: self.signed(&record) },
             Kind::Fwd => Type::Fwd { name },
             Kind::Typedef => Type::Typedef { name, target },
             Kind::Volatile | Kind::Const | Kind::Restrict | Kind::TypeTag => Type::Modifier(target),
-            Kind::Func => Type::Func {
-                name,
-                proto: target,
-            },
+            Kind::Func => Type::Func { name, proto: target },
             Kind::FuncProto => Type::FuncProto { ret: target },
             Kind::Float => Type::Float { bytes },
             Kind::Var | Kind::Datasec | Kind::DeclTag => Type::Other,
@@ -407,30 +373,14 @@ impl Btf {
     }
 
     /// The members of a struct or union, in order; of any other type, none.
-    pub fn members(
-        &self,
-        id: TypeId,
-    ) -> impl DoubleEndedIterator<Item = Member<'_>> + ExactSizeIterator {
+    pub fn members(&self, id: TypeId) -> impl DoubleEndedIterator<Item = Member<'_>> + ExactSizeIterator {
         let record = self.record(id);
         let flag = record.flag;
-        let list = if matches!(record.kind, Kind::Struct | Kind::Union) {
-            record.tail
-        } else {
-            &[]
-        };
+        let list = if matches!(record.kind, Kind::Struct | Kind::Union) { record.tail } else { &[] };
         list.chunks_exact(12).map(move |item| {
             let offset = word(item, 2);
-            let (bit_offset, bitfield_bits) = if flag {
-                (offset & 0xff_ffff, offset >> 24)
-            } else {
-                (offset, 0)
-            };
-            Member {
-                name: self.string(word(item, 0)),
-                ty: TypeId(word(item, 1)),
-                bit_offset,
-                bitfield_bits,
-            }
+            let (bit_offset, bitfield_bits) = if flag { (offset & 0xff_ffff, offset >> 24) } else { (offset, 0) };
+            Member { name: self.string(word(item, 0)), ty: TypeId(word(item, 1)), bit_offset, bitfield_bits }
         })
     }
 
@@ -457,15 +407,8 @@ impl Btf {
     /// The parameters of a function's type, in order; of any other type, none.
     pub fn params(&self, proto: TypeId) -> impl ExactSizeIterator<Item = Param<'_>> {
         let record = self.record(proto);
-        let list = if record.kind == Kind::FuncProto {
-            record.tail
-        } else {
-            &[]
-        };
-        list.chunks_exact(8).map(|item| Param {
-            name: self.string(word(item, 0)),
-            ty: TypeId(word(item, 1)),
-        })
+        let list = if record.kind == Kind::FuncProto { record.tail } else { &[] };
+        list.chunks_exact(8).map(|item| Param { name: self.string(word(item, 0)), ty: TypeId(word(item, 1)) })
     }
 
     /// The first type of that kind and name.
@@ -497,17 +440,13 @@ impl Btf {
     pub fn find_all(&self, kind: Kind, prefix: &str) -> Vec<TypeId> {
         let needle = [b"\0", prefix.as_bytes()].concat();
         // Ascending, as the search goes from the front.
-        let offsets: Vec<u32> = memmem::find_iter(self.strings(), &needle)
-            .map(|found| u32_len(found + 1))
-            .collect();
+        let offsets: Vec<u32> = memmem::find_iter(self.strings(), &needle).map(|found| u32_len(found + 1)).collect();
         let (Some(first), Some(last)) = (offsets.first(), offsets.last()) else {
             return Vec::new();
         };
         let names = self.0.names.iter().enumerate();
         names
-            .filter(|(_, name)| {
-                (first..=last).contains(name) && offsets.binary_search(name).is_ok()
-            })
+            .filter(|(_, name)| (first..=last).contains(name) && offsets.binary_search(name).is_ok())
             .map(|(id, _)| TypeId(u32_len(id)))
             .filter(|id| self.kind(*id) == kind)
             .collect()
@@ -516,9 +455,7 @@ impl Btf {
     /// The types whose name stands at that offset of the string section.
     fn named(&self, offset: u32) -> impl Iterator<Item = TypeId> {
         let names = self.0.names.iter().enumerate();
-        names
-            .filter(move |(_, name)| **name == offset)
-            .map(|(id, _)| TypeId(u32_len(id)))
+        names.filter(move |(_, name)| **name == offset).map(|(id, _)| TypeId(u32_len(id)))
     }
 
     /// The size of a value of that type in bytes; 0 if it has none, `u32::MAX` if it overflows.
@@ -535,13 +472,7 @@ impl Btf {
                 }
                 Kind::Var => id = TypeId(record.size_or_type),
                 Kind::Ptr => return count.saturating_mul(8),
-                Kind::Int
-                | Kind::Struct
-                | Kind::Union
-                | Kind::Enum
-                | Kind::Enum64
-                | Kind::Float
-                | Kind::Datasec => {
+                Kind::Int | Kind::Struct | Kind::Union | Kind::Enum | Kind::Enum64 | Kind::Float | Kind::Datasec => {
                     return count.saturating_mul(record.size_or_type);
                 }
                 _ => return 0,
@@ -553,10 +484,7 @@ impl Btf {
     /// The sign of an enum. Where no enum says it, one with a value that is negative as an `int` is signed.
     fn signed(&self, record: &Record<'_>) -> bool {
         let negative = |item: &[u8]| word(item, 1).cast_signed() < 0;
-        record.flag
-            || (!self.0.signs
-                && record.kind == Kind::Enum
-                && record.tail.chunks_exact(8).any(negative))
+        record.flag || (!self.0.signs && record.kind == Kind::Enum && record.tail.chunks_exact(8).any(negative))
     }
 
     fn record(&self, id: TypeId) -> Record<'_> {
@@ -582,12 +510,7 @@ impl Btf {
 
 impl fmt::Debug for Btf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "Btf({} types, {} bytes)",
-            self.len() - 1,
-            self.0.bytes.len()
-        )
+        write!(f, "Btf({} types, {} bytes)", self.len() - 1, self.0.bytes.len())
     }
 }
 
@@ -637,13 +560,7 @@ fn record(bytes: &[u8], id: u32) -> Result<(Record<'_>, usize), BtfError> {
     let (fixed, item) = kind.tail();
     let tail_bytes = fixed + item * (info & 0xffff) as usize;
     let tail = rest.get(..tail_bytes).ok_or(BtfError::Truncated("types"))?;
-    let record = Record {
-        name: word(head, 0),
-        kind,
-        flag: info >> 31 != 0,
-        size_or_type: word(head, 2),
-        tail,
-    };
+    let record = Record { name: word(head, 0), kind, flag: info >> 31 != 0, size_or_type: word(head, 2), tail };
     Ok((record, HEAD_BYTES + tail_bytes))
 }
 
@@ -696,10 +613,7 @@ impl Highest {
 /// The `index`th little-endian 32-bit word; 0 behind the end.
 #[inline]
 fn word(bytes: &[u8], index: usize) -> u32 {
-    bytes
-        .get(index * 4..)
-        .and_then(|rest| rest.first_chunk())
-        .map_or(0, |chunk| u32::from_le_bytes(*chunk))
+    bytes.get(index * 4..).and_then(|rest| rest.first_chunk()).map_or(0, |chunk| u32::from_le_bytes(*chunk))
 }
 
 /// A length known to fit: nothing here is longer than the blob, whose length does.

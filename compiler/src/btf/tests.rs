@@ -10,81 +10,33 @@ fn sample() -> Vec<u8> {
     let file = builder.reserve();
     let int = builder.int("int", 4, true);
     let long = builder.int("unsigned long", 8, false);
-    let boolean = builder.add(Def::Int {
-        name: "_Bool",
-        bytes: 1,
-        signed: false,
-        boolean: true,
-    });
+    let boolean = builder.add(Def::Int { name: "_Bool", bytes: 1, signed: false, boolean: true });
     let char = builder.int("char", 1, true);
     let pointer = builder.ptr(file);
     let name = builder.array(char, 16);
     let constant = builder.add(Def::Const(pointer));
-    let alias = builder.add(Def::Typedef {
-        name: "file_t",
-        target: constant,
-    });
+    let alias = builder.add(Def::Typedef { name: "file_t", target: constant });
     let volatile = builder.add(Def::Volatile(int));
     let restrict = builder.add(Def::Restrict(pointer));
-    let tagged = builder.add(Def::TypeTag {
-        name: "user",
-        target: char,
-    });
-    let forward = builder.add(Def::Fwd {
-        name: "key",
-        union: false,
-    });
-    let float = builder.add(Def::Float {
-        name: "double",
-        bytes: 8,
-    });
-    let member = |name, ty, bit_offset, bitfield_bits| Member {
-        name,
-        ty,
-        bit_offset,
-        bitfield_bits,
-    };
+    let tagged = builder.add(Def::TypeTag { name: "user", target: char });
+    let forward = builder.add(Def::Fwd { name: "key", union: false });
+    let float = builder.add(Def::Float { name: "double", bytes: 8 });
+    let member = |name, ty, bit_offset, bitfield_bits| Member { name, ty, bit_offset, bitfield_bits };
     let inner = [member("start", long, 0, 0), member("rcu", int, 0, 0)];
-    let inner = builder.add(Def::Union {
-        name: "",
-        bytes: 8,
-        members: &inner,
-    });
+    let inner = builder.add(Def::Union { name: "", bytes: 8, members: &inner });
     let members = [
         member("", inner, 64, 0),
         member("low", int, 128, 3),
         member("high", volatile, 131, 29),
         member("name", name, 160, 0),
     ];
-    builder.define(
-        file,
-        Def::Struct {
-            name: "file",
-            bytes: 40,
-            members: &members,
-        },
-    );
+    builder.define(file, Def::Struct { name: "file", bytes: 40, members: &members });
     let values = [("NONE", 0), ("LAST", -1)];
-    let signed = builder.add(Def::Enum {
-        name: "state",
-        bytes: 4,
-        signed: true,
-        values: &values,
-    });
+    let signed = builder.add(Def::Enum { name: "state", bytes: 4, signed: true, values: &values });
     let values = [("ALL", 0xffff_ffff)];
-    builder.add(Def::Enum {
-        name: "bits",
-        bytes: 4,
-        signed: false,
-        values: &values,
-    });
+    builder.add(Def::Enum { name: "bits", bytes: 4, signed: false, values: &values });
     let values = [("HUGE", 1 << 40)];
-    builder.add(Def::Enum64 {
-        name: "wide",
-        bytes: 8,
-        signed: false,
-        values: &values,
-    });
+    builder.add(Def::Enum64 { name: "wide", bytes: 8, signed: false, values: &values });
     let param = |name, ty| Param { name, ty };
     let params = [
         param("file", alias),
@@ -93,39 +45,17 @@ fn sample() -> Vec<u8> {
         param("to", tagged),
         param("at", float),
     ];
-    let proto = builder.add(Def::FuncProto {
-        ret: signed,
-        params: &params,
-    });
-    builder.add(Def::Func {
-        name: "open",
-        proto,
-        linkage: Linkage::Global,
-    });
-    let var = builder.add(Def::Var {
-        name: "keys",
-        ty: forward,
-        linkage: Linkage::Global,
-    });
-    let vars = [SectionVar {
-        ty: var,
-        offset: 0,
-        bytes: 8,
-    }];
-    builder.add(Def::Datasec {
-        name: ".maps",
-        bytes: 8,
-        vars: &vars,
-    });
+    let proto = builder.add(Def::FuncProto { ret: signed, params: &params });
+    builder.add(Def::Func { name: "open", proto, linkage: Linkage::Global });
+    let var = builder.add(Def::Var { name: "keys", ty: forward, linkage: Linkage::Global });
+    let vars = [SectionVar { ty: var, offset: 0, bytes: 8 }];
+    builder.add(Def::Datasec { name: ".maps", bytes: 8, vars: &vars });
     builder.finish()
 }
 
 /// Calls all that a reader offers, on all ids and one beyond.
 fn exercise(btf: &Btf) {
-    for id in btf
-        .ids()
-        .chain([TypeId::VOID, TypeId(btf.len()), TypeId(u32::MAX)])
-    {
+    for id in btf.ids().chain([TypeId::VOID, TypeId(btf.len()), TypeId(u32::MAX)]) {
         let name = btf.name(id).to_owned();
         let _ = (btf.ty(id), btf.strip(id), btf.size(id));
         for member in btf.members(id).rev() {
@@ -148,42 +78,18 @@ fn exercise(btf: &Btf) {
 fn what_is_written_reads_back() {
     let btf = Btf::parse(sample()).expect("sound");
     let file = btf.find(Kind::Struct, "file").expect("defined");
-    assert_eq!(
-        btf.ty(file),
-        Type::Struct {
-            name: "file",
-            bytes: 40
-        }
-    );
-    let members: Vec<_> = btf
-        .members(file)
-        .map(|member| (member.name, member.bit_offset, member.bitfield_bits))
-        .collect();
-    assert_eq!(
-        members,
-        [
-            ("", 64, 0),
-            ("low", 128, 3),
-            ("high", 131, 29),
-            ("name", 160, 0)
-        ]
-    );
+    assert_eq!(btf.ty(file), Type::Struct { name: "file", bytes: 40 });
+    let members: Vec<_> =
+        btf.members(file).map(|member| (member.name, member.bit_offset, member.bitfield_bits)).collect();
+    assert_eq!(members, [("", 64, 0), ("low", 128, 3), ("high", 131, 29), ("name", 160, 0)]);
     let start = field(&btf, file, "start").expect("in the anonymous union");
     assert_eq!((start.spec().as_str(), start.bit_offset), ("0:0:0", 64));
     let high = field(&btf, file, "high").expect("a bitfield");
-    assert_eq!(
-        (high.spec().as_str(), high.bit_offset, high.bitfield_bits),
-        ("0:2", 131, 29)
-    );
-    assert_eq!(
-        btf.size(field(&btf, file, "name").expect("an array").ty),
-        16
-    );
+    assert_eq!((high.spec().as_str(), high.bit_offset, high.bitfield_bits), ("0:2", 131, 29));
+    assert_eq!(btf.size(field(&btf, file, "name").expect("an array").ty), 16);
 
     let values = |name| {
-        let id = btf
-            .find(Kind::Enum, name)
-            .or_else(|| btf.find(Kind::Enum64, name));
+        let id = btf.find(Kind::Enum, name).or_else(|| btf.find(Kind::Enum64, name));
         btf.values(id.expect("an enum")).collect::<Vec<_>>()
     };
     assert_eq!(values("state"), [("NONE", 0), ("LAST", -1)]);
@@ -195,22 +101,14 @@ fn what_is_written_reads_back() {
     };
     let first = btf.params(proto).next().expect("a parameter");
     assert_eq!(btf.ty(btf.strip(first.ty)), Type::Ptr(file));
-    assert_eq!(
-        btf.find_all(Kind::Func, "op"),
-        [btf.find(Kind::Func, "open").expect("defined")]
-    );
+    assert_eq!(btf.find_all(Kind::Func, "op"), [btf.find(Kind::Func, "open").expect("defined")]);
     exercise(&btf);
 }
 
 #[test]
 fn without_signs_a_negative_value_makes_an_enum_signed() {
     let mut builder = Builder::new();
-    builder.add(Def::Enum {
-        name: "old",
-        bytes: 4,
-        signed: false,
-        values: &[("LAST", -1)],
-    });
+    builder.add(Def::Enum { name: "old", bytes: 4, signed: false, values: &[("LAST", -1)] });
     let btf = Btf::parse(builder.finish()).expect("sound");
     assert_eq!(btf.values(TypeId(1)).collect::<Vec<_>>(), [("LAST", -1)]);
 }
@@ -225,57 +123,23 @@ fn references_to_nowhere_are_named() {
     let mut builder = Builder::new();
     builder.add(Def::Ptr(TypeId(7)));
     let error = Btf::parse(builder.finish()).expect_err("dangling");
-    assert_eq!(
-        error.to_string(),
-        "type 1 of the BTF refers to type 7, which does not exist"
-    );
+    assert_eq!(error.to_string(), "type 1 of the BTF refers to type 7, which does not exist");
 }
 
 #[test]
 fn cycles_end() {
     let mut builder = Builder::new();
     let one = builder.reserve();
-    let two = builder.add(Def::Typedef {
-        name: "two",
-        target: one,
-    });
+    let two = builder.add(Def::Typedef { name: "two", target: one });
     builder.define(one, Def::Const(two));
     let index = builder.int("int", 4, true);
     let array = builder.reserve();
-    builder.define(
-        array,
-        Def::Array {
-            element: array,
-            index,
-            count: 2,
-        },
-    );
+    builder.define(array, Def::Array { element: array, index, count: 2 });
     let nest = builder.reserve();
-    let itself = [Member {
-        name: "",
-        ty: nest,
-        bit_offset: 8,
-        bitfield_bits: 0,
-    }; 3];
-    builder.define(
-        nest,
-        Def::Struct {
-            name: "nest",
-            bytes: 8,
-            members: &itself,
-        },
-    );
-    let members = [Member {
-        name: "loop",
-        ty: one,
-        bit_offset: 0,
-        bitfield_bits: 0,
-    }];
-    builder.add(Def::Struct {
-        name: "task_struct",
-        bytes: 8,
-        members: &members,
-    });
+    let itself = [Member { name: "", ty: nest, bit_offset: 8, bitfield_bits: 0 }; 3];
+    builder.define(nest, Def::Struct { name: "nest", bytes: 8, members: &itself });
+    let members = [Member { name: "loop", ty: one, bit_offset: 0, bitfield_bits: 0 }];
+    builder.add(Def::Struct { name: "task_struct", bytes: 8, members: &members });
     let btf = Btf::parse(builder.finish()).expect("each reference exists");
     assert_eq!(btf.strip(one), TypeId::VOID);
     assert_eq!(btf.size(array), 0);
@@ -286,20 +150,9 @@ fn cycles_end() {
 #[test]
 fn what_is_no_btf_is_refused() {
     assert_eq!(Btf::parse(*b"").err(), Some(BtfError::NotBtf));
-    assert_eq!(
-        Btf::parse(*b"text that is longer than a header").err(),
-        Some(BtfError::NotBtf)
-    );
-    assert_eq!(
-        Btf::parse([0xeb, 0x9f, 1, 0]).err(),
-        Some(BtfError::ByteOrder)
-    );
-    assert_eq!(
-        Btf::open(*b"\x7fELF")
-            .map_err(|error| matches!(error, OpenError::Elf(_)))
-            .err(),
-        Some(true)
-    );
+    assert_eq!(Btf::parse(*b"text that is longer than a header").err(), Some(BtfError::NotBtf));
+    assert_eq!(Btf::parse([0xeb, 0x9f, 1, 0]).err(), Some(BtfError::ByteOrder));
+    assert_eq!(Btf::open(*b"\x7fELF").map_err(|error| matches!(error, OpenError::Elf(_))).err(), Some(true));
 }
 
 #[test]
@@ -319,21 +172,14 @@ fn an_elf_file_is_opened_by_its_section() {
     let btf = Btf::open(elf(Some(&sample()))).expect("the section is sound");
     assert!(btf.find(Kind::Struct, "file").is_some());
     assert_eq!(Btf::open(elf(None)).err(), Some(OpenError::NoSection));
-    assert_eq!(
-        Btf::open(elf(Some(b"no"))).err(),
-        Some(OpenError::Btf(BtfError::NotBtf))
-    );
+    assert_eq!(Btf::open(elf(Some(b"no"))).err(), Some(OpenError::Btf(BtfError::NotBtf)));
 }
 
 #[test]
 fn every_prefix_is_refused() {
     let whole = sample();
     for length in 0..whole.len() {
-        assert!(
-            Btf::parse(&whole[..length]).is_err(),
-            "{length} bytes of {}",
-            whole.len()
-        );
+        assert!(Btf::parse(&whole[..length]).is_err(), "{length} bytes of {}", whole.len());
     }
 }
 

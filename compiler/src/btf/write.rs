@@ -30,46 +30,19 @@ use super::read::{Kind, Member, Param, TypeId};
 #[expect(missing_docs, reason = "`name` and `bytes` say what they are")]
 pub enum Def<'a> {
     /// An integer that uses all its bits.
-    Int {
-        name: &'a str,
-        bytes: u32,
-        signed: bool,
-        boolean: bool,
-    },
+    Int { name: &'a str, bytes: u32, signed: bool, boolean: bool },
     /// A pointer.
     Ptr(TypeId),
     /// `element[count]`; `index` is any integer type, which BTF demands and nobody reads.
-    Array {
-        element: TypeId,
-        index: TypeId,
-        count: u32,
-    },
+    Array { element: TypeId, index: TypeId, count: u32 },
     /// A struct; an empty name makes it anonymous.
-    Struct {
-        name: &'a str,
-        bytes: u32,
-        members: &'a [Member<'a>],
-    },
+    Struct { name: &'a str, bytes: u32, members: &'a [Member<'a>] },
     /// A union; an empty name makes it anonymous.
-    Union {
-        name: &'a str,
-        bytes: u32,
-        members: &'a [Member<'a>],
-    },
+    Union { name: &'a str, bytes: u32, members: &'a [Member<'a>] },
     /// An enum of at most 4 bytes. Kernels before 6.0 refuse one that says it is signed; libbpf and aya take that back when they load.
-    Enum {
-        name: &'a str,
-        bytes: u32,
-        signed: bool,
-        values: &'a [(&'a str, i64)],
-    },
+    Enum { name: &'a str, bytes: u32, signed: bool, values: &'a [(&'a str, i64)] },
     /// An enum of 8 bytes; since 6.0.
-    Enum64 {
-        name: &'a str,
-        bytes: u32,
-        signed: bool,
-        values: &'a [(&'a str, i64)],
-    },
+    Enum64 { name: &'a str, bytes: u32, signed: bool, values: &'a [(&'a str, i64)] },
     /// A struct or union without its members.
     Fwd { name: &'a str, union: bool },
     /// `typedef target name`.
@@ -83,28 +56,13 @@ pub enum Def<'a> {
     /// A tag such as `user` before a target; since 5.17.
     TypeTag { name: &'a str, target: TypeId },
     /// A function with a prototype.
-    Func {
-        name: &'a str,
-        proto: TypeId,
-        linkage: Linkage,
-    },
+    Func { name: &'a str, proto: TypeId, linkage: Linkage },
     /// A function's type.
-    FuncProto {
-        ret: TypeId,
-        params: &'a [Param<'a>],
-    },
+    FuncProto { ret: TypeId, params: &'a [Param<'a>] },
     /// A variable.
-    Var {
-        name: &'a str,
-        ty: TypeId,
-        linkage: Linkage,
-    },
+    Var { name: &'a str, ty: TypeId, linkage: Linkage },
     /// An ELF section's variables, by ascending offset.
-    Datasec {
-        name: &'a str,
-        bytes: u32,
-        vars: &'a [SectionVar],
-    },
+    Datasec { name: &'a str, bytes: u32, vars: &'a [SectionVar] },
     /// A floating-point type; since 5.13.
     Float { name: &'a str, bytes: u32 },
 }
@@ -148,12 +106,7 @@ impl Builder {
     /// BTF with no types but void.
     #[must_use]
     pub fn new() -> Builder {
-        Builder {
-            records: Vec::new(),
-            strings: vec![0],
-            offsets: HashMap::new(),
-            interned: HashMap::new(),
-        }
+        Builder { records: Vec::new(), strings: vec![0], offsets: HashMap::new(), interned: HashMap::new() }
     }
 
     /// The offset of a string, added if it is new. An object's `.BTF.ext` refers to its strings so.
@@ -203,9 +156,7 @@ impl Builder {
     /// If the id is not reserved or has been defined.
     pub fn define(&mut self, id: TypeId, def: Def<'_>) {
         let record = self.record(def);
-        let slot = (id.0 as usize)
-            .checked_sub(1)
-            .and_then(|index| self.records.get_mut(index));
+        let slot = (id.0 as usize).checked_sub(1).and_then(|index| self.records.get_mut(index));
         let slot = slot.expect("an id comes from `reserve` of this builder");
         assert!(slot.is_empty(), "a reserved type is defined once");
         *slot = record;
@@ -213,12 +164,7 @@ impl Builder {
 
     /// `int`, and the other integers by their C names, each once.
     pub fn int(&mut self, name: &str, bytes: u32, signed: bool) -> TypeId {
-        self.intern(Def::Int {
-            name,
-            bytes,
-            signed,
-            boolean: false,
-        })
+        self.intern(Def::Int { name, bytes, signed, boolean: false })
     }
 
     /// A pointer, once for each target.
@@ -229,11 +175,7 @@ impl Builder {
     /// An array indexed by `__ARRAY_SIZE_TYPE__`, as clang has it.
     pub fn array(&mut self, element: TypeId, count: u32) -> TypeId {
         let index = self.int("__ARRAY_SIZE_TYPE__", 4, false);
-        self.intern(Def::Array {
-            element,
-            index,
-            count,
-        })
+        self.intern(Def::Array { element, index, count })
     }
 
     /// The finished blob.
@@ -245,22 +187,9 @@ impl Builder {
         let type_bytes: usize = self.records.iter().map(Vec::len).sum();
         let mut out = Vec::with_capacity(24 + type_bytes + self.strings.len());
         out.extend_from_slice(&[0x9f, 0xeb, 1, 0]);
-        words(
-            &mut out,
-            &[
-                24,
-                0,
-                narrow(type_bytes),
-                narrow(type_bytes),
-                narrow(self.strings.len()),
-            ],
-        );
+        words(&mut out, &[24, 0, narrow(type_bytes), narrow(type_bytes), narrow(self.strings.len())]);
         for (index, record) in self.records.iter().enumerate() {
-            assert!(
-                !record.is_empty(),
-                "type {} was reserved and never defined",
-                index + 1
-            );
+            assert!(!record.is_empty(), "type {} was reserved and never defined", index + 1);
             out.extend_from_slice(record);
         }
         out.extend_from_slice(&self.strings);
@@ -275,53 +204,26 @@ impl Builder {
     fn record(&mut self, def: Def<'_>) -> Vec<u8> {
         let mut out = Vec::new();
         match def {
-            Def::Int {
-                name,
-                bytes,
-                signed,
-                boolean,
-            } => {
+            Def::Int { name, bytes, signed, boolean } => {
                 self.head(&mut out, name, Kind::Int, false, 0, bytes);
                 let encoding = u32::from(signed) | (u32::from(boolean) << 2);
                 words(&mut out, &[(encoding << 24) | (bytes * 8)]);
             }
             Def::Ptr(target) => self.head(&mut out, "", Kind::Ptr, false, 0, target.0),
-            Def::Array {
-                element,
-                index,
-                count,
-            } => {
+            Def::Array { element, index, count } => {
                 self.head(&mut out, "", Kind::Array, false, 0, 0);
                 words(&mut out, &[element.0, index.0, count]);
             }
-            Def::Struct {
-                name,
-                bytes,
-                members,
-            } => self.composite(&mut out, Kind::Struct, name, bytes, members),
-            Def::Union {
-                name,
-                bytes,
-                members,
-            } => self.composite(&mut out, Kind::Union, name, bytes, members),
-            Def::Enum {
-                name,
-                bytes,
-                signed,
-                values,
-            } => {
+            Def::Struct { name, bytes, members } => self.composite(&mut out, Kind::Struct, name, bytes, members),
+            Def::Union { name, bytes, members } => self.composite(&mut out, Kind::Union, name, bytes, members),
+            Def::Enum { name, bytes, signed, values } => {
                 self.head(&mut out, name, Kind::Enum, signed, values.len(), bytes);
                 for (name, value) in values {
                     let name = self.string(name);
                     words(&mut out, &[name, low(*value)]);
                 }
             }
-            Def::Enum64 {
-                name,
-                bytes,
-                signed,
-                values,
-            } => {
+            Def::Enum64 { name, bytes, signed, values } => {
                 self.head(&mut out, name, Kind::Enum64, signed, values.len(), bytes);
                 for (name, value) in values {
                     let name = self.string(name);
@@ -329,21 +231,13 @@ impl Builder {
                 }
             }
             Def::Fwd { name, union } => self.head(&mut out, name, Kind::Fwd, union, 0, 0),
-            Def::Typedef { name, target } => {
-                self.head(&mut out, name, Kind::Typedef, false, 0, target.0)
-            }
+            Def::Typedef { name, target } => self.head(&mut out, name, Kind::Typedef, false, 0, target.0),
             Def::Volatile(target) => self.head(&mut out, "", Kind::Volatile, false, 0, target.0),
             Def::Const(target) => self.head(&mut out, "", Kind::Const, false, 0, target.0),
             Def::Restrict(target) => self.head(&mut out, "", Kind::Restrict, false, 0, target.0),
-            Def::TypeTag { name, target } => {
-                self.head(&mut out, name, Kind::TypeTag, false, 0, target.0)
-            }
+            Def::TypeTag { name, target } => self.head(&mut out, name, Kind::TypeTag, false, 0, target.0),
             // A function keeps its linkage where others keep the length of their list.
-            Def::Func {
-                name,
-                proto,
-                linkage,
-            } => {
+            Def::Func { name, proto, linkage } => {
                 self.head(&mut out, name, Kind::Func, false, linkage as usize, proto.0);
             }
             Def::FuncProto { ret, params } => {
@@ -368,50 +262,21 @@ impl Builder {
         out
     }
 
-    fn composite(
-        &mut self,
-        out: &mut Vec<u8>,
-        kind: Kind,
-        name: &str,
-        bytes: u32,
-        members: &[Member<'_>],
-    ) {
+    fn composite(&mut self, out: &mut Vec<u8>, kind: Kind, name: &str, bytes: u32, members: &[Member<'_>]) {
         // One bitfield changes how the offsets of all members are written.
         let bitfields = members.iter().any(|member| member.bitfield_bits != 0);
         self.head(out, name, kind, bitfields, members.len(), bytes);
         for member in members {
             let name = self.string(member.name);
-            let offset = if bitfields {
-                (member.bitfield_bits << 24) | member.bit_offset
-            } else {
-                member.bit_offset
-            };
+            let offset = if bitfields { (member.bitfield_bits << 24) | member.bit_offset } else { member.bit_offset };
             words(out, &[name, member.ty.0, offset]);
         }
     }
 
-    fn head(
-        &mut self,
-        out: &mut Vec<u8>,
-        name: &str,
-        kind: Kind,
-        flag: bool,
-        count: usize,
-        size_or_type: u32,
-    ) {
-        assert!(
-            count <= usize::from(u16::MAX),
-            "a BTF list holds at most 65535 items"
-        );
+    fn head(&mut self, out: &mut Vec<u8>, name: &str, kind: Kind, flag: bool, count: usize, size_or_type: u32) {
+        assert!(count <= usize::from(u16::MAX), "a BTF list holds at most 65535 items");
         let name = self.string(name);
-        words(
-            out,
-            &[
-                name,
-                (u32::from(flag) << 31) | ((kind as u32) << 24) | narrow(count),
-                size_or_type,
-            ],
-        );
+        words(out, &[name, (u32::from(flag) << 31) | ((kind as u32) << 24) | narrow(count), size_or_type]);
     }
 }
 

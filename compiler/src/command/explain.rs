@@ -21,7 +21,6 @@ pub(super) fn explain(code: Option<&str>) -> Result<u8, Failure> {
             print(page.as_bytes())?;
             Ok(0)
         }
-        None => Err(Failure::new(format!("there is no code `{code}`"))
-            .help("`krsic explain` lists all codes")),
+        None => Err(Failure::new(format!("there is no code `{code}`")).help("`krsic explain` lists all codes")),
     }
 }

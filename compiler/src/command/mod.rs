@@ -19,13 +19,7 @@ mod explain;
 
 /// The compiler of krs, a language for Linux security policies
 #[derive(Parser)]
-#[command(
-    name = "krsic",
-    version,
-    propagate_version = true,
-    subcommand_required = true,
-    arg_required_else_help = true
-)]
+#[command(name = "krsic", version, propagate_version = true, subcommand_required = true, arg_required_else_help = true)]
 #[command(
     after_help = "Examples:\n  krsic check policy.krs\n  krsic build policy.krs && sudo krsi load policy.o\n  krsic build policy.krs --emit bpf\n  krsic explain KRS0200"
 )]
@@ -128,10 +122,7 @@ struct Failure {
 
 impl Failure {
     fn new(message: impl Into<String>) -> Failure {
-        Failure {
-            message: message.into(),
-            help: None,
-        }
+        Failure { message: message.into(), help: None }
     }
 
     fn help(mut self, help: impl Into<String>) -> Failure {
@@ -176,13 +167,7 @@ pub fn run() -> ExitCode {
 fn check(common: &Common) -> Result<u8, Failure> {
     let files = read(&common.files)?;
     let target = target(common.btf.as_deref())?;
-    let outcome = crate::check(
-        &files,
-        &Options {
-            target: target.as_ref(),
-            name: None,
-        },
-    );
+    let outcome = crate::check(&files, &Options { target: target.as_ref(), name: None });
     report(common, &outcome.diagnostics, &outcome.sources)
 }
 
@@ -191,19 +176,14 @@ fn build(build: &Build) -> Result<u8, Failure> {
     if let Some(name) = &build.name
         && (name.is_empty()
             || name.len() > 64
-            || !name
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'))
+            || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'))
     {
         return Err(Failure::new(format!("`{name}` cannot be a policy's name"))
             .help("a name is 1 to 64 letters, digits, `-` and `_`"));
     }
     let files = read(&common.files)?;
     let target = target(common.btf.as_deref())?;
-    let options = Options {
-        target: target.as_ref(),
-        name: build.name.clone(),
-    };
+    let options = Options { target: target.as_ref(), name: build.name.clone() };
     if let Some(emit) = build.emit {
         let stage = match emit {
             Emit::Ast => Stage::Ast,
@@ -226,32 +206,22 @@ fn build(build: &Build) -> Result<u8, Failure> {
     let output = match &build.output {
         Some(output) => output.clone(),
         None if common.files[0] == Path::new("-") => {
-            return Err(
-                Failure::new("a policy from standard input has no name to write to")
-                    .help("name the object: `-o policy.o`"),
-            );
+            return Err(Failure::new("a policy from standard input has no name to write to")
+                .help("name the object: `-o policy.o`"));
         }
         None => common.files[0].with_extension("o"),
     };
     if common.files.contains(&output) {
-        return Err(Failure::new(format!(
-            "`{}` is a source; it would be overwritten",
-            output.display()
-        ))
-        .help("write to another file: `-o policy.o`"));
+        return Err(Failure::new(format!("`{}` is a source; it would be overwritten", output.display()))
+            .help("write to another file: `-o policy.o`"));
     }
     if output == Path::new("-") && io::stdout().is_terminal() {
-        return Err(Failure::new("an object is no text for a terminal")
-            .help("write it to a file: `-o policy.o`"));
+        return Err(Failure::new("an object is no text for a terminal").help("write it to a file: `-o policy.o`"));
     }
     let outcome = crate::build(&files, &options);
     let code = report(common, &outcome.diagnostics, &outcome.sources)?;
     if let Some(built) = outcome.value.filter(|_| code == 0) {
-        if output == Path::new("-") {
-            print(&built.object)?
-        } else {
-            write(&output, &built.object)?
-        }
+        if output == Path::new("-") { print(&built.object)? } else { write(&output, &built.object)? }
     }
     Ok(code)
 }
@@ -263,15 +233,9 @@ fn read(paths: &[PathBuf]) -> Result<Vec<Source>, Failure> {
     }
     for path in paths {
         let stdin = path == Path::new("-");
-        let name = if stdin {
-            "<stdin>".to_owned()
-        } else {
-            path.display().to_string()
-        };
+        let name = if stdin { "<stdin>".to_owned() } else { path.display().to_string() };
         if files.iter().any(|file| file.name == name) {
-            return Err(
-                Failure::new(format!("`{name}` is named twice")).help("name each file once")
-            );
+            return Err(Failure::new(format!("`{name}` is named twice")).help("name each file once"));
         }
         let bytes = if stdin {
             let mut bytes = Vec::new();
@@ -281,27 +245,20 @@ fn read(paths: &[PathBuf]) -> Result<Vec<Source>, Failure> {
         };
         let bytes = bytes.map_err(|error| match error.kind() {
             ErrorKind::NotFound => Failure::new(format!("there is no file `{name}`")),
-            ErrorKind::IsADirectory => Failure::new(format!("`{name}` is a folder"))
-                .help(format!("name the files in it: `{name}/*.krs`")),
+            ErrorKind::IsADirectory => {
+                Failure::new(format!("`{name}` is a folder")).help(format!("name the files in it: `{name}/*.krs`"))
+            }
             _ => Failure::new(format!("`{name}` cannot be read: {error}")),
         })?;
         if bytes.starts_with(b"\x7fELF") {
-            return Err(
-                Failure::new(format!("`{name}` is an object, not a policy's source"))
-                    .help(format!("load it: `krsi load {name}`")),
-            );
+            return Err(Failure::new(format!("`{name}` is an object, not a policy's source"))
+                .help(format!("load it: `krsi load {name}`")));
         }
         let text = String::from_utf8(bytes).map_err(|error| {
             let at = error.utf8_error().valid_up_to();
-            let line = error.as_bytes()[..at]
-                .iter()
-                .filter(|byte| **byte == b'\n')
-                .count()
-                + 1;
-            Failure::new(format!(
-                "`{name}` is no UTF-8 text: line {line} has bytes that are no character"
-            ))
-            .help("save the file as UTF-8")
+            let line = error.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+            Failure::new(format!("`{name}` is no UTF-8 text: line {line} has bytes that are no character"))
+                .help("save the file as UTF-8")
         })?;
         files.push(Source { name, text });
     }
@@ -315,14 +272,11 @@ const RUNNING: &str = "/sys/kernel/btf/vmlinux";
 fn target(btf: Option<&Path>) -> Result<Option<Kernel>, Failure> {
     if let Some(path) = btf {
         let name = path.display().to_string();
-        let bytes = fs::read(path)
-            .map_err(|error| Failure::new(format!("`{name}` cannot be read: {error}")))?;
+        let bytes = fs::read(path).map_err(|error| Failure::new(format!("`{name}` cannot be read: {error}")))?;
         let opened = if bytes.starts_with(b"\x7fELF") {
             crate::btf::from_elf(&bytes)
                 .map_err(|error| error.to_string())
-                .and_then(|found| {
-                    found.ok_or_else(|| "it is an ELF file without a .BTF section".to_owned())
-                })
+                .and_then(|found| found.ok_or_else(|| "it is an ELF file without a .BTF section".to_owned()))
         } else {
             Btf::parse(bytes).map_err(|error| error.to_string())
         };
@@ -340,14 +294,10 @@ fn target(btf: Option<&Path>) -> Result<Option<Kernel>, Failure> {
     // The embedded kernels are wanted in any case; the other core can open them meanwhile.
     let running = std::thread::scope(|scope| {
         scope.spawn(crate::kernel::embedded);
-        read_quickly(Path::new(RUNNING))
-            .ok()
-            .and_then(|bytes| Btf::parse(bytes).ok())
+        read_quickly(Path::new(RUNNING)).ok().and_then(|bytes| Btf::parse(bytes).ok())
     });
     // Without BPF LSM the running kernel is not what the policy is for.
-    Ok(running
-        .map(|btf| Kernel::new("the running kernel", btf))
-        .filter(|kernel| kernel.hook_names().len() > 0))
+    Ok(running.map(|btf| Kernel::new("the running kernel", btf)).filter(|kernel| kernel.hook_names().len() > 0))
 }
 
 /// Reads a file in two halves at once. Of a file in sysfs each read gives a page at most, which makes reading the
@@ -361,9 +311,7 @@ fn read_quickly(path: &Path) -> io::Result<Vec<u8>> {
     std::thread::scope(|scope| {
         let other = scope.spawn(|| file.read_exact_at(second, half as u64));
         file.read_exact_at(first, 0)?;
-        other
-            .join()
-            .unwrap_or_else(|_| Err(io::Error::other("a reader failed")))
+        other.join().unwrap_or_else(|_| Err(io::Error::other("a reader failed")))
     })?;
     Ok(bytes)
 }
@@ -371,17 +319,11 @@ fn read_quickly(path: &Path) -> io::Result<Vec<u8>> {
 /// Prints what there is to say, and tells the exit code.
 fn report(common: &Common, diagnostics: &[Diagnostic], sources: &Sources) -> Result<u8, Failure> {
     let terminal = io::stderr().is_terminal();
-    let format = common.message_format.unwrap_or(if terminal {
-        Format::Rich
-    } else {
-        Format::Plain
-    });
+    let format = common.message_format.unwrap_or(if terminal { Format::Rich } else { Format::Plain });
     let color = match common.color {
         Color::Always => true,
         Color::Never => false,
-        Color::Auto => {
-            terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-        }
+        Color::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
     };
     let text = match format {
         Format::Rich => diag::rich::print(diagnostics, sources, color),
@@ -395,22 +337,11 @@ fn report(common: &Common, diagnostics: &[Diagnostic], sources: &Sources) -> Res
     } else {
         let _ = io::stderr().write_all(text.as_bytes());
     }
-    let worst = diagnostics
-        .iter()
-        .map(|diagnostic| diagnostic.severity)
-        .min();
-    let failed =
-        worst == Some(Severity::Error) || worst == Some(Severity::Warning) && common.deny_warnings;
+    let worst = diagnostics.iter().map(|diagnostic| diagnostic.severity).min();
+    let failed = worst == Some(Severity::Error) || worst == Some(Severity::Warning) && common.deny_warnings;
     if failed && matches!(format, Format::Rich | Format::Plain) {
-        let count = |severity| {
-            diagnostics
-                .iter()
-                .filter(|diagnostic| diagnostic.severity == severity)
-                .count()
-        };
-        let plural = |count: usize, word: &str| {
-            format!("{count} {word}{}", if count == 1 { "" } else { "s" })
-        };
+        let count = |severity| diagnostics.iter().filter(|diagnostic| diagnostic.severity == severity).count();
+        let plural = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
         let mut parts = Vec::new();
         for (severity, word) in [(Severity::Error, "error"), (Severity::Warning, "warning")] {
             if count(severity) > 0 {
@@ -427,17 +358,14 @@ fn print(bytes: &[u8]) -> Result<(), Failure> {
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
         // Whoever reads has read enough.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        Err(error) => Err(Failure::new(format!(
-            "standard output cannot be written: {error}"
-        ))),
+        Err(error) => Err(Failure::new(format!("standard output cannot be written: {error}"))),
         Ok(()) => Ok(()),
     }
 }
 
 /// Writes a file whole or not at all.
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let cannot =
-        |error: io::Error| Failure::new(format!("`{}` cannot be written: {error}", path.display()));
+    let cannot = |error: io::Error| Failure::new(format!("`{}` cannot be written: {error}", path.display()));
     // A device or a pipe is no file to put another in the place of.
     if fs::metadata(path).is_ok_and(|known| !known.is_file()) {
         return fs::write(path, bytes).map_err(cannot);

@@ -12,9 +12,7 @@ use crate::hir::{Cond, HookId, Policy, Rule, RuleId};
 /// Plans every hook.
 #[must_use]
 pub fn lower(policy: &Policy) -> Plan {
-    let graphs = (0..policy.hooks.len())
-        .map(|hook| graph(policy, HookId(hook as u32)))
-        .collect();
+    let graphs = (0..policy.hooks.len()).map(|hook| graph(policy, HookId(hook as u32))).collect();
     Plan { graphs }
 }
 
@@ -27,13 +25,11 @@ fn graph(policy: &Policy, hook: HookId) -> Graph {
         .map(|(id, rule)| (RuleId(id as u32), rule))
         .collect();
     let errno = |rule: &Rule| rule.deny.as_ref().map_or(0, |deny| deny.errno);
-    let (denying, watching): (Vec<_>, Vec<_>) =
-        rules.into_iter().partition(|(_, rule)| rule.deny.is_some());
+    let (denying, watching): (Vec<_>, Vec<_>) = rules.into_iter().partition(|(_, rule)| rule.deny.is_some());
     let errnos: BTreeSet<i32> = denying.iter().map(|(_, rule)| errno(rule)).collect();
     // What can follow a denial: nothing, or recording, by code that several verdicts share.
     let last_audit = denying.iter().rposition(|(_, rule)| rule.audit.is_some());
-    let recorded_after =
-        |at: usize| !watching.is_empty() || last_audit.is_some_and(|last| last > at);
+    let recorded_after = |at: usize| !watching.is_empty() || last_audit.is_some_and(|last| last > at);
     let shared = match (watching.is_empty(), errnos.len()) {
         (true, 0 | 1) | (false, 0) => Verdict::Constant(errnos.first().copied().unwrap_or(0)),
         _ => Verdict::Chosen,
@@ -48,46 +44,22 @@ fn graph(policy: &Policy, hook: HookId) -> Graph {
     // Behind a denial: the audits of the other denying rules, then those of the watching ones.
     let mut tail = exit(&mut build, shared);
     for (id, rule) in watching.iter().rev() {
-        tail = build.fires(
-            *id,
-            rule,
-            |build| {
-                build.push(Node::Record {
-                    rule: *id,
-                    verdict: shared,
-                    next: tail,
-                })
-            },
-            tail,
-        );
+        tail =
+            build.fires(*id, rule, |build| build.push(Node::Record { rule: *id, verdict: shared, next: tail }), tail);
     }
     let mut after = vec![tail; denying.len() + 1];
     for (at, (id, rule)) in denying.iter().enumerate().rev() {
         let next = after[at + 1];
         // The first rule is never behind another's denial.
         after[at] = if rule.audit.is_some() && at > 0 {
-            build.fires(
-                *id,
-                rule,
-                |build| {
-                    build.push(Node::Record {
-                        rule: *id,
-                        verdict: shared,
-                        next,
-                    })
-                },
-                next,
-            )
+            build.fires(*id, rule, |build| build.push(Node::Record { rule: *id, verdict: shared, next }), next)
         } else {
             next
         };
     }
     let allowed = match (shared, watching.is_empty()) {
         (_, true) => exit(&mut build, Verdict::Constant(0)),
-        (Verdict::Chosen, false) => build.push(Node::Set {
-            errno: 0,
-            next: tail,
-        }),
+        (Verdict::Chosen, false) => build.push(Node::Set { errno: 0, next: tail }),
         (Verdict::Constant(_), false) => tail,
     };
     let mut entry = allowed;
@@ -105,18 +77,10 @@ fn graph(policy: &Policy, hook: HookId) -> Graph {
                     (verdict, build.exit(verdict))
                 };
                 let next = match rule.audit {
-                    Some(_) => build.push(Node::Record {
-                        rule: *id,
-                        verdict,
-                        next,
-                    }),
+                    Some(_) => build.push(Node::Record { rule: *id, verdict, next }),
                     None => next,
                 };
-                if verdict == Verdict::Chosen {
-                    build.push(Node::Set { errno, next })
-                } else {
-                    next
-                }
+                if verdict == Verdict::Chosen { build.push(Node::Set { errno, next }) } else { next }
             },
             otherwise,
         );
@@ -148,13 +112,7 @@ impl Build {
     }
 
     /// Tests whether a rule fires: its `when` is true and its `unless` is not.
-    fn fires(
-        &mut self,
-        id: RuleId,
-        rule: &Rule,
-        then: impl FnOnce(&mut Build) -> NodeId,
-        otherwise: NodeId,
-    ) -> NodeId {
+    fn fires(&mut self, id: RuleId, rule: &Rule, then: impl FnOnce(&mut Build) -> NodeId, otherwise: NodeId) -> NodeId {
         let mut entry = then(self);
         if let Some(unless) = &rule.unless {
             entry = self.cond(id, unless, true, otherwise, entry);
@@ -167,14 +125,7 @@ impl Build {
 
     /// `then` where the condition is known to be `sense`, else `otherwise`. Not knowing never leads to
     /// `then`: for `and` and `or` that follows from the parts, and `not` only turns the sense.
-    fn cond(
-        &mut self,
-        rule: RuleId,
-        cond: &Cond,
-        sense: bool,
-        then: NodeId,
-        otherwise: NodeId,
-    ) -> NodeId {
+    fn cond(&mut self, rule: RuleId, cond: &Cond, sense: bool, then: NodeId, otherwise: NodeId) -> NodeId {
         match cond {
             Cond::Const(value) => {
                 if *value == sense {
@@ -187,19 +138,11 @@ impl Build {
                 if then == otherwise {
                     return then;
                 }
-                self.push(Node::Test {
-                    atom: atom.clone(),
-                    sense,
-                    rule,
-                    then,
-                    otherwise,
-                })
+                self.push(Node::Test { atom: atom.clone(), sense, rule, then, otherwise })
             }
             Cond::Not(inner) => self.cond(rule, inner, !sense, then, otherwise),
             // Both must hold: known true for `and`, known false for `or`.
-            Cond::And(left, right) | Cond::Or(left, right)
-                if matches!(cond, Cond::And(..)) == sense =>
-            {
+            Cond::And(left, right) | Cond::Or(left, right) if matches!(cond, Cond::And(..)) == sense => {
                 let right = self.cond(rule, right, sense, then, otherwise);
                 self.cond(rule, left, sense, right, otherwise)
             }
@@ -229,19 +172,11 @@ impl Build {
                 count += 1;
             }
         }
-        let mut nodes: Vec<Node> = self
-            .nodes
-            .into_iter()
-            .zip(&reached)
-            .rev()
-            .filter(|(_, reached)| **reached)
-            .map(|(node, _)| node)
-            .collect();
+        let mut nodes: Vec<Node> =
+            self.nodes.into_iter().zip(&reached).rev().filter(|(_, reached)| **reached).map(|(node, _)| node).collect();
         for node in &mut nodes {
             match node {
-                Node::Test {
-                    then, otherwise, ..
-                } => {
+                Node::Test { then, otherwise, .. } => {
                     *then = ids[then.index()];
                     *otherwise = ids[otherwise.index()];
                 }

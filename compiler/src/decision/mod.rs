@@ -103,9 +103,7 @@ impl Node {
     /// Where it leads.
     pub fn edges(&self) -> impl Iterator<Item = NodeId> {
         let (first, second) = match self {
-            Node::Test {
-                then, otherwise, ..
-            } => (Some(*then), Some(*otherwise)),
+            Node::Test { then, otherwise, .. } => (Some(*then), Some(*otherwise)),
             Node::Set { next, .. } | Node::Record { next, .. } => (Some(*next), None),
             Node::Exit { .. } => (None, None),
         };

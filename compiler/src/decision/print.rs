@@ -16,13 +16,7 @@ pub fn print(plan: &Plan, policy: &Policy) -> String {
         let _ = writeln!(out, "hook {}", hook.name);
         for (at, node) in graph.nodes.iter().enumerate() {
             let _ = match node {
-                Node::Test {
-                    atom: test,
-                    sense,
-                    rule,
-                    then,
-                    otherwise,
-                } => writeln!(
+                Node::Test { atom: test, sense, rule, then, otherwise } => writeln!(
                     out,
                     "  n{at} test {}{} ? n{} : n{}    # {}",
                     if *sense { "" } else { "not " },
@@ -31,17 +25,10 @@ pub fn print(plan: &Plan, policy: &Policy) -> String {
                     otherwise.0,
                     policy.rules[rule.0 as usize].name,
                 ),
-                Node::Set { errno, next } => writeln!(
-                    out,
-                    "  n{at} set {}; n{}",
-                    verdict(Verdict::Constant(*errno)),
-                    next.0
-                ),
-                Node::Record {
-                    rule,
-                    verdict: with,
-                    next,
-                } => {
+                Node::Set { errno, next } => {
+                    writeln!(out, "  n{at} set {}; n{}", verdict(Verdict::Constant(*errno)), next.0)
+                }
+                Node::Record { rule, verdict: with, next } => {
                     writeln!(
                         out,
                         "  n{at} record {}, {}; n{}",

@@ -24,14 +24,7 @@ fn verify_graph(graph: &Graph) {
             let next = &mut chosen[next.index()];
             *next = Some(next.unwrap_or(true) && after);
         }
-        if let Node::Record {
-            verdict: Verdict::Chosen,
-            ..
-        }
-        | Node::Exit {
-            verdict: Verdict::Chosen,
-        } = node
-        {
+        if let Node::Record { verdict: Verdict::Chosen, .. } | Node::Exit { verdict: Verdict::Chosen } = node {
             assert!(before, "n{at} needs a verdict that nothing has set");
         }
     }

@@ -45,10 +45,7 @@ pub fn print(diagnostics: &[Diagnostic], sources: &Sources) -> String {
         let place = |label: &'_ Label, primary| {
             let span = label.span;
             let (line, column) = sources.position(span);
-            let (end_line, end_column) = sources.position(Span {
-                start: span.end,
-                ..span
-            });
+            let (end_line, end_column) = sources.position(Span { start: span.end, ..span });
             (span, line, column, end_line, end_column, primary)
         };
         let spans = std::iter::once((&diagnostic.primary, true))

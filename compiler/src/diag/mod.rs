@@ -66,10 +66,7 @@ impl Diagnostic {
             severity: Severity::Error,
             code,
             message: message.into(),
-            primary: Label {
-                span,
-                text: String::new(),
-            },
+            primary: Label { span, text: String::new() },
             secondary: Vec::new(),
             notes: Vec::new(),
             help: Vec::new(),
@@ -78,10 +75,7 @@ impl Diagnostic {
 
     /// A warning.
     pub fn warning(code: Code, span: Span, message: impl Into<String>) -> Diagnostic {
-        Diagnostic {
-            severity: Severity::Warning,
-            ..Diagnostic::error(code, span, message)
-        }
+        Diagnostic { severity: Severity::Warning, ..Diagnostic::error(code, span, message) }
     }
 
     /// Words at the primary span.
@@ -94,10 +88,7 @@ impl Diagnostic {
     /// Another place.
     #[must_use]
     pub fn also(mut self, span: Span, text: impl Into<String>) -> Diagnostic {
-        self.secondary.push(Label {
-            span,
-            text: text.into(),
-        });
+        self.secondary.push(Label { span, text: text.into() });
         self
     }
 
@@ -118,11 +109,7 @@ impl Diagnostic {
 
 impl From<krs_grammar::error::SyntaxError> for Diagnostic {
     fn from(error: krs_grammar::error::SyntaxError) -> Diagnostic {
-        let secondary = error
-            .related
-            .into_iter()
-            .map(|(span, text)| Label { span, text })
-            .collect();
+        let secondary = error.related.into_iter().map(|(span, text)| Label { span, text }).collect();
         Diagnostic {
             secondary,
             help: error.help.into_iter().collect(),

@@ -4,11 +4,7 @@ const BOOK: &str = include_str!("../../../docs/errors.md");
 
 /// Code and title of every page, in order.
 pub fn titles() -> impl Iterator<Item = (&'static str, &'static str)> {
-    BOOK.lines().filter_map(|line| {
-        line.strip_prefix("## ")
-            .filter(|rest| rest.starts_with("KRS"))?
-            .split_once(": ")
-    })
+    BOOK.lines().filter_map(|line| line.strip_prefix("## ").filter(|rest| rest.starts_with("KRS"))?.split_once(": "))
 }
 
 /// The page of a code, its heading included.

@@ -15,19 +15,12 @@ pub fn print(diagnostics: &[Diagnostic], sources: &Sources) -> String {
     for (_, source) in sources.iter() {
         files.add(source.name.as_str(), source.text.as_str());
     }
-    let config = term::Config {
-        chars: term::Chars::ascii(),
-        ..term::Config::default()
-    };
+    let config = term::Config { chars: term::Chars::ascii(), ..term::Config::default() };
     let mut out = String::new();
     for diagnostic in diagnostics {
         let mark = |label: &Label, mark: fn(usize, std::ops::Range<usize>) -> Mark<usize>| {
             let span = label.span;
-            mark(
-                usize::from(span.file.0),
-                span.start as usize..span.end as usize,
-            )
-            .with_message(&label.text)
+            mark(usize::from(span.file.0), span.start as usize..span.end as usize).with_message(&label.text)
         };
         let report = match diagnostic.severity {
             Severity::Error => Report::error(),
@@ -39,12 +32,7 @@ pub fn print(diagnostics: &[Diagnostic], sources: &Sources) -> String {
             .with_code(diagnostic.code)
             .with_message(&diagnostic.message)
             .with_label(mark(&diagnostic.primary, Mark::primary))
-            .with_labels_iter(
-                diagnostic
-                    .secondary
-                    .iter()
-                    .map(|label| mark(label, Mark::secondary)),
-            )
+            .with_labels_iter(diagnostic.secondary.iter().map(|label| mark(label, Mark::secondary)))
             .with_notes_iter(notes.chain(help));
         let before = out.len();
         if term::emit_to_string(&mut out, &config, &files, &report).is_err() {

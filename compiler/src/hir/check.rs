@@ -9,9 +9,7 @@ use super::kernels;
 use super::place::{self, Place, Reads};
 use super::resolve::{Items, Named};
 use super::suggest::{did_you_mean, list};
-use super::{
-    Arg, ArgId, Cond, Hook, HookId, Int, Names, NamesId, Ptr, Step, TaskField, Ty, Value, ValueKind,
-};
+use super::{Arg, ArgId, Cond, Hook, HookId, Int, Names, NamesId, Ptr, Step, TaskField, Ty, Value, ValueKind};
 use crate::btf::{Kind, Type, TypeId};
 use crate::diag::{Code, Diagnostic, code};
 use crate::kernel::Kernel;
@@ -76,25 +74,11 @@ pub struct Checker<'a> {
 }
 
 /// Fields of `task` that the language has and this version does not.
-const TASK_LATER: &[&str] = &[
-    "exe",
-    "parent",
-    "cgroup",
-    "caps",
-    "ns",
-    "ancestors",
-    "tty",
-    "start_time",
-    "cred",
-    "mm",
-];
+const TASK_LATER: &[&str] = &["exe", "parent", "cgroup", "caps", "ns", "ancestors", "tty", "start_time", "cred", "mm"];
 
 /// Functions and values that the language has and this version does not.
 const LATER: &[(&str, &str)] = &[
-    (
-        "inode",
-        "compare the inode number: `file.f_inode.i_ino == 1234`",
-    ),
+    ("inode", "compare the inode number: `file.f_inode.i_ino == 1234`"),
     ("starts_with", "compare the whole string with `==`"),
     ("ends_with", "compare the whole string with `==`"),
     ("contains", "compare the whole string with `==`"),
@@ -131,11 +115,9 @@ impl<'a> Checker<'a> {
             ExprKind::Error => Operand::Error,
             ExprKind::Null => Operand::Null,
             ExprKind::Bool(value) => Operand::Cond(Cond::Const(*value)),
-            ExprKind::Int(value) | ExprKind::Duration(value) => Operand::Number(Number {
-                value: i128::from(*value),
-                names: None,
-                pattern: false,
-            }),
+            ExprKind::Int(value) | ExprKind::Duration(value) => {
+                Operand::Number(Number { value: i128::from(*value), names: None, pattern: false })
+            }
             ExprKind::Str(text) => Operand::Text(text.clone()),
             ExprKind::List(_) => Operand::List,
             ExprKind::Tuple(_) => self.report(
@@ -148,12 +130,7 @@ impl<'a> Checker<'a> {
             ExprKind::Call { function, args } => self.call(function, args, span),
             ExprKind::Cast { value, ty } => self.cast(value, ty, span, hint),
             ExprKind::Unary { op, value, op_span } => self.unary(*op, *op_span, value, span, hint),
-            ExprKind::Binary {
-                op,
-                op_span,
-                left,
-                right,
-            } => self.binary(*op, *op_span, left, right, span, hint),
+            ExprKind::Binary { op, op_span, left, right } => self.binary(*op, *op_span, left, right, span, hint),
         }
     }
 
@@ -162,10 +139,7 @@ impl<'a> Checker<'a> {
             return operand;
         }
         if let Some(names) = hint
-            && let Some(&(_, value)) = self.names[names.index()]
-                .members
-                .iter()
-                .find(|(known, _)| known == name)
+            && let Some(&(_, value)) = self.names[names.index()].members.iter().find(|(known, _)| known == name)
         {
             return self.member(names, name, value, span);
         }
@@ -173,10 +147,7 @@ impl<'a> Checker<'a> {
             let Some(names) = self.names_of(of) else {
                 return Operand::Error;
             };
-            let value = self.names[names.index()]
-                .members
-                .iter()
-                .find(|(known, _)| known == member);
+            let value = self.names[names.index()].members.iter().find(|(known, _)| known == member);
             return match value {
                 Some(&(_, value)) => self.member(names, name, value, span),
                 None => Operand::Error,
@@ -187,10 +158,7 @@ impl<'a> Checker<'a> {
             let Some(names) = self.names_of(of) else {
                 return Operand::Error;
             };
-            let value = self.names[names.index()]
-                .members
-                .iter()
-                .find(|(known, _)| known == name);
+            let value = self.names[names.index()].members.iter().find(|(known, _)| known == name);
             if let Some(&(_, value)) = value {
                 return self.member(names, name, value, span);
             }
@@ -256,15 +224,14 @@ impl<'a> Checker<'a> {
         match &expr.kind {
             ExprKind::Name(name) => {
                 let known = self.diagnostics.len();
-                let needs =
-                    self.visible(name, expr.span).is_none() && self.items.prefixed(name).is_none();
+                let needs = self.visible(name, expr.span).is_none() && self.items.prefixed(name).is_none();
                 self.diagnostics.truncate(known);
                 needs
             }
             ExprKind::Unary { value, .. } => self.needs_hint(value),
-            ExprKind::Binary {
-                op, left, right, ..
-            } if !op.is_comparison() => self.needs_hint(left) || self.needs_hint(right),
+            ExprKind::Binary { op, left, right, .. } if !op.is_comparison() => {
+                self.needs_hint(left) || self.needs_hint(right)
+            }
             _ => false,
         }
     }
@@ -273,27 +240,13 @@ impl<'a> Checker<'a> {
         let of = &self.names[names.index()];
         if of.kernel {
             let signed = of.members.iter().any(|(_, value)| *value < 0);
-            let large = of
-                .members
-                .iter()
-                .any(|(_, value)| *value > i64::from(u32::MAX) || *value < i64::from(i32::MIN));
-            let ty = Ty::Int(Int {
-                bytes: if large { 8 } else { 4 },
-                signed,
-                names: Some(names),
-            });
-            let kind = ValueKind::Enumerator {
-                of: of.name.clone(),
-                name: name.to_owned(),
-                value,
-            };
+            let large =
+                of.members.iter().any(|(_, value)| *value > i64::from(u32::MAX) || *value < i64::from(i32::MIN));
+            let ty = Ty::Int(Int { bytes: if large { 8 } else { 4 }, signed, names: Some(names) });
+            let kind = ValueKind::Enumerator { of: of.name.clone(), name: name.to_owned(), value };
             return Operand::Value(Value { span, ty, kind });
         }
-        Operand::Number(Number {
-            value: i128::from(value),
-            names: Some(names),
-            pattern: false,
-        })
+        Operand::Number(Number { value: i128::from(value), names: Some(names), pattern: false })
     }
 
     /// An enumerator of any of the kernel's enums, by its name.
@@ -306,44 +259,30 @@ impl<'a> Checker<'a> {
             if !matches!(btf.kind(id), Kind::Enum | Kind::Enum64) || btf.name(id).is_empty() {
                 return None;
             }
-            btf.values(id)
-                .find(|(known, _)| *known == name)
-                .map(|(_, value)| (id, value))
+            btf.values(id).find(|(known, _)| *known == name).map(|(_, value)| (id, value))
         })?;
         Some((self.enum_names(id)?, value))
     }
 
     fn unknown_name(&mut self, name: &str, span: Span, hint: Option<NamesId>) -> Operand {
-        let mut error = Diagnostic::error(code::UNKNOWN_NAME, span, format!("no `{name}` here"))
-            .label("not known here");
+        let mut error =
+            Diagnostic::error(code::UNKNOWN_NAME, span, format!("no `{name}` here")).label("not known here");
         if let Some((_, instead)) = LATER.iter().find(|(later, _)| *later == name) {
             return self.report(
-                Diagnostic::error(
-                    code::NOT_YET,
-                    span,
-                    format!("`{name}` is not available yet"),
-                )
-                .help(*instead),
+                Diagnostic::error(code::NOT_YET, span, format!("`{name}` is not available yet")).help(*instead),
             );
         }
         if let Some(Named::Def(_)) = self.items.named.get(name) {
-            return self.report(error.help(format!(
-                "`{name}` is a definition: call it with its arguments, `{name}(...)`"
-            )));
+            return self
+                .report(error.help(format!("`{name}` is a definition: call it with its arguments, `{name}(...)`")));
         }
         // A bare flag beside a value of another type, or beside none.
         let owners = self.owners(name);
         if !owners.is_empty() {
-            let full: Vec<String> = owners
-                .iter()
-                .take(4)
-                .map(|of| format!("{}_{name}", super::resolve::prefix(of)))
-                .collect();
+            let full: Vec<String> =
+                owners.iter().take(4).map(|of| format!("{}_{name}", super::resolve::prefix(of))).collect();
             error = error.note(match hint {
-                Some(hint) => format!(
-                    "the other side is a `{}`, which has no `{name}`",
-                    self.names[hint.index()].name
-                ),
+                Some(hint) => format!("the other side is a `{}`, which has no `{name}`", self.names[hint.index()].name),
                 None => "the other side does not say which type's name this is".to_owned(),
             });
             return self.report(error.help(format!(
@@ -353,20 +292,11 @@ impl<'a> Checker<'a> {
         }
         let mut candidates: Vec<&str> = Vec::new();
         if let Some(names) = hint {
-            candidates.extend(
-                self.names[names.index()]
-                    .members
-                    .iter()
-                    .map(|(name, _)| name.as_str()),
-            );
+            candidates.extend(self.names[names.index()].members.iter().map(|(name, _)| name.as_str()));
         }
         let mut arguments = Vec::new();
         if let Some(this) = &self.scope.this {
-            place::field_names(
-                &self.kernel.btf,
-                self.kernel.btf.strip(this.ty),
-                &mut candidates,
-            );
+            place::field_names(&self.kernel.btf, self.kernel.btf.strip(this.ty), &mut candidates);
         } else if let Some(params) = &self.scope.params {
             candidates.extend(params.iter().map(|(name, _)| name.as_str()));
         } else if let Some(hook) = self.scope.hook
@@ -393,10 +323,7 @@ impl<'a> Checker<'a> {
                 error = error.note(help);
             }
             if !arguments.is_empty() {
-                error = error.note(format!(
-                    "`{hook}` has {}",
-                    list(arguments.iter().map(String::as_str), "and")
-                ));
+                error = error.note(format!("`{hook}` has {}", list(arguments.iter().map(String::as_str), "and")));
             } else {
                 error = error.note(format!("`{hook}` has no arguments"));
             }
@@ -408,26 +335,15 @@ impl<'a> Checker<'a> {
     fn arg(&mut self, name: &str, span: Span) -> Option<Operand> {
         let id = self.scope.hook?;
         let hook_name = self.hooks[id.index()].name.clone();
-        if let Some(index) = self.hooks[id.index()]
-            .args
-            .iter()
-            .position(|arg| arg.name == name)
-        {
+        if let Some(index) = self.hooks[id.index()].args.iter().position(|arg| arg.name == name) {
             let ty = self.hooks[id.index()].args[index].ty;
-            return Some(Operand::Value(Value {
-                span,
-                ty,
-                kind: ValueKind::Arg(ArgId(index as u32)),
-            }));
+            return Some(Operand::Value(Value { span, ty, kind: ValueKind::Arg(ArgId(index as u32)) }));
         }
         let kernel = self.kernel;
         let hook = kernel.hook(&hook_name)?;
         let arg = hook.args.iter().find(|arg| arg.name == name)?;
-        let param = self
-            .items
-            .hooks
-            .get(hook_name.as_str())
-            .and_then(|params| params.iter().find(|p| p.name.name == name));
+        let param =
+            self.items.hooks.get(hook_name.as_str()).and_then(|params| params.iter().find(|p| p.name.name == name));
         if let Some(problem) = &arg.problem {
             return Some(
                 self.report(
@@ -454,10 +370,7 @@ impl<'a> Checker<'a> {
                             span,
                             format!("BPF cannot read `{name}` of `{hook_name}`"),
                         )
-                        .label(format!(
-                            "a `{}` passed by value",
-                            place::describe(&kernel.btf, arg.ty)
-                        ))
+                        .label(format!("a `{}` passed by value", place::describe(&kernel.btf, arg.ty)))
                         .help("test another argument of the hook"),
                     ),
                 );
@@ -472,17 +385,9 @@ impl<'a> Checker<'a> {
             Err(diagnostic) => return Some(self.report(diagnostic(span))),
         };
         let args = &mut self.hooks[id.index()].args;
-        args.push(Arg {
-            name: name.to_owned(),
-            ty,
-            place,
-        });
+        args.push(Arg { name: name.to_owned(), ty, place });
         let index = args.len() - 1;
-        Some(Operand::Value(Value {
-            span,
-            ty,
-            kind: ValueKind::Arg(ArgId(index as u32)),
-        }))
+        Some(Operand::Value(Value { span, ty, kind: ValueKind::Arg(ArgId(index as u32)) }))
     }
 
     /// A type that BTF gave, with the names that the library or the policy gives it.
@@ -491,10 +396,7 @@ impl<'a> Checker<'a> {
         match &refined.kind {
             ast::TypeKind::Name(name) => match self.items.named.get(name.as_str()) {
                 Some(Named::Names(..)) => match self.names_of(name) {
-                    Some(names) => Ty::Int(Int {
-                        names: Some(names),
-                        ..int
-                    }),
+                    Some(names) => Ty::Int(Int { names: Some(names), ..int }),
                     None => ty,
                 },
                 _ => match integer(name) {
@@ -510,28 +412,21 @@ impl<'a> Checker<'a> {
     }
 
     pub(super) fn unknown_type(&mut self, name: &str, span: Span) {
-        let types = self
-            .items
-            .named
-            .values()
-            .filter(|n| matches!(n, Named::Names(..)))
-            .map(|n| n.ident().name.as_str());
-        let mut error = Diagnostic::error(code::UNKNOWN_TYPE, span, format!("no type `{name}`"))
-            .label("not known");
+        let types =
+            self.items.named.values().filter(|n| matches!(n, Named::Names(..))).map(|n| n.ident().name.as_str());
+        let mut error = Diagnostic::error(code::UNKNOWN_TYPE, span, format!("no type `{name}`")).label("not known");
         error = match did_you_mean(name, types.chain(["u8", "u16", "u32", "u64", "i8", "i16", "i32", "i64", "bool"])) {
             Some(help) => error.help(help),
-            None => error.help("types are `u8` to `u64`, `i8` to `i64`, `bool`, `flags` and `enum` items, and the kernel's structs"),
+            None => error.help(
+                "types are `u8` to `u64`, `i8` to `i64`, `bool`, `flags` and `enum` items, and the kernel's structs",
+            ),
         };
         self.report(error);
     }
 
     /// The id of a `flags` or `enum` item; its members are evaluated on first use.
     pub(super) fn names_of(&mut self, name: &str) -> Option<NamesId> {
-        if let Some(index) = self
-            .names
-            .iter()
-            .position(|names| !names.kernel && names.name == name)
-        {
+        if let Some(index) = self.names.iter().position(|names| !names.kernel && names.name == name) {
             return Some(NamesId(index as u32));
         }
         let Some(&Named::Names(item, flags)) = self.items.named.get(name) else {
@@ -539,17 +434,9 @@ impl<'a> Checker<'a> {
         };
         let outer = std::mem::take(&mut self.scope);
         let id = NamesId(self.names.len() as u32);
-        self.names.push(Names {
-            name: name.to_owned(),
-            flags,
-            members: Vec::new(),
-            kernel: false,
-        });
+        self.names.push(Names { name: name.to_owned(), flags, members: Vec::new(), kernel: false });
         let int = match &item.repr {
-            Some(ast::Type {
-                kind: ast::TypeKind::Name(repr),
-                span,
-            }) => integer(repr).or_else(|| {
+            Some(ast::Type { kind: ast::TypeKind::Name(repr), span }) => integer(repr).or_else(|| {
                 self.unknown_type(repr, *span);
                 None
             }),
@@ -559,20 +446,12 @@ impl<'a> Checker<'a> {
         for member in &item.members {
             // Earlier members can be used in later ones, which is why they are added one by one.
             let value = match self.expr(&member.value, Some(id)) {
-                Operand::Number(number)
-                    if number.value >= int.min() && number.value <= int.max() =>
-                {
-                    number.value
-                }
+                Operand::Number(number) if number.value >= int.min() && number.value <= int.max() => number.value,
                 Operand::Number(number) => {
                     self.error(
                         code::OUT_OF_RANGE,
                         member.value.span,
-                        format!(
-                            "{} does not fit into the {} of `{name}`",
-                            number.value,
-                            spell(int)
-                        ),
+                        format!("{} does not fit into the {} of `{name}`", number.value, spell(int)),
                     );
                     continue;
                 }
@@ -587,9 +466,7 @@ impl<'a> Checker<'a> {
                 }
             };
             // The top bit of a u64 becomes the sign of the i64 that stands for it.
-            self.names[id.index()]
-                .members
-                .push((member.name.name.clone(), value as i64));
+            self.names[id.index()].members.push((member.name.name.clone(), value as i64));
         }
         self.scope = outer;
         Some(id)
@@ -597,11 +474,7 @@ impl<'a> Checker<'a> {
 
     fn enum_names(&mut self, id: TypeId) -> Option<NamesId> {
         let names = place::enum_names(&self.kernel.btf, id)?;
-        if let Some(index) = self
-            .names
-            .iter()
-            .position(|known| known.kernel && known.name == names.name)
-        {
+        if let Some(index) = self.names.iter().position(|known| known.kernel && known.name == names.name) {
             return Some(NamesId(index as u32));
         }
         self.names.push(names);
@@ -616,10 +489,7 @@ impl<'a> Checker<'a> {
             None
         });
         match (reads, pending) {
-            (Reads::As(Ty::Int(int)), Some(id)) => Reads::As(Ty::Int(Int {
-                names: self.enum_names(id),
-                ..int
-            })),
+            (Reads::As(Ty::Int(int)), Some(id)) => Reads::As(Ty::Int(Int { names: self.enum_names(id), ..int })),
             (reads, _) => reads,
         }
     }
@@ -633,21 +503,14 @@ impl<'a> Checker<'a> {
         self.scope.defining = outer.defining;
         self.scope.inside.push(item.name.name.clone());
         let hint = match &item.ty {
-            Some(ast::Type {
-                kind: ast::TypeKind::Name(name),
-                ..
-            }) => self.names_of(name),
+            Some(ast::Type { kind: ast::TypeKind::Name(name), .. }) => self.names_of(name),
             _ => None,
         };
         let known = self.diagnostics.len();
         let mut operand = self.expr(&item.value, hint);
         match &mut operand {
             Operand::Number(number) => {
-                if let Some(ast::Type {
-                    kind: ast::TypeKind::Name(name),
-                    span,
-                }) = &item.ty
-                {
+                if let Some(ast::Type { kind: ast::TypeKind::Name(name), span }) = &item.ty {
                     match (integer(name), hint) {
                         (Some(int), _) if number.value < int.min() || number.value > int.max() => {
                             let value = number.value;
@@ -692,25 +555,13 @@ impl<'a> Checker<'a> {
             return true;
         };
         if at == 0 && self.scope.defining {
-            let names = self
-                .scope
-                .inside
-                .iter()
-                .map(String::as_str)
-                .chain([item.name.as_str()]);
-            let circle = names
-                .map(|name| format!("`{name}`"))
-                .collect::<Vec<_>>()
-                .join(" needs ");
+            let names = self.scope.inside.iter().map(String::as_str).chain([item.name.as_str()]);
+            let circle = names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" needs ");
             self.report(
-                Diagnostic::error(
-                    code::CYCLE,
-                    span,
-                    format!("`{}` is defined by itself", item.name),
-                )
-                .label("here it needs itself")
-                .note(circle)
-                .help("definitions are written out where they are used, so they cannot recurse"),
+                Diagnostic::error(code::CYCLE, span, format!("`{}` is defined by itself", item.name))
+                    .label("here it needs itself")
+                    .note(circle)
+                    .help("definitions are written out where they are used, so they cannot recurse"),
             );
         }
         false
@@ -718,11 +569,7 @@ impl<'a> Checker<'a> {
 
     /// Drops what was said about another item's text, which is checked for itself, but for a circle.
     fn forget(&mut self, known: usize) {
-        let circles: Vec<Diagnostic> = self
-            .diagnostics
-            .drain(known..)
-            .filter(|d| d.code == code::CYCLE)
-            .collect();
+        let circles: Vec<Diagnostic> = self.diagnostics.drain(known..).filter(|d| d.code == code::CYCLE).collect();
         self.diagnostics.extend(circles);
     }
 
@@ -733,12 +580,8 @@ impl<'a> Checker<'a> {
             && self.visible(object, base.span).is_none()
         {
             return self.report(
-                Diagnostic::error(
-                    code::NOT_YET,
-                    span,
-                    format!("`hook.{}` is not available yet", name.name),
-                )
-                .help("every event carries its hook"),
+                Diagnostic::error(code::NOT_YET, span, format!("`hook.{}` is not available yet", name.name))
+                    .help("every event carries its hook"),
             );
         }
         let operand = self.expr(base, None);
@@ -746,9 +589,9 @@ impl<'a> Checker<'a> {
             Operand::Error => return Operand::Error,
             Operand::Task => return self.task_field(name, span),
             Operand::Place(place) => place,
-            Operand::Value(value) => match value.ty {
-                Ty::Ptr(Ptr { target, .. }) => {
-                    match Place::behind(&self.kernel.btf, &value, target) {
+            Operand::Value(value) => {
+                match value.ty {
+                    Ty::Ptr(Ptr { target, .. }) => match Place::behind(&self.kernel.btf, &value, target) {
                         Some(place) => place,
                         None => {
                             let what = place::describe(&self.kernel.btf, target);
@@ -758,42 +601,28 @@ impl<'a> Checker<'a> {
                                 .help("only structs with a name have fields; the pointer itself can be compared with `null`"),
                         );
                         }
-                    }
+                    },
+                    ty => match self.behind_view(base) {
+                        Some(place) => place,
+                        None => {
+                            let what = self.describe(ty);
+                            return self.report(
+                                Diagnostic::error(code::NO_FIELDS, name.span, format!("{what} has no fields"))
+                                    .label("no field")
+                                    .also(base.span, format!("this is {what}")),
+                            );
+                        }
+                    },
                 }
-                ty => match self.behind_view(base) {
-                    Some(place) => place,
-                    None => {
-                        let what = self.describe(ty);
-                        return self.report(
-                            Diagnostic::error(
-                                code::NO_FIELDS,
-                                name.span,
-                                format!("{what} has no fields"),
-                            )
-                            .label("no field")
-                            .also(base.span, format!("this is {what}")),
-                        );
-                    }
-                },
-            },
-            Operand::Null
-            | Operand::Number(_)
-            | Operand::Text(_)
-            | Operand::List
-            | Operand::Cond(_) => {
+            }
+            Operand::Null | Operand::Number(_) | Operand::Text(_) | Operand::List | Operand::Cond(_) => {
                 return self.report(
-                    Diagnostic::error(code::NO_FIELDS, name.span, "this value has no fields")
-                        .label("no field"),
+                    Diagnostic::error(code::NO_FIELDS, name.span, "this value has no fields").label("no field"),
                 );
             }
         };
         let tag = place::tag(&self.kernel.btf, place.ty).to_owned();
-        if let Some(view) = self
-            .items
-            .views
-            .get(&(tag.as_str(), name.name.as_str()))
-            .copied()
-        {
+        if let Some(view) = self.items.views.get(&(tag.as_str(), name.name.as_str())).copied() {
             return self.view_field(view, &place, span);
         }
         match self.raw_field(&place, &name.name, span) {
@@ -841,17 +670,9 @@ impl<'a> Checker<'a> {
                         .is_some_and(|task| place::field(&self.kernel.btf, task, other).is_some());
                 let has = format!("`task` has {}", list(NOW, "and"));
                 let error = if exists {
-                    Diagnostic::error(
-                        code::NOT_YET,
-                        name.span,
-                        format!("`task.{other}` is not available yet"),
-                    )
+                    Diagnostic::error(code::NOT_YET, name.span, format!("`task.{other}` is not available yet"))
                 } else {
-                    Diagnostic::error(
-                        code::UNKNOWN_FIELD,
-                        name.span,
-                        format!("`task` has no field `{other}`"),
-                    )
+                    Diagnostic::error(code::UNKNOWN_FIELD, name.span, format!("`task` has no field `{other}`"))
                 };
                 let error = match did_you_mean(other, NOW) {
                     Some(help) if !exists => error.help(help),
@@ -860,11 +681,7 @@ impl<'a> Checker<'a> {
                 return self.report(error.note(has));
             }
         };
-        Operand::Value(Value {
-            span,
-            ty,
-            kind: ValueKind::Task(field),
-        })
+        Operand::Value(Value { span, ty, kind: ValueKind::Task(field) })
     }
 
     fn view_field(&mut self, view: &'a ast::ViewField, place: &Place, span: Span) -> Operand {
@@ -913,7 +730,8 @@ impl<'a> Checker<'a> {
                 self.report(
                     Diagnostic::error(code::UNREADABLE, span, format!("`{name}` cannot be read"))
                         .label(if found.shared {
-                            "its bits share a word with another field, which the kernel does not let BPF read over".to_owned()
+                            "its bits share a word with another field, which the kernel does not let BPF read over"
+                                .to_owned()
                         } else {
                             format!("{what} is no integer, pointer, string, struct or array")
                         })
@@ -921,14 +739,7 @@ impl<'a> Checker<'a> {
                 ),
             );
         };
-        let next = place.step(
-            Step::Field {
-                name: name.to_owned(),
-                shape,
-            },
-            found.ty,
-            span,
-        );
+        let next = place.step(Step::Field { name: name.to_owned(), shape }, found.ty, span);
         // The struct that holds the field: the root, or what is embedded on the way.
         let holder = place::tag(&kernel.btf, place.ty).to_owned();
         Some(self.found(next, &holder, name))
@@ -936,10 +747,7 @@ impl<'a> Checker<'a> {
 
     /// A value where the place is one, otherwise the place.
     fn found(&mut self, place: Place, root: &str, name: &str) -> Operand {
-        let half_made = self
-            .scope
-            .hook
-            .is_some_and(|hook| kernels::half_made(&self.hooks[hook.index()].name));
+        let half_made = self.scope.hook.is_some_and(|hook| kernels::half_made(&self.hooks[hook.index()].name));
         let nullable = half_made || !kernels::never_null(root, name);
         match self.reads(place.ty, nullable) {
             Reads::As(Ty::Str { .. }) | Reads::Aggregate => Operand::Place(place),
@@ -959,20 +767,15 @@ impl<'a> Checker<'a> {
         let mut names = Vec::new();
         place::field_names(&kernel.btf, kernel.btf.strip(place.ty), &mut names);
         names.extend(self.items.view_fields(tag));
-        let mut error = Diagnostic::error(
-            code::UNKNOWN_FIELD,
-            name.span,
-            format!("no field `{}` in `{tag}`", name.name),
-        )
-        .label("no such field");
+        let mut error =
+            Diagnostic::error(code::UNKNOWN_FIELD, name.span, format!("no field `{}` in `{tag}`", name.name))
+                .label("no such field");
         if let Some(elsewhere) = kernels::field_elsewhere(kernel, tag, &name.name) {
             error = error.note(elsewhere);
         }
         error = match did_you_mean(&name.name, names.iter().copied()) {
             Some(help) => error.help(help),
-            None if names.len() <= 12 => {
-                error.help(format!("it has {}", list(names.iter().copied(), "and")))
-            }
+            None if names.len() <= 12 => error.help(format!("it has {}", list(names.iter().copied(), "and"))),
             None => error,
         };
         self.report(error)
@@ -1010,19 +813,12 @@ impl<'a> Checker<'a> {
         };
         if number < 0 || number >= i128::from(count) {
             return self.report(
-                Diagnostic::error(
-                    code::BAD_INDEX,
-                    index.span,
-                    format!("the array has no element {number}"),
-                )
-                .label(match count {
-                    0 => "its length is known only at run time".to_owned(),
-                    count => format!("it has 0 to {}", count - 1),
-                })
-                .also(
-                    base.span,
-                    format!("`{}`", place::describe(&kernel.btf, place.ty)),
-                ),
+                Diagnostic::error(code::BAD_INDEX, index.span, format!("the array has no element {number}"))
+                    .label(match count {
+                        0 => "its length is known only at run time".to_owned(),
+                        count => format!("it has 0 to {}", count - 1),
+                    })
+                    .also(base.span, format!("`{}`", place::describe(&kernel.btf, place.ty))),
             );
         }
         let next = place.step(Step::Index(number as u32), element, span);
@@ -1033,8 +829,7 @@ impl<'a> Checker<'a> {
         let def = match self.items.named.get(function.name.as_str()) {
             Some(Named::Def(def)) => *def,
             _ => {
-                if let Some((_, instead)) = LATER.iter().find(|(later, _)| *later == function.name)
-                {
+                if let Some((_, instead)) = LATER.iter().find(|(later, _)| *later == function.name) {
                     return self.report(
                         Diagnostic::error(
                             code::NOT_YET,
@@ -1051,12 +846,9 @@ impl<'a> Checker<'a> {
                     .filter(|n| matches!(n, Named::Def(_)))
                     .map(|n| n.ident().name.as_str())
                     .collect();
-                let mut error = Diagnostic::error(
-                    code::UNKNOWN_NAME,
-                    function.span,
-                    format!("no definition `{}`", function.name),
-                )
-                .label("not known");
+                let mut error =
+                    Diagnostic::error(code::UNKNOWN_NAME, function.span, format!("no definition `{}`", function.name))
+                        .label("not known");
                 if let Some(help) = did_you_mean(&function.name, defs.iter().copied()) {
                     error = error.help(help);
                 }
@@ -1068,22 +860,13 @@ impl<'a> Checker<'a> {
         }
         if args.len() != def.params.len() {
             let count = |n: usize| {
-                if n == 1 {
-                    "1 argument".to_owned()
-                } else {
-                    format!("{n} arguments")
-                }
+                if n == 1 { "1 argument".to_owned() } else { format!("{n} arguments") }
             };
             return self.report(
                 Diagnostic::error(
                     code::BAD_CALL,
                     span,
-                    format!(
-                        "`{}` takes {}, not {}",
-                        def.name.name,
-                        count(def.params.len()),
-                        args.len()
-                    ),
+                    format!("`{}` takes {}, not {}", def.name.name, count(def.params.len()), args.len()),
                 )
                 .also(def.name.span, "defined here"),
             );
@@ -1131,13 +914,9 @@ impl<'a> Checker<'a> {
         let operand = self.expr(arg, names);
         let wanted = |checker: &mut Self, found: String| {
             checker.report(
-                Diagnostic::error(
-                    code::MISMATCH,
-                    arg.span,
-                    format!("`{}` must be a `{ty}`", param.name.name),
-                )
-                .label(found)
-                .also(param.ty.span, "asked for here"),
+                Diagnostic::error(code::MISMATCH, arg.span, format!("`{}` must be a `{ty}`", param.name.name))
+                    .label(found)
+                    .also(param.ty.span, "asked for here"),
             )
         };
         match operand {
@@ -1145,18 +924,12 @@ impl<'a> Checker<'a> {
             Operand::Value(value) => match value.ty {
                 Ty::Ptr(pointer) => {
                     let tag = place::tag(&self.kernel.btf, pointer.target).to_owned();
-                    if tag == *ty {
-                        Operand::Value(value)
-                    } else {
-                        wanted(self, format!("a pointer to `{tag}`"))
-                    }
+                    if tag == *ty { Operand::Value(value) } else { wanted(self, format!("a pointer to `{tag}`")) }
                 }
                 Ty::Int(int) => match integer(ty) {
                     Some(to) if to.holds(int) => Operand::Value(value),
                     Some(_) => wanted(self, format!("a {}", spell(int))),
-                    None if names.is_some() && (int.names.is_none() || int.names == names) => {
-                        Operand::Value(value)
-                    }
+                    None if names.is_some() && (int.names.is_none() || int.names == names) => Operand::Value(value),
                     None => {
                         let found = self.describe(value.ty);
                         wanted(self, found)
@@ -1171,24 +944,16 @@ impl<'a> Checker<'a> {
             },
             Operand::Place(place) => {
                 let tag = place::tag(&self.kernel.btf, place.ty).to_owned();
-                if tag == *ty
-                    || ty == "str"
-                        && matches!(self.reads(place.ty, false), Reads::As(Ty::Str { .. }))
-                {
+                if tag == *ty || ty == "str" && matches!(self.reads(place.ty, false), Reads::As(Ty::Str { .. })) {
                     Operand::Place(place)
                 } else {
-                    wanted(
-                        self,
-                        format!("a `{}`", if tag.is_empty() { "struct" } else { &tag }),
-                    )
+                    wanted(self, format!("a `{}`", if tag.is_empty() { "struct" } else { &tag }))
                 }
             }
             Operand::Number(number) => match integer(ty) {
-                Some(int) if number.value < int.min() || number.value > int.max() => self.error(
-                    code::OUT_OF_RANGE,
-                    arg.span,
-                    format!("a {ty} cannot hold {}", number.value),
-                ),
+                Some(int) if number.value < int.min() || number.value > int.max() => {
+                    self.error(code::OUT_OF_RANGE, arg.span, format!("a {ty} cannot hold {}", number.value))
+                }
                 Some(_) => Operand::Number(number),
                 None if names.is_some() => Operand::Number(number),
                 None => wanted(self, "a number".to_owned()),
@@ -1211,44 +976,24 @@ impl<'a> Checker<'a> {
             let ty = if let Some(int) = integer(name) {
                 Ty::Int(int)
             } else if let Some(names) = self.names_of(name) {
-                Ty::Int(Int {
-                    names: Some(names),
-                    ..Int::plain(8, false)
-                })
+                Ty::Int(Int { names: Some(names), ..Int::plain(8, false) })
             } else if name == "bool" {
                 Ty::Bool
             } else if name == "str" {
                 Ty::Str { bytes: 4096 }
-            } else if let Some(target) = self
-                .kernel
-                .btf
-                .find(Kind::Struct, name)
-                .or_else(|| self.kernel.btf.find(Kind::Union, name))
+            } else if let Some(target) =
+                self.kernel.btf.find(Kind::Struct, name).or_else(|| self.kernel.btf.find(Kind::Union, name))
             {
-                Ty::Ptr(Ptr {
-                    target,
-                    nullable: true,
-                })
+                Ty::Ptr(Ptr { target, nullable: true })
             } else {
                 self.unknown_type(name, param.ty.span);
                 return;
             };
             let stand_in = ValueKind::Arg(ArgId(u32::MAX - index as u32));
-            params.push((
-                param.name.name.clone(),
-                Operand::Value(Value {
-                    span: param.name.span,
-                    ty,
-                    kind: stand_in,
-                }),
-            ));
+            params.push((param.name.name.clone(), Operand::Value(Value { span: param.name.span, ty, kind: stand_in })));
         }
-        self.scope = Scope {
-            params: Some(params),
-            inside: vec![def.name.name.clone()],
-            defining: true,
-            ..Scope::default()
-        };
+        self.scope =
+            Scope { params: Some(params), inside: vec![def.name.name.clone()], defining: true, ..Scope::default() };
         let operand = self.expr(&def.body, None);
         match &def.ty {
             Some(ty) if is_bool(ty) => {
@@ -1261,10 +1006,7 @@ impl<'a> Checker<'a> {
 
     /// Checks a constant by itself.
     pub(super) fn const_item(&mut self, item: &'a ast::Const) {
-        self.scope = Scope {
-            defining: true,
-            ..Scope::default()
-        };
+        self.scope = Scope { defining: true, ..Scope::default() };
         self.constant(item, item.name.span);
         self.scope = Scope::default();
     }
@@ -1274,22 +1016,11 @@ impl<'a> Checker<'a> {
         match ty {
             Ty::Int(int) => match int.names {
                 Some(names) => format!("a `{}`", self.names[names.index()].name),
-                None => format!(
-                    "{} {}",
-                    if int.bytes == 8 || int.signed {
-                        "an"
-                    } else {
-                        "a"
-                    },
-                    spell(int)
-                )
-                .replace("an u64", "a u64"),
+                None => format!("{} {}", if int.bytes == 8 || int.signed { "an" } else { "a" }, spell(int))
+                    .replace("an u64", "a u64"),
             },
             Ty::Bool => "a bool".into(),
-            Ty::Ptr(pointer) => format!(
-                "a pointer to `{}`",
-                place::describe(&self.kernel.btf, pointer.target)
-            ),
+            Ty::Ptr(pointer) => format!("a pointer to `{}`", place::describe(&self.kernel.btf, pointer.target)),
             Ty::Str { .. } => "a string".into(),
         }
     }

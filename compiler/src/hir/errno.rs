@@ -137,11 +137,7 @@ pub const ERRNOS: &[(&str, i32)] = &[
 ];
 
 /// Other names of some numbers.
-const ALIASES: &[(&str, &str)] = &[
-    ("EWOULDBLOCK", "EAGAIN"),
-    ("EDEADLOCK", "EDEADLK"),
-    ("ENOTSUP", "EOPNOTSUPP"),
-];
+const ALIASES: &[(&str, &str)] = &[("EWOULDBLOCK", "EAGAIN"), ("EDEADLOCK", "EDEADLK"), ("ENOTSUP", "EOPNOTSUPP")];
 
 /// Codes that stay inside the kernel: a program that saw one would not know what to do.
 pub const INTERNAL: &[&str] = &[
@@ -169,9 +165,6 @@ pub const INTERNAL: &[&str] = &[
 /// The canonical name and number of an errno.
 #[must_use]
 pub fn find(name: &str) -> Option<(&'static str, i32)> {
-    let name = ALIASES
-        .iter()
-        .find(|(alias, _)| *alias == name)
-        .map_or(name, |(_, name)| name);
+    let name = ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, name)| name);
     ERRNOS.iter().find(|(known, _)| *known == name).copied()
 }

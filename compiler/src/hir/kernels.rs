@@ -4,9 +4,7 @@
 use krs_grammar::ast::Span;
 
 use super::suggest::list;
-use super::{
-    Access, AtomKind, Cond, HookId, Place, Policy, RuleId, Shape, Step, Value, ValueKind, place,
-};
+use super::{Access, AtomKind, Cond, HookId, Place, Policy, RuleId, Shape, Step, Value, ValueKind, place};
 use crate::btf::{Btf, Kind, Type};
 use crate::diag::{Diagnostic, code};
 use crate::kernel::{self, Kernel};
@@ -42,9 +40,7 @@ pub fn never_null(root: &str, field: &str) -> bool {
 /// Hooks that see objects before they are filled in or while they are taken apart.
 #[must_use]
 pub fn half_made(hook: &str) -> bool {
-    ["alloc", "free", "init_security", "_delete"]
-        .iter()
-        .any(|part| hook.contains(part))
+    ["alloc", "free", "init_security", "_delete"].iter().any(|part| hook.contains(part))
 }
 
 /// Hooks that came in the very release that moved the arguments of others. Searched first, since a hook that
@@ -75,10 +71,8 @@ pub fn place(
         }
     }
     split(&known).ok_or_else(|| {
-        let places: Vec<String> = known
-            .iter()
-            .map(|(kernel, slot)| format!("argument {} on {}", slot + 1, kernel.name))
-            .collect();
+        let places: Vec<String> =
+            known.iter().map(|(kernel, slot)| format!("argument {} on {}", slot + 1, kernel.name)).collect();
         let (arg, hook) = (arg.to_owned(), hook.to_owned());
         move |span| {
             Diagnostic::error(
@@ -98,20 +92,14 @@ fn split(known: &[(&Kernel, u32)]) -> Option<Place> {
     if known.iter().all(|(_, slot)| *slot == first) {
         return Some(Place::Slot(first));
     }
-    let candidates = MOVED_WITH.iter().copied().chain(
-        known
-            .iter()
-            .flat_map(|(kernel, _)| kernel.hook_names())
-            .filter(|name| !MOVED_WITH.contains(name)),
-    );
+    let candidates = MOVED_WITH
+        .iter()
+        .copied()
+        .chain(known.iter().flat_map(|(kernel, _)| kernel.hook_names()).filter(|name| !MOVED_WITH.contains(name)));
     for exists in candidates {
-        let (with, without): (Vec<_>, Vec<_>) = known
-            .iter()
-            .partition(|(kernel, _)| kernel.has_member(exists));
+        let (with, without): (Vec<_>, Vec<_>) = known.iter().partition(|(kernel, _)| kernel.has_member(exists));
         // Each side must be of slots that the other has not, or nothing is gained.
-        let apart = with
-            .iter()
-            .all(|(_, slot)| without.iter().all(|(_, other)| other != slot));
+        let apart = with.iter().all(|(_, slot)| without.iter().all(|(_, other)| other != slot));
         if !with.is_empty() && !without.is_empty() && apart {
             return Some(Place::Switch {
                 exists: exists.to_owned(),
@@ -128,20 +116,11 @@ fn split(known: &[(&Kernel, u32)]) -> Option<Place> {
 pub fn argument_elsewhere(kernel: &Kernel, hook: &str, arg: &str) -> Option<String> {
     let names: Vec<&str> = kernel::embedded()
         .iter()
-        .filter(|other| {
-            other
-                .hook(hook)
-                .is_some_and(|hook| hook.args.iter().any(|known| known.name == arg))
-        })
+        .filter(|other| other.hook(hook).is_some_and(|hook| hook.args.iter().any(|known| known.name == arg)))
         .map(|other| other.name.as_str())
         .collect();
-    (!names.is_empty()).then(|| {
-        format!(
-            "on {} it is an argument of `{hook}`, on {} it is not",
-            kernels(&names),
-            kernel.name
-        )
-    })
+    (!names.is_empty())
+        .then(|| format!("on {} it is an argument of `{hook}`, on {} it is not", kernels(&names), kernel.name))
 }
 
 /// A sentence about the kernels that have this field, when the checked one has not.
@@ -157,30 +136,15 @@ pub fn field_elsewhere(kernel: &Kernel, tag: &str, field: &str) -> Option<String
         })
         .map(|other| other.name.as_str())
         .collect();
-    (!names.is_empty()).then(|| {
-        format!(
-            "`{tag}` has this field on {}, but not on {}",
-            kernels(&names),
-            kernel.name
-        )
-    })
+    (!names.is_empty()).then(|| format!("`{tag}` has this field on {}, but not on {}", kernels(&names), kernel.name))
 }
 
 /// A sentence about the kernels that have this hook, when the checked one has not.
 #[must_use]
 pub fn hook_elsewhere(hook: &str) -> Option<String> {
-    let names: Vec<&str> = kernel::embedded()
-        .iter()
-        .filter(|other| other.hook(hook).is_some())
-        .map(|other| other.name.as_str())
-        .collect();
-    (!names.is_empty()).then(|| {
-        format!(
-            "{} {} it",
-            kernels(&names),
-            if names.len() == 1 { "has" } else { "have" }
-        )
-    })
+    let names: Vec<&str> =
+        kernel::embedded().iter().filter(|other| other.hook(hook).is_some()).map(|other| other.name.as_str()).collect();
+    (!names.is_empty()).then(|| format!("{} {} it", kernels(&names), if names.len() == 1 { "has" } else { "have" }))
 }
 
 /// `6.12, 6.18 and 7.2`, without ticks.
@@ -202,12 +166,7 @@ enum Need<'a> {
 pub fn survey(policy: &Policy) -> (Vec<String>, Vec<Diagnostic>) {
     let mut needs: Vec<(Need<'_>, Span)> = Vec::new();
     for (index, rule) in policy.rules.iter().enumerate() {
-        let mut collect = Collect {
-            policy,
-            hook: rule.hook,
-            rule: RuleId(index as u32),
-            needs: &mut needs,
-        };
+        let mut collect = Collect { policy, hook: rule.hook, rule: RuleId(index as u32), needs: &mut needs };
         collect.rule();
     }
     let mut supported = Vec::new();
@@ -236,9 +195,7 @@ pub fn survey(policy: &Policy) -> (Vec<String>, Vec<Diagnostic>) {
         let on = kernels(lacking);
         let what = match need {
             Need::Hook(hook)
-                if kernel::embedded()
-                    .iter()
-                    .any(|k| lacking.contains(&k.name.as_str()) && k.hook(hook).is_some()) =>
+                if kernel::embedded().iter().any(|k| lacking.contains(&k.name.as_str()) && k.hook(hook).is_some()) =>
             {
                 format!("BPF may not attach to `{hook}` on {on}")
             }
@@ -261,10 +218,7 @@ fn meets(kernel: &Kernel, need: &Need<'_>) -> bool {
     match need {
         Need::Hook(hook) => kernel.hook(hook).is_some() && kernel.disabled(hook).is_none(),
         Need::Arg(hook, arg) => kernel.hook(hook).is_some_and(|hook| {
-            hook.args
-                .iter()
-                .any(|known| known.name == *arg && known.problem.is_none())
-                && !hook.by_value
+            hook.args.iter().any(|known| known.name == *arg && known.problem.is_none()) && !hook.by_value
         }),
         Need::Field(access) => resolves(&kernel.btf, access),
         Need::Enumerator(of, name) => [Kind::Enum, Kind::Enum64]
@@ -277,11 +231,7 @@ fn meets(kernel: &Kernel, need: &Need<'_>) -> bool {
 /// Whether a loader finds the access in this BTF.
 #[must_use]
 pub fn resolves(btf: &Btf, access: &Access) -> bool {
-    let kind = if access.is_struct {
-        Kind::Struct
-    } else {
-        Kind::Union
-    };
+    let kind = if access.is_struct { Kind::Struct } else { Kind::Union };
     let Some(mut at) = btf.find(kind, &access.root) else {
         return false;
     };
@@ -308,30 +258,15 @@ pub fn resolves(btf: &Btf, access: &Access) -> bool {
 /// Loaders compare kinds, and fit the width of a load to that of an unsigned integer.
 fn compatible(found: &Shape, wanted: &Shape) -> bool {
     match (found, wanted) {
-        (
-            Shape::Int { bytes, signed },
-            Shape::Int {
-                bytes: wanted,
-                signed: sign,
-            },
-        ) => bytes == wanted && signed == sign || !signed && !sign,
+        (Shape::Int { bytes, signed }, Shape::Int { bytes: wanted, signed: sign }) => {
+            bytes == wanted && signed == sign || !signed && !sign
+        }
         (Shape::Bits { .. }, Shape::Bits { .. })
         | (Shape::Pointer, Shape::Pointer)
         | (Shape::Struct, Shape::Struct)
         | (Shape::Union, Shape::Union) => true,
-        (
-            Shape::Enum { name, bytes },
-            Shape::Enum {
-                name: tag,
-                bytes: wanted,
-            },
-        ) => name == tag && bytes == wanted,
-        (
-            Shape::Array { element, .. },
-            Shape::Array {
-                element: wanted, ..
-            },
-        ) => match (&**element, &**wanted) {
+        (Shape::Enum { name, bytes }, Shape::Enum { name: tag, bytes: wanted }) => name == tag && bytes == wanted,
+        (Shape::Array { element, .. }, Shape::Array { element: wanted, .. }) => match (&**element, &**wanted) {
             // Loaders do not look at signs, and `char` is signed on some kernels and not on others.
             (Shape::Int { bytes: 1, .. }, Shape::Int { bytes: 1, .. }) => true,
             (element, wanted) => compatible(element, wanted),
@@ -398,15 +333,10 @@ impl<'p> Collect<'p, '_> {
     fn value(&mut self, value: &'p Value) {
         match &value.kind {
             ValueKind::Const(_) | ValueKind::Task(_) => {}
-            ValueKind::Enumerator { of, name, .. } => {
-                self.need(Need::Enumerator(of, name), value.span)
-            }
+            ValueKind::Enumerator { of, name, .. } => self.need(Need::Enumerator(of, name), value.span),
             ValueKind::Arg(arg) => {
                 let hook = &self.policy.hooks[self.hook.index()];
-                self.need(
-                    Need::Arg(&hook.name, &hook.args[arg.index()].name),
-                    value.span,
-                );
+                self.need(Need::Arg(&hook.name, &hook.args[arg.index()].name), value.span);
             }
             ValueKind::Load { base, access } => {
                 self.value(base);

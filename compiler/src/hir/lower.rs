@@ -45,22 +45,11 @@ pub fn lower(input: &Input<'_>, diagnostics: &mut Vec<Diagnostic>) -> Policy {
     }
     diagnostics.append(&mut checker.diagnostics);
     let (hooks, names) = (checker.hooks, checker.names);
-    Policy {
-        name: input.name.to_owned(),
-        hooks,
-        rules,
-        names,
-    }
+    Policy { name: input.name.to_owned(), hooks, rules, names }
 }
 
 impl<'a> Checker<'a> {
-    fn rule(
-        &mut self,
-        rule: &'a ast::Rule,
-        item: &'a ast::Item,
-        input: &Input<'_>,
-        rules: &mut Vec<Rule>,
-    ) {
+    fn rule(&mut self, rule: &'a ast::Rule, item: &'a ast::Item, input: &Input<'_>, rules: &mut Vec<Rule>) {
         for attribute in &rule.attributes {
             self.report(
                 Diagnostic::error(
@@ -90,19 +79,10 @@ impl<'a> Checker<'a> {
         }
         let (line, column) = (input.position)(item.span);
         for hook in on {
-            self.scope = Scope {
-                hook: Some(hook),
-                ..Scope::default()
-            };
+            self.scope = Scope { hook: Some(hook), ..Scope::default() };
             let known = self.diagnostics.len();
-            let when = rule
-                .when
-                .as_ref()
-                .map(|expr| self.cond(expr).unwrap_or(Cond::Const(false)));
-            let unless = rule
-                .unless
-                .as_ref()
-                .map(|expr| self.cond(expr).unwrap_or(Cond::Const(false)));
+            let when = rule.when.as_ref().map(|expr| self.cond(expr).unwrap_or(Cond::Const(false)));
+            let unless = rule.unless.as_ref().map(|expr| self.cond(expr).unwrap_or(Cond::Const(false)));
             let (deny, audit) = self.actions(rule, hook);
             self.once(known);
             let hook_name = &self.hooks[hook.index()].name;
@@ -110,16 +90,7 @@ impl<'a> Checker<'a> {
                 Some(name) => name.name.clone(),
                 None => format!("{hook_name}@{line}:{column}"),
             };
-            rules.push(Rule {
-                name,
-                doc: item.doc.clone(),
-                span: item.span,
-                hook,
-                when,
-                unless,
-                deny,
-                audit,
-            });
+            rules.push(Rule { name, doc: item.doc.clone(), span: item.span, hook, when, unless, deny, audit });
         }
         self.scope = Scope::default();
     }
@@ -155,22 +126,14 @@ impl<'a> Checker<'a> {
         };
         if let Some(since) = kernel.disabled(name) {
             self.report(
-                Diagnostic::error(
-                    code::DISABLED_HOOK,
-                    ident.span,
-                    format!("BPF may not attach to `{name}`"),
-                )
-                .label("disabled for BPF")
-                .note(since.to_string())
-                .help("watch the operation at another hook"),
+                Diagnostic::error(code::DISABLED_HOOK, ident.span, format!("BPF may not attach to `{name}`"))
+                    .label("disabled for BPF")
+                    .note(since.to_string())
+                    .help("watch the operation at another hook"),
             );
             return None;
         }
-        self.hooks.push(Hook {
-            name: name.to_owned(),
-            void: hook.ret == Ret::Void,
-            args: Vec::new(),
-        });
+        self.hooks.push(Hook { name: name.to_owned(), void: hook.ret == Ret::Void, args: Vec::new() });
         Some(HookId(self.hooks.len() as u32 - 1))
     }
 
@@ -185,9 +148,8 @@ impl<'a> Checker<'a> {
             );
             return;
         }
-        let mut error =
-            Diagnostic::error(code::UNKNOWN_HOOK, ident.span, format!("no hook `{name}`"))
-                .label(format!("not on {}", kernel.name));
+        let mut error = Diagnostic::error(code::UNKNOWN_HOOK, ident.span, format!("no hook `{name}`"))
+            .label(format!("not on {}", kernel.name));
         let elsewhere = kernels::hook_elsewhere(name);
         let bare = name
             .strip_prefix("bpf_lsm_")
@@ -217,19 +179,11 @@ impl<'a> Checker<'a> {
                     }
                     deny = self.deny(errno.as_ref(), action.span, hook);
                 }
-                ActionKind::Audit {
-                    message,
-                    fields,
-                    limit,
-                } => {
+                ActionKind::Audit { message, fields, limit } => {
                     if let Some(limit) = limit {
                         self.report(
-                            Diagnostic::error(
-                                code::NOT_YET,
-                                limit.span,
-                                "`limit` is not available yet",
-                            )
-                            .help("remove it"),
+                            Diagnostic::error(code::NOT_YET, limit.span, "`limit` is not available yet")
+                                .help("remove it"),
                         );
                     }
                     if let Some(first) = &audit {
@@ -246,12 +200,8 @@ impl<'a> Checker<'a> {
                         _ => "unmark",
                     };
                     self.report(
-                        Diagnostic::error(
-                            code::NOT_YET,
-                            action.span,
-                            format!("`{word}` is not available yet"),
-                        )
-                        .help("this version has `deny` and `audit`"),
+                        Diagnostic::error(code::NOT_YET, action.span, format!("`{word}` is not available yet"))
+                            .help("this version has `deny` and `audit`"),
                     );
                 }
             }
@@ -261,18 +211,10 @@ impl<'a> Checker<'a> {
 
     fn twice(&mut self, word: &str, span: Span, first: Span) {
         self.report(
-            Diagnostic::error(
-                code::DUPLICATE_ACTION,
-                span,
-                format!("a rule has one `{word}`"),
-            )
-            .label("the second")
-            .also(first, "the first")
-            .help(if word == "audit" {
-                "put all fields into one pair of braces"
-            } else {
-                "remove one of them"
-            }),
+            Diagnostic::error(code::DUPLICATE_ACTION, span, format!("a rule has one `{word}`"))
+                .label("the second")
+                .also(first, "the first")
+                .help(if word == "audit" { "put all fields into one pair of braces" } else { "remove one of them" }),
         );
     }
 
@@ -300,31 +242,19 @@ impl<'a> Checker<'a> {
             _ => {}
         }
         let Some(ident) = errno else {
-            return Some(Deny {
-                errno: 1,
-                name: "EPERM",
-                span,
-            });
+            return Some(Deny { errno: 1, name: "EPERM", span });
         };
         if let Some((name, errno)) = errno::find(&ident.name) {
             return Some(Deny { errno, name, span });
         }
         let known = errno::ERRNOS.iter().map(|(name, _)| *name);
         let error = if errno::INTERNAL.contains(&ident.name.as_str()) {
-            Diagnostic::error(
-                code::BAD_ERRNO,
-                ident.span,
-                format!("`{}` must not reach user space", ident.name),
-            )
-            .label("only the kernel understands it")
-            .help("`EPERM` and `EACCES` are what programs expect of a denial")
+            Diagnostic::error(code::BAD_ERRNO, ident.span, format!("`{}` must not reach user space", ident.name))
+                .label("only the kernel understands it")
+                .help("`EPERM` and `EACCES` are what programs expect of a denial")
         } else {
-            let error = Diagnostic::error(
-                code::BAD_ERRNO,
-                ident.span,
-                format!("no errno `{}`", ident.name),
-            )
-            .label("not known");
+            let error =
+                Diagnostic::error(code::BAD_ERRNO, ident.span, format!("no errno `{}`", ident.name)).label("not known");
             match did_you_mean(&ident.name, known) {
                 Some(help) => error.help(help),
                 None => error.help("`EPERM` and `EACCES` are what programs expect of a denial"),
@@ -334,12 +264,7 @@ impl<'a> Checker<'a> {
         None
     }
 
-    fn audit(
-        &mut self,
-        message: Option<&ast::Str>,
-        fields: &'a [ast::AuditField],
-        span: Span,
-    ) -> Audit {
+    fn audit(&mut self, message: Option<&ast::Str>, fields: &'a [ast::AuditField], span: Span) -> Audit {
         let mut made: Vec<Field> = Vec::new();
         let mut seen: Vec<(String, Span)> = Vec::new();
         for field in fields {
@@ -347,21 +272,14 @@ impl<'a> Checker<'a> {
                 Some(name) => name.name.clone(),
                 None => krs_grammar::print::expr_text(&field.value),
             };
-            let at = field
-                .name
-                .as_ref()
-                .map_or(field.value.span, |name| name.span);
+            let at = field.name.as_ref().map_or(field.value.span, |name| name.span);
             if let Some((_, first)) = seen.iter().find(|(known, _)| *known == name) {
                 let first = *first;
                 self.report(
-                    Diagnostic::error(
-                        code::DUPLICATE_ITEM,
-                        at,
-                        format!("two fields are called `{name}`"),
-                    )
-                    .label("again here")
-                    .also(first, "first here")
-                    .help("give one of them another name: `other = ...`"),
+                    Diagnostic::error(code::DUPLICATE_ITEM, at, format!("two fields are called `{name}`"))
+                        .label("again here")
+                        .also(first, "first here")
+                        .help("give one of them another name: `other = ...`"),
                 );
                 continue;
             }
@@ -375,21 +293,14 @@ impl<'a> Checker<'a> {
                 Diagnostic::error(
                     code::TOO_MANY_FIELDS,
                     span,
-                    format!(
-                        "an event has at most {} fields",
-                        krsi_abi::event::FIELDS_MAX
-                    ),
+                    format!("an event has at most {} fields", krsi_abi::event::FIELDS_MAX),
                 )
                 .label(format!("{} fields", made.len()))
                 .help("record the rest by a second rule on the same hook"),
             );
         }
         let message = message.map(|text| String::from_utf8_lossy(&text.value).into_owned());
-        Audit {
-            span,
-            message,
-            fields: made,
-        }
+        Audit { span, message, fields: made }
     }
 
     /// A value that an event can carry.
@@ -399,21 +310,10 @@ impl<'a> Checker<'a> {
         let value = match operand {
             Operand::Error => return None,
             Operand::Value(value) => value,
-            Operand::Cond(cond) => Value {
-                span,
-                ty: Ty::Bool,
-                kind: ValueKind::Cond(Box::new(not(not(cond)))),
-            },
+            Operand::Cond(cond) => Value { span, ty: Ty::Bool, kind: ValueKind::Cond(Box::new(not(not(cond)))) },
             Operand::Number(number) => {
-                let ty = super::Int {
-                    names: number.names,
-                    ..super::Int::plain(8, number.value < 0)
-                };
-                Value {
-                    span,
-                    ty: Ty::Int(ty),
-                    kind: ValueKind::Const(ty.wrap(number.value)),
-                }
+                let ty = super::Int { names: number.names, ..super::Int::plain(8, number.value < 0) };
+                Value { span, ty: Ty::Int(ty), kind: ValueKind::Const(ty.wrap(number.value)) }
             }
             Operand::Place(place) => match self.value_of_place(place) {
                 Ok(value) => value,
@@ -422,12 +322,8 @@ impl<'a> Checker<'a> {
                     let mut names = Vec::new();
                     super::place::field_names(btf, btf.strip(place.ty), &mut names);
                     let what = super::place::describe(btf, place.ty);
-                    let error = Diagnostic::error(
-                        code::MISMATCH,
-                        span,
-                        format!("`{what}` is no single value"),
-                    )
-                    .label("cannot be recorded as a whole");
+                    let error = Diagnostic::error(code::MISMATCH, span, format!("`{what}` is no single value"))
+                        .label("cannot be recorded as a whole");
                     let error = if names.is_empty() || names.len() > 12 {
                         error.help("record the fields that matter")
                     } else {
@@ -439,15 +335,14 @@ impl<'a> Checker<'a> {
             },
             other => {
                 let what = self.say(&other);
-                let error =
-                    Diagnostic::error(code::MISMATCH, span, format!("{what} cannot be recorded"));
+                let error = Diagnostic::error(code::MISMATCH, span, format!("{what} cannot be recorded"));
                 self.report(match other {
-                    Operand::Task => error.help(
-                        "every event has the task's pid, uid and name; other fields: `task.euid`",
-                    ),
-                    Operand::Text(_) => error.help(
-                        "a text for the reader goes before the braces: `audit \"text\" { ... }`",
-                    ),
+                    Operand::Task => {
+                        error.help("every event has the task's pid, uid and name; other fields: `task.euid`")
+                    }
+                    Operand::Text(_) => {
+                        error.help("a text for the reader goes before the braces: `audit \"text\" { ... }`")
+                    }
                     _ => error.help("record a field or an argument"),
                 });
                 return None;
@@ -457,13 +352,9 @@ impl<'a> Checker<'a> {
             && bytes > STR_BYTES_MAX
         {
             self.report(
-                Diagnostic::error(
-                    code::NOT_YET,
-                    span,
-                    format!("strings of {bytes} bytes cannot be recorded yet"),
-                )
-                .label(format!("at most {STR_BYTES_MAX} bytes"))
-                .help("record another field"),
+                Diagnostic::error(code::NOT_YET, span, format!("strings of {bytes} bytes cannot be recorded yet"))
+                    .label(format!("at most {STR_BYTES_MAX} bytes"))
+                    .help("record another field"),
             );
             return None;
         }

@@ -208,21 +208,13 @@ impl Int {
     /// An integer without names.
     #[must_use]
     pub fn plain(bytes: u32, signed: bool) -> Int {
-        Int {
-            bytes,
-            signed,
-            names: None,
-        }
+        Int { bytes, signed, names: None }
     }
 
     /// The smallest value.
     #[must_use]
     pub fn min(self) -> i128 {
-        if self.signed {
-            -(1i128 << (8 * self.bytes - 1))
-        } else {
-            0
-        }
+        if self.signed { -(1i128 << (8 * self.bytes - 1)) } else { 0 }
     }
 
     /// The largest value.
@@ -242,11 +234,7 @@ impl Int {
     pub fn wrap(self, value: i128) -> i128 {
         let bits = 8 * self.bytes;
         let low = value & ((1i128 << bits) - 1);
-        if self.signed && low >> (bits - 1) != 0 {
-            low - (1i128 << bits)
-        } else {
-            low
-        }
+        if self.signed && low >> (bits - 1) != 0 { low - (1i128 << bits) } else { low }
     }
 }
 

@@ -44,11 +44,7 @@ fn atom(span: Span, kind: AtomKind) -> Cond {
 }
 
 fn constant(span: Span, ty: Int, value: i128) -> Value {
-    Value {
-        span,
-        ty: Ty::Int(ty),
-        kind: ValueKind::Const(value),
-    }
+    Value { span, ty: Ty::Int(ty), kind: ValueKind::Const(value) }
 }
 
 impl<'a> Checker<'a> {
@@ -67,15 +63,7 @@ impl<'a> Checker<'a> {
             Operand::Value(value) => match value.ty {
                 Ty::Bool => return Some(atom(span, AtomKind::True(value))),
                 // `prot & EXEC` asks whether a bit is set.
-                Ty::Int(_)
-                    if matches!(
-                        &expr.kind,
-                        ExprKind::Binary {
-                            op: BinaryOp::BitAnd,
-                            ..
-                        }
-                    ) =>
-                {
+                Ty::Int(_) if matches!(&expr.kind, ExprKind::Binary { op: BinaryOp::BitAnd, .. }) => {
                     return Some(atom(span, AtomKind::AnyBit(value)));
                 }
                 Ty::Int(_) => {
@@ -92,24 +80,14 @@ impl<'a> Checker<'a> {
                 Ok(value) => return self.cond_of(Operand::Value(value), expr),
                 Err(place) => {
                     let what = place::describe(&self.kernel.btf, place.ty);
-                    error
-                        .label(what)
-                        .help("name a field of it and compare that")
+                    error.label(what).help("name a field of it and compare that")
                 }
             },
-            Operand::Number(_) => error
-                .label("a number")
-                .help("compare it with something, or write `true` or `false`"),
-            Operand::Null => error
-                .label("null")
-                .help("compare a pointer with it: `vma.vm_file == null`"),
-            Operand::Text(_) => error
-                .label("a string")
-                .help("compare something with it: `task.comm == \"...\"`"),
+            Operand::Number(_) => error.label("a number").help("compare it with something, or write `true` or `false`"),
+            Operand::Null => error.label("null").help("compare a pointer with it: `vma.vm_file == null`"),
+            Operand::Text(_) => error.label("a string").help("compare something with it: `task.comm == \"...\"`"),
             Operand::List => error.label("a list").help("put a value and `in` before it"),
-            Operand::Task => error
-                .label("the current task")
-                .help("name a field of it: `task.uid == 0`"),
+            Operand::Task => error.label("the current task").help("name a field of it: `task.uid == 0`"),
         };
         self.report(error);
         None
@@ -131,60 +109,33 @@ impl<'a> Checker<'a> {
         }
         match (op, self.expr(value, hint)) {
             (_, Operand::Error) => Operand::Error,
-            (UnaryOp::Neg, Operand::Number(number)) => Operand::Number(Number {
-                value: -number.value,
-                names: None,
-                pattern: false,
-            }),
-            (_, Operand::Number(number)) => Operand::Number(Number {
-                value: !number.value,
-                pattern: !number.pattern,
-                ..number
-            }),
+            (UnaryOp::Neg, Operand::Number(number)) => {
+                Operand::Number(Number { value: -number.value, names: None, pattern: false })
+            }
+            (_, Operand::Number(number)) => {
+                Operand::Number(Number { value: !number.value, pattern: !number.pattern, ..number })
+            }
             (op, Operand::Value(value @ Value { ty: Ty::Int(_), .. })) => {
                 let Ty::Int(int) = value.ty else {
                     return Operand::Error;
                 };
                 if op == UnaryOp::Neg && !int.signed {
                     return self.report(
-                        Diagnostic::error(
-                            code::BAD_OPERAND,
-                            op_span,
-                            format!("a {} has no negative", spell(int)),
-                        )
-                        .also(value.span, format!("a {}", spell(int)))
-                        .help("make it signed first: `-(x as i64)`"),
+                        Diagnostic::error(code::BAD_OPERAND, op_span, format!("a {} has no negative", spell(int)))
+                            .also(value.span, format!("a {}", spell(int)))
+                            .help("make it signed first: `-(x as i64)`"),
                     );
                 }
-                let ty = if op == UnaryOp::Neg {
-                    Int {
-                        names: None,
-                        ..promote(int)
-                    }
-                } else {
-                    int
-                };
+                let ty = if op == UnaryOp::Neg { Int { names: None, ..promote(int) } } else { int };
                 let value = convert(value, ty);
-                let op = if op == UnaryOp::Neg {
-                    Unary::Neg
-                } else {
-                    Unary::Complement
-                };
-                Operand::Value(Value {
-                    span,
-                    ty: Ty::Int(ty),
-                    kind: ValueKind::Unary(op, Box::new(value)),
-                })
+                let op = if op == UnaryOp::Neg { Unary::Neg } else { Unary::Complement };
+                Operand::Value(Value { span, ty: Ty::Int(ty), kind: ValueKind::Unary(op, Box::new(value)) })
             }
             (op, _) => {
                 let text = if op == UnaryOp::Neg { "-" } else { "~" };
                 self.report(
-                    Diagnostic::error(
-                        code::BAD_OPERAND,
-                        op_span,
-                        format!("`{text}` works on integers only"),
-                    )
-                    .also(value.span, "this is none"),
+                    Diagnostic::error(code::BAD_OPERAND, op_span, format!("`{text}` works on integers only"))
+                        .also(value.span, "this is none"),
                 )
             }
         }
@@ -202,10 +153,7 @@ impl<'a> Checker<'a> {
         };
         let to = match integer(name) {
             Some(int) => Some(int),
-            None => self.names_of(name).map(|names| Int {
-                names: Some(names),
-                ..Int::plain(8, false)
-            }),
+            None => self.names_of(name).map(|names| Int { names: Some(names), ..Int::plain(8, false) }),
         };
         let Some(to) = to else {
             if name == "bool" {
@@ -219,30 +167,15 @@ impl<'a> Checker<'a> {
         };
         match self.expr(value, to.names.or(hint)) {
             Operand::Error => Operand::Error,
-            Operand::Number(number) if to.names.is_some() => Operand::Number(Number {
-                names: to.names,
-                ..number
-            }),
+            Operand::Number(number) if to.names.is_some() => Operand::Number(Number { names: to.names, ..number }),
             Operand::Number(number) => Operand::Value(constant(span, to, to.wrap(number.value))),
             Operand::Value(value) => match value.ty {
                 // Names change nothing about the bits.
-                Ty::Int(int) if to.names.is_some() => Operand::Value(Value {
-                    span,
-                    ty: Ty::Int(Int {
-                        names: to.names,
-                        ..int
-                    }),
-                    kind: value.kind,
-                }),
-                Ty::Int(_) => Operand::Value(Value {
-                    span,
-                    ..convert(value, to)
-                }),
-                Ty::Bool => Operand::Value(Value {
-                    span,
-                    ty: Ty::Int(to),
-                    kind: ValueKind::Convert(Box::new(value)),
-                }),
+                Ty::Int(int) if to.names.is_some() => {
+                    Operand::Value(Value { span, ty: Ty::Int(Int { names: to.names, ..int }), kind: value.kind })
+                }
+                Ty::Int(_) => Operand::Value(Value { span, ..convert(value, to) }),
+                Ty::Bool => Operand::Value(Value { span, ty: Ty::Int(to), kind: ValueKind::Convert(Box::new(value)) }),
                 other => {
                     let what = self.describe(other);
                     self.report(
@@ -252,22 +185,10 @@ impl<'a> Checker<'a> {
                 }
             },
             Operand::Cond(cond) => {
-                let value = Value {
-                    span,
-                    ty: Ty::Bool,
-                    kind: ValueKind::Cond(Box::new(cond)),
-                };
-                Operand::Value(Value {
-                    span,
-                    ty: Ty::Int(to),
-                    kind: ValueKind::Convert(Box::new(value)),
-                })
+                let value = Value { span, ty: Ty::Bool, kind: ValueKind::Cond(Box::new(cond)) };
+                Operand::Value(Value { span, ty: Ty::Int(to), kind: ValueKind::Convert(Box::new(value)) })
             }
-            _ => self.error(
-                code::BAD_CAST,
-                span,
-                format!("this cannot be made a `{name}`"),
-            ),
+            _ => self.error(code::BAD_CAST, span, format!("this cannot be made a `{name}`")),
         }
     }
 
@@ -285,29 +206,19 @@ impl<'a> Checker<'a> {
                 // Both sides are looked at, so that both can have their say.
                 let (l, r) = (self.cond(left), self.cond(right));
                 return match (l, r) {
-                    (Some(l), Some(r)) => Operand::Cond(if op == BinaryOp::And {
-                        and(l, r)
-                    } else {
-                        or(l, r)
-                    }),
+                    (Some(l), Some(r)) => Operand::Cond(if op == BinaryOp::And { and(l, r) } else { or(l, r) }),
                     _ => Operand::Error,
                 };
             }
             BinaryOp::Is | BinaryOp::Like | BinaryOp::Under => {
                 let instead = match op {
-                    BinaryOp::Is => {
-                        "labels come with a later version; to ask for null write `== null`"
-                    }
+                    BinaryOp::Is => "labels come with a later version; to ask for null write `== null`",
                     BinaryOp::Like => "compare the whole string with `==` or `in { ... }`",
                     _ => "paths come with a later version; compare a name or an inode number",
                 };
                 return self.report(
-                    Diagnostic::error(
-                        code::NOT_YET,
-                        op_span,
-                        format!("`{}` is not available yet", op.text()),
-                    )
-                    .help(instead),
+                    Diagnostic::error(code::NOT_YET, op_span, format!("`{}` is not available yet", op.text()))
+                        .help(instead),
                 );
             }
             BinaryOp::In => return self.one_of(left, right, op_span, span),
@@ -330,12 +241,9 @@ impl<'a> Checker<'a> {
         }
         let (l, r) = (self.settle(l), self.settle(r));
         match op {
-            BinaryOp::Eq
-            | BinaryOp::Ne
-            | BinaryOp::Lt
-            | BinaryOp::Le
-            | BinaryOp::Gt
-            | BinaryOp::Ge => self.compare(op, op_span, (l, left), (r, right), span),
+            BinaryOp::Eq | BinaryOp::Ne | BinaryOp::Lt | BinaryOp::Le | BinaryOp::Gt | BinaryOp::Ge => {
+                self.compare(op, op_span, (l, left), (r, right), span)
+            }
             BinaryOp::Has => self.has(l, r, left, right, op_span, span),
             _ => self.arithmetic(op, op_span, (l, left), (r, right), span),
         }
@@ -367,48 +275,25 @@ impl<'a> Checker<'a> {
             (Operand::Null, Operand::Null) => finish(Cond::Const(true)),
             (Operand::Null, other) | (other, Operand::Null) => {
                 if !equality {
-                    return self.error(
-                        code::BAD_OPERAND,
-                        op_span,
-                        "null can only be compared with `==` and `!=`",
-                    );
+                    return self.error(code::BAD_OPERAND, op_span, "null can only be compared with `==` and `!=`");
                 }
-                let side = if matches!(left.kind, ExprKind::Null) {
-                    right
-                } else {
-                    left
-                };
+                let side = if matches!(left.kind, ExprKind::Null) { right } else { left };
                 match self.null(other, side, span) {
                     Some(cond) => finish(cond),
                     None => Operand::Error,
                 }
             }
-            (Operand::Text(text), Operand::Value(value))
-            | (Operand::Value(value), Operand::Text(text))
+            (Operand::Text(text), Operand::Value(value)) | (Operand::Value(value), Operand::Text(text))
                 if matches!(value.ty, Ty::Str { .. }) =>
             {
                 if !equality {
-                    return self.error(
-                        code::BAD_OPERAND,
-                        op_span,
-                        "strings can only be compared with `==` and `!=`",
-                    );
+                    return self.error(code::BAD_OPERAND, op_span, "strings can only be compared with `==` and `!=`");
                 }
-                let literal = if matches!(left.kind, ExprKind::Str(_)) {
-                    left.span
-                } else {
-                    right.span
-                };
+                let literal = if matches!(left.kind, ExprKind::Str(_)) { left.span } else { right.span };
                 if !self.fits(&text, &value, literal) {
                     return Operand::Error;
                 }
-                finish(atom(
-                    span,
-                    AtomKind::OneOfStrings {
-                        value,
-                        set: vec![text],
-                    },
-                ))
+                finish(atom(span, AtomKind::OneOfStrings { value, set: vec![text] }))
             }
             (Operand::Cond(a), Operand::Cond(b)) if equality => finish(same(a, b)),
             (Operand::Cond(a), Operand::Value(b)) | (Operand::Value(b), Operand::Cond(a))
@@ -427,27 +312,15 @@ impl<'a> Checker<'a> {
                     if let Some(error) = self.clash(x.names, y.names, a.span, b.span) {
                         return error;
                     }
-                    Operand::Cond(atom(
-                        span,
-                        AtomKind::Compare {
-                            op: compare(op),
-                            left: a,
-                            right: b,
-                        },
-                    ))
+                    Operand::Cond(atom(span, AtomKind::Compare { op: compare(op), left: a, right: b }))
                 }
                 (Ty::Ptr(_), Ty::Ptr(_)) if equality => finish(atom(span, AtomKind::Same(a, b))),
-                (Ty::Bool, Ty::Bool) if equality => finish(same(
-                    atom(a.span, AtomKind::True(a)),
-                    atom(b.span, AtomKind::True(b)),
-                )),
+                (Ty::Bool, Ty::Bool) if equality => {
+                    finish(same(atom(a.span, AtomKind::True(a)), atom(b.span, AtomKind::True(b))))
+                }
                 (Ty::Str { .. }, Ty::Str { .. }) => self.report(
-                    Diagnostic::error(
-                        code::NOT_YET,
-                        span,
-                        "comparing two strings of the kernel is not available yet",
-                    )
-                    .help("compare each with a literal"),
+                    Diagnostic::error(code::NOT_YET, span, "comparing two strings of the kernel is not available yet")
+                        .help("compare each with a literal"),
                 ),
                 (x, y) => {
                     let (x, y) = (self.describe(x), self.describe(y));
@@ -471,16 +344,11 @@ impl<'a> Checker<'a> {
             (l, r) => {
                 let (x, y) = (self.say(&l), self.say(&r));
                 let text = matches!(l, Operand::Text(_)) || matches!(r, Operand::Text(_));
-                let pointer = [&l, &r]
-                    .into_iter()
-                    .any(|side| matches!(side, Operand::Value(Value { ty: Ty::Ptr(_), .. })));
-                let mut error = Diagnostic::error(
-                    code::MISMATCH,
-                    op_span,
-                    format!("{x} cannot be compared with {y}"),
-                )
-                .also(left.span, x)
-                .also(right.span, y);
+                let pointer =
+                    [&l, &r].into_iter().any(|side| matches!(side, Operand::Value(Value { ty: Ty::Ptr(_), .. })));
+                let mut error = Diagnostic::error(code::MISMATCH, op_span, format!("{x} cannot be compared with {y}"))
+                    .also(left.span, x)
+                    .also(right.span, y);
                 if text && pointer {
                     error = error.help(
                         "text behind a pointer cannot be read yet; strings that are arrays can, such as `task.comm`",
@@ -500,27 +368,14 @@ impl<'a> Checker<'a> {
             return None;
         };
         let mut names = Vec::new();
-        place::field_names(
-            &self.kernel.btf,
-            self.kernel.btf.strip(place.ty),
-            &mut names,
-        );
+        place::field_names(&self.kernel.btf, self.kernel.btf.strip(place.ty), &mut names);
         match names.as_slice() {
-            [one] => Some(format!(
-                "its only field is `{one}`: write `.{one}` behind it"
-            )),
+            [one] => Some(format!("its only field is `{one}`: write `.{one}` behind it")),
             _ => Some("compare one of its fields".to_owned()),
         }
     }
 
-    fn compare_constant(
-        &mut self,
-        op: BinaryOp,
-        value: Value,
-        number: Number,
-        at: Span,
-        span: Span,
-    ) -> Operand {
+    fn compare_constant(&mut self, op: BinaryOp, value: Value, number: Number, at: Span, span: Span) -> Operand {
         let Ty::Int(int) = value.ty else {
             let what = self.describe(value.ty);
             let help = match value.ty {
@@ -529,23 +384,15 @@ impl<'a> Checker<'a> {
                 _ => "a string is compared with a string: `\"...\"`",
             };
             return self.report(
-                Diagnostic::error(
-                    code::MISMATCH,
-                    span,
-                    format!("{what} cannot be compared with a number"),
-                )
-                .also(value.span, what)
-                .help(help),
+                Diagnostic::error(code::MISMATCH, span, format!("{what} cannot be compared with a number"))
+                    .also(value.span, what)
+                    .help(help),
             );
         };
         if let Some(error) = self.clash(int.names, number.names, value.span, at) {
             return error;
         }
-        let number = if number.pattern {
-            int.wrap(number.value)
-        } else {
-            number.value
-        };
+        let number = if number.pattern { int.wrap(number.value) } else { number.value };
         if number < int.min() || number > int.max() {
             let always = match op {
                 BinaryOp::Eq => false,
@@ -554,19 +401,15 @@ impl<'a> Checker<'a> {
                 _ => number < int.min(),
             };
             return self.report(
-                Diagnostic::error(
-                    code::OUT_OF_RANGE,
-                    at,
-                    format!("a {} cannot hold {number}", spell(int)),
-                )
-                .label(format!("{} to {} fit", int.min(), int.max()))
-                .also(value.span, format!("a {}", spell(int)))
-                .note(format!("the comparison would always be {always}"))
-                .help(if number < 0 {
-                    "the value has no sign; compare it with a number from 0 on"
-                } else {
-                    "compare it with a number that it can be"
-                }),
+                Diagnostic::error(code::OUT_OF_RANGE, at, format!("a {} cannot hold {number}", spell(int)))
+                    .label(format!("{} to {} fit", int.min(), int.max()))
+                    .also(value.span, format!("a {}", spell(int)))
+                    .note(format!("the comparison would always be {always}"))
+                    .help(if number < 0 {
+                        "the value has no sign; compare it with a number from 0 on"
+                    } else {
+                        "compare it with a number that it can be"
+                    }),
             );
         }
         let trivial = match op {
@@ -578,32 +421,17 @@ impl<'a> Checker<'a> {
         };
         if let Some(always) = trivial {
             self.report(
-                Diagnostic::warning(
-                    code::ALWAYS_TRUE,
-                    span,
-                    format!("this comparison is always {always}"),
-                )
-                .label(format!(
-                    "a {} is never {} {number}",
-                    spell(int),
-                    if number == int.min() {
-                        "below"
-                    } else {
-                        "above"
-                    }
-                ))
-                .help("remove it, or compare with another number"),
+                Diagnostic::warning(code::ALWAYS_TRUE, span, format!("this comparison is always {always}"))
+                    .label(format!(
+                        "a {} is never {} {number}",
+                        spell(int),
+                        if number == int.min() { "below" } else { "above" }
+                    ))
+                    .help("remove it, or compare with another number"),
             );
         }
         let right = constant(at, Int { names: None, ..int }, number);
-        Operand::Cond(atom(
-            span,
-            AtomKind::Compare {
-                op: compare(op),
-                left: value,
-                right,
-            },
-        ))
+        Operand::Cond(atom(span, AtomKind::Compare { op: compare(op), left: value, right }))
     }
 
     fn null(&mut self, operand: Operand, side: &Expr, span: Span) -> Option<Cond> {
@@ -613,13 +441,9 @@ impl<'a> Checker<'a> {
                 Ty::Ptr(pointer) => {
                     if !pointer.nullable && matches!(value.kind, ValueKind::Arg(_)) {
                         self.report(
-                            Diagnostic::warning(
-                                code::ALWAYS_TRUE,
-                                span,
-                                "this argument is never null",
-                            )
-                            .label("always known")
-                            .help("remove the comparison"),
+                            Diagnostic::warning(code::ALWAYS_TRUE, span, "this argument is never null")
+                                .label("always known")
+                                .help("remove the comparison"),
                         );
                         return Some(Cond::Const(false));
                     }
@@ -638,13 +462,9 @@ impl<'a> Checker<'a> {
             Operand::Place(place) => {
                 let what = place::describe(&self.kernel.btf, place.ty);
                 self.report(
-                    Diagnostic::error(
-                        code::MISMATCH,
-                        span,
-                        format!("`{what}` is embedded and never null"),
-                    )
-                    .also(side.span, "part of the object itself, no pointer")
-                    .help("compare one of its fields"),
+                    Diagnostic::error(code::MISMATCH, span, format!("`{what}` is embedded and never null"))
+                        .also(side.span, "part of the object itself, no pointer")
+                        .help("compare one of its fields"),
                 );
                 None
             }
@@ -665,13 +485,9 @@ impl<'a> Checker<'a> {
             return false;
         };
         let error = if let Some(nul) = text.iter().position(|&byte| byte == 0) {
-            Diagnostic::error(
-                code::OUT_OF_RANGE,
-                at,
-                "a string of the kernel ends at its first NUL",
-            )
-            .label(format!("a NUL at byte {nul}"))
-            .help("remove the NUL")
+            Diagnostic::error(code::OUT_OF_RANGE, at, "a string of the kernel ends at its first NUL")
+                .label(format!("a NUL at byte {nul}"))
+                .help("remove the NUL")
         } else if text.len() > bytes as usize {
             Diagnostic::error(
                 code::OUT_OF_RANGE,
@@ -687,14 +503,10 @@ impl<'a> Checker<'a> {
                 "compare with a shorter string"
             })
         } else if text.len() == 16 && matches!(value.kind, ValueKind::Task(_)) {
-            Diagnostic::error(
-                code::OUT_OF_RANGE,
-                at,
-                "a task's name has at most 15 characters",
-            )
-            .label("16 bytes")
-            .note("the comparison would always be false")
-            .help("the kernel cuts a task's name to 15 characters: compare with those")
+            Diagnostic::error(code::OUT_OF_RANGE, at, "a task's name has at most 15 characters")
+                .label("16 bytes")
+                .note("the comparison would always be false")
+                .help("the kernel cuts a task's name to 15 characters: compare with those")
         } else {
             return true;
         };
@@ -707,13 +519,9 @@ impl<'a> Checker<'a> {
             return match &right.kind {
                 ExprKind::Error => Operand::Error,
                 _ => self.report(
-                    Diagnostic::error(
-                        code::NOT_YET,
-                        right.span,
-                        "`in` works only with a list in braces yet",
-                    )
-                    .label("not a list")
-                    .help("write the elements: `x in { 1, 2 }`"),
+                    Diagnostic::error(code::NOT_YET, right.span, "`in` works only with a list in braces yet")
+                        .label("not a list")
+                        .help("write the elements: `x in { 1, 2 }`"),
                 ),
             };
         };
@@ -745,12 +553,8 @@ impl<'a> Checker<'a> {
                         other => {
                             let what = self.say(&other);
                             self.report(
-                                Diagnostic::error(
-                                    code::MISMATCH,
-                                    element.span,
-                                    format!("{what} among strings"),
-                                )
-                                .also(left.span, "a string"),
+                                Diagnostic::error(code::MISMATCH, element.span, format!("{what} among strings"))
+                                    .also(left.span, "a string"),
                             );
                         }
                     }
@@ -770,17 +574,10 @@ impl<'a> Checker<'a> {
                     let made = match self.expr(element, hint) {
                         Operand::Error => None,
                         Operand::Number(number) => {
-                            if self
-                                .clash(int.names, number.names, left.span, element.span)
-                                .is_some()
-                            {
+                            if self.clash(int.names, number.names, left.span, element.span).is_some() {
                                 None
                             } else {
-                                let wrapped = if number.pattern {
-                                    int.wrap(number.value)
-                                } else {
-                                    number.value
-                                };
+                                let wrapped = if number.pattern { int.wrap(number.value) } else { number.value };
                                 if wrapped < int.min() || wrapped > int.max() {
                                     self.report(
                                         Diagnostic::error(
@@ -792,11 +589,7 @@ impl<'a> Checker<'a> {
                                     );
                                     None
                                 } else {
-                                    Some(constant(
-                                        element.span,
-                                        Int { names: None, ..int },
-                                        wrapped,
-                                    ))
+                                    Some(constant(element.span, Int { names: None, ..int }, wrapped))
                                 }
                             }
                         }
@@ -808,9 +601,7 @@ impl<'a> Checker<'a> {
                             },
                         ) => {
                             let Ty::Int(of) = made.ty else { continue };
-                            self.clash(int.names, of.names, left.span, element.span)
-                                .is_none()
-                                .then_some(made)
+                            self.clash(int.names, of.names, left.span, element.span).is_none().then_some(made)
                         }
                         Operand::Value(_) => {
                             self.report(
@@ -826,12 +617,8 @@ impl<'a> Checker<'a> {
                         other => {
                             let what = self.say(&other);
                             self.report(
-                                Diagnostic::error(
-                                    code::MISMATCH,
-                                    element.span,
-                                    format!("{what} among numbers"),
-                                )
-                                .also(left.span, "a number"),
+                                Diagnostic::error(code::MISMATCH, element.span, format!("{what} among numbers"))
+                                    .also(left.span, "a number"),
                             );
                             None
                         }
@@ -850,34 +637,18 @@ impl<'a> Checker<'a> {
             other => {
                 let what = self.say(&other);
                 self.report(
-                    Diagnostic::error(
-                        code::BAD_OPERAND,
-                        op_span,
-                        "`in` asks for an integer or a string on its left",
-                    )
-                    .also(left.span, what),
+                    Diagnostic::error(code::BAD_OPERAND, op_span, "`in` asks for an integer or a string on its left")
+                        .also(left.span, what),
                 )
             }
         }
     }
 
-    fn has(
-        &mut self,
-        l: Operand,
-        r: Operand,
-        left: &Expr,
-        right: &Expr,
-        op_span: Span,
-        span: Span,
-    ) -> Operand {
+    fn has(&mut self, l: Operand, r: Operand, left: &Expr, right: &Expr, op_span: Span, span: Span) -> Operand {
         let Operand::Value(value @ Value { ty: Ty::Int(_), .. }) = l else {
             return self.report(
-                Diagnostic::error(
-                    code::BAD_OPERAND,
-                    op_span,
-                    "`has` asks for an integer on its left",
-                )
-                .also(left.span, "this is none"),
+                Diagnostic::error(code::BAD_OPERAND, op_span, "`has` asks for an integer on its left")
+                    .also(left.span, "this is none"),
             );
         };
         let Ty::Int(int) = value.ty else {
@@ -887,12 +658,8 @@ impl<'a> Checker<'a> {
             Operand::Number(number) => number,
             _ => {
                 return self.report(
-                    Diagnostic::error(
-                        code::NOT_CONSTANT,
-                        right.span,
-                        "`has` asks for constant bits on its right",
-                    )
-                    .help("write names or a number: `prot has READ|EXEC`"),
+                    Diagnostic::error(code::NOT_CONSTANT, right.span, "`has` asks for constant bits on its right")
+                        .help("write names or a number: `prot has READ|EXEC`"),
                 );
             }
         };
@@ -919,13 +686,9 @@ impl<'a> Checker<'a> {
         let least = -(1i128 << (8 * int.bytes - 1));
         if !number.pattern && (number.value > most || number.value < least) {
             self.report(
-                Diagnostic::error(
-                    code::OUT_OF_RANGE,
-                    at,
-                    format!("a {} does not have these bits", spell(int)),
-                )
-                .label(format!("more than {} bits", 8 * int.bytes))
-                .also(left, format!("a {}", spell(int))),
+                Diagnostic::error(code::OUT_OF_RANGE, at, format!("a {} does not have these bits", spell(int)))
+                    .label(format!("more than {} bits", 8 * int.bytes))
+                    .also(left, format!("a {}", spell(int))),
             );
             return None;
         }
@@ -944,22 +707,12 @@ impl<'a> Checker<'a> {
         let bitwise = matches!(op, BinaryOp::BitAnd | BinaryOp::BitOr | BinaryOp::BitXor);
         let shift = matches!(op, BinaryOp::Shl | BinaryOp::Shr);
         for (operand, side) in [(&l, left), (&r, right)] {
-            if !matches!(
-                operand,
-                Operand::Number(_) | Operand::Value(Value { ty: Ty::Int(_), .. })
-            ) {
+            if !matches!(operand, Operand::Number(_) | Operand::Value(Value { ty: Ty::Int(_), .. })) {
                 let what = self.say(operand);
-                let mut error = Diagnostic::error(
-                    code::BAD_OPERAND,
-                    op_span,
-                    format!("`{}` works on integers only", op.text()),
-                )
-                .also(side.span, what);
-                if matches!(
-                    operand,
-                    Operand::Cond(_) | Operand::Value(Value { ty: Ty::Bool, .. })
-                ) && bitwise
-                {
+                let mut error =
+                    Diagnostic::error(code::BAD_OPERAND, op_span, format!("`{}` works on integers only", op.text()))
+                        .also(side.span, what);
+                if matches!(operand, Operand::Cond(_) | Operand::Value(Value { ty: Ty::Bool, .. })) && bitwise {
                     error = error.help(match op {
                         BinaryOp::BitAnd => "join conditions by `and`",
                         BinaryOp::BitOr => "join conditions by `or`",
@@ -982,13 +735,9 @@ impl<'a> Checker<'a> {
                 }
                 _ => {
                     return self.report(
-                        Diagnostic::error(
-                            code::BAD_DIVISOR,
-                            right.span,
-                            "a divisor must be a constant other than 0",
-                        )
-                        .label("known only when the hook runs")
-                        .help("multiply the other side of the comparison instead"),
+                        Diagnostic::error(code::BAD_DIVISOR, right.span, "a divisor must be a constant other than 0")
+                            .label("known only when the hook runs")
+                            .help("multiply the other side of the comparison instead"),
                     );
                 }
             }
@@ -1002,28 +751,16 @@ impl<'a> Checker<'a> {
                 match fold(op, a.value, b.value) {
                     Some(value) => {
                         let pattern = bitwise && (a.pattern || b.pattern) && value < 0;
-                        Operand::Number(Number {
-                            value,
-                            names,
-                            pattern,
-                        })
+                        Operand::Number(Number { value, names, pattern })
                     }
                     None => self.report(
-                        Diagnostic::error(
-                            code::OUT_OF_RANGE,
-                            span,
-                            "the result does not fit into 64 bits",
-                        )
-                        .help("use smaller numbers"),
+                        Diagnostic::error(code::OUT_OF_RANGE, span, "the result does not fit into 64 bits")
+                            .help("use smaller numbers"),
                     ),
                 }
             }
-            (Operand::Value(a), Operand::Number(b)) => {
-                self.with_constant(op, a, b, false, right.span, span)
-            }
-            (Operand::Number(a), Operand::Value(b)) => {
-                self.with_constant(op, b, a, true, left.span, span)
-            }
+            (Operand::Value(a), Operand::Number(b)) => self.with_constant(op, a, b, false, right.span, span),
+            (Operand::Number(a), Operand::Value(b)) => self.with_constant(op, b, a, true, left.span, span),
             (Operand::Value(a), Operand::Value(b)) => {
                 let (Ty::Int(x), Ty::Int(y)) = (a.ty, b.ty) else {
                     return Operand::Error;
@@ -1057,16 +794,8 @@ impl<'a> Checker<'a> {
                 let names = if bitwise { x.names.or(y.names) } else { None };
                 let ty = Int { names, ..ty };
                 let left = Box::new(convert(a, Int { names: None, ..ty }));
-                let right = Box::new(if shift {
-                    b
-                } else {
-                    convert(b, Int { names: None, ..ty })
-                });
-                Operand::Value(Value {
-                    span,
-                    ty: Ty::Int(ty),
-                    kind: ValueKind::Binary(operation(op), left, right),
-                })
+                let right = Box::new(if shift { b } else { convert(b, Int { names: None, ..ty }) });
+                Operand::Value(Value { span, ty: Ty::Int(ty), kind: ValueKind::Binary(operation(op), left, right) })
             }
             _ => Operand::Error,
         }
@@ -1101,20 +830,13 @@ impl<'a> Checker<'a> {
                     kind: ValueKind::Binary(operation(op), left, Box::new(value)),
                 });
             }
-            let ty = Int {
-                names: None,
-                ..promote(int)
-            };
+            let ty = Int { names: None, ..promote(int) };
             if number.value < 0 || number.value >= i128::from(8 * ty.bytes) {
                 return self.report(
                     Diagnostic::error(
                         code::OUT_OF_RANGE,
                         at,
-                        format!(
-                            "a {} can be shifted by 0 to {} bits",
-                            spell(ty),
-                            8 * ty.bytes - 1
-                        ),
+                        format!("a {} can be shifted by 0 to {} bits", spell(ty), 8 * ty.bytes - 1),
                     )
                     .also(value.span, format!("a {}", spell(int))),
                 );
@@ -1130,29 +852,14 @@ impl<'a> Checker<'a> {
             let Some(bits) = self.bits(int, number, value.span, at) else {
                 return Operand::Error;
             };
-            (
-                Int {
-                    names: int.names.or(number.names),
-                    ..int
-                },
-                bits,
-            )
+            (Int { names: int.names.or(number.names), ..int }, bits)
         } else {
-            let ty = Int {
-                names: None,
-                ..promote(int)
-            };
+            let ty = Int { names: None, ..promote(int) };
             // A constant that only the other sign holds widens both, as a value of that type would.
             let ty = if number.value < ty.min() || number.value > ty.max() {
-                [
-                    Int::plain(4, true),
-                    Int::plain(8, false),
-                    Int::plain(8, true),
-                ]
-                .into_iter()
-                .find(|wider| {
-                    wider.holds(int) && number.value >= wider.min() && number.value <= wider.max()
-                })
+                [Int::plain(4, true), Int::plain(8, false), Int::plain(8, true)]
+                    .into_iter()
+                    .find(|wider| wider.holds(int) && number.value >= wider.min() && number.value <= wider.max())
             } else {
                 Some(ty)
             };
@@ -1173,46 +880,23 @@ impl<'a> Checker<'a> {
         let plain = Int { names: None, ..ty };
         let value = Box::new(convert(value, plain));
         let number = Box::new(constant(at, plain, number));
-        let (left, right) = if swapped {
-            (number, value)
-        } else {
-            (value, number)
-        };
-        Operand::Value(Value {
-            span,
-            ty: Ty::Int(ty),
-            kind: ValueKind::Binary(operation(op), left, right),
-        })
+        let (left, right) = if swapped { (number, value) } else { (value, number) };
+        Operand::Value(Value { span, ty: Ty::Int(ty), kind: ValueKind::Binary(operation(op), left, right) })
     }
 
     /// Two types of names that are not the same.
-    fn clash(
-        &mut self,
-        a: Option<NamesId>,
-        b: Option<NamesId>,
-        left: Span,
-        right: Span,
-    ) -> Option<Operand> {
+    fn clash(&mut self, a: Option<NamesId>, b: Option<NamesId>, left: Span, right: Span) -> Option<Operand> {
         let (a, b) = (a?, b?);
         if a == b {
             return None;
         }
-        let (x, y) = (
-            self.names[a.index()].name.clone(),
-            self.names[b.index()].name.clone(),
-        );
+        let (x, y) = (self.names[a.index()].name.clone(), self.names[b.index()].name.clone());
         Some(
             self.report(
-                Diagnostic::error(
-                    code::MISMATCH,
-                    right,
-                    format!("`{x}` and `{y}` are different types"),
-                )
-                .label(format!("a `{y}`"))
-                .also(left, format!("a `{x}`"))
-                .help(format!(
-                    "use a name of `{x}`, or say that you mean the bits: `as u64`"
-                )),
+                Diagnostic::error(code::MISMATCH, right, format!("`{x}` and `{y}` are different types"))
+                    .label(format!("a `{y}`"))
+                    .also(left, format!("a `{x}`"))
+                    .help(format!("use a name of `{x}`, or say that you mean the bits: `as u64`")),
             ),
         )
     }
@@ -1241,9 +925,7 @@ impl<'a> Checker<'a> {
 fn names_of(operand: &Operand) -> Option<NamesId> {
     match operand {
         Operand::Number(number) => number.names,
-        Operand::Value(Value {
-            ty: Ty::Int(int), ..
-        }) => int.names,
+        Operand::Value(Value { ty: Ty::Int(int), .. }) => int.names,
         _ => None,
     }
 }
@@ -1255,35 +937,20 @@ fn same(a: Cond, b: Cond) -> Cond {
 
 /// The type that narrow integers are computed in.
 fn promote(int: Int) -> Int {
-    Int {
-        bytes: int.bytes.max(4),
-        ..int
-    }
+    Int { bytes: int.bytes.max(4), ..int }
 }
 
 /// The smallest type of computation that holds both.
 fn meet(x: Int, y: Int) -> Option<Int> {
-    [
-        Int::plain(4, false),
-        Int::plain(4, true),
-        Int::plain(8, false),
-        Int::plain(8, true),
-    ]
-    .into_iter()
-    .find(|ty| ty.holds(x) && ty.holds(y))
+    [Int::plain(4, false), Int::plain(4, true), Int::plain(8, false), Int::plain(8, true)]
+        .into_iter()
+        .find(|ty| ty.holds(x) && ty.holds(y))
 }
 
 fn convert(value: Value, ty: Int) -> Value {
     match value.ty {
-        Ty::Int(from) if from.bytes == ty.bytes && from.signed == ty.signed => Value {
-            ty: Ty::Int(ty),
-            ..value
-        },
-        _ => Value {
-            span: value.span,
-            ty: Ty::Int(ty),
-            kind: ValueKind::Convert(Box::new(value)),
-        },
+        Ty::Int(from) if from.bytes == ty.bytes && from.signed == ty.signed => Value { ty: Ty::Int(ty), ..value },
+        _ => Value { span: value.span, ty: Ty::Int(ty), kind: ValueKind::Convert(Box::new(value)) },
     }
 }
 

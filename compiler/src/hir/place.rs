@@ -39,11 +39,7 @@ fn field_within(btf: &Btf, of: TypeId, name: &str, depth: u32) -> Option<FieldTy
     btf.members(of).find_map(|member| {
         if member.name == name {
             let shared = member.bitfield_bits > 0 && shares(btf, of, &member);
-            Some(FieldType {
-                ty: member.ty,
-                bitfield_bits: member.bitfield_bits,
-                shared,
-            })
+            Some(FieldType { ty: member.ty, bitfield_bits: member.bitfield_bits, shared })
         } else if member.name.is_empty() && depth > 0 {
             field_within(btf, btf.strip(member.ty), name, depth - 1)
         } else {
@@ -79,9 +75,7 @@ pub fn definition(btf: &Btf, id: TypeId) -> Option<TypeId> {
     let id = btf.strip(id);
     match btf.ty(id) {
         Type::Struct { .. } | Type::Union { .. } => Some(id),
-        Type::Fwd { name } => btf
-            .find(Kind::Struct, name)
-            .or_else(|| btf.find(Kind::Union, name)),
+        Type::Fwd { name } => btf.find(Kind::Struct, name).or_else(|| btf.find(Kind::Union, name)),
         _ => None,
     }
 }
@@ -140,45 +134,18 @@ pub fn shape(btf: &Btf, field: FieldType) -> Option<Shape> {
     Some(match btf.ty(btf.strip(field.ty)) {
         Type::Int { bytes, signed, .. } if bytes <= 8 => match field.bitfield_bits {
             0 => Shape::Int { bytes, signed },
-            bits => Shape::Bits {
-                bytes,
-                signed,
-                bits,
-                of: None,
-            },
+            bits => Shape::Bits { bytes, signed, bits, of: None },
         },
-        Type::Enum {
-            name,
-            bytes,
-            signed,
-        } => match field.bitfield_bits {
-            0 => Shape::Enum {
-                name: name.to_owned(),
-                bytes,
-            },
-            bits => Shape::Bits {
-                bytes,
-                signed,
-                bits,
-                of: Some(name.to_owned()),
-            },
+        Type::Enum { name, bytes, signed } => match field.bitfield_bits {
+            0 => Shape::Enum { name: name.to_owned(), bytes },
+            bits => Shape::Bits { bytes, signed, bits, of: Some(name.to_owned()) },
         },
         Type::Ptr(_) => Shape::Pointer,
         Type::Struct { .. } => Shape::Struct,
         Type::Union { .. } => Shape::Union,
         Type::Array { element, count } => {
-            let element = shape(
-                btf,
-                FieldType {
-                    ty: element,
-                    bitfield_bits: 0,
-                    shared: false,
-                },
-            )?;
-            Shape::Array {
-                element: Box::new(element),
-                count,
-            }
+            let element = shape(btf, FieldType { ty: element, bitfield_bits: 0, shared: false })?;
+            Shape::Array { element: Box::new(element), count }
         }
         _ => return None,
     })
@@ -196,47 +163,20 @@ pub enum Reads {
 }
 
 /// Classifies a BTF type. Enums get their names from `names`.
-pub fn reads(
-    btf: &Btf,
-    id: TypeId,
-    nullable: bool,
-    names: &mut impl FnMut(TypeId) -> Option<NamesId>,
-) -> Reads {
+pub fn reads(btf: &Btf, id: TypeId, nullable: bool, names: &mut impl FnMut(TypeId) -> Option<NamesId>) -> Reads {
     let id = btf.strip(id);
     match btf.ty(id) {
-        Type::Int {
-            boolean: true,
-            bytes: 1,
-            ..
-        } => Reads::As(Ty::Bool),
-        Type::Int {
-            bytes: bytes @ (1 | 2 | 4 | 8),
-            signed,
-            ..
-        } => Reads::As(Ty::Int(Int::plain(bytes, signed))),
-        Type::Enum {
-            bytes: bytes @ (1 | 2 | 4 | 8),
-            signed,
-            ..
-        } => Reads::As(Ty::Int(Int {
-            bytes,
-            signed,
-            names: names(id),
-        })),
+        Type::Int { boolean: true, bytes: 1, .. } => Reads::As(Ty::Bool),
+        Type::Int { bytes: bytes @ (1 | 2 | 4 | 8), signed, .. } => Reads::As(Ty::Int(Int::plain(bytes, signed))),
+        Type::Enum { bytes: bytes @ (1 | 2 | 4 | 8), signed, .. } => {
+            Reads::As(Ty::Int(Int { bytes, signed, names: names(id) }))
+        }
         Type::Ptr(target) => Reads::As(Ty::Ptr(Ptr { target, nullable })),
         Type::Struct { .. } | Type::Union { .. } => Reads::Aggregate,
         Type::Array { element, count } => match btf.ty(btf.strip(element)) {
-            Type::Int {
-                bytes: 1,
-                boolean: false,
-                ..
-            } if count > 0 => {
+            Type::Int { bytes: 1, boolean: false, .. } if count > 0 => {
                 // `char`, `unsigned char` and `u8` all are 1-byte integers; only the first holds text.
-                if is_char(btf, element) {
-                    Reads::As(Ty::Str { bytes: count })
-                } else {
-                    Reads::Aggregate
-                }
+                if is_char(btf, element) { Reads::As(Ty::Str { bytes: count }) } else { Reads::Aggregate }
             }
             _ => Reads::Aggregate,
         },
@@ -255,16 +195,8 @@ pub fn enum_names(btf: &Btf, id: TypeId) -> Option<Names> {
     if name.is_empty() {
         return None;
     }
-    let members = btf
-        .values(id)
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect();
-    Some(Names {
-        name: name.to_owned(),
-        flags: false,
-        members,
-        kernel: true,
-    })
+    let members = btf.values(id).map(|(name, value)| (name.to_owned(), value)).collect();
+    Some(Names { name: name.to_owned(), flags: false, members, kernel: true })
 }
 
 impl Place {
@@ -279,11 +211,7 @@ impl Place {
         Some(Place {
             span: pointer.span,
             base: pointer.clone(),
-            access: Access {
-                is_struct: btf.kind(root) == Kind::Struct,
-                root: name.to_owned(),
-                steps: Vec::new(),
-            },
+            access: Access { is_struct: btf.kind(root) == Kind::Struct, root: name.to_owned(), steps: Vec::new() },
             ty: root,
         })
     }
@@ -293,24 +221,12 @@ impl Place {
     pub fn step(&self, step: Step, ty: TypeId, span: Span) -> Place {
         let mut access = self.access.clone();
         access.steps.push(step);
-        Place {
-            span,
-            base: self.base.clone(),
-            access,
-            ty,
-        }
+        Place { span, base: self.base.clone(), access, ty }
     }
 
     /// What is there, as one value.
     #[must_use]
     pub fn load(self, ty: Ty) -> Value {
-        Value {
-            span: self.span,
-            ty,
-            kind: ValueKind::Load {
-                base: Box::new(self.base),
-                access: self.access,
-            },
-        }
+        Value { span: self.span, ty, kind: ValueKind::Load { base: Box::new(self.base), access: self.access } }
     }
 }

@@ -3,8 +3,7 @@
 use std::fmt::Write;
 
 use super::{
-    Atom, AtomKind, Binary, Compare, Cond, HookId, Int, Place, Policy, TaskField, Ty, Unary, Value,
-    ValueKind,
+    Atom, AtomKind, Binary, Compare, Cond, HookId, Int, Place, Policy, TaskField, Ty, Unary, Value, ValueKind,
 };
 
 /// Prints a policy.
@@ -12,29 +11,13 @@ use super::{
 pub fn print(policy: &Policy) -> String {
     let mut out = format!("policy {}\n", policy.name);
     for hook in &policy.hooks {
-        let _ = writeln!(
-            out,
-            "hook {} -> {}",
-            hook.name,
-            if hook.void { "void" } else { "int" }
-        );
+        let _ = writeln!(out, "hook {} -> {}", hook.name, if hook.void { "void" } else { "int" });
         for arg in &hook.args {
-            let _ = writeln!(
-                out,
-                "  arg {}: {} at {}",
-                arg.name,
-                ty(policy, arg.ty),
-                place(&arg.place)
-            );
+            let _ = writeln!(out, "  arg {}: {} at {}", arg.name, ty(policy, arg.ty), place(&arg.place));
         }
     }
     for (id, rule) in policy.rules.iter().enumerate() {
-        let _ = writeln!(
-            out,
-            "rule {id} {} on {}",
-            rule.name,
-            policy.hooks[rule.hook.index()].name
-        );
+        let _ = writeln!(out, "rule {id} {} on {}", rule.name, policy.hooks[rule.hook.index()].name);
         if let Some(when) = &rule.when {
             let _ = writeln!(out, "  when {}", cond(policy, rule.hook, when));
         }
@@ -67,16 +50,8 @@ pub fn print(policy: &Policy) -> String {
 fn place(place: &Place) -> String {
     match place {
         Place::Slot(slot) => format!("slot {slot}"),
-        Place::Switch {
-            exists,
-            then,
-            otherwise,
-        } => {
-            format!(
-                "({exists} ? {} : {})",
-                self::place(then),
-                self::place(otherwise)
-            )
+        Place::Switch { exists, then, otherwise } => {
+            format!("({exists} ? {} : {})", self::place(then), self::place(otherwise))
         }
     }
 }
@@ -106,16 +81,8 @@ pub fn cond(policy: &Policy, hook: HookId, of: &Cond) -> String {
         Cond::Const(value) => value.to_string(),
         Cond::Atom(test) => atom(policy, hook, test),
         Cond::Not(inner) => format!("(not {})", cond(policy, hook, inner)),
-        Cond::And(left, right) => format!(
-            "(and {} {})",
-            cond(policy, hook, left),
-            cond(policy, hook, right)
-        ),
-        Cond::Or(left, right) => format!(
-            "(or {} {})",
-            cond(policy, hook, left),
-            cond(policy, hook, right)
-        ),
+        Cond::And(left, right) => format!("(and {} {})", cond(policy, hook, left), cond(policy, hook, right)),
+        Cond::Or(left, right) => format!("(or {} {})", cond(policy, hook, left), cond(policy, hook, right)),
     }
 }
 
@@ -141,17 +108,10 @@ pub fn atom(policy: &Policy, hook: HookId, of: &Atom) -> String {
         AtomKind::Null(of) => format!("(null {})", value(of)),
         AtomKind::Same(left, right) => format!("(same {} {})", value(left), value(right)),
         AtomKind::OneOf { value: of, set } => {
-            format!(
-                "(in {} {{{}}})",
-                value(of),
-                set.iter().map(value).collect::<Vec<_>>().join(" ")
-            )
+            format!("(in {} {{{}}})", value(of), set.iter().map(value).collect::<Vec<_>>().join(" "))
         }
         AtomKind::OneOfStrings { value: of, set } => {
-            let set: Vec<String> = set
-                .iter()
-                .map(|text| format!("{:?}", String::from_utf8_lossy(text)))
-                .collect();
+            let set: Vec<String> = set.iter().map(|text| format!("{:?}", String::from_utf8_lossy(text))).collect();
             format!("(in {} {{{}}})", value(of), set.join(" "))
         }
     }
@@ -176,17 +136,9 @@ pub fn value(policy: &Policy, hook: HookId, of: &Value) -> String {
         .into(),
         ValueKind::Load { base, access } => {
             let path = access.to_string();
-            format!(
-                "{}->{}",
-                value(base),
-                path.split_once('.').map_or("", |(_, path)| path)
-            )
+            format!("{}->{}", value(base), path.split_once('.').map_or("", |(_, path)| path))
         }
-        ValueKind::Unary(op, inner) => format!(
-            "({} {})",
-            if *op == Unary::Neg { "-" } else { "~" },
-            value(inner)
-        ),
+        ValueKind::Unary(op, inner) => format!("({} {})", if *op == Unary::Neg { "-" } else { "~" }, value(inner)),
         ValueKind::Binary(op, left, right) => {
             let op = match op {
                 Binary::Add => "+",

@@ -71,11 +71,7 @@ pub fn prefix(type_name: &str) -> String {
 }
 
 /// Collects items: first the library's, then the policy's.
-pub fn resolve<'a>(
-    library: &'a [ast::File],
-    policy: &'a [ast::File],
-    diagnostics: &mut Vec<Diagnostic>,
-) -> Items<'a> {
+pub fn resolve<'a>(library: &'a [ast::File], policy: &'a [ast::File], diagnostics: &mut Vec<Diagnostic>) -> Items<'a> {
     let mut items = Items::default();
     for file in library {
         for item in &file.items {
@@ -111,15 +107,12 @@ impl<'a> Items<'a> {
             }
             ItemKind::Flags(names) | ItemKind::Enum(names) => {
                 let flags = matches!(item.kind, ItemKind::Flags(_));
-                self.named
-                    .insert(&names.name.name, Named::Names(names, flags));
-                self.prefixes
-                    .insert(prefix(&names.name.name), &names.name.name);
+                self.named.insert(&names.name.name, Named::Names(names, flags));
+                self.prefixes.insert(prefix(&names.name.name), &names.name.name);
             }
             ItemKind::View(view) => {
                 for field in &view.fields {
-                    self.views
-                        .insert((&view.target.name, &field.name.name), field);
+                    self.views.insert((&view.target.name, &field.name.name), field);
                 }
             }
             ItemKind::Hook(hook) => match &hook.kind {
@@ -143,20 +136,13 @@ impl<'a> Items<'a> {
                 return None;
             };
             let member = &name[at + 1..];
-            names
-                .members
-                .iter()
-                .any(|m| m.name.name == member)
-                .then_some((of, member))
+            names.members.iter().any(|m| m.name.name == member).then_some((of, member))
         })
     }
 
     /// Names of the fields that views give a struct.
     pub fn view_fields(&self, of: &str) -> impl Iterator<Item = &'a str> {
-        self.views
-            .keys()
-            .filter(move |(target, _)| *target == of)
-            .map(|(_, name)| *name)
+        self.views.keys().filter(move |(target, _)| *target == of).map(|(_, name)| *name)
     }
 }
 
@@ -172,13 +158,9 @@ impl<'a> Own<'a> {
     fn admits(&mut self, item: &'a ast::Item, diagnostics: &mut Vec<Diagnostic>) -> bool {
         let mut not_yet = |what: &str, instead: &str| {
             diagnostics.push(
-                Diagnostic::error(
-                    code::NOT_YET,
-                    item.span,
-                    format!("{what} are not available yet"),
-                )
-                .label("this item")
-                .help(instead.to_owned()),
+                Diagnostic::error(code::NOT_YET, item.span, format!("{what} are not available yet"))
+                    .label("this item")
+                    .help(instead.to_owned()),
             );
             false
         };
@@ -195,10 +177,7 @@ impl<'a> Own<'a> {
                 );
             }
             ItemKind::Use(ast::Use::File(_)) => {
-                return not_yet(
-                    "imports of files",
-                    "name all files on the command line: `krsic build a.krs b.krs`",
-                );
+                return not_yet("imports of files", "name all files on the command line: `krsic build a.krs b.krs`");
             }
             ItemKind::Param(_) => {
                 return not_yet("parameters that are set at load", "use a `const`");
@@ -207,16 +186,10 @@ impl<'a> Own<'a> {
                 return not_yet("sets", "write the elements in braces: `x in { 1, 2 }`");
             }
             ItemKind::Label(_) => {
-                return not_yet(
-                    "labels",
-                    "test the task, the file or the hook's arguments instead",
-                );
+                return not_yet("labels", "test the task, the file or the hook's arguments instead");
             }
             ItemKind::Where(_) => {
-                return not_yet(
-                    "`where` blocks",
-                    "add the condition to the `when` of each rule",
-                );
+                return not_yet("`where` blocks", "add the condition to the `when` of each rule");
             }
             ItemKind::Test(_) => return not_yet("tests in a policy", "remove the test block"),
             ItemKind::View(_) => return true,
@@ -230,11 +203,7 @@ impl<'a> Own<'a> {
                 None => return true,
             },
         };
-        let code = if matches!(item.kind, ItemKind::Rule(_)) {
-            code::DUPLICATE_RULE
-        } else {
-            code::DUPLICATE_ITEM
-        };
+        let code = if matches!(item.kind, ItemKind::Rule(_)) { code::DUPLICATE_RULE } else { code::DUPLICATE_ITEM };
         if let Some(first) = table.get(name.name.as_str()) {
             diagnostics.push(
                 Diagnostic::error(code, name.span, format!("`{}` is defined twice", name.name))

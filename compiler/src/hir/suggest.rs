@@ -36,10 +36,7 @@ pub fn list<'a>(names: impl IntoIterator<Item = &'a str>, last: &str) -> String 
 }
 
 /// `did you mean ...?`, where a name is near.
-pub fn did_you_mean<'a>(
-    wrong: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<String> {
+pub fn did_you_mean<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let near = nearest(wrong, candidates);
     (!near.is_empty()).then(|| format!("did you mean {}?", list(near, "or")))
 }

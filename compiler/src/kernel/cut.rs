@@ -21,11 +21,8 @@ use crate::btf::{Btf, Builder, Def, Kind, Linkage, Member, Param, Type, TypeId};
 pub(super) const FUNCTION_MODEL: &str = "btf_func_model";
 
 /// Types kept beside those of the hooks: the current task, the helpers that the kernel has, and what the verifier accepts.
-const ROOTS: [(Kind, &str); 3] = [
-    (Kind::Struct, "task_struct"),
-    (Kind::Enum, "bpf_func_id"),
-    (Kind::Struct, FUNCTION_MODEL),
-];
+const ROOTS: [(Kind, &str); 3] =
+    [(Kind::Struct, "task_struct"), (Kind::Enum, "bpf_func_id"), (Kind::Struct, FUNCTION_MODEL)];
 
 /// Pointers, arrays, typedefs and modifiers that one declaration may pile up.
 const DEPTH_MAX: usize = 64;
@@ -33,13 +30,8 @@ const DEPTH_MAX: usize = 64;
 /// Cuts `btf`.
 #[must_use]
 pub fn cut(btf: &Btf) -> Vec<u8> {
-    let mut cut = Cut {
-        btf,
-        builder: Builder::new(),
-        ids: vec![None; btf.len() as usize],
-        queue: VecDeque::new(),
-        depth: 0,
-    };
+    let mut cut =
+        Cut { btf, builder: Builder::new(), ids: vec![None; btf.len() as usize], queue: VecDeque::new(), depth: 0 };
     cut.hooks();
     for (kind, name) in ROOTS {
         if let Some(id) = btf.find(kind, name) {
@@ -70,37 +62,19 @@ impl Cut<'_> {
         let list = super::hook_list(btf);
         let pointer = self.builder.ptr(TypeId::VOID);
         if let Some(list) = list {
-            let members: Vec<_> = btf
-                .members(list)
-                .map(|member| Member {
-                    ty: pointer,
-                    ..member
-                })
-                .collect();
-            self.builder.add(Def::Union {
-                name: btf.name(list),
-                bytes: btf.size(list),
-                members: &members,
-            });
+            let members: Vec<_> = btf.members(list).map(|member| Member { ty: pointer, ..member }).collect();
+            self.builder.add(Def::Union { name: btf.name(list), bytes: btf.size(list), members: &members });
         }
-        let nothing = self.builder.intern(Def::FuncProto {
-            ret: TypeId::VOID,
-            params: &[],
-        });
+        let nothing = self.builder.intern(Def::FuncProto { ret: TypeId::VOID, params: &[] });
         for id in btf.find_all(Kind::Func, super::PREFIX) {
             let Type::Func { name, proto } = btf.ty(id) else {
                 continue;
             };
             let hook = name.strip_prefix(super::PREFIX);
-            let known =
-                list.is_some_and(|list| btf.members(list).any(|member| Some(member.name) == hook));
+            let known = list.is_some_and(|list| btf.members(list).any(|member| Some(member.name) == hook));
             // Of the functions that are no hooks the name alone is kept, so that they are told apart here too.
             let proto = if known { self.proto(proto) } else { nothing };
-            self.builder.add(Def::Func {
-                name,
-                proto,
-                linkage: Linkage::Global,
-            });
+            self.builder.add(Def::Func { name, proto, linkage: Linkage::Global });
         }
     }
 
@@ -110,17 +84,9 @@ impl Cut<'_> {
             return TypeId::VOID;
         };
         let ret = self.take(ret);
-        let params: Vec<_> = btf
-            .params(proto)
-            .map(|param| Param {
-                name: param.name,
-                ty: self.take(param.ty),
-            })
-            .collect();
-        self.builder.intern(Def::FuncProto {
-            ret,
-            params: &params,
-        })
+        let params: Vec<_> =
+            btf.params(proto).map(|param| Param { name: param.name, ty: self.take(param.ty) }).collect();
+        self.builder.intern(Def::FuncProto { ret, params: &params })
     }
 
     /// The id in the cut of a type, which is taken along if it is new. Structs are only reserved here, so the depth is that of
@@ -141,22 +107,10 @@ impl Cut<'_> {
         let kind = btf.kind(id);
         let taken = match btf.ty(id) {
             Type::Void | Type::Other | Type::Func { .. } | Type::FuncProto { .. } => TypeId::VOID,
-            Type::Int {
-                name,
-                bytes,
-                signed,
-                boolean,
-                ..
-            } => self.builder.intern(Def::Int {
-                name,
-                bytes,
-                signed,
-                boolean,
-            }),
-            Type::Float { bytes } => self.builder.intern(Def::Float {
-                name: btf.name(id),
-                bytes,
-            }),
+            Type::Int { name, bytes, signed, boolean, .. } => {
+                self.builder.intern(Def::Int { name, bytes, signed, boolean })
+            }
+            Type::Float { bytes } => self.builder.intern(Def::Float { name: btf.name(id), bytes }),
             Type::Ptr(target) => {
                 let target = self.take(target);
                 self.builder.ptr(target)
@@ -170,34 +124,18 @@ impl Cut<'_> {
                 self.queue.push_back((id, to));
                 to
             }
-            Type::Enum {
-                name,
-                bytes,
-                signed,
-            } => {
+            Type::Enum { name, bytes, signed } => {
                 let values: Vec<_> = btf.values(id).collect();
                 let values = &values[..];
                 if kind == Kind::Enum64 {
-                    self.builder.add(Def::Enum64 {
-                        name,
-                        bytes,
-                        signed,
-                        values,
-                    })
+                    self.builder.add(Def::Enum64 { name, bytes, signed, values })
                 } else {
-                    self.builder.add(Def::Enum {
-                        name,
-                        bytes,
-                        signed,
-                        values,
-                    })
+                    self.builder.add(Def::Enum { name, bytes, signed, values })
                 }
             }
             Type::Fwd { name } => {
                 // Where a definition exists elsewhere in the kernel, a walk goes on there by name.
-                let defined = [Kind::Struct, Kind::Union]
-                    .into_iter()
-                    .find_map(|kind| btf.find(kind, name));
+                let defined = [Kind::Struct, Kind::Union].into_iter().find_map(|kind| btf.find(kind, name));
                 if let Some(defined) = defined {
                     self.take(defined);
                 }
@@ -213,10 +151,7 @@ impl Cut<'_> {
                 let def = match kind {
                     Kind::Volatile => Def::Volatile(target),
                     Kind::Restrict => Def::Restrict(target),
-                    Kind::TypeTag => Def::TypeTag {
-                        name: btf.name(id),
-                        target,
-                    },
+                    Kind::TypeTag => Def::TypeTag { name: btf.name(id), target },
                     _ => Def::Const(target),
                 };
                 self.builder.intern(def)
@@ -229,25 +164,11 @@ impl Cut<'_> {
 
     fn composite(&mut self, from: TypeId, to: TypeId) {
         let btf = self.btf;
-        let members: Vec<_> = btf
-            .members(from)
-            .map(|member| Member {
-                ty: self.take(member.ty),
-                ..member
-            })
-            .collect();
+        let members: Vec<_> = btf.members(from).map(|member| Member { ty: self.take(member.ty), ..member }).collect();
         let (name, bytes, members) = (btf.name(from), btf.size(from), &members[..]);
         let def = match btf.kind(from) {
-            Kind::Union => Def::Union {
-                name,
-                bytes,
-                members,
-            },
-            _ => Def::Struct {
-                name,
-                bytes,
-                members,
-            },
+            Kind::Union => Def::Union { name, bytes, members },
+            _ => Def::Struct { name, bytes, members },
         };
         self.builder.define(to, def);
     }

@@ -37,9 +37,7 @@ impl fmt::Display for Disabled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Disabled::Listed(kernels) => write!(f, "disabled for BPF on {}", kernels.join(", ")),
-            Disabled::ByValue => {
-                f.write_str("an argument is a struct passed by value: BPF may attach from 6.0 on")
-            }
+            Disabled::ByValue => f.write_str("an argument is a struct passed by value: BPF may attach from 6.0 on"),
         }
     }
 }
@@ -50,9 +48,7 @@ pub(super) fn disabled(kernel: &Kernel, hook: &Hook<'_>) -> Option<Disabled> {
         return Some(Disabled::ByValue);
     }
     let (_, kernels) = DISABLED.iter().find(|(name, _)| *name == hook.name)?;
-    kernels
-        .contains(&nearest(kernel))
-        .then_some(Disabled::Listed(kernels))
+    kernels.contains(&nearest(kernel)).then_some(Disabled::Listed(kernels))
 }
 
 /// The embedded kernel whose hooks are most like the kernel's; of equals, the newest.
@@ -61,19 +57,12 @@ pub fn nearest(kernel: &Kernel) -> &'static str {
     if let Some(name) = NAMES.into_iter().find(|name| *name == kernel.name) {
         return name;
     }
-    let likest = NAMES
-        .into_iter()
-        .zip(embedded())
-        .min_by_key(|(_, other)| differences(kernel, other));
+    let likest = NAMES.into_iter().zip(embedded()).min_by_key(|(_, other)| differences(kernel, other));
     likest.map_or(NAMES[0], |(name, _)| name)
 }
 
 /// How many hooks one kernel has and the other has not.
 fn differences(kernel: &Kernel, other: &Kernel) -> usize {
-    let only = |one: &Kernel, another: &Kernel| {
-        one.hook_names()
-            .filter(|name| !another.has_hook(name))
-            .count()
-    };
+    let only = |one: &Kernel, another: &Kernel| one.hook_names().filter(|name| !another.has_hook(name)).count();
     only(kernel, other) + only(other, kernel)
 }

@@ -24,19 +24,13 @@ const PACKED: [&[u8]; NAMES.len()] = [
 /// The embedded kernels in the order of [`NAMES`]; unpacked when first asked for, in about two milliseconds.
 #[must_use]
 pub fn embedded() -> &'static [Kernel] {
-    static KERNELS: LazyLock<Vec<Kernel>> = LazyLock::new(|| {
-        NAMES
-            .into_iter()
-            .zip(PACKED)
-            .map(|(name, packed)| open(name, packed))
-            .collect()
-    });
+    static KERNELS: LazyLock<Vec<Kernel>> =
+        LazyLock::new(|| NAMES.into_iter().zip(PACKED).map(|(name, packed)| open(name, packed)).collect());
     &KERNELS
 }
 
 fn open(name: &str, packed: &[u8]) -> Kernel {
-    let bytes = lz4_flex::block::decompress_size_prepended(packed)
-        .expect("the build embeds what the task packed");
+    let bytes = lz4_flex::block::decompress_size_prepended(packed).expect("the build embeds what the task packed");
     let btf = Btf::parse(bytes).expect("the task checked what it packed");
     Kernel::new(name, btf)
 }

@@ -37,11 +37,7 @@ const HOOK_LIST: &str = "security_list_options";
 const NULLABLE: &str = "__nullable";
 
 /// Hooks that answer yes or no; source: `bool_lsm_hooks` in `kernel/bpf/bpf_lsm.c`.
-const BOOL_HOOKS: [&str; 3] = [
-    "audit_rule_known",
-    "inode_xattr_skipcap",
-    "xfrm_state_pol_flow_match",
-];
+const BOOL_HOOKS: [&str; 3] = ["audit_rule_known", "inode_xattr_skipcap", "xfrm_state_pol_flow_match"];
 
 /// A kernel, known by its types.
 pub struct Kernel {
@@ -118,7 +114,9 @@ impl fmt::Display for Problem {
         f.write_str(match self {
             Problem::Pointee => "the kernel lets BPF load a pointer only if it points to a struct, an integer or void",
             Problem::ConstVoid => "kernels before 6.18 do not let BPF load a pointer to `const void`",
-            Problem::IntegerPointee => "kernels as old as this let BPF load a pointer only if it points to a struct, a `char` or void",
+            Problem::IntegerPointee => {
+                "kernels as old as this let BPF load a pointer only if it points to a struct, a `char` or void"
+            }
             Problem::NoValue => "it has no value that BPF could load",
         })
     }
@@ -151,11 +149,7 @@ impl Kernel {
     /// A kernel with these types, to be called so in messages.
     #[must_use]
     pub fn new(name: impl Into<String>, btf: Btf) -> Kernel {
-        Kernel {
-            name: name.into(),
-            btf,
-            index: OnceLock::new(),
-        }
+        Kernel { name: name.into(), btf, index: OnceLock::new() }
     }
 
     /// The hook of that name, disabled or not.
@@ -174,13 +168,7 @@ impl Kernel {
                 Some(bare) => (bare, true),
                 None => (param.name, false),
             };
-            let arg = Arg {
-                name,
-                ty: param.ty,
-                slot,
-                nullable,
-                problem: self.problem(param.ty, modern),
-            };
+            let arg = Arg { name, ty: param.ty, slot, nullable, problem: self.problem(param.ty, modern) };
             slot = slot.saturating_add(words);
             arg
         });
@@ -191,13 +179,7 @@ impl Kernel {
             _ if BOOL_HOOKS.contains(&name) => Ret::Bool,
             _ => Ret::Int,
         };
-        Some(Hook {
-            name,
-            proto,
-            args,
-            ret,
-            by_value,
-        })
+        Some(Hook { name, proto, args, ret, by_value })
     }
 
     /// Whether there is a hook of that name.
@@ -220,9 +202,7 @@ impl Kernel {
     /// Whether the union of all hooks has that member. A loader can ask the same of the running kernel, by CO-RE.
     #[must_use]
     pub fn has_member(&self, hook: &str) -> bool {
-        self.btf
-            .members(self.index().list)
-            .any(|member| member.name == hook)
+        self.btf.members(self.index().list).any(|member| member.name == hook)
     }
 
     /// Why the kernel takes no program on that hook, if so.
@@ -259,10 +239,7 @@ impl Kernel {
     }
 
     fn is_struct(&self, ty: TypeId) -> bool {
-        matches!(
-            self.btf.kind(self.btf.strip(ty)),
-            Kind::Struct | Kind::Union
-        )
+        matches!(self.btf.kind(self.btf.strip(ty)), Kind::Struct | Kind::Union)
     }
 
     /// The name of a function without the prefix.
@@ -285,15 +262,8 @@ impl Kernel {
             // Stable, so that of two functions of one name the first stays.
             functions.sort_by_key(|id| self.bare(*id));
             functions.dedup_by_key(|id| self.bare(*id));
-            let (hooks, others) = functions
-                .into_iter()
-                .partition(|id| members.binary_search(&self.bare(*id)).is_ok());
-            Index {
-                list,
-                hooks,
-                others,
-                struct_args: struct_args(&self.btf),
-            }
+            let (hooks, others) = functions.into_iter().partition(|id| members.binary_search(&self.bare(*id)).is_ok());
+            Index { list, hooks, others, struct_args: struct_args(&self.btf) }
         })
     }
 }

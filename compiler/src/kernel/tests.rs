@@ -12,10 +12,7 @@ fn kernel(name: &str) -> &'static Kernel {
 
 #[test]
 fn each_kernel_has_its_hooks() {
-    let counts: Vec<_> = embedded()
-        .iter()
-        .map(|kernel| kernel.hook_names().len())
-        .collect();
+    let counts: Vec<_> = embedded().iter().map(|kernel| kernel.hook_names().len()).collect();
     assert_eq!(counts, [233, 243, 269, 271, 275]);
     for kernel in embedded() {
         for name in kernel.hook_names() {
@@ -41,13 +38,8 @@ fn arguments_have_names_types_and_slots() {
     let kernel = kernel("6.12");
     let hook = kernel.hook("mmap_file").expect("a hook");
     let args: Vec<_> = hook.args.iter().map(|arg| (arg.name, arg.slot)).collect();
-    assert_eq!(
-        args,
-        [("file", 0), ("reqprot", 1), ("prot", 2), ("flags", 3)]
-    );
-    let Type::Ptr(file) = kernel.btf.ty(kernel.btf.strip(hook.args[0].ty)) else {
-        panic!("a pointer")
-    };
+    assert_eq!(args, [("file", 0), ("reqprot", 1), ("prot", 2), ("flags", 3)]);
+    let Type::Ptr(file) = kernel.btf.ty(kernel.btf.strip(hook.args[0].ty)) else { panic!("a pointer") };
     assert_eq!(kernel.btf.name(kernel.btf.strip(file)), "file");
     assert_eq!(hook.ret, Ret::Int);
 }
@@ -62,14 +54,9 @@ fn the_kernels_own_word_for_null_is_no_part_of_the_name() {
 
 #[test]
 fn a_struct_by_value_can_take_two_slots() {
-    let hook = kernel("6.12")
-        .hook("socket_getpeersec_stream")
-        .expect("a hook");
+    let hook = kernel("6.12").hook("socket_getpeersec_stream").expect("a hook");
     let args: Vec<_> = hook.args.iter().map(|arg| (arg.name, arg.slot)).collect();
-    assert_eq!(
-        args,
-        [("sock", 0), ("optval", 1), ("optlen", 3), ("len", 5)]
-    );
+    assert_eq!(args, [("sock", 0), ("optval", 1), ("optlen", 3), ("len", 5)]);
 }
 
 #[test]
@@ -85,22 +72,11 @@ fn what_a_hook_returns() {
 
 #[test]
 fn disabled_hooks() {
-    let disabled = |name| {
-        kernel(name)
-            .hook_names()
-            .filter(|hook| kernel(name).disabled(hook).is_some())
-            .count()
-    };
+    let disabled = |name| kernel(name).hook_names().filter(|hook| kernel(name).disabled(hook).is_some()).count();
     assert_eq!(NAMES.map(disabled), [2, 11, 12, 11, 13]);
-    assert_eq!(
-        kernel("5.10").disabled("path_chown"),
-        Some(Disabled::ByValue)
-    );
+    assert_eq!(kernel("5.10").disabled("path_chown"), Some(Disabled::ByValue));
     assert_eq!(kernel("6.1").disabled("path_chown"), None);
-    assert!(matches!(
-        kernel("6.12").disabled("getprocattr"),
-        Some(Disabled::Listed(_))
-    ));
+    assert!(matches!(kernel("6.12").disabled("getprocattr"), Some(Disabled::Listed(_))));
     assert_eq!(kernel("5.10").disabled("getprocattr"), None);
 }
 
@@ -118,20 +94,11 @@ fn pointers_that_programs_may_not_load() {
         let hook = kernel(kernel_name).hook(hook).expect("a hook");
         hook.arg(arg).expect("an argument").problem
     };
-    assert_eq!(
-        problem("6.12", "inode_copy_up", "new"),
-        Some(Problem::Pointee)
-    );
-    assert_eq!(
-        problem("6.12", "key_permission", "key_ref"),
-        Some(Problem::Pointee)
-    );
+    assert_eq!(problem("6.12", "inode_copy_up", "new"), Some(Problem::Pointee));
+    assert_eq!(problem("6.12", "key_permission", "key_ref"), Some(Problem::Pointee));
     assert_eq!(problem("6.12", "kernel_module_request", "kmod_name"), None);
     assert_eq!(problem("6.12", "sk_getsecid", "secid"), None);
-    assert_eq!(
-        problem("5.10", "sk_getsecid", "secid"),
-        Some(Problem::IntegerPointee)
-    );
+    assert_eq!(problem("5.10", "sk_getsecid", "secid"), Some(Problem::IntegerPointee));
     assert_eq!(problem("5.10", "kernel_module_request", "kmod_name"), None);
 }
 
@@ -142,28 +109,13 @@ fn walks_arrive_as_in_the_whole_kernel() {
         let task = btf.find(Kind::Struct, "task_struct").expect("a root");
         let mut at = task;
         for name in ["mm", "exe_file", "f_inode", "i_sb", "s_type", "name"] {
-            let found =
-                field(btf, at, name).unwrap_or_else(|| panic!("no `{name}` on {}", kernel.name));
-            let Type::Ptr(target) = btf.ty(btf.strip(found.ty)) else {
-                panic!("`{name}` is a pointer")
-            };
+            let found = field(btf, at, name).unwrap_or_else(|| panic!("no `{name}` on {}", kernel.name));
+            let Type::Ptr(target) = btf.ty(btf.strip(found.ty)) else { panic!("`{name}` is a pointer") };
             at = btf.strip(target);
         }
-        assert!(
-            matches!(btf.ty(at), Type::Int { bytes: 1, .. }),
-            "a string on {}",
-            kernel.name
-        );
-        for (kind, name) in [
-            (Kind::Struct, "mount"),
-            (Kind::Struct, "vm_area_struct"),
-            (Kind::Enum, "bpf_func_id"),
-        ] {
-            assert!(
-                btf.find(kind, name).is_some(),
-                "no `{name}` on {}",
-                kernel.name
-            );
+        assert!(matches!(btf.ty(at), Type::Int { bytes: 1, .. }), "a string on {}", kernel.name);
+        for (kind, name) in [(Kind::Struct, "mount"), (Kind::Struct, "vm_area_struct"), (Kind::Enum, "bpf_func_id")] {
+            assert!(btf.find(kind, name).is_some(), "no `{name}` on {}", kernel.name);
         }
     }
 }
@@ -184,11 +136,7 @@ fn a_cut_of_a_cut_is_the_same() {
     for kernel in embedded() {
         let again = crate::btf::Btf::parse(cut::cut(&kernel.btf)).expect("closed");
         assert_eq!(again.len(), kernel.btf.len(), "{}", kernel.name);
-        let names = |btf: &Btf| {
-            btf.ids()
-                .map(|id| btf.name(id).to_owned())
-                .collect::<HashSet<_>>()
-        };
+        let names = |btf: &Btf| btf.ids().map(|id| btf.name(id).to_owned()).collect::<HashSet<_>>();
         assert_eq!(names(&again), names(&kernel.btf), "{}", kernel.name);
     }
 }

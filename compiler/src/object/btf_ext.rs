@@ -17,11 +17,8 @@ pub fn write(programs: &[Program], btf: &mut Builder) -> Vec<u8> {
     let mut functions = FUNCTION_BYTES.to_le_bytes().to_vec();
     let mut lines = LINE_BYTES.to_le_bytes().to_vec();
     let mut core = CORE_BYTES.to_le_bytes().to_vec();
-    let put = |out: &mut Vec<u8>, words: &[u32]| {
-        words
-            .iter()
-            .for_each(|word| out.extend_from_slice(&word.to_le_bytes()))
-    };
+    let put =
+        |out: &mut Vec<u8>, words: &[u32]| words.iter().for_each(|word| out.extend_from_slice(&word.to_le_bytes()));
     for program in programs {
         let section = btf.string(&program.section);
         put(&mut functions, &[section, 1, 0, program.function.0]);
@@ -30,10 +27,7 @@ pub fn write(programs: &[Program], btf: &mut Builder) -> Vec<u8> {
             for line in &program.lines {
                 // 22 bits of line, 10 of column.
                 let place = line.line.min((1 << 22) - 1) << 10 | line.column.min((1 << 10) - 1);
-                let (file, text) = (
-                    btf.string(&line.file.replace('\0', "")),
-                    btf.string(&line.text.replace('\0', "")),
-                );
+                let (file, text) = (btf.string(&line.file.replace('\0', "")), btf.string(&line.text.replace('\0', "")));
                 put(&mut lines, &[line.slot * SLOT_BYTES, file, text, place]);
             }
         }
@@ -41,15 +35,7 @@ pub fn write(programs: &[Program], btf: &mut Builder) -> Vec<u8> {
             put(&mut core, &[section, program.core.len() as u32]);
             for relocation in &program.core {
                 let spec = btf.string(&relocation.spec);
-                put(
-                    &mut core,
-                    &[
-                        relocation.slot * SLOT_BYTES,
-                        relocation.ty.0,
-                        spec,
-                        relocation.kind as u32,
-                    ],
-                );
+                put(&mut core, &[relocation.slot * SLOT_BYTES, relocation.ty.0, spec, relocation.kind as u32]);
             }
         }
     }
@@ -62,22 +48,10 @@ pub fn write(programs: &[Program], btf: &mut Builder) -> Vec<u8> {
     let mut out = Vec::new();
     out.extend_from_slice(&MAGIC.to_le_bytes());
     out.extend_from_slice(&[1, 0]);
-    let (functions_bytes, lines_bytes, core_bytes) = (
-        functions.len() as u32,
-        lines.len() as u32,
-        core.len() as u32,
-    );
+    let (functions_bytes, lines_bytes, core_bytes) = (functions.len() as u32, lines.len() as u32, core.len() as u32);
     put(
         &mut out,
-        &[
-            HEADER_BYTES,
-            0,
-            functions_bytes,
-            functions_bytes,
-            lines_bytes,
-            functions_bytes + lines_bytes,
-            core_bytes,
-        ],
+        &[HEADER_BYTES, 0, functions_bytes, functions_bytes, lines_bytes, functions_bytes + lines_bytes, core_bytes],
     );
     out.extend(functions);
     out.extend(lines);

@@ -55,16 +55,13 @@ pub struct Declared {
 impl Types {
     /// Notes that a field is read.
     pub fn field(&mut self, access: &Access) {
-        let mut fields = self
-            .roots
-            .entry((access.is_struct, access.root.clone()))
-            .or_default();
+        let mut fields = self.roots.entry((access.is_struct, access.root.clone())).or_default();
         for step in &access.steps {
             if let Step::Field { name, shape } = step {
-                let field = fields.0.entry(name.clone()).or_insert_with(|| Field {
-                    shape: shape.clone(),
-                    inner: Fields::default(),
-                });
+                let field = fields
+                    .0
+                    .entry(name.clone())
+                    .or_insert_with(|| Field { shape: shape.clone(), inner: Fields::default() });
                 debug_assert_eq!(field.shape, *shape, "a field has one type");
                 fields = &mut field.inner;
             }
@@ -73,12 +70,7 @@ impl Types {
 
     /// Notes that an enumerator is used.
     pub fn enumerator(&mut self, of: &str, name: &str, value: Option<i64>) {
-        let known = self
-            .enums
-            .entry(of.to_owned())
-            .or_default()
-            .entry(name.to_owned())
-            .or_insert(0);
+        let known = self.enums.entry(of.to_owned()).or_default().entry(name.to_owned()).or_insert(0);
         if let Some(value) = value {
             *known = value;
         }
@@ -94,32 +86,13 @@ impl Types {
             text.push(words(name, *is_struct, fields));
         }
         for (name, values) in &self.enums {
-            let list: Vec<(&str, i64)> = values
-                .iter()
-                .map(|(name, value)| (name.as_str(), *value))
-                .collect();
+            let list: Vec<(&str, i64)> = values.iter().map(|(name, value)| (name.as_str(), *value)).collect();
             let signed = list.iter().any(|(_, value)| *value < 0);
-            enums.insert(
-                name.clone(),
-                btf.add(Def::Enum {
-                    name,
-                    bytes: 4,
-                    signed,
-                    values: &list,
-                }),
-            );
-            let list: Vec<String> = list
-                .iter()
-                .map(|(name, value)| format!("{name} = {value}"))
-                .collect();
+            enums.insert(name.clone(), btf.add(Def::Enum { name, bytes: 4, signed, values: &list }));
+            let list: Vec<String> = list.iter().map(|(name, value)| format!("{name} = {value}")).collect();
             text.push(format!("enum {name} {{ {} }}", list.join(", ")));
         }
-        Declared {
-            types: self,
-            roots,
-            enums,
-            text,
-        }
+        Declared { types: self, roots, enums, text }
     }
 }
 
@@ -138,19 +111,11 @@ impl Declared {
             match step {
                 Step::Field { name, .. } => {
                     let (fields, is_struct) = at;
-                    let index = fields
-                        .0
-                        .keys()
-                        .position(|known| known == name)
-                        .expect("every access was noted");
+                    let index = fields.0.keys().position(|known| known == name).expect("every access was noted");
                     let field = &fields.0[name];
                     spec.push_str(&format!(":{index}"));
                     offset += place(fields, is_struct).1[index];
-                    bits = if let Shape::Bits { bits, .. } = field.shape {
-                        bits
-                    } else {
-                        0
-                    };
+                    bits = if let Shape::Bits { bits, .. } = field.shape { bits } else { 0 };
                     array = Some(&field.shape);
                     at = (&field.inner, inner_is_struct(&field.shape));
                 }
@@ -163,12 +128,7 @@ impl Declared {
                 }
             }
         }
-        Local {
-            ty: self.roots[&key],
-            spec,
-            offset,
-            bits,
-        }
+        Local { ty: self.roots[&key], spec, offset, bits }
     }
 
     /// The type of an enum and the place of an enumerator in it.
@@ -177,10 +137,7 @@ impl Declared {
     /// When the enumerator was not noted before the types were declared.
     #[must_use]
     pub fn enumerator(&self, of: &str, name: &str) -> (TypeId, String) {
-        let index = self.types.enums[of]
-            .keys()
-            .position(|known| known == name)
-            .expect("every enumerator was noted");
+        let index = self.types.enums[of].keys().position(|known| known == name).expect("every enumerator was noted");
         (self.enums[of], index.to_string())
     }
 }
@@ -196,9 +153,7 @@ fn inner_is_struct(shape: &Shape) -> bool {
 /// Size and alignment.
 fn size(shape: &Shape, inner: &Fields) -> (u32, u32) {
     match shape {
-        Shape::Int { bytes, .. } | Shape::Bits { bytes, .. } | Shape::Enum { bytes, .. } => {
-            (*bytes, *bytes)
-        }
+        Shape::Int { bytes, .. } | Shape::Bits { bytes, .. } | Shape::Enum { bytes, .. } => (*bytes, *bytes),
         Shape::Pointer => (8, 8),
         Shape::Struct | Shape::Union => {
             let (bytes, _, align) = place(inner, matches!(shape, Shape::Struct));
@@ -231,11 +186,7 @@ fn place(fields: &Fields, is_struct: bool) -> (u32, Vec<u32>, u32) {
 
 fn composite(btf: &mut Builder, name: &str, is_struct: bool, fields: &Fields) -> (TypeId, u32) {
     let (bytes, offsets, _) = place(fields, is_struct);
-    let types: Vec<TypeId> = fields
-        .0
-        .values()
-        .map(|field| declared(btf, &field.shape, &field.inner))
-        .collect();
+    let types: Vec<TypeId> = fields.0.values().map(|field| declared(btf, &field.shape, &field.inner)).collect();
     let members: Vec<Member<'_>> = fields
         .0
         .iter()
@@ -245,52 +196,27 @@ fn composite(btf: &mut Builder, name: &str, is_struct: bool, fields: &Fields) ->
             name,
             ty,
             bit_offset: 8 * offset,
-            bitfield_bits: if let Shape::Bits { bits, .. } = field.shape {
-                bits
-            } else {
-                0
-            },
+            bitfield_bits: if let Shape::Bits { bits, .. } = field.shape { bits } else { 0 },
         })
         .collect();
     let id = if is_struct {
-        btf.add(Def::Struct {
-            name,
-            bytes,
-            members: &members,
-        })
+        btf.add(Def::Struct { name, bytes, members: &members })
     } else {
-        btf.add(Def::Union {
-            name,
-            bytes,
-            members: &members,
-        })
+        btf.add(Def::Union { name, bytes, members: &members })
     };
     (id, bytes)
 }
 
 fn declared(btf: &mut Builder, shape: &Shape, inner: &Fields) -> TypeId {
     match shape {
-        Shape::Bits {
-            of: Some(name),
-            bytes,
-            signed,
-            ..
-        } => btf.intern(Def::Enum {
-            name,
-            bytes: *bytes,
-            signed: *signed,
-            values: &[],
-        }),
+        Shape::Bits { of: Some(name), bytes, signed, .. } => {
+            btf.intern(Def::Enum { name, bytes: *bytes, signed: *signed, values: &[] })
+        }
         Shape::Int { bytes, signed } | Shape::Bits { bytes, signed, .. } => {
             btf.int(integer(*bytes, *signed), *bytes, *signed)
         }
         // The enumerators don't matter, the tag does.
-        Shape::Enum { name, bytes } => btf.intern(Def::Enum {
-            name,
-            bytes: *bytes,
-            signed: false,
-            values: &[],
-        }),
+        Shape::Enum { name, bytes } => btf.intern(Def::Enum { name, bytes: *bytes, signed: false, values: &[] }),
         Shape::Pointer => btf.ptr(TypeId::VOID),
         Shape::Struct | Shape::Union => composite(btf, "", matches!(shape, Shape::Struct), inner).0,
         Shape::Array { element, count } => {
@@ -319,12 +245,7 @@ fn words(name: &str, is_struct: bool, fields: &Fields) -> String {
         .0
         .iter()
         .zip(offsets)
-        .map(|((name, field), offset)| {
-            format!(
-                "{offset}: {};",
-                member_words(name, &field.shape, &field.inner)
-            )
-        })
+        .map(|((name, field), offset)| format!("{offset}: {};", member_words(name, &field.shape, &field.inner)))
         .collect();
     let keyword = if is_struct { "struct" } else { "union" };
     let space = if name.is_empty() { "" } else { " " };
@@ -334,18 +255,10 @@ fn words(name: &str, is_struct: bool, fields: &Fields) -> String {
 fn member_words(name: &str, shape: &Shape, inner: &Fields) -> String {
     match shape {
         Shape::Int { bytes, signed } => format!("{} {name}", integer(*bytes, *signed)),
-        Shape::Bits {
-            bytes,
-            signed,
-            bits,
-            ..
-        } => format!("{} {name} : {bits}", integer(*bytes, *signed)),
+        Shape::Bits { bytes, signed, bits, .. } => format!("{} {name} : {bits}", integer(*bytes, *signed)),
         Shape::Enum { name: tag, .. } => format!("enum {tag} {name}"),
         Shape::Pointer => format!("void *{name}"),
-        Shape::Struct | Shape::Union => format!(
-            "{} {name}",
-            words("", matches!(shape, Shape::Struct), inner)
-        ),
+        Shape::Struct | Shape::Union => format!("{} {name}", words("", matches!(shape, Shape::Struct), inner)),
         Shape::Array { element, count } => {
             format!("{}[{count}]", member_words(name, element, inner))
         }

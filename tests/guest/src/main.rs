@@ -44,12 +44,8 @@ const fn act(name: &'static str, doc: &'static str, run: fn(&Path) -> Outcome) -
 }
 
 const ACTS: &[Act] = &[
-    act("anon-mmap", "map a page that no file backs", |_| {
-        map_anonymous(ProtFlags::READ).map(drop)
-    }),
-    act("anon-mmap-exec", "map such a page executable", |_| {
-        map_anonymous(ProtFlags::READ | ProtFlags::EXEC).map(drop)
-    }),
+    act("anon-mmap", "map a page that no file backs", |_| map_anonymous(ProtFlags::READ).map(drop)),
+    act("anon-mmap-exec", "map such a page executable", |_| map_anonymous(ProtFlags::READ | ProtFlags::EXEC).map(drop)),
     act("anon-mprotect-exec", "make such a page executable", |_| {
         let page = map_anonymous(ProtFlags::READ | ProtFlags::WRITE).or_else(setup)?;
         page.protect(MprotectFlags::READ | MprotectFlags::EXEC)
@@ -58,17 +54,11 @@ const ACTS: &[Act] = &[
         let page = map_anonymous(ProtFlags::READ | ProtFlags::WRITE).or_else(setup)?;
         page.protect(MprotectFlags::READ)
     }),
-    act("file-mmap", "map a page of a file", |folder| {
-        map_file(folder).map(drop)
+    act("file-mmap", "map a page of a file", |folder| map_file(folder).map(drop)),
+    act("file-mprotect-exec", "make a page of a file executable", |folder| {
+        let page = map_file(folder).or_else(setup)?;
+        page.protect(MprotectFlags::READ | MprotectFlags::EXEC)
     }),
-    act(
-        "file-mprotect-exec",
-        "make a page of a file executable",
-        |folder| {
-            let page = map_file(folder).or_else(setup)?;
-            page.protect(MprotectFlags::READ | MprotectFlags::EXEC)
-        },
-    ),
     act("open", "open a file for reading", |folder| {
         let file = existing(folder)?;
         refused(File::open(file))
@@ -77,16 +67,12 @@ const ACTS: &[Act] = &[
         let file = existing(folder)?;
         refused(File::options().write(true).open(file))
     }),
-    act("create", "create a file", |folder| {
-        refused(File::create(folder.join("new")))
-    }),
+    act("create", "create a file", |folder| refused(File::create(folder.join("new")))),
     act("unlink", "remove a file", |folder| {
         let file = existing(folder)?;
         refused(fs::remove_file(file))
     }),
-    act("mkdir", "make a folder", |folder| {
-        refused(fs::create_dir(folder.join("folder")))
-    }),
+    act("mkdir", "make a folder", |folder| refused(fs::create_dir(folder.join("folder")))),
     act("rmdir", "remove a folder", |folder| {
         fs::create_dir(folder.join("folder")).map_err(Failure::Setup)?;
         refused(fs::remove_dir(folder.join("folder")))
@@ -99,9 +85,7 @@ const ACTS: &[Act] = &[
         let file = existing(folder)?;
         refused(fs::hard_link(file, folder.join("linked")))
     }),
-    act("symlink", "make a symbolic link", |folder| {
-        refused(symlink("/nowhere", folder.join("link")))
-    }),
+    act("symlink", "make a symbolic link", |folder| refused(symlink("/nowhere", folder.join("link")))),
     act("chmod", "change a file's mode", |folder| {
         let file = existing(folder)?;
         refused(fs::set_permissions(file, fs::Permissions::from_mode(0o600)))
@@ -111,10 +95,7 @@ const ACTS: &[Act] = &[
         refused(chown(file, Some(1), Some(1)))
     }),
     act("truncate", "cut a file to nothing", |folder| {
-        let file = File::options()
-            .write(true)
-            .open(existing(folder)?)
-            .map_err(Failure::Setup)?;
+        let file = File::options().write(true).open(existing(folder)?).map_err(Failure::Setup)?;
         refused(file.set_len(0))
     }),
     act("stat", "ask for a file's attributes", |folder| {
@@ -123,45 +104,23 @@ const ACTS: &[Act] = &[
     }),
     act("setxattr", "set an extended attribute", |folder| {
         let file = existing(folder)?;
-        refused(rustix::fs::setxattr(
-            &file,
-            "trusted.krs",
-            b"1",
-            XattrFlags::empty(),
-        ))
+        refused(rustix::fs::setxattr(&file, "trusted.krs", b"1", XattrFlags::empty()))
     }),
     act("mknod", "make a named pipe", |folder| {
         let mode = Mode::from_raw_mode(0o600);
         let pipe = folder.join("pipe");
-        refused(rustix::fs::mknodat(
-            rustix::fs::CWD,
-            &pipe,
-            rustix::fs::FileType::Fifo,
-            mode,
-            0,
-        ))
+        refused(rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0))
     }),
     act("lock", "lock a file", |folder| {
         let file = File::open(existing(folder)?).map_err(Failure::Setup)?;
-        refused(rustix::fs::flock(
-            &file,
-            rustix::fs::FlockOperation::LockShared,
-        ))
+        refused(rustix::fs::flock(&file, rustix::fs::FlockOperation::LockShared))
     }),
-    act(
-        "ioctl",
-        "ask a file for the bytes it has ready (FIONREAD)",
-        |folder| {
-            let file = File::open(existing(folder)?).map_err(Failure::Setup)?;
-            refused(rustix::io::ioctl_fionread(&file))
-        },
-    ),
-    act("exec", "run a program", |_| {
-        refused(Command::new("/bin/true").status())
+    act("ioctl", "ask a file for the bytes it has ready (FIONREAD)", |folder| {
+        let file = File::open(existing(folder)?).map_err(Failure::Setup)?;
+        refused(rustix::io::ioctl_fionread(&file))
     }),
-    act("fork", "start a thread", |_| {
-        refused(std::thread::Builder::new().spawn(|| ()))
-    }),
+    act("exec", "run a program", |_| refused(Command::new("/bin/true").status())),
+    act("fork", "start a thread", |_| refused(std::thread::Builder::new().spawn(|| ()))),
     act("setuid", "become another user", |_| {
         let nobody = rustix::process::Uid::from_raw(65534);
         let root = rustix::process::Uid::ROOT;
@@ -172,34 +131,19 @@ const ACTS: &[Act] = &[
         back.map_err(|error| Failure::Setup(error.into()))
     }),
     act("kill", "ask whether init may be signalled", |_| {
-        refused(rustix::process::test_kill_process(
-            rustix::process::Pid::INIT,
-        ))
+        refused(rustix::process::test_kill_process(rustix::process::Pid::INIT))
     }),
     act("ptrace", "open another process's memory", |_| {
-        let mut child = Command::new("/bin/sleep")
-            .arg("10")
-            .spawn()
-            .map_err(Failure::Setup)?;
+        let mut child = Command::new("/bin/sleep").arg("10").spawn().map_err(Failure::Setup)?;
         let result = File::open(format!("/proc/{}/mem", child.id()));
-        child
-            .kill()
-            .and_then(|()| child.wait())
-            .map_err(Failure::Setup)?;
+        child.kill().and_then(|()| child.wait()).map_err(Failure::Setup)?;
         refused(result)
     }),
-    act("prctl", "rename this thread (PR_SET_NAME)", |_| {
-        refused(rustix::thread::set_name(c"krs-guest"))
-    }),
-    act("setnice", "change this process's priority", |_| {
-        refused(rustix::process::setpriority_process(None, 5))
-    }),
+    act("prctl", "rename this thread (PR_SET_NAME)", |_| refused(rustix::thread::set_name(c"krs-guest"))),
+    act("setnice", "change this process's priority", |_| refused(rustix::process::setpriority_process(None, 5))),
     act("setrlimit", "change a resource limit", |_| {
         let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
-        refused(rustix::process::setrlimit(
-            rustix::process::Resource::Nofile,
-            limit,
-        ))
+        refused(rustix::process::setrlimit(rustix::process::Resource::Nofile, limit))
     }),
     act("mount", "mount a file system", |folder| {
         let flags = rustix::mount::MountFlags::empty();
@@ -207,22 +151,16 @@ const ACTS: &[Act] = &[
         rustix::mount::unmount(folder, rustix::mount::UnmountFlags::empty())
             .map_err(|error| Failure::Setup(error.into()))
     }),
-    act("socket", "make a UDP socket and bind it", |_| {
-        refused(UdpSocket::bind("127.0.0.1:0"))
-    }),
-    act("listen", "listen on a TCP port", |_| {
-        refused(TcpListener::bind("127.0.0.1:0"))
-    }),
+    act("socket", "make a UDP socket and bind it", |_| refused(UdpSocket::bind("127.0.0.1:0"))),
+    act("listen", "listen on a TCP port", |_| refused(TcpListener::bind("127.0.0.1:0"))),
     act("connect", "connect to a TCP port", |_| {
         let listener = TcpListener::bind("127.0.0.1:0").map_err(Failure::Setup)?;
         let address = listener.local_addr().map_err(Failure::Setup)?;
         refused(TcpStream::connect(address))
     }),
-    act(
-        "unix-listen",
-        "listen on a socket in the file system",
-        |folder| refused(UnixListener::bind(folder.join("socket"))),
-    ),
+    act("unix-listen", "listen on a socket in the file system", |folder| {
+        refused(UnixListener::bind(folder.join("socket")))
+    }),
     act("pipe", "make a pipe", |_| refused(io::pipe())),
 ];
 
@@ -239,9 +177,7 @@ fn main() -> ExitCode {
         // Every act but the one asked for must be free to fail alone, so each has its own folder.
         let folder = std::env::temp_dir().join(format!("krs-guest-{}-{name}", std::process::id()));
         let outcome = match ACTS.iter().find(|act| act.name == *name) {
-            Some(act) => fs::create_dir(&folder)
-                .map_err(Failure::Setup)
-                .and_then(|()| (act.run)(&folder)),
+            Some(act) => fs::create_dir(&folder).map_err(Failure::Setup).and_then(|()| (act.run)(&folder)),
             None => Err(Failure::Setup(io::Error::other("no such act"))),
         };
         match outcome {
@@ -283,9 +219,7 @@ fn errno_name(error: &io::Error) -> String {
 
 /// The result of the call that matters.
 fn refused<T, E: Into<io::Error>>(result: Result<T, E>) -> Outcome {
-    result
-        .map(drop)
-        .map_err(|error| Failure::Refused(error.into()))
+    result.map(drop).map_err(|error| Failure::Refused(error.into()))
 }
 
 /// A refusal of what an act builds on is a failed set-up.
@@ -308,10 +242,7 @@ const PAGE_BYTES: usize = 4096;
 
 impl Page {
     fn protect(&self, flags: MprotectFlags) -> Outcome {
-        #[expect(
-            unsafe_code,
-            reason = "the page is this value's own and nothing refers into it"
-        )]
+        #[expect(unsafe_code, reason = "the page is this value's own and nothing refers into it")]
         let result = unsafe { rustix::mm::mprotect(self.0, PAGE_BYTES, flags) };
         refused(result)
     }
@@ -319,44 +250,23 @@ impl Page {
 
 impl Drop for Page {
     fn drop(&mut self) {
-        #[expect(
-            unsafe_code,
-            reason = "the page is this value's own and nothing refers into it"
-        )]
+        #[expect(unsafe_code, reason = "the page is this value's own and nothing refers into it")]
         let result = unsafe { rustix::mm::munmap(self.0, PAGE_BYTES) };
         result.ok();
     }
 }
 
 fn map_anonymous(prot: ProtFlags) -> Result<Page, Failure> {
-    #[expect(
-        unsafe_code,
-        reason = "a new page at an address that the kernel chooses touches no memory in use"
-    )]
-    let page = unsafe {
-        rustix::mm::mmap_anonymous(std::ptr::null_mut(), PAGE_BYTES, prot, MapFlags::PRIVATE)
-    };
-    page.map(Page)
-        .map_err(|error| Failure::Refused(error.into()))
+    #[expect(unsafe_code, reason = "a new page at an address that the kernel chooses touches no memory in use")]
+    let page = unsafe { rustix::mm::mmap_anonymous(std::ptr::null_mut(), PAGE_BYTES, prot, MapFlags::PRIVATE) };
+    page.map(Page).map_err(|error| Failure::Refused(error.into()))
 }
 
 fn map_file(folder: &Path) -> Result<Page, Failure> {
     let path = existing(folder)?;
     let file = File::open(&path).map_err(Failure::Setup)?;
-    #[expect(
-        unsafe_code,
-        reason = "a new page at an address that the kernel chooses touches no memory in use"
-    )]
-    let page = unsafe {
-        rustix::mm::mmap(
-            std::ptr::null_mut(),
-            PAGE_BYTES,
-            ProtFlags::READ,
-            MapFlags::PRIVATE,
-            &file,
-            0,
-        )
-    };
-    page.map(Page)
-        .map_err(|error| Failure::Refused(error.into()))
+    #[expect(unsafe_code, reason = "a new page at an address that the kernel chooses touches no memory in use")]
+    let page =
+        unsafe { rustix::mm::mmap(std::ptr::null_mut(), PAGE_BYTES, ProtFlags::READ, MapFlags::PRIVATE, &file, 0) };
+    page.map(Page).map_err(|error| Failure::Refused(error.into()))
 }

@@ -32,14 +32,7 @@ const WITH_VMLINUX: &str = "clang with vmlinux.h";
 fn vmlinux() -> Option<Vec<u8>> {
     let bpftool = host::find(host::BPFTOOL.program)?;
     let made = Command::new(bpftool)
-        .args([
-            "btf",
-            "dump",
-            "file",
-            "/sys/kernel/btf/vmlinux",
-            "format",
-            "c",
-        ])
+        .args(["btf", "dump", "file", "/sys/kernel/btf/vmlinux", "format", "c"])
         .stdin(Stdio::null())
         .output()
         .ok()?;
@@ -79,10 +72,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         let compile = || {
             let mut command = Command::new(clang);
             command.args(["-O2", "-g", "-target", "bpf", "-mcpu=v3", "-c"]);
-            command
-                .arg(host::repository().join(IN_C))
-                .arg("-o")
-                .arg(&theirs);
+            command.arg(host::repository().join(IN_C)).arg("-o").arg(&theirs);
             command
         };
         // What most people do: all types of the kernel in a header that bpftool makes.
@@ -99,25 +89,15 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     for round in 0..=arguments.rounds {
         for ((name, command), times) in commands.iter_mut().zip(&mut times) {
             let started = Instant::now();
-            let status = command
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .status();
+            let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
             let elapsed = started.elapsed();
-            ensure!(
-                status.is_ok_and(|status| status.success()),
-                "`{name}` failed"
-            );
+            ensure!(status.is_ok_and(|status| status.success()), "`{name}` failed");
             if round > 0 {
                 times.push(elapsed);
             }
         }
     }
-    println!(
-        "{POLICY}, {} runs of each command as a whole process\n",
-        arguments.rounds
-    );
+    println!("{POLICY}, {} runs of each command as a whole process\n", arguments.rounds);
     println!("{:20} {:>10} {:>10}", "", "least", "median");
     let times: Vec<Times> = times
         .into_iter()
@@ -127,16 +107,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         })
         .collect();
     for ((name, _), times) in commands.iter().zip(&times) {
-        println!(
-            "{name:20} {:>7.1} ms {:>7.1} ms",
-            times.least(),
-            times.median()
-        );
+        println!("{name:20} {:>7.1} ms {:>7.1} ms", times.least(), times.median());
     }
-    println!(
-        "\n{:20} {:>12} {:>10} {:>12}",
-        "", "instructions", "slots", "object bytes"
-    );
+    println!("\n{:20} {:>12} {:>10} {:>12}", "", "instructions", "slots", "object bytes");
     let (instructions, slots, bytes) = code(&ours)?;
     println!("{:20} {instructions:>12} {slots:>10} {bytes:>12}", "krsic");
     if clang.is_some() {
@@ -145,15 +118,10 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         println!();
         let build = times[1].median();
         for ((name, _), times) in commands.iter().zip(&times).skip(2) {
-            println!(
-                "{name} takes {:.1} times as long as krsic build (medians)",
-                times.median() / build
-            );
+            println!("{name} takes {:.1} times as long as krsic build (medians)", times.median() / build);
         }
     } else {
-        println!(
-            "\nclang is not installed, so there is nothing to compare with: apt-get install clang"
-        );
+        println!("\nclang is not installed, so there is nothing to compare with: apt-get install clang");
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -21,25 +21,13 @@ const POLICY: &str = "examples/no-anonymous-exec.krs";
 
 /// What the guest does, a remark and a command each.
 const STEPS: &[(&str, &str)] = &[
-    (
-        "Before: any program may make anonymous memory executable.",
-        "krs-guest anon-mprotect-exec",
-    ),
-    (
-        "Load the policy. The command ends, the policy stays.",
-        "krsi load no-anonymous-exec.o",
-    ),
+    ("Before: any program may make anonymous memory executable.", "krs-guest anon-mprotect-exec"),
+    ("Load the policy. The command ends, the policy stays.", "krsi load no-anonymous-exec.o"),
     ("The same call again.", "krs-guest anon-mprotect-exec"),
-    (
-        "Memory that a file stands behind passes: that is how programs load their code.",
-        "krs-guest file-mprotect-exec",
-    ),
+    ("Memory that a file stands behind passes: that is how programs load their code.", "krs-guest file-mprotect-exec"),
     ("What the kernel has recorded.", "krsi events"),
     ("What is loaded.", "krsi show no-anonymous-exec"),
-    (
-        "Unload it, and everything is as before.",
-        "krsi unload no-anonymous-exec",
-    ),
+    ("Unload it, and everything is as before.", "krsi unload no-anonymous-exec"),
     ("", "krs-guest anon-mprotect-exec"),
 ];
 
@@ -52,19 +40,14 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     // Named without its folder, as in a user's own.
     let krsic = || {
         let mut command = Command::new(&tools.krsic);
-        command
-            .current_dir(host::repository().join("examples"))
-            .args(["build", "no-anonymous-exec.krs"]);
+        command.current_dir(host::repository().join("examples")).args(["build", "no-anonymous-exec.krs"]);
         command
     };
     let object = scratch.path().join("no-anonymous-exec.o");
 
     println!("\n== The policy, {POLICY}\n");
     let text = std::fs::read_to_string(&source).with_context(|| format!("cannot read {POLICY}"))?;
-    for line in text
-        .lines()
-        .filter(|line| !line.starts_with('#') && !line.is_empty())
-    {
+    for line in text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
         println!("    {line}");
     }
     println!("\n$ krsic build no-anonymous-exec.krs --emit bpf\n");
@@ -75,43 +58,30 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     host::run(krsic().arg("-o").arg(&object))?;
 
     let image = crate::single(&arguments.kernel)?.image()?;
-    println!(
-        "\n== Booting Debian's kernel {} ({}) in QEMU",
-        image.version, image.package
-    );
+    println!("\n== Booting Debian's kernel {} ({}) in QEMU", image.version, image.package);
     let mut script = String::new();
     for (remark, command) in STEPS {
         if !remark.is_empty() {
-            script.push_str(&format!(
-                "printf '\\n%s\\n' {}\n",
-                vm::quote(&format!("# {remark}"))
-            ));
+            script.push_str(&format!("printf '\\n%s\\n' {}\n", vm::quote(&format!("# {remark}"))));
         }
         // The shell's status is that of the last command; a refusal of the guest's program is what is shown here.
-        script.push_str(&format!(
-            "echo {}; {command}\n",
-            vm::quote(&format!("$ {command}"))
-        ));
+        script.push_str(&format!("echo {}; {command}\n", vm::quote(&format!("$ {command}"))));
     }
     let mut spec = GuestSpec::new(script);
     spec.timeout = Duration::from_secs(120);
     spec.files = tools.guest_files();
-    spec.files
-        .push((object, "root/no-anonymous-exec.o".to_owned()));
+    spec.files.push((object, "root/no-anonymous-exec.o".to_owned()));
     let result = vm::run(&image, &spec, &mut vm::to_stdout)?;
     if let Some(failure) = result.failure() {
         eprintln!("error: Linux {}: {failure}", image.version);
         return Ok(ExitCode::FAILURE);
     }
-    let denied = result.output.contains("anon-mprotect-exec EPERM")
-        && result.output.contains("denied EPERM");
+    let denied = result.output.contains("anon-mprotect-exec EPERM") && result.output.contains("denied EPERM");
     if result.end != GuestEnd::Exit(0) || !denied {
         eprintln!("error: the call was not denied and recorded");
         return Ok(ExitCode::FAILURE);
     }
     println!("\nThe kernel refused the call and recorded it. The policy itself: one line.");
-    println!(
-        "On a kernel of your own that runs BPF LSM: krsic build policy.krs && sudo krsi load policy.o"
-    );
+    println!("On a kernel of your own that runs BPF LSM: krsic build policy.krs && sudo krsi load policy.o");
     Ok(ExitCode::SUCCESS)
 }

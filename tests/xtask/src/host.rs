@@ -18,29 +18,14 @@ pub struct Tool {
 }
 
 /// Boots kernels in software.
-pub const QEMU: Tool = Tool {
-    program: "qemu-system-x86_64",
-    package: "qemu-system-x86",
-    purpose: "boot a kernel",
-};
+pub const QEMU: Tool = Tool { program: "qemu-system-x86_64", package: "qemu-system-x86", purpose: "boot a kernel" };
 /// The guest's shell and commands; must be the static one, or it drags libraries along.
-pub const BUSYBOX: Tool = Tool {
-    program: "busybox",
-    package: "busybox-static",
-    purpose: "give the guest a shell",
-};
+pub const BUSYBOX: Tool = Tool { program: "busybox", package: "busybox-static", purpose: "give the guest a shell" };
 /// Loads objects by libbpf.
-pub const BPFTOOL: Tool = Tool {
-    program: "bpftool",
-    package: "bpftool",
-    purpose: "load objects in the guest the way libbpf does",
-};
+pub const BPFTOOL: Tool =
+    Tool { program: "bpftool", package: "bpftool", purpose: "load objects in the guest the way libbpf does" };
 /// Unpacks kernel packages.
-pub const DPKG_DEB: Tool = Tool {
-    program: "dpkg-deb",
-    package: "dpkg",
-    purpose: "unpack kernel packages",
-};
+pub const DPKG_DEB: Tool = Tool { program: "dpkg-deb", package: "dpkg", purpose: "unpack kernel packages" };
 
 /// Finds a program in `PATH`, and where the `sbin` folders are not in a user's `PATH`, there.
 pub fn find(program: &str) -> Option<PathBuf> {
@@ -54,19 +39,12 @@ pub fn find(program: &str) -> Option<PathBuf> {
 /// Sees to it that the tools are there: installs the missing ones where that is possible, which
 /// is as root on a system with apt, and else says what to install.
 pub fn require(tools: &[Tool]) -> Result<()> {
-    let missing: Vec<Tool> = tools
-        .iter()
-        .copied()
-        .filter(|tool| find(tool.program).is_none())
-        .collect();
+    let missing: Vec<Tool> = tools.iter().copied().filter(|tool| find(tool.program).is_none()).collect();
     if missing.is_empty() {
         return Ok(());
     }
     let packages: Vec<&str> = missing.iter().map(|tool| tool.package).collect();
-    let purposes: Vec<String> = missing
-        .iter()
-        .map(|tool| format!("  {} to {}", tool.program, tool.purpose))
-        .collect();
+    let purposes: Vec<String> = missing.iter().map(|tool| format!("  {} to {}", tool.program, tool.purpose)).collect();
     if find("apt-get").is_none() {
         bail!(
             "these programs are needed:\n{}\nInstall them by your system's package manager (on Debian they are \
@@ -106,10 +84,7 @@ pub fn is_root() -> bool {
 /// Runs a command with its output kept back, which is shown when it fails.
 pub fn run(command: &mut Command) -> Result<Vec<u8>> {
     let name = describe(command);
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("cannot run `{name}`"))?;
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot run `{name}`"))?;
     ensure!(
         output.status.success(),
         "`{name}` failed ({}):\n{}{}",
@@ -130,10 +105,7 @@ fn describe(command: &Command) -> String {
 
 /// The repository.
 pub fn repository() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .ancestors()
-        .nth(2)
-        .expect("this crate lies two folders below the top")
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("this crate lies two folders below the top")
 }
 
 /// Where what was fetched is kept: `KRS_CACHE`, else `krs` in the user's cache folder. Outside the
@@ -144,12 +116,9 @@ pub fn cache() -> Result<PathBuf> {
     } else if let Some(folder) = std::env::var_os("XDG_CACHE_HOME") {
         PathBuf::from(folder).join("krs")
     } else {
-        PathBuf::from(
-            std::env::var_os("HOME").context("neither KRS_CACHE nor HOME says where to cache")?,
-        )
-        .join(".cache/krs")
+        PathBuf::from(std::env::var_os("HOME").context("neither KRS_CACHE nor HOME says where to cache")?)
+            .join(".cache/krs")
     };
-    std::fs::create_dir_all(&folder)
-        .with_context(|| format!("cannot make the cache folder {}", folder.display()))?;
+    std::fs::create_dir_all(&folder).with_context(|| format!("cannot make the cache folder {}", folder.display()))?;
     Ok(folder)
 }

@@ -46,24 +46,14 @@ impl Archive {
             busybox.display(),
             host::BUSYBOX.package
         );
-        let mut archive = Self {
-            bytes: Vec::with_capacity(8 << 20),
-            inodes: 0,
-            present: BTreeSet::new(),
-        };
-        for folder in [
-            "dev", "proc", "sys", "tmp", "run", "root", "etc", "krs", "mnt",
-        ] {
+        let mut archive = Self { bytes: Vec::with_capacity(8 << 20), inodes: 0, present: BTreeSet::new() };
+        for folder in ["dev", "proc", "sys", "tmp", "run", "root", "etc", "krs", "mnt"] {
             archive.folder(folder);
         }
         // The kernel opens it for init's first three descriptors, before devtmpfs is mounted.
         archive.entry("dev/console", CHARACTER_DEVICE, (5, 1), &[]);
         archive.data("init", PROGRAM, init.as_bytes());
-        archive.data(
-            "etc/passwd",
-            REGULAR,
-            b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n",
-        );
+        archive.data("etc/passwd", REGULAR, b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n");
         archive.data("etc/group", REGULAR, b"root:x:0:\nnogroup:x:65534:\n");
         archive.data("bin/busybox", PROGRAM, &fs::read(&busybox)?);
         let commands = host::run(Command::new(&busybox).arg("--list"))?;
@@ -156,20 +146,12 @@ impl Archive {
 
 /// The shared libraries that a program names, and its loader, as absolute paths; none where it is static.
 fn libraries(program: &Path) -> Result<Vec<String>> {
-    let output = Command::new("ldd")
-        .arg(program)
-        .output()
-        .context("cannot run `ldd`, which is part of glibc")?;
+    let output = Command::new("ldd").arg(program).output().context("cannot run `ldd`, which is part of glibc")?;
     // For a static program ldd fails or says so; both leave no line with a path.
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let mut found = Vec::new();
     for line in text.lines() {
-        ensure!(
-            !line.contains("not found"),
-            "{} needs a library that is not here: {}",
-            program.display(),
-            line.trim()
-        );
+        ensure!(!line.contains("not found"), "{} needs a library that is not here: {}", program.display(), line.trim());
         let path = match line.split_once("=>") {
             Some((_, path)) => path,
             None => line,

@@ -59,30 +59,16 @@ pub const KERNELS: &[Kernel] = &[
     Kernel {
         version: "5.10",
         // Suites past their support leave the main archive first.
-        suites: &[
-            suite("bullseye"),
-            Suite {
-                archive: Archive::Security,
-                name: "bullseye-security",
-            },
-        ],
+        suites: &[suite("bullseye"), Suite { archive: Archive::Security, name: "bullseye-security" }],
         package_prefix: "linux-image-5.10.",
     },
-    Kernel {
-        version: "6.1",
-        suites: &[suite("bookworm")],
-        package_prefix: "linux-image-6.1.",
-    },
+    Kernel { version: "6.1", suites: &[suite("bookworm")], package_prefix: "linux-image-6.1." },
     Kernel {
         version: "6.12",
         suites: &[suite("trixie"), suite("bookworm-backports")],
         package_prefix: "linux-image-6.12.",
     },
-    Kernel {
-        version: "6.18",
-        suites: &[suite("trixie-backports")],
-        package_prefix: "linux-image-6.18.",
-    },
+    Kernel { version: "6.18", suites: &[suite("trixie-backports")], package_prefix: "linux-image-6.18." },
     Kernel {
         version: "7.2",
         suites: &[suite("forky")],
@@ -112,16 +98,10 @@ pub fn select(wanted: &str) -> Result<Vec<&'static Kernel>> {
     wanted
         .split(',')
         .map(|version| {
-            KERNELS
-                .iter()
-                .find(|kernel| kernel.version == version)
-                .with_context(|| {
-                    let known: Vec<&str> = KERNELS.iter().map(|k| k.version).collect();
-                    format!(
-                        "no kernel `{version}`: there are {} and `all`",
-                        known.join(", ")
-                    )
-                })
+            KERNELS.iter().find(|kernel| kernel.version == version).with_context(|| {
+                let known: Vec<&str> = KERNELS.iter().map(|k| k.version).collect();
+                format!("no kernel `{version}`: there are {} and `all`", known.join(", "))
+            })
         })
         .collect()
 }
@@ -137,17 +117,14 @@ impl Kernel {
             let lock = File::create(kernels.join(".lock"))?;
             lock.lock()?;
             if !folder.is_dir() {
-                self.fetch(&kernels, &folder)
-                    .with_context(|| format!("cannot fetch Linux {}", self.version))?;
+                self.fetch(&kernels, &folder).with_context(|| format!("cannot fetch Linux {}", self.version))?;
             }
         }
         Ok(Image {
             version: self.version,
             vmlinuz: folder.join("vmlinuz"),
             btf: folder.join("btf"),
-            package: fs::read_to_string(folder.join("package"))?
-                .trim()
-                .to_owned(),
+            package: fs::read_to_string(folder.join("package"))?.trim().to_owned(),
         })
     }
 
@@ -161,9 +138,7 @@ impl Kernel {
             );
         }
         host::require(&[host::DPKG_DEB])?;
-        let scratch = tempfile::Builder::new()
-            .prefix(".fetch-")
-            .tempdir_in(kernels)?;
+        let scratch = tempfile::Builder::new().prefix(".fetch-").tempdir_in(kernels)?;
         for suite in self.suites {
             let apt = PrivateApt::new(&scratch.path().join(suite.name), suite)?;
             let Some(package) = apt.newest(self.package_prefix)? else {
@@ -176,33 +151,17 @@ impl Kernel {
             let vmlinuz = find_vmlinuz(&unpacked)?;
             let complete = scratch.path().join("complete");
             fs::create_dir(&complete)?;
-            let btf = vmlinux::btf(&fs::read(&vmlinuz)?)
-                .with_context(|| format!("no BTF in {package}"))?;
+            let btf = vmlinux::btf(&fs::read(&vmlinuz)?).with_context(|| format!("no BTF in {package}"))?;
             fs::write(complete.join("btf"), btf)?;
             fs::rename(vmlinuz, complete.join("vmlinuz"))?;
             // `name_version_architecture.deb`
-            let file_name = deb
-                .file_stem()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
-            let version = file_name
-                .split('_')
-                .nth(1)
-                .unwrap_or("?")
-                .replace("%3a", ":");
-            fs::write(
-                complete.join("package"),
-                format!("{package} {version} {}\n", suite.name),
-            )?;
+            let file_name = deb.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let version = file_name.split('_').nth(1).unwrap_or("?").replace("%3a", ":");
+            fs::write(complete.join("package"), format!("{package} {version} {}\n", suite.name))?;
             return Ok(fs::rename(complete, folder)?);
         }
         let suites: Vec<&str> = self.suites.iter().map(|suite| suite.name).collect();
-        bail!(
-            "none of the suites {} has a package {}*-{FLAVOUR}",
-            suites.join(", "),
-            self.package_prefix
-        )
+        bail!("none of the suites {} has a package {}*-{FLAVOUR}", suites.join(", "), self.package_prefix)
     }
 }
 
@@ -210,17 +169,11 @@ fn find_vmlinuz(unpacked: &Path) -> Result<PathBuf> {
     let boot = unpacked.join("boot");
     for entry in fs::read_dir(&boot).into_iter().flatten() {
         let path = entry?.path();
-        if path
-            .file_name()
-            .is_some_and(|name| name.to_string_lossy().starts_with("vmlinuz-"))
-        {
+        if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("vmlinuz-")) {
             return Ok(path);
         }
     }
-    for entry in fs::read_dir(unpacked.join("usr/lib/modules"))
-        .into_iter()
-        .flatten()
-    {
+    for entry in fs::read_dir(unpacked.join("usr/lib/modules")).into_iter().flatten() {
         let path = entry?.path().join("vmlinuz");
         if path.is_file() {
             return Ok(path);
@@ -241,14 +194,9 @@ impl PrivateApt {
         }
         let archive = archive_address(suite.archive)?;
         // `target=Packages` leaves out translations, icons and the like, which are most of a suite's index.
-        let source = format!(
-            "deb [arch=amd64 target=Packages signed-by={KEYRING}] {archive} {} main\n",
-            suite.name
-        );
+        let source = format!("deb [arch=amd64 target=Packages signed-by={KEYRING}] {archive} {} main\n", suite.name);
         fs::write(folder.join("sources.list"), source)?;
-        let apt = Self {
-            folder: folder.to_owned(),
-        };
+        let apt = Self { folder: folder.to_owned() };
         host::run(apt.command("apt-get").args(["--quiet", "update"]))
             .with_context(|| format!("cannot read the suite {}", suite.name))?;
         Ok(apt)
@@ -284,10 +232,7 @@ impl PrivateApt {
     }
 
     fn download(&self, package: &str) -> Result<PathBuf> {
-        host::run(
-            self.command("apt-get")
-                .args(["--quiet", "download", package]),
-        )?;
+        host::run(self.command("apt-get").args(["--quiet", "download", package]))?;
         fs::read_dir(&self.folder)?
             .filter_map(|entry| Some(entry.ok()?.path()))
             .find(|path| path.extension().is_some_and(|ending| ending == "deb"))
@@ -297,9 +242,7 @@ impl PrivateApt {
 
 /// The numbers in a name, in order: `6.12.118+deb13` is above `6.12.99+deb13`.
 fn version_key(name: &str) -> Vec<u64> {
-    name.split(|c: char| !c.is_ascii_digit())
-        .filter_map(|digits| digits.parse().ok())
-        .collect()
+    name.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse().ok()).collect()
 }
 
 /// Where Debian's packages are, as far as this machine knows: its apt sources on Debian, else a variable.
@@ -341,10 +284,7 @@ fn apt_sources() -> Vec<String> {
         files.extend(folder.filter_map(|entry| Some(entry.ok()?.path())));
     }
     files.sort();
-    files
-        .iter()
-        .filter_map(|file| fs::read_to_string(file).ok())
-        .collect()
+    files.iter().filter_map(|file| fs::read_to_string(file).ok()).collect()
 }
 
 /// Finds the address that serves a suite, in both forms of apt sources (sources.list(5)).
@@ -366,16 +306,10 @@ fn address_of_suite(sources: &[String], suite: &str) -> Option<String> {
                 key.eq_ignore_ascii_case(name).then(|| value.trim())
             })
         };
-        field("Suites")?
-            .split_whitespace()
-            .find(|&word| word == suite)?;
+        field("Suites")?.split_whitespace().find(|&word| word == suite)?;
         Some(field("URIs")?.split_whitespace().next()?.to_owned())
     };
-    sources.iter().find_map(|text| {
-        text.lines()
-            .find_map(one_line)
-            .or_else(|| text.split("\n\n").find_map(stanza))
-    })
+    sources.iter().find_map(|text| text.lines().find_map(one_line).or_else(|| text.split("\n\n").find_map(stanza)))
 }
 
 #[cfg(test)]
@@ -389,18 +323,9 @@ mod tests {
                       Types: deb\nURIs: http://other.test/sec\nSuites: trixie-security\n";
         let sources = [list.to_owned(), deb822.to_owned()];
         let address = |suite| address_of_suite(&sources, suite);
-        assert_eq!(
-            address("bookworm").as_deref(),
-            Some("http://mirror.test/debian")
-        );
-        assert_eq!(
-            address("trixie").as_deref(),
-            Some("http://other.test/debian")
-        );
-        assert_eq!(
-            address("trixie-security").as_deref(),
-            Some("http://other.test/sec")
-        );
+        assert_eq!(address("bookworm").as_deref(), Some("http://mirror.test/debian"));
+        assert_eq!(address("trixie").as_deref(), Some("http://other.test/debian"));
+        assert_eq!(address("trixie-security").as_deref(), Some("http://other.test/sec"));
         assert_eq!(address("sid"), None);
     }
 

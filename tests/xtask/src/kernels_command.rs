@@ -52,40 +52,23 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
 
 /// The packed kernel; prints its sizes.
 fn make(name: &str, path: &Path) -> Result<Vec<u8>> {
-    let whole = Kernel::new(
-        name,
-        Btf::open(fs::read(path).with_context(|| path.display().to_string())?)?,
-    );
+    let whole = Kernel::new(name, Btf::open(fs::read(path).with_context(|| path.display().to_string())?)?);
     let bytes = cut::cut(&whole.btf);
     let packed = lz4_flex::block::compress_prepend_size(&bytes);
     // What the compiler will see is held against the kernel it was cut from.
     let unpacked = lz4_flex::block::decompress_size_prepended(&packed)?;
-    ensure!(
-        unpacked == bytes,
-        "the packed kernel unpacks to other bytes"
-    );
+    ensure!(unpacked == bytes, "the packed kernel unpacks to other bytes");
     let cut = Kernel::new(name, Btf::parse(unpacked)?);
-    ensure!(
-        cut.hook_names().eq(whole.hook_names()),
-        "the cut has other hooks than the kernel"
-    );
+    ensure!(cut.hook_names().eq(whole.hook_names()), "the cut has other hooks than the kernel");
     for hook in whole.hook_names() {
         let args = |kernel: &Kernel| -> Vec<(String, u32)> {
             let hook = kernel.hook(hook);
             let args = hook.iter().flat_map(|hook| &hook.args);
             args.map(|arg| (arg.name.to_owned(), arg.slot)).collect()
         };
-        ensure!(
-            args(&cut) == args(&whole),
-            "the cut has other arguments of `{hook}` than the kernel"
-        );
+        ensure!(args(&cut) == args(&whole), "the cut has other arguments of `{hook}` than the kernel");
     }
-    print!(
-        "{name:<6} {} bytes of BTF, cut to {}, packed in {}   ",
-        whole.btf.bytes().len(),
-        bytes.len(),
-        packed.len()
-    );
+    print!("{name:<6} {} bytes of BTF, cut to {}, packed in {}   ", whole.btf.bytes().len(), bytes.len(), packed.len());
     Ok(packed)
 }
 
@@ -93,10 +76,7 @@ fn compare(files: &[(PathBuf, Vec<u8>)]) -> ExitCode {
     let mut differ = false;
     for (path, bytes) in files {
         if fs::read(path).ok().as_ref() != Some(bytes) {
-            eprintln!(
-                "{} is another: `cargo xtask kernels` writes it anew",
-                path.display()
-            );
+            eprintln!("{} is another: `cargo xtask kernels` writes it anew", path.display());
             differ = true;
         }
     }

@@ -76,11 +76,7 @@ impl Report {
     }
 
     fn count(&self, wanted: impl Fn(&Verdict) -> bool) -> usize {
-        self.verdicts
-            .values()
-            .flat_map(BTreeMap::values)
-            .filter(|verdict| wanted(verdict))
-            .count()
+        self.verdicts.values().flat_map(BTreeMap::values).filter(|verdict| wanted(verdict)).count()
     }
 
     /// A row for each case, a column for each kernel, and under the table what failed and how.
@@ -107,8 +103,7 @@ impl Report {
         for (case, verdicts) in &self.verdicts {
             for (kernel, verdict) in verdicts {
                 if let Verdict::Failed(why) = verdict {
-                    writeln!(text, "\n-- {case} on Linux {kernel}\n{}", why.trim_end())
-                        .expect("a string takes all");
+                    writeln!(text, "\n-- {case} on Linux {kernel}\n{}", why.trim_end()).expect("a string takes all");
                 }
             }
         }
@@ -126,14 +121,9 @@ pub fn run(kernels: &[&'static Kernel], tools: &Tools, only: &[String]) -> Resul
         stage(case, tools, scratch.path())?;
     }
     // All fetched before the first boot, so that a download does not eat a guest's time.
-    let images: Vec<Image> = kernels
-        .iter()
-        .map(|kernel| kernel.image())
-        .collect::<Result<_>>()?;
-    let report = Mutex::new(Report {
-        kernels: images.iter().map(|image| image.version).collect(),
-        ..Report::default()
-    });
+    let images: Vec<Image> = kernels.iter().map(|kernel| kernel.image()).collect::<Result<_>>()?;
+    let report =
+        Mutex::new(Report { kernels: images.iter().map(|image| image.version).collect(), ..Report::default() });
     let queue = Mutex::new(images.iter());
     let errors = Mutex::new(Vec::new());
     let lock = "no thread panics while it holds this";
@@ -146,22 +136,11 @@ pub fn run(kernels: &[&'static Kernel], tools: &Tools, only: &[String]) -> Resul
                     };
                     match run_on(image, &cases, tools, scratch.path()) {
                         Ok(verdicts) => {
-                            let failed = verdicts
-                                .iter()
-                                .filter(|(_, v)| *v != Verdict::Passed)
-                                .count();
-                            println!(
-                                "Linux {}: {} cases, {failed} failed",
-                                image.version,
-                                verdicts.len()
-                            );
+                            let failed = verdicts.iter().filter(|(_, v)| *v != Verdict::Passed).count();
+                            println!("Linux {}: {} cases, {failed} failed", image.version, verdicts.len());
                             let mut report = report.lock().expect(lock);
                             for (case, verdict) in verdicts {
-                                report
-                                    .verdicts
-                                    .entry(case)
-                                    .or_default()
-                                    .insert(image.version, verdict);
+                                report.verdicts.entry(case).or_default().insert(image.version, verdict);
                             }
                         }
                         Err(error) => errors.lock().expect(lock).push(error),
@@ -181,35 +160,21 @@ fn cases(only: &[String]) -> Result<Vec<Case>> {
     let mut cases = Vec::new();
     for entry in fs::read_dir(&top)? {
         let folder = entry?.path();
-        let name = folder
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if !folder.is_dir() || !(only.is_empty() || only.contains(&name)) {
             continue;
         }
-        ensure!(
-            folder.join("act.sh").is_file(),
-            "{} has no act.sh",
-            folder.display()
-        );
+        ensure!(folder.join("act.sh").is_file(), "{} has no act.sh", folder.display());
         cases.push(Case {
             name,
             expected: fs::read_to_string(folder.join("expect.txt")).ok(),
-            lsm: fs::read_to_string(folder.join("lsm")).map_or_else(
-                |_| vm::LSM_WITH_BPF.to_owned(),
-                |list| list.trim().to_owned(),
-            ),
+            lsm: fs::read_to_string(folder.join("lsm"))
+                .map_or_else(|_| vm::LSM_WITH_BPF.to_owned(), |list| list.trim().to_owned()),
             folder,
         });
     }
     for name in only {
-        ensure!(
-            cases.iter().any(|case| case.name == *name),
-            "no case `{name}` in {}",
-            top.display()
-        );
+        ensure!(cases.iter().any(|case| case.name == *name), "no case `{name}` in {}", top.display());
     }
     cases.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(cases)
@@ -228,25 +193,15 @@ fn stage(case: &Case, tools: &Tools, scratch: &Path) -> Result<()> {
         let file = entry?.path();
         if file.extension().is_some_and(|ending| ending == "krs") {
             let name = file.file_name().context("a file has a name")?;
-            host::run(
-                Command::new(&tools.krsic)
-                    .current_dir(&staged)
-                    .arg("build")
-                    .arg(name),
-            )
-            .with_context(|| format!("a policy of the case {} does not compile", case.name))?;
+            host::run(Command::new(&tools.krsic).current_dir(&staged).arg("build").arg(name))
+                .with_context(|| format!("a policy of the case {} does not compile", case.name))?;
         }
     }
     Ok(())
 }
 
 /// All cases on one kernel, with as many boots as it takes.
-fn run_on(
-    image: &Image,
-    cases: &[Case],
-    tools: &Tools,
-    scratch: &Path,
-) -> Result<Vec<(String, Verdict)>> {
+fn run_on(image: &Image, cases: &[Case], tools: &Tools, scratch: &Path) -> Result<Vec<(String, Verdict)>> {
     let mut verdicts = Vec::new();
     let mut by_lsm: BTreeMap<&str, Vec<&Case>> = BTreeMap::new();
     for case in cases {
@@ -259,13 +214,9 @@ fn run_on(
             spec.timeout = BOOT_TIMEOUT;
             spec.lsm = lsm.to_owned();
             spec.files = tools.guest_files();
-            spec.files.push((
-                host::repository().join("tests/matrix/prelude.sh"),
-                "krs/prelude.sh".to_owned(),
-            ));
+            spec.files.push((host::repository().join("tests/matrix/prelude.sh"), "krs/prelude.sh".to_owned()));
             for case in &waiting {
-                spec.files
-                    .push((scratch.join(&case.name), format!("cases/{}", case.name)));
+                spec.files.push((scratch.join(&case.name), format!("cases/{}", case.name)));
             }
             let result = vm::run(image, &spec, &mut |_| ())?;
             let outputs = split(&result.output);
@@ -275,9 +226,7 @@ fn run_on(
                     Some(status) => judge(case, &output.text, status),
                     None => Verdict::Failed(format!(
                         "{}\nprinted before that:\n{}",
-                        result
-                            .failure()
-                            .unwrap_or_else(|| "the guest ended within this case".to_owned()),
+                        result.failure().unwrap_or_else(|| "the guest ended within this case".to_owned()),
                         output.text
                     )),
                 };
@@ -301,11 +250,7 @@ fn run_on(
             waiting.drain(..done);
         }
     }
-    let kernel_log = if faults.is_empty() {
-        Verdict::Passed
-    } else {
-        Verdict::Failed(faults)
-    };
+    let kernel_log = if faults.is_empty() { Verdict::Passed } else { Verdict::Failed(faults) };
     verdicts.push((KERNEL_LOG.to_owned(), kernel_log));
     Ok(verdicts)
 }
@@ -338,10 +283,7 @@ fn split(output: &str) -> Vec<CaseOutput> {
     let mut found: Vec<CaseOutput> = Vec::new();
     for line in output.lines() {
         if line == "krs-case" {
-            found.push(CaseOutput {
-                text: String::new(),
-                status: None,
-            });
+            found.push(CaseOutput { text: String::new(), status: None });
         } else if let Some(case) = found.last_mut()
             && case.status.is_none()
         {
@@ -375,10 +317,9 @@ fn judge(case: &Case, output: &str, status: i32) -> Verdict {
         };
     }
     match &case.expected {
-        Some(expected) if expected.trim_end() != output.trim_end() => Verdict::Failed(format!(
-            "expected:\n{}\nprinted:\n{output}",
-            expected.trim_end()
-        )),
+        Some(expected) if expected.trim_end() != output.trim_end() => {
+            Verdict::Failed(format!("expected:\n{}\nprinted:\n{output}", expected.trim_end()))
+        }
         _ => Verdict::Passed,
     }
 }
@@ -390,10 +331,7 @@ mod tests {
     #[test]
     fn a_guest_that_dies_leaves_the_last_case_without_status() {
         let outputs = split("noise\nkrs-case\none\n\nkrs-case-end 0\nkrs-case\ntwo\n");
-        let seen: Vec<_> = outputs
-            .iter()
-            .map(|output| (output.text.as_str(), output.status))
-            .collect();
+        let seen: Vec<_> = outputs.iter().map(|output| (output.text.as_str(), output.status)).collect();
         assert_eq!(seen, [("one\n", Some(0)), ("two\n", None)]);
     }
 }

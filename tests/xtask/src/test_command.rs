@@ -50,11 +50,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     count.failed += report.failed();
     println!("took {} s", started.elapsed().as_secs());
     println!("{} passed, {} failed", count.passed, count.failed);
-    Ok(if count.failed == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if count.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Runs cargo's tests, shows what they print, and adds up the lines `test result: ok. 12 passed; 0 failed; ...`.
@@ -84,9 +80,7 @@ fn cargo_tests() -> Result<Count> {
 
 /// `12` of `ok. 12 passed; 0 failed`, asked for `passed`.
 fn number_before(text: &str, word: &str) -> usize {
-    let mut words = text
-        .split_whitespace()
-        .map(|w| w.trim_end_matches([';', '.']));
+    let mut words = text.split_whitespace().map(|w| w.trim_end_matches([';', '.']));
     let mut before = "";
     words
         .find_map(|current| {
@@ -103,11 +97,7 @@ mod tests {
 
     #[test]
     fn counts_are_read_from_the_line_of_a_test_program() {
-        let line =
-            "FAILED. 12 passed; 3 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.02s";
-        assert_eq!(
-            (number_before(line, "passed"), number_before(line, "failed")),
-            (12, 3)
-        );
+        let line = "FAILED. 12 passed; 3 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.02s";
+        assert_eq!((number_before(line, "passed"), number_before(line, "failed")), (12, 3));
     }
 }

@@ -33,16 +33,7 @@ impl Tools {
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo
             .current_dir(host::repository())
-            .args([
-                "build",
-                "--quiet",
-                "-p",
-                "krsic",
-                "-p",
-                "krsi",
-                "-p",
-                "krs-guest",
-            ])
+            .args(["build", "--quiet", "-p", "krsic", "-p", "krsi", "-p", "krs-guest"])
             .stdin(Stdio::null());
         let folder = match profile {
             Profile::Release => {
@@ -54,11 +45,7 @@ impl Tools {
         let status = cargo.status().context("cannot run cargo")?;
         ensure!(status.success(), "the tools do not build");
         let folder = target_folder()?.join(folder);
-        Ok(Self {
-            krsic: folder.join("krsic"),
-            krsi: folder.join("krsi"),
-            guest: folder.join("krs-guest"),
-        })
+        Ok(Self { krsic: folder.join("krsic"), krsi: folder.join("krsi"), guest: folder.join("krs-guest") })
     }
 
     /// The three with their places in the guest, and bpftool if this machine has it.
@@ -78,9 +65,6 @@ impl Tools {
 /// Cargo's target folder, which `CARGO_TARGET_DIR` or a configuration may have moved: this program is in it.
 fn target_folder() -> Result<PathBuf> {
     let program = std::env::current_exe()?;
-    let folder = program
-        .ancestors()
-        .nth(2)
-        .context("this program lies in no target folder")?;
+    let folder = program.ancestors().nth(2).context("this program lies in no target folder")?;
     Ok(folder.to_owned())
 }

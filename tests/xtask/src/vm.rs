@@ -21,15 +21,8 @@ use crate::kernel::Image;
 /// What the last line of the guest's output begins with.
 const EXIT_MARK: &str = "krs-exit ";
 /// What the kernel prints when it has gone wrong.
-const FAULTS: &[&str] = &[
-    "BUG:",
-    "Oops:",
-    "Kernel panic",
-    "general protection fault",
-    "WARNING: CPU",
-    "UBSAN:",
-    "KASAN:",
-];
+const FAULTS: &[&str] =
+    &["BUG:", "Oops:", "Kernel panic", "general protection fault", "WARNING: CPU", "UBSAN:", "KASAN:"];
 /// Security modules of a guest, unless a run asks otherwise; `capability` is always there.
 pub const LSM_WITH_BPF: &str = "landlock,lockdown,yama,bpf";
 
@@ -128,15 +121,8 @@ impl GuestResult {
         };
         let lines: Vec<&str> = self.console.lines().collect();
         // From the first fault on; without one, whatever came last.
-        let from = lines
-            .iter()
-            .position(|line| is_fault(line))
-            .unwrap_or(lines.len().saturating_sub(15));
-        let shown: Vec<String> = lines[from..]
-            .iter()
-            .take(60)
-            .map(|line| format!("  | {line}"))
-            .collect();
+        let from = lines.iter().position(|line| is_fault(line)).unwrap_or(lines.len().saturating_sub(15));
+        let shown: Vec<String> = lines[from..].iter().take(60).map(|line| format!("  | {line}")).collect();
         Some(format!("{end}; its console:\n{}", shown.join("\n")))
     }
 }
@@ -146,11 +132,7 @@ fn is_fault(line: &str) -> bool {
 }
 
 /// Boots the kernel, runs the script, and waits for the end. `on_output` gets the output as it comes.
-pub fn run(
-    image: &Image,
-    spec: &GuestSpec,
-    on_output: &mut dyn FnMut(&[u8]),
-) -> Result<GuestResult> {
+pub fn run(image: &Image, spec: &GuestSpec, on_output: &mut dyn FnMut(&[u8])) -> Result<GuestResult> {
     host::require(&[host::QEMU])?;
     let mut archive = Archive::base(INIT)?;
     archive.script("krs/script", &spec.script);
@@ -170,15 +152,7 @@ pub fn run(
     let mut child = Qemu(
         Command::new(qemu)
             .args(["-accel", "tcg", "-machine", "q35", "-cpu", "max"])
-            .args([
-                "-m",
-                "768",
-                "-smp",
-                "1",
-                "-nodefaults",
-                "-nographic",
-                "-no-reboot",
-            ])
+            .args(["-m", "768", "-smp", "1", "-nodefaults", "-nographic", "-no-reboot"])
             .arg("-serial")
             .arg(format!("file:{}", console.display()))
             .args(["-serial", "stdio"])
@@ -187,10 +161,7 @@ pub fn run(
             .arg("-initrd")
             .arg(&initrd)
             .arg("-append")
-            .arg(format!(
-                "console=ttyS0 loglevel=5 panic=-1 oops=panic mitigations=off lsm={}",
-                spec.lsm
-            ))
+            .arg(format!("console=ttyS0 loglevel=5 panic=-1 oops=panic mitigations=off lsm={}", spec.lsm))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -247,11 +218,7 @@ pub fn run(
     Ok(GuestResult {
         output,
         end,
-        faults: console
-            .lines()
-            .filter(|line| is_fault(line))
-            .map(str::to_owned)
-            .collect(),
+        faults: console.lines().filter(|line| is_fault(line)).map(str::to_owned).collect(),
         console,
         elapsed: started.elapsed(),
     })
@@ -285,23 +252,15 @@ impl Cutter {
         self.bytes.extend_from_slice(chunk);
         let mark = format!("\n{EXIT_MARK}");
         let tail = &self.bytes[searched..];
-        if let Some(at) = tail
-            .windows(mark.len())
-            .position(|window| window == mark.as_bytes())
-        {
+        if let Some(at) = tail.windows(mark.len()).position(|window| window == mark.as_bytes()) {
             let number = &tail[at + mark.len()..];
             if let Some(line_end) = number.iter().position(|&byte| byte == b'\n') {
                 self.end = Some(searched + at);
-                self.status = std::str::from_utf8(&number[..line_end])
-                    .ok()
-                    .and_then(|n| n.trim().parse().ok());
+                self.status = std::str::from_utf8(&number[..line_end]).ok().and_then(|n| n.trim().parse().ok());
             }
         }
         // What may yet turn out to be the mark is kept back.
-        let sure = self
-            .end
-            .unwrap_or(self.bytes.len().saturating_sub(mark.len() + 8))
-            .max(self.shown);
+        let sure = self.end.unwrap_or(self.bytes.len().saturating_sub(mark.len() + 8)).max(self.shown);
         let from = std::mem::replace(&mut self.shown, sure);
         &self.bytes[from..sure]
     }

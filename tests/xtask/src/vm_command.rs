@@ -70,11 +70,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
 fn spec(arguments: &Arguments) -> Result<GuestSpec> {
     let command = match &arguments.command[..] {
         [line] => line.clone(),
-        words => words
-            .iter()
-            .map(|word| vm::quote(word))
-            .collect::<Vec<_>>()
-            .join(" "),
+        words => words.iter().map(|word| vm::quote(word)).collect::<Vec<_>>().join(" "),
     };
     let mut spec = GuestSpec::new(command);
     spec.lsm.clone_from(&arguments.lsm);
@@ -87,11 +83,7 @@ fn spec(arguments: &Arguments) -> Result<GuestSpec> {
             Some((file, place)) => (PathBuf::from(file), place.to_owned()),
             None => {
                 let file = PathBuf::from(addition);
-                let name = file
-                    .file_name()
-                    .unwrap_or_default()
-                    .to_string_lossy()
-                    .into_owned();
+                let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
                 (file, format!("root/{name}"))
             }
         };

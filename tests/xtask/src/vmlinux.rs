@@ -35,19 +35,14 @@ pub fn btf(vmlinuz: &[u8]) -> Result<Vec<u8>> {
 
 /// The compressed part of the image.
 fn payload(image: &[u8]) -> Result<&[u8]> {
-    ensure!(
-        image.get(HEADER_MAGIC..HEADER_MAGIC + 4) == Some(b"HdrS"),
-        "not a Linux kernel image for x86"
-    );
+    ensure!(image.get(HEADER_MAGIC..HEADER_MAGIC + 4) == Some(b"HdrS"), "not a Linux kernel image for x86");
     let sectors = match image[SETUP_SECTS] {
         0 => 4, // what boot loaders before 2.0 took it for
         n => usize::from(n),
     };
     let begin = (sectors + 1) * 512 + u32_at(image, PAYLOAD_OFFSET)? as usize;
     let length = (u32_at(image, PAYLOAD_LENGTH)? as usize).saturating_sub(4);
-    image
-        .get(begin..begin.saturating_add(length))
-        .context("the kernel image ends before its compressed part does")
+    image.get(begin..begin.saturating_add(length)).context("the kernel image ends before its compressed part does")
 }
 
 fn decompress(payload: &[u8]) -> Result<Vec<u8>> {
@@ -72,9 +67,7 @@ fn decompress(payload: &[u8]) -> Result<Vec<u8>> {
 fn unpack_lz4_legacy(mut blocks: &[u8], out: &mut Vec<u8>) -> Result<()> {
     while !blocks.is_empty() {
         let length = u32_at(blocks, 0)? as usize;
-        let block = blocks
-            .get(4..4 + length)
-            .context("the compressed kernel ends within a block")?;
+        let block = blocks.get(4..4 + length).context("the compressed kernel ends within a block")?;
         out.extend(lz4_flex::block::decompress(block, LZ4_LEGACY_BLOCK_BYTES)?);
         blocks = &blocks[4 + length..];
     }
@@ -82,9 +75,6 @@ fn unpack_lz4_legacy(mut blocks: &[u8], out: &mut Vec<u8>) -> Result<()> {
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> Result<u32> {
-    let word = bytes
-        .get(at..at + 4)
-        .and_then(|word| word.try_into().ok())
-        .context("the kernel image is cut short")?;
+    let word = bytes.get(at..at + 4).and_then(|word| word.try_into().ok()).context("the kernel image is cut short")?;
     Ok(u32::from_le_bytes(word))
 }

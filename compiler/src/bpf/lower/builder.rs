@@ -109,11 +109,8 @@ pub(super) struct Builder<'p> {
 
 impl<'p> Builder<'p> {
     pub(super) fn new(policy: &'p Policy, graph: &Graph) -> Builder<'p> {
-        let span = policy
-            .rules
-            .iter()
-            .find(|rule| rule.hook == graph.hook)
-            .map_or_else(Span::default, |rule| rule.span);
+        let span =
+            policy.rules.iter().find(|rule| rule.hook == graph.hook).map_or_else(Span::default, |rule| rule.span);
         let mut builder = Builder {
             policy,
             hook: &policy.hooks[graph.hook.index()],
@@ -135,12 +132,7 @@ impl<'p> Builder<'p> {
         builder.labels[entry.0 as usize].facts = Some(None);
         builder.place(entry);
         let context = builder.context;
-        builder.push(Inst::Mov {
-            dst: context,
-            src: Src::Reg(V(1)),
-            wide: true,
-            reloc: None,
-        });
+        builder.push(Inst::Mov { dst: context, src: Src::Reg(V(1)), wide: true, reloc: None });
         builder
     }
 
@@ -207,11 +199,7 @@ impl<'p> Builder<'p> {
     /// Remembers something on the way from here on.
     pub(super) fn know(&mut self, fact: Fact) {
         let before = self.current.take().flatten();
-        self.current = Some(Some(Rc::new(Known {
-            fact,
-            depth: depth(&before) + 1,
-            before,
-        })));
+        self.current = Some(Some(Rc::new(Known { fact, depth: depth(&before) + 1, before })));
     }
 
     /// The register that something was read into.
@@ -253,11 +241,7 @@ impl<'p> Builder<'p> {
     /// Ends the block.
     pub(super) fn end(&mut self, end: End) {
         let insts = std::mem::take(&mut self.insts);
-        self.blocks.push(Block {
-            insts,
-            end,
-            end_span: self.span,
-        });
+        self.blocks.push(Block { insts, end, end_span: self.span });
         self.current = None;
     }
 
@@ -268,25 +252,10 @@ impl<'p> Builder<'p> {
     }
 
     /// Ends the block with a branch. The facts that hold on `then` alone are `fact`.
-    pub(super) fn branch(
-        &mut self,
-        op: u8,
-        wide: bool,
-        left: V,
-        right: Src,
-        then: Label,
-        otherwise: Label,
-    ) {
+    pub(super) fn branch(&mut self, op: u8, wide: bool, left: V, right: Src, then: Label, otherwise: Label) {
         self.lead(then);
         self.lead(otherwise);
-        self.end(End::Branch {
-            op,
-            wide,
-            left,
-            right,
-            then: B(then.0),
-            otherwise: B(otherwise.0),
-        });
+        self.end(End::Branch { op, wide, left, right, then: B(then.0), otherwise: B(otherwise.0) });
     }
 
     /// Like `branch`, and goes on in a new block where the branch is not taken.
@@ -325,26 +294,18 @@ impl<'p> Builder<'p> {
     /// Turns labels into blocks.
     pub(super) fn finish(mut self) -> Code {
         let resolve = |label: &mut B| {
-            *label = self.labels[label.0 as usize]
-                .block
-                .expect("every label that is jumped to is placed");
+            *label = self.labels[label.0 as usize].block.expect("every label that is jumped to is placed");
         };
         for block in &mut self.blocks {
             match &mut block.end {
                 End::Jump(to) => resolve(to),
-                End::Branch {
-                    then, otherwise, ..
-                } => {
+                End::Branch { then, otherwise, .. } => {
                     resolve(then);
                     resolve(otherwise);
                 }
                 End::Exit => {}
             }
         }
-        Code {
-            blocks: self.blocks,
-            next: self.next,
-            frame_bytes: self.frame_bytes,
-        }
+        Code { blocks: self.blocks, next: self.next, frame_bytes: self.frame_bytes }
     }
 }

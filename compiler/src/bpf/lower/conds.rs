@@ -32,20 +32,10 @@ impl Builder<'_> {
     /// A condition as 0 or 1; `unknown` where it is neither.
     pub(super) fn cond_value(&mut self, cond: &Cond, unknown: Label) -> V {
         let result = self.fresh();
-        let (yes, rest, no, join) = (
-            self.fresh_label(),
-            self.fresh_label(),
-            self.fresh_label(),
-            self.fresh_label(),
-        );
+        let (yes, rest, no, join) = (self.fresh_label(), self.fresh_label(), self.fresh_label(), self.fresh_label());
         self.cond(cond, true, yes, rest);
         let set = |build: &mut Self, value| {
-            build.push(Inst::Mov {
-                dst: result,
-                src: Src::Imm(value),
-                wide: true,
-                reloc: None,
-            });
+            build.push(Inst::Mov { dst: result, src: Src::Imm(value), wide: true, reloc: None });
             build.jump(join);
         };
         if self.reached(yes) {
@@ -70,15 +60,9 @@ impl Builder<'_> {
 
     /// Leads to `then` where the test is known to be `sense`, else to `otherwise`.
     pub(super) fn atom(&mut self, atom: &Atom, sense: bool, then: Label, otherwise: Label) {
-        let (yes, no, unknown) = if sense {
-            (then, otherwise, otherwise)
-        } else {
-            (otherwise, then, otherwise)
-        };
+        let (yes, no, unknown) = if sense { (then, otherwise, otherwise) } else { (otherwise, then, otherwise) };
         match &atom.kind {
-            AtomKind::Compare { op, left, right } => {
-                self.compare(*op, left, right, yes, no, unknown)
-            }
+            AtomKind::Compare { op, left, right } => self.compare(*op, left, right, yes, no, unknown),
             AtomKind::AnyBit(value) => self.any_bit(value, yes, no, unknown),
             AtomKind::AllBits { value, mask } => self.all_bits(value, *mask, yes, no, unknown),
             AtomKind::True(value) => {
@@ -100,21 +84,11 @@ impl Builder<'_> {
                 self.branch(jmp::JEQ, true, left, Src::Reg(right), yes, no);
             }
             AtomKind::OneOf { value, set } => self.one_of(value, set, yes, no, unknown),
-            AtomKind::OneOfStrings { value, set } => {
-                self.one_of_strings(value, set, yes, no, unknown)
-            }
+            AtomKind::OneOfStrings { value, set } => self.one_of_strings(value, set, yes, no, unknown),
         }
     }
 
-    fn compare(
-        &mut self,
-        op: Compare,
-        left: &Value,
-        right: &Value,
-        yes: Label,
-        no: Label,
-        unknown: Label,
-    ) {
+    fn compare(&mut self, op: Compare, left: &Value, right: &Value, yes: Label, no: Label, unknown: Label) {
         let (Ty::Int(l), Ty::Int(r)) = (left.ty, right.ty) else {
             return self.jump(no);
         };
@@ -164,13 +138,7 @@ impl Builder<'_> {
             Compare::Lt | Compare::Le => !left_unsigned,
             Compare::Gt | Compare::Ge => left_unsigned,
         };
-        self.branch_away(
-            jmp::JSLT,
-            true,
-            below,
-            Src::Imm(0),
-            if holds { yes } else { no },
-        );
+        self.branch_away(jmp::JSLT, true, below, Src::Imm(0), if holds { yes } else { no });
         self.branch(jump(op, false), true, a, Src::Reg(b), yes, no);
     }
 
@@ -180,11 +148,7 @@ impl Builder<'_> {
         {
             return Src::Imm(imm);
         }
-        Src::Reg(if wide {
-            self.value(value, unknown)
-        } else {
-            self.low(value, unknown)
-        })
+        Src::Reg(if wide { self.value(value, unknown) } else { self.low(value, unknown) })
     }
 
     fn any_bit(&mut self, value: &Value, yes: Label, no: Label, unknown: Label) {
@@ -205,21 +169,9 @@ impl Builder<'_> {
     }
 
     /// At least one bit of a constant mask.
-    fn test_bits(
-        &mut self,
-        value: &Value,
-        bytes: u32,
-        mask: i128,
-        yes: Label,
-        no: Label,
-        unknown: Label,
-    ) {
+    fn test_bits(&mut self, value: &Value, bytes: u32, mask: i128, yes: Label, no: Label, unknown: Label) {
         let pattern = (mask as u64) & (u64::MAX >> (64 - 8 * bytes));
-        let reg = if bytes == 4 {
-            self.low(value, unknown)
-        } else {
-            self.value(value, unknown)
-        };
+        let reg = if bytes == 4 { self.low(value, unknown) } else { self.value(value, unknown) };
         if let Ok(low) = u32::try_from(pattern) {
             // The 32-bit test takes any mask of the low half, and its immediate is not extended.
             return self.branch(jmp::JSET, false, reg, Src::Imm(low.cast_signed()), yes, no);
@@ -239,23 +191,13 @@ impl Builder<'_> {
             return self.test_bits(value, int.bytes, i128::from(mask), yes, no, unknown);
         }
         let wide = mask > u64::from(u32::MAX);
-        let reg = if int.bytes == 4 {
-            self.low(value, unknown)
-        } else {
-            self.value(value, unknown)
-        };
+        let reg = if int.bytes == 4 { self.low(value, unknown) } else { self.value(value, unknown) };
         let bits = self.copy(reg, wide);
         let src = match immediate(i128::from(mask), wide) {
             Some(imm) => Src::Imm(imm),
             None => Src::Reg(self.constant(mask)),
         };
-        self.push(Inst::Alu {
-            op: alu::AND,
-            wide,
-            dst: bits,
-            src,
-            reloc: None,
-        });
+        self.push(Inst::Alu { op: alu::AND, wide, dst: bits, src, reloc: None });
         self.branch(jmp::JEQ, wide, bits, src, yes, no);
     }
 
@@ -264,11 +206,7 @@ impl Builder<'_> {
             return self.jump(no);
         };
         let wide = int.bytes != 4;
-        let reg = if wide {
-            self.value(value, unknown)
-        } else {
-            self.low(value, unknown)
-        };
+        let reg = if wide { self.value(value, unknown) } else { self.low(value, unknown) };
         for (at, element) in set.iter().enumerate() {
             let element = self.right(element, wide, unknown);
             if at + 1 == set.len() {
@@ -279,14 +217,7 @@ impl Builder<'_> {
         }
     }
 
-    fn one_of_strings(
-        &mut self,
-        value: &Value,
-        set: &[Vec<u8>],
-        yes: Label,
-        no: Label,
-        unknown: Label,
-    ) {
+    fn one_of_strings(&mut self, value: &Value, set: &[Vec<u8>], yes: Label, no: Label, unknown: Label) {
         let Ty::Str { bytes: room } = value.ty else {
             return self.jump(no);
         };
@@ -312,8 +243,7 @@ impl Builder<'_> {
                     None => self.comm_bytes(offset, bytes),
                 };
                 let mut word = [0u8; 8];
-                word[..bytes as usize]
-                    .copy_from_slice(&wanted[offset as usize..(offset + bytes) as usize]);
+                word[..bytes as usize].copy_from_slice(&wanted[offset as usize..(offset + bytes) as usize]);
                 let word = u64::from_le_bytes(word);
                 let wide = bytes == 8;
                 let right = match immediate(i128::from(word), wide) {
@@ -372,9 +302,7 @@ fn may_be_unknown(cond: &Cond) -> bool {
     match cond {
         Cond::Const(_) => false,
         Cond::Not(inner) => may_be_unknown(inner),
-        Cond::And(left, right) | Cond::Or(left, right) => {
-            may_be_unknown(left) || may_be_unknown(right)
-        }
+        Cond::And(left, right) | Cond::Or(left, right) => may_be_unknown(left) || may_be_unknown(right),
         Cond::Atom(atom) => match &atom.kind {
             AtomKind::Compare { left, right, .. } | AtomKind::Same(left, right) => {
                 unreadable(left) || unreadable(right)
@@ -392,13 +320,8 @@ fn may_be_unknown(cond: &Cond) -> bool {
 /// Whether a value is read through a pointer that can be null.
 pub(super) fn unreadable(value: &Value) -> bool {
     match &value.kind {
-        ValueKind::Const(_)
-        | ValueKind::Enumerator { .. }
-        | ValueKind::Arg(_)
-        | ValueKind::Task(_) => false,
-        ValueKind::Load { base, .. } => {
-            matches!(base.ty, Ty::Ptr(pointer) if pointer.nullable) || unreadable(base)
-        }
+        ValueKind::Const(_) | ValueKind::Enumerator { .. } | ValueKind::Arg(_) | ValueKind::Task(_) => false,
+        ValueKind::Load { base, .. } => matches!(base.ty, Ty::Ptr(pointer) if pointer.nullable) || unreadable(base),
         ValueKind::Unary(_, inner) | ValueKind::Convert(inner) => unreadable(inner),
         ValueKind::Binary(_, left, right) => unreadable(left) || unreadable(right),
         ValueKind::Cond(cond) => may_be_unknown(cond),

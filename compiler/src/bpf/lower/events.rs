@@ -23,26 +23,10 @@ impl Builder<'_> {
         let layout = event::layout(audit);
         let lost = self.fresh_label();
 
-        self.push(Inst::Address {
-            dst: V(1),
-            of: RelocationKind::Events,
-        });
-        self.push(Inst::Mov {
-            dst: V(2),
-            src: Src::Imm(layout.bytes as i32),
-            wide: true,
-            reloc: None,
-        });
-        self.push(Inst::Mov {
-            dst: V(3),
-            src: Src::Imm(0),
-            wide: true,
-            reloc: None,
-        });
-        self.push(Inst::Call {
-            helper: helper::RINGBUF_RESERVE,
-            args: 3,
-        });
+        self.push(Inst::Address { dst: V(1), of: RelocationKind::Events });
+        self.push(Inst::Mov { dst: V(2), src: Src::Imm(layout.bytes as i32), wide: true, reloc: None });
+        self.push(Inst::Mov { dst: V(3), src: Src::Imm(0), wide: true, reloc: None });
+        self.push(Inst::Call { helper: helper::RINGBUF_RESERVE, args: 3 });
         let room = self.copy(V(0), true);
         self.branch_away(jmp::JEQ, true, room, Src::Imm(0), lost);
 
@@ -61,44 +45,15 @@ impl Builder<'_> {
         };
         self.store(room, abi::VERDICT, verdict, 4);
         let counter = self.fresh();
-        self.push(Inst::Address {
-            dst: counter,
-            of: RelocationKind::Lost(rule),
-        });
+        self.push(Inst::Address { dst: counter, of: RelocationKind::Lost(rule) });
         let count = self.fresh();
-        self.push(Inst::Load {
-            dst: count,
-            base: counter,
-            offset: 0,
-            bytes: 8,
-            reloc: None,
-            argument: None,
-        });
+        self.push(Inst::Load { dst: count, base: counter, offset: 0, bytes: 8, reloc: None, argument: None });
         self.store(room, abi::LOST, Src::Reg(count), 8);
         self.store(room, abi::UNKNOWN, Src::Imm(0), 8);
-        self.push(Inst::Mov {
-            dst: V(1),
-            src: Src::Reg(room),
-            wide: true,
-            reloc: None,
-        });
-        self.push(Inst::Alu {
-            op: alu::ADD,
-            wide: true,
-            dst: V(1),
-            src: Src::Imm(abi::COMM as i32),
-            reloc: None,
-        });
-        self.push(Inst::Mov {
-            dst: V(2),
-            src: Src::Imm(abi::COMM_BYTES as i32),
-            wide: true,
-            reloc: None,
-        });
-        self.push(Inst::Call {
-            helper: helper::GET_CURRENT_COMM,
-            args: 2,
-        });
+        self.push(Inst::Mov { dst: V(1), src: Src::Reg(room), wide: true, reloc: None });
+        self.push(Inst::Alu { op: alu::ADD, wide: true, dst: V(1), src: Src::Imm(abi::COMM as i32), reloc: None });
+        self.push(Inst::Mov { dst: V(2), src: Src::Imm(abi::COMM_BYTES as i32), wide: true, reloc: None });
+        self.push(Inst::Call { helper: helper::GET_CURRENT_COMM, args: 2 });
         for &(offset, bytes) in &layout.gaps {
             // The buffer holds what was there before; nothing of it may be taken for a value.
             self.zero(room, offset, bytes);
@@ -113,25 +68,14 @@ impl Builder<'_> {
 
         self.place(lost);
         let counter = self.fresh();
-        self.push(Inst::Address {
-            dst: counter,
-            of: RelocationKind::Lost(rule),
-        });
+        self.push(Inst::Address { dst: counter, of: RelocationKind::Lost(rule) });
         let one = self.constant(1);
-        self.push(Inst::AtomicAdd {
-            base: counter,
-            src: one,
-        });
+        self.push(Inst::AtomicAdd { base: counter, src: one });
         self.jump(next);
     }
 
     fn store(&mut self, base: V, offset: u32, src: Src, bytes: u32) {
-        self.push(Inst::Store {
-            base,
-            offset: offset as i16,
-            src,
-            bytes,
-        });
+        self.push(Inst::Store { base, offset: offset as i16, src, bytes });
     }
 
     fn zero(&mut self, base: V, offset: u32, bytes: u32) {
@@ -166,13 +110,7 @@ impl Builder<'_> {
                 Ok(imm) => Src::Imm(imm),
                 Err(_) => Src::Reg(self.constant(bit)),
             };
-            self.push(Inst::Alu {
-                op: alu::OR,
-                wide: true,
-                dst: mask,
-                src,
-                reloc: None,
-            });
+            self.push(Inst::Alu { op: alu::OR, wide: true, dst: mask, src, reloc: None });
             self.store(room, abi::UNKNOWN, Src::Reg(mask), 8);
             self.jump(done);
         }
@@ -187,9 +125,7 @@ impl Builder<'_> {
                     Ok(imm) => Src::Imm(imm),
                     Err(_) => Src::Reg(self.constant(*number as u64)),
                 },
-                _ if bytes <= 4 && matches!(value.ty, Ty::Int(_)) => {
-                    Src::Reg(self.low(value, unknown))
-                }
+                _ if bytes <= 4 && matches!(value.ty, Ty::Int(_)) => Src::Reg(self.low(value, unknown)),
                 _ => Src::Reg(self.value(value, unknown)),
             };
             return self.store(room, offset, src, bytes);

@@ -4,9 +4,7 @@ use super::builder::{Builder, Fact, Key, Label};
 use crate::bpf::insn::{alu, jmp};
 use crate::bpf::vcode::{FRAME, Inst, Src, V};
 use crate::bpf::{RelocationKind, helper};
-use crate::hir::{
-    Access, ArgId, Binary, Int, Place, Ptr, Shape, Step, TaskField, Ty, Unary, Value, ValueKind,
-};
+use crate::hir::{Access, ArgId, Binary, Int, Place, Ptr, Shape, Step, TaskField, Ty, Unary, Value, ValueKind};
 
 /// The helper's own enumerator tells whether the kernel has it.
 const TYPED_TASK: (&str, &str) = ("bpf_func_id", "BPF_FUNC_get_current_task_btf");
@@ -16,24 +14,11 @@ impl Builder<'_> {
     pub(super) fn value(&mut self, value: &Value, unknown: Label) -> V {
         match &value.kind {
             ValueKind::Const(number) => self.constant(*number as u64),
-            ValueKind::Enumerator {
-                of,
-                name,
-                value: local,
-            } => {
+            ValueKind::Enumerator { of, name, value: local } => {
                 let signed = matches!(value.ty, Ty::Int(int) if int.signed);
                 let dst = self.fresh();
-                let reloc = RelocationKind::EnumValue {
-                    name: of.clone(),
-                    value: name.clone(),
-                    local: *local,
-                };
-                self.push(Inst::Mov {
-                    dst,
-                    src: Src::Imm(*local as i32),
-                    wide: signed,
-                    reloc: Some(reloc),
-                });
+                let reloc = RelocationKind::EnumValue { name: of.clone(), value: name.clone(), local: *local };
+                self.push(Inst::Mov { dst, src: Src::Imm(*local as i32), wide: signed, reloc: Some(reloc) });
                 dst
             }
             ValueKind::Arg(arg) => self.argument(*arg, true),
@@ -43,9 +28,7 @@ impl Builder<'_> {
                 self.field(base, access, value.ty, true)
             }
             ValueKind::Unary(op, inner) => self.unary(*op, inner, value.ty, unknown, true),
-            ValueKind::Binary(op, left, right) => {
-                self.binary(*op, left, right, value.ty, unknown, true)
-            }
+            ValueKind::Binary(op, left, right) => self.binary(*op, left, right, value.ty, unknown, true),
             ValueKind::Convert(inner) => self.convert(inner, value.ty, unknown),
             ValueKind::Cond(cond) => self.cond_value(cond, unknown),
         }
@@ -62,9 +45,7 @@ impl Builder<'_> {
             ValueKind::Task(TaskField::Pid) => self.pid_tgid(),
             ValueKind::Task(TaskField::Uid) => self.uid_gid(),
             ValueKind::Unary(op, inner) => self.unary(*op, inner, value.ty, unknown, false),
-            ValueKind::Binary(op, left, right) => {
-                self.binary(*op, left, right, value.ty, unknown, false)
-            }
+            ValueKind::Binary(op, left, right) => self.binary(*op, left, right, value.ty, unknown, false),
             ValueKind::Convert(inner) if matches!((inner.ty, value.ty), (Ty::Int(from), Ty::Int(to)) if from.bytes >= 4 && to.bytes == 4) =>
             {
                 // The low half of a wider value is there already.
@@ -81,12 +62,7 @@ impl Builder<'_> {
     /// A register that may be changed.
     pub(super) fn copy(&mut self, of: V, wide: bool) -> V {
         let dst = self.fresh();
-        self.push(Inst::Mov {
-            dst,
-            src: Src::Reg(of),
-            wide,
-            reloc: None,
-        });
+        self.push(Inst::Mov { dst, src: Src::Reg(of), wide, reloc: None });
         dst
     }
 
@@ -94,20 +70,10 @@ impl Builder<'_> {
         let dst = self.fresh();
         let signed = value.cast_signed();
         if let Ok(imm) = i32::try_from(signed) {
-            self.push(Inst::Mov {
-                dst,
-                src: Src::Imm(imm),
-                wide: true,
-                reloc: None,
-            });
+            self.push(Inst::Mov { dst, src: Src::Imm(imm), wide: true, reloc: None });
         } else if let Ok(low) = u32::try_from(value) {
             // A 32-bit move clears the upper half.
-            self.push(Inst::Mov {
-                dst,
-                src: Src::Imm(low.cast_signed()),
-                wide: false,
-                reloc: None,
-            });
+            self.push(Inst::Mov { dst, src: Src::Imm(low.cast_signed()), wide: false, reloc: None });
         } else {
             self.push(Inst::Wide { dst, value });
         }
@@ -157,11 +123,7 @@ impl Builder<'_> {
                 dst
             }
         };
-        if full && signed {
-            self.extended(raw, bytes)
-        } else {
-            raw
-        }
+        if full && signed { self.extended(raw, bytes) } else { raw }
     }
 
     fn argument_load(&mut self, arg: ArgId, place: &Place, dst: V, bytes: u32) {
@@ -179,29 +141,16 @@ impl Builder<'_> {
                     argument: Some(name),
                 });
             }
-            Place::Switch {
-                exists,
-                then,
-                otherwise,
-            } => {
-                let (with, without, join) =
-                    (self.fresh_label(), self.fresh_label(), self.fresh_label());
+            Place::Switch { exists, then, otherwise } => {
+                let (with, without, join) = (self.fresh_label(), self.fresh_label(), self.fresh_label());
                 let there = self.fresh();
                 let access = Access {
                     is_struct: false,
                     root: "security_list_options".to_owned(),
-                    steps: vec![Step::Field {
-                        name: exists.clone(),
-                        shape: Shape::Pointer,
-                    }],
+                    steps: vec![Step::Field { name: exists.clone(), shape: Shape::Pointer }],
                 };
                 let reloc = RelocationKind::FieldExists(access);
-                self.push(Inst::Mov {
-                    dst: there,
-                    src: Src::Imm(1),
-                    wide: true,
-                    reloc: Some(reloc),
-                });
+                self.push(Inst::Mov { dst: there, src: Src::Imm(1), wide: true, reloc: Some(reloc) });
                 self.branch(jmp::JEQ, true, there, Src::Imm(0), without, with);
                 self.place(with);
                 self.argument_load(arg, then, dst, bytes);
@@ -231,29 +180,13 @@ impl Builder<'_> {
 
     fn extend(&mut self, dst: V, bytes: u32) {
         let shift = Src::Imm((64 - 8 * bytes) as i32);
-        self.push(Inst::Alu {
-            op: alu::LSH,
-            wide: true,
-            dst,
-            src: shift,
-            reloc: None,
-        });
-        self.push(Inst::Alu {
-            op: alu::ARSH,
-            wide: true,
-            dst,
-            src: shift,
-            reloc: None,
-        });
+        self.push(Inst::Alu { op: alu::LSH, wide: true, dst, src: shift, reloc: None });
+        self.push(Inst::Alu { op: alu::ARSH, wide: true, dst, src: shift, reloc: None });
     }
 
     /// A field behind a pointer that is not null.
     fn field(&mut self, base: V, access: &Access, ty: Ty, full: bool) -> V {
-        if let Some(Step::Field {
-            shape: Shape::Bits { bytes, signed, .. },
-            ..
-        }) = access.steps.last()
-        {
+        if let Some(Step::Field { shape: Shape::Bits { bytes, signed, .. }, .. }) = access.steps.last() {
             return self.bitfield(base, access, *bytes, *signed);
         }
         let (bytes, signed) = match ty {
@@ -262,65 +195,35 @@ impl Builder<'_> {
             Ty::Ptr(_) | Ty::Str { .. } => (8, false),
         };
         let raw = self.load(base, access, bytes);
-        if full && signed {
-            self.extended(raw, bytes)
-        } else {
-            raw
-        }
+        if full && signed { self.extended(raw, bytes) } else { raw }
     }
 
     /// Bytes at a field.
     pub(super) fn load(&mut self, base: V, access: &Access, bytes: u32) -> V {
-        let key = Key::Load {
-            base,
-            access: access.clone(),
-            bytes,
-        };
+        let key = Key::Load { base, access: access.clone(), bytes };
         if let Some(reg) = self.read(&key) {
             return reg;
         }
         let dst = self.fresh();
         let reloc = Some(RelocationKind::FieldOffset(access.clone()));
-        self.push(Inst::Load {
-            dst,
-            base,
-            offset: 0,
-            bytes,
-            reloc,
-            argument: None,
-        });
+        self.push(Inst::Load { dst, base, offset: 0, bytes, reloc, argument: None });
         self.know(Fact::Read(key, dst));
         dst
     }
 
     /// Loads the storage and shifts the bits to their place; where they are differs by kernel.
     fn bitfield(&mut self, base: V, access: &Access, bytes: u32, signed: bool) -> V {
-        let key = Key::Bits {
-            base,
-            access: access.clone(),
-        };
+        let key = Key::Bits { base, access: access.clone() };
         if let Some(reg) = self.read(&key) {
             return reg;
         }
         let storage = self.load(base, access, bytes);
         let dst = self.copy(storage, true);
         let left = Some(RelocationKind::FieldShiftLeft(access.clone()));
-        self.push(Inst::Alu {
-            op: alu::LSH,
-            wide: true,
-            dst,
-            src: Src::Imm(0),
-            reloc: left,
-        });
+        self.push(Inst::Alu { op: alu::LSH, wide: true, dst, src: Src::Imm(0), reloc: left });
         let right = Some(RelocationKind::FieldShiftRight(access.clone()));
         let op = if signed { alu::ARSH } else { alu::RSH };
-        self.push(Inst::Alu {
-            op,
-            wide: true,
-            dst,
-            src: Src::Imm(0),
-            reloc: right,
-        });
+        self.push(Inst::Alu { op, wide: true, dst, src: Src::Imm(0), reloc: right });
         self.know(Fact::Read(key, dst));
         dst
     }
@@ -328,34 +231,18 @@ impl Builder<'_> {
     /// Calls a helper and keeps its result.
     pub(super) fn call(&mut self, helper: u32, args: &[Src]) -> V {
         for (at, arg) in args.iter().enumerate() {
-            self.push(Inst::Mov {
-                dst: V(at as u32 + 1),
-                src: *arg,
-                wide: true,
-                reloc: None,
-            });
+            self.push(Inst::Mov { dst: V(at as u32 + 1), src: *arg, wide: true, reloc: None });
         }
-        self.push(Inst::Call {
-            helper,
-            args: args.len() as u8,
-        });
+        self.push(Inst::Call { helper, args: args.len() as u8 });
         self.copy(V(0), true)
     }
 
     /// Calls a helper for what it does.
     pub(super) fn call_only(&mut self, helper: u32, args: &[Src]) {
         for (at, arg) in args.iter().enumerate() {
-            self.push(Inst::Mov {
-                dst: V(at as u32 + 1),
-                src: *arg,
-                wide: true,
-                reloc: None,
-            });
+            self.push(Inst::Mov { dst: V(at as u32 + 1), src: *arg, wide: true, reloc: None });
         }
-        self.push(Inst::Call {
-            helper,
-            args: args.len() as u8,
-        });
+        self.push(Inst::Call { helper, args: args.len() as u8 });
     }
 
     fn once(&mut self, key: Key, make: impl FnOnce(&mut Self) -> V) -> V {
@@ -368,15 +255,11 @@ impl Builder<'_> {
     }
 
     pub(super) fn pid_tgid(&mut self) -> V {
-        self.once(Key::PidTgid, |build| {
-            build.call(helper::GET_CURRENT_PID_TGID, &[])
-        })
+        self.once(Key::PidTgid, |build| build.call(helper::GET_CURRENT_PID_TGID, &[]))
     }
 
     pub(super) fn uid_gid(&mut self) -> V {
-        self.once(Key::UidGid, |build| {
-            build.call(helper::GET_CURRENT_UID_GID, &[])
-        })
+        self.once(Key::UidGid, |build| build.call(helper::GET_CURRENT_UID_GID, &[]))
     }
 
     fn lower_half(&mut self, of: V) -> V {
@@ -386,13 +269,7 @@ impl Builder<'_> {
     fn upper_half(&mut self, of: V) -> V {
         self.once(Key::Upper(of), |build| {
             let dst = build.copy(of, true);
-            build.push(Inst::Alu {
-                op: alu::RSH,
-                wide: true,
-                dst,
-                src: Src::Imm(32),
-                reloc: None,
-            });
+            build.push(Inst::Alu { op: alu::RSH, wide: true, dst, src: Src::Imm(32), reloc: None });
             dst
         })
     }
@@ -424,44 +301,20 @@ impl Builder<'_> {
     /// The effective user id is a field of the task's credentials. 5.10 has no helper that gives LSM programs a
     /// typed task; there its memory is copied.
     fn euid(&mut self) -> V {
-        let pointer = |name: &str| Step::Field {
-            name: name.to_owned(),
-            shape: Shape::Pointer,
-        };
-        let cred = Access {
-            is_struct: true,
-            root: "task_struct".into(),
-            steps: vec![pointer("cred")],
-        };
+        let pointer = |name: &str| Step::Field { name: name.to_owned(), shape: Shape::Pointer };
+        let cred = Access { is_struct: true, root: "task_struct".into(), steps: vec![pointer("cred")] };
         let euid = Access {
             is_struct: true,
             root: "cred".into(),
             steps: vec![
-                Step::Field {
-                    name: "euid".into(),
-                    shape: Shape::Struct,
-                },
-                Step::Field {
-                    name: "val".into(),
-                    shape: Shape::Int {
-                        bytes: 4,
-                        signed: false,
-                    },
-                },
+                Step::Field { name: "euid".into(), shape: Shape::Struct },
+                Step::Field { name: "val".into(), shape: Shape::Int { bytes: 4, signed: false } },
             ],
         };
         let (typed, untyped, join) = (self.fresh_label(), self.fresh_label(), self.fresh_label());
         let there = self.fresh();
-        let reloc = RelocationKind::EnumValueExists {
-            name: TYPED_TASK.0.into(),
-            value: TYPED_TASK.1.into(),
-        };
-        self.push(Inst::Mov {
-            dst: there,
-            src: Src::Imm(1),
-            wide: true,
-            reloc: Some(reloc),
-        });
+        let reloc = RelocationKind::EnumValueExists { name: TYPED_TASK.0.into(), value: TYPED_TASK.1.into() };
+        self.push(Inst::Mov { dst: there, src: Src::Imm(1), wide: true, reloc: Some(reloc) });
         let result = self.fresh();
         self.branch(jmp::JEQ, true, there, Src::Imm(0), untyped, typed);
 
@@ -491,23 +344,9 @@ impl Builder<'_> {
         let task = self.call(helper::GET_CURRENT_TASK, &[]);
         self.probe(task, cred, scratch, 8);
         let base = self.fresh();
-        self.push(Inst::Load {
-            dst: base,
-            base: FRAME,
-            offset: scratch,
-            bytes: 8,
-            reloc: None,
-            argument: None,
-        });
+        self.push(Inst::Load { dst: base, base: FRAME, offset: scratch, bytes: 8, reloc: None, argument: None });
         self.probe(base, euid, scratch, 4);
-        self.push(Inst::Load {
-            dst: result,
-            base: FRAME,
-            offset: scratch,
-            bytes: 4,
-            reloc: None,
-            argument: None,
-        });
+        self.push(Inst::Load { dst: result, base: FRAME, offset: scratch, bytes: 4, reloc: None, argument: None });
         self.jump(join);
 
         self.place(join);
@@ -523,46 +362,16 @@ impl Builder<'_> {
             wide: true,
             reloc: Some(RelocationKind::FieldOffset(access)),
         });
-        self.push(Inst::Alu {
-            op: alu::ADD,
-            wide: true,
-            dst: from,
-            src: Src::Reg(base),
-            reloc: None,
-        });
-        self.push(Inst::Mov {
-            dst: V(3),
-            src: Src::Reg(from),
-            wide: true,
-            reloc: None,
-        });
+        self.push(Inst::Alu { op: alu::ADD, wide: true, dst: from, src: Src::Reg(base), reloc: None });
+        self.push(Inst::Mov { dst: V(3), src: Src::Reg(from), wide: true, reloc: None });
         self.frame_address(V(1), to);
-        self.push(Inst::Mov {
-            dst: V(2),
-            src: Src::Imm(bytes),
-            wide: true,
-            reloc: None,
-        });
-        self.push(Inst::Call {
-            helper: helper::PROBE_READ_KERNEL,
-            args: 3,
-        });
+        self.push(Inst::Mov { dst: V(2), src: Src::Imm(bytes), wide: true, reloc: None });
+        self.push(Inst::Call { helper: helper::PROBE_READ_KERNEL, args: 3 });
     }
 
     fn frame_address(&mut self, dst: V, offset: i16) {
-        self.push(Inst::Mov {
-            dst,
-            src: Src::Reg(FRAME),
-            wide: true,
-            reloc: None,
-        });
-        self.push(Inst::Alu {
-            op: alu::ADD,
-            wide: true,
-            dst,
-            src: Src::Imm(i32::from(offset)),
-            reloc: None,
-        });
+        self.push(Inst::Mov { dst, src: Src::Reg(FRAME), wide: true, reloc: None });
+        self.push(Inst::Alu { op: alu::ADD, wide: true, dst, src: Src::Imm(i32::from(offset)), reloc: None });
     }
 
     /// Some bytes of the current task's name.
@@ -570,16 +379,8 @@ impl Builder<'_> {
         let buffer = self.comm_buffer();
         if self.read(&Key::Comm).is_none() {
             self.frame_address(V(1), buffer);
-            self.push(Inst::Mov {
-                dst: V(2),
-                src: Src::Imm(16),
-                wide: true,
-                reloc: None,
-            });
-            self.push(Inst::Call {
-                helper: helper::GET_CURRENT_COMM,
-                args: 2,
-            });
+            self.push(Inst::Mov { dst: V(2), src: Src::Imm(16), wide: true, reloc: None });
+            self.push(Inst::Call { helper: helper::GET_CURRENT_COMM, args: 2 });
             self.know(Fact::Read(Key::Comm, FRAME));
         }
         self.once(Key::CommBytes { offset, bytes }, |build| {
@@ -614,11 +415,7 @@ impl Builder<'_> {
         };
         match op {
             Unary::Complement => {
-                let of = if full || int.bytes == 8 {
-                    self.value(inner, unknown)
-                } else {
-                    self.low(inner, unknown)
-                };
+                let of = if full || int.bytes == 8 { self.value(inner, unknown) } else { self.low(inner, unknown) };
                 let wide = int.bytes == 8 || int.signed;
                 let dst = self.copy(of, wide);
                 // Unsigned narrow values have zeros above; the others have copies of their sign.
@@ -627,30 +424,14 @@ impl Builder<'_> {
                     Some(imm) => Src::Imm(imm),
                     None => Src::Imm(-1),
                 };
-                self.push(Inst::Alu {
-                    op: alu::XOR,
-                    wide,
-                    dst,
-                    src,
-                    reloc: None,
-                });
+                self.push(Inst::Alu { op: alu::XOR, wide, dst, src, reloc: None });
                 dst
             }
             Unary::Neg => {
                 let wide = int.bytes == 8;
-                let of = if wide {
-                    self.value(inner, unknown)
-                } else {
-                    self.low(inner, unknown)
-                };
+                let of = if wide { self.value(inner, unknown) } else { self.low(inner, unknown) };
                 let dst = self.copy(of, wide);
-                self.push(Inst::Alu {
-                    op: alu::NEG,
-                    wide,
-                    dst,
-                    src: Src::Imm(0),
-                    reloc: None,
-                });
+                self.push(Inst::Alu { op: alu::NEG, wide, dst, src: Src::Imm(0), reloc: None });
                 self.settle(dst, int, full);
                 dst
             }
@@ -664,15 +445,7 @@ impl Builder<'_> {
         }
     }
 
-    fn binary(
-        &mut self,
-        op: Binary,
-        left: &Value,
-        right: &Value,
-        ty: Ty,
-        unknown: Label,
-        full: bool,
-    ) -> V {
+    fn binary(&mut self, op: Binary, left: &Value, right: &Value, ty: Ty, unknown: Label, full: bool) -> V {
         let Ty::Int(int) = ty else {
             return self.value(left, unknown);
         };
@@ -696,11 +469,7 @@ impl Builder<'_> {
             Binary::Shr if int.signed => alu::ARSH,
             Binary::Shr => alu::RSH,
         };
-        let reg = if whole {
-            self.value(left, unknown)
-        } else {
-            self.low(left, unknown)
-        };
+        let reg = if whole { self.value(left, unknown) } else { self.low(left, unknown) };
         let shift = matches!(op, Binary::Shl | Binary::Shr);
         let src = match &right.kind {
             // The machine takes the amount modulo the operation's width.
@@ -711,13 +480,7 @@ impl Builder<'_> {
             _ => self.operand(right, wide, whole, unknown),
         };
         let dst = self.copy(reg, wide);
-        self.push(Inst::Alu {
-            op: op_code,
-            wide,
-            dst,
-            src,
-            reloc: None,
-        });
+        self.push(Inst::Alu { op: op_code, wide, dst, src, reloc: None });
         if !wide || !bitwise {
             let extended_already = bitwise && whole;
             if !extended_already {
@@ -735,23 +498,9 @@ impl Builder<'_> {
         };
         let of = self.value(left, unknown);
         let sign = self.copy(of, true);
-        self.push(Inst::Alu {
-            op: alu::ARSH,
-            wide: true,
-            dst: sign,
-            src: Src::Imm(63),
-            reloc: None,
-        });
+        self.push(Inst::Alu { op: alu::ARSH, wide: true, dst: sign, src: Src::Imm(63), reloc: None });
         let dst = self.copy(of, true);
-        let mut apply = |op, src| {
-            self.push(Inst::Alu {
-                op,
-                wide: true,
-                dst,
-                src,
-                reloc: None,
-            })
-        };
+        let mut apply = |op, src| self.push(Inst::Alu { op, wide: true, dst, src, reloc: None });
         apply(alu::XOR, Src::Reg(sign));
         apply(alu::SUB, Src::Reg(sign));
         let magnitude = divisor.unsigned_abs();
@@ -759,41 +508,13 @@ impl Builder<'_> {
             Some(imm) => Src::Imm(imm),
             None => Src::Reg(self.constant(magnitude as u64)),
         };
-        let code = if op == Binary::Div {
-            alu::DIV
-        } else {
-            alu::MOD
-        };
-        self.push(Inst::Alu {
-            op: code,
-            wide: true,
-            dst,
-            src: by,
-            reloc: None,
-        });
+        let code = if op == Binary::Div { alu::DIV } else { alu::MOD };
+        self.push(Inst::Alu { op: code, wide: true, dst, src: by, reloc: None });
         if op == Binary::Div && divisor < 0 {
-            self.push(Inst::Alu {
-                op: alu::XOR,
-                wide: true,
-                dst: sign,
-                src: Src::Imm(-1),
-                reloc: None,
-            });
+            self.push(Inst::Alu { op: alu::XOR, wide: true, dst: sign, src: Src::Imm(-1), reloc: None });
         }
-        self.push(Inst::Alu {
-            op: alu::XOR,
-            wide: true,
-            dst,
-            src: Src::Reg(sign),
-            reloc: None,
-        });
-        self.push(Inst::Alu {
-            op: alu::SUB,
-            wide: true,
-            dst,
-            src: Src::Reg(sign),
-            reloc: None,
-        });
+        self.push(Inst::Alu { op: alu::XOR, wide: true, dst, src: Src::Reg(sign), reloc: None });
+        self.push(Inst::Alu { op: alu::SUB, wide: true, dst, src: Src::Reg(sign), reloc: None });
         if let Ty::Int(int) = left.ty {
             // Only the smallest value divided by -1 leaves its type, and wraps to itself.
             if op == Binary::Div && divisor == -1 && int.bytes < 8 {
@@ -813,11 +534,7 @@ impl Builder<'_> {
         if to.holds(from) || to.bytes == 8 {
             return self.value(inner, unknown);
         }
-        let of = if from.bytes == 4 {
-            self.low(inner, unknown)
-        } else {
-            self.value(inner, unknown)
-        };
+        let of = if from.bytes == 4 { self.low(inner, unknown) } else { self.value(inner, unknown) };
         if to.signed {
             let dst = self.copy(of, true);
             self.extend(dst, to.bytes);
@@ -826,13 +543,7 @@ impl Builder<'_> {
         let dst = self.copy(of, false);
         if to.bytes < 4 {
             let mask = Src::Imm(to.max() as i32);
-            self.push(Inst::Alu {
-                op: alu::AND,
-                wide: false,
-                dst,
-                src: mask,
-                reloc: None,
-            });
+            self.push(Inst::Alu { op: alu::AND, wide: false, dst, src: mask, reloc: None });
         }
         dst
     }
@@ -867,8 +578,6 @@ pub(super) fn immediate(value: i128, wide: bool) -> Option<i32> {
         let pattern = (value as u64).cast_signed();
         i32::try_from(pattern).ok()
     } else {
-        i32::try_from(value)
-            .ok()
-            .or_else(|| u32::try_from(value).ok().map(u32::cast_signed))
+        i32::try_from(value).ok().or_else(|| u32::try_from(value).ok().map(u32::cast_signed))
     }
 }
