@@ -1,0 +1,199 @@
+//! Definitions: checked by themselves, and written out where they are called.
+
+use krs_grammar::ast::{self, Expr, Span};
+
+use super::{Checker, LATER, Operand, Scope, integer, is_bool, spell};
+use crate::btf::Kind;
+use crate::diag::{Diagnostic, code};
+use crate::hir::place::{self, Reads};
+use crate::hir::resolve::Named;
+use crate::hir::suggest::did_you_mean;
+use crate::hir::{ArgId, Int, Ptr, Ty, Value, ValueKind};
+
+impl<'a> Checker<'a> {
+    pub(in crate::hir) fn call(&mut self, function: &'a ast::Ident, args: &'a [Expr], span: Span) -> Operand {
+        let def = match self.items.named.get(function.name.as_str()) {
+            Some(Named::Def(def)) => *def,
+            _ => {
+                if let Some((_, instead)) = LATER.iter().find(|(later, _)| *later == function.name) {
+                    return self.report(
+                        Diagnostic::error(
+                            code::NOT_YET,
+                            function.span,
+                            format!("`{}(...)` is not available yet", function.name),
+                        )
+                        .help(*instead),
+                    );
+                }
+                let defs: Vec<&str> = self
+                    .items
+                    .named
+                    .values()
+                    .filter(|n| matches!(n, Named::Def(_)))
+                    .map(|n| n.ident().name.as_str())
+                    .collect();
+                let mut error =
+                    Diagnostic::error(code::UNKNOWN_NAME, function.span, format!("no definition `{}`", function.name))
+                        .label("not known");
+                if let Some(help) = did_you_mean(&function.name, defs.iter().copied()) {
+                    error = error.help(help);
+                }
+                return self.report(error);
+            }
+        };
+        if !self.enter(&def.name, span) {
+            return Operand::Error;
+        }
+        if args.len() != def.params.len() {
+            let count = |n: usize| {
+                if n == 1 { "1 argument".to_owned() } else { format!("{n} arguments") }
+            };
+            return self.report(
+                Diagnostic::error(
+                    code::BAD_CALL,
+                    span,
+                    format!("`{}` takes {}, not {}", def.name.name, count(def.params.len()), args.len()),
+                )
+                .also(def.name.span, "defined here"),
+            );
+        }
+        let mut params = Vec::with_capacity(args.len());
+        for (param, arg) in def.params.iter().zip(args) {
+            let operand = self.argument(param, arg);
+            if matches!(operand, Operand::Error) {
+                return Operand::Error;
+            }
+            params.push((param.name.name.clone(), operand));
+        }
+        let outer = std::mem::take(&mut self.scope);
+        self.scope.params = Some(params);
+        self.scope.inside.clone_from(&outer.inside);
+        self.scope.defining = outer.defining;
+        self.scope.inside.push(def.name.name.clone());
+        let known = self.diagnostics.len();
+        let mut operand = self.expr(&def.body, None);
+        if def.ty.as_ref().is_some_and(is_bool) {
+            operand = match self.cond_of(operand, &def.body) {
+                Some(cond) => Operand::Cond(cond),
+                None => Operand::Error,
+            };
+        }
+        // The body is checked where it is defined.
+        if self.diagnostics.len() > known {
+            self.forget(known);
+            operand = Operand::Error;
+        }
+        self.scope = outer;
+        match &mut operand {
+            Operand::Value(value) => value.span = span,
+            Operand::Place(place) => place.span = span,
+            _ => {}
+        }
+        operand
+    }
+
+    pub(in crate::hir) fn argument(&mut self, param: &'a ast::DefParam, arg: &'a Expr) -> Operand {
+        let ast::TypeKind::Name(ty) = &param.ty.kind else {
+            return Operand::Error;
+        };
+        let names = self.names_of(ty);
+        let operand = self.expr(arg, names);
+        let wanted = |checker: &mut Self, found: String| {
+            checker.report(
+                Diagnostic::error(code::MISMATCH, arg.span, format!("`{}` must be a `{ty}`", param.name.name))
+                    .label(found)
+                    .also(param.ty.span, "asked for here"),
+            )
+        };
+        match operand {
+            Operand::Error => Operand::Error,
+            Operand::Value(value) => match value.ty {
+                Ty::Ptr(pointer) => {
+                    let tag = place::tag(&self.kernel.btf, pointer.target).to_owned();
+                    if tag == *ty { Operand::Value(value) } else { wanted(self, format!("a pointer to `{tag}`")) }
+                }
+                Ty::Int(int) => match integer(ty) {
+                    Some(to) if to.holds(int) => Operand::Value(value),
+                    Some(_) => wanted(self, format!("a {}", spell(int))),
+                    None if names.is_some() && (int.names.is_none() || int.names == names) => Operand::Value(value),
+                    None => {
+                        let found = self.describe(value.ty);
+                        wanted(self, found)
+                    }
+                },
+                Ty::Bool if ty == "bool" => Operand::Value(value),
+                Ty::Str { .. } if ty == "str" => Operand::Value(value),
+                other => {
+                    let found = self.describe(other);
+                    wanted(self, found)
+                }
+            },
+            Operand::Place(place) => {
+                let tag = place::tag(&self.kernel.btf, place.ty).to_owned();
+                if tag == *ty || ty == "str" && matches!(self.reads(place.ty, false), Reads::As(Ty::Str { .. })) {
+                    Operand::Place(place)
+                } else {
+                    wanted(self, format!("a `{}`", if tag.is_empty() { "struct" } else { &tag }))
+                }
+            }
+            Operand::Number(number) => match integer(ty) {
+                Some(int) if number.value < int.min() || number.value > int.max() => {
+                    self.error(code::OUT_OF_RANGE, arg.span, format!("a {ty} cannot hold {}", number.value))
+                }
+                Some(_) => Operand::Number(number),
+                None if names.is_some() => Operand::Number(number),
+                None => wanted(self, "a number".to_owned()),
+            },
+            Operand::Cond(cond) if ty == "bool" => Operand::Cond(cond),
+            Operand::Text(text) if ty == "str" => Operand::Text(text),
+            Operand::Task if ty == "task_struct" => Operand::Task,
+            _ => wanted(self, "something else".to_owned()),
+        }
+    }
+
+    /// Checks a definition by itself, with parameters that stand for any argument.
+    pub(in crate::hir) fn def(&mut self, def: &'a ast::Def) {
+        let mut params = Vec::new();
+        for (index, param) in def.params.iter().enumerate() {
+            let ast::TypeKind::Name(name) = &param.ty.kind else {
+                self.error(code::NOT_YET, param.ty.span, "tuples are not available yet");
+                return;
+            };
+            let ty = if let Some(int) = integer(name) {
+                Ty::Int(int)
+            } else if let Some(names) = self.names_of(name) {
+                Ty::Int(Int { names: Some(names), ..Int::plain(8, false) })
+            } else if name == "bool" {
+                Ty::Bool
+            } else if name == "str" {
+                Ty::Str { bytes: 4096 }
+            } else if let Some(target) =
+                self.kernel.btf.find(Kind::Struct, name).or_else(|| self.kernel.btf.find(Kind::Union, name))
+            {
+                Ty::Ptr(Ptr { target, nullable: true })
+            } else {
+                self.unknown_type(name, param.ty.span);
+                return;
+            };
+            let stand_in = ValueKind::Arg(ArgId(u32::MAX - index as u32));
+            params.push((param.name.name.clone(), Operand::Value(Value { span: param.name.span, ty, kind: stand_in })));
+        }
+        self.scope =
+            Scope { params: Some(params), inside: vec![def.name.name.clone()], defining: true, ..Scope::default() };
+        let operand = self.expr(&def.body, None);
+        match &def.ty {
+            Some(ty) if is_bool(ty) => {
+                self.cond_of(operand, &def.body);
+            }
+            _ => {}
+        }
+        self.scope = Scope::default();
+    }
+
+    /// Checks a constant by itself.
+    pub(in crate::hir) fn const_item(&mut self, item: &'a ast::Const) {
+        self.scope = Scope { defining: true, ..Scope::default() };
+        self.constant(item, item.name.span);
+        self.scope = Scope::default();
+    }
+}

@@ -1,0 +1,265 @@
+//! Fields, views and elements.
+
+use krs_grammar::ast::{self, Expr, ExprKind, Span};
+
+use super::{Checker, Operand, TASK_LATER};
+use crate::btf::{Kind, Type};
+use crate::diag::{Diagnostic, code};
+use crate::hir::kernels;
+use crate::hir::place::{self, Place, Reads};
+use crate::hir::suggest::{did_you_mean, list};
+use crate::hir::{Int, Ptr, Step, TaskField, Ty, Value, ValueKind};
+
+impl<'a> Checker<'a> {
+    pub(in crate::hir) fn field(&mut self, base: &'a Expr, name: &'a ast::Ident, span: Span) -> Operand {
+        // `hook.name`, `task.exe` and the like have words of their own.
+        if let ExprKind::Name(object) = &base.kind
+            && object == "hook"
+            && self.visible(object, base.span).is_none()
+        {
+            return self.report(
+                Diagnostic::error(code::NOT_YET, span, format!("`hook.{}` is not available yet", name.name))
+                    .help("every event carries its hook"),
+            );
+        }
+        let operand = self.expr(base, None);
+        let place = match operand {
+            Operand::Error => return Operand::Error,
+            Operand::Task => return self.task_field(name, span),
+            Operand::Place(place) => place,
+            Operand::Value(value) => {
+                match value.ty {
+                    Ty::Ptr(Ptr { target, .. }) => match Place::behind(&self.kernel.btf, &value, target) {
+                        Some(place) => place,
+                        None => {
+                            let what = place::describe(&self.kernel.btf, target);
+                            return self.report(
+                            Diagnostic::error(code::NO_FIELDS, name.span, format!("no field `{}` behind a pointer to `{what}`", name.name))
+                                .also(base.span, format!("a pointer to `{what}`"))
+                                .help("only structs with a name have fields; the pointer itself can be compared with `null`"),
+                        );
+                        }
+                    },
+                    ty => match self.behind_view(base) {
+                        Some(place) => place,
+                        None => {
+                            let what = self.describe(ty);
+                            return self.report(
+                                Diagnostic::error(code::NO_FIELDS, name.span, format!("{what} has no fields"))
+                                    .label("no field")
+                                    .also(base.span, format!("this is {what}")),
+                            );
+                        }
+                    },
+                }
+            }
+            Operand::Null | Operand::Number(_) | Operand::Text(_) | Operand::List | Operand::Cond(_) => {
+                return self.report(
+                    Diagnostic::error(code::NO_FIELDS, name.span, "this value has no fields").label("no field"),
+                );
+            }
+        };
+        let tag = place::tag(&self.kernel.btf, place.ty).to_owned();
+        if let Some(view) = self.items.views.get(&(tag.as_str(), name.name.as_str())).copied() {
+            return self.view_field(view, &place, span);
+        }
+        match self.raw_field(&place, &name.name, span) {
+            Some(operand) => operand,
+            None => self.unknown_field(&place, &tag, name),
+        }
+    }
+
+    /// The struct that a view has put a value in the place of: `cred.uid` is a number, and `cred.uid.val` is still
+    /// what the kernel calls it.
+    pub(in crate::hir) fn behind_view(&mut self, base: &'a Expr) -> Option<Place> {
+        let ExprKind::Field { base: outer, name } = &base.kind else {
+            return None;
+        };
+        let place = match self.expr(outer, None) {
+            Operand::Place(place) => place,
+            Operand::Value(value) => match value.ty {
+                Ty::Ptr(pointer) => Place::behind(&self.kernel.btf, &value, pointer.target)?,
+                _ => return None,
+            },
+            _ => return None,
+        };
+        match self.raw_field(&place, &name.name, base.span)? {
+            Operand::Place(place) => Some(place),
+            _ => None,
+        }
+    }
+
+    pub(in crate::hir) fn task_field(&mut self, name: &ast::Ident, span: Span) -> Operand {
+        let u32 = Ty::Int(Int::plain(4, false));
+        let (field, ty) = match name.name.as_str() {
+            "pid" => (TaskField::Pid, u32),
+            "tgid" => (TaskField::Tgid, u32),
+            "uid" => (TaskField::Uid, u32),
+            "gid" => (TaskField::Gid, u32),
+            "euid" => (TaskField::Euid, u32),
+            "comm" => (TaskField::Comm, Ty::Str { bytes: 16 }),
+            other => {
+                const NOW: [&str; 6] = ["pid", "tgid", "uid", "gid", "euid", "comm"];
+                let exists = TASK_LATER.contains(&other)
+                    || self
+                        .kernel
+                        .btf
+                        .find(Kind::Struct, "task_struct")
+                        .is_some_and(|task| place::field(&self.kernel.btf, task, other).is_some());
+                let has = format!("`task` has {}", list(NOW, "and"));
+                let error = if exists {
+                    Diagnostic::error(code::NOT_YET, name.span, format!("`task.{other}` is not available yet"))
+                } else {
+                    Diagnostic::error(code::UNKNOWN_FIELD, name.span, format!("`task` has no field `{other}`"))
+                };
+                let error = match did_you_mean(other, NOW) {
+                    Some(help) if !exists => error.help(help),
+                    _ => error,
+                };
+                return self.report(error.note(has));
+            }
+        };
+        Operand::Value(Value { span, ty, kind: ValueKind::Task(field) })
+    }
+
+    pub(in crate::hir) fn view_field(&mut self, view: &'a ast::ViewField, place: &Place, span: Span) -> Operand {
+        let outer = std::mem::take(&mut self.scope);
+        self.scope.this = Some(place.clone());
+        let known = self.diagnostics.len();
+        let mut operand = self.expr(&view.value, None);
+        self.scope = outer;
+        if self.diagnostics.len() > known {
+            // The words belong to the place that uses the view; the view may be somebody else's.
+            let inner = self.diagnostics.drain(known..).next();
+            let mut error = Diagnostic::error(
+                code::UNKNOWN_FIELD,
+                span,
+                format!("`{}` cannot be read on this kernel", view.name.name),
+            )
+            .label("a field of a view")
+            .also(view.value.span, "which stands for this");
+            if let Some(inner) = inner {
+                error.code = inner.code;
+                error = error.note(inner.message);
+                error.help.extend(inner.help);
+            }
+            return self.report(error);
+        }
+        if let Operand::Value(value) = &mut operand
+            && let Some(ty) = &view.ty
+        {
+            value.ty = self.refine(value.ty, ty);
+        }
+        match &mut operand {
+            Operand::Value(value) => value.span = span,
+            Operand::Place(place) => place.span = span,
+            _ => {}
+        }
+        operand
+    }
+
+    /// A field by the name that BTF has.
+    pub(in crate::hir) fn raw_field(&mut self, place: &Place, name: &str, span: Span) -> Option<Operand> {
+        let kernel = self.kernel;
+        let found = place::field(&kernel.btf, kernel.btf.strip(place.ty), name)?;
+        let Some(shape) = place::shape(&kernel.btf, found) else {
+            let what = place::describe(&kernel.btf, found.ty);
+            return Some(
+                self.report(
+                    Diagnostic::error(code::UNREADABLE, span, format!("`{name}` cannot be read"))
+                        .label(if found.shared {
+                            "its bits share a word with another field, which the kernel does not let BPF read over"
+                                .to_owned()
+                        } else {
+                            format!("{what} is no integer, pointer, string, struct or array")
+                        })
+                        .help("test another field"),
+                ),
+            );
+        };
+        let next = place.step(Step::Field { name: name.to_owned(), shape }, found.ty, span);
+        // The struct that holds the field: the root, or what is embedded on the way.
+        let holder = place::tag(&kernel.btf, place.ty).to_owned();
+        Some(self.found(next, &holder, name))
+    }
+
+    /// A value where the place is one, otherwise the place.
+    pub(in crate::hir) fn found(&mut self, place: Place, root: &str, name: &str) -> Operand {
+        let half_made = self.scope.hook.is_some_and(|hook| kernels::half_made(&self.hooks[hook.index()].name));
+        let nullable = half_made || !kernels::never_null(root, name);
+        match self.reads(place.ty, nullable) {
+            Reads::As(Ty::Str { .. }) | Reads::Aggregate => Operand::Place(place),
+            Reads::As(ty) => Operand::Value(place.load(ty)),
+            Reads::Not => Operand::Error,
+        }
+    }
+
+    pub(in crate::hir) fn unknown_field(&mut self, place: &Place, tag: &str, name: &ast::Ident) -> Operand {
+        let kernel = self.kernel;
+        if name.name == "path" && ["file", "linux_binprm"].contains(&tag) {
+            return self.report(
+                Diagnostic::error(code::NOT_YET, name.span, "full paths are not available yet")
+                    .help("test the file itself: its inode's number, owner, mode or file system"),
+            );
+        }
+        let mut names = Vec::new();
+        place::field_names(&kernel.btf, kernel.btf.strip(place.ty), &mut names);
+        names.extend(self.items.view_fields(tag));
+        let mut error =
+            Diagnostic::error(code::UNKNOWN_FIELD, name.span, format!("no field `{}` in `{tag}`", name.name))
+                .label("no such field");
+        if let Some(elsewhere) = kernels::field_elsewhere(kernel, tag, &name.name) {
+            error = error.note(elsewhere);
+        }
+        error = match did_you_mean(&name.name, names.iter().copied()) {
+            Some(help) => error.help(help),
+            None if names.len() <= 12 => error.help(format!("it has {}", list(names.iter().copied(), "and"))),
+            None => error,
+        };
+        self.report(error)
+    }
+
+    pub(in crate::hir) fn index(&mut self, base: &'a Expr, index: &'a Expr, span: Span) -> Operand {
+        let place = match self.expr(base, None) {
+            Operand::Error => return Operand::Error,
+            Operand::Place(place) => place,
+            _ => {
+                return self.report(
+                    Diagnostic::error(code::BAD_OPERAND, base.span, "only an array can be indexed")
+                        .label("this is no array"),
+                );
+            }
+        };
+        let kernel = self.kernel;
+        let Type::Array { element, count } = kernel.btf.ty(kernel.btf.strip(place.ty)) else {
+            let what = place::describe(&kernel.btf, place.ty);
+            return self.report(
+                Diagnostic::error(code::BAD_OPERAND, base.span, "only an array can be indexed")
+                    .label(format!("this is {what}")),
+            );
+        };
+        let number = match self.expr(index, None) {
+            Operand::Error => return Operand::Error,
+            Operand::Number(number) => number.value,
+            _ => {
+                return self.report(
+                    Diagnostic::error(code::NOT_CONSTANT, index.span, "an index must be a constant")
+                        .label("known only when the hook runs")
+                        .help("the kernel's verifier accepts constant offsets only; name each element that matters"),
+                );
+            }
+        };
+        if number < 0 || number >= i128::from(count) {
+            return self.report(
+                Diagnostic::error(code::BAD_INDEX, index.span, format!("the array has no element {number}"))
+                    .label(match count {
+                        0 => "its length is known only at run time".to_owned(),
+                        count => format!("it has 0 to {}", count - 1),
+                    })
+                    .also(base.span, format!("`{}`", place::describe(&kernel.btf, place.ty))),
+            );
+        }
+        let next = place.step(Step::Index(number as u32), element, span);
+        self.found(next, "", "")
+    }
+}

@@ -1,0 +1,185 @@
+//! Types of expressions: names, fields, elements, calls. Operators are in `operators`.
+//!
+//! An expression that was found wrong is [`Operand::Error`], and whatever is made of it is so silently:
+//! one mistake, one message.
+
+use krs_grammar::ast::{self, Expr, ExprKind, Span};
+
+use crate::diag::{Code, Diagnostic, code};
+use crate::hir::place::{self, Place, Reads};
+use crate::hir::resolve::Items;
+use crate::hir::{Cond, Hook, HookId, Int, Names, NamesId, Ty, Value};
+use crate::kernel::Kernel;
+
+mod calls;
+mod fields;
+mod names;
+
+/// What an expression turned out to be.
+#[derive(Clone, Debug)]
+pub enum Operand {
+    /// Wrong, and reported.
+    Error,
+    /// `null`
+    Null,
+    /// A number that takes the type of what it meets.
+    Number(Number),
+    /// A string literal.
+    Text(Vec<u8>),
+    /// A brace list.
+    List,
+    /// A condition.
+    Cond(Cond),
+    /// A value of the kernel.
+    Value(Value),
+    /// A struct, a union or an array.
+    Place(Place),
+    /// `task`
+    Task,
+}
+
+/// A constant without a width.
+#[derive(Clone, Copy, Debug)]
+pub struct Number {
+    /// Its value.
+    pub value: i128,
+    /// The type whose name it was written with.
+    pub names: Option<NamesId>,
+    /// Made by `~`: its sign bits are ones, as many as the other operand has room for.
+    pub pattern: bool,
+}
+
+/// What names mean at this point.
+#[derive(Clone, Debug, Default)]
+pub struct Scope {
+    /// The hook whose arguments can be named.
+    pub hook: Option<HookId>,
+    /// Parameters of the `def` being expanded.
+    pub params: Option<Vec<(String, Operand)>>,
+    /// The struct whose view is being expanded.
+    pub this: Option<Place>,
+    /// Names of the items being expanded, to find circles.
+    pub inside: Vec<String>,
+    /// The first of them is checked for its own sake, and a circle through it is reported.
+    pub defining: bool,
+}
+
+/// The checker of one policy.
+pub struct Checker<'a> {
+    pub(in crate::hir) items: &'a Items<'a>,
+    pub(in crate::hir) kernel: &'a Kernel,
+    pub(in crate::hir) hooks: Vec<Hook>,
+    pub(in crate::hir) names: Vec<Names>,
+    pub(in crate::hir) scope: Scope,
+    pub(in crate::hir) diagnostics: Vec<Diagnostic>,
+}
+
+/// Fields of `task` that the language has and this version does not.
+const TASK_LATER: &[&str] = &["exe", "parent", "cgroup", "caps", "ns", "ancestors", "tty", "start_time", "cred", "mm"];
+
+/// Functions and values that the language has and this version does not.
+const LATER: &[(&str, &str)] = &[
+    ("inode", "compare the inode number: `file.f_inode.i_ino == 1234`"),
+    ("starts_with", "compare the whole string with `==`"),
+    ("ends_with", "compare the whole string with `==`"),
+    ("contains", "compare the whole string with `==`"),
+    ("first_of", "name the field that your kernel has"),
+    ("now", "every event carries its time"),
+    ("hook", "every event carries its hook"),
+];
+
+impl<'a> Checker<'a> {
+    pub(in crate::hir) fn new(items: &'a Items<'a>, kernel: &'a Kernel) -> Checker<'a> {
+        Checker {
+            items,
+            kernel,
+            hooks: Vec::new(),
+            names: Vec::new(),
+            scope: Scope::default(),
+            diagnostics: Vec::new(),
+        }
+    }
+
+    pub(in crate::hir) fn report(&mut self, diagnostic: Diagnostic) -> Operand {
+        self.diagnostics.push(diagnostic);
+        Operand::Error
+    }
+
+    pub(in crate::hir) fn error(&mut self, code: Code, span: Span, message: impl Into<String>) -> Operand {
+        self.report(Diagnostic::error(code, span, message))
+    }
+
+    /// Checks an expression. `hint` is the type whose names may stand alone in it.
+    pub(in crate::hir) fn expr(&mut self, expr: &'a Expr, hint: Option<NamesId>) -> Operand {
+        let span = expr.span;
+        match &expr.kind {
+            ExprKind::Error => Operand::Error,
+            ExprKind::Null => Operand::Null,
+            ExprKind::Bool(value) => Operand::Cond(Cond::Const(*value)),
+            ExprKind::Int(value) | ExprKind::Duration(value) => {
+                Operand::Number(Number { value: i128::from(*value), names: None, pattern: false })
+            }
+            ExprKind::Str(text) => Operand::Text(text.clone()),
+            ExprKind::List(_) => Operand::List,
+            ExprKind::Tuple(_) => self.report(
+                Diagnostic::error(code::NOT_YET, span, "tuples are not available yet")
+                    .help("compare each part, joined by `and`"),
+            ),
+            ExprKind::Name(name) => self.name(name, span, hint),
+            ExprKind::Field { base, name } => self.field(base, name, span),
+            ExprKind::Index { base, index } => self.index(base, index, span),
+            ExprKind::Call { function, args } => self.call(function, args, span),
+            ExprKind::Cast { value, ty } => self.cast(value, ty, span, hint),
+            ExprKind::Unary { op, value, op_span } => self.unary(*op, *op_span, value, span, hint),
+            ExprKind::Binary { op, op_span, left, right } => self.binary(*op, *op_span, left, right, span, hint),
+        }
+    }
+
+    /// A type in words, with its article.
+    pub(in crate::hir) fn describe(&self, ty: Ty) -> String {
+        match ty {
+            Ty::Int(int) => match int.names {
+                Some(names) => format!("a `{}`", self.names[names.index()].name),
+                None => format!("{} {}", if int.bytes == 8 || int.signed { "an" } else { "a" }, spell(int))
+                    .replace("an u64", "a u64"),
+            },
+            Ty::Bool => "a bool".into(),
+            Ty::Ptr(pointer) => format!("a pointer to `{}`", place::describe(&self.kernel.btf, pointer.target)),
+            Ty::Str { .. } => "a string".into(),
+        }
+    }
+
+    /// The string or other value that a place is, where it is one.
+    pub(in crate::hir) fn value_of_place(&mut self, place: Place) -> Result<Value, Box<Place>> {
+        match self.reads(place.ty, true) {
+            Reads::As(ty) => Ok(place.load(ty)),
+            _ => Err(Box::new(place)),
+        }
+    }
+}
+
+/// `u8` to `i64`
+#[must_use]
+pub fn integer(name: &str) -> Option<Int> {
+    Some(match name {
+        "u8" => Int::plain(1, false),
+        "u16" => Int::plain(2, false),
+        "u32" => Int::plain(4, false),
+        "u64" => Int::plain(8, false),
+        "i8" => Int::plain(1, true),
+        "i16" => Int::plain(2, true),
+        "i32" => Int::plain(4, true),
+        "i64" => Int::plain(8, true),
+        _ => return None,
+    })
+}
+
+/// `u32`
+#[must_use]
+pub fn spell(int: Int) -> String {
+    format!("{}{}", if int.signed { "i" } else { "u" }, 8 * int.bytes)
+}
+
+fn is_bool(ty: &ast::Type) -> bool {
+    matches!(&ty.kind, ast::TypeKind::Name(name) if name == "bool")
+}

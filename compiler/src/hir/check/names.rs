@@ -1,0 +1,453 @@
+//! Names: arguments, constants, types with names, and what to say where none fits.
+
+use krs_grammar::ast::{self, Expr, ExprKind, Span};
+
+use super::{Checker, LATER, Number, Operand, integer, spell};
+use crate::btf::{Kind, TypeId};
+use crate::diag::{Diagnostic, code};
+use crate::hir::kernels;
+use crate::hir::place::{self, Reads};
+use crate::hir::resolve::Named;
+use crate::hir::suggest::{did_you_mean, list};
+use crate::hir::{Arg, ArgId, Cond, Int, Names, NamesId, Ty, Value, ValueKind};
+
+impl<'a> Checker<'a> {
+    pub(in crate::hir) fn name(&mut self, name: &str, span: Span, hint: Option<NamesId>) -> Operand {
+        if let Some(operand) = self.visible(name, span) {
+            return operand;
+        }
+        if let Some(names) = hint
+            && let Some(&(_, value)) = self.names[names.index()].members.iter().find(|(known, _)| known == name)
+        {
+            return self.member(names, name, value, span);
+        }
+        if let Some((of, member)) = self.items.prefixed(name) {
+            let Some(names) = self.names_of(of) else {
+                return Operand::Error;
+            };
+            let value = self.names[names.index()].members.iter().find(|(known, _)| known == member);
+            return match value {
+                Some(&(_, value)) => self.member(names, name, value, span),
+                None => Operand::Error,
+            };
+        }
+        // A name that only one type has needs no help: `S_ISVTX`, `SIGKILL`.
+        if let [of] = self.owners(name)[..] {
+            let Some(names) = self.names_of(of) else {
+                return Operand::Error;
+            };
+            let value = self.names[names.index()].members.iter().find(|(known, _)| known == name);
+            if let Some(&(_, value)) = value {
+                return self.member(names, name, value, span);
+            }
+        }
+        if let Some((of, value)) = self.enumerator(name) {
+            return self.member(of, name, value, span);
+        }
+        self.unknown_name(name, span, hint)
+    }
+
+    /// The types that have a member of this name, sorted.
+    pub(in crate::hir) fn owners(&self, name: &str) -> Vec<&'a str> {
+        let mut owners: Vec<&'a str> = self
+            .items
+            .named
+            .values()
+            .filter_map(|named| match named {
+                Named::Names(names, _) if names.members.iter().any(|m| m.name.name == name) => {
+                    Some(names.name.name.as_str())
+                }
+                _ => None,
+            })
+            .collect();
+        owners.sort_unstable();
+        owners
+    }
+
+    /// What a name means without regard to the type that is expected here.
+    pub(in crate::hir) fn visible(&mut self, name: &str, span: Span) -> Option<Operand> {
+        if let Some(this) = self.scope.this.clone() {
+            if let Some(operand) = self.raw_field(&this, name, span) {
+                return Some(operand);
+            }
+        } else if let Some(params) = &self.scope.params {
+            if let Some((_, operand)) = params.iter().find(|(known, _)| known == name) {
+                let mut operand = operand.clone();
+                match &mut operand {
+                    Operand::Value(value) => value.span = span,
+                    Operand::Place(place) => place.span = span,
+                    _ => {}
+                }
+                return Some(operand);
+            }
+            if name == "task" {
+                return Some(Operand::Task);
+            }
+        } else {
+            if let Some(operand) = self.arg(name, span) {
+                return Some(operand);
+            }
+            if name == "task" {
+                return Some(Operand::Task);
+            }
+        }
+        match self.items.named.get(name) {
+            Some(Named::Const(item)) => Some(self.constant(item, span)),
+            _ => None,
+        }
+    }
+
+    /// Whether an expression is made of names that only an expected type can explain, and of numbers.
+    pub(in crate::hir) fn needs_hint(&mut self, expr: &'a Expr) -> bool {
+        match &expr.kind {
+            ExprKind::Name(name) => {
+                let known = self.diagnostics.len();
+                let needs = self.visible(name, expr.span).is_none() && self.items.prefixed(name).is_none();
+                self.diagnostics.truncate(known);
+                needs
+            }
+            ExprKind::Unary { value, .. } => self.needs_hint(value),
+            ExprKind::Binary { op, left, right, .. } if !op.is_comparison() => {
+                self.needs_hint(left) || self.needs_hint(right)
+            }
+            _ => false,
+        }
+    }
+
+    pub(in crate::hir) fn member(&mut self, names: NamesId, name: &str, value: i64, span: Span) -> Operand {
+        let of = &self.names[names.index()];
+        if of.kernel {
+            let signed = of.members.iter().any(|(_, value)| *value < 0);
+            let large =
+                of.members.iter().any(|(_, value)| *value > i64::from(u32::MAX) || *value < i64::from(i32::MIN));
+            let ty = Ty::Int(Int { bytes: if large { 8 } else { 4 }, signed, names: Some(names) });
+            let kind = ValueKind::Enumerator { of: of.name.clone(), name: name.to_owned(), value };
+            return Operand::Value(Value { span, ty, kind });
+        }
+        Operand::Number(Number { value: i128::from(value), names: Some(names), pattern: false })
+    }
+
+    /// An enumerator of any of the kernel's enums, by its name.
+    pub(in crate::hir) fn enumerator(&mut self, name: &str) -> Option<(NamesId, i64)> {
+        if !name.bytes().any(|b| b.is_ascii_uppercase()) {
+            return None;
+        }
+        let btf = &self.kernel.btf;
+        let (id, value) = btf.ids().find_map(|id| {
+            if !matches!(btf.kind(id), Kind::Enum | Kind::Enum64) || btf.name(id).is_empty() {
+                return None;
+            }
+            btf.values(id).find(|(known, _)| *known == name).map(|(_, value)| (id, value))
+        })?;
+        Some((self.enum_names(id)?, value))
+    }
+
+    pub(in crate::hir) fn unknown_name(&mut self, name: &str, span: Span, hint: Option<NamesId>) -> Operand {
+        let mut error =
+            Diagnostic::error(code::UNKNOWN_NAME, span, format!("no `{name}` here")).label("not known here");
+        if let Some((_, instead)) = LATER.iter().find(|(later, _)| *later == name) {
+            return self.report(
+                Diagnostic::error(code::NOT_YET, span, format!("`{name}` is not available yet")).help(*instead),
+            );
+        }
+        if let Some(Named::Def(_)) = self.items.named.get(name) {
+            return self
+                .report(error.help(format!("`{name}` is a definition: call it with its arguments, `{name}(...)`")));
+        }
+        // A bare flag beside a value of another type, or beside none.
+        let owners = self.owners(name);
+        if !owners.is_empty() {
+            let full: Vec<String> =
+                owners.iter().take(4).map(|of| format!("{}_{name}", crate::hir::resolve::prefix(of))).collect();
+            error = error.note(match hint {
+                Some(hint) => format!("the other side is a `{}`, which has no `{name}`", self.names[hint.index()].name),
+                None => "the other side does not say which type's name this is".to_owned(),
+            });
+            return self.report(error.help(format!(
+                "with its type's prefix it can stand anywhere: {}",
+                list(full.iter().map(String::as_str), "or")
+            )));
+        }
+        let mut candidates: Vec<&str> = Vec::new();
+        if let Some(names) = hint {
+            candidates.extend(self.names[names.index()].members.iter().map(|(name, _)| name.as_str()));
+        }
+        let mut arguments = Vec::new();
+        if let Some(this) = &self.scope.this {
+            place::field_names(&self.kernel.btf, self.kernel.btf.strip(this.ty), &mut candidates);
+        } else if let Some(params) = &self.scope.params {
+            candidates.extend(params.iter().map(|(name, _)| name.as_str()));
+        } else if let Some(hook) = self.scope.hook
+            && let Some(hook) = self.kernel.hook(&self.hooks[hook.index()].name)
+        {
+            arguments = hook.args.iter().map(|arg| arg.name.to_owned()).collect();
+        }
+        candidates.extend(arguments.iter().map(String::as_str));
+        candidates.push("task");
+        let constants: Vec<&str> = self
+            .items
+            .named
+            .values()
+            .filter(|n| matches!(n, Named::Const(_)))
+            .map(|n| n.ident().name.as_str())
+            .collect();
+        candidates.extend(constants);
+        if let Some(help) = did_you_mean(name, candidates.iter().copied()) {
+            error = error.help(help);
+        }
+        if let Some(hook) = self.scope.hook.filter(|_| self.scope.params.is_none()) {
+            let hook = self.hooks[hook.index()].name.clone();
+            if let Some(help) = kernels::argument_elsewhere(self.kernel, &hook, name) {
+                error = error.note(help);
+            }
+            if !arguments.is_empty() {
+                error = error.note(format!("`{hook}` has {}", list(arguments.iter().map(String::as_str), "and")));
+            } else {
+                error = error.note(format!("`{hook}` has no arguments"));
+            }
+        }
+        self.report(error)
+    }
+
+    /// An argument of the rule's hook.
+    pub(in crate::hir) fn arg(&mut self, name: &str, span: Span) -> Option<Operand> {
+        let id = self.scope.hook?;
+        let hook_name = self.hooks[id.index()].name.clone();
+        if let Some(index) = self.hooks[id.index()].args.iter().position(|arg| arg.name == name) {
+            let ty = self.hooks[id.index()].args[index].ty;
+            return Some(Operand::Value(Value { span, ty, kind: ValueKind::Arg(ArgId(index as u32)) }));
+        }
+        let kernel = self.kernel;
+        let hook = kernel.hook(&hook_name)?;
+        let arg = hook.args.iter().find(|arg| arg.name == name)?;
+        let param =
+            self.items.hooks.get(hook_name.as_str()).and_then(|params| params.iter().find(|p| p.name.name == name));
+        if let Some(problem) = &arg.problem {
+            return Some(
+                self.report(
+                    Diagnostic::error(
+                        code::UNUSABLE_ARGUMENT,
+                        span,
+                        format!("BPF cannot read `{name}` of `{hook_name}`"),
+                    )
+                    .label(format!("a `{}`", place::describe(&kernel.btf, arg.ty)))
+                    .note(problem.to_string())
+                    .help("test another argument of the hook"),
+                ),
+            );
+        }
+        // What nobody has described may be null.
+        let nullable = param.is_none_or(|param| param.nullable);
+        let ty = match self.reads(arg.ty, nullable) {
+            Reads::As(ty) => ty,
+            Reads::Aggregate | Reads::Not => {
+                return Some(
+                    self.report(
+                        Diagnostic::error(
+                            code::UNUSABLE_ARGUMENT,
+                            span,
+                            format!("BPF cannot read `{name}` of `{hook_name}`"),
+                        )
+                        .label(format!("a `{}` passed by value", place::describe(&kernel.btf, arg.ty)))
+                        .help("test another argument of the hook"),
+                    ),
+                );
+            }
+        };
+        let ty = match param.and_then(|param| param.ty.as_ref()) {
+            Some(refined) => self.refine(ty, refined),
+            None => ty,
+        };
+        let place = match kernels::place(kernel, &hook_name, name, arg.slot) {
+            Ok(place) => place,
+            Err(diagnostic) => return Some(self.report(diagnostic(span))),
+        };
+        let args = &mut self.hooks[id.index()].args;
+        args.push(Arg { name: name.to_owned(), ty, place });
+        let index = args.len() - 1;
+        Some(Operand::Value(Value { span, ty, kind: ValueKind::Arg(ArgId(index as u32)) }))
+    }
+
+    /// A type that BTF gave, with the names that the library or the policy gives it.
+    pub(in crate::hir) fn refine(&mut self, ty: Ty, refined: &'a ast::Type) -> Ty {
+        let Ty::Int(int) = ty else { return ty };
+        match &refined.kind {
+            ast::TypeKind::Name(name) => match self.items.named.get(name.as_str()) {
+                Some(Named::Names(..)) => match self.names_of(name) {
+                    Some(names) => Ty::Int(Int { names: Some(names), ..int }),
+                    None => ty,
+                },
+                _ => match integer(name) {
+                    Some(_) => ty,
+                    None => {
+                        self.unknown_type(name, refined.span);
+                        ty
+                    }
+                },
+            },
+            ast::TypeKind::Tuple(_) => ty,
+        }
+    }
+
+    pub(in crate::hir) fn unknown_type(&mut self, name: &str, span: Span) {
+        let types =
+            self.items.named.values().filter(|n| matches!(n, Named::Names(..))).map(|n| n.ident().name.as_str());
+        let mut error = Diagnostic::error(code::UNKNOWN_TYPE, span, format!("no type `{name}`")).label("not known");
+        error = match did_you_mean(name, types.chain(["u8", "u16", "u32", "u64", "i8", "i16", "i32", "i64", "bool"])) {
+            Some(help) => error.help(help),
+            None => error.help(
+                "types are `u8` to `u64`, `i8` to `i64`, `bool`, `flags` and `enum` items, and the kernel's structs",
+            ),
+        };
+        self.report(error);
+    }
+
+    /// The id of a `flags` or `enum` item; its members are evaluated on first use.
+    pub(in crate::hir) fn names_of(&mut self, name: &str) -> Option<NamesId> {
+        if let Some(index) = self.names.iter().position(|names| !names.kernel && names.name == name) {
+            return Some(NamesId(index as u32));
+        }
+        let Some(&Named::Names(item, flags)) = self.items.named.get(name) else {
+            return None;
+        };
+        let outer = std::mem::take(&mut self.scope);
+        let id = NamesId(self.names.len() as u32);
+        self.names.push(Names { name: name.to_owned(), flags, members: Vec::new(), kernel: false });
+        let int = match &item.repr {
+            Some(ast::Type { kind: ast::TypeKind::Name(repr), span }) => integer(repr).or_else(|| {
+                self.unknown_type(repr, *span);
+                None
+            }),
+            _ => None,
+        }
+        .unwrap_or(Int::plain(8, false));
+        for member in &item.members {
+            // Earlier members can be used in later ones, which is why they are added one by one.
+            let value = match self.expr(&member.value, Some(id)) {
+                Operand::Number(number) if number.value >= int.min() && number.value <= int.max() => number.value,
+                Operand::Number(number) => {
+                    self.error(
+                        code::OUT_OF_RANGE,
+                        member.value.span,
+                        format!("{} does not fit into the {} of `{name}`", number.value, spell(int)),
+                    );
+                    continue;
+                }
+                Operand::Error => continue,
+                _ => {
+                    self.error(
+                        code::NOT_CONSTANT,
+                        member.value.span,
+                        format!("the value of `{}` must be a number", member.name.name),
+                    );
+                    continue;
+                }
+            };
+            // The top bit of a u64 becomes the sign of the i64 that stands for it.
+            self.names[id.index()].members.push((member.name.name.clone(), value as i64));
+        }
+        self.scope = outer;
+        Some(id)
+    }
+
+    pub(in crate::hir) fn enum_names(&mut self, id: TypeId) -> Option<NamesId> {
+        let names = place::enum_names(&self.kernel.btf, id)?;
+        if let Some(index) = self.names.iter().position(|known| known.kernel && known.name == names.name) {
+            return Some(NamesId(index as u32));
+        }
+        self.names.push(names);
+        Some(NamesId(self.names.len() as u32 - 1))
+    }
+
+    pub(in crate::hir) fn reads(&mut self, id: TypeId, nullable: bool) -> Reads {
+        let kernel = self.kernel;
+        let mut pending = None;
+        let reads = place::reads(&kernel.btf, id, nullable, &mut |id| {
+            pending = Some(id);
+            None
+        });
+        match (reads, pending) {
+            (Reads::As(Ty::Int(int)), Some(id)) => Reads::As(Ty::Int(Int { names: self.enum_names(id), ..int })),
+            (reads, _) => reads,
+        }
+    }
+
+    pub(in crate::hir) fn constant(&mut self, item: &'a ast::Const, span: Span) -> Operand {
+        if !self.enter(&item.name, span) {
+            return Operand::Error;
+        }
+        let outer = std::mem::take(&mut self.scope);
+        self.scope.inside.clone_from(&outer.inside);
+        self.scope.defining = outer.defining;
+        self.scope.inside.push(item.name.name.clone());
+        let hint = match &item.ty {
+            Some(ast::Type { kind: ast::TypeKind::Name(name), .. }) => self.names_of(name),
+            _ => None,
+        };
+        let known = self.diagnostics.len();
+        let mut operand = self.expr(&item.value, hint);
+        match &mut operand {
+            Operand::Number(number) => {
+                if let Some(ast::Type { kind: ast::TypeKind::Name(name), span }) = &item.ty {
+                    match (integer(name), hint) {
+                        (Some(int), _) if number.value < int.min() || number.value > int.max() => {
+                            let value = number.value;
+                            operand = self.error(
+                                code::OUT_OF_RANGE,
+                                item.value.span,
+                                format!("a {name} cannot hold {value}"),
+                            );
+                        }
+                        (Some(_), _) => {}
+                        (None, Some(_)) => number.names = hint,
+                        (None, None) => {
+                            self.unknown_type(name, *span);
+                            operand = Operand::Error;
+                        }
+                    }
+                }
+            }
+            Operand::Error | Operand::Text(_) | Operand::Cond(Cond::Const(_)) => {}
+            _ => {
+                operand = self.report(
+                    Diagnostic::error(
+                        code::NOT_CONSTANT,
+                        item.value.span,
+                        format!("the value of `{}` is not constant", item.name.name),
+                    )
+                    .help("a condition that reads values is a `def`"),
+                );
+            }
+        }
+        // A constant is checked where it is defined and again where it is used: say it once.
+        if !outer.inside.is_empty() || !outer.defining {
+            self.forget(known);
+        }
+        self.scope = outer;
+        operand
+    }
+
+    /// Whether an item can be expanded here. A circle is reported once, where the item that it begins with is checked.
+    pub(in crate::hir) fn enter(&mut self, item: &ast::Ident, span: Span) -> bool {
+        let Some(at) = self.scope.inside.iter().position(|name| *name == item.name) else {
+            return true;
+        };
+        if at == 0 && self.scope.defining {
+            let names = self.scope.inside.iter().map(String::as_str).chain([item.name.as_str()]);
+            let circle = names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" needs ");
+            self.report(
+                Diagnostic::error(code::CYCLE, span, format!("`{}` is defined by itself", item.name))
+                    .label("here it needs itself")
+                    .note(circle)
+                    .help("definitions are written out where they are used, so they cannot recurse"),
+            );
+        }
+        false
+    }
+
+    /// Drops what was said about another item's text, which is checked for itself, but for a circle.
+    pub(in crate::hir) fn forget(&mut self, known: usize) {
+        let circles: Vec<Diagnostic> = self.diagnostics.drain(known..).filter(|d| d.code == code::CYCLE).collect();
+        self.diagnostics.extend(circles);
+    }
+}
