@@ -6,7 +6,7 @@ use aya::programs::links::FdLink;
 use aya::programs::{Lsm, Program, ProgramError};
 use aya::{Btf, Ebpf, EbpfError, EbpfLoader};
 use krsi_abi::manifest::Manifest;
-use krsi_abi::{EVENTS_MAP, LOST_SECTION, MANIFEST_SECTION};
+use krsi_abi::{EVENTS_MAP, MANIFEST_SECTION, STATE_SECTION};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 use crate::doctor;
@@ -85,7 +85,7 @@ fn stage(pins: &Pins, name: &str, object: &Object, verbose: bool) -> Result<(), 
             Failure::usage(format!("the object is damaged: {error}")).help("build it again with `krsic build`")
         })?
         .map_err(|error| refused_object(&error))?;
-    for (map, pin) in [(MANIFEST_SECTION, "manifest"), (EVENTS_MAP, "events"), (LOST_SECTION, "lost")] {
+    for (map, pin) in [(MANIFEST_SECTION, "manifest"), (EVENTS_MAP, "events"), (STATE_SECTION, "lost")] {
         if let Some(map) = ebpf.map(map) {
             let pin = staging.join("maps").join(pin);
             map.pin(&pin).map_err(|error| failure::at(&pin, "made", error))?;

@@ -24,9 +24,12 @@ pub const MANIFEST_SECTION: &str = ".rodata.krsi";
 /// The ring buffer that all programs of a policy write events to. Present when a rule audits.
 pub const EVENTS_MAP: &str = "krs_events";
 
-/// The section (and so the map) of the counters of lost events: a `u64` for each [`manifest::RuleId`],
-/// native byte order. Present when a rule audits.
-pub const LOST_SECTION: &str = ".bss";
+/// The section (and so the map) of what programs change. It begins with the counters of lost events, where a rule
+/// audits: a `u64` for each [`manifest::RuleId`], native byte order.
+pub const STATE_SECTION: &str = ".bss";
+
+/// The section (and so the map) of what is known when the policy is loaded.
+pub const CONSTANTS_SECTION: &str = ".rodata";
 
 /// Bytes of the ring buffer that the compiler asks for; a power of two and of whole pages.
 pub const EVENTS_BYTES: u32 = 256 * 1024;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use krsi_abi::manifest::ArgumentLoad;
 
-use super::insn::{SRC_REG, alu, class, jmp, mode, size};
+use super::insn::{SRC_REG, alu, class, jmp, mode, pseudo, size};
 use super::vcode::{B, Code, End, Inst, Src, V};
 use super::{Insn, Program, Relocation};
 
@@ -274,6 +274,10 @@ impl Out {
             }
             Inst::Call { helper, .. } => {
                 self.push(Insn { code: class::JMP | jmp::CALL, imm: helper.cast_signed(), ..Insn::default() });
+            }
+            Inst::Invoke { function, .. } => {
+                self.relocate(Some(&super::RelocationKind::Function(function)));
+                self.push(Insn { code: class::JMP | jmp::CALL, src: pseudo::CALL, imm: -1, ..Insn::default() });
             }
         }
     }

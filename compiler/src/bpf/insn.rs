@@ -101,4 +101,6 @@ pub mod mode {
 pub mod pseudo {
     pub const MAP_FD: u8 = 1;
     pub const MAP_VALUE: u8 = 2;
+    /// On a call: a function of this object.
+    pub const CALL: u8 = 1;
 }

@@ -21,12 +21,16 @@ use crate::hir::Policy;
 
 /// Generates all programs; a hook whose rules do not fit into one is an error.
 pub fn lower(policy: &Policy, plan: &Plan, diagnostics: &mut Vec<Diagnostic>) -> Code {
-    let mut programs = Vec::with_capacity(plan.graphs.len());
+    let mut code = Code::default();
+    if policy.rules.iter().any(|rule| rule.audit.is_some()) {
+        // The counters of lost events come first: their place is known to whoever reads them.
+        code.state(8 * policy.rules.len() as u32);
+    }
     for graph in &plan.graphs {
-        let vcode = graph_code(policy, graph);
+        let vcode = graph_code(policy, graph, &mut code);
         let hook = &policy.hooks[graph.hook.index()].name;
         match allocate::allocate(vcode).map_err(encode::TooLarge::Frame).and_then(|code| encode::encode(hook, &code)) {
-            Ok(program) => programs.push(program),
+            Ok(program) => code.programs.push(program),
             Err(why) => {
                 let first = policy.rules.iter().find(|rule| rule.hook == graph.hook);
                 let count = policy.rules.iter().filter(|rule| rule.hook == graph.hook).count();
@@ -43,11 +47,11 @@ pub fn lower(policy: &Policy, plan: &Plan, diagnostics: &mut Vec<Diagnostic>) ->
             }
         }
     }
-    Code { programs }
+    code
 }
 
-fn graph_code(policy: &Policy, graph: &Graph) -> super::vcode::Code {
-    let mut build = Builder::new(policy, graph);
+fn graph_code(policy: &Policy, graph: &Graph, code: &mut Code) -> super::vcode::Code {
+    let mut build = Builder::new(policy, graph, code);
     for (at, node) in graph.nodes.iter().enumerate() {
         if !build.begin(at) {
             continue;

@@ -30,11 +30,119 @@ pub mod verify;
 
 pub use insn::Insn;
 
-/// All programs of a policy, ordered by the first mention of their hook.
+/// All programs of a policy, ordered by the first mention of their hook, and what they share.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Code {
     /// One for each hook.
     pub programs: Vec<Program>,
+    /// What programs and other functions call, by name.
+    pub functions: Vec<Function>,
+    /// By name.
+    pub maps: Vec<Map>,
+    /// Constants: the section `.rodata`.
+    pub constants: Vec<u8>,
+    /// Bytes of changing state, zero at first: the section `.bss`.
+    pub state: u32,
+}
+
+/// A function that programs call. The verifier checks it once, whatever its arguments, which are numbers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Function {
+    /// Its symbol.
+    pub name: &'static str,
+    /// At most 5.
+    pub params: u32,
+    /// Its instructions.
+    pub insns: Vec<Insn>,
+    /// By slot, ascending.
+    pub relocations: Vec<Relocation>,
+    /// What a verifier's log quotes, by slot, ascending from 0.
+    pub notes: Vec<(u32, &'static str)>,
+}
+
+/// A map of the object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Map {
+    /// Its symbol.
+    pub name: String,
+    /// What it does.
+    pub kind: MapKind,
+    /// Bytes of a key.
+    pub key: u32,
+    /// Bytes of a value.
+    pub value: u32,
+    /// The most elements; of a ring buffer, its bytes.
+    pub entries: u32,
+}
+
+/// `enum bpf_map_type`, those that 5.10 knows and programs here use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are those of bpf.h")]
+#[repr(u32)]
+pub enum MapKind {
+    Hash = 1,
+    PerCpuArray = 6,
+    LpmTrie = 11,
+    RingBuf = 27,
+}
+
+impl MapKind {
+    /// In words.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            MapKind::Hash => "hash",
+            MapKind::PerCpuArray => "array for each processor",
+            MapKind::LpmTrie => "trie of prefixes",
+            MapKind::RingBuf => "ring buffer",
+        }
+    }
+
+    /// Flags that the kernel asks for: it fills tries as they grow.
+    #[must_use]
+    pub fn flags(self) -> u32 {
+        match self {
+            MapKind::LpmTrie => 1,
+            _ => 0,
+        }
+    }
+}
+
+impl Code {
+    /// Adds a map that several may ask for.
+    pub fn map(&mut self, map: Map) -> RelocationKind {
+        let name = map.name.clone();
+        match self.maps.binary_search_by(|known| known.name.cmp(&name)) {
+            Ok(at) => debug_assert!(self.maps[at] == map, "two maps of one name"),
+            Err(at) => self.maps.insert(at, map),
+        }
+        RelocationKind::Map(name)
+    }
+
+    /// Adds constants, aligned to 8 bytes.
+    pub fn constant(&mut self, bytes: &[u8]) -> RelocationKind {
+        self.constants.resize(self.constants.len().next_multiple_of(8), 0);
+        let offset = self.constants.len() as u32;
+        self.constants.extend_from_slice(bytes);
+        RelocationKind::Constant(offset)
+    }
+
+    /// Adds state, aligned to 8 bytes.
+    pub fn state(&mut self, bytes: u32) -> RelocationKind {
+        let offset = self.state.next_multiple_of(8);
+        self.state = offset + bytes;
+        RelocationKind::State(offset)
+    }
+
+    /// Adds a function that several may call. `make` may add what it needs itself.
+    pub fn function(&mut self, name: &'static str, make: impl FnOnce(&mut Code) -> Function) -> &'static str {
+        if !self.functions.iter().any(|known| known.name == name) {
+            let function = make(self);
+            self.functions.push(function);
+            self.functions.sort_by_key(|function| function.name);
+        }
+        name
+    }
 }
 
 /// One program.
@@ -65,8 +173,14 @@ pub struct Relocation {
 /// What a loader fills in.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RelocationKind {
-    /// On a 64-bit immediate load: the ring buffer `krsi_abi::EVENTS_MAP`.
-    Events,
+    /// On a 64-bit immediate load: the map of this name.
+    Map(String),
+    /// On a 64-bit immediate load: the address of a constant, by its offset.
+    Constant(u32),
+    /// On a 64-bit immediate load: the address of state, by its offset.
+    State(u32),
+    /// On a call: the function of this name.
+    Function(&'static str),
     /// On a 64-bit immediate load: the address of the rule's counter of lost events.
     Lost(RuleId),
     /// On a load from memory: its offset. On an ALU instruction: its immediate.

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use krs_grammar::ast::Span;
 
 use super::insn::{SRC_REG, alu, class, jmp, mode, size};
-use super::{Code, Insn, Program, Relocation, RelocationKind, helper};
+use super::{Code, Function, Insn, Program, Relocation, RelocationKind, helper};
 
 /// Prints all programs. `quote` gives the place and text of a span: `policy.krs:1:24` and `prot & EXEC`.
 pub fn print(code: &Code, quote: &dyn Fn(Span) -> (String, String)) -> String {
@@ -17,7 +17,32 @@ pub fn print(code: &Code, quote: &dyn Fn(Span) -> (String, String)) -> String {
         }
         print_program(&mut out, program, quote);
     }
+    for function in &code.functions {
+        out.push('\n');
+        print_function(&mut out, function);
+    }
     out
+}
+
+fn print_function(out: &mut String, function: &Function) {
+    let _ =
+        writeln!(out, "{}:    # {} instructions, {} arguments", function.name, function.insns.len(), function.params);
+    let mut notes = function.notes.iter().peekable();
+    let mut slot = 0;
+    while slot < function.insns.len() {
+        while let Some((_, note)) = notes.next_if(|(from, _)| *from as usize <= slot) {
+            let _ = writeln!(out, "  ; {note}");
+        }
+        let (text, slots) =
+            instruction(&function.insns, slot, function.insns[slot], relocation(&function.relocations, slot));
+        let _ = writeln!(out, "  {slot:4}  {text}");
+        slot += slots;
+    }
+}
+
+fn relocation(relocations: &[Relocation], slot: usize) -> Option<&Relocation> {
+    let at = relocations.binary_search_by_key(&(slot as u32), |relocation| relocation.slot).ok()?;
+    relocations.get(at)
 }
 
 fn print_program(out: &mut String, program: &Program, quote: &dyn Fn(Span) -> (String, String)) {
@@ -30,13 +55,8 @@ fn print_program(out: &mut String, program: &Program, quote: &dyn Fn(Span) -> (S
             let _ = writeln!(out, "  ; {place}: {text}");
         }
         let insn = program.insns[slot];
-        let relocation = program
-            .relocations
-            .binary_search_by_key(&(slot as u32), |relocation| relocation.slot)
-            .ok()
-            .map(|at| &program.relocations[at]);
         let argument = program.arguments.iter().find(|argument| argument.instruction as usize == slot);
-        let (text, slots) = instruction(program, slot, insn, relocation);
+        let (text, slots) = instruction(&program.insns, slot, insn, relocation(&program.relocations, slot));
         match argument {
             Some(argument) => {
                 let _ = writeln!(out, "  {slot:4}  {text:40}# {}", argument.name);
@@ -49,7 +69,7 @@ fn print_program(out: &mut String, program: &Program, quote: &dyn Fn(Span) -> (S
     }
 }
 
-fn instruction(program: &Program, slot: usize, insn: Insn, relocation: Option<&Relocation>) -> (String, usize) {
+fn instruction(insns: &[Insn], slot: usize, insn: Insn, relocation: Option<&Relocation>) -> (String, usize) {
     let Insn { code, dst, src, off, imm } = insn;
     let symbol = relocation.map(|relocation| symbol(&relocation.kind));
     let sized = match code & 0x18 {
@@ -65,7 +85,7 @@ fn instruction(program: &Program, slot: usize, insn: Insn, relocation: Option<&R
     };
     let text = match code & 7 {
         class::LD => {
-            let high = program.insns.get(slot + 1).map_or(0, |insn| insn.imm);
+            let high = insns.get(slot + 1).map_or(0, |insn| insn.imm);
             let value = u64::from(imm.cast_unsigned()) | u64::from(high.cast_unsigned()) << 32;
             let text = match symbol {
                 Some(symbol) => format!("r{dst} = {symbol} ll"),
@@ -97,7 +117,10 @@ fn instruction(program: &Program, slot: usize, insn: Insn, relocation: Option<&R
             let target = slot as i64 + 1 + i64::from(off);
             match code & 0xf0 {
                 jmp::EXIT => "exit".to_owned(),
-                jmp::CALL => format!("call {}", helper::name(imm.cast_unsigned())),
+                jmp::CALL => match &symbol {
+                    Some(function) => format!("call {function}"),
+                    None => format!("call {}", helper::name(imm.cast_unsigned())),
+                },
                 jmp::JA => format!("goto {target}"),
                 op => format!("if {name}{dst} {} {right} goto {target}", comparison(op)),
             }
@@ -108,7 +131,10 @@ fn instruction(program: &Program, slot: usize, insn: Insn, relocation: Option<&R
 
 fn symbol(kind: &RelocationKind) -> String {
     match kind {
-        RelocationKind::Events => krsi_abi::EVENTS_MAP.to_owned(),
+        RelocationKind::Map(name) => name.clone(),
+        RelocationKind::Constant(offset) => format!("constants[{offset}]"),
+        RelocationKind::State(offset) => format!("state[{offset}]"),
+        RelocationKind::Function(name) => (*name).to_owned(),
         RelocationKind::Lost(rule) => format!("krs_lost[{}]", rule.0),
         RelocationKind::FieldOffset(access) => access.to_string(),
         RelocationKind::FieldExists(access) => format!("exists({access})"),

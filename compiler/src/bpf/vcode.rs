@@ -125,6 +125,13 @@ pub enum Inst {
         /// How many.
         args: u8,
     },
+    /// Calls a function of the object, like a helper.
+    Invoke {
+        /// Its name.
+        function: &'static str,
+        /// How many.
+        args: u8,
+    },
 }
 
 /// How a block ends.
@@ -184,7 +191,7 @@ impl Inst {
             | Inst::Alu { dst, .. }
             | Inst::Load { dst, .. } => Some(*dst),
             Inst::Store { .. } | Inst::AtomicAdd { .. } => None,
-            Inst::Call { .. } => Some(V(0)),
+            Inst::Call { .. } | Inst::Invoke { .. } => Some(V(0)),
         }
     }
 
@@ -211,7 +218,7 @@ impl Inst {
                 each(*base);
                 each(*src);
             }
-            Inst::Call { args, .. } => (1..=u32::from(*args)).for_each(|arg| each(V(arg))),
+            Inst::Call { args, .. } | Inst::Invoke { args, .. } => (1..=u32::from(*args)).for_each(|arg| each(V(arg))),
         }
     }
 
@@ -240,7 +247,7 @@ impl Inst {
                 *base = to(*base);
                 *src = to(*src);
             }
-            Inst::Call { .. } => {}
+            Inst::Call { .. } | Inst::Invoke { .. } => {}
         }
     }
 }

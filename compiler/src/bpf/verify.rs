@@ -42,7 +42,11 @@ fn verify_program(program: &Program) {
         before = Some(slot);
         let kind = program.insns[slot].code & 7;
         let fits = match relocation.kind {
-            RelocationKind::Events | RelocationKind::Lost(_) => kind == class::LD,
+            RelocationKind::Map(_)
+            | RelocationKind::Constant(_)
+            | RelocationKind::State(_)
+            | RelocationKind::Lost(_) => kind == class::LD,
+            RelocationKind::Function(_) => kind == class::JMP,
             RelocationKind::FieldOffset(_) => matches!(kind, class::LDX | class::ALU64),
             _ => matches!(kind, class::ALU | class::ALU64),
         };

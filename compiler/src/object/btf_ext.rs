@@ -19,23 +19,36 @@ pub fn write(programs: &[Program], btf: &mut Builder) -> Vec<u8> {
     let mut core = CORE_BYTES.to_le_bytes().to_vec();
     let put =
         |out: &mut Vec<u8>, words: &[u32]| words.iter().for_each(|word| out.extend_from_slice(&word.to_le_bytes()));
-    for program in programs {
-        let section = btf.string(&program.section);
-        put(&mut functions, &[section, 1, 0, program.function.0]);
-        if !program.lines.is_empty() {
-            put(&mut lines, &[section, program.lines.len() as u32]);
-            for line in &program.lines {
+    // The tables are grouped by section: a program has one of its own, functions share one.
+    for group in programs.chunk_by(|a, b| a.section == b.section) {
+        let section = btf.string(&group[0].section);
+        put(&mut functions, &[section, group.len() as u32]);
+        for program in group {
+            put(&mut functions, &[program.start * SLOT_BYTES, program.function.0]);
+        }
+        let count: usize = group.iter().map(|program| program.lines.len()).sum();
+        if count > 0 {
+            put(&mut lines, &[section, count as u32]);
+            for (program, line) in
+                group.iter().flat_map(|program| program.lines.iter().map(move |line| (program, line)))
+            {
                 // 22 bits of line, 10 of column.
                 let place = line.line.min((1 << 22) - 1) << 10 | line.column.min((1 << 10) - 1);
                 let (file, text) = (btf.string(&line.file.replace('\0', "")), btf.string(&line.text.replace('\0', "")));
-                put(&mut lines, &[line.slot * SLOT_BYTES, file, text, place]);
+                put(&mut lines, &[(program.start + line.slot) * SLOT_BYTES, file, text, place]);
             }
         }
-        if !program.core.is_empty() {
-            put(&mut core, &[section, program.core.len() as u32]);
-            for relocation in &program.core {
+        let count: usize = group.iter().map(|program| program.core.len()).sum();
+        if count > 0 {
+            put(&mut core, &[section, count as u32]);
+            for (program, relocation) in
+                group.iter().flat_map(|program| program.core.iter().map(move |relocation| (program, relocation)))
+            {
                 let spec = btf.string(&relocation.spec);
-                put(&mut core, &[relocation.slot * SLOT_BYTES, relocation.ty.0, spec, relocation.kind as u32]);
+                put(
+                    &mut core,
+                    &[(program.start + relocation.slot) * SLOT_BYTES, relocation.ty.0, spec, relocation.kind as u32],
+                );
             }
         }
     }

@@ -1,12 +1,14 @@
 //! The object as an ELF file, as clang would lay it out for libbpf.
 
-use object::elf::R_BPF_64_64;
-use object::write::{Object as File, Relocation, StandardSegment, Symbol, SymbolId, SymbolSection};
+use std::collections::BTreeMap;
+
+use object::elf::{R_BPF_64_32, R_BPF_64_64};
+use object::write::{Object as File, Relocation, SectionId, StandardSegment, Symbol, SymbolId, SymbolSection};
 use object::{
     Architecture, BinaryFormat, Endianness, RelocationFlags, SectionKind, SymbolFlags, SymbolKind, SymbolScope,
 };
 
-use super::lower::LOST_SYMBOL;
+use super::lower::{CONSTANTS_SYMBOL, FUNCTIONS_SECTION, MAP_BYTES, STATE_SYMBOL};
 use super::{Object, Symbol as Address};
 
 /// The kernel lets only programs under a compatible license use what LSM programs need.
@@ -22,10 +24,10 @@ pub fn to_elf(object: &Object) -> Vec<u8> {
     let add = |file: &mut File<'_>, name: &str, kind| {
         file.add_section(file.segment_name(StandardSegment::Data).to_vec(), name.as_bytes().to_vec(), kind)
     };
-    let symbol = |file: &mut File<'_>, name: &str, size: u64, kind, section| {
+    let symbol = |file: &mut File<'_>, name: &str, value: u64, size: u64, kind, section| {
         file.add_symbol(Symbol {
             name: name.as_bytes().to_vec(),
-            value: 0,
+            value,
             size,
             kind,
             scope: SymbolScope::Dynamic,
@@ -35,41 +37,64 @@ pub fn to_elf(object: &Object) -> Vec<u8> {
         })
     };
 
-    let mut data: Option<(SymbolId, SymbolId)> = None;
-    if object.events {
-        let maps = add(&mut file, ".maps", SectionKind::Data);
-        file.append_section_data(maps, &[0; 16], 8);
-        let events = symbol(&mut file, krsi_abi::EVENTS_MAP, 16, SymbolKind::Data, maps);
-        let bss = add(&mut file, krsi_abi::LOST_SECTION, SectionKind::UninitializedData);
-        let bytes = 8 * u64::from(object.counters);
-        file.append_section_bss(bss, bytes, 8);
-        let lost = symbol(&mut file, LOST_SYMBOL, bytes, SymbolKind::Data, bss);
-        data = Some((events, lost));
+    let mut maps: BTreeMap<&str, SymbolId> = BTreeMap::new();
+    if !object.maps.is_empty() {
+        let section = add(&mut file, ".maps", SectionKind::Data);
+        file.append_section_data(section, &vec![0; MAP_BYTES as usize * object.maps.len()], 8);
+        for (index, map) in object.maps.iter().enumerate() {
+            let offset = u64::from(MAP_BYTES) * index as u64;
+            let id = symbol(&mut file, &map.name, offset, u64::from(MAP_BYTES), SymbolKind::Data, section);
+            maps.insert(&map.name, id);
+        }
     }
-    for program in &object.programs {
-        let section = add(&mut file, &program.section, SectionKind::Text);
+    let constants = (!object.constants.is_empty()).then(|| {
+        let section = add(&mut file, krsi_abi::CONSTANTS_SECTION, SectionKind::ReadOnlyData);
+        file.append_section_data(section, &object.constants, 8);
+        symbol(&mut file, CONSTANTS_SYMBOL, 0, object.constants.len() as u64, SymbolKind::Data, section)
+    });
+    let state = (object.state > 0).then(|| {
+        let section = add(&mut file, krsi_abi::STATE_SECTION, SectionKind::UninitializedData);
+        file.append_section_bss(section, u64::from(object.state), 8);
+        symbol(&mut file, STATE_SYMBOL, 0, u64::from(object.state), SymbolKind::Data, section)
+    });
+    // Symbols of functions must be there before a program names them.
+    let mut sections: Vec<SectionId> = Vec::with_capacity(object.programs.len());
+    let mut functions: BTreeMap<&str, SymbolId> = BTreeMap::new();
+    for (index, program) in object.programs.iter().enumerate() {
+        let section = match index.checked_sub(1) {
+            Some(before) if object.programs[before].section == program.section => sections[before],
+            _ => add(&mut file, &program.section, SectionKind::Text),
+        };
         let code: Vec<u8> = program.insns.iter().flat_map(|insn| insn.to_bytes()).collect();
-        file.append_section_data(section, &code, 8);
-        symbol(&mut file, &program.hook, code.len() as u64, SymbolKind::Text, section);
+        let at = file.append_section_data(section, &code, 8);
+        let id = symbol(&mut file, &program.name, at, code.len() as u64, SymbolKind::Text, section);
+        if program.section == FUNCTIONS_SECTION {
+            functions.insert(&program.name, id);
+        }
+        sections.push(section);
+    }
+    for (program, section) in object.programs.iter().zip(sections) {
         for (slot, address) in &program.symbols {
-            let Some((events, lost)) = data else { unreachable!("programs that record have a ring buffer") };
-            let symbol = match address {
-                Address::Events => events,
-                Address::Lost(_) => lost,
+            let data = |symbol: Option<SymbolId>| symbol.expect("what a program names is in the object");
+            let (symbol, r_type) = match address {
+                Address::Map(name) => (data(maps.get(name.as_str()).copied()), R_BPF_64_64),
+                Address::Constants => (data(constants), R_BPF_64_64),
+                Address::State => (data(state), R_BPF_64_64),
+                Address::Function(name) => (data(functions.get(name).copied()), R_BPF_64_32),
             };
             let relocation = Relocation {
-                offset: u64::from(*slot) * 8,
+                offset: u64::from(program.start + *slot) * 8,
                 symbol,
-                // The format has no addend: a counter's offset stands in the instruction.
+                // The format has no addend: an offset into data stands in the instruction.
                 addend: 0,
-                flags: RelocationFlags::Elf { r_type: R_BPF_64_64 },
+                flags: RelocationFlags::Elf { r_type },
             };
             file.add_relocation(section, relocation).expect("the architecture has this relocation");
         }
     }
     let license = add(&mut file, "license", SectionKind::Data);
     file.append_section_data(license, LICENSE, 1);
-    symbol(&mut file, "_license", LICENSE.len() as u64, SymbolKind::Data, license);
+    symbol(&mut file, "_license", 0, LICENSE.len() as u64, SymbolKind::Data, license);
     let manifest = add(&mut file, krsi_abi::MANIFEST_SECTION, SectionKind::ReadOnlyData);
     file.append_section_data(manifest, &object.manifest, 8);
     for (name, bytes) in [(".BTF", &object.btf), (".BTF.ext", &object.btf_ext)] {

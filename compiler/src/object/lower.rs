@@ -2,23 +2,30 @@
 
 use krsi_abi::manifest::Manifest;
 
-use super::layout::Types;
+use super::layout::{Declared, Types};
 use super::{Core, CoreKind, Line, Object, Program, Symbol, btf_ext};
 use crate::bpf::{self, RelocationKind};
 use crate::btf::{Builder, Def, Linkage, Member, Param, SectionVar, TypeId};
 use crate::source::Sources;
 
-/// Name of the counters of lost events.
-pub const LOST_SYMBOL: &str = "krs_lost";
+/// Symbol of the constants.
+pub const CONSTANTS_SYMBOL: &str = "krs_constants";
 
-/// `BPF_MAP_TYPE_RINGBUF`
-const RINGBUF: u32 = 27;
+/// Symbol of the state.
+pub const STATE_SYMBOL: &str = "krs_state";
+
+/// The section of all functions.
+pub const FUNCTIONS_SECTION: &str = ".text";
+
+/// Bytes of `.maps` for each map: its definition has at most five members.
+pub const MAP_BYTES: u32 = 40;
 
 /// Makes the object.
 #[must_use]
 pub fn lower(code: &bpf::Code, manifest: &Manifest, sources: &Sources) -> Object {
     let mut types = Types::default();
-    for relocation in code.programs.iter().flat_map(|program| &program.relocations) {
+    let relocations = code.programs.iter().flat_map(|program| &program.relocations);
+    for relocation in relocations.chain(code.functions.iter().flat_map(|function| &function.relocations)) {
         match &relocation.kind {
             RelocationKind::FieldOffset(access)
             | RelocationKind::FieldExists(access)
@@ -26,87 +33,65 @@ pub fn lower(code: &bpf::Code, manifest: &Manifest, sources: &Sources) -> Object
             | RelocationKind::FieldShiftRight(access) => types.field(access),
             RelocationKind::EnumValueExists { name, value } => types.enumerator(name, value, None),
             RelocationKind::EnumValue { name, value, local } => types.enumerator(name, value, Some(*local)),
-            RelocationKind::Events | RelocationKind::Lost(_) => {}
+            RelocationKind::Map(_)
+            | RelocationKind::Constant(_)
+            | RelocationKind::State(_)
+            | RelocationKind::Function(_)
+            | RelocationKind::Lost(_) => {}
         }
     }
     let mut btf = Builder::new();
     let declared = types.declare(&mut btf);
 
-    let events = manifest.rules.iter().any(|rule| rule.audit.is_some());
-    let counters = if events { manifest.rules.len() as u32 } else { 0 };
     let int = btf.int("int", 4, true);
     let word = btf.int("unsigned long long", 8, false);
     let context = btf.ptr(word);
     let prototype = btf.add(Def::FuncProto { ret: int, params: &[Param { name: "ctx", ty: context }] });
 
-    let mut programs = Vec::with_capacity(code.programs.len());
+    let mut programs = Vec::with_capacity(code.programs.len() + code.functions.len());
     for (program, described) in code.programs.iter().zip(&manifest.programs) {
         let function = btf.add(Def::Func { name: &program.hook, proto: prototype, linkage: Linkage::Global });
         let mut made = Program {
-            hook: program.hook.clone(),
+            name: program.hook.clone(),
             section: described.section.clone(),
+            start: 0,
             insns: program.insns.clone(),
             symbols: Vec::new(),
             core: Vec::new(),
             lines: lines(program, sources),
             function,
         };
-        for relocation in &program.relocations {
-            let insn = &mut made.insns[relocation.slot as usize];
-            let mut core = |ty, spec, kind, text| made.core.push(Core { slot: relocation.slot, ty, spec, kind, text });
-            match &relocation.kind {
-                RelocationKind::Events => made.symbols.push((relocation.slot, Symbol::Events)),
-                RelocationKind::Lost(rule) => {
-                    insn.imm = (8 * rule.0).cast_signed();
-                    made.symbols.push((relocation.slot, Symbol::Lost(rule.0)));
-                }
-                RelocationKind::FieldOffset(access) => {
-                    let local = declared.local(access);
-                    if insn.code & 7 == bpf::insn::class::LDX {
-                        insn.off = local.offset as i16;
-                    } else {
-                        insn.imm = local.offset.cast_signed();
-                    }
-                    core(local.ty, local.spec, CoreKind::FieldByteOffset, format!("byte offset of {access}"));
-                }
-                RelocationKind::FieldExists(access) => {
-                    let local = declared.local(access);
-                    insn.imm = 1;
-                    core(local.ty, local.spec, CoreKind::FieldExists, format!("existence of {access}"));
-                }
-                RelocationKind::FieldShiftLeft(access) => {
-                    let local = declared.local(access);
-                    insn.imm = 64 - local.bits.cast_signed();
-                    core(local.ty, local.spec, CoreKind::FieldLeftShift, format!("left shift of {access}"));
-                }
-                RelocationKind::FieldShiftRight(access) => {
-                    let local = declared.local(access);
-                    insn.imm = 64 - local.bits.cast_signed();
-                    core(local.ty, local.spec, CoreKind::FieldRightShift, format!("right shift of {access}"));
-                }
-                RelocationKind::EnumValueExists { name, value } => {
-                    let (ty, spec) = declared.enumerator(name, value);
-                    insn.imm = 1;
-                    core(ty, spec, CoreKind::EnumValueExists, format!("existence of {value}"));
-                }
-                RelocationKind::EnumValue { name, value, local } => {
-                    let (ty, spec) = declared.enumerator(name, value);
-                    insn.imm = *local as i32;
-                    core(ty, spec, CoreKind::EnumValue, format!("value of {value}"));
-                }
-            }
-        }
+        relocate(&mut made, &program.relocations, &declared);
         programs.push(made);
     }
-    if events {
-        declare_maps(&mut btf, int, counters);
+    let mut start = 0;
+    for function in &code.functions {
+        let params: Vec<Param<'_>> =
+            ["a", "b", "c", "d", "e"][..function.params as usize].iter().map(|name| Param { name, ty: word }).collect();
+        let prototype = btf.add(Def::FuncProto { ret: word, params: &params });
+        let id = btf.add(Def::Func { name: function.name, proto: prototype, linkage: Linkage::Global });
+        let mut made = Program {
+            name: function.name.to_owned(),
+            section: FUNCTIONS_SECTION.to_owned(),
+            start,
+            insns: function.insns.clone(),
+            symbols: Vec::new(),
+            core: Vec::new(),
+            lines: notes(function),
+            function: id,
+        };
+        relocate(&mut made, &function.relocations, &declared);
+        start += function.insns.len() as u32;
+        programs.push(made);
     }
+    declare_data(&mut btf, int, code);
     // The license is data in a section of its own; loaders read it from there without BTF.
     let btf_ext = btf_ext::write(&programs, &mut btf);
     Object {
         programs,
-        events,
-        counters,
+        maps: code.maps.clone(),
+        constants: code.constants.clone(),
+        state: code.state,
         manifest: manifest.to_bytes(),
         types: declared.text,
         btf: btf.finish(),
@@ -114,26 +99,117 @@ pub fn lower(code: &bpf::Code, manifest: &Manifest, sources: &Sources) -> Object
     }
 }
 
-/// The ring buffer as libbpf wants maps declared, where numbers are lengths of arrays; and the counters.
-fn declare_maps(btf: &mut Builder, int: TypeId, counters: u32) {
-    let mut number = |value: u32| {
-        let array = btf.array(int, value);
-        btf.ptr(array)
-    };
-    let (kind, room) = (number(RINGBUF), number(krsi_abi::EVENTS_BYTES));
+/// Puts local values where loaders will put the kernel's, and notes what they need to know.
+fn relocate(made: &mut Program, relocations: &[bpf::Relocation], declared: &Declared) {
+    for bpf::Relocation { slot, kind } in relocations {
+        let insn = &mut made.insns[*slot as usize];
+        let mut core = |ty, spec, kind, text| made.core.push(Core { slot: *slot, ty, spec, kind, text });
+        let mut symbol = |symbol| made.symbols.push((*slot, symbol));
+        match kind {
+            RelocationKind::Map(name) => symbol(Symbol::Map(name.clone())),
+            RelocationKind::Function(name) => symbol(Symbol::Function(name)),
+            RelocationKind::Constant(offset) => {
+                insn.imm = offset.cast_signed();
+                symbol(Symbol::Constants);
+            }
+            RelocationKind::State(offset) => {
+                insn.imm = offset.cast_signed();
+                symbol(Symbol::State);
+            }
+            RelocationKind::Lost(rule) => {
+                insn.imm = (8 * rule.0).cast_signed();
+                symbol(Symbol::State);
+            }
+            RelocationKind::FieldOffset(access) => {
+                let local = declared.local(access);
+                if insn.code & 7 == bpf::insn::class::LDX {
+                    insn.off = local.offset as i16;
+                } else {
+                    insn.imm = local.offset.cast_signed();
+                }
+                core(local.ty, local.spec, CoreKind::FieldByteOffset, format!("byte offset of {access}"));
+            }
+            RelocationKind::FieldExists(access) => {
+                let local = declared.local(access);
+                insn.imm = 1;
+                core(local.ty, local.spec, CoreKind::FieldExists, format!("existence of {access}"));
+            }
+            RelocationKind::FieldShiftLeft(access) => {
+                let local = declared.local(access);
+                insn.imm = 64 - local.bits.cast_signed();
+                core(local.ty, local.spec, CoreKind::FieldLeftShift, format!("left shift of {access}"));
+            }
+            RelocationKind::FieldShiftRight(access) => {
+                let local = declared.local(access);
+                insn.imm = 64 - local.bits.cast_signed();
+                core(local.ty, local.spec, CoreKind::FieldRightShift, format!("right shift of {access}"));
+            }
+            RelocationKind::EnumValueExists { name, value } => {
+                let (ty, spec) = declared.enumerator(name, value);
+                insn.imm = 1;
+                core(ty, spec, CoreKind::EnumValueExists, format!("existence of {value}"));
+            }
+            RelocationKind::EnumValue { name, value, local } => {
+                let (ty, spec) = declared.enumerator(name, value);
+                insn.imm = *local as i32;
+                core(ty, spec, CoreKind::EnumValue, format!("value of {value}"));
+            }
+        }
+    }
+}
+
+/// Maps as libbpf wants them declared, where numbers are lengths of arrays; and the sections of data.
+fn declare_data(btf: &mut Builder, int: TypeId, code: &bpf::Code) {
     let member = |name, ty, bit_offset| Member { name, ty, bit_offset, bitfield_bits: 0 };
-    let definition = btf.add(Def::Struct {
-        name: "",
-        bytes: 16,
-        members: &[member("type", kind, 0), member("max_entries", room, 64)],
-    });
-    let map = btf.add(Def::Var { name: krsi_abi::EVENTS_MAP, ty: definition, linkage: Linkage::Global });
-    btf.add(Def::Datasec { name: ".maps", bytes: 16, vars: &[SectionVar { ty: map, offset: 0, bytes: 16 }] });
-    let counter = btf.int("unsigned long", 8, false);
-    let array = btf.array(counter, counters);
-    let lost = btf.add(Def::Var { name: LOST_SYMBOL, ty: array, linkage: Linkage::Global });
-    let bytes = 8 * counters;
-    btf.add(Def::Datasec { name: krsi_abi::LOST_SECTION, bytes, vars: &[SectionVar { ty: lost, offset: 0, bytes }] });
+    let mut vars = Vec::with_capacity(code.maps.len());
+    for (index, map) in code.maps.iter().enumerate() {
+        let numbers = [
+            ("type", map.kind as u32),
+            ("key_size", map.key),
+            ("value_size", map.value),
+            ("max_entries", map.entries),
+            ("map_flags", map.kind.flags()),
+        ];
+        let mut members = Vec::with_capacity(numbers.len());
+        for (name, number) in numbers {
+            // What is zero is not said: 5.10 refuses a size of 0 for a ring buffer that has none.
+            if number != 0 {
+                let array = btf.array(int, number);
+                let pointer = btf.ptr(array);
+                members.push(member(name, pointer, 64 * members.len() as u32));
+            }
+        }
+        let bytes = 8 * members.len() as u32;
+        let definition = btf.add(Def::Struct { name: "", bytes, members: &members });
+        let ty = btf.add(Def::Var { name: &map.name, ty: definition, linkage: Linkage::Global });
+        vars.push(SectionVar { ty, offset: MAP_BYTES * index as u32, bytes });
+    }
+    if !vars.is_empty() {
+        btf.add(Def::Datasec { name: ".maps", bytes: MAP_BYTES * vars.len() as u32, vars: &vars });
+    }
+    let byte = btf.int("unsigned char", 1, false);
+    for (section, name, bytes) in [
+        (krsi_abi::CONSTANTS_SECTION, CONSTANTS_SYMBOL, code.constants.len() as u32),
+        (krsi_abi::STATE_SECTION, STATE_SYMBOL, code.state),
+    ] {
+        if bytes > 0 {
+            let array = btf.array(byte, bytes);
+            let ty = btf.add(Def::Var { name, ty: array, linkage: Linkage::Global });
+            btf.add(Def::Datasec { name: section, bytes, vars: &[SectionVar { ty, offset: 0, bytes }] });
+        }
+    }
+}
+
+/// Lines of a function: notes of the compiler in place of a policy's text.
+fn notes(function: &bpf::Function) -> Vec<Line> {
+    let line = |(slot, text): &(u32, &str)| Line {
+        slot: *slot,
+        file: format!("krsic:{}", function.name),
+        text: (*text).to_owned(),
+        line: slot + 1,
+        column: 1,
+    };
+    function.notes.iter().map(line).collect()
 }
 
 fn lines(program: &bpf::Program, sources: &Sources) -> Vec<Line> {

@@ -24,17 +24,19 @@ pub mod layout;
 pub mod lower;
 pub mod print;
 
-use crate::bpf::Insn;
+use crate::bpf::{Insn, Map};
 
 /// An object before it is a file.
 #[derive(Clone, Debug)]
 pub struct Object {
-    /// One for each hook.
+    /// One for each hook, then the functions that they call, which share one section.
     pub programs: Vec<Program>,
-    /// Whether any rule records events.
-    pub events: bool,
-    /// Counters of lost events; 0 where nothing is recorded.
-    pub counters: u32,
+    /// By name.
+    pub maps: Vec<Map>,
+    /// The section `.rodata`.
+    pub constants: Vec<u8>,
+    /// Bytes of the section `.bss`.
+    pub state: u32,
     /// The manifest's bytes.
     pub manifest: Vec<u8>,
     /// The types, in words.
@@ -48,10 +50,12 @@ pub struct Object {
 /// One program of an object.
 #[derive(Clone, Debug)]
 pub struct Program {
-    /// Its hook and symbol.
-    pub hook: String,
-    /// `lsm/file_mprotect`
+    /// Its symbol: a hook's name, or a function's.
+    pub name: String,
+    /// `lsm/file_mprotect`, or `.text` for all functions.
     pub section: String,
+    /// Slots of the section before it.
+    pub start: u32,
     /// With local values where loaders will put the kernel's.
     pub insns: Vec<Insn>,
     /// Addresses that loaders fill in, by slot.
@@ -65,12 +69,16 @@ pub struct Program {
 }
 
 /// What an address is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Symbol {
-    /// The ring buffer.
-    Events,
-    /// A counter of lost events, by index; the instruction has its offset already.
-    Lost(u32),
+    /// A map.
+    Map(String),
+    /// A constant; the instruction has its offset already.
+    Constants,
+    /// State; the instruction has its offset already.
+    State,
+    /// A function.
+    Function(&'static str),
 }
 
 /// A CO-RE relocation.

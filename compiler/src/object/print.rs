@@ -2,18 +2,26 @@
 
 use std::fmt::Write;
 
+use super::lower::{CONSTANTS_SYMBOL, STATE_SYMBOL};
 use super::{Object, Symbol};
+use crate::bpf::MapKind;
 
 /// Prints an object.
 #[must_use]
 pub fn print(object: &Object) -> String {
     let mut out = String::new();
     for program in &object.programs {
-        let _ = writeln!(out, "section {}: {} instructions", program.section, program.insns.len());
+        let _ = writeln!(out, "section {}, {}: {} instructions", program.section, program.name, program.insns.len());
         for (slot, symbol) in &program.symbols {
             let _ = match symbol {
-                Symbol::Events => writeln!(out, "  address {slot}: {}", krsi_abi::EVENTS_MAP),
-                Symbol::Lost(rule) => writeln!(out, "  address {slot}: krs_lost[{rule}]"),
+                Symbol::Map(name) => writeln!(out, "  address {slot}: {name}"),
+                Symbol::Constants => {
+                    writeln!(out, "  address {slot}: {CONSTANTS_SYMBOL} + {}", program.insns[*slot as usize].imm)
+                }
+                Symbol::State => {
+                    writeln!(out, "  address {slot}: {STATE_SYMBOL} + {}", program.insns[*slot as usize].imm)
+                }
+                Symbol::Function(name) => writeln!(out, "  address {slot}: {name}"),
             };
         }
         for core in &program.core {
@@ -23,10 +31,28 @@ pub fn print(object: &Object) -> String {
             let _ = writeln!(out, "  line {}: {}:{}:{}", line.slot, line.file, line.line, line.column);
         }
     }
-    if object.events {
-        let _ =
-            writeln!(out, "section .maps\n  {}: ring buffer of {} bytes", krsi_abi::EVENTS_MAP, krsi_abi::EVENTS_BYTES);
-        let _ = writeln!(out, "section {}\n  krs_lost: {} counters", krsi_abi::LOST_SECTION, object.counters);
+    if !object.maps.is_empty() {
+        let _ = writeln!(out, "section .maps");
+    }
+    for map in &object.maps {
+        let _ = match map.kind {
+            MapKind::RingBuf => writeln!(out, "  {}: {} of {} bytes", map.name, map.kind.words(), map.entries),
+            kind => writeln!(
+                out,
+                "  {}: {}, {} bytes to {} bytes, at most {}",
+                map.name,
+                kind.words(),
+                map.key,
+                map.value,
+                map.entries
+            ),
+        };
+    }
+    if !object.constants.is_empty() {
+        let _ = writeln!(out, "section {}: {} bytes", krsi_abi::CONSTANTS_SECTION, object.constants.len());
+    }
+    if object.state > 0 {
+        let _ = writeln!(out, "section {}: {} bytes", krsi_abi::STATE_SECTION, object.state);
     }
     let _ = writeln!(out, "section license: GPL");
     let _ = writeln!(out, "section {}: {} bytes", krsi_abi::MANIFEST_SECTION, object.manifest.len());

@@ -92,6 +92,8 @@ struct LabelState {
 /// A program under construction.
 pub(super) struct Builder<'p> {
     pub(super) policy: &'p Policy,
+    /// What all programs share.
+    pub(super) code: &'p mut crate::bpf::Code,
     pub(super) hook: &'p Hook,
     pub(super) span: Span,
     pub(super) context: V,
@@ -108,11 +110,12 @@ pub(super) struct Builder<'p> {
 }
 
 impl<'p> Builder<'p> {
-    pub(super) fn new(policy: &'p Policy, graph: &Graph) -> Builder<'p> {
+    pub(super) fn new(policy: &'p Policy, graph: &Graph, code: &'p mut crate::bpf::Code) -> Builder<'p> {
         let span =
             policy.rules.iter().find(|rule| rule.hook == graph.hook).map_or_else(Span::default, |rule| rule.span);
         let mut builder = Builder {
             policy,
+            code,
             hook: &policy.hooks[graph.hook.index()],
             span,
             context: V(VIRTUAL),

@@ -8,7 +8,7 @@ use super::builder::{Builder, Label};
 use super::conds::{element, pieces, unreadable};
 use crate::bpf::insn::{alu, jmp};
 use crate::bpf::vcode::{Inst, Src, V};
-use crate::bpf::{RelocationKind, event, helper};
+use crate::bpf::{Map, MapKind, RelocationKind, event, helper};
 use crate::decision::Verdict;
 use crate::hir::{Field, RuleId, Ty, Value, ValueKind};
 
@@ -23,7 +23,14 @@ impl Builder<'_> {
         let layout = event::layout(audit);
         let lost = self.fresh_label();
 
-        self.push(Inst::Address { dst: V(1), of: RelocationKind::Events });
+        let events = self.code.map(Map {
+            name: krsi_abi::EVENTS_MAP.into(),
+            kind: MapKind::RingBuf,
+            key: 0,
+            value: 0,
+            entries: krsi_abi::EVENTS_BYTES,
+        });
+        self.push(Inst::Address { dst: V(1), of: events });
         self.push(Inst::Mov { dst: V(2), src: Src::Imm(layout.bytes as i32), wide: true, reloc: None });
         self.push(Inst::Mov { dst: V(3), src: Src::Imm(0), wide: true, reloc: None });
         self.push(Inst::Call { helper: helper::RINGBUF_RESERVE, args: 3 });
