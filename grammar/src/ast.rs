@@ -252,7 +252,12 @@ pub struct Hook {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HookKind {
     /// `(vma, reqprot: Prot)`
-    Describe(Vec<HookParam>),
+    Describe {
+        /// Its parameters, as far as there is something to say of them.
+        params: Vec<HookParam>,
+        /// Names for what can be made of them: `{ path = full_path(dentry, dir.mnt) }`
+        values: Vec<ViewField>,
+    },
     /// `= bprm_check_security`
     Alias(Ident),
 }

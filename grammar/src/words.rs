@@ -137,6 +137,8 @@ pub(crate) fn settle<'s>(file: FileId, text: &'s str, tokens: &mut Vec<Spanned<'
     // For every open bracket, whether the words directly inside are names when `=`, `:` or `?` follows.
     let mut names_inside: Vec<bool> = Vec::new();
     let mut dropped = false;
+    // The brackets read last were those of a hook.
+    let mut parameters = false;
     for i in 0..tokens.len() {
         let prev = i.checked_sub(1).map(|p| tokens[p].1.clone());
         let prev2 = i.checked_sub(2).map(|p| tokens[p].1.clone());
@@ -152,11 +154,14 @@ pub(crate) fn settle<'s>(file: FileId, text: &'s str, tokens: &mut Vec<Spanned<'
         let new = match &tokens[i].1 {
             OpenBrace => {
                 let view = matches!(prev2, Some(View | Flags | Enum | Colon | Audit)) || matches!(prev, Some(Audit));
-                names_inside.push(view);
+                // What follows a hook's parameters is written like a view.
+                let hook = matches!(prev, Some(CloseParen)) && parameters;
+                names_inside.push(view || hook);
                 None
             }
             OpenParen => {
                 names_inside.push(matches!(prev2, Some(Hook | Def)));
+                parameters = matches!(prev2, Some(Hook));
                 None
             }
             OpenBracket => {

@@ -51,7 +51,7 @@ fn every_item_of_the_library_is_documented_and_there_once() {
                 path.display()
             );
             if let ItemKind::Hook(hook) = &item.kind
-                && matches!(hook.kind, HookKind::Describe(_))
+                && matches!(hook.kind, HookKind::Describe { .. })
             {
                 assert!(
                     ["deny", "denied", "measurement"].iter().any(|word| doc.contains(word)),

@@ -49,7 +49,7 @@ fn hooks() -> BTreeMap<String, Vec<HookParam>> {
         .into_iter()
         .filter_map(|item| match item {
             ItemKind::Hook(hook) => match hook.kind {
-                HookKind::Describe(params) => Some((hook.name.name, params)),
+                HookKind::Describe { params, .. } => Some((hook.name.name, params)),
                 HookKind::Alias(_) => None,
             },
             _ => None,

@@ -43,6 +43,8 @@ pub struct Items<'a> {
     pub views: HashMap<(&'a str, &'a str), &'a ast::ViewField>,
     /// What is said about a hook's parameters.
     pub hooks: HashMap<&'a str, &'a [ast::HookParam]>,
+    /// What a hook's description makes of its parameters, by hook and name.
+    pub values: HashMap<(&'a str, &'a str), &'a ast::ViewField>,
     /// Other names of hooks.
     pub aliases: HashMap<&'a str, &'a ast::Ident>,
     /// The policy's own definitions, in source order.
@@ -116,8 +118,11 @@ impl<'a> Items<'a> {
                 }
             }
             ItemKind::Hook(hook) => match &hook.kind {
-                ast::HookKind::Describe(params) => {
+                ast::HookKind::Describe { params, values } => {
                     self.hooks.insert(&hook.name.name, params);
+                    for value in values {
+                        self.values.insert((&hook.name.name, &value.name.name), value);
+                    }
                 }
                 ast::HookKind::Alias(target) => {
                     self.aliases.insert(&hook.name.name, target);
@@ -193,7 +198,7 @@ impl<'a> Own<'a> {
             }
             ItemKind::Test(_) => return not_yet("tests in a policy", "remove the test block"),
             ItemKind::View(_) => return true,
-            ItemKind::Hook(hook) if matches!(hook.kind, ast::HookKind::Describe(_)) => return true,
+            ItemKind::Hook(hook) if matches!(hook.kind, ast::HookKind::Describe { .. }) => return true,
             ItemKind::Hook(hook) => (&mut self.named, &hook.name),
             ItemKind::Const(item) => (&mut self.named, &item.name),
             ItemKind::Def(item) => (&mut self.named, &item.name),

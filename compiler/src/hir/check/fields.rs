@@ -124,10 +124,18 @@ impl<'a> Checker<'a> {
 
     pub(in crate::hir) fn view_field(&mut self, view: &'a ast::ViewField, place: &Place, span: Span) -> Operand {
         let outer = std::mem::take(&mut self.scope);
+        self.scope.inside.clone_from(&outer.inside);
+        self.scope.hook = outer.hook;
         self.scope.this = Some(place.clone());
+        let operand = self.described(view, span);
+        self.scope = outer;
+        operand
+    }
+
+    /// The value of a view's field, or of a hook's description, in the scope that it is written for.
+    pub(in crate::hir) fn described(&mut self, view: &'a ast::ViewField, span: Span) -> Operand {
         let known = self.diagnostics.len();
         let mut operand = self.expr(&view.value, None);
-        self.scope = outer;
         if self.diagnostics.len() > known {
             // The words belong to the place that uses the view; the view may be somebody else's.
             let inner = self.diagnostics.drain(known..).next();

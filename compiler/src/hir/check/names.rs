@@ -87,6 +87,9 @@ impl<'a> Checker<'a> {
             if let Some(operand) = self.arg(name, span) {
                 return Some(operand);
             }
+            if let Some(operand) = self.hook_value(name, span) {
+                return Some(operand);
+            }
             if name == "task" {
                 return Some(Operand::Task);
             }
@@ -95,6 +98,13 @@ impl<'a> Checker<'a> {
             Some(Named::Const(item)) => Some(self.constant(item, span)),
             _ => None,
         }
+    }
+
+    /// What the hook's description makes of its arguments under this name.
+    fn hook_value(&mut self, name: &str, span: Span) -> Option<Operand> {
+        let hook = &self.hooks[self.scope.hook?.index()].name;
+        let field = self.items.values.iter().find(|((of, known), _)| of == hook && *known == name).map(|(_, f)| *f)?;
+        Some(self.described(field, span))
     }
 
     /// Whether an expression is made of names that only an expected type can explain, and of numbers.
