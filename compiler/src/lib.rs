@@ -17,6 +17,7 @@ pub mod decision;
 pub mod diag;
 pub mod hir;
 pub mod kernel;
+pub mod lint;
 pub mod manifest;
 pub mod object;
 pub mod source;
@@ -33,6 +34,8 @@ pub struct Options<'k> {
     pub target: Option<&'k Kernel>,
     /// The policy's name; that of its first file where there is none.
     pub name: Option<String>,
+    /// Which warnings are hidden, and which are errors.
+    pub levels: lint::levels::Levels,
 }
 
 /// What came of a request, and what there is to say about it.
@@ -157,17 +160,20 @@ fn run<T>(
     let (sources, trees, mut diagnostics) = parse(files);
     let default = kernel::embedded().last();
     let Some(kernel) = options.target.or(default) else { unreachable!("kernels are embedded") };
-    let (policy, library) = trees.split_at(files.len());
+    let (own, library) = trees.split_at(files.len());
     let name = options.name.clone().unwrap_or_else(|| policy_name(sources.name(FileId(0))));
     let position = |span| sources.position(span);
-    let input = hir::lower::Input { library, policy, name: &name, kernel, position: &position };
+    let input = hir::lower::Input { library, policy: own, name: &name, kernel, position: &position };
     let policy = hir::lower::lower(&input, &mut diagnostics);
     if diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
+        options.levels.apply(&mut diagnostics);
         return Outcome { diagnostics: sorted(diagnostics), sources, value: None };
     }
     let (kernels, warnings) = hir::kernels::survey(&policy);
     diagnostics.extend(warnings);
+    lint::run(&lint::Input { policy: &policy, own, library }, &mut diagnostics);
     let value = then(Checked { policy, kernels }, &sources, &mut diagnostics);
+    options.levels.apply(&mut diagnostics);
     finish(sources, diagnostics, value)
 }
 

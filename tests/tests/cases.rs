@@ -16,7 +16,7 @@ fn folder() -> PathBuf {
 
 fn options() -> Options<'static> {
     let target = kernel::embedded().iter().find(|kernel| kernel.name == "6.12");
-    Options { target, name: None }
+    Options { target, ..Options::default() }
 }
 
 fn stems(ending: &str) -> BTreeSet<String> {
@@ -137,7 +137,10 @@ fn pages_tell_the_truth() {
             assert!(said(&text).contains(&code), "{code} is not what this gets: {:?}\n{text}", said(&text));
         }
         for text in right {
-            assert!(said(&text).is_empty(), "{code}: the right example gets {:?}\n{text}", said(&text));
+            let mut said = said(&text);
+            // Most examples define something to show how; only this page is about using it.
+            said.retain(|other| *other != code::UNUSED_ITEM.0 || code == code::UNUSED_ITEM.0);
+            assert!(said.is_empty(), "{code}: the right example gets {said:?}\n{text}");
         }
     }
 }

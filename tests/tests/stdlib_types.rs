@@ -213,7 +213,9 @@ fn the_policy_on_every_hook_builds_for_every_kernel() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies/every-hook.krs");
     let text = std::fs::read_to_string(path).expect("it is part of the source tree");
     for kernel in kernel::embedded() {
-        let outcome = krsic::build(&[source("every-hook.krs", &text)], &on(kernel));
+        let mut outcome = krsic::build(&[source("every-hook.krs", &text)], &on(kernel));
+        // It records whatever can be read, addresses too.
+        outcome.diagnostics.retain(|diagnostic| diagnostic.code != krsic::diag::code::KERNEL_ADDRESS);
         assert!(outcome.diagnostics.is_empty(), "{}: {:#?}", kernel.name, outcome.diagnostics);
     }
     // What the library describes and all kernels have is in it.

@@ -2,6 +2,7 @@
 
 use super::{Failure, print};
 use crate::diag::pages;
+use crate::lint::levels;
 
 /// Prints a page.
 pub(super) fn explain(code: Option<&str>) -> Result<u8, Failure> {
@@ -13,6 +14,8 @@ pub(super) fn explain(code: Option<&str>) -> Result<u8, Failure> {
         print(text.as_bytes())?;
         return Ok(0);
     };
+    // Warnings have names too.
+    let code = levels::find(code).map_or(code, |found| found.0);
     // `krs203`, `203` and `KRS0203` are the same.
     let digits: String = code.chars().filter(char::is_ascii_digit).collect();
     let wanted = format!("KRS{digits:0>4}");

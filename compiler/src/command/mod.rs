@@ -11,8 +11,11 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::btf::Btf;
+use crate::diag::code::WARNINGS;
 use crate::diag::{self, Diagnostic, Severity};
+use crate::hir::suggest::did_you_mean;
 use crate::kernel::Kernel;
+use crate::lint::levels::{self, Level, Levels};
 use crate::{Options, Source, Sources, Stage};
 
 mod explain;
@@ -58,9 +61,33 @@ struct Common {
     /// When to use colour
     #[arg(long, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
     color: Color,
-    /// Treat warnings as errors
-    #[arg(long)]
+    /// Hide a warning, by its code or name (`KRS0904`, `unused-item`), or all `warnings`
+    #[arg(short = 'A', long, value_name = "WARNING", help_heading = "Warnings")]
+    allow: Vec<String>,
+    /// Make a warning an error; what names one counts more than what names all `warnings`
+    #[arg(short = 'D', long, value_name = "WARNING", help_heading = "Warnings")]
+    deny: Vec<String>,
+    /// The same as `--deny warnings`
+    #[arg(long, help_heading = "Warnings")]
     deny_warnings: bool,
+}
+
+impl Common {
+    fn levels(&self) -> Result<Levels, Failure> {
+        let mut levels = Levels::default();
+        let all = self.deny_warnings.then_some("warnings");
+        let allow = self.allow.iter().map(|name| (name.as_str(), Level::Allow));
+        let deny = self.deny.iter().map(String::as_str).chain(all).map(|name| (name, Level::Deny));
+        for (name, level) in allow.chain(deny) {
+            levels.set(name, level).map_err(|message| {
+                let names = WARNINGS.iter().map(|(_, name)| *name).chain(["warnings"]);
+                let help = did_you_mean(name, names).unwrap_or_else(|| "`krsic explain` lists all codes".to_owned());
+                let failure = Failure::new(message);
+                if name == "warnings" || levels::find(name).is_some() { failure } else { failure.help(help) }
+            })?;
+        }
+        Ok(levels)
+    }
 }
 
 #[derive(Args)]
@@ -167,7 +194,7 @@ pub fn run() -> ExitCode {
 fn check(common: &Common) -> Result<u8, Failure> {
     let files = read(&common.files)?;
     let target = target(common.btf.as_deref())?;
-    let outcome = crate::check(&files, &Options { target: target.as_ref(), name: None });
+    let outcome = crate::check(&files, &Options { target: target.as_ref(), name: None, levels: common.levels()? });
     report(common, &outcome.diagnostics, &outcome.sources)
 }
 
@@ -183,7 +210,7 @@ fn build(build: &Build) -> Result<u8, Failure> {
     }
     let files = read(&common.files)?;
     let target = target(common.btf.as_deref())?;
-    let options = Options { target: target.as_ref(), name: build.name.clone() };
+    let options = Options { target: target.as_ref(), name: build.name.clone(), levels: common.levels()? };
     if let Some(emit) = build.emit {
         let stage = match emit {
             Emit::Ast => Stage::Ast,
@@ -338,7 +365,7 @@ fn report(common: &Common, diagnostics: &[Diagnostic], sources: &Sources) -> Res
         let _ = io::stderr().write_all(text.as_bytes());
     }
     let worst = diagnostics.iter().map(|diagnostic| diagnostic.severity).min();
-    let failed = worst == Some(Severity::Error) || worst == Some(Severity::Warning) && common.deny_warnings;
+    let failed = worst == Some(Severity::Error);
     if failed && matches!(format, Format::Rich | Format::Plain) {
         let count = |severity| diagnostics.iter().filter(|diagnostic| diagnostic.severity == severity).count();
         let plural = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });

@@ -53,4 +53,22 @@ codes! {
     TOO_LARGE = "KRS0500", "a hook whose rules make too large a program";
     MISSING_ON_KERNEL = "KRS0900", "a kernel that the object cannot be loaded on";
     ALWAYS_TRUE = "KRS0901", "a comparison that is always true or always false";
+    NEVER_FIRES = "KRS0902", "a rule that can never fire";
+    SUBSUMED = "KRS0903", "a rule that another makes needless";
+    UNUSED_ITEM = "KRS0904", "an item that nothing uses";
+    SPARES_ALL = "KRS0905", "an `unless` that spares everything";
+    KERNEL_ADDRESS = "KRS0906", "a kernel address in an event";
+    LATE_DENY = "KRS0908", "a deny that comes too late";
 }
+
+/// What each warning is called on the command line, beside its code.
+pub const WARNINGS: &[(Code, &str)] = &[
+    (MISSING_ON_KERNEL, "missing-on-kernel"),
+    (ALWAYS_TRUE, "always-true"),
+    (NEVER_FIRES, "never-fires"),
+    (SUBSUMED, "subsumed-rule"),
+    (UNUSED_ITEM, "unused-item"),
+    (SPARES_ALL, "spares-all"),
+    (KERNEL_ADDRESS, "kernel-address"),
+    (LATE_DENY, "late-deny"),
+];

@@ -1,0 +1,120 @@
+//! Warnings: a policy that means something, though perhaps not what its author meant.
+//!
+//! ```text
+//! warning[KRS0902]: this rule can never fire
+//!   policy.krs:1:22: this must hold
+//!   policy.krs:1:38: and contradicts this
+//! ```
+//!
+//! Each warning is a file of its own, with its words and its tests; all but `unused` look at the typed policy alone.
+//! What follows from tests is found by [`facts`].
+//!
+//! Invariants: lints run only on a policy without errors; a lint speaks only where it is certain, whatever the
+//! kernel stores and whichever tests cannot be answered; what it says points into the policy's own text.
+//!
+//! Absent: comparisons that are trivial by their type alone and kernels that lack something, which are found where
+//! types and kernels are known (`hir`), and whether a warning is shown, which is [`levels`]'s.
+
+use std::collections::HashSet;
+
+use krs_grammar::ast::{self, Span};
+
+use crate::diag::{Code, Diagnostic, code};
+use crate::hir::{Cond, Policy, Rule};
+
+pub mod facts;
+pub mod levels;
+
+mod constant;
+mod kernel_address;
+mod late_deny;
+mod never_fires;
+mod numbers;
+mod spares_all;
+mod subsumed;
+mod unused;
+
+#[cfg(test)]
+mod testing;
+
+/// What lints look at.
+#[derive(Clone, Copy)]
+pub struct Input<'a> {
+    /// The typed policy.
+    pub policy: &'a Policy,
+    /// The policy's own files.
+    pub own: &'a [ast::File],
+    /// The standard library's.
+    pub library: &'a [ast::File],
+}
+
+/// Adds every warning that the policy deserves to those that there are.
+pub fn run(input: &Input<'_>, diagnostics: &mut Vec<Diagnostic>) {
+    let mut found = Vec::new();
+    // A rule that cannot fire is subsumed by every other, and its comparisons mean nothing: one warning is enough.
+    let dead = never_fires::run(input.policy, &mut found);
+    let spared = spares_all::run(input.policy, &dead, &mut found);
+    let pointless = |rule: usize| dead[rule] || spared[rule];
+    constant::run(input.policy, &pointless, &mut found);
+    subsumed::run(input.policy, &pointless, &mut found);
+    kernel_address::run(input.policy, &mut found);
+    late_deny::run(input.policy, &mut found);
+    unused::run(input.own, input.library, &mut found);
+    // What makes a rule pointless need not be said again of the comparison that does it.
+    let pointless: Vec<Span> = found
+        .iter()
+        .filter(|found| [code::NEVER_FIRES, code::SPARES_ALL].contains(&found.code))
+        .map(|found| found.primary.span)
+        .collect();
+    diagnostics.retain(|known| {
+        let span = known.primary.span;
+        let within = |outer: &Span| outer.file == span.file && outer.start <= span.start && span.end <= outer.end;
+        known.code != code::ALWAYS_TRUE || !pointless.iter().any(within)
+    });
+    let what = |diagnostic: &Diagnostic| (diagnostic.code, diagnostic.primary.span);
+    // A rule on several hooks is there once for each, and types have told of some comparisons before.
+    let mut said: HashSet<(Code, Span)> = diagnostics.iter().map(what).collect();
+    diagnostics.extend(found.into_iter().filter(|diagnostic| said.insert(what(diagnostic))));
+}
+
+/// The smallest span of a condition's tests that are written in the rule itself; those of a definition that it calls are
+/// elsewhere. The whole rule where there is none.
+fn within(rule: &Rule, cond: &Cond) -> Span {
+    let mut found: Option<Span> = None;
+    atoms(cond, &mut |span| {
+        if inside(rule, span) {
+            found = Some(found.map_or(span, |known| known.to(span)));
+        }
+    });
+    found.unwrap_or(rule.span)
+}
+
+/// Whether a span is the rule's own text.
+fn inside(rule: &Rule, span: Span) -> bool {
+    span.file == rule.span.file && rule.span.start <= span.start && span.end <= rule.span.end
+}
+
+/// The spans of a condition's tests.
+fn atoms(cond: &Cond, each: &mut impl FnMut(Span)) {
+    match cond {
+        Cond::Const(_) => {}
+        Cond::Atom(atom) => each(atom.span),
+        Cond::Not(inner) => atoms(inner, each),
+        Cond::And(left, right) | Cond::Or(left, right) => {
+            atoms(left, each);
+            atoms(right, each);
+        }
+    }
+}
+
+/// All ways in which a rule can fire; `None` where they are too many.
+fn firing(rule: &Rule) -> Option<Vec<facts::Way<'_>>> {
+    let asked = match &rule.when {
+        Some(when) => facts::ways(when, facts::Answer::True)?,
+        None => vec![Vec::new()],
+    };
+    match &rule.unless {
+        Some(unless) => facts::both(asked, &facts::ways(unless, facts::Answer::NotTrue)?),
+        None => Some(asked),
+    }
+}

@@ -1,0 +1,107 @@
+//! A rule that can never fire: its `when` asks for what cannot be.
+//!
+//! ```text
+//! on file_open when task.uid == 0 and task.uid == 1000 deny
+//! ```
+
+use crate::diag::{Diagnostic, code};
+use crate::hir::{Cond, Policy, Rule};
+
+use super::facts::{self, Answer, Way};
+use super::{inside, within};
+
+/// Tells of each rule whether it is dead.
+pub(super) fn run(policy: &Policy, found: &mut Vec<Diagnostic>) -> Vec<bool> {
+    policy
+        .rules
+        .iter()
+        .map(|rule| {
+            let Some(when) = &rule.when else {
+                return false;
+            };
+            let Some(ways) = facts::ways(when, Answer::True) else {
+                return false;
+            };
+            let dead = ways.iter().all(|way| facts::conflict(way).is_some());
+            if dead {
+                let hook = &policy.hooks[rule.hook.index()].name;
+                found.push(report(rule, when, &ways, hook));
+            }
+            dead
+        })
+        .collect()
+}
+
+fn report(rule: &Rule, when: &Cond, ways: &[Way<'_>], hook: &str) -> Diagnostic {
+    let warning = |span| Diagnostic::warning(code::NEVER_FIRES, span, format!("this rule can never fire on `{hook}`"));
+    // One way to fire, and two tests that exclude each other: both are shown.
+    if let [way] = ways
+        && let Some(conflict) = facts::conflict(way)
+    {
+        let at = way[conflict.at];
+        let with = conflict.with.map(|with| way[with]);
+        let says = |answer| if answer == Answer::True { "must hold" } else { "must not hold" };
+        if inside(rule, at.atom.span) {
+            return match with {
+                Some(with) if with.atom.span != at.atom.span => warning(at.atom.span)
+                    .label(format!("this {}, which it then cannot", says(at.answer)))
+                    .also(with.atom.span, format!("this {}", says(with.answer)))
+                    .help("if either is meant to be enough, write `or` between them"),
+                _ => warning(at.atom.span)
+                    .label(format!("this {}, and never does", says(at.answer)))
+                    .help("correct the condition, or remove the rule"),
+            };
+        }
+    }
+    warning(within(rule, when)).label("never true").help("correct the condition, or remove the rule")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::codes;
+
+    #[test]
+    fn contradictions_are_found() {
+        for when in [
+            "task.uid == 0 and task.uid == 1000",
+            "task.uid < 3 and task.uid > 5",
+            "task.uid in { 1, 2 } and task.uid in { 3, 4 }",
+            "task.uid == 3 and not (task.uid <= 3)",
+            "file.f_flags & 3 == 1 and file.f_flags & 3 == 2",
+            "file.f_flags & 4 and not (file.f_flags & 4)",
+            "file.f_flags == 3 and file.f_flags & 4",
+            "file.f_flags has 6 and file.f_flags & 2 == 0",
+            "file.f_flags < 4 and file.f_flags & 8",
+            "task.comm == \"a\" and task.comm == \"b\"",
+            "task.comm == \"a\" and task.comm not in { \"a\", \"b\" }",
+            "task.uid < task.euid and task.euid < task.uid",
+            "task.uid == 0 and (task.euid == 0 and not (task.uid == 0) or task.gid == 1 and task.gid == 2)",
+            "false",
+        ] {
+            assert_eq!(codes(&format!("on file_open when {when} deny")), ["KRS0902"], "{when}");
+        }
+        let null = "on mmap_file when file == null and file.f_flags == 0 deny";
+        assert_eq!(codes(null), ["KRS0902"]);
+    }
+
+    #[test]
+    fn what_can_be_is_left_alone() {
+        for when in [
+            "task.uid >= 3 and task.uid <= 3",
+            "task.uid != 0 and task.uid != 1000",
+            "task.uid == 0 and task.euid == 1000",
+            "file.f_flags & 1 and file.f_flags & 2",
+            "file.f_flags & 3 and file.f_flags & 6 and not (file.f_flags & 2)",
+            "file.f_flags & 3 == 1 and file.f_flags & 12 == 4",
+            "file.f_flags & 4 and file.f_flags & 1 == 0",
+            "not (task.uid == 0 and task.uid == 1000)  and task.gid == 3",
+            "task.uid <= task.euid and task.euid <= task.uid",
+            "(task.uid == 1 or task.gid == 2) and (task.uid == 3 or task.gid == 4)",
+        ] {
+            let found = codes(&format!("on file_open when {when} deny"));
+            assert!(!found.contains(&"KRS0902"), "{when}: {found:?}");
+        }
+        // The second may be unknown, and is then not false.
+        assert!(codes("on mmap_file when file == null unless file.f_flags == 0 deny").is_empty());
+    }
+}

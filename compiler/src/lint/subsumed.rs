@@ -1,0 +1,157 @@
+//! A rule subsumed by another on the same hook: wherever it fires the other does too, with the same effects or more.
+//!
+//! ```text
+//! on file_open when task.uid < 1000 deny
+//! on file_open when task.uid == 0 deny          # changes nothing
+//! ```
+
+use std::collections::BTreeMap;
+
+use crate::diag::{Diagnostic, code};
+use crate::hir::{Audit, Policy, Rule};
+
+use super::facts::{self, Answer, Way};
+
+/// Pairs of rules that are compared in earnest, in one policy: with thousands of rules on a hook not every pair is.
+const PAIRS_MAX: usize = 20_000;
+
+/// Rules for which `skip` holds have their own warning.
+pub(super) fn run(policy: &Policy, skip: &dyn Fn(usize) -> bool, found: &mut Vec<Diagnostic>) {
+    let mut by_hook: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+    for (index, rule) in policy.rules.iter().enumerate() {
+        if !skip(index) {
+            by_hook.entry(rule.hook.0).or_default().push(index);
+        }
+    }
+    let mut pairs = 0;
+    let mut gone = vec![false; policy.rules.len()];
+    for rules in by_hook.values() {
+        // From the last on, so that of two equal rules the later is the one too many.
+        for &index in rules.iter().rev() {
+            let rule = &policy.rules[index];
+            let mut ways: Option<Vec<Way<'_>>> = None;
+            for &other in rules {
+                if other == index || gone[other] || !covers(policy, rules, other, index) {
+                    continue;
+                }
+                pairs += 1;
+                if pairs > PAIRS_MAX {
+                    return;
+                }
+                if ways.is_none() {
+                    ways = super::firing(rule);
+                }
+                let Some(ways) = &ways else {
+                    break;
+                };
+                let general = &policy.rules[other];
+                if !ways.iter().all(|way| fires(way, general)) {
+                    continue;
+                }
+                gone[index] = true;
+                let hook = &policy.hooks[rule.hook.index()].name;
+                found.push(
+                    Diagnostic::warning(code::SUBSUMED, rule.span, format!("this rule adds nothing on `{hook}`"))
+                        .label("whatever it says, the other rule says too")
+                        .also(general.span, "fires wherever it does")
+                        .help("remove it, or make one of the two more special"),
+                );
+                break;
+            }
+        }
+    }
+}
+
+/// Whether the rule fires wherever the literals hold.
+fn fires(way: &[facts::Literal<'_>], rule: &Rule) -> bool {
+    facts::conflict(way).is_some()
+        || rule.when.as_ref().is_none_or(|when| facts::implies(way, when, Answer::True))
+            && rule.unless.as_ref().is_none_or(|unless| facts::implies(way, unless, Answer::NotTrue))
+}
+
+/// Whether nothing is lost of what `special` does if only `general` is left.
+fn covers(policy: &Policy, on_hook: &[usize], general: usize, special: usize) -> bool {
+    let (first, second) = (general.min(special), general.max(special));
+    let (general, special) = (&policy.rules[general], &policy.rules[special]);
+    // Every effect is named here, so that a new one asks for its place.
+    let Rule { name: _, doc: _, span: _, hook: _, when: _, unless: _, deny, audit } = special;
+    let denied = match (deny, &general.deny) {
+        (None, _) => true,
+        (Some(_), None) => false,
+        // The first errno in source order wins, so no other may stand between the two.
+        (Some(mine), Some(theirs)) => {
+            mine.errno == theirs.errno
+                && on_hook
+                    .iter()
+                    .filter(|index| first < **index && **index < second)
+                    .filter_map(|index| policy.rules[*index].deny.as_ref())
+                    .all(|between| between.errno == mine.errno)
+        }
+    };
+    let recorded = match (audit, &general.audit) {
+        (None, _) => true,
+        (Some(_), None) => false,
+        (Some(mine), Some(theirs)) => same_record(mine, theirs),
+    };
+    // A name was given to tell events apart.
+    let named = audit.is_some() && !special.name.contains('@');
+    denied && recorded && !named
+}
+
+fn same_record(mine: &Audit, theirs: &Audit) -> bool {
+    mine.message == theirs.message && mine.fields.iter().all(|field| theirs.fields.iter().any(|other| other == field))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::codes;
+
+    #[test]
+    fn rules_that_add_nothing_are_found() {
+        for (general, special) in [
+            ("when task.uid < 1000 deny", "when task.uid == 0 deny"),
+            ("deny", "when task.uid == 0 deny"),
+            ("when task.uid == 0 deny", "when task.uid == 0 and task.gid == 0 deny"),
+            ("when task.uid == 0 or task.gid == 0 deny", "when task.gid == 0 deny"),
+            ("when task.uid in { 1, 2, 3 } deny", "when task.uid in { 1, 3 } deny audit_me"),
+            ("when task.comm in { \"a\", \"b\" } deny", "when task.comm == \"a\" deny"),
+            ("when task.uid == 0 deny", "when task.uid == 0 unless task.gid == 1 deny"),
+            ("when task.uid < 9 unless task.gid == 1 deny", "when task.uid == 0 unless task.gid < 5 deny"),
+            ("when file.f_flags & 3 deny", "when file.f_flags has 3 deny"),
+            ("when task.uid == 0 deny audit", "when task.uid == 0 deny"),
+            ("when task.uid == 0 audit { task.gid, task.pid }", "when task.uid == 0 audit { task.pid }"),
+        ] {
+            let special = special.replace(" audit_me", "");
+            assert_eq!(codes(&format!("on file_open {general}\non file_open {special}")), ["KRS0903"], "{special}");
+            assert_eq!(codes(&format!("on file_open {special}\non file_open {general}")), ["KRS0903"], "{special}");
+        }
+    }
+
+    #[test]
+    fn rules_that_add_something_are_left_alone() {
+        for (one, other) in [
+            ("file_open when task.uid < 1000 audit", "file_open when task.uid <= 1000 deny"),
+            ("file_open when task.uid == 0 deny EACCES", "file_open when task.uid == 0 and task.gid == 0 deny"),
+            ("file_open when task.uid == 0 deny", "file_permission when task.uid == 0 deny"),
+            ("file_open when task.uid == 0 deny", "file_open when task.gid == 0 deny"),
+            (
+                "file_open when task.uid == 0 unless task.gid == 1 deny",
+                "file_open when task.uid == 0 and task.gid < 2 deny",
+            ),
+            ("file_open audit \"x\"", "file_open when task.uid == 0 audit \"y\""),
+            // Unknown for anonymous memory: the first does not fire there.
+            ("mmap_file when file.f_flags >= 1 or file.f_flags < 7 deny", "mmap_file when prot & EXEC deny"),
+        ] {
+            let found = codes(&format!("on {one}\non {other}"));
+            assert!(!found.contains(&"KRS0903"), "{other}: {found:?}");
+        }
+        assert!(codes("a: on file_open when task.uid == 0 audit\nb: on file_open when task.uid < 5 audit").is_empty());
+        let between = "on file_open when task.uid == 0 deny\non file_open when task.gid == 0 deny EACCES\non file_open when task.uid < 5 deny";
+        assert!(codes(between).is_empty());
+    }
+
+    #[test]
+    fn of_two_equal_rules_one_is_named() {
+        assert_eq!(codes("on file_open when task.uid == 0 deny\non file_open when task.uid == 0 deny"), ["KRS0903"]);
+    }
+}
