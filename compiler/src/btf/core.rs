@@ -14,6 +14,8 @@ use super::read::{Btf, Kind, TypeId};
 pub struct FieldPath {
     /// Member index at each level: all but the last name anonymous members.
     pub indices: Vec<u32>,
+    /// The struct or union that the last index counts in: an anonymous one, or the one that was asked about.
+    pub within: TypeId,
     /// The field's type.
     pub ty: TypeId,
     /// Bits from the start of the struct.
@@ -41,7 +43,8 @@ pub fn field(btf: &Btf, composite: TypeId, name: &str) -> Option<FieldPath> {
     if name.is_empty() {
         return None;
     }
-    let mut path = FieldPath { indices: Vec::new(), ty: TypeId::VOID, bit_offset: 0, bitfield_bits: 0 };
+    let mut path =
+        FieldPath { indices: Vec::new(), within: TypeId::VOID, ty: TypeId::VOID, bit_offset: 0, bitfield_bits: 0 };
     let mut seen = Vec::new();
     descend(btf, btf.strip(composite), name, &mut seen, &mut path).then_some(path)
 }
@@ -81,6 +84,7 @@ fn descend(btf: &Btf, composite: TypeId, name: &str, seen: &mut Vec<TypeId>, pat
         path.bit_offset = outer_bits.saturating_add(member.bit_offset);
         match inner {
             None => {
+                path.within = composite;
                 path.ty = member.ty;
                 path.bitfield_bits = member.bitfield_bits;
                 return true;

@@ -86,6 +86,7 @@ fn what_is_written_reads_back() {
     assert_eq!((start.spec().as_str(), start.bit_offset), ("0:0:0", 64));
     let high = field(&btf, file, "high").expect("a bitfield");
     assert_eq!((high.spec().as_str(), high.bit_offset, high.bitfield_bits), ("0:2", 131, 29));
+    assert_eq!((high.within, start.within == file), (file, false));
     assert_eq!(btf.size(field(&btf, file, "name").expect("an array").ty), 16);
 
     let values = |name| {
@@ -144,6 +145,7 @@ fn cycles_end() {
     assert_eq!(btf.strip(one), TypeId::VOID);
     assert_eq!(btf.size(array), 0);
     assert_eq!(field(&btf, nest, "x"), None);
+    assert!(crate::hir::place::field(&btf, nest, "x").is_none());
     exercise(&btf);
 }
 

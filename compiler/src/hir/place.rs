@@ -3,7 +3,7 @@
 use krs_grammar::ast::Span;
 
 use super::{Access, Int, Names, NamesId, Ptr, Shape, Step, Ty, Value, ValueKind};
-use crate::btf::{Btf, Kind, Member, Type, TypeId};
+use crate::btf::{self, Btf, Kind, Member, Type, TypeId};
 
 /// Something in memory that is more than one value: a struct, a union or an array.
 #[derive(Clone, Debug)]
@@ -32,41 +32,27 @@ pub struct FieldType {
 /// Looks a field up, in anonymous members too.
 #[must_use]
 pub fn field(btf: &Btf, of: TypeId, name: &str) -> Option<FieldType> {
-    field_within(btf, of, name, 16)
-}
-
-fn field_within(btf: &Btf, of: TypeId, name: &str, depth: u32) -> Option<FieldType> {
-    btf.members(of).find_map(|member| {
-        if member.name == name {
-            let shared = member.bitfield_bits > 0 && shares(btf, of, &member);
-            Some(FieldType { ty: member.ty, bitfield_bits: member.bitfield_bits, shared })
-        } else if member.name.is_empty() && depth > 0 {
-            field_within(btf, btf.strip(member.ty), name, depth - 1)
-        } else {
-            None
-        }
-    })
+    let found = btf::field(btf, of, name)?;
+    let shared = found.bitfield_bits > 0
+        && found.indices.last().is_some_and(|&index| {
+            btf.members(found.within).nth(index as usize).is_some_and(|member| shares(btf, found.within, &member))
+        });
+    Some(FieldType { ty: found.ty, bitfield_bits: found.bitfield_bits, shared })
 }
 
 /// Whether the word that a bitfield is declared in holds a field that is none.
 fn shares(btf: &Btf, of: TypeId, bits: &Member<'_>) -> bool {
-    let word = 8 * btf.size(bits.ty).max(1);
+    let word = btf.size(bits.ty).max(1).saturating_mul(8);
     let start = bits.bit_offset / word * word;
     btf.members(of).any(|other| {
-        let end = other.bit_offset.saturating_add(8 * btf.size(other.ty));
-        other.bitfield_bits == 0 && other.bit_offset < start + word && end > start
+        let end = other.bit_offset.saturating_add(btf.size(other.ty).saturating_mul(8));
+        other.bitfield_bits == 0 && other.bit_offset < start.saturating_add(word) && end > start
     })
 }
 
 /// Names of all fields, those of anonymous members too.
 pub fn field_names<'b>(btf: &'b Btf, of: TypeId, names: &mut Vec<&'b str>) {
-    for member in btf.members(of) {
-        if !member.name.is_empty() {
-            names.push(member.name);
-        } else if names.len() < 4096 {
-            field_names(btf, btf.strip(member.ty), names);
-        }
-    }
+    names.extend(btf::field_names(btf, of));
 }
 
 /// The definition of a struct or union that may only be declared under this id.
