@@ -15,6 +15,7 @@ pub mod btf;
 pub mod command;
 pub mod decision;
 pub mod diag;
+pub mod glob;
 pub mod hir;
 pub mod kernel;
 pub mod lint;

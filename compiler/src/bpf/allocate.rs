@@ -77,7 +77,7 @@ fn remove_unused(code: &mut Code) {
         for block in &mut code.blocks {
             let before = block.insts.len();
             block.insts.retain(|(inst, _)| match inst {
-                Inst::Call { .. } | Inst::Store { .. } | Inst::AtomicAdd { .. } => true,
+                Inst::Call { .. } | Inst::Invoke { .. } | Inst::Store { .. } | Inst::AtomicAdd { .. } => true,
                 other => other.def().is_none_or(|reg| reg.is_machine() || used[reg.0 as usize]),
             });
             changed |= block.insts.len() != before;
@@ -133,7 +133,7 @@ fn ranges(code: &Code) -> Ranges {
                     live.1 = live.1.max(read);
                 }
             });
-            if let Inst::Call { .. } = inst {
+            if let Inst::Call { .. } | Inst::Invoke { .. } = inst {
                 for (open, busy) in opened.iter_mut().zip(&mut ranges.busy).take(6) {
                     *open = None;
                     busy.push((read, write));

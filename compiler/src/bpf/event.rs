@@ -3,7 +3,7 @@
 
 use krsi_abi::event::HEADER_BYTES;
 
-use crate::hir::{Audit, Ty};
+use crate::hir::{Audit, TEXT_BYTES, Ty};
 
 /// Places of an event's fields.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +24,7 @@ pub fn bytes(ty: Ty) -> u32 {
         Ty::Bool => 1,
         Ty::Ptr(_) => 8,
         Ty::Str { bytes } => bytes,
+        Ty::Text { .. } => TEXT_BYTES,
     }
 }
 
@@ -41,7 +42,7 @@ pub fn layout(audit: &Audit) -> Layout {
     };
     for field in &audit.fields {
         let size = bytes(field.value.ty);
-        align(&mut at, if matches!(field.value.ty, Ty::Str { .. }) { 8 } else { size });
+        align(&mut at, if matches!(field.value.ty, Ty::Str { .. } | Ty::Text { .. }) { 8 } else { size });
         offsets.push(at);
         at += size;
     }

@@ -1,6 +1,10 @@
 //! Helpers that programs call, by number. Each is one that LSM programs may call on every supported kernel, but
 //! for [`GET_CURRENT_TASK_BTF`], which 5.10 lacks. Source: `include/uapi/linux/bpf.h`.
 
+/// What a map has for a key.
+pub const MAP_LOOKUP_ELEM: u32 = 1;
+/// Copies kernel memory up to a NUL.
+pub const PROBE_READ_KERNEL_STR: u32 = 115;
 /// Thread and process id of the current task.
 pub const GET_CURRENT_PID_TGID: u32 = 14;
 /// Real user and group id of the current task.
@@ -26,6 +30,8 @@ pub const GET_CURRENT_TASK_BTF: u32 = 158;
 #[must_use]
 pub fn name(helper: u32) -> &'static str {
     match helper {
+        MAP_LOOKUP_ELEM => "map_lookup_elem",
+        PROBE_READ_KERNEL_STR => "probe_read_kernel_str",
         GET_CURRENT_PID_TGID => "get_current_pid_tgid",
         GET_CURRENT_UID_GID => "get_current_uid_gid",
         GET_CURRENT_COMM => "get_current_comm",

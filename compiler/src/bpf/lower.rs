@@ -8,13 +8,14 @@
 mod builder;
 mod conds;
 mod events;
+mod text;
 mod values;
 
 use krs_grammar::ast::Span;
 
 use self::builder::Builder;
 use super::vcode::{End, Inst, Src, V};
-use super::{Code, allocate, encode};
+use super::{Code, allocate, encode, library};
 use crate::decision::{Graph, Node, Plan, Verdict};
 use crate::diag::{Diagnostic, code};
 use crate::hir::Policy;
@@ -22,11 +23,26 @@ use crate::hir::Policy;
 /// Generates all programs; a hook whose rules do not fit into one is an error.
 pub fn lower(policy: &Policy, plan: &Plan, diagnostics: &mut Vec<Diagnostic>) -> Code {
     let mut code = Code::default();
+    let mut regions = 0;
     if policy.rules.iter().any(|rule| rule.audit.is_some()) {
         // The counters of lost events come first: their place is known to whoever reads them.
         code.state(8 * policy.rules.len() as u32);
     }
     for graph in &plan.graphs {
+        let texts = text::texts(policy, graph);
+        if let Some(too_many) = texts.get(library::REGIONS_MAX) {
+            diagnostics.push(
+                Diagnostic::error(
+                    code::TOO_LARGE,
+                    too_many.span,
+                    format!("a hook's rules can look at {} different texts", library::REGIONS_MAX),
+                )
+                .label("one too many")
+                .help("split the policy in two files and load both: each makes its own program"),
+            );
+            continue;
+        }
+        regions = regions.max(texts.len());
         let vcode = graph_code(policy, graph, &mut code);
         let hook = &policy.hooks[graph.hook.index()].name;
         match allocate::allocate(vcode).map_err(encode::TooLarge::Frame).and_then(|code| encode::encode(hook, &code)) {
@@ -47,6 +63,7 @@ pub fn lower(policy: &Policy, plan: &Plan, diagnostics: &mut Vec<Diagnostic>) ->
             }
         }
     }
+    library::link(&mut code, regions);
     code
 }
 
@@ -57,7 +74,8 @@ fn graph_code(policy: &Policy, graph: &Graph, code: &mut Code) -> super::vcode::
             continue;
         }
         match node {
-            Node::Test { atom, sense, then, otherwise, .. } => {
+            Node::Test { atom, sense, then, otherwise, rule } => {
+                build.rule = *rule;
                 let (then, otherwise) = (build.label(*then), build.label(*otherwise));
                 build.span = atom.span;
                 build.atom(atom, *sense, then, otherwise);
@@ -73,6 +91,7 @@ fn graph_code(policy: &Policy, graph: &Graph, code: &mut Code) -> super::vcode::
                 build.record(*rule, *verdict, next);
             }
             Node::Exit { verdict } => {
+                build.release();
                 let src = match verdict {
                     Verdict::Constant(errno) => Src::Imm(-errno),
                     Verdict::Chosen => Src::Reg(build.verdict()),

@@ -23,6 +23,7 @@ pub mod encode;
 pub mod event;
 pub mod helper;
 pub mod insn;
+pub mod library;
 pub mod lower;
 pub mod print;
 pub mod vcode;
@@ -43,6 +44,12 @@ pub struct Code {
     pub constants: Vec<u8>,
     /// Bytes of changing state, zero at first: the section `.bss`.
     pub state: u32,
+    /// Where in the state the counters of what could not be read begin, one for each rule.
+    pub unreadable: Option<u32>,
+    /// Entries of the largest table of states among the constants.
+    pub table_entries: u32,
+    /// Where the last of them can begin, once no more are added.
+    pub tables_end: Option<u32>,
 }
 
 /// A function that programs call. The verifier checks it once, whatever its arguments, which are numbers.

@@ -45,6 +45,7 @@ codes! {
     MIXED_SIGNS = "KRS0308", "integers that no type holds both of";
     NO_FIELDS = "KRS0309", "a value that has no fields";
     BAD_CALL = "KRS0310", "a call that does not fit its definition";
+    BAD_PATTERN = "KRS0312", "a text or pattern that nothing can match";
     UNREADABLE = "KRS0311", "a field whose type cannot be read";
     BAD_ERRNO = "KRS0400", "no errno that this hook may return";
     DENY_ON_VOID = "KRS0401", "a deny on a hook that cannot deny";

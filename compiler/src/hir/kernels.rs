@@ -4,7 +4,7 @@
 use krs_grammar::ast::Span;
 
 use super::suggest::list;
-use super::{Access, AtomKind, Cond, HookId, Place, Policy, RuleId, Shape, Step, Value, ValueKind, place};
+use super::{Access, AtomKind, Cond, HookId, Place, Policy, RuleId, Shape, Step, Text, Value, ValueKind, place};
 use crate::btf::{Btf, Kind, Type};
 use crate::diag::{Diagnostic, code};
 use crate::kernel::{self, Kernel};
@@ -319,7 +319,8 @@ impl<'p> Collect<'p, '_> {
                 | AtomKind::AllBits { value, .. }
                 | AtomKind::True(value)
                 | AtomKind::Null(value)
-                | AtomKind::OneOfStrings { value, .. } => self.value(value),
+                | AtomKind::OneOfStrings { value, .. }
+                | AtomKind::Text { value, .. } => self.value(value),
                 AtomKind::OneOf { value, set } => {
                     self.value(value);
                     for element in set {
@@ -348,6 +349,13 @@ impl<'p> Collect<'p, '_> {
                 self.value(right);
             }
             ValueKind::Cond(cond) => self.cond(cond),
+            ValueKind::Text(text) => match &**text {
+                Text::Path { dentry, mount } => {
+                    self.value(dentry);
+                    self.value(mount);
+                }
+                Text::Cgroup { node: of } | Text::Pointer(of) | Text::Copy(of) => self.value(of),
+            },
         }
     }
 }

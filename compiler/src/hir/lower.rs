@@ -307,6 +307,7 @@ impl<'a> Checker<'a> {
     fn audited(&mut self, expr: &'a ast::Expr) -> Option<Value> {
         let span = expr.span;
         let operand = self.expr(expr, None);
+        let operand = self.texts(operand);
         let value = match operand {
             Operand::Error => return None,
             Operand::Value(value) => value,

@@ -191,7 +191,16 @@ pub enum Ty {
         /// Of the array.
         bytes: u32,
     },
+    /// Characters that a program has to fetch: a path, or what a pointer to characters points to. At most
+    /// [`TEXT_BYTES`]; a longer one is unknown.
+    Text {
+        /// It begins with `/` and has components.
+        path: bool,
+    },
 }
+
+/// Bytes of the longest text, its NUL included: `PATH_MAX`.
+pub const TEXT_BYTES: u32 = 4096;
 
 /// An integer type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -312,6 +321,30 @@ pub enum AtomKind {
         /// Without NUL.
         set: Vec<Vec<u8>>,
     },
+    /// What a text is like.
+    Text {
+        /// A [`Ty::Text`].
+        value: Value,
+        /// Is it so?
+        test: TextTest,
+    },
+}
+
+/// A question about a text. No pattern is empty or has a NUL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TextTest {
+    /// It is one of these; not empty, no two the same.
+    OneOf(Vec<Vec<u8>>),
+    /// It is this directory, without a slash at its end, or something below it; empty for the root.
+    Under(Vec<u8>),
+    /// It begins so.
+    StartsWith(Vec<u8>),
+    /// It ends so.
+    EndsWith(Vec<u8>),
+    /// This is somewhere in it.
+    Contains(Vec<u8>),
+    /// The glob fits the whole of it.
+    Like(Vec<u8>),
 }
 
 /// How integers compare.
@@ -377,6 +410,29 @@ pub enum ValueKind {
     Convert(Box<Value>),
     /// A condition as a `bool`.
     Cond(Box<Cond>),
+    /// Characters to be fetched.
+    Text(Box<Text>),
+}
+
+/// Where characters come from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Text {
+    /// The full path of a file, from the root of its mount namespace.
+    Path {
+        /// Points to a `dentry`.
+        dentry: Value,
+        /// Points to a `vfsmount`.
+        mount: Value,
+    },
+    /// From the root of the cgroup v2 hierarchy.
+    Cgroup {
+        /// Points to a `kernfs_node`.
+        node: Value,
+    },
+    /// Behind a pointer, up to a NUL.
+    Pointer(Value),
+    /// A string that lies in its struct, for the tests that only a text has.
+    Copy(Value),
 }
 
 /// About the current task.

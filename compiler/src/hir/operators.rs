@@ -8,7 +8,7 @@ use krs_grammar::ast::{BinaryOp, Expr, ExprKind, Span, UnaryOp};
 
 use super::check::{Checker, Number, Operand, integer, spell};
 use super::place;
-use super::{Atom, AtomKind, Binary, Compare, Cond, Int, NamesId, Ty, Unary, Value, ValueKind};
+use super::{Atom, AtomKind, Binary, Compare, Cond, Int, NamesId, TextTest, Ty, Unary, Value, ValueKind};
 use crate::btf::Type;
 use crate::diag::{Diagnostic, code};
 
@@ -39,7 +39,7 @@ pub(super) fn or(left: Cond, right: Cond) -> Cond {
     }
 }
 
-fn atom(span: Span, kind: AtomKind) -> Cond {
+pub(super) fn atom(span: Span, kind: AtomKind) -> Cond {
     Cond::Atom(Box::new(Atom { span, kind }))
 }
 
@@ -74,7 +74,7 @@ impl<'a> Checker<'a> {
                     let what = self.describe(value.ty);
                     error.label(what).help("compare the pointer: `!= null`")
                 }
-                Ty::Str { .. } => error.label("a string").help("compare it: `== \"...\"`"),
+                Ty::Str { .. } | Ty::Text { .. } => error.label("a string").help("compare it: `== \"...\"`"),
             },
             Operand::Place(place) => match self.value_of_place(place) {
                 Ok(value) => return self.cond_of(Operand::Value(value), expr),
@@ -211,14 +211,12 @@ impl<'a> Checker<'a> {
                 };
             }
             BinaryOp::Is | BinaryOp::Like | BinaryOp::Under => {
-                let instead = match op {
-                    BinaryOp::Is => "labels come with a later version; to ask for null write `== null`",
-                    BinaryOp::Like => "compare the whole string with `==` or `in { ... }`",
-                    _ => "paths come with a later version; compare a name or an inode number",
-                };
+                if op != BinaryOp::Is {
+                    return self.pattern(op, op_span, left, right, span);
+                }
                 return self.report(
                     Diagnostic::error(code::NOT_YET, op_span, format!("`{}` is not available yet", op.text()))
-                        .help(instead),
+                        .help("labels come with a later version; to ask for null write `== null`"),
                 );
             }
             BinaryOp::In => return self.one_of(left, right, op_span, span),
@@ -250,7 +248,7 @@ impl<'a> Checker<'a> {
     }
 
     /// A place that is one value becomes it.
-    fn settle(&mut self, operand: Operand) -> Operand {
+    pub(super) fn settle(&mut self, operand: Operand) -> Operand {
         match operand {
             Operand::Place(place) => match self.value_of_place(place) {
                 Ok(value) => Operand::Value(value),
@@ -271,6 +269,9 @@ impl<'a> Checker<'a> {
         let equality = matches!(op, BinaryOp::Eq | BinaryOp::Ne);
         let finish = |cond: Cond| Operand::Cond(if op == BinaryOp::Ne { not(cond) } else { cond });
         let ((l, left), (r, right)) = (left, right);
+        // What stands beside a literal is a text where it can be one.
+        let l = if matches!(r, Operand::Text(_)) { self.texts(l) } else { l };
+        let r = if matches!(l, Operand::Text(_)) { self.texts(r) } else { r };
         match (l, r) {
             (Operand::Null, Operand::Null) => finish(Cond::Const(true)),
             (Operand::Null, other) | (other, Operand::Null) => {
@@ -284,7 +285,7 @@ impl<'a> Checker<'a> {
                 }
             }
             (Operand::Text(text), Operand::Value(value)) | (Operand::Value(value), Operand::Text(text))
-                if matches!(value.ty, Ty::Str { .. }) =>
+                if matches!(value.ty, Ty::Str { .. } | Ty::Text { .. }) =>
             {
                 if !equality {
                     return self.error(code::BAD_OPERAND, op_span, "strings can only be compared with `==` and `!=`");
@@ -293,7 +294,7 @@ impl<'a> Checker<'a> {
                 if !self.fits(&text, &value, literal) {
                     return Operand::Error;
                 }
-                finish(atom(span, AtomKind::OneOfStrings { value, set: vec![text] }))
+                finish(one_of_texts(span, value, vec![text]))
             }
             (Operand::Cond(a), Operand::Cond(b)) if equality => finish(same(a, b)),
             (Operand::Cond(a), Operand::Value(b)) | (Operand::Value(b), Operand::Cond(a))
@@ -481,8 +482,10 @@ impl<'a> Checker<'a> {
 
     /// Whether a string can be what the literal says; otherwise that is an error.
     fn fits(&mut self, text: &[u8], value: &Value, at: Span) -> bool {
-        let Ty::Str { bytes } = value.ty else {
-            return false;
+        let bytes = match value.ty {
+            Ty::Str { bytes } => bytes,
+            Ty::Text { .. } => return self.plausible(text, value, at),
+            _ => return false,
         };
         let error = if let Some(nul) = text.iter().position(|&byte| byte == 0) {
             Diagnostic::error(code::OUT_OF_RANGE, at, "a string of the kernel ends at its first NUL")
@@ -527,6 +530,8 @@ impl<'a> Checker<'a> {
         };
         let operand = self.expr(left, None);
         let operand = self.settle(operand);
+        let operand =
+            if elements.iter().any(|of| matches!(of.kind, ExprKind::Str(_))) { self.texts(operand) } else { operand };
         let hint = names_of(&operand);
         if elements.is_empty() {
             return self.report(
@@ -537,7 +542,7 @@ impl<'a> Checker<'a> {
         }
         match operand {
             Operand::Error => Operand::Error,
-            Operand::Value(value) if matches!(value.ty, Ty::Str { .. }) => {
+            Operand::Value(value) if matches!(value.ty, Ty::Str { .. } | Ty::Text { .. }) => {
                 let mut set = Vec::with_capacity(elements.len());
                 for element in elements {
                     match self.expr(element, None) {
@@ -562,7 +567,7 @@ impl<'a> Checker<'a> {
                 if set.is_empty() {
                     return Operand::Error;
                 }
-                Operand::Cond(atom(span, AtomKind::OneOfStrings { value, set }))
+                Operand::Cond(one_of_texts(span, value, set))
             }
             Operand::Value(value) if matches!(value.ty, Ty::Int(_)) => {
                 let Ty::Int(int) = value.ty else {
@@ -913,12 +918,20 @@ impl<'a> Checker<'a> {
             Operand::Place(place) => {
                 let btf = &self.kernel.btf;
                 match btf.ty(btf.strip(place.ty)) {
+                    Type::Struct { name: "path", .. } => "a path".into(),
                     Type::Array { .. } => format!("the array `{}`", place::describe(btf, place.ty)),
                     _ => format!("the whole `{}`", place::describe(btf, place.ty)),
                 }
             }
             Operand::Task => "the current task".into(),
         }
+    }
+}
+
+fn one_of_texts(span: Span, value: Value, set: Vec<Vec<u8>>) -> Cond {
+    match value.ty {
+        Ty::Text { .. } => atom(span, AtomKind::Text { value, test: TextTest::OneOf(set) }),
+        _ => atom(span, AtomKind::OneOfStrings { value, set }),
     }
 }
 

@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use super::{
-    Atom, AtomKind, Binary, Compare, Cond, HookId, Int, Place, Policy, TaskField, Ty, Unary, Value, ValueKind,
+    Atom, AtomKind, Binary, Compare, Cond, HookId, Int, Place, Policy, TaskField, Text, TextTest, Ty, Unary, Value,
+    ValueKind,
 };
 
 /// Prints a policy.
@@ -71,6 +72,8 @@ pub fn ty(policy: &Policy, ty: Ty) -> String {
         Ty::Bool => "bool".into(),
         Ty::Ptr(pointer) => if pointer.nullable { "ptr?" } else { "ptr" }.into(),
         Ty::Str { bytes } => format!("str[{bytes}]"),
+        Ty::Text { path: true } => "path".into(),
+        Ty::Text { path: false } => "str".into(),
     }
 }
 
@@ -114,6 +117,20 @@ pub fn atom(policy: &Policy, hook: HookId, of: &Atom) -> String {
             let set: Vec<String> = set.iter().map(|text| format!("{:?}", String::from_utf8_lossy(text))).collect();
             format!("(in {} {{{}}})", value(of), set.join(" "))
         }
+        AtomKind::Text { value: of, test } => {
+            let quote = |text: &[u8]| format!("{:?}", String::from_utf8_lossy(text));
+            let of = value(of);
+            match test {
+                TextTest::OneOf(set) => {
+                    format!("(in {of} {{{}}})", set.iter().map(|text| quote(text)).collect::<Vec<_>>().join(" "))
+                }
+                TextTest::Under(text) => format!("(under {of} {})", quote(text)),
+                TextTest::StartsWith(text) => format!("(starts_with {of} {})", quote(text)),
+                TextTest::EndsWith(text) => format!("(ends_with {of} {})", quote(text)),
+                TextTest::Contains(text) => format!("(contains {of} {})", quote(text)),
+                TextTest::Like(text) => format!("(like {of} {})", quote(text)),
+            }
+        }
     }
 }
 
@@ -156,5 +173,11 @@ pub fn value(policy: &Policy, hook: HookId, of: &Value) -> String {
         }
         ValueKind::Convert(inner) => format!("({} {})", ty(policy, of.ty), value(inner)),
         ValueKind::Cond(inner) => cond(policy, hook, inner),
+        ValueKind::Text(text) => match &**text {
+            Text::Path { dentry, mount } => format!("(path {} {})", value(dentry), value(mount)),
+            Text::Cgroup { node } => format!("(cgroup {})", value(node)),
+            Text::Pointer(of) => format!("(text {})", value(of)),
+            Text::Copy(of) => format!("(copy {})", value(of)),
+        },
     }
 }

@@ -13,7 +13,7 @@
 //!
 //! Invariant: what is found is certain. Whatever is not understood, or would take too long, is possible.
 
-use crate::hir::{Atom, AtomKind, Binary, Compare, Cond, Int, Ty, Value, ValueKind};
+use crate::hir::{Atom, AtomKind, Binary, Compare, Cond, Int, TextTest, Ty, Value, ValueKind};
 
 use super::numbers::{Numbers, Ranges};
 
@@ -276,7 +276,10 @@ impl<'p> Facts<'p> {
             AtomKind::Null(value) => agree(&mut self.nulls, value, holds),
             AtomKind::Same(left, right) => self.order(left, right, if holds { 2 } else { 5 }),
             AtomKind::OneOf { value, set } => self.one_of(&atom.kind, value, set, holds),
-            AtomKind::OneOfStrings { value, set } => self.text(value, set, holds),
+            AtomKind::OneOfStrings { value, set } | AtomKind::Text { value, test: TextTest::OneOf(set) } => {
+                self.text(value, set, holds)
+            }
+            AtomKind::Text { .. } => agree_kind(&mut self.others, &atom.kind, holds),
         }
     }
 
@@ -551,6 +554,7 @@ fn operands(kind: &AtomKind) -> Vec<&Value> {
         | AtomKind::True(value)
         | AtomKind::Null(value)
         | AtomKind::OneOf { value, .. }
-        | AtomKind::OneOfStrings { value, .. } => vec![value],
+        | AtomKind::OneOfStrings { value, .. }
+        | AtomKind::Text { value, .. } => vec![value],
     }
 }

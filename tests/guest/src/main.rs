@@ -13,8 +13,10 @@
 use std::fs::{self, File};
 use std::io;
 use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::os::unix::net::UnixListener;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
@@ -120,6 +122,20 @@ const ACTS: &[Act] = &[
         refused(rustix::io::ioctl_fionread(&file))
     }),
     act("exec", "run a program", |_| refused(Command::new("/bin/true").status())),
+    act("exec-deleted", "run a program that was removed from its folder", |folder| {
+        let program = folder.join("true");
+        fs::copy("/bin/true", &program).map_err(Failure::Setup)?;
+        let open = File::open(&program).map_err(Failure::Setup)?;
+        fs::remove_file(program).map_err(Failure::Setup)?;
+        exec_open(&open)
+    }),
+    act("exec-memfd", "run a program that was never in a folder", |_| {
+        let memory = rustix::fs::memfd_create("krs", rustix::fs::MemfdFlags::empty());
+        let mut memory = File::from(memory.map_err(|error| Failure::Setup(error.into()))?);
+        let mut program = File::open("/bin/true").map_err(Failure::Setup)?;
+        io::copy(&mut program, &mut memory).map_err(Failure::Setup)?;
+        exec_open(&memory)
+    }),
     act("fork", "start a thread", |_| refused(std::thread::Builder::new().spawn(|| ()))),
     act("setuid", "become another user", |_| {
         let nobody = rustix::process::Uid::from_raw(65534);
@@ -260,6 +276,12 @@ fn map_anonymous(prot: ProtFlags) -> Result<Page, Failure> {
     #[expect(unsafe_code, reason = "a new page at an address that the kernel chooses touches no memory in use")]
     let page = unsafe { rustix::mm::mmap_anonymous(std::ptr::null_mut(), PAGE_BYTES, prot, MapFlags::PRIVATE) };
     page.map(Page).map_err(|error| Failure::Refused(error.into()))
+}
+
+/// Runs a program through its open file.
+fn exec_open(file: &File) -> Outcome {
+    let path = format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd());
+    refused(Command::new(path).arg0("true").status())
 }
 
 fn map_file(folder: &Path) -> Result<Page, Failure> {

@@ -17,7 +17,7 @@ pub(super) struct Label(u32);
 pub(super) enum Fact {
     /// This was read into that register.
     Read(Key, V),
-    /// The pointer in this register is not null.
+    /// The pointer in this register is not null; the length in it is one.
     NotNull(V),
 }
 
@@ -44,6 +44,8 @@ pub(super) enum Key {
     Euid,
     /// The task's name is in the frame; bytes of it.
     Comm,
+    /// The length of a text, by its place in the program's list.
+    Text(usize),
     /// Bytes of the task's name.
     CommBytes { offset: u32, bytes: u32 },
 }
@@ -96,6 +98,12 @@ pub(super) struct Builder<'p> {
     pub(super) code: &'p mut crate::bpf::Code,
     pub(super) hook: &'p Hook,
     pub(super) span: Span,
+    /// The rule that asks.
+    pub(super) rule: crate::hir::RuleId,
+    /// The texts that this program looks at, each with a place of its own.
+    pub(super) texts: Vec<&'p crate::hir::Value>,
+    /// The memory for them; 0 until it is claimed.
+    pub(super) memory: Option<V>,
     pub(super) context: V,
     labels: Vec<LabelState>,
     nodes: Vec<Label>,
@@ -110,7 +118,7 @@ pub(super) struct Builder<'p> {
 }
 
 impl<'p> Builder<'p> {
-    pub(super) fn new(policy: &'p Policy, graph: &Graph, code: &'p mut crate::bpf::Code) -> Builder<'p> {
+    pub(super) fn new(policy: &'p Policy, graph: &'p Graph, code: &'p mut crate::bpf::Code) -> Builder<'p> {
         let span =
             policy.rules.iter().find(|rule| rule.hook == graph.hook).map_or_else(Span::default, |rule| rule.span);
         let mut builder = Builder {
@@ -118,6 +126,9 @@ impl<'p> Builder<'p> {
             code,
             hook: &policy.hooks[graph.hook.index()],
             span,
+            rule: crate::hir::RuleId(0),
+            texts: super::text::texts(policy, graph),
+            memory: None,
             context: V(VIRTUAL),
             labels: Vec::new(),
             nodes: Vec::new(),
@@ -136,6 +147,11 @@ impl<'p> Builder<'p> {
         builder.place(entry);
         let context = builder.context;
         builder.push(Inst::Mov { dst: context, src: Src::Reg(V(1)), wide: true, reloc: None });
+        if !builder.texts.is_empty() {
+            let memory = builder.fresh();
+            builder.push(Inst::Mov { dst: memory, src: Src::Imm(0), wide: true, reloc: None });
+            builder.memory = Some(memory);
+        }
         builder
     }
 

@@ -85,6 +85,7 @@ impl Builder<'_> {
             }
             AtomKind::OneOf { value, set } => self.one_of(value, set, yes, no, unknown),
             AtomKind::OneOfStrings { value, set } => self.one_of_strings(value, set, yes, no, unknown),
+            AtomKind::Text { value, test } => self.text_test(value, test, yes, no, unknown),
         }
     }
 
@@ -312,7 +313,8 @@ fn may_be_unknown(cond: &Cond) -> bool {
             | AtomKind::True(value)
             | AtomKind::Null(value)
             | AtomKind::OneOf { value, .. }
-            | AtomKind::OneOfStrings { value, .. } => unreadable(value),
+            | AtomKind::OneOfStrings { value, .. }
+            | AtomKind::Text { value, .. } => unreadable(value),
         },
     }
 }
@@ -325,5 +327,6 @@ pub(super) fn unreadable(value: &Value) -> bool {
         ValueKind::Unary(_, inner) | ValueKind::Convert(inner) => unreadable(inner),
         ValueKind::Binary(_, left, right) => unreadable(left) || unreadable(right),
         ValueKind::Cond(cond) => may_be_unknown(cond),
+        ValueKind::Text(_) => true,
     }
 }

@@ -20,6 +20,7 @@ impl Builder<'_> {
             return self.jump(next);
         };
         self.span = audit.span;
+        self.rule = rule;
         let layout = event::layout(audit);
         let lost = self.fresh_label();
 
@@ -125,6 +126,9 @@ impl Builder<'_> {
     }
 
     fn copy_field(&mut self, room: V, value: &Value, offset: u32, unknown: Label) {
+        if let Ty::Text { .. } = value.ty {
+            return self.text_field(room, value, offset, unknown);
+        }
         let Ty::Str { bytes } = value.ty else {
             let bytes = event::bytes(value.ty);
             let src = match &value.kind {

@@ -31,6 +31,7 @@ impl Builder<'_> {
             ValueKind::Binary(op, left, right) => self.binary(*op, left, right, value.ty, unknown, true),
             ValueKind::Convert(inner) => self.convert(inner, value.ty, unknown),
             ValueKind::Cond(cond) => self.cond_value(cond, unknown),
+            ValueKind::Text(_) => self.text(value, unknown).length,
         }
     }
 
@@ -110,7 +111,7 @@ impl Builder<'_> {
         let (bytes, signed) = match ty {
             Ty::Int(int) => (int.bytes, int.signed),
             Ty::Bool => (1, false),
-            Ty::Ptr(_) | Ty::Str { .. } => (8, false),
+            Ty::Ptr(_) | Ty::Str { .. } | Ty::Text { .. } => (8, false),
         };
         let key = Key::Arg { arg, full: false };
         let raw = match self.read(&key) {
@@ -192,7 +193,7 @@ impl Builder<'_> {
         let (bytes, signed) = match ty {
             Ty::Int(int) => (int.bytes, int.signed),
             Ty::Bool => (1, false),
-            Ty::Ptr(_) | Ty::Str { .. } => (8, false),
+            Ty::Ptr(_) | Ty::Str { .. } | Ty::Text { .. } => (8, false),
         };
         let raw = self.load(base, access, bytes);
         if full && signed { self.extended(raw, bytes) } else { raw }
@@ -369,7 +370,7 @@ impl Builder<'_> {
         self.push(Inst::Call { helper: helper::PROBE_READ_KERNEL, args: 3 });
     }
 
-    fn frame_address(&mut self, dst: V, offset: i16) {
+    pub(super) fn frame_address(&mut self, dst: V, offset: i16) {
         self.push(Inst::Mov { dst, src: Src::Reg(FRAME), wide: true, reloc: None });
         self.push(Inst::Alu { op: alu::ADD, wide: true, dst, src: Src::Imm(i32::from(offset)), reloc: None });
     }

@@ -14,6 +14,11 @@ impl<'a> Checker<'a> {
     pub(in crate::hir) fn call(&mut self, function: &'a ast::Ident, args: &'a [Expr], span: Span) -> Operand {
         let def = match self.items.named.get(function.name.as_str()) {
             Some(Named::Def(def)) => *def,
+            _ if function.name == "text" => return self.pointed_text(args, span),
+            _ if function.name == "full_path" => return self.full_path(args, span),
+            _ if matches!(function.name.as_str(), "starts_with" | "ends_with" | "contains") => {
+                return self.text_call(function, args, span);
+            }
             _ => {
                 if let Some((_, instead)) = LATER.iter().find(|(later, _)| *later == function.name) {
                     return self.report(

@@ -14,6 +14,7 @@ use crate::kernel::Kernel;
 mod calls;
 mod fields;
 mod names;
+mod text;
 
 /// What an expression turned out to be.
 #[derive(Clone, Debug)]
@@ -80,9 +81,6 @@ const TASK_LATER: &[&str] = &["exe", "parent", "cgroup", "caps", "ns", "ancestor
 /// Functions and values that the language has and this version does not.
 const LATER: &[(&str, &str)] = &[
     ("inode", "compare the inode number: `file.f_inode.i_ino == 1234`"),
-    ("starts_with", "compare the whole string with `==`"),
-    ("ends_with", "compare the whole string with `==`"),
-    ("contains", "compare the whole string with `==`"),
     ("first_of", "name the field that your kernel has"),
     ("now", "every event carries its time"),
     ("hook", "every event carries its hook"),
@@ -145,7 +143,8 @@ impl<'a> Checker<'a> {
             },
             Ty::Bool => "a bool".into(),
             Ty::Ptr(pointer) => format!("a pointer to `{}`", place::describe(&self.kernel.btf, pointer.target)),
-            Ty::Str { .. } => "a string".into(),
+            Ty::Str { .. } | Ty::Text { path: false } => "a string".into(),
+            Ty::Text { path: true } => "a path".into(),
         }
     }
 

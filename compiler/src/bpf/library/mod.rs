@@ -1,0 +1,287 @@
+//! Functions that programs share, written by hand: what a policy's own code has no loops for.
+//!
+//! They take numbers and return a number, so that the verifier checks each once and for any argument. What is
+//! larger goes through a *slot* of [`SCRATCH_MAP`]: memory that one program has for itself while it runs.
+//!
+//! ```text
+//! krs_claim()                                    a free slot, SLOTS where there is none
+//! krs_path(slot, region)                         the path of the dentry and mount in the slot; its length, or -1
+//! krs_cgroup(slot, region)                       the same for a kernfs node
+//! krs_scan(slot, region, length, table, start)   whether a text fits a table of states
+//! ```
+//!
+//! A processor's slots are several because a program can be preempted by another on the same processor (from 5.11
+//! on), and interrupted. One that is preempted keeps its slot: `claim` adds one to a slot's count and owns it if the
+//! count is then one, which needs no atomic operation that 5.10 lacks.
+//!
+//! Absent: policies. What depends on one comes as an argument or as a table in the constants.
+
+use super::insn::{SRC_REG, alu, class, jmp, mode, pseudo, size};
+use super::{Access, Code, Function, Insn, Map, MapKind, Relocation, RelocationKind, Shape, Step, helper};
+
+mod text;
+
+/// Memory for texts.
+pub const SCRATCH_MAP: &str = "krs_scratch";
+/// Slots of a processor: so many programs can be in the middle of their texts on it at once.
+pub const SLOTS: i32 = 4;
+/// Where a slot has the count of its owners.
+pub const COUNT: i16 = 0;
+/// Where a slot has the first pointer that a function is to follow.
+pub const FIRST: i16 = 8;
+/// Where a slot has the second.
+pub const SECOND: i16 = 16;
+/// Where a slot has its own number.
+pub const NUMBER: i16 = 24;
+/// Where a slot has the root of the mount that a walk is in.
+const ROOT: i16 = 32;
+/// Where a slot has how far, from the end, a path is put together.
+const PLACE: i16 = 40;
+/// Where paths are put together, from their end.
+pub const WORK: i16 = 48;
+/// A path's room, and then some, since the verifier takes every name for the longest.
+const WORK_BYTES: i16 = 4096 + 8 + 256;
+/// Where the first text begins.
+const REGIONS: i16 = WORK + WORK_BYTES;
+/// Room of a text: 4096 bytes, and what is read behind its end at most.
+const REGION_BYTES: i16 = 4096 + 256;
+/// Texts that one program can hold: a value of such a map has at most 32 KiB.
+pub const REGIONS_MAX: usize = 6;
+
+/// Where a text begins.
+#[must_use]
+pub fn region(index: usize) -> i16 {
+    REGIONS + REGION_BYTES * index as i16
+}
+
+/// Adds the functions that programs call, and the memory that they share; `regions` is the most texts of a program.
+pub fn link(code: &mut Code, regions: usize) {
+    let called = |name: &str| {
+        code.programs
+            .iter()
+            .flat_map(|program| &program.relocations)
+            .any(|relocation| matches!(relocation.kind, RelocationKind::Function(known) if known == name))
+    };
+    let mut names: Vec<&'static str> = [CLAIM, PATH, CGROUP, SCAN].into_iter().filter(|name| called(name)).collect();
+    for (function, step) in [(PATH, PATH_STEP), (CGROUP, CGROUP_STEP), (SCAN, SCAN_STEP)] {
+        if names.contains(&function) {
+            names.push(step);
+        }
+    }
+    if names.is_empty() {
+        return;
+    }
+    code.map(Map {
+        name: SCRATCH_MAP.into(),
+        kind: MapKind::PerCpuArray,
+        key: 4,
+        value: region(regions) as u32,
+        entries: SLOTS.cast_unsigned(),
+    });
+    for name in names {
+        let last = region(regions - 1);
+        let function = match name {
+            CLAIM => text::claim(),
+            PATH => text::path(last),
+            CGROUP => text::cgroup(last),
+            SCAN => text::scan(code),
+            PATH_STEP => text::path_step(),
+            CGROUP_STEP => text::cgroup_step(),
+            _ => text::scan_step(code, last),
+        };
+        code.function(name, |_| function);
+    }
+}
+
+/// Finds a free slot.
+pub const CLAIM: &str = "krs_claim";
+/// The full path of a dentry below a mount.
+pub const PATH: &str = "krs_path";
+/// The path of a kernfs node.
+pub const CGROUP: &str = "krs_cgroup";
+/// Runs a table of states over a text.
+pub const SCAN: &str = "krs_scan";
+
+const PATH_STEP: &str = "krs_path_step";
+const CGROUP_STEP: &str = "krs_cgroup_step";
+const SCAN_STEP: &str = "krs_scan_step";
+
+/// A machine register.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct R(u8);
+
+/// The frame pointer.
+const FP: R = R(10);
+
+/// A second operand.
+#[derive(Clone, Copy)]
+enum Src {
+    Reg(R),
+    Imm(i32),
+}
+
+impl From<R> for Src {
+    fn from(reg: R) -> Src {
+        Src::Reg(reg)
+    }
+}
+
+impl From<i32> for Src {
+    fn from(imm: i32) -> Src {
+        Src::Imm(imm)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Label(usize);
+
+/// A function under construction.
+#[derive(Default)]
+struct Asm {
+    insns: Vec<Insn>,
+    relocations: Vec<Relocation>,
+    notes: Vec<(u32, &'static str)>,
+    labels: Vec<Option<usize>>,
+    jumps: Vec<(usize, Label)>,
+}
+
+impl Asm {
+    /// Quoted by the verifier for what follows.
+    fn note(&mut self, text: &'static str) {
+        self.notes.push((self.insns.len() as u32, text));
+    }
+
+    fn label(&mut self) -> Label {
+        self.labels.push(None);
+        Label(self.labels.len() - 1)
+    }
+
+    fn place(&mut self, label: Label) {
+        self.labels[label.0] = Some(self.insns.len());
+    }
+
+    fn alu(&mut self, op: u8, dst: R, src: impl Into<Src>) {
+        self.insns.push(match src.into() {
+            Src::Reg(src) => Insn { code: class::ALU64 | op | SRC_REG, dst: dst.0, src: src.0, ..Insn::default() },
+            Src::Imm(imm) => Insn { code: class::ALU64 | op, dst: dst.0, imm, ..Insn::default() },
+        });
+    }
+
+    fn mov(&mut self, dst: R, src: impl Into<Src>) {
+        self.alu(alu::MOV, dst, src);
+    }
+
+    /// `dst = a + b`, where `b` can be what a loader fills in.
+    fn sum(&mut self, dst: R, a: R, b: i32) {
+        self.mov(dst, a);
+        self.alu(alu::ADD, dst, b);
+    }
+
+    fn relocate(&mut self, kind: RelocationKind) {
+        self.relocations.push(Relocation { slot: self.insns.len() as u32, kind });
+    }
+
+    /// `dst =` where a field lies in its struct.
+    fn offset(&mut self, dst: R, access: Access) {
+        self.relocate(RelocationKind::FieldOffset(access));
+        self.mov(dst, 0);
+    }
+
+    fn load(&mut self, width: u8, dst: R, base: R, off: i16) {
+        self.insns.push(Insn { code: class::LDX | mode::MEM | width, dst: dst.0, src: base.0, off, imm: 0 });
+    }
+
+    fn store(&mut self, width: u8, base: R, off: i16, src: impl Into<Src>) {
+        self.insns.push(match src.into() {
+            Src::Reg(src) => {
+                Insn { code: class::STX | mode::MEM | width, dst: base.0, src: src.0, off, ..Insn::default() }
+            }
+            Src::Imm(imm) => Insn { code: class::ST | mode::MEM | width, dst: base.0, off, imm, src: 0 },
+        });
+    }
+
+    fn address(&mut self, dst: R, of: RelocationKind) {
+        self.relocate(of);
+        self.insns.push(Insn { code: class::LD | size::DW | mode::IMM, dst: dst.0, ..Insn::default() });
+        self.insns.push(Insn::default());
+    }
+
+    fn jump(&mut self, op: u8, left: R, right: impl Into<Src>, to: Label) {
+        self.jumps.push((self.insns.len(), to));
+        self.insns.push(match right.into() {
+            Src::Reg(right) => Insn { code: class::JMP | op | SRC_REG, dst: left.0, src: right.0, ..Insn::default() },
+            Src::Imm(imm) => Insn { code: class::JMP | op, dst: left.0, imm, ..Insn::default() },
+        });
+    }
+
+    fn goto(&mut self, to: Label) {
+        self.jumps.push((self.insns.len(), to));
+        self.insns.push(Insn { code: class::JMP | jmp::JA, ..Insn::default() });
+    }
+
+    fn call(&mut self, helper: u32) {
+        self.insns.push(Insn { code: class::JMP | jmp::CALL, imm: helper.cast_signed(), ..Insn::default() });
+    }
+
+    fn invoke(&mut self, function: &'static str) {
+        self.relocate(RelocationKind::Function(function));
+        self.insns.push(Insn { code: class::JMP | jmp::CALL, src: pseudo::CALL, imm: -1, ..Insn::default() });
+    }
+
+    fn add_atomic(&mut self, base: R, src: R) {
+        let code = class::STX | mode::ATOMIC | size::DW;
+        self.insns.push(Insn { code, dst: base.0, src: src.0, off: COUNT, imm: i32::from(alu::ADD) });
+    }
+
+    fn exit(&mut self) {
+        self.insns.push(Insn { code: class::JMP | jmp::EXIT, ..Insn::default() });
+    }
+
+    /// Looks the slot in `r1` up: its memory is in `r0`, and `none` is where there is none. Takes 4 bytes below `frame`.
+    fn slot(&mut self, frame: i16, none: Label) {
+        self.store(size::W, FP, frame, R(1));
+        self.find_slot(frame, none);
+    }
+
+    fn find_slot(&mut self, frame: i16, none: Label) {
+        self.address(R(1), RelocationKind::Map(SCRATCH_MAP.into()));
+        self.sum(R(2), FP, i32::from(frame));
+        self.call(helper::MAP_LOOKUP_ELEM);
+        self.jump(jmp::JEQ, R(0), 0, none);
+    }
+
+    /// Copies what lies at a field behind an address into the frame; to `failed` where it cannot be read.
+    fn probe(&mut self, to: i16, bytes: i32, base: R, access: Access, failed: Label) {
+        self.offset(R(3), access);
+        self.alu(alu::ADD, R(3), base);
+        self.probe_at(to, bytes, failed);
+    }
+
+    /// The same for the address in `r3`.
+    fn probe_at(&mut self, to: i16, bytes: i32, failed: Label) {
+        self.sum(R(1), FP, i32::from(to));
+        self.mov(R(2), bytes);
+        self.call(helper::PROBE_READ_KERNEL);
+        self.jump(jmp::JNE, R(0), 0, failed);
+    }
+
+    fn finish(mut self, name: &'static str, params: u32) -> Function {
+        for (at, label) in &self.jumps {
+            let target = self.labels[label.0].expect("every label is placed");
+            self.insns[*at].off = (target as i64 - *at as i64 - 1) as i16;
+        }
+        Function { name, params, insns: self.insns, relocations: self.relocations, notes: self.notes }
+    }
+}
+
+/// `struct mount.mnt_parent`: fields by name, each with its shape.
+fn field(root: &str, steps: &[(&str, Shape)]) -> Access {
+    Access {
+        is_struct: true,
+        root: root.to_owned(),
+        steps: steps
+            .iter()
+            .map(|(name, shape)| Step::Field { name: (*name).to_owned(), shape: shape.clone() })
+            .collect(),
+    }
+}

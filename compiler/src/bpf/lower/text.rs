@@ -1,0 +1,413 @@
+//! Texts: fetched once on a way into memory that the program has for itself, then compared there.
+//!
+//! A text that cannot be fetched (too long, too deep, memory gone) is unknown, like what lies behind null; but it is
+//! counted for the rule that asked.
+
+use super::builder::{Builder, Fact, Key, Label};
+use super::conds::pieces;
+use super::values::immediate;
+use crate::bpf::insn::{alu, jmp};
+use crate::bpf::vcode::{FRAME, Inst, Src, V};
+use crate::bpf::{Code, RelocationKind, helper, library};
+use crate::decision::{Graph, Node};
+use crate::glob;
+use crate::hir::{Access, Atom, AtomKind, Cond, Policy, TEXT_BYTES, Text, TextTest, Ty, Value, ValueKind};
+
+/// A fetched text.
+#[derive(Clone, Copy)]
+pub(super) struct Fetched {
+    /// The program's memory.
+    pub(super) memory: V,
+    /// Where in it the text begins.
+    pub(super) offset: i16,
+    /// Its length, without the NUL behind it.
+    pub(super) length: V,
+}
+
+/// The different texts that a graph asks about, in the order in which it does.
+pub(super) fn texts<'p>(policy: &'p Policy, graph: &'p Graph) -> Vec<&'p Value> {
+    let mut found = Vec::new();
+    for node in &graph.nodes {
+        match node {
+            Node::Test { atom, .. } => in_atom(atom, &mut found),
+            Node::Record { rule, .. } => {
+                let audit = &policy.rules[rule.0 as usize].audit;
+                audit.iter().flat_map(|audit| &audit.fields).for_each(|field| in_value(&field.value, &mut found));
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+fn in_cond<'p>(cond: &'p Cond, found: &mut Vec<&'p Value>) {
+    match cond {
+        Cond::Const(_) => {}
+        Cond::Atom(atom) => in_atom(atom, found),
+        Cond::Not(inner) => in_cond(inner, found),
+        Cond::And(left, right) | Cond::Or(left, right) => {
+            in_cond(left, found);
+            in_cond(right, found);
+        }
+    }
+}
+
+fn in_atom<'p>(atom: &'p Atom, found: &mut Vec<&'p Value>) {
+    match &atom.kind {
+        AtomKind::Compare { left, right, .. } | AtomKind::Same(left, right) => {
+            in_value(left, found);
+            in_value(right, found);
+        }
+        AtomKind::AnyBit(value)
+        | AtomKind::AllBits { value, .. }
+        | AtomKind::True(value)
+        | AtomKind::Null(value)
+        | AtomKind::OneOf { value, .. }
+        | AtomKind::OneOfStrings { value, .. }
+        | AtomKind::Text { value, .. } => in_value(value, found),
+    }
+}
+
+fn in_value<'p>(value: &'p Value, found: &mut Vec<&'p Value>) {
+    match &value.kind {
+        ValueKind::Text(_) if !found.contains(&value) => found.push(value),
+        ValueKind::Unary(_, inner) | ValueKind::Convert(inner) => in_value(inner, found),
+        ValueKind::Binary(_, left, right) => {
+            in_value(left, found);
+            in_value(right, found);
+        }
+        ValueKind::Load { base, .. } => in_value(base, found),
+        ValueKind::Cond(cond) => in_cond(cond, found),
+        _ => {}
+    }
+}
+
+impl Builder<'_> {
+    /// Fetches a text, unless this way has tried before. What it came to is known on every way from here, so that rules
+    /// that ask again only look at the length.
+    pub(super) fn text(&mut self, value: &Value, unknown: Label) -> Fetched {
+        let index = self.texts.iter().position(|known| *known == value).expect("every text of a graph is in its list");
+        let memory = self.memory.expect("a program with texts begins by saying that it has no memory");
+        let key = Key::Text(index);
+        let length = match self.read(&key) {
+            Some(length) => length,
+            None => {
+                let length = self.fetch(value, library::region(index), memory);
+                self.know(Fact::Read(key, length));
+                length
+            }
+        };
+        if !self.not_null(length) {
+            self.branch_away(jmp::JGE, true, length, Src::Imm(TEXT_BYTES as i32), unknown);
+            self.know(Fact::NotNull(length));
+        }
+        Fetched { memory, offset: library::region(index), length }
+    }
+
+    /// The length of a text, or -1 where there is none.
+    fn fetch(&mut self, value: &Value, offset: i16, memory: V) -> V {
+        let ValueKind::Text(text) = &value.kind else { unreachable!("only texts are in the list") };
+        let length = self.fresh();
+        let (have, failed, none, done) =
+            (self.fresh_label(), self.fresh_label(), self.fresh_label(), self.fresh_label());
+        self.claim(memory, have, failed);
+        self.place(have);
+        let from = match &**text {
+            Text::Path { dentry, mount } => {
+                let dentry = self.pointer(dentry, none);
+                let mount = self.pointer(mount, none);
+                self.store_pointer(memory, library::FIRST, dentry);
+                self.store_pointer(memory, library::SECOND, mount);
+                self.walk(library::PATH, memory, offset)
+            }
+            Text::Cgroup { node } => {
+                let node = self.pointer(node, none);
+                self.store_pointer(memory, library::FIRST, node);
+                self.walk(library::CGROUP, memory, offset)
+            }
+            Text::Pointer(of) => {
+                let from = self.pointer(of, none);
+                self.characters(memory, offset, from, TEXT_BYTES)
+            }
+            Text::Copy(of) => {
+                let Ty::Str { bytes } = of.ty else { unreachable!("only strings are copied") };
+                self.copy_string(of, bytes, memory, none);
+                let from = self.copy(memory, true);
+                self.add(from, i32::from(library::WORK));
+                self.characters(memory, offset, from, bytes + 1)
+            }
+        };
+        self.push(Inst::Mov { dst: length, src: Src::Reg(from), wide: true, reloc: None });
+        self.branch(jmp::JLT, true, length, Src::Imm(TEXT_BYTES as i32), done, failed);
+        self.place(failed);
+        self.count_unreadable();
+        self.jump(none);
+        self.place(none);
+        self.push(Inst::Mov { dst: length, src: Src::Imm(-1), wide: true, reloc: None });
+        self.jump(done);
+        self.place(done);
+        length
+    }
+
+    /// Claims memory for texts where this run has none yet.
+    fn claim(&mut self, memory: V, have: Label, failed: Label) {
+        let claim = self.fresh_label();
+        self.branch(jmp::JNE, true, memory, Src::Imm(0), have, claim);
+        self.place(claim);
+        self.push(Inst::Invoke { function: library::CLAIM, args: 0 });
+        let slot = self.copy(V(0), true);
+        self.branch_away(jmp::JEQ, true, slot, Src::Imm(library::SLOTS), failed);
+        let key = self.scratch();
+        self.push(Inst::Store { base: FRAME, offset: key, src: Src::Reg(slot), bytes: 4 });
+        self.push(Inst::Address { dst: V(1), of: RelocationKind::Map(library::SCRATCH_MAP.into()) });
+        self.frame_address(V(2), key);
+        self.push(Inst::Call { helper: helper::MAP_LOOKUP_ELEM, args: 2 });
+        self.push(Inst::Mov { dst: memory, src: Src::Reg(V(0)), wide: true, reloc: None });
+        self.branch_away(jmp::JEQ, true, memory, Src::Imm(0), failed);
+        self.push(Inst::Store { base: memory, offset: library::NUMBER, src: Src::Reg(slot), bytes: 8 });
+        self.jump(have);
+    }
+
+    /// Gives the memory back, at the program's end.
+    pub(super) fn release(&mut self) {
+        let Some(memory) = self.memory else { return };
+        let (give, done) = (self.fresh_label(), self.fresh_label());
+        self.branch(jmp::JNE, true, memory, Src::Imm(0), give, done);
+        self.place(give);
+        let less = self.fresh();
+        self.push(Inst::Mov { dst: less, src: Src::Imm(-1), wide: true, reloc: None });
+        self.push(Inst::AtomicAdd { base: memory, src: less });
+        self.jump(done);
+        self.place(done);
+    }
+
+    fn store_pointer(&mut self, memory: V, offset: i16, pointer: V) {
+        self.push(Inst::Store { base: memory, offset, src: Src::Reg(pointer), bytes: 8 });
+    }
+
+    fn add(&mut self, dst: V, number: i32) {
+        self.push(Inst::Alu { op: alu::ADD, wide: true, dst, src: Src::Imm(number), reloc: None });
+    }
+
+    /// Calls a function that follows the pointers in the memory.
+    fn walk(&mut self, function: &'static str, memory: V, offset: i16) -> V {
+        let argument = V(1);
+        self.push(Inst::Load {
+            dst: argument,
+            base: memory,
+            offset: library::NUMBER,
+            bytes: 8,
+            reloc: None,
+            argument: None,
+        });
+        self.push(Inst::Mov { dst: V(2), src: Src::Imm(i32::from(offset)), wide: true, reloc: None });
+        self.push(Inst::Invoke { function, args: 2 });
+        self.copy(V(0), true)
+    }
+
+    /// Copies characters up to a NUL; their number. What fills the room may have been cut, and is too long then: the NUL
+    /// counts until it is taken off.
+    fn characters(&mut self, memory: V, offset: i16, from: V, room: u32) -> V {
+        self.push(Inst::Mov { dst: V(3), src: Src::Reg(from), wide: true, reloc: None });
+        self.push(Inst::Mov { dst: V(1), src: Src::Reg(memory), wide: true, reloc: None });
+        self.add(V(1), i32::from(offset));
+        // One more than the longest text, so that a cut one is not taken for whole.
+        let room = if room == TEXT_BYTES { room + 1 } else { room };
+        self.push(Inst::Mov { dst: V(2), src: Src::Imm(room as i32), wide: true, reloc: None });
+        self.push(Inst::Call { helper: helper::PROBE_READ_KERNEL_STR, args: 3 });
+        let length = self.copy(V(0), true);
+        self.add(length, -1);
+        length
+    }
+
+    /// Copies a string that lies in its struct to the work room, with a NUL behind it.
+    fn copy_string(&mut self, of: &Value, bytes: u32, memory: V, unknown: Label) {
+        let end = library::WORK + bytes as i16;
+        let to_work = |build: &mut Self| {
+            build.push(Inst::Mov { dst: V(1), src: Src::Reg(memory), wide: true, reloc: None });
+            build.add(V(1), i32::from(library::WORK));
+            build.push(Inst::Mov { dst: V(2), src: Src::Imm(bytes as i32), wide: true, reloc: None });
+        };
+        match &of.kind {
+            ValueKind::Load { base, access } => {
+                let base = self.pointer(base, unknown);
+                let from = self.field_address(base, access);
+                self.push(Inst::Mov { dst: V(3), src: Src::Reg(from), wide: true, reloc: None });
+                to_work(self);
+                self.push(Inst::Call { helper: helper::PROBE_READ_KERNEL, args: 3 });
+            }
+            _ => {
+                to_work(self);
+                self.push(Inst::Call { helper: helper::GET_CURRENT_COMM, args: 2 });
+            }
+        }
+        self.push(Inst::Store { base: memory, offset: end, src: Src::Imm(0), bytes: 1 });
+    }
+
+    /// The address of a field behind a pointer.
+    fn field_address(&mut self, base: V, access: &Access) -> V {
+        let address = self.fresh();
+        let reloc = Some(RelocationKind::FieldOffset(access.clone()));
+        self.push(Inst::Mov { dst: address, src: Src::Imm(0), wide: true, reloc });
+        self.push(Inst::Alu { op: alu::ADD, wide: true, dst: address, src: Src::Reg(base), reloc: None });
+        address
+    }
+
+    fn count_unreadable(&mut self) {
+        let RelocationKind::State(first) = self.code.unreadable(self.policy.rules.len()) else { return };
+        let counter = self.fresh();
+        self.push(Inst::Address { dst: counter, of: RelocationKind::State(first + 8 * self.rule.0) });
+        let one = self.constant(1);
+        self.push(Inst::AtomicAdd { base: counter, src: one });
+    }
+
+    /// Leads where the answer leads.
+    pub(super) fn text_test(&mut self, value: &Value, test: &TextTest, yes: Label, no: Label, unknown: Label) {
+        let text = self.text(value, unknown);
+        match test {
+            TextTest::OneOf(set) => {
+                for (at, wanted) in set.iter().enumerate() {
+                    let next = if at + 1 == set.len() { no } else { self.fresh_label() };
+                    self.branch_away(jmp::JNE, true, text.length, Src::Imm(wanted.len() as i32), next);
+                    self.same_bytes(text.memory, text.offset, wanted, yes, next);
+                    if at + 1 < set.len() {
+                        self.place(next);
+                    }
+                }
+            }
+            TextTest::Under(directory) if directory.is_empty() => self.jump(yes),
+            TextTest::Under(directory) => {
+                let length = directory.len() as i32;
+                self.branch_away(jmp::JLT, true, text.length, Src::Imm(length), no);
+                let (begins, below) = (self.fresh_label(), self.fresh_label());
+                self.same_bytes(text.memory, text.offset, directory, begins, no);
+                self.place(begins);
+                self.branch(jmp::JEQ, true, text.length, Src::Imm(length), yes, below);
+                self.place(below);
+                let next = self.byte(text.memory, text.offset + length as i16);
+                self.branch(jmp::JEQ, true, next, Src::Imm(i32::from(b'/')), yes, no);
+            }
+            TextTest::StartsWith(prefix) => {
+                self.branch_away(jmp::JLT, true, text.length, Src::Imm(prefix.len() as i32), no);
+                self.same_bytes(text.memory, text.offset, prefix, yes, no);
+            }
+            TextTest::EndsWith(suffix) => {
+                self.branch_away(jmp::JLT, true, text.length, Src::Imm(suffix.len() as i32), no);
+                let end = self.copy(text.length, true);
+                self.add(end, -(suffix.len() as i32));
+                // A power of two bounds what no comparison has.
+                self.push(Inst::Alu {
+                    op: alu::AND,
+                    wide: true,
+                    dst: end,
+                    src: Src::Imm(TEXT_BYTES as i32 - 1),
+                    reloc: None,
+                });
+                self.push(Inst::Alu { op: alu::ADD, wide: true, dst: end, src: Src::Reg(text.memory), reloc: None });
+                self.same_bytes(end, text.offset, suffix, yes, no);
+            }
+            TextTest::Contains(part) => self.scan(text, glob::contains(part), yes, no),
+            TextTest::Like(pattern) => self.scan(text, glob::like(pattern), yes, no),
+        }
+    }
+
+    /// Runs a table over a text.
+    fn scan(&mut self, text: Fetched, table: Result<glob::Table, String>, yes: Label, no: Label) {
+        let table = table.expect("the checker has made the table before");
+        let offset = self.code.table(&table);
+        self.push(Inst::Load {
+            dst: V(1),
+            base: text.memory,
+            offset: library::NUMBER,
+            bytes: 8,
+            reloc: None,
+            argument: None,
+        });
+        let numbers = [
+            Src::Imm(i32::from(text.offset)),
+            Src::Reg(text.length),
+            Src::Imm(offset.cast_signed()),
+            Src::Imm(i32::from(table.start)),
+        ];
+        for (at, src) in numbers.into_iter().enumerate() {
+            self.push(Inst::Mov { dst: V(2 + at as u32), src, wide: true, reloc: None });
+        }
+        self.push(Inst::Invoke { function: library::SCAN, args: 5 });
+        let fits = self.copy(V(0), true);
+        self.branch(jmp::JNE, true, fits, Src::Imm(0), yes, no);
+    }
+
+    fn byte(&mut self, base: V, offset: i16) -> V {
+        let dst = self.fresh();
+        self.push(Inst::Load { dst, base, offset, bytes: 1, reloc: None, argument: None });
+        dst
+    }
+
+    fn same_bytes(&mut self, base: V, offset: i16, wanted: &[u8], yes: Label, no: Label) {
+        let pieces = pieces(wanted.len() as u32);
+        for (index, &(at, bytes)) in pieces.iter().enumerate() {
+            let dst = self.fresh();
+            self.push(Inst::Load { dst, base, offset: offset + at as i16, bytes, reloc: None, argument: None });
+            let mut word = [0u8; 8];
+            word[..bytes as usize].copy_from_slice(&wanted[at as usize..(at + bytes) as usize]);
+            let word = u64::from_le_bytes(word);
+            let wide = bytes == 8;
+            let right = match immediate(i128::from(word), wide) {
+                Some(imm) => Src::Imm(imm),
+                None => Src::Reg(self.constant(word)),
+            };
+            if index + 1 == pieces.len() {
+                self.branch(jmp::JEQ, wide, dst, right, yes, no);
+            } else {
+                self.branch_away(jmp::JNE, wide, dst, right, no);
+            }
+        }
+        if pieces.is_empty() {
+            self.jump(yes);
+        }
+    }
+
+    /// Copies a text into an event. What is behind its NUL there is never read.
+    pub(super) fn text_field(&mut self, room: V, value: &Value, offset: u32, unknown: Label) {
+        let text = self.text(value, unknown);
+        self.push(Inst::Mov { dst: V(1), src: Src::Reg(room), wide: true, reloc: None });
+        self.add(V(1), offset as i32);
+        self.push(Inst::Mov { dst: V(3), src: Src::Reg(text.memory), wide: true, reloc: None });
+        self.add(V(3), i32::from(text.offset));
+        self.push(Inst::Mov { dst: V(2), src: Src::Reg(text.length), wide: true, reloc: None });
+        // The length is at most 4095: the mask says so where the comparison is too long ago for the verifier.
+        self.push(Inst::Alu { op: alu::AND, wide: true, dst: V(2), src: Src::Imm(TEXT_BYTES as i32 - 1), reloc: None });
+        self.push(Inst::Call { helper: helper::PROBE_READ_KERNEL, args: 3 });
+        // NUL behind it
+        let end = self.copy(text.length, true);
+        self.push(Inst::Alu { op: alu::AND, wide: true, dst: end, src: Src::Imm(TEXT_BYTES as i32 - 1), reloc: None });
+        self.push(Inst::Alu { op: alu::ADD, wide: true, dst: end, src: Src::Reg(room), reloc: None });
+        self.push(Inst::Store { base: end, offset: offset as i16, src: Src::Imm(0), bytes: 1 });
+    }
+}
+
+impl Code {
+    /// Adds a table of states to the constants; its offset.
+    fn table(&mut self, table: &glob::Table) -> u32 {
+        let mut bytes = table.classes.clone();
+        table.rows.iter().for_each(|entry| bytes.extend_from_slice(&entry.to_le_bytes()));
+        self.table_entries = self.table_entries.max(table.rows.len() as u32);
+        match self.constant(&bytes) {
+            RelocationKind::Constant(offset) => offset,
+            _ => unreachable!("a constant has an offset"),
+        }
+    }
+
+    /// Counters of what could not be read, one for each rule.
+    fn unreadable(&mut self, rules: usize) -> RelocationKind {
+        let first = match self.unreadable {
+            Some(first) => first,
+            None => match self.state(8 * rules as u32) {
+                RelocationKind::State(first) => first,
+                _ => unreachable!("state has an offset"),
+            },
+        };
+        self.unreadable = Some(first);
+        RelocationKind::State(first)
+    }
+}

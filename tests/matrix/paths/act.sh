@@ -1,0 +1,39 @@
+# Paths on files, mounts, names to be made, and after chroot; the same answer on every kernel.
+try() { if "$@" >/dev/null 2>/tmp/why; then echo "$*: ok"; else echo "$*: $(sed 's/.*: //; 1q' /tmp/why)"; fi; }
+policy=$PWD/paths.o
+cd /tmp
+mkdir -p dir/sub directory mnt closed jail/tmp
+for f in exact one two three dir/sub/x directory/x a.key a.keys a.bad pre1 xneedlex keep fixed lib.so; do
+  echo text > $f
+done
+mount -t tmpfs none mnt
+mkdir mnt/deep
+echo text > mnt/deep/file
+cp /bin/busybox jail/tmp/cat
+echo text > jail/tmp/exact
+krsi load $policy
+for f in exact one two three dir/sub/x directory/x a.key a.keys a.bad pre1 xneedlex; do
+  try cat $f
+done
+ln -s /tmp/exact link
+try cat link
+try cat ./dir/../exact
+try cat mnt/deep/file
+try rm keep
+try touch closed/new
+try mkdir closed/new
+try mv three fixed
+try mv fixed elsewhere
+try chmod 600 dir/sub/x
+echo "# a root of its own changes nothing"
+try chroot jail /tmp/cat /tmp/exact
+krs-guest exec-deleted
+krs-guest exec-memfd
+echo "# deep"
+d=deep
+for i in 1 2 3 4 5 6 7 8; do d=$d/$d; [ ${#d} -gt 1000 ] && break; done
+mkdir -p "mnt/$d"
+echo text > "mnt/$d/file"
+cat "mnt/$d/file"
+krsi events paths --format json | sed -n 's/.*"fields":\({[^}]*}\).*"rule":"\([^"]*\)".*/\2 \1/p' | sed 's/krs-guest-[0-9]*/krs-guest-N/' | cut -c 1-150 | uniq
+krsi unload paths
