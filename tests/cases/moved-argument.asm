@@ -1,4 +1,4 @@
-inode_setattr:    # 89 instructions
+inode_setattr:    # 97 instructions
   ; moved-argument.krs:1:1: on inode_setattr when dentry.d_inode.i_ino == 4 and task.euid == 0 and task.comm == "chmod" audit { attr.ia_valid, task.euid, task.comm }
      0  r6 = r1
   ; moved-argument.krs:1:23: dentry.d_inode.i_ino == 4
@@ -8,92 +8,100 @@ inode_setattr:    # 89 instructions
      4  goto 6
      5  r1 = *(u64 *)(r6 + 0)                   # dentry
      6  r1 = *(u64 *)(r1 + dentry.d_inode)
-     7  if r1 == 0x0 goto 87
-     8  if r1 < 0x1000 goto 87
+     7  if r1 == 0x0 goto 95
+     8  if r1 < 0x1000 goto 95
      9  r1 = *(u64 *)(r1 + inode.i_ino)
-    10  if r1 != 0x4 goto 87
+    10  if r1 != 0x4 goto 95
   ; moved-argument.krs:1:53: task.euid == 0
     11  r1 = exists(BPF_FUNC_get_current_task_btf)
-    12  if r1 == 0x0 goto 17
+    12  if r1 == 0x0 goto 16
     13  call get_current_task_btf
-    14  r1 = *(u64 *)(r0 + task_struct.cred)
-    15  r7 = *(u32 *)(r1 + cred.euid.val)
-    16  goto 32
-    17  call get_current_task
-    18  r3 = task_struct.cred
-    19  r3 += r0
-    20  r1 = r10
-    21  r1 += -8
-    22  r2 = 8
-    23  call probe_read_kernel
-    24  r1 = *(u64 *)(r10 - 8)
-    25  r3 = cred.euid.val
-    26  r3 += r1
-    27  r1 = r10
-    28  r1 += -8
-    29  r2 = 4
-    30  call probe_read_kernel
-    31  r7 = *(u32 *)(r10 - 8)
-    32  if w7 != 0x0 goto 87
+    14  r7 = r0
+    15  goto 18
+    16  call get_current_task
+    17  r7 = r0
+    18  r1 = exists(BPF_FUNC_get_current_task_btf)
+    19  if r1 == 0x0 goto 22
+    20  r8 = *(u64 *)(r7 + task_struct.cred)
+    21  goto 29
+    22  r3 = task_struct.cred
+    23  r3 += r7
+    24  r1 = r10
+    25  r1 += -8
+    26  r2 = 8
+    27  call probe_read_kernel
+    28  r8 = *(u64 *)(r10 - 8)
+    29  r1 = exists(BPF_FUNC_get_current_task_btf)
+    30  if r1 == 0x0 goto 33
+    31  r7 = *(u32 *)(r8 + cred.euid.val)
+    32  goto 40
+    33  r3 = cred.euid.val
+    34  r3 += r8
+    35  r1 = r10
+    36  r1 += -8
+    37  r2 = 4
+    38  call probe_read_kernel
+    39  r7 = *(u32 *)(r10 - 8)
+    40  if w7 != 0x0 goto 95
   ; moved-argument.krs:1:72: task.comm == "chmod"
-    33  r1 = r10
-    34  r1 += -24
-    35  r2 = 16
-    36  call get_current_comm
-    37  r1 = *(u32 *)(r10 - 24)
-    38  if w1 != 0x6f6d6863 goto 87
-    39  r1 = *(u16 *)(r10 - 20)
-    40  if w1 != 0x64 goto 87
+    41  r1 = r10
+    42  r1 += -24
+    43  r2 = 16
+    44  call get_current_comm
+    45  r1 = *(u32 *)(r10 - 24)
+    46  if w1 != 0x6f6d6863 goto 95
+    47  r1 = *(u16 *)(r10 - 20)
+    48  if w1 != 0x64 goto 95
   ; moved-argument.krs:1:93: audit { attr.ia_valid, task.euid, task.comm }
-    41  r1 = krs_events ll
-    43  r2 = 96
-    44  r3 = 0
-    45  call ringbuf_reserve
-    46  r8 = r0
-    47  if r8 == 0x0 goto 83
-    48  call ktime_get_boot_ns
-    49  *(u64 *)(r8 + 0) = r0
-    50  call get_current_pid_tgid
-    51  *(u64 *)(r8 + 8) = r0
-    52  call get_current_uid_gid
-    53  *(u64 *)(r8 + 16) = r0
-    54  call get_current_cgroup_id
-    55  *(u64 *)(r8 + 24) = r0
-    56  *(u32 *)(r8 + 32) = 0
-    57  *(u32 *)(r8 + 36) = 0
-    58  r1 = krs_lost[0] ll
-    60  r1 = *(u64 *)(r1 + 0)
-    61  *(u64 *)(r8 + 40) = r1
-    62  *(u64 *)(r8 + 48) = 0
-    63  r1 = r8
-    64  r1 += 56
-    65  r2 = 16
-    66  call get_current_comm
+    49  r1 = krs_events ll
+    51  r2 = 96
+    52  r3 = 0
+    53  call ringbuf_reserve
+    54  r8 = r0
+    55  if r8 == 0x0 goto 91
+    56  call ktime_get_boot_ns
+    57  *(u64 *)(r8 + 0) = r0
+    58  call get_current_pid_tgid
+    59  *(u64 *)(r8 + 8) = r0
+    60  call get_current_uid_gid
+    61  *(u64 *)(r8 + 16) = r0
+    62  call get_current_cgroup_id
+    63  *(u64 *)(r8 + 24) = r0
+    64  *(u32 *)(r8 + 32) = 0
+    65  *(u32 *)(r8 + 36) = 0
+    66  r1 = krs_lost[0] ll
+    68  r1 = *(u64 *)(r1 + 0)
+    69  *(u64 *)(r8 + 40) = r1
+    70  *(u64 *)(r8 + 48) = 0
+    71  r1 = r8
+    72  r1 += 56
+    73  r2 = 16
+    74  call get_current_comm
   ; moved-argument.krs:1:101: attr.ia_valid
-    67  r1 = exists(security_list_options.inode_post_setattr)
-    68  if r1 == 0x0 goto 71
-    69  r1 = *(u64 *)(r6 + 16)                  # attr
-    70  goto 72
-    71  r1 = *(u64 *)(r6 + 8)                   # attr
-    72  r1 = *(u32 *)(r1 + iattr.ia_valid)
-    73  *(u32 *)(r8 + 72) = r1
+    75  r1 = exists(security_list_options.inode_post_setattr)
+    76  if r1 == 0x0 goto 79
+    77  r1 = *(u64 *)(r6 + 16)                  # attr
+    78  goto 80
+    79  r1 = *(u64 *)(r6 + 8)                   # attr
+    80  r1 = *(u32 *)(r1 + iattr.ia_valid)
+    81  *(u32 *)(r8 + 72) = r1
   ; moved-argument.krs:1:116: task.euid
-    74  *(u32 *)(r8 + 76) = r7
+    82  *(u32 *)(r8 + 76) = r7
   ; moved-argument.krs:1:127: task.comm
-    75  r1 = *(u64 *)(r10 - 24)
-    76  *(u64 *)(r8 + 80) = r1
-    77  r1 = *(u64 *)(r10 - 16)
-    78  *(u64 *)(r8 + 88) = r1
+    83  r1 = *(u64 *)(r10 - 24)
+    84  *(u64 *)(r8 + 80) = r1
+    85  r1 = *(u64 *)(r10 - 16)
+    86  *(u64 *)(r8 + 88) = r1
   ; moved-argument.krs:1:93: audit { attr.ia_valid, task.euid, task.comm }
-    79  r1 = r8
-    80  r2 = 0
-    81  call ringbuf_submit
-    82  goto 87
-    83  r1 = krs_lost[0] ll
-    85  r2 = 1
-    86  lock *(u64 *)(r1 + 0) += r2
-    87  r0 = 0
-    88  exit
+    87  r1 = r8
+    88  r2 = 0
+    89  call ringbuf_submit
+    90  goto 95
+    91  r1 = krs_lost[0] ll
+    93  r2 = 1
+    94  lock *(u64 *)(r1 + 0) += r2
+    95  r0 = 0
+    96  exit
 
 inode_mkdir:    # 50 instructions
   ; moved-argument.krs:2:1: on inode_mkdir when dentry.d_inode == null and not (dentry.d_inode.i_ino == 5) audit { mode, dentry.d_inode.i_ino }

@@ -10,7 +10,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use krs_grammar::ast::{ExprKind, FileId, ItemKind};
+use krs_grammar::ast::{BinaryOp, ExprKind, FileId, ItemKind};
 
 /// Types that C headers have, and which.
 const HEADERS: &[(&str, &[&str])] = &[
@@ -162,8 +162,12 @@ fn types() -> BTreeMap<String, Vec<(String, u64)>> {
             let members = names
                 .members
                 .iter()
-                .map(|member| match member.value.kind {
-                    ExprKind::Int(value) => (member.name.name.clone(), value),
+                .map(|member| match &member.value.kind {
+                    ExprKind::Int(value) => (member.name.name.clone(), *value),
+                    ExprKind::Binary { op: BinaryOp::Shl, left, right, .. } => match (&left.kind, &right.kind) {
+                        (ExprKind::Int(value), ExprKind::Int(by)) => (member.name.name.clone(), value << by),
+                        _ => panic!("`{}.{}` is no plain number", names.name.name, member.name.name),
+                    },
                     _ => panic!("`{}.{}` is no plain number", names.name.name, member.name.name),
                 })
                 .collect();
@@ -194,7 +198,15 @@ fn c_name(of: &str, member: &str) -> String {
 
 #[test]
 fn every_type_is_checked_once() {
-    for name in types().keys() {
+    let types = types();
+    // One bit for each capability.
+    for (name, value) in &types["Caps"] {
+        let bare = name.trim_start_matches("CAP_");
+        let number = types["Cap"].iter().find(|(known, _)| known == bare).expect("a capability").1;
+        assert_eq!(*value, 1 << number, "{name}");
+    }
+    assert_eq!(types["Caps"].len(), types["Cap"].len());
+    for name in types.keys().filter(|name| *name != "Caps") {
         let headers = HEADERS.iter().filter(|(of, _)| of == name).count();
         let internal = INTERNAL.iter().filter(|(of, _, _)| of == name).count();
         assert_eq!(headers + internal, 1, "`{name}` must be in HEADERS or in INTERNAL");

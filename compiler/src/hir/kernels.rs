@@ -23,6 +23,9 @@ const NEVER_NULL: &[(&str, &str)] = &[
     ("path", "dentry"),
     ("path", "mnt"),
     ("super_block", "s_type"),
+    ("css_set", "dfl_cgrp"),
+    ("cgroup", "kn"),
+    ("task_struct", "cgroups"),
     ("task_struct", "cred"),
     ("task_struct", "group_leader"),
     ("task_struct", "real_cred"),
@@ -158,6 +161,7 @@ enum Need<'a> {
     Hook(&'a str),
     Arg(&'a str, &'a str),
     Field(&'a Access),
+    AnyOf(&'a [Value]),
     Enumerator(&'a str, &'a str),
 }
 
@@ -202,6 +206,7 @@ pub fn survey(policy: &Policy) -> (Vec<String>, Vec<Diagnostic>) {
             Need::Hook(hook) => format!("there is no hook `{hook}` on {on}"),
             Need::Arg(hook, arg) => format!("`{hook}` has no `{arg}` on {on}"),
             Need::Field(access) => format!("there is no `{access}` on {on}"),
+            Need::AnyOf(_) => format!("none of these fields is there on {on}"),
             Need::Enumerator(of, name) => format!("`{of}` has no `{name}` on {on}"),
         };
         warnings.push(
@@ -221,10 +226,22 @@ fn meets(kernel: &Kernel, need: &Need<'_>) -> bool {
             hook.args.iter().any(|known| known.name == *arg && known.problem.is_none()) && !hook.by_value
         }),
         Need::Field(access) => resolves(&kernel.btf, access),
+        Need::AnyOf(values) => values.iter().any(|value| has_fields(kernel, value)),
         Need::Enumerator(of, name) => [Kind::Enum, Kind::Enum64]
             .into_iter()
             .find_map(|kind| kernel.btf.find(kind, of))
             .is_some_and(|id| kernel.btf.values(id).any(|(known, _)| known == *name)),
+    }
+}
+
+/// Whether a kernel has all fields that a value is made of.
+fn has_fields(kernel: &Kernel, value: &Value) -> bool {
+    match &value.kind {
+        ValueKind::Load { base, access } => resolves(&kernel.btf, access) && has_fields(kernel, base),
+        ValueKind::Unary(_, inner) | ValueKind::Convert(inner) => has_fields(kernel, inner),
+        ValueKind::Binary(_, left, right) => has_fields(kernel, left) && has_fields(kernel, right),
+        ValueKind::FirstOf(values) => values.iter().any(|value| has_fields(kernel, value)),
+        _ => true,
     }
 }
 
@@ -333,7 +350,8 @@ impl<'p> Collect<'p, '_> {
 
     fn value(&mut self, value: &'p Value) {
         match &value.kind {
-            ValueKind::Const(_) | ValueKind::Task(_) => {}
+            ValueKind::Const(_) | ValueKind::Task(_) | ValueKind::Current => {}
+            ValueKind::FirstOf(values) => self.need(Need::AnyOf(values), value.span),
             ValueKind::Enumerator { of, name, .. } => self.need(Need::Enumerator(of, name), value.span),
             ValueKind::Arg(arg) => {
                 let hook = &self.policy.hooks[self.hook.index()];

@@ -393,8 +393,12 @@ pub enum ValueKind {
     },
     /// An argument of the hook.
     Arg(ArgId),
-    /// Something about the current task.
+    /// Something about the current task that a helper tells.
     Task(TaskField),
+    /// The current task.
+    Current,
+    /// The first of these whose fields the running kernel has; at least two, of this value's own type.
+    FirstOf(Vec<Value>),
     /// What a struct behind a pointer holds.
     Load {
         /// Points to the access's root.
@@ -433,6 +437,32 @@ pub enum Text {
     Pointer(Value),
     /// A string that lies in its struct, for the tests that only a text has.
     Copy(Value),
+}
+
+impl Value {
+    /// Whether it is read from the current task, through any number of pointers.
+    #[must_use]
+    pub fn of_current(&self) -> bool {
+        match &self.kind {
+            ValueKind::Current => true,
+            ValueKind::Load { base, .. } => base.of_current(),
+            ValueKind::FirstOf(values) => values.iter().any(Value::of_current),
+            _ => false,
+        }
+    }
+
+    /// The fields that the value is itself, which is what a kernel has or lacks.
+    pub fn accesses<'a>(&'a self, found: &mut Vec<&'a Access>) {
+        match &self.kind {
+            ValueKind::Load { access, .. } if !found.contains(&access) => found.push(access),
+            ValueKind::Unary(_, inner) | ValueKind::Convert(inner) => inner.accesses(found),
+            ValueKind::Binary(_, left, right) => {
+                left.accesses(found);
+                right.accesses(found);
+            }
+            _ => {}
+        }
+    }
 }
 
 /// About the current task.

@@ -250,6 +250,8 @@ impl<'a> Checker<'a> {
     /// A place that is one value becomes it.
     pub(super) fn settle(&mut self, operand: Operand) -> Operand {
         match operand {
+            // The task itself, where it is compared with another.
+            Operand::Task => Operand::Value(self.current(Span::default())),
             Operand::Place(place) => match self.value_of_place(place) {
                 Ok(value) => Operand::Value(value),
                 Err(place) => Operand::Place(*place),

@@ -151,6 +151,10 @@ pub fn value(policy: &Policy, hook: HookId, of: &Value) -> String {
             TaskField::Comm => "task.comm",
         }
         .into(),
+        ValueKind::Current => "task".into(),
+        ValueKind::FirstOf(values) => {
+            format!("(first_of {})", values.iter().map(value).collect::<Vec<_>>().join(" "))
+        }
         ValueKind::Load { base, access } => {
             let path = access.to_string();
             format!("{}->{}", value(base), path.split_once('.').map_or("", |(_, path)| path))

@@ -320,7 +320,7 @@ impl<'p> Facts<'p> {
             return true;
         }
         match &value.kind {
-            ValueKind::Const(_) | ValueKind::Arg(_) | ValueKind::Task(_) => true,
+            ValueKind::Const(_) | ValueKind::Arg(_) | ValueKind::Task(_) | ValueKind::Current => true,
             ValueKind::Load { base, .. } => {
                 let null = match base.ty {
                     Ty::Ptr(pointer) => pointer.nullable,

@@ -40,8 +40,10 @@ pub(super) enum Key {
     Upper(V),
     /// The lower half of a register.
     Lower(V),
-    /// The effective user id.
-    Euid,
+    /// The current task.
+    Current,
+    /// What `first_of` chose.
+    FirstOf(Box<crate::hir::Value>),
     /// The task's name is in the frame; bytes of it.
     Comm,
     /// The length of a text, by its place in the program's list.
@@ -105,6 +107,8 @@ pub(super) struct Builder<'p> {
     /// The memory for them; 0 until it is claimed.
     pub(super) memory: Option<V>,
     pub(super) context: V,
+    /// Registers whose pointers are numbers on kernels without a typed task.
+    pub(super) untyped: std::collections::BTreeSet<V>,
     labels: Vec<LabelState>,
     nodes: Vec<Label>,
     blocks: Vec<Block>,
@@ -130,6 +134,7 @@ impl<'p> Builder<'p> {
             texts: super::text::texts(policy, graph),
             memory: None,
             context: V(VIRTUAL),
+            untyped: std::collections::BTreeSet::new(),
             labels: Vec::new(),
             nodes: Vec::new(),
             blocks: Vec::new(),

@@ -322,7 +322,12 @@ fn may_be_unknown(cond: &Cond) -> bool {
 /// Whether a value is read through a pointer that can be null.
 pub(super) fn unreadable(value: &Value) -> bool {
     match &value.kind {
-        ValueKind::Const(_) | ValueKind::Enumerator { .. } | ValueKind::Arg(_) | ValueKind::Task(_) => false,
+        ValueKind::Const(_)
+        | ValueKind::Enumerator { .. }
+        | ValueKind::Arg(_)
+        | ValueKind::Task(_)
+        | ValueKind::Current => false,
+        ValueKind::FirstOf(values) => values.iter().any(unreadable),
         ValueKind::Load { base, .. } => matches!(base.ty, Ty::Ptr(pointer) if pointer.nullable) || unreadable(base),
         ValueKind::Unary(_, inner) | ValueKind::Convert(inner) => unreadable(inner),
         ValueKind::Binary(_, left, right) => unreadable(left) || unreadable(right),

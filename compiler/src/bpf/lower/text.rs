@@ -77,6 +77,7 @@ fn in_value<'p>(value: &'p Value, found: &mut Vec<&'p Value>) {
             in_value(right, found);
         }
         ValueKind::Load { base, .. } => in_value(base, found),
+        ValueKind::FirstOf(values) => values.iter().for_each(|value| in_value(value, found)),
         ValueKind::Cond(cond) => in_cond(cond, found),
         _ => {}
     }

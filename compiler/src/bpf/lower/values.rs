@@ -23,6 +23,8 @@ impl Builder<'_> {
             }
             ValueKind::Arg(arg) => self.argument(*arg, true),
             ValueKind::Task(field) => self.task(*field),
+            ValueKind::Current => self.current(),
+            ValueKind::FirstOf(values) => self.first_of(value, values, unknown),
             ValueKind::Load { base, access } => {
                 let base = self.pointer(base, unknown);
                 self.field(base, access, value.ty, true)
@@ -205,9 +207,14 @@ impl Builder<'_> {
         if let Some(reg) = self.read(&key) {
             return reg;
         }
-        let dst = self.fresh();
-        let reloc = Some(RelocationKind::FieldOffset(access.clone()));
-        self.push(Inst::Load { dst, base, offset: 0, bytes, reloc, argument: None });
+        let dst = if self.untyped.contains(&base) {
+            self.task_load(base, access, bytes)
+        } else {
+            let dst = self.fresh();
+            let reloc = Some(RelocationKind::FieldOffset(access.clone()));
+            self.push(Inst::Load { dst, base, offset: 0, bytes, reloc, argument: None });
+            dst
+        };
         self.know(Fact::Read(key, dst));
         dst
     }
@@ -293,64 +300,101 @@ impl Builder<'_> {
                 let both = self.uid_gid();
                 self.upper_half(both)
             }
-            TaskField::Euid => self.once(Key::Euid, Self::euid),
+            TaskField::Euid => {
+                let pointer = |name: &str| Step::Field { name: name.to_owned(), shape: Shape::Pointer };
+                let cred = Access { is_struct: true, root: "task_struct".into(), steps: vec![pointer("cred")] };
+                let val = Step::Field { name: "val".into(), shape: Shape::Int { bytes: 4, signed: false } };
+                let steps = vec![Step::Field { name: "euid".into(), shape: Shape::Struct }, val];
+                let task = self.current();
+                let cred = self.load(task, &cred, 8);
+                self.load(cred, &Access { is_struct: true, root: "cred".into(), steps }, 4)
+            }
             // Its bytes are in the frame; whoever wants a number of it asks for bytes.
             TaskField::Comm => self.comm_bytes(0, 8),
         }
     }
 
-    /// The effective user id is a field of the task's credentials. 5.10 has no helper that gives LSM programs a
-    /// typed task; there its memory is copied.
-    fn euid(&mut self) -> V {
-        let pointer = |name: &str| Step::Field { name: name.to_owned(), shape: Shape::Pointer };
-        let cred = Access { is_struct: true, root: "task_struct".into(), steps: vec![pointer("cred")] };
-        let euid = Access {
-            is_struct: true,
-            root: "cred".into(),
-            steps: vec![
-                Step::Field { name: "euid".into(), shape: Shape::Struct },
-                Step::Field { name: "val".into(), shape: Shape::Int { bytes: 4, signed: false } },
-            ],
-        };
-        let (typed, untyped, join) = (self.fresh_label(), self.fresh_label(), self.fresh_label());
+    /// The current task. 5.10 has no helper that gives LSM programs a typed one; there it is a number, and what is
+    /// read from it is copied.
+    fn current(&mut self) -> V {
+        self.once(Key::Current, |build| {
+            let task = build.fresh();
+            let (typed, untyped, join) = (build.fresh_label(), build.fresh_label(), build.fresh_label());
+            build.typed_task(typed, untyped);
+            for (label, helper) in [(typed, helper::GET_CURRENT_TASK_BTF), (untyped, helper::GET_CURRENT_TASK)] {
+                build.place(label);
+                build.push(Inst::Call { helper, args: 0 });
+                build.push(Inst::Mov { dst: task, src: Src::Reg(V(0)), wide: true, reloc: None });
+                build.jump(join);
+            }
+            build.place(join);
+            build.untyped.insert(task);
+            task
+        })
+    }
+
+    /// One way for kernels whose helper gives a typed task, one for the others; the verifier removes the other.
+    fn typed_task(&mut self, typed: Label, untyped: Label) {
         let there = self.fresh();
         let reloc = RelocationKind::EnumValueExists { name: TYPED_TASK.0.into(), value: TYPED_TASK.1.into() };
         self.push(Inst::Mov { dst: there, src: Src::Imm(1), wide: true, reloc: Some(reloc) });
-        let result = self.fresh();
         self.branch(jmp::JEQ, true, there, Src::Imm(0), untyped, typed);
+    }
 
+    /// Reads a field behind what came from the current task.
+    fn task_load(&mut self, base: V, access: &Access, bytes: u32) -> V {
+        let dst = self.fresh();
+        let (typed, untyped, join) = (self.fresh_label(), self.fresh_label(), self.fresh_label());
+        self.typed_task(typed, untyped);
         self.place(typed);
-        let task = self.call(helper::GET_CURRENT_TASK_BTF, &[]);
-        let base = self.fresh();
-        self.push(Inst::Load {
-            dst: base,
-            base: task,
-            offset: 0,
-            bytes: 8,
-            reloc: Some(RelocationKind::FieldOffset(cred.clone())),
-            argument: None,
-        });
-        self.push(Inst::Load {
-            dst: result,
-            base,
-            offset: 0,
-            bytes: 4,
-            reloc: Some(RelocationKind::FieldOffset(euid.clone())),
-            argument: None,
-        });
+        let reloc = Some(RelocationKind::FieldOffset(access.clone()));
+        self.push(Inst::Load { dst, base, offset: 0, bytes, reloc, argument: None });
         self.jump(join);
-
         self.place(untyped);
         let scratch = self.scratch();
-        let task = self.call(helper::GET_CURRENT_TASK, &[]);
-        self.probe(task, cred, scratch, 8);
-        let base = self.fresh();
-        self.push(Inst::Load { dst: base, base: FRAME, offset: scratch, bytes: 8, reloc: None, argument: None });
-        self.probe(base, euid, scratch, 4);
-        self.push(Inst::Load { dst: result, base: FRAME, offset: scratch, bytes: 4, reloc: None, argument: None });
+        self.probe(base, access.clone(), scratch, bytes as i32);
+        self.push(Inst::Load { dst, base: FRAME, offset: scratch, bytes, reloc: None, argument: None });
         self.jump(join);
-
         self.place(join);
+        self.untyped.insert(dst);
+        dst
+    }
+
+    /// The first alternative whose fields the kernel has.
+    fn first_of(&mut self, value: &Value, values: &[Value], unknown: Label) -> V {
+        let key = Key::FirstOf(Box::new(value.clone()));
+        if let Some(reg) = self.read(&key) {
+            return reg;
+        }
+        let result = self.fresh();
+        let join = self.fresh_label();
+        for (at, alternative) in values.iter().enumerate() {
+            let next = self.fresh_label();
+            let last = at + 1 == values.len();
+            let mut accesses = Vec::new();
+            alternative.accesses(&mut accesses);
+            for access in accesses.into_iter().filter(|_| !last) {
+                let there = self.fresh();
+                let reloc = Some(RelocationKind::FieldExists(access.clone()));
+                self.push(Inst::Mov { dst: there, src: Src::Imm(1), wide: true, reloc });
+                self.branch_away(jmp::JEQ, true, there, Src::Imm(0), next);
+            }
+            let reg = self.value(alternative, unknown);
+            self.push(Inst::Mov { dst: result, src: Src::Reg(reg), wide: true, reloc: None });
+            self.jump(join);
+            if last {
+                break;
+            }
+            if !self.reached(next) {
+                break;
+            }
+            self.place(next);
+        }
+        self.place(join);
+        if value.of_current() {
+            self.untyped.insert(result);
+        }
+        self.know(Fact::Read(key, result));
         result
     }
 

@@ -14,6 +14,8 @@ impl<'a> Checker<'a> {
     pub(in crate::hir) fn call(&mut self, function: &'a ast::Ident, args: &'a [Expr], span: Span) -> Operand {
         let def = match self.items.named.get(function.name.as_str()) {
             Some(Named::Def(def)) => *def,
+            _ if function.name == "first_of" => return self.first_of(args, span),
+            _ if function.name == "cgroup_path" => return self.cgroup_path(args, span),
             _ if function.name == "text" => return self.pointed_text(args, span),
             _ if function.name == "full_path" => return self.full_path(args, span),
             _ if matches!(function.name.as_str(), "starts_with" | "ends_with" | "contains") => {

@@ -2,7 +2,7 @@
 
 use krs_grammar::ast::{self, Expr, ExprKind, Span};
 
-use super::{Checker, Operand, TASK_LATER};
+use super::{Checker, Operand};
 use crate::btf::{Kind, Type};
 use crate::diag::{Diagnostic, code};
 use crate::hir::kernels;
@@ -25,7 +25,10 @@ impl<'a> Checker<'a> {
         let operand = self.expr(base, None);
         let place = match operand {
             Operand::Error => return Operand::Error,
-            Operand::Task => return self.task_field(name, span),
+            Operand::Task => match self.task_field(name, span) {
+                Ok(value) => return Operand::Value(value),
+                Err(place) => *place,
+            },
             Operand::Place(place) => place,
             Operand::Value(value) => {
                 match value.ty {
@@ -89,7 +92,8 @@ impl<'a> Checker<'a> {
         }
     }
 
-    pub(in crate::hir) fn task_field(&mut self, name: &ast::Ident, span: Span) -> Operand {
+    /// What a helper tells of the current task; any other field is one of its `task_struct`.
+    fn task_field(&mut self, name: &ast::Ident, span: Span) -> Result<Value, Box<Place>> {
         let u32 = Ty::Int(Int::plain(4, false));
         let (field, ty) = match name.name.as_str() {
             "pid" => (TaskField::Pid, u32),
@@ -98,28 +102,20 @@ impl<'a> Checker<'a> {
             "gid" => (TaskField::Gid, u32),
             "euid" => (TaskField::Euid, u32),
             "comm" => (TaskField::Comm, Ty::Str { bytes: 16 }),
-            other => {
-                const NOW: [&str; 6] = ["pid", "tgid", "uid", "gid", "euid", "comm"];
-                let exists = TASK_LATER.contains(&other)
-                    || self
-                        .kernel
-                        .btf
-                        .find(Kind::Struct, "task_struct")
-                        .is_some_and(|task| place::field(&self.kernel.btf, task, other).is_some());
-                let has = format!("`task` has {}", list(NOW, "and"));
-                let error = if exists {
-                    Diagnostic::error(code::NOT_YET, name.span, format!("`task.{other}` is not available yet"))
-                } else {
-                    Diagnostic::error(code::UNKNOWN_FIELD, name.span, format!("`task` has no field `{other}`"))
-                };
-                let error = match did_you_mean(other, NOW) {
-                    Some(help) if !exists => error.help(help),
-                    _ => error,
-                };
-                return self.report(error.note(has));
+            _ => {
+                let current = self.current(span);
+                let Ty::Ptr(Ptr { target, .. }) = current.ty else { unreachable!("a task is a pointer") };
+                let place = Place::behind(&self.kernel.btf, &current, target).expect("every kernel has tasks");
+                return Err(Box::new(place));
             }
         };
-        Operand::Value(Value { span, ty, kind: ValueKind::Task(field) })
+        Ok(Value { span, ty, kind: ValueKind::Task(field) })
+    }
+
+    /// The current task as a pointer.
+    pub(in crate::hir) fn current(&self, span: Span) -> Value {
+        let target = self.kernel.btf.find(Kind::Struct, "task_struct").expect("every kernel has tasks");
+        Value { span, ty: Ty::Ptr(Ptr { target, nullable: false }), kind: ValueKind::Current }
     }
 
     pub(in crate::hir) fn view_field(&mut self, view: &'a ast::ViewField, place: &Place, span: Span) -> Operand {
@@ -193,7 +189,8 @@ impl<'a> Checker<'a> {
 
     /// A value where the place is one, otherwise the place.
     pub(in crate::hir) fn found(&mut self, place: Place, root: &str, name: &str) -> Operand {
-        let half_made = self.scope.hook.is_some_and(|hook| kernels::half_made(&self.hooks[hook.index()].name));
+        let half_made = !place.base.of_current()
+            && self.scope.hook.is_some_and(|hook| kernels::half_made(&self.hooks[hook.index()].name));
         let nullable = half_made || !kernels::never_null(root, name);
         match self.reads(place.ty, nullable) {
             Reads::As(Ty::Str { .. }) | Reads::Aggregate => Operand::Place(place),

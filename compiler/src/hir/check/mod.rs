@@ -15,6 +15,7 @@ mod calls;
 mod fields;
 mod names;
 mod text;
+mod versions;
 
 /// What an expression turned out to be.
 #[derive(Clone, Debug)]
@@ -75,13 +76,9 @@ pub struct Checker<'a> {
     pub(in crate::hir) diagnostics: Vec<Diagnostic>,
 }
 
-/// Fields of `task` that the language has and this version does not.
-const TASK_LATER: &[&str] = &["exe", "parent", "cgroup", "caps", "ns", "ancestors", "tty", "start_time", "cred", "mm"];
-
 /// Functions and values that the language has and this version does not.
 const LATER: &[(&str, &str)] = &[
     ("inode", "compare the inode number: `file.f_inode.i_ino == 1234`"),
-    ("first_of", "name the field that your kernel has"),
     ("now", "every event carries its time"),
     ("hook", "every event carries its hook"),
 ];

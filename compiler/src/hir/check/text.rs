@@ -88,6 +88,23 @@ impl<'a> Checker<'a> {
         }
     }
 
+    /// `cgroup_path(node)`: the path of a cgroup's node in its file system.
+    pub(in crate::hir) fn cgroup_path(&mut self, args: &'a [Expr], span: Span) -> Operand {
+        let [node] = args else {
+            return self.report(
+                Diagnostic::error(code::BAD_CALL, span, format!("`cgroup_path` takes 1 argument, not {}", args.len()))
+                    .help("give it a cgroup's node: `cgroup_path(cgrp.kn)`"),
+            );
+        };
+        match self.pointer_to(node, "kernfs_node") {
+            Some(node) => {
+                let kind = ValueKind::Text(Box::new(Text::Cgroup { node }));
+                Operand::Value(Value { span, ty: Ty::Text { path: true }, kind })
+            }
+            None => Operand::Error,
+        }
+    }
+
     /// `text(pointer)`: the characters behind a pointer to bytes, where the kernel does not say that they are such.
     pub(in crate::hir) fn pointed_text(&mut self, args: &'a [Expr], span: Span) -> Operand {
         let [arg] = args else {

@@ -1,0 +1,135 @@
+//! `first_of(a, b)`: the same thing under the names that it has had.
+//!
+//! A field that the checked kernel lacks is looked up in the other kernels known here, whose types are not those of the
+//! checked one: only its name, width and sign are kept.
+
+use krs_grammar::ast::{Expr, Span};
+
+use super::{Checker, Operand};
+use crate::btf::{Btf, Kind, TypeId};
+use crate::diag::{Diagnostic, Severity, code};
+use crate::hir::place::{self, Place};
+use crate::hir::{Int, Ptr, Ty, Value, ValueKind};
+use crate::kernel;
+
+impl<'a> Checker<'a> {
+    pub(in crate::hir) fn first_of(&mut self, args: &'a [Expr], span: Span) -> Operand {
+        if args.len() < 2 {
+            return self.report(
+                Diagnostic::error(code::BAD_CALL, span, "`first_of` chooses between at least two")
+                    .help("name the fields that kernels have had, the newest first: `first_of(__state, state)`"),
+            );
+        }
+        let mut values: Vec<Value> = Vec::with_capacity(args.len());
+        let mut here = false;
+        let known = self.diagnostics.len();
+        for arg in args {
+            let before = self.diagnostics.len();
+            let operand = self.expr(arg, None);
+            match self.settle(operand) {
+                Operand::Value(value) => {
+                    here = true;
+                    values.push(value);
+                }
+                Operand::Error => {
+                    let missing = self.diagnostics[before..].iter().all(|found| {
+                        matches!(found.code, code::UNKNOWN_FIELD | code::UNKNOWN_NAME)
+                            && found.severity == Severity::Error
+                    });
+                    if !missing {
+                        return Operand::Error;
+                    }
+                    if let Some(value) = self.elsewhere(arg) {
+                        self.diagnostics.truncate(before);
+                        values.push(value);
+                    }
+                }
+                other => {
+                    let what = self.say(&other);
+                    return self.report(
+                        Diagnostic::error(code::MISMATCH, arg.span, "`first_of` chooses between values").label(what),
+                    );
+                }
+            }
+        }
+        if !here || self.diagnostics.len() > known {
+            // What no kernel has was said; what only others have cannot be had here.
+            if self.diagnostics.len() == known {
+                return self.report(
+                    Diagnostic::error(code::UNKNOWN_FIELD, span, format!("{} has none of these", self.kernel.name))
+                        .help("name the field that it has"),
+                );
+            }
+            return Operand::Error;
+        }
+        let Some(ty) = common(&values) else {
+            let kinds: Vec<String> = values.iter().map(|value| self.describe(value.ty)).collect();
+            return self.report(
+                Diagnostic::error(code::MISMATCH, span, "`first_of` chooses between values of one kind")
+                    .label(kinds.join(", ")),
+            );
+        };
+        let values: Vec<Value> = values.into_iter().map(|value| converted(value, ty)).collect();
+        Operand::Value(Value { span, ty, kind: ValueKind::FirstOf(values) })
+    }
+
+    /// The value as another kernel has it.
+    fn elsewhere(&mut self, arg: &'a Expr) -> Option<Value> {
+        for other in kernel::embedded().iter().rev().filter(|other| other.name != self.kernel.name) {
+            let mut checker = Checker::new(self.items, other);
+            if let Some(this) = &self.scope.this {
+                let tag = place::tag(&self.kernel.btf, this.ty);
+                let Some(ty) = named(&other.btf, tag) else { continue };
+                checker.scope.this = Some(Place { ty, ..this.clone() });
+            }
+            let operand = checker.expr(arg, None);
+            let Operand::Value(mut value) = checker.settle(operand) else { continue };
+            if !checker.diagnostics.is_empty() {
+                continue;
+            }
+            value.ty = match value.ty {
+                Ty::Int(int) => Ty::Int(Int { names: None, ..int }),
+                Ty::Ptr(Ptr { target, nullable }) => {
+                    let target = named(&self.kernel.btf, place::tag(&other.btf, target))?;
+                    Ty::Ptr(Ptr { target, nullable })
+                }
+                ty => ty,
+            };
+            return Some(value);
+        }
+        None
+    }
+}
+
+fn named(btf: &Btf, tag: &str) -> Option<TypeId> {
+    [Kind::Struct, Kind::Union].into_iter().find_map(|kind| btf.find(kind, tag))
+}
+
+/// The type that all of them can have.
+fn common(values: &[Value]) -> Option<Ty> {
+    let first = values.first()?.ty;
+    values.iter().skip(1).try_fold(first, |known, value| match (known, value.ty) {
+        (Ty::Int(a), Ty::Int(b)) => {
+            let wide = if a.holds(b) {
+                a
+            } else if b.holds(a) {
+                Int { names: a.names, ..b }
+            } else {
+                Int { bytes: 8, signed: true, names: a.names }
+            };
+            Some(Ty::Int(wide))
+        }
+        (Ty::Ptr(a), Ty::Ptr(b)) => Some(Ty::Ptr(Ptr { target: a.target, nullable: a.nullable || b.nullable })),
+        (a, b) if a == b => Some(a),
+        _ => None,
+    })
+}
+
+fn converted(value: Value, ty: Ty) -> Value {
+    match (value.ty, ty) {
+        (Ty::Int(from), Ty::Int(to)) if (from.bytes, from.signed) != (to.bytes, to.signed) => {
+            Value { span: value.span, ty, kind: ValueKind::Convert(Box::new(value)) }
+        }
+        _ => Value { ty, ..value },
+    }
+}
