@@ -80,9 +80,33 @@ struct Checked {
     kernels: Vec<String>,
 }
 
+/// Stages walk trees by functions that call themselves, up to some 1200 levels deep. A thread of Rust's has 2 MiB,
+/// which unoptimised code needs for 200; what is not touched costs nothing.
+const STACK_BYTES: usize = 64 << 20;
+
+/// Runs the stages where the stack is deep enough for any policy that the bounds of the language admit.
+fn deep<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    let mut work = Some(work);
+    let mut run = || work.take().map(|work| work());
+    let done = std::thread::scope(|scope| {
+        let builder = std::thread::Builder::new().name("krsic".to_owned()).stack_size(STACK_BYTES);
+        let spawned = builder.spawn_scoped(scope, &mut run);
+        spawned.ok().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    });
+    // Where there can be no thread, most policies need none.
+    match done.unwrap_or_else(run) {
+        Some(value) => value,
+        None => unreachable!("the work is there until it is done"),
+    }
+}
+
 /// Checks a policy.
 #[must_use]
 pub fn check(files: &[Source], options: &Options<'_>) -> Outcome<()> {
+    deep(|| check_here(files, options))
+}
+
+fn check_here(files: &[Source], options: &Options<'_>) -> Outcome<()> {
     run(files, options, |checked, _, diagnostics| {
         // What does not fit into a program is an error too.
         let plan = decision::lower::lower(&checked.policy);
@@ -93,6 +117,10 @@ pub fn check(files: &[Source], options: &Options<'_>) -> Outcome<()> {
 /// Builds a policy.
 #[must_use]
 pub fn build(files: &[Source], options: &Options<'_>) -> Outcome<Built> {
+    deep(|| build_here(files, options))
+}
+
+fn build_here(files: &[Source], options: &Options<'_>) -> Outcome<Built> {
     run(files, options, |checked, sources, diagnostics| {
         let (code, object) = compile(checked, sources, diagnostics);
         let instructions = code.programs.iter().map(|program| program.insns.len()).sum();
@@ -116,6 +144,10 @@ fn compile(checked: Checked, sources: &Sources, diagnostics: &mut Vec<Diagnostic
 /// Prints what a stage makes of a policy.
 #[must_use]
 pub fn emit(files: &[Source], options: &Options<'_>, stage: Stage) -> Outcome<String> {
+    deep(|| emit_here(files, options, stage))
+}
+
+fn emit_here(files: &[Source], options: &Options<'_>, stage: Stage) -> Outcome<String> {
     if stage == Stage::Ast {
         let (sources, trees, diagnostics) = parse(files);
         let text: String = trees[..files.len()].iter().map(krs_grammar::print::tree).collect();

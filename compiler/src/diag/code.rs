@@ -28,6 +28,7 @@ codes! {
     NOT_YET = "KRS0103", "a feature that this version does not have";
     DUPLICATE_RULE = "KRS0104", "two rules of one name";
     CYCLE = "KRS0105", "a definition that needs itself";
+    EXPANDS = "KRS0106", "definitions that expand too far";
     UNKNOWN_HOOK = "KRS0200", "no such hook";
     NOT_A_HOOK = "KRS0201", "a kernel function that is no hook";
     DISABLED_HOOK = "KRS0202", "a hook that BPF may not attach to";

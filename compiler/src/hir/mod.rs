@@ -32,6 +32,7 @@ pub mod place;
 pub mod print;
 pub mod resolve;
 pub mod suggest;
+pub mod walk;
 
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident)*) => {

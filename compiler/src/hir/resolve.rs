@@ -145,9 +145,12 @@ impl<'a> Items<'a> {
         })
     }
 
-    /// Names of the fields that views give a struct.
+    /// Names of the fields that views give a struct, in alphabetical order.
     pub fn view_fields(&self, of: &str) -> impl Iterator<Item = &'a str> {
-        self.views.keys().filter(move |(target, _)| *target == of).map(|(_, name)| *name)
+        let mut names: Vec<&str> =
+            self.views.keys().filter(|(target, _)| *target == of).map(|(_, name)| *name).collect();
+        names.sort_unstable();
+        names.into_iter()
     }
 }
 

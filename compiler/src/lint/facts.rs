@@ -13,9 +13,11 @@
 //!
 //! Invariant: what is found is certain. Whatever is not understood, or would take too long, is possible.
 
-use crate::hir::{Atom, AtomKind, Binary, Compare, Cond, Int, TextTest, Ty, Value, ValueKind};
+use crate::hir::walk::values;
+use crate::hir::{Atom, AtomKind, Binary, Compare, Cond, Int, Text, TextTest, Ty, Value, ValueKind};
 
 use super::numbers::{Numbers, Ranges};
+use super::texts::Texts;
 
 /// How a test turns out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -246,16 +248,10 @@ struct Facts<'p> {
     read: Vec<&'p Value>,
 }
 
-/// What a string can be.
-struct Texts<'p> {
-    among: Option<Vec<&'p [u8]>>,
-    none_of: Vec<&'p [u8]>,
-}
-
 impl<'p> Facts<'p> {
     /// Notes an answer. False where it cannot be.
     fn assume(&mut self, atom: &'p Atom, holds: bool) -> bool {
-        for value in operands(&atom.kind) {
+        for value in values(&atom.kind) {
             if !self.touch(value) {
                 return false;
             }
@@ -277,9 +273,15 @@ impl<'p> Facts<'p> {
             AtomKind::Same(left, right) => self.order(left, right, if holds { 2 } else { 5 }),
             AtomKind::OneOf { value, set } => self.one_of(&atom.kind, value, set, holds),
             AtomKind::OneOfStrings { value, set } | AtomKind::Text { value, test: TextTest::OneOf(set) } => {
-                self.text(value, set, holds)
+                let texts = self.texts_of(value);
+                texts.one_of(set, holds);
+                texts.possible()
             }
-            AtomKind::Text { .. } => agree_kind(&mut self.others, &atom.kind, holds),
+            AtomKind::Text { value, test } => {
+                let texts = self.texts_of(value);
+                texts.like(test, holds);
+                texts.possible()
+            }
         }
     }
 
@@ -306,13 +308,26 @@ impl<'p> Facts<'p> {
                 self.bases(left, bases);
                 self.bases(right, bases);
             }
+            ValueKind::Text(text) => match &**text {
+                Text::Path { dentry, mount } => {
+                    for pointer in [dentry, mount] {
+                        self.bases(pointer, bases);
+                        bases.push(pointer);
+                    }
+                }
+                Text::Pointer(pointer) | Text::Cgroup { node: pointer } => {
+                    self.bases(pointer, bases);
+                    bases.push(pointer);
+                }
+                Text::Copy(string) => self.bases(string, bases),
+            },
             _ => {}
         }
     }
 
     /// Whether a test must have an answer.
     fn answered(&self, atom: &Atom) -> bool {
-        operands(&atom.kind).into_iter().all(|value| self.readable(value))
+        values(&atom.kind).into_iter().all(|value| self.readable(value))
     }
 
     fn readable(&self, value: &Value) -> bool {
@@ -384,28 +399,15 @@ impl<'p> Facts<'p> {
         agree_kind(&mut self.others, kind, holds)
     }
 
-    fn text(&mut self, value: &'p Value, set: &'p [Vec<u8>], holds: bool) -> bool {
+    fn texts_of(&mut self, value: &'p Value) -> &mut Texts<'p> {
         let at = match self.texts.iter().position(|(known, _)| same(known, value)) {
             Some(at) => at,
             None => {
-                self.texts.push((value, Texts { among: None, none_of: Vec::new() }));
+                self.texts.push((value, Texts::default()));
                 self.texts.len() - 1
             }
         };
-        let texts = &mut self.texts[at].1;
-        if holds {
-            let among = match texts.among.take() {
-                Some(known) => known.into_iter().filter(|text| set.iter().any(|new| new == text)).collect(),
-                None => set.iter().map(Vec::as_slice).collect(),
-            };
-            texts.among = Some(among);
-        } else {
-            texts.none_of.extend(set.iter().map(Vec::as_slice));
-        }
-        match &texts.among {
-            Some(among) => among.iter().any(|text| !texts.none_of.contains(text)),
-            None => true,
-        }
+        &mut self.texts[at].1
     }
 
     /// Notes that an integer is (not) in a set.
@@ -542,19 +544,5 @@ fn agree_kind<'p>(list: &mut Vec<(&'p AtomKind, bool)>, kind: &'p AtomKind, hold
             list.push((kind, holds));
             true
         }
-    }
-}
-
-/// The values that a test reads, beside constants.
-fn operands(kind: &AtomKind) -> Vec<&Value> {
-    match kind {
-        AtomKind::Compare { left, right, .. } | AtomKind::Same(left, right) => vec![left, right],
-        AtomKind::AnyBit(value)
-        | AtomKind::AllBits { value, .. }
-        | AtomKind::True(value)
-        | AtomKind::Null(value)
-        | AtomKind::OneOf { value, .. }
-        | AtomKind::OneOfStrings { value, .. }
-        | AtomKind::Text { value, .. } => vec![value],
     }
 }

@@ -32,6 +32,7 @@ mod never_fires;
 mod numbers;
 mod spares_all;
 mod subsumed;
+mod texts;
 mod unused;
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 mod bench_command;
 mod demo_command;
+mod fuzz;
 mod host;
 mod initramfs;
 mod kernel;
@@ -38,6 +39,8 @@ enum Task {
     Demo(demo_command::Arguments),
     /// Measure the compiler, beside clang where it is installed.
     Bench(bench_command::Arguments),
+    /// Feed the compiler texts that nobody would write.
+    Fuzz(fuzz::Arguments),
     /// Run every test: those of cargo, then the kernel matrix.
     Test(test_command::Arguments),
     /// Make the kernels that the compiler embeds, from Debian's packages.
@@ -67,6 +70,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Vm(arguments) => vm_command::run(&arguments),
         Task::Demo(arguments) => demo_command::run(&arguments),
         Task::Bench(arguments) => bench_command::run(&arguments),
+        Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Test(arguments) => test_command::run(&arguments),
         Task::Kernels(arguments) => kernels_command::run(&arguments),
         Task::Btf { kernel, file } => {

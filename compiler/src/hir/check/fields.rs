@@ -62,6 +62,9 @@ impl<'a> Checker<'a> {
                 );
             }
         };
+        if !self.admits_step(&place.base, span) {
+            return Operand::Error;
+        }
         let tag = place::tag(&self.kernel.btf, place.ty).to_owned();
         if let Some(view) = self.items.views.get(&(tag.as_str(), name.name.as_str())).copied() {
             return self.view_field(view, &place, span);
@@ -135,6 +138,9 @@ impl<'a> Checker<'a> {
         if self.diagnostics.len() > known {
             // The words belong to the place that uses the view; the view may be somebody else's.
             let inner = self.diagnostics.drain(known..).next();
+            if let Some(inner) = inner.as_ref().filter(|inner| inner.code == code::EXPANDS) {
+                return self.report(inner.clone());
+            }
             let mut error = Diagnostic::error(
                 code::UNKNOWN_FIELD,
                 span,

@@ -12,6 +12,7 @@ use crate::hir::{Cond, Hook, HookId, Int, Names, NamesId, Ty, Value};
 use crate::kernel::Kernel;
 
 mod calls;
+mod extent;
 mod fields;
 mod names;
 mod text;
@@ -74,6 +75,7 @@ pub struct Checker<'a> {
     pub(in crate::hir) names: Vec<Names>,
     pub(in crate::hir) scope: Scope,
     pub(in crate::hir) diagnostics: Vec<Diagnostic>,
+    pub(in crate::hir) extent: extent::Extent,
 }
 
 /// Functions and values that the language has and this version does not.
@@ -92,6 +94,7 @@ impl<'a> Checker<'a> {
             names: Vec::new(),
             scope: Scope::default(),
             diagnostics: Vec::new(),
+            extent: extent::Extent::default(),
         }
     }
 
@@ -106,6 +109,10 @@ impl<'a> Checker<'a> {
 
     /// Checks an expression. `hint` is the type whose names may stand alone in it.
     pub(in crate::hir) fn expr(&mut self, expr: &'a Expr, hint: Option<NamesId>) -> Operand {
+        self.bounded(expr, |checker| checker.unbounded(expr, hint))
+    }
+
+    fn unbounded(&mut self, expr: &'a Expr, hint: Option<NamesId>) -> Operand {
         let span = expr.span;
         match &expr.kind {
             ExprKind::Error => Operand::Error,

@@ -78,7 +78,7 @@ impl<'a> Checker<'a> {
                     Operand::Place(place) => place.span = span,
                     _ => {}
                 }
-                return Some(operand);
+                return Some(self.copied(operand, span));
             }
             if name == "task" {
                 return Some(Operand::Task);
@@ -111,9 +111,10 @@ impl<'a> Checker<'a> {
     pub(in crate::hir) fn needs_hint(&mut self, expr: &'a Expr) -> bool {
         match &expr.kind {
             ExprKind::Name(name) => {
-                let known = self.diagnostics.len();
+                let (known, extent) = (self.diagnostics.len(), self.extent);
                 let needs = self.visible(name, expr.span).is_none() && self.items.prefixed(name).is_none();
                 self.diagnostics.truncate(known);
+                self.extent = extent;
                 needs
             }
             ExprKind::Unary { value, .. } => self.needs_hint(value),
@@ -455,9 +456,10 @@ impl<'a> Checker<'a> {
         false
     }
 
-    /// Drops what was said about another item's text, which is checked for itself, but for a circle.
+    /// Drops what was said about another item's text, which is checked for itself, but for what only its use shows.
     pub(in crate::hir) fn forget(&mut self, known: usize) {
-        let circles: Vec<Diagnostic> = self.diagnostics.drain(known..).filter(|d| d.code == code::CYCLE).collect();
-        self.diagnostics.extend(circles);
+        let kept: Vec<Diagnostic> =
+            self.diagnostics.drain(known..).filter(|d| [code::CYCLE, code::EXPANDS].contains(&d.code)).collect();
+        self.diagnostics.extend(kept);
     }
 }

@@ -1,0 +1,79 @@
+//! What conditions and values are made of, for all that walks them.
+//!
+//! `file.f_flags & 3 == task.uid` is an atom of two values, the first of which holds two more.
+//!
+//! Absent: order of evaluation, and what any of it means.
+
+use super::{AtomKind, Cond, Text, Value, ValueKind};
+
+/// The values that a test looks at. Constants of a set are not among them.
+#[must_use]
+pub fn values(kind: &AtomKind) -> Vec<&Value> {
+    match kind {
+        AtomKind::Compare { left, right, .. } | AtomKind::Same(left, right) => vec![left, right],
+        AtomKind::AnyBit(value)
+        | AtomKind::AllBits { value, .. }
+        | AtomKind::True(value)
+        | AtomKind::Null(value)
+        | AtomKind::OneOf { value, .. }
+        | AtomKind::OneOfStrings { value, .. }
+        | AtomKind::Text { value, .. } => vec![value],
+    }
+}
+
+/// The values that a value is made of, and the condition that it is.
+#[must_use]
+pub fn parts(value: &Value) -> (Vec<&Value>, Option<&Cond>) {
+    match &value.kind {
+        ValueKind::Const(_) | ValueKind::Enumerator { .. } | ValueKind::Arg(_) | ValueKind::Task(_) => {
+            (Vec::new(), None)
+        }
+        ValueKind::Load { base, .. } => (vec![base], None),
+        ValueKind::Unary(_, inner) | ValueKind::Convert(inner) => (vec![inner], None),
+        ValueKind::Binary(_, left, right) => (vec![left, right], None),
+        ValueKind::Cond(cond) => (Vec::new(), Some(cond)),
+        ValueKind::Text(text) => match &**text {
+            Text::Path { dentry, mount } => (vec![dentry, mount], None),
+            Text::Cgroup { node: of } | Text::Pointer(of) | Text::Copy(of) => (vec![of], None),
+        },
+    }
+}
+
+/// How large a tree is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Size {
+    /// Nodes.
+    pub nodes: usize,
+    /// Nodes on the longest way down.
+    pub depth: usize,
+}
+
+impl Size {
+    const LEAF: Size = Size { nodes: 1, depth: 1 };
+
+    fn above(parts: impl Iterator<Item = Size>) -> Size {
+        let below = parts.fold(Size::default(), |one, other| Size {
+            nodes: one.nodes.saturating_add(other.nodes),
+            depth: one.depth.max(other.depth),
+        });
+        Size { nodes: below.nodes.saturating_add(1), depth: below.depth + 1 }
+    }
+}
+
+/// How large a value is.
+#[must_use]
+pub fn value_size(value: &Value) -> Size {
+    let (values, cond) = parts(value);
+    Size::above(values.into_iter().map(value_size).chain(cond.map(cond_size)))
+}
+
+/// How large a condition is.
+#[must_use]
+pub fn cond_size(cond: &Cond) -> Size {
+    match cond {
+        Cond::Const(_) => Size::LEAF,
+        Cond::Atom(atom) => Size::above(values(&atom.kind).into_iter().map(value_size)),
+        Cond::Not(inner) => Size::above([cond_size(inner)].into_iter()),
+        Cond::And(left, right) | Cond::Or(left, right) => Size::above([cond_size(left), cond_size(right)].into_iter()),
+    }
+}

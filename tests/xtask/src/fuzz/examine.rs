@@ -1,0 +1,236 @@
+//! Runs the compiler over a text and looks at what comes back.
+
+use std::fmt;
+use std::panic::{self, AssertUnwindSafe};
+use std::path::PathBuf;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use krsic::diag::{Diagnostic, Severity, json, pages, plain, rich};
+use krsic::{Options, Source, Sources, Stage};
+
+/// Longer than this a text of a few kilobytes must not take, even unoptimised on a busy machine.
+const TIME_MAX: Duration = Duration::from_secs(2);
+
+/// After this the compiler is taken to be in a circle.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A thread has no more where a program does not ask for it.
+const STACK_BYTES: usize = 2 << 20;
+
+/// Something that must not happen.
+#[derive(Clone, Debug)]
+pub(super) struct Failure {
+    /// A word for the file's name.
+    pub kind: &'static str,
+    /// Failures of the same place are the same.
+    pub place: String,
+    /// What happened.
+    pub message: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} ({})", self.kind, self.message, self.place)
+    }
+}
+
+/// Place and message.
+static LAST_PANIC: Mutex<Option<(String, String)>> = Mutex::new(None);
+
+fn last_panic() -> MutexGuard<'static, Option<(String, String)>> {
+    LAST_PANIC.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Panics are noted instead of printed, in the threads that run the compiler: ours, and the one that it makes itself.
+pub(super) fn silence_panics() {
+    let usual = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        if ![Some(THREAD), Some("krsic")].contains(&thread::current().name()) {
+            usual(info);
+            return;
+        }
+        let place = info.location().map_or_else(String::new, |at| format!("{}:{}", at.file(), at.line()));
+        let message = info.payload_as_str().unwrap_or("a panic").to_owned();
+        *last_panic() = Some((place, message));
+    }));
+}
+
+const THREAD: &str = "compiler";
+
+/// What one text gave.
+struct Answer {
+    failure: Option<Failure>,
+    built: bool,
+    codes: Vec<&'static str>,
+    took: Duration,
+}
+
+/// Runs texts one after the other in a thread of its own, so that one that never ends does not end the run.
+pub(super) struct Runner {
+    /// Where the text at hand is left, in case that it ends the whole process, as a stack that overflows does.
+    pub note: Option<PathBuf>,
+    texts: Sender<String>,
+    answers: Receiver<Answer>,
+    /// Whether the last text gave an object.
+    pub built: bool,
+    /// What was said of the last text, each code once.
+    pub codes: Vec<&'static str>,
+    /// How long the last text took to build.
+    pub took: Duration,
+}
+
+impl Runner {
+    pub(super) fn new() -> Runner {
+        let (texts, receive) = mpsc::channel::<String>();
+        let (send, answers) = mpsc::channel();
+        let spawned = thread::Builder::new().name(THREAD.to_owned()).stack_size(STACK_BYTES).spawn(move || {
+            for text in receive {
+                if send.send(answer(&text)).is_err() {
+                    break;
+                }
+            }
+        });
+        // Without a thread there is no answer, which is noticed below.
+        drop(spawned);
+        Runner { note: None, texts, answers, built: false, codes: Vec::new(), took: Duration::ZERO }
+    }
+
+    /// What is wrong, if anything is.
+    pub(super) fn examine(&mut self, text: &str) -> Option<Failure> {
+        let gone = |why: &str| Some(Failure { kind: "endless", place: "endless".to_owned(), message: why.to_owned() });
+        if let Some(path) = &self.note {
+            let _ = std::fs::write(path, text);
+        }
+        if self.texts.send(text.to_owned()).is_err() {
+            return gone("the compiler's thread has ended");
+        }
+        match self.answers.recv_timeout(PATIENCE) {
+            Ok(answer) => {
+                (self.built, self.codes, self.took) = (answer.built, answer.codes, answer.took);
+                answer.failure
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                // That thread is left to itself.
+                *self = Runner { took: PATIENCE, note: self.note.take(), ..Runner::new() };
+                gone("it does not come to an end")
+            }
+            Err(RecvTimeoutError::Disconnected) => gone("the compiler's thread has ended"),
+        }
+    }
+}
+
+fn answer(text: &str) -> Answer {
+    let mut answer = Answer { failure: None, built: false, codes: Vec::new(), took: Duration::ZERO };
+    *last_panic() = None;
+    let done = panic::catch_unwind(AssertUnwindSafe(|| look(text, &mut answer)));
+    answer.failure = match done {
+        Ok(failure) => failure,
+        Err(_) => {
+            let (place, message) = last_panic().take().unwrap_or_default();
+            Some(Failure { kind: "panic", place, message })
+        }
+    };
+    answer
+}
+
+fn look(text: &str, answer: &mut Answer) -> Option<Failure> {
+    let files = [Source { name: "fuzz.krs".to_owned(), text: text.to_owned() }];
+    let kernels = krsic::kernel::embedded();
+    // Which kernel and what else is asked depends on the text, so that a text always fails in the same way.
+    let number = text.len();
+    let options = Options { target: kernels.get(number % kernels.len().max(1)), ..Options::default() };
+    let started = Instant::now();
+    let outcome = krsic::build(&files, &options);
+    answer.took = started.elapsed();
+    answer.built = outcome.value.is_some();
+    for diagnostic in &outcome.diagnostics {
+        if !answer.codes.contains(&diagnostic.code.0) {
+            answer.codes.push(diagnostic.code.0);
+        }
+    }
+    if answer.took > TIME_MAX {
+        let message = format!("it takes {} ms", answer.took.as_millis());
+        return Some(Failure { kind: "slow", place: "slow".to_owned(), message });
+    }
+    let wrong = |kind: &'static str, place: &str, message: String| {
+        Some(Failure { kind, place: format!("{kind}-{place}"), message })
+    };
+    let errors = outcome.diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count();
+    if (errors == 0) != outcome.value.is_some() {
+        return wrong("verdict", "", format!("{errors} errors, and an object: {}", outcome.value.is_some()));
+    }
+    for diagnostic in &outcome.diagnostics {
+        if let Some(message) = misplaced(diagnostic, &outcome.sources) {
+            return wrong("place", diagnostic.code.0, format!("{message}: {}", diagnostic.message));
+        }
+        if let Some(message) = misworded(diagnostic) {
+            return wrong("words", diagnostic.code.0, format!("{message}: {}", diagnostic.message));
+        }
+    }
+    printed(&outcome.diagnostics, &outcome.sources);
+    let checked = krsic::check(&files, &options);
+    if checked.diagnostics != outcome.diagnostics {
+        return wrong("unlike", "check", "`check` and `build` say different things".to_owned());
+    }
+    let stage = [Stage::Ast, Stage::Hir, Stage::Decision, Stage::Bpf, Stage::Object][number / 8 % 5];
+    let printed = krsic::emit(&files, &options, stage);
+    if stage != Stage::Ast && printed.value.is_some() != outcome.value.is_some() {
+        return wrong("unlike", "emit", format!("{stage:?} has another verdict than `build`"));
+    }
+    if number.is_multiple_of(7)
+        && let (Some(one), Some(other)) = (&outcome.value, krsic::build(&files, &options).value)
+        && one.object != other.object
+    {
+        return wrong("unlike", "again", "built again, the object is another".to_owned());
+    }
+    None
+}
+
+/// Every label lies in its file, and points at something where there is anything to point at.
+fn misplaced(diagnostic: &Diagnostic, sources: &Sources) -> Option<String> {
+    for (index, label) in std::iter::once(&diagnostic.primary).chain(&diagnostic.secondary).enumerate() {
+        let span = label.span;
+        if usize::from(span.file.0) >= sources.iter().count() {
+            return Some("a file that is not there".to_owned());
+        }
+        let text = sources.file(span.file);
+        let (start, end) = (span.start as usize, span.end as usize);
+        let Some(rest) = text.get(start..) else {
+            return Some(format!("byte {start} is no place in the file"));
+        };
+        if end < start || text.get(start..end).is_none() {
+            return Some(format!("{start}..{end} is no part of the file"));
+        }
+        if start == end && !rest.trim().is_empty() {
+            return Some(format!("nothing is marked at {start}"));
+        }
+        if index == 0 && span.file.0 != 0 {
+            return Some(format!("it is the fault of {}", sources.name(span.file)));
+        }
+    }
+    None
+}
+
+fn misworded(diagnostic: &Diagnostic) -> Option<String> {
+    let message = &diagnostic.message;
+    if message.is_empty() || message.ends_with('.') || message.contains('\n') {
+        return Some("a message is a line without a period".to_owned());
+    }
+    if pages::page(diagnostic.code.0).is_none() {
+        return Some(format!("{} has no page", diagnostic.code));
+    }
+    None
+}
+
+/// Printing may panic, and says nothing else.
+fn printed(diagnostics: &[Diagnostic], sources: &Sources) {
+    // Long lists are long to print, and no different.
+    let some = diagnostics.get(..16).unwrap_or(diagnostics);
+    let _ = plain::print(some, sources);
+    let _ = plain::short(some, sources);
+    let _ = json::print(some, sources);
+    let _ = rich::print(some, sources, some.len().is_multiple_of(2));
+}

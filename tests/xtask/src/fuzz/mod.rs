@@ -1,0 +1,228 @@
+//! `cargo xtask fuzz`: texts that nobody would write, through the whole compiler.
+//!
+//! A text is made by [`generate`] from the grammar, from tokens thrown together, from a policy that somebody wrote with a
+//! few changes, or so that it grows with each line that is read. [`examine`] runs the compiler over it as a library and
+//! looks for panics, for diagnostics without a real place, for words that cannot be printed and for texts that take too
+//! long. What fails is made small by [`shrink`] and written to a file.
+//!
+//! Invariant: a run is told by its seed; the same seed gives the same texts in the same order, however long each takes.
+//!
+//! Absent: whether what is compiled means the right thing (the differential tests ask that).
+
+mod examine;
+mod generate;
+mod growth;
+mod random;
+mod shrink;
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+
+use examine::{Failure, Runner};
+use generate::Generator;
+
+use crate::host;
+
+/// Feed the compiler texts that nobody would write.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// For so long.
+    #[arg(long, default_value_t = 60, value_name = "N")]
+    seconds: u64,
+    /// Begin with these random numbers; by default others each time.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Where failing texts are written.
+    #[arg(long, default_value = "target/fuzz", value_name = "FOLDER")]
+    output: PathBuf,
+    /// Examine this file instead of making texts up.
+    #[arg(long, value_name = "FILE")]
+    replay: Option<PathBuf>,
+}
+
+/// Runs the task.
+pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+    examine::silence_panics();
+    if let Some(path) = &arguments.replay {
+        let text = std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
+        return Ok(match Runner::new().examine(&text) {
+            None => {
+                println!("nothing is wrong with it");
+                ExitCode::SUCCESS
+            }
+            Some(failure) => {
+                println!("{failure}");
+                ExitCode::FAILURE
+            }
+        });
+    }
+    let seed = arguments.seed.unwrap_or_else(|| {
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |since| since.as_secs())
+    });
+    println!("seed {seed}");
+    let corpus = corpus(&host::repository());
+    std::fs::create_dir_all(&arguments.output)
+        .with_context(|| format!("{} cannot be made", arguments.output.display()))?;
+    let mut runner = Runner::new();
+    let note = arguments.output.join("current.krs");
+    runner.note = Some(note.clone());
+    let limit = Limit::Time(Duration::from_secs(arguments.seconds));
+    let report = campaign(seed, &corpus, runner, limit, &mut |found| {
+        let path = write(&arguments.output, found)?;
+        println!("{}: {}", path.display(), found.failure);
+        Ok(())
+    })?;
+    let _ = std::fs::remove_file(&note);
+    println!("{report}");
+    Ok(if report.failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// When to stop.
+#[derive(Clone, Copy)]
+enum Limit {
+    Time(Duration),
+    #[cfg(test)]
+    Texts(usize),
+}
+
+/// A text that fails, made small.
+struct Found {
+    text: String,
+    failure: Failure,
+}
+
+/// What a run did.
+struct Report {
+    texts: usize,
+    bytes: usize,
+    built: usize,
+    failures: usize,
+    /// How many texts each code was said of.
+    codes: BTreeMap<&'static str, usize>,
+    slowest: Duration,
+}
+
+impl std::fmt::Display for Report {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(
+            f,
+            "{} texts of {} KiB; {} built; the slowest took {} ms; {} failures",
+            self.texts,
+            self.bytes / 1024,
+            self.built,
+            self.slowest.as_millis(),
+            self.failures
+        )?;
+        let codes: Vec<String> = self.codes.iter().map(|(code, times)| format!("{code} {times}")).collect();
+        write!(f, "{}", codes.join(", "))
+    }
+}
+
+fn campaign(
+    seed: u64,
+    corpus: &[String],
+    mut runner: Runner,
+    limit: Limit,
+    found: &mut dyn FnMut(&Found) -> Result<()>,
+) -> Result<Report> {
+    let started = Instant::now();
+    let mut generator = Generator::new(seed, corpus);
+    let mut report =
+        Report { texts: 0, bytes: 0, built: 0, failures: 0, codes: BTreeMap::new(), slowest: Duration::ZERO };
+    let mut known: Vec<String> = Vec::new();
+    loop {
+        let done = match limit {
+            Limit::Time(time) => started.elapsed() >= time,
+            #[cfg(test)]
+            Limit::Texts(count) => report.texts >= count,
+        };
+        if done {
+            break;
+        }
+        let text = generator.text();
+        report.texts += 1;
+        report.bytes += text.len();
+        let failure = runner.examine(&text);
+        report.slowest = report.slowest.max(runner.took);
+        report.built += usize::from(runner.built);
+        for code in &runner.codes {
+            *report.codes.entry(code).or_default() += 1;
+        }
+        if let Some(failure) = failure {
+            report.failures += 1;
+            // One text for each way to fail is enough.
+            if known.contains(&failure.place) {
+                continue;
+            }
+            known.push(failure.place.clone());
+            let text = shrink::shrink(&text, &failure, &mut runner);
+            found(&Found { text, failure })?;
+        }
+    }
+    Ok(report)
+}
+
+fn write(folder: &Path, found: &Found) -> Result<PathBuf> {
+    let mut hash = DefaultHasher::new();
+    found.text.hash(&mut hash);
+    let path = folder.join(format!("{}-{:08x}.krs", found.failure.kind, hash.finish() as u32));
+    std::fs::write(&path, &found.text).with_context(|| format!("{} cannot be written", path.display()))?;
+    Ok(path)
+}
+
+/// Policies that people wrote, and the examples of the book.
+fn corpus(repository: &Path) -> Vec<String> {
+    let mut texts = Vec::new();
+    let mut folders: Vec<PathBuf> = ["examples", "stdlib", "tests", "docs"].map(|name| repository.join(name)).into();
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = std::fs::read_dir(&folder) else {
+            continue;
+        };
+        let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+        paths.sort();
+        for path in paths {
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let Ok(text) = std::fs::read_to_string(&path) else {
+                continue;
+            };
+            match path.extension().and_then(|ending| ending.to_str()) {
+                Some("krs") => texts.push(text),
+                Some("md") => texts.extend(
+                    text.split("```krs")
+                        .skip(1)
+                        .filter_map(|rest| Some(rest.split_once('\n')?.1.split_once("```")?.0.to_owned())),
+                ),
+                _ => {}
+            }
+        }
+    }
+    texts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_few_thousand_texts_do_no_harm() {
+        examine::silence_panics();
+        let corpus = corpus(&host::repository());
+        let mut all = String::new();
+        let report = campaign(20_251, &corpus, Runner::new(), Limit::Texts(2500), &mut |found| {
+            all.push_str(&format!("{}\n{}\n\n", found.failure, found.text));
+            Ok(())
+        })
+        .expect("nothing is written");
+        assert_eq!(report.failures, 0, "{all}");
+        // Otherwise it would be the parser alone that is tried.
+        assert!(report.built > 50, "{report}");
+    }
+}
