@@ -198,6 +198,13 @@ const NAMES: &[&str] = &[
 
 const ERRNOS: &[&str] = &["EPERM", "EACCES", "ENOENT", "EXDEV", "ERESTARTSYS", "EWHAT", "ENOTSUP"];
 
+/// What a value is, as far as it matters for what can be asked of it.
+enum Class {
+    Int { bytes: u32, signed: bool },
+    Pointer,
+    Text { bytes: u32 },
+}
+
 /// Makes texts, one after the other.
 pub(super) struct Generator<'c> {
     random: Random,
@@ -217,16 +224,94 @@ impl<'c> Generator<'c> {
 
     /// The next text.
     pub(super) fn text(&mut self) -> String {
-        match self.random.below(20) {
-            0..9 => self.policy(),
-            9..17 => self.mutation(),
-            17 => self.soup(),
-            18 => {
+        match self.random.below(100) {
+            0..25 => self.policy(),
+            25..50 => self.sensible(),
+            50..92 => self.mutation(),
+            92..96 => self.soup(),
+            96..99 => {
                 let soup = self.soup();
                 format!("{}{soup}{}", self.policy(), self.policy())
             }
             _ => growth::text(&mut self.random),
         }
+    }
+
+    /// A policy that most likely compiles: each test suits the type of what it tests.
+    fn sensible(&mut self) -> String {
+        let mut text = String::from("const LOW = 3\ndef among(n: u64, m: u64): bool = n & m == m or n < m\n");
+        for _ in 0..1 + self.random.below(5) {
+            let hook = self.random.pick(&self.hooks);
+            text.push_str(&format!("on {hook}"));
+            for word in ["when", "unless"] {
+                if self.random.once_in(2) {
+                    let depth = self.random.below(4);
+                    text.push_str(&format!(" {word} {}", self.test(depth, hook)));
+                }
+            }
+            if self.random.once_in(2) {
+                text.push_str(" deny");
+            }
+            let fields: Vec<String> = (0..self.random.below(4)).map(|_| self.value(hook).0).collect();
+            text.push_str(&format!(" audit {{ {} }}\n", fields.join(", ")));
+        }
+        text
+    }
+
+    fn test(&mut self, depth: usize, hook: &'static str) -> String {
+        if depth > 0 {
+            let (left, right) = (self.test(depth - 1, hook), self.test(depth - 1, hook));
+            return match self.random.below(5) {
+                0 | 1 => format!("({left} and {right})"),
+                2 | 3 => format!("({left} or {right})"),
+                _ => format!("not ({left})"),
+            };
+        }
+        let (value, class) = self.value(hook);
+        let (one, other) = (self.random.below(100), self.random.below(100));
+        let not = ["", "not "][self.random.below(2)];
+        match class {
+            Class::Int { bytes, signed } => {
+                let sum =
+                    format!("{value} {} {}", ["+", "*", "^", "|", "&", "<<", ">>"][self.random.below(7)], one + 1);
+                match self.random.below(8) {
+                    0..3 => format!("{value} {} {one}", ["==", "!=", "<", "<=", ">", ">="][self.random.below(6)]),
+                    3 => format!("{value} & {}", 1u64 << self.random.below(8 * bytes as usize - 1)),
+                    4 => format!("{value} {not}in {{ {one}, {other}, LOW }}"),
+                    5 => format!("{not}({value} has {})", 1 << self.random.below(7)),
+                    6 if !signed => format!("{not}among({value}, {other})"),
+                    _ => format!("{sum} > {other}"),
+                }
+            }
+            Class::Pointer => format!("{value} {} null", ["==", "!="][self.random.below(2)]),
+            Class::Text { bytes } => {
+                format!("{value} == \"{}\"", "a".repeat(self.random.below(bytes.min(16) as usize)))
+            }
+        }
+    }
+
+    /// A value that can be compared, and what it is.
+    fn value(&mut self, hook: &'static str) -> (String, Class) {
+        for _ in 0..8 {
+            let Some((text, at)) = self.walk(hook) else {
+                continue;
+            };
+            let Some(btf) = self.kernel.map(|kernel| &kernel.btf) else {
+                continue;
+            };
+            let class = match btf.ty(btf.strip(at)) {
+                Type::Int { bytes: bytes @ (1 | 2 | 4 | 8), signed, boolean: false, .. } => {
+                    Class::Int { bytes, signed }
+                }
+                Type::Ptr(_) => Class::Pointer,
+                _ => continue,
+            };
+            return (text, class);
+        }
+        if self.random.once_in(3) {
+            return ("task.comm".to_owned(), Class::Text { bytes: 15 });
+        }
+        ("task.uid".to_owned(), Class::Int { bytes: 4, signed: false })
     }
 
     fn soup(&mut self) -> String {
@@ -542,7 +627,7 @@ impl<'c> Generator<'c> {
     /// A value of the hook, of the task, of the text, or a literal.
     fn leaf(&mut self, hook: Option<&'static str>) -> String {
         match self.random.below(10) {
-            0..6 => hook.and_then(|hook| self.walk(hook)).unwrap_or_else(|| self.number()),
+            0..6 => hook.and_then(|hook| self.walk(hook)).map(|(text, _)| text).unwrap_or_else(|| self.number()),
             6 => {
                 let field = self.random.pick(&["uid", "gid", "comm", "pid", "tgid", "euid", "exe", "parent", "what"]);
                 format!("task.{field}")
@@ -553,8 +638,8 @@ impl<'c> Generator<'c> {
         }
     }
 
-    /// An argument of the hook and a few fields behind it, as the kernel's types have them.
-    fn walk(&mut self, hook: &str) -> Option<String> {
+    /// An argument of the hook and a few fields behind it, as the kernel's types have them, and the type of the last.
+    fn walk(&mut self, hook: &str) -> Option<(String, TypeId)> {
         let kernel = self.kernel?;
         let hook = kernel.hook(hook)?;
         let arg = hook.args.get(self.random.below(hook.args.len()))?;
@@ -574,7 +659,7 @@ impl<'c> Generator<'c> {
                 at = element;
             }
         }
-        Some(text)
+        Some((text, at))
     }
 
     fn member(&mut self, kernel: &Kernel, of: TypeId) -> Option<(String, TypeId)> {
