@@ -60,6 +60,7 @@ codes! {
     UNUSED_ITEM = "KRS0904", "an item that nothing uses";
     SPARES_ALL = "KRS0905", "an `unless` that spares everything";
     KERNEL_ADDRESS = "KRS0906", "a kernel address in an event";
+    RACY_PATH = "KRS0907", "a decision by a name that the caller wrote";
     LATE_DENY = "KRS0908", "a deny that comes too late";
 }
 
@@ -72,5 +73,6 @@ pub const WARNINGS: &[(Code, &str)] = &[
     (UNUSED_ITEM, "unused-item"),
     (SPARES_ALL, "spares-all"),
     (KERNEL_ADDRESS, "kernel-address"),
+    (RACY_PATH, "racy-path"),
     (LATE_DENY, "late-deny"),
 ];

@@ -30,6 +30,7 @@ mod kernel_address;
 mod late_deny;
 mod never_fires;
 mod numbers;
+mod racy_path;
 mod spares_all;
 mod subsumed;
 mod texts;
@@ -60,6 +61,7 @@ pub fn run(input: &Input<'_>, diagnostics: &mut Vec<Diagnostic>) {
     subsumed::run(input.policy, &pointless, &mut found);
     kernel_address::run(input.policy, &mut found);
     late_deny::run(input.policy, &mut found);
+    racy_path::run(input.policy, &mut found);
     unused::run(input.own, input.library, &mut found);
     // What makes a rule pointless need not be said again of the comparison that does it.
     let pointless: Vec<Span> = found

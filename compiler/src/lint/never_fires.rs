@@ -77,6 +77,12 @@ mod tests {
             "task.uid < task.euid and task.euid < task.uid",
             "task.uid == 0 and (task.euid == 0 and not (task.uid == 0) or task.gid == 1 and task.gid == 2)",
             "false",
+            "file.path under \"/etc\" and file.path == \"/usr/bin/passwd\"",
+            "file.path under \"/etc\" and file.path under \"/etcetera\"",
+            "file.path under \"/etc/ssl\" and not (file.path under \"/etc\")",
+            "file.path like \"/etc/*\" and file.path in { \"/etc/a/b\", \"/usr\" }",
+            "ends_with(file.path, \".so\") and ends_with(file.path, \".ko\")",
+            "starts_with(file.path, \"/usr/lib\") and file.path not under \"/\" and file.path under \"/\"",
         ] {
             assert_eq!(codes(&format!("on file_open when {when} deny")), ["KRS0902"], "{when}");
         }
@@ -96,6 +102,10 @@ mod tests {
             "file.f_flags & 4 and file.f_flags & 1 == 0",
             "not (task.uid == 0 and task.uid == 1000)  and task.gid == 3",
             "task.uid <= task.euid and task.euid <= task.uid",
+            "file.path under \"/etc\" and not (file.path under \"/etc/ssl\")",
+            "file.path under \"/etc\" and file.path like \"**.conf\"",
+            "file.path under \"/etc\" and ends_with(file.path, \"/passwd\")",
+            "starts_with(file.path, \"/et\") and file.path under \"/etc\"",
             "(task.uid == 1 or task.gid == 2) and (task.uid == 3 or task.gid == 4)",
         ] {
             let found = codes(&format!("on file_open when {when} deny"));

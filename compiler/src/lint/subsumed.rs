@@ -118,6 +118,8 @@ mod tests {
             ("when task.uid == 0 deny", "when task.uid == 0 unless task.gid == 1 deny"),
             ("when task.uid < 9 unless task.gid == 1 deny", "when task.uid == 0 unless task.gid < 5 deny"),
             ("when file.f_flags & 3 deny", "when file.f_flags has 3 deny"),
+            ("when file.path under \"/etc\" deny", "when file.path == \"/etc/passwd\" deny"),
+            ("when file.path under \"/etc\" deny", "when file.path under \"/etc/ssl\" and task.uid == 0 deny"),
             ("when task.uid == 0 deny audit", "when task.uid == 0 deny"),
             ("when task.uid == 0 audit { task.gid, task.pid }", "when task.uid == 0 audit { task.pid }"),
         ] {
