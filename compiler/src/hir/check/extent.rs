@@ -11,7 +11,7 @@ use crate::hir::Value;
 use crate::hir::walk::{self, Size};
 
 /// Expressions that definitions may add to one expression of the policy.
-const EXPANDED_MAX: usize = 20_000;
+const EXPANDED_MAX: usize = 10_000;
 
 /// Deepest tree. The parser admits expressions of 1000 levels as they are written.
 const DEPTH_MAX: usize = 1200;
@@ -28,6 +28,13 @@ pub(in crate::hir) struct Extent {
     exceeded: bool,
     /// The innermost expression of the policy's that is being looked at.
     at: Option<Span>,
+}
+
+impl Extent {
+    /// Forgets what was reported since, but not the effort.
+    pub(in crate::hir) fn unreported(&mut self, before: Extent) {
+        self.exceeded = before.exceeded;
+    }
 }
 
 impl<'a> Checker<'a> {

@@ -3,6 +3,8 @@
 //! An expression that was found wrong is [`Operand::Error`], and whatever is made of it is so silently:
 //! one mistake, one message.
 
+use std::collections::HashMap;
+
 use krs_grammar::ast::{self, Expr, ExprKind, Span};
 
 use crate::diag::{Code, Diagnostic, code};
@@ -76,6 +78,8 @@ pub struct Checker<'a> {
     pub(in crate::hir) scope: Scope,
     pub(in crate::hir) diagnostics: Vec<Diagnostic>,
     pub(in crate::hir) extent: extent::Extent,
+    /// Constants that have been computed.
+    constants: HashMap<&'a str, Operand>,
 }
 
 /// Functions and values that the language has and this version does not.
@@ -95,6 +99,7 @@ impl<'a> Checker<'a> {
             scope: Scope::default(),
             diagnostics: Vec::new(),
             extent: extent::Extent::default(),
+            constants: HashMap::new(),
         }
     }
 

@@ -114,7 +114,8 @@ impl<'a> Checker<'a> {
                 let (known, extent) = (self.diagnostics.len(), self.extent);
                 let needs = self.visible(name, expr.span).is_none() && self.items.prefixed(name).is_none();
                 self.diagnostics.truncate(known);
-                self.extent = extent;
+                // What went too far goes too far again, and is reported then.
+                self.extent.unreported(extent);
                 needs
             }
             ExprKind::Unary { value, .. } => self.needs_hint(value),
@@ -384,6 +385,9 @@ impl<'a> Checker<'a> {
     }
 
     pub(in crate::hir) fn constant(&mut self, item: &'a ast::Const, span: Span) -> Operand {
+        if let Some(known) = self.constants.get(item.name.name.as_str()) {
+            return known.clone();
+        }
         if !self.enter(&item.name, span) {
             return Operand::Error;
         }
@@ -429,6 +433,9 @@ impl<'a> Checker<'a> {
                     .help("a condition that reads values is a `def`"),
                 );
             }
+        }
+        if !matches!(operand, Operand::Error) {
+            self.constants.insert(&item.name.name, operand.clone());
         }
         // A constant is checked where it is defined and again where it is used: say it once.
         if !outer.inside.is_empty() || !outer.defining {

@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 use krsic::diag::{Diagnostic, Severity, json, pages, plain, rich};
 use krsic::{Options, Source, Sources, Stage};
 
-/// Longer than this a text of a few kilobytes must not take, even unoptimised on a busy machine.
-const TIME_MAX: Duration = Duration::from_secs(2);
+/// Longer than this a text of a few kilobytes must not take.
+pub(super) const TIME_MAX: Duration = Duration::from_secs(2);
 
-/// After this the compiler is taken to be in a circle.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// After so many times as long the compiler is taken to be in a circle.
+const PATIENCE: u32 = 10;
 
 /// A thread has no more where a program does not ask for it.
 const STACK_BYTES: usize = 2 << 20;
@@ -70,6 +70,7 @@ struct Answer {
 
 /// Runs texts one after the other in a thread of its own, so that one that never ends does not end the run.
 pub(super) struct Runner {
+    time_max: Duration,
     /// Where the text at hand is left, in case that it ends the whole process, as a stack that overflows does.
     pub note: Option<PathBuf>,
     texts: Sender<String>,
@@ -83,19 +84,20 @@ pub(super) struct Runner {
 }
 
 impl Runner {
-    pub(super) fn new() -> Runner {
+    /// Texts that take longer fail.
+    pub(super) fn new(time_max: Duration) -> Runner {
         let (texts, receive) = mpsc::channel::<String>();
         let (send, answers) = mpsc::channel();
         let spawned = thread::Builder::new().name(THREAD.to_owned()).stack_size(STACK_BYTES).spawn(move || {
             for text in receive {
-                if send.send(answer(&text)).is_err() {
+                if send.send(answer(&text, time_max)).is_err() {
                     break;
                 }
             }
         });
         // Without a thread there is no answer, which is noticed below.
         drop(spawned);
-        Runner { note: None, texts, answers, built: false, codes: Vec::new(), took: Duration::ZERO }
+        Runner { time_max, note: None, texts, answers, built: false, codes: Vec::new(), took: Duration::ZERO }
     }
 
     /// What is wrong, if anything is.
@@ -107,14 +109,14 @@ impl Runner {
         if self.texts.send(text.to_owned()).is_err() {
             return gone("the compiler's thread has ended");
         }
-        match self.answers.recv_timeout(PATIENCE) {
+        match self.answers.recv_timeout(self.time_max * PATIENCE) {
             Ok(answer) => {
                 (self.built, self.codes, self.took) = (answer.built, answer.codes, answer.took);
                 answer.failure
             }
             Err(RecvTimeoutError::Timeout) => {
                 // That thread is left to itself.
-                *self = Runner { took: PATIENCE, note: self.note.take(), ..Runner::new() };
+                *self = Runner { took: self.time_max * PATIENCE, note: self.note.take(), ..Runner::new(self.time_max) };
                 gone("it does not come to an end")
             }
             Err(RecvTimeoutError::Disconnected) => gone("the compiler's thread has ended"),
@@ -122,10 +124,10 @@ impl Runner {
     }
 }
 
-fn answer(text: &str) -> Answer {
+fn answer(text: &str, time_max: Duration) -> Answer {
     let mut answer = Answer { failure: None, built: false, codes: Vec::new(), took: Duration::ZERO };
     *last_panic() = None;
-    let done = panic::catch_unwind(AssertUnwindSafe(|| look(text, &mut answer)));
+    let done = panic::catch_unwind(AssertUnwindSafe(|| look(text, time_max, &mut answer)));
     answer.failure = match done {
         Ok(failure) => failure,
         Err(_) => {
@@ -136,7 +138,7 @@ fn answer(text: &str) -> Answer {
     answer
 }
 
-fn look(text: &str, answer: &mut Answer) -> Option<Failure> {
+fn look(text: &str, time_max: Duration, answer: &mut Answer) -> Option<Failure> {
     let files = [Source { name: "fuzz.krs".to_owned(), text: text.to_owned() }];
     let kernels = krsic::kernel::embedded();
     // Which kernel and what else is asked depends on the text, so that a text always fails in the same way.
@@ -151,7 +153,7 @@ fn look(text: &str, answer: &mut Answer) -> Option<Failure> {
             answer.codes.push(diagnostic.code.0);
         }
     }
-    if answer.took > TIME_MAX {
+    if answer.took > time_max {
         let message = format!("it takes {} ms", answer.took.as_millis());
         return Some(Failure { kind: "slow", place: "slow".to_owned(), message });
     }

@@ -5,7 +5,7 @@ use super::random::Random;
 
 /// A text whose effort doubles with each line, or whose depth grows, if the compiler is careless.
 pub(super) fn text(random: &mut Random) -> String {
-    let lines = 2 + random.below(60);
+    let lines = 2 + random.below(40);
     let deep = 1 + random.below(1200);
     let join = ["and", "or", "=="][random.below(3)];
     let mut text = String::new();

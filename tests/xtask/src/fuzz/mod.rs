@@ -52,7 +52,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     examine::silence_panics();
     if let Some(path) = &arguments.replay {
         let text = std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
-        return Ok(match Runner::new().examine(&text) {
+        return Ok(match Runner::new(examine::TIME_MAX).examine(&text) {
             None => {
                 println!("nothing is wrong with it");
                 ExitCode::SUCCESS
@@ -67,10 +67,10 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |since| since.as_secs())
     });
     println!("seed {seed}");
-    let corpus = corpus(&host::repository());
+    let corpus = corpus(host::repository());
     std::fs::create_dir_all(&arguments.output)
         .with_context(|| format!("{} cannot be made", arguments.output.display()))?;
-    let mut runner = Runner::new();
+    let mut runner = Runner::new(examine::TIME_MAX);
     let note = arguments.output.join("current.krs");
     runner.note = Some(note.clone());
     let limit = Limit::Time(Duration::from_secs(arguments.seconds));
@@ -80,6 +80,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         Ok(())
     })?;
     let _ = std::fs::remove_file(&note);
+    std::fs::write(arguments.output.join("slowest.krs"), &report.slow)?;
     println!("{report}");
     Ok(if report.failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -107,6 +108,8 @@ struct Report {
     /// How many texts each code was said of.
     codes: BTreeMap<&'static str, usize>,
     slowest: Duration,
+    /// The text that took longest.
+    slow: String,
 }
 
 impl std::fmt::Display for Report {
@@ -134,8 +137,15 @@ fn campaign(
 ) -> Result<Report> {
     let started = Instant::now();
     let mut generator = Generator::new(seed, corpus);
-    let mut report =
-        Report { texts: 0, bytes: 0, built: 0, failures: 0, codes: BTreeMap::new(), slowest: Duration::ZERO };
+    let mut report = Report {
+        texts: 0,
+        bytes: 0,
+        built: 0,
+        failures: 0,
+        codes: BTreeMap::new(),
+        slowest: Duration::ZERO,
+        slow: String::new(),
+    };
     let mut known: Vec<String> = Vec::new();
     loop {
         let done = match limit {
@@ -150,7 +160,10 @@ fn campaign(
         report.texts += 1;
         report.bytes += text.len();
         let failure = runner.examine(&text);
-        report.slowest = report.slowest.max(runner.took);
+        if runner.took > report.slowest {
+            report.slowest = runner.took;
+            report.slow.clone_from(&text);
+        }
         report.built += usize::from(runner.built);
         for code in &runner.codes {
             *report.codes.entry(code).or_default() += 1;
@@ -214,17 +227,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_few_thousand_texts_do_no_harm() {
+    fn hundreds_of_texts_do_no_harm() {
         examine::silence_panics();
-        let corpus = corpus(&host::repository());
+        let corpus = corpus(host::repository());
         let mut all = String::new();
-        let report = campaign(20_251, &corpus, Runner::new(), Limit::Texts(1500), &mut |found| {
+        // Unoptimised, and beside other tests.
+        let runner = Runner::new(20 * examine::TIME_MAX);
+        let report = campaign(20_251, &corpus, runner, Limit::Texts(600), &mut |found| {
             all.push_str(&format!("{}\n{}\n\n", found.failure, found.text));
             Ok(())
         })
         .expect("nothing is written");
         assert_eq!(report.failures, 0, "{all}");
         // Otherwise it would be the parser alone that is tried.
-        assert!(report.built > 50, "{report}");
+        assert!(report.built > 20, "{report}");
     }
 }
