@@ -25,10 +25,13 @@ pub fn values(kind: &AtomKind) -> Vec<&Value> {
 #[must_use]
 pub fn parts(value: &Value) -> (Vec<&Value>, Option<&Cond>) {
     match &value.kind {
-        ValueKind::Const(_) | ValueKind::Enumerator { .. } | ValueKind::Arg(_) | ValueKind::Task(_) => {
-            (Vec::new(), None)
-        }
+        ValueKind::Const(_)
+        | ValueKind::Enumerator { .. }
+        | ValueKind::Arg(_)
+        | ValueKind::Task(_)
+        | ValueKind::Current => (Vec::new(), None),
         ValueKind::Load { base, .. } => (vec![base], None),
+        ValueKind::FirstOf(values) => (values.iter().collect(), None),
         ValueKind::Unary(_, inner) | ValueKind::Convert(inner) => (vec![inner], None),
         ValueKind::Binary(_, left, right) => (vec![left, right], None),
         ValueKind::Cond(cond) => (Vec::new(), Some(cond)),
