@@ -79,6 +79,7 @@ fn ty(ty: hir::Ty, used: &mut Vec<hir::NamesId>) -> Ty {
         }
         hir::Ty::Bool => Ty::Bool,
         hir::Ty::Ptr(_) => Ty::Pointer,
+        hir::Ty::Ip => Ty::Ip,
         hir::Ty::Str { bytes } => Ty::Str { bytes },
         hir::Ty::Text { .. } => Ty::Str { bytes: hir::TEXT_BYTES },
     }

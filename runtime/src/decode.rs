@@ -66,6 +66,10 @@ impl<'m> Event<'m> {
         Some(match &field.ty {
             Ty::Bool => Decoded::Bool(bytes[0] != 0),
             Ty::Pointer => Decoded::Pointer(unsigned(bytes)),
+            Ty::Ip => {
+                let address = u128::from(unsigned(&bytes[..8])) << 64 | u128::from(unsigned(&bytes[8..]));
+                Decoded::Text(krsi_abi::value::show_address(address))
+            }
             Ty::Str { .. } => {
                 let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
                 Decoded::Text(String::from_utf8_lossy(&bytes[..end]).into_owned())

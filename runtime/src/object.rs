@@ -135,7 +135,7 @@ impl Object {
         for field in audits.flat_map(|audit| &audit.fields) {
             let fits = match field.ty {
                 Ty::Int { bytes, .. } | Ty::Names { bytes, .. } => matches!(bytes, 1 | 2 | 4 | 8),
-                Ty::Bool | Ty::Pointer | Ty::Str { .. } => true,
+                Ty::Bool | Ty::Pointer | Ty::Ip | Ty::Str { .. } => true,
             };
             if !fits {
                 return Err(format!("field `{}` has no size", field.name));

@@ -7,6 +7,8 @@
 //! policy without its object.
 //!
 //! - [`manifest`]: the description, and its bytes.
+//! - [`set`]: the keys of sets.
+//! - [`value`]: values as people write them.
 //! - [`event`]: the records that programs write into the ring buffer.
 //!
 //! Absent: krs itself. No expression, type name or condition is here that a loader would have
@@ -14,6 +16,8 @@
 
 pub mod event;
 pub mod manifest;
+pub mod set;
+pub mod value;
 
 /// Bumped when a loader of the old number could misread the new object.
 pub const FORMAT_VERSION: u16 = 1;

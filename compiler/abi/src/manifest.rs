@@ -142,8 +142,11 @@ pub enum Ty {
         /// The room for them.
         bytes: u32,
     },
-    /// An address, 8 bytes.
+    /// An address of memory, 8 bytes.
     Pointer,
+    /// An address of a network: the upper 8 bytes, then the lower ones, each as a native number; one of IPv4 is
+    /// `::ffff:a.b.c.d`.
+    Ip,
 }
 
 impl Ty {
@@ -154,6 +157,7 @@ impl Ty {
             Ty::Int { bytes, .. } | Ty::Names { bytes, .. } | Ty::Str { bytes } => bytes,
             Ty::Bool => 1,
             Ty::Pointer => 8,
+            Ty::Ip => 16,
         }
     }
 }

@@ -23,6 +23,7 @@ pub fn bytes(ty: Ty) -> u32 {
         Ty::Int(int) => int.bytes,
         Ty::Bool => 1,
         Ty::Ptr(_) => 8,
+        Ty::Ip => 16,
         Ty::Str { bytes } => bytes,
         Ty::Text { .. } => TEXT_BYTES,
     }
@@ -42,7 +43,7 @@ pub fn layout(audit: &Audit) -> Layout {
     };
     for field in &audit.fields {
         let size = bytes(field.value.ty);
-        align(&mut at, if matches!(field.value.ty, Ty::Str { .. } | Ty::Text { .. }) { 8 } else { size });
+        align(&mut at, if matches!(field.value.ty, Ty::Str { .. } | Ty::Text { .. } | Ty::Ip) { 8 } else { size });
         offsets.push(at);
         at += size;
     }

@@ -8,6 +8,7 @@
 mod builder;
 mod conds;
 mod events;
+mod sets;
 mod text;
 mod values;
 
@@ -24,6 +25,11 @@ use crate::hir::Policy;
 pub fn lower(policy: &Policy, plan: &Plan, diagnostics: &mut Vec<Diagnostic>) -> Code {
     let mut code = Code::default();
     let mut regions = 0;
+    if !policy.params.is_empty() {
+        // They come first: their place is known to whoever sets them.
+        let defaults = policy.params.iter().flat_map(|param| (param.default as u64).to_le_bytes());
+        code.constant(&defaults.collect::<Vec<u8>>());
+    }
     if policy.rules.iter().any(|rule| rule.audit.is_some()) {
         // The counters of lost events come first: their place is known to whoever reads them.
         code.state(8 * policy.rules.len() as u32);

@@ -50,6 +50,10 @@ pub struct Code {
     pub table_entries: u32,
     /// Where the last of them can begin, once no more are added.
     pub tables_end: Option<u32>,
+    /// Tables of sorted rows among the constants: where each begins, and its bytes.
+    pub tables: Vec<(u32, u32)>,
+    /// The most levels of such a table, by the words of its keys.
+    pub levels: [u32; 3],
 }
 
 /// A function that programs call. The verifier checks it once, whatever its arguments, which are numbers.

@@ -338,6 +338,7 @@ impl<'p> Collect<'p, '_> {
                 | AtomKind::Null(value)
                 | AtomKind::OneOfStrings { value, .. }
                 | AtomKind::Text { value, .. } => self.value(value),
+                AtomKind::InSet { values, .. } => values.iter().for_each(|value| self.value(value)),
                 AtomKind::OneOf { value, set } => {
                     self.value(value);
                     for element in set {
@@ -350,7 +351,7 @@ impl<'p> Collect<'p, '_> {
 
     fn value(&mut self, value: &'p Value) {
         match &value.kind {
-            ValueKind::Const(_) | ValueKind::Task(_) | ValueKind::Current => {}
+            ValueKind::Const(_) | ValueKind::Address(_) | ValueKind::Param(_) | ValueKind::Task(_) | ValueKind::Current => {}
             ValueKind::FirstOf(values) => self.need(Need::AnyOf(values), value.span),
             ValueKind::Enumerator { of, name, .. } => self.need(Need::Enumerator(of, name), value.span),
             ValueKind::Arg(arg) => {

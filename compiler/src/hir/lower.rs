@@ -44,8 +44,8 @@ pub fn lower(input: &Input<'_>, diagnostics: &mut Vec<Diagnostic>) -> Policy {
         checker.rule(rule, item, input, &mut rules);
     }
     diagnostics.append(&mut checker.diagnostics);
-    let (hooks, names) = (checker.hooks, checker.names);
-    Policy { name: input.name.to_owned(), hooks, rules, names }
+    let Checker { hooks, names, sets, .. } = checker;
+    Policy { name: input.name.to_owned(), hooks, rules, names, sets, params: Vec::new() }
 }
 
 impl<'a> Checker<'a> {

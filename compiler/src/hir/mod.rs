@@ -57,6 +57,10 @@ ids! {
     NamesId
     /// Index into [`Hook::args`].
     ArgId
+    /// Index into [`Policy::sets`].
+    SetId
+    /// Index into [`Policy::params`].
+    ParamId
 }
 
 pub use krsi_abi::manifest::RuleId;
@@ -72,6 +76,51 @@ pub struct Policy {
     pub rules: Vec<Rule>,
     /// Types whose values have names.
     pub names: Vec<Names>,
+    /// Sets that a test looks into.
+    pub sets: Vec<Set>,
+    /// Values that are set at load.
+    pub params: Vec<Param>,
+}
+
+/// A value that is set at load.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Param {
+    /// Its name.
+    pub name: String,
+    /// An integer or a `bool`.
+    pub ty: Ty,
+    /// Where none is set.
+    pub default: i128,
+}
+
+/// A set of addresses or of tuples, or one that changes while the policy is loaded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Set {
+    /// Its name; none where it was written in braces.
+    pub name: Option<String>,
+    /// What an element is made of; not empty, and at most one is [`Part::Network`].
+    pub parts: Vec<Part>,
+    /// Its elements.
+    pub members: Members,
+}
+
+/// One part of an element.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// An integer, compared as a number.
+    Int(Int),
+    /// An address.
+    Ip,
+    /// Addresses of one network.
+    Network,
+}
+
+/// The elements of a set.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Members {
+    /// Known now: for each element a range for each part, the first and the last value. A negative number is its
+    /// pattern of 64 bits. No two of the same.
+    Static(Vec<Vec<(u128, u128)>>),
 }
 
 /// A hook that rules are on.
@@ -187,6 +236,8 @@ pub enum Ty {
     Bool,
     /// A pointer.
     Ptr(Ptr),
+    /// An address of 128 bits; one of IPv4 is `::ffff:a.b.c.d`.
+    Ip,
     /// Characters up to a NUL, in so many bytes.
     Str {
         /// Of the array.
@@ -306,8 +357,15 @@ pub enum AtomKind {
     True(Value),
     /// A pointer is null.
     Null(Value),
-    /// Two pointers are the same.
+    /// Two pointers or two addresses are the same.
     Same(Value, Value),
+    /// These together are an element; as many as the set has parts, an address for a network.
+    InSet {
+        /// In the order of the set's parts.
+        values: Vec<Value>,
+        /// The set.
+        set: SetId,
+    },
     /// An integer is one of these.
     OneOf {
         /// This.
@@ -383,6 +441,10 @@ impl PartialEq for Value {
 pub enum ValueKind {
     /// A constant.
     Const(i128),
+    /// A constant [`Ty::Ip`].
+    Address(u128),
+    /// What the load has set.
+    Param(ParamId),
     /// An enumerator of a kernel enum: its value on the running kernel.
     Enumerator {
         /// The enum's tag.

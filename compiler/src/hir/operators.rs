@@ -6,7 +6,7 @@
 
 use krs_grammar::ast::{BinaryOp, Expr, ExprKind, Span, UnaryOp};
 
-use super::check::{Checker, Number, Operand, integer, spell};
+use super::check::{sets, Checker, Number, Operand, integer, spell};
 use super::place;
 use super::{Atom, AtomKind, Binary, Compare, Cond, Int, NamesId, TextTest, Ty, Unary, Value, ValueKind};
 use crate::btf::Type;
@@ -74,6 +74,7 @@ impl<'a> Checker<'a> {
                     let what = self.describe(value.ty);
                     error.label(what).help("compare the pointer: `!= null`")
                 }
+                Ty::Ip => error.label("an address").help("compare it: `== \"10.0.0.1\"`, `in \"10.0.0.0/8\"`"),
                 Ty::Str { .. } | Ty::Text { .. } => error.label("a string").help("compare it: `== \"...\"`"),
             },
             Operand::Place(place) => match self.value_of_place(place) {
@@ -298,6 +299,15 @@ impl<'a> Checker<'a> {
                 }
                 finish(one_of_texts(span, value, vec![text]))
             }
+            (Operand::Text(text), Operand::Value(value)) | (Operand::Value(value), Operand::Text(text))
+                if value.ty == Ty::Ip && equality =>
+            {
+                let literal = if matches!(left.kind, ExprKind::Str(_)) { left.span } else { right.span };
+                match self.address(&text, literal) {
+                    Some(address) => finish(atom(span, AtomKind::Same(value, address))),
+                    None => Operand::Error,
+                }
+            }
             (Operand::Cond(a), Operand::Cond(b)) if equality => finish(same(a, b)),
             (Operand::Cond(a), Operand::Value(b)) | (Operand::Value(b), Operand::Cond(a))
                 if equality && b.ty == Ty::Bool =>
@@ -317,7 +327,7 @@ impl<'a> Checker<'a> {
                     }
                     Operand::Cond(atom(span, AtomKind::Compare { op: compare(op), left: a, right: b }))
                 }
-                (Ty::Ptr(_), Ty::Ptr(_)) if equality => finish(atom(span, AtomKind::Same(a, b))),
+                (Ty::Ptr(_), Ty::Ptr(_)) | (Ty::Ip, Ty::Ip) if equality => finish(atom(span, AtomKind::Same(a, b))),
                 (Ty::Bool, Ty::Bool) if equality => {
                     finish(same(atom(a.span, AtomKind::True(a)), atom(b.span, AtomKind::True(b))))
                 }
@@ -520,7 +530,7 @@ impl<'a> Checker<'a> {
     }
 
     fn one_of(&mut self, left: &'a Expr, right: &'a Expr, op_span: Span, span: Span) -> Operand {
-        let ExprKind::List(elements) = &right.kind else {
+        let Some(elements) = sets::elements(right) else {
             return match &right.kind {
                 ExprKind::Error => Operand::Error,
                 _ => self.report(
@@ -532,6 +542,23 @@ impl<'a> Checker<'a> {
         };
         let operand = self.expr(left, None);
         let operand = self.settle(operand);
+        let operand = match operand {
+            Operand::Value(value) if value.ty == Ty::Ip && !elements.is_empty() => {
+                return self.in_networks(value, elements, span);
+            }
+            operand => operand,
+        };
+        if matches!(right.kind, ExprKind::Str(_)) {
+            if matches!(operand, Operand::Error) {
+                return Operand::Error;
+            }
+            let what = self.say(&operand);
+            return self.report(
+                Diagnostic::error(code::MISMATCH, op_span, "`in` a text asks for an address on its left")
+                    .also(left.span, what)
+                    .help("compare with `==`, or write a list: `in { \"a\", \"b\" }`"),
+            );
+        }
         let operand =
             if elements.iter().any(|of| matches!(of.kind, ExprKind::Str(_))) { self.texts(operand) } else { operand };
         let hint = names_of(&operand);

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{
-    Atom, AtomKind, Binary, Compare, Cond, HookId, Int, Place, Policy, TaskField, Text, TextTest, Ty, Unary, Value,
+    Atom, AtomKind, Binary, Compare, Cond, HookId, Int, Members, Place, Policy, TaskField, Text, TextTest, Ty, Unary, Value,
     ValueKind,
 };
 
@@ -70,6 +70,7 @@ pub fn ty(policy: &Policy, ty: Ty) -> String {
             None => int(of),
         },
         Ty::Bool => "bool".into(),
+        Ty::Ip => "ip".into(),
         Ty::Ptr(pointer) => if pointer.nullable { "ptr?" } else { "ptr" }.into(),
         Ty::Str { bytes } => format!("str[{bytes}]"),
         Ty::Text { path: true } => "path".into(),
@@ -110,6 +111,20 @@ pub fn atom(policy: &Policy, hook: HookId, of: &Atom) -> String {
         AtomKind::True(of) => format!("(true {})", value(of)),
         AtomKind::Null(of) => format!("(null {})", value(of)),
         AtomKind::Same(left, right) => format!("(same {} {})", value(left), value(right)),
+        AtomKind::InSet { values, set: id } => {
+            let set = &policy.sets[id.index()];
+            let name = match (&set.name, &set.members) {
+                (Some(name), _) => name.clone(),
+                (None, Members::Static(rows)) => {
+                    let part = |(low, high): &(u128, u128)| {
+                        if low == high { format!("{low:#x}") } else { format!("{low:#x}..{high:#x}") }
+                    };
+                    let row = |row: &Vec<(u128, u128)>| row.iter().map(part).collect::<Vec<_>>().join(",");
+                    format!("{{{}}}", rows.iter().map(row).collect::<Vec<_>>().join(" "))
+                }
+            };
+            format!("(in {} {name})", values.iter().map(value).collect::<Vec<_>>().join(","))
+        }
         AtomKind::OneOf { value: of, set } => {
             format!("(in {} {{{}}})", value(of), set.iter().map(value).collect::<Vec<_>>().join(" "))
         }
@@ -140,6 +155,8 @@ pub fn value(policy: &Policy, hook: HookId, of: &Value) -> String {
     let value = |of: &Value| value(policy, hook, of);
     match &of.kind {
         ValueKind::Const(number) => number.to_string(),
+        ValueKind::Address(address) => krsi_abi::value::show_address(*address),
+        ValueKind::Param(param) => policy.params[param.index()].name.clone(),
         ValueKind::Enumerator { name, .. } => name.clone(),
         ValueKind::Arg(arg) => policy.hooks[hook.index()].args[arg.index()].name.clone(),
         ValueKind::Task(field) => match field {

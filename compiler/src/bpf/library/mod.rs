@@ -19,6 +19,7 @@
 use super::insn::{SRC_REG, alu, class, jmp, mode, pseudo, size};
 use super::{Access, Code, Function, Insn, Map, MapKind, Relocation, RelocationKind, Shape, Step, helper};
 
+pub mod find;
 mod text;
 
 /// Memory for texts.
@@ -56,21 +57,30 @@ pub fn region(index: usize) -> i16 {
 
 /// Adds the functions that programs call, and the memory that they share; `regions` is the most texts of a program.
 pub fn link(code: &mut Code, regions: usize) {
-    let called = |name: &str| {
+    let called = |code: &Code, name: &str| {
         code.programs
             .iter()
             .flat_map(|program| &program.relocations)
             .any(|relocation| matches!(relocation.kind, RelocationKind::Function(known) if known == name))
     };
-    let mut names: Vec<&'static str> = [CLAIM, PATH, CGROUP, SCAN].into_iter().filter(|name| called(name)).collect();
+    let mut names: Vec<&'static str> = [CLAIM, PATH, CGROUP, SCAN].into_iter().filter(|name| called(code, name)).collect();
     for (function, step) in [(PATH, PATH_STEP), (CGROUP, CGROUP_STEP), (SCAN, SCAN_STEP)] {
         if names.contains(&function) {
             names.push(step);
         }
     }
-    if names.is_empty() {
-        return;
+    if !names.is_empty() {
+        link_texts(code, regions, names);
     }
+    for (at, name) in find::FIND.into_iter().enumerate() {
+        if called(code, name) {
+            let function = find::find(code, at + 1);
+            code.function(name, |_| function);
+        }
+    }
+}
+
+fn link_texts(code: &mut Code, regions: usize, names: Vec<&'static str>) {
     code.map(Map {
         name: SCRATCH_MAP.into(),
         kind: MapKind::PerCpuArray,

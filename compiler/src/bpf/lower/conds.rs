@@ -1,6 +1,7 @@
 //! Conditions: short-circuit jumps.
 
 use super::builder::{Builder, Fact, Label};
+use super::sets::{NAMES_INLINE_MAX, NUMBERS_INLINE_MAX};
 use super::values::immediate;
 use crate::bpf::insn::{alu, jmp};
 use crate::bpf::vcode::{Inst, Src, V};
@@ -78,6 +79,8 @@ impl Builder<'_> {
                 self.know(Fact::NotNull(reg));
                 self.jump(no);
             }
+            AtomKind::InSet { values, set } => self.in_set(values, *set, yes, no, unknown),
+            AtomKind::Same(left, right) if left.ty == Ty::Ip => self.same_ip(left, right, yes, no, unknown),
             AtomKind::Same(left, right) => {
                 let left = self.value(left, unknown);
                 let right = self.value(right, unknown);
@@ -206,6 +209,19 @@ impl Builder<'_> {
         let Ty::Int(int) = value.ty else {
             return self.jump(no);
         };
+        if set.len() > NUMBERS_INLINE_MAX {
+            let numbers: Option<Vec<u64>> = set
+                .iter()
+                .map(|element| match element.kind {
+                    ValueKind::Const(number) => Some(number as u64),
+                    _ => None,
+                })
+                .collect();
+            if let Some(numbers) = numbers {
+                let reg = self.value(value, unknown);
+                return self.one_of_many(reg, numbers, yes, no);
+            }
+        }
         let wide = int.bytes != 4;
         let reg = if wide { self.value(value, unknown) } else { self.low(value, unknown) };
         for (at, element) in set.iter().enumerate() {
@@ -222,6 +238,9 @@ impl Builder<'_> {
         let Ty::Str { bytes: room } = value.ty else {
             return self.jump(no);
         };
+        if set.len() > NAMES_INLINE_MAX && matches!(value.kind, ValueKind::Task(_)) && room == 16 {
+            return self.one_of_names(set, yes, no);
+        }
         let source = match &value.kind {
             ValueKind::Load { base, access } => {
                 let base = self.pointer(base, unknown);
@@ -315,6 +334,7 @@ fn may_be_unknown(cond: &Cond) -> bool {
             | AtomKind::OneOf { value, .. }
             | AtomKind::OneOfStrings { value, .. }
             | AtomKind::Text { value, .. } => unreadable(value),
+            AtomKind::InSet { values, .. } => values.iter().any(unreadable),
         },
     }
 }
@@ -323,6 +343,8 @@ fn may_be_unknown(cond: &Cond) -> bool {
 pub(super) fn unreadable(value: &Value) -> bool {
     match &value.kind {
         ValueKind::Const(_)
+        | ValueKind::Address(_)
+        | ValueKind::Param(_)
         | ValueKind::Enumerator { .. }
         | ValueKind::Arg(_)
         | ValueKind::Task(_)

@@ -129,6 +129,11 @@ impl Builder<'_> {
         if let Ty::Text { .. } = value.ty {
             return self.text_field(room, value, offset, unknown);
         }
+        if value.ty == Ty::Ip {
+            let (high, low) = self.ip(value, unknown);
+            self.store(room, offset, Src::Reg(high), 8);
+            return self.store(room, offset + 8, Src::Reg(low), 8);
+        }
         let Ty::Str { bytes } = value.ty else {
             let bytes = event::bytes(value.ty);
             let src = match &value.kind {

@@ -58,6 +58,7 @@ fn in_atom<'p>(atom: &'p Atom, found: &mut Vec<&'p Value>) {
             in_value(left, found);
             in_value(right, found);
         }
+        AtomKind::InSet { values, .. } => values.iter().for_each(|value| in_value(value, found)),
         AtomKind::AnyBit(value)
         | AtomKind::AllBits { value, .. }
         | AtomKind::True(value)

@@ -14,6 +14,8 @@ impl Builder<'_> {
     pub(super) fn value(&mut self, value: &Value, unknown: Label) -> V {
         match &value.kind {
             ValueKind::Const(number) => self.constant(*number as u64),
+            ValueKind::Address(address) => self.constant(*address as u64),
+            ValueKind::Param(param) => self.parameter(*param),
             ValueKind::Enumerator { of, name, value: local } => {
                 let signed = matches!(value.ty, Ty::Int(int) if int.signed);
                 let dst = self.fresh();
@@ -113,7 +115,7 @@ impl Builder<'_> {
         let (bytes, signed) = match ty {
             Ty::Int(int) => (int.bytes, int.signed),
             Ty::Bool => (1, false),
-            Ty::Ptr(_) | Ty::Str { .. } | Ty::Text { .. } => (8, false),
+            Ty::Ptr(_) | Ty::Str { .. } | Ty::Text { .. } | Ty::Ip => (8, false),
         };
         let key = Key::Arg { arg, full: false };
         let raw = match self.read(&key) {
@@ -195,7 +197,7 @@ impl Builder<'_> {
         let (bytes, signed) = match ty {
             Ty::Int(int) => (int.bytes, int.signed),
             Ty::Bool => (1, false),
-            Ty::Ptr(_) | Ty::Str { .. } | Ty::Text { .. } => (8, false),
+            Ty::Ptr(_) | Ty::Str { .. } | Ty::Text { .. } | Ty::Ip => (8, false),
         };
         let raw = self.load(base, access, bytes);
         if full && signed { self.extended(raw, bytes) } else { raw }

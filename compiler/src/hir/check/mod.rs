@@ -10,13 +10,14 @@ use krs_grammar::ast::{self, Expr, ExprKind, Span};
 use crate::diag::{Code, Diagnostic, code};
 use crate::hir::place::{self, Place, Reads};
 use crate::hir::resolve::Items;
-use crate::hir::{Cond, Hook, HookId, Int, Names, NamesId, Ty, Value};
+use crate::hir::{Cond, Hook, HookId, Int, Names, NamesId, Set, Ty, Value};
 use crate::kernel::Kernel;
 
 mod calls;
 mod extent;
 mod fields;
 mod names;
+pub(in crate::hir) mod sets;
 mod text;
 mod versions;
 
@@ -75,6 +76,7 @@ pub struct Checker<'a> {
     pub(in crate::hir) kernel: &'a Kernel,
     pub(in crate::hir) hooks: Vec<Hook>,
     pub(in crate::hir) names: Vec<Names>,
+    pub(in crate::hir) sets: Vec<Set>,
     pub(in crate::hir) scope: Scope,
     pub(in crate::hir) diagnostics: Vec<Diagnostic>,
     pub(in crate::hir) extent: extent::Extent,
@@ -96,6 +98,7 @@ impl<'a> Checker<'a> {
             kernel,
             hooks: Vec::new(),
             names: Vec::new(),
+            sets: Vec::new(),
             scope: Scope::default(),
             diagnostics: Vec::new(),
             extent: extent::Extent::default(),
@@ -151,6 +154,7 @@ impl<'a> Checker<'a> {
                     .replace("an u64", "a u64"),
             },
             Ty::Bool => "a bool".into(),
+            Ty::Ip => "an address".into(),
             Ty::Ptr(pointer) => format!("a pointer to `{}`", place::describe(&self.kernel.btf, pointer.target)),
             Ty::Str { .. } | Ty::Text { path: false } => "a string".into(),
             Ty::Text { path: true } => "a path".into(),

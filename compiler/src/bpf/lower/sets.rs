@@ -1,0 +1,206 @@
+//! Sets: a few elements are compared one by one, more are searched in a table of the constants.
+
+use krsi_abi::set;
+
+use super::builder::{Builder, Label};
+use super::conds::pieces;
+use super::values::immediate;
+use crate::bpf::insn::{alu, jmp};
+use crate::bpf::library::find::{self, FIND, Row};
+use crate::bpf::vcode::{Inst, Src, V};
+use crate::bpf::RelocationKind;
+use crate::hir::{Members, Part, SetId, Ty, Value, ValueKind};
+
+/// So many numbers are compared one by one, an instruction each; a search of the next larger table takes some fifty.
+pub(super) const NUMBERS_INLINE_MAX: usize = 32;
+
+/// So many names of 16 bytes are.
+pub(super) const NAMES_INLINE_MAX: usize = 8;
+
+/// So many networks are.
+const NETWORKS_INLINE_MAX: usize = 4;
+
+/// Bytes of a part in a key.
+#[must_use]
+pub fn part_bytes(part: Part) -> u32 {
+    match part {
+        Part::Int(int) => int.bytes,
+        Part::Ip | Part::Network => 16,
+    }
+}
+
+impl Builder<'_> {
+    /// An address as its upper and its lower half, in the order of numbers.
+    pub(super) fn ip(&mut self, value: &Value, unknown: Label) -> (V, V) {
+        match &value.kind {
+            ValueKind::Address(address) => {
+                (self.constant((*address >> 64) as u64), self.constant(*address as u64))
+            }
+            _ => {
+                let half = self.value(value, unknown);
+                (half, half)
+            }
+        }
+    }
+
+    /// Two addresses are the same.
+    pub(super) fn same_ip(&mut self, left: &Value, right: &Value, yes: Label, no: Label, unknown: Label) {
+        let (high, low) = self.ip(left, unknown);
+        let (right_high, right_low) = match right.kind {
+            ValueKind::Address(address) => (self.half((address >> 64) as u64), self.half(address as u64)),
+            _ => {
+                let (high, low) = self.ip(right, unknown);
+                (Src::Reg(high), Src::Reg(low))
+            }
+        };
+        self.branch_away(jmp::JNE, true, low, right_low, no);
+        self.branch(jmp::JEQ, true, high, right_high, yes, no);
+    }
+
+    fn half(&mut self, word: u64) -> Src {
+        match immediate(i128::from(word), true) {
+            Some(imm) => Src::Imm(imm),
+            None => Src::Reg(self.constant(word)),
+        }
+    }
+
+    /// Values are an element of a set.
+    pub(super) fn in_set(&mut self, values: &[Value], set: SetId, yes: Label, no: Label, unknown: Label) {
+        let policy = self.policy;
+        let set = &policy.sets[set.index()];
+        let Members::Static(rows) = &set.members;
+        if let ([value], [Part::Ip | Part::Network]) = (values, set.parts.as_slice())
+            && rows.len() <= NETWORKS_INLINE_MAX
+            && rows.iter().all(|row| simple(row[0]))
+        {
+            let (high, low) = self.ip(value, unknown);
+            for (at, row) in rows.iter().enumerate() {
+                let next = if at + 1 == rows.len() { no } else { self.fresh_label() };
+                self.between(high, low, row[0], yes, next);
+                if next != no {
+                    self.place(next);
+                }
+            }
+            return;
+        }
+        let bytes: Vec<u32> = set.parts.iter().copied().map(part_bytes).collect();
+        let Some((words, places)) = set::places(&bytes) else {
+            return self.jump(no);
+        };
+        let key = self.key(values, &places, words, unknown);
+        let end = |row: &Vec<(u128, u128)>, last: bool| {
+            set::key(&bytes, &places, words, row.iter().map(|range| if last { range.1 } else { range.0 }))
+        };
+        let rows = rows.iter().map(|row| (end(row, false), end(row, true))).collect();
+        self.find(rows, &key, yes, no);
+    }
+
+    /// The words of a key, from values.
+    fn key(&mut self, values: &[Value], places: &[set::Place], words: usize, unknown: Label) -> Vec<V> {
+        let mut key: Vec<Option<V>> = vec![None; words];
+        for (value, place) in values.iter().zip(places) {
+            if value.ty == Ty::Ip {
+                let (high, low) = self.ip(value, unknown);
+                key[place.word] = Some(high);
+                key[place.word + 1] = Some(low);
+                continue;
+            }
+            let of = self.value(value, unknown);
+            let part = self.copy(of, true);
+            if let Ty::Int(int) = value.ty
+                && int.bytes < 8
+            {
+                if int.signed {
+                    let up = Src::Imm((64 - 8 * int.bytes) as i32);
+                    self.push(Inst::Alu { op: alu::LSH, wide: true, dst: part, src: up, reloc: None });
+                    self.push(Inst::Alu { op: alu::RSH, wide: true, dst: part, src: up, reloc: None });
+                }
+                if place.shift > 0 {
+                    let up = Src::Imm(place.shift as i32);
+                    self.push(Inst::Alu { op: alu::LSH, wide: true, dst: part, src: up, reloc: None });
+                }
+            }
+            key[place.word] = Some(match key[place.word] {
+                None => part,
+                Some(known) => {
+                    self.push(Inst::Alu { op: alu::OR, wide: true, dst: part, src: Src::Reg(known), reloc: None });
+                    part
+                }
+            });
+        }
+        key.into_iter().map(|word| word.unwrap_or_else(|| self.constant(0))).collect()
+    }
+
+    /// One of many numbers.
+    pub(super) fn one_of_many(&mut self, value: V, set: Vec<u64>, yes: Label, no: Label) {
+        let rows = set.into_iter().map(|number| ([number, 0, 0], [number, 0, 0])).collect();
+        self.find(rows, &[value], yes, no);
+    }
+
+    /// One of many names; they and the task's own are filled up with zeros.
+    pub(super) fn one_of_names(&mut self, set: &[Vec<u8>], yes: Label, no: Label) {
+        let key: Vec<V> = pieces(16).into_iter().map(|(offset, bytes)| self.comm_bytes(offset, bytes)).collect();
+        let word = |text: &[u8], at: usize| {
+            let mut word = [0u8; 8];
+            let part = text.get(at..).unwrap_or_default();
+            let length = part.len().min(8);
+            word[..length].copy_from_slice(&part[..length]);
+            u64::from_le_bytes(word)
+        };
+        let rows = set
+            .iter()
+            .map(|text| {
+                let key = [word(text, 0), word(text, 8), 0];
+                (key, key)
+            })
+            .collect();
+        self.find(rows, &key, yes, no);
+    }
+
+    fn find(&mut self, rows: Vec<Row>, key: &[V], yes: Label, no: Label) {
+        let (table, levels) = find::table(self.code, key.len(), rows);
+        let numbers = [Src::Imm(table.cast_signed()), Src::Imm(levels.cast_signed())];
+        let args = numbers.into_iter().chain(key.iter().map(|word| Src::Reg(*word)));
+        for (at, arg) in args.enumerate() {
+            self.push(Inst::Mov { dst: V(at as u32 + 1), src: arg, wide: true, reloc: None });
+        }
+        self.push(Inst::Invoke { function: FIND[key.len() - 1], args: 2 + key.len() as u8 });
+        let found = self.copy(V(0), true);
+        self.branch(jmp::JNE, true, found, Src::Imm(0), yes, no);
+    }
+
+    /// An address lies in a [`simple`] range.
+    fn between(&mut self, high: V, low: V, (first, last): (u128, u128), yes: Label, no: Label) {
+        if (first >> 64) != (last >> 64) {
+            let (from, to) = (self.half((first >> 64) as u64), self.half((last >> 64) as u64));
+            self.branch_away(jmp::JLT, true, high, from, no);
+            return self.branch(jmp::JLE, true, high, to, yes, no);
+        }
+        let whole = self.half((first >> 64) as u64);
+        if first as u64 == 0 && last as u64 == u64::MAX {
+            return self.branch(jmp::JEQ, true, high, whole, yes, no);
+        }
+        self.branch_away(jmp::JNE, true, high, whole, no);
+        let from = self.half(first as u64);
+        if first == last {
+            return self.branch(jmp::JEQ, true, low, from, yes, no);
+        }
+        self.branch_away(jmp::JLT, true, low, from, no);
+        let to = self.half(last as u64);
+        self.branch(jmp::JLE, true, low, to, yes, no);
+    }
+
+    /// A value that the load has set.
+    pub(super) fn parameter(&mut self, param: crate::hir::ParamId) -> V {
+        let base = self.fresh();
+        self.push(Inst::Address { dst: base, of: RelocationKind::Constant(8 * param.0) });
+        let dst = self.fresh();
+        self.push(Inst::Load { dst, base, offset: 0, bytes: 8, reloc: None, argument: None });
+        dst
+    }
+}
+
+/// A range of addresses that ends where its lower half ends, or whose upper half is one.
+fn simple((first, last): (u128, u128)) -> bool {
+    (first >> 64) == (last >> 64) || first as u64 == 0 && last as u64 == u64::MAX
+}

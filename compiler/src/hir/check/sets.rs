@@ -1,0 +1,99 @@
+//! Sets and addresses: what their elements are, and whether something can be among them.
+//!
+//! Integers and strings in a list are tests of their own; a list of addresses, networks or tuples becomes a
+//! [`Set`] without a name.
+
+use krs_grammar::ast::{Expr, ExprKind, Span};
+use krsi_abi::value::{self, Network, NoNetwork};
+
+use super::{Checker, Operand};
+use crate::diag::{Diagnostic, code};
+use crate::hir::operators::atom;
+use crate::hir::{AtomKind, Members, Part, Set, SetId, Ty, Value, ValueKind};
+
+impl<'a> Checker<'a> {
+    /// An address that is written as a text.
+    pub(in crate::hir) fn address(&mut self, text: &[u8], span: Span) -> Option<Value> {
+        let network = self.network(text, span)?;
+        if network.bits == 128 {
+            return Some(Value { span, ty: Ty::Ip, kind: ValueKind::Address(network.low) });
+        }
+        self.report(
+            Diagnostic::error(code::MISMATCH, span, "no address is a whole network")
+                .label("a network")
+                .help(format!("ask whether it is in it: `in \"{network}\"`")),
+        );
+        None
+    }
+
+    /// A network, or an address as a network of one.
+    pub(in crate::hir) fn network(&mut self, text: &[u8], span: Span) -> Option<Network> {
+        let shown = String::from_utf8_lossy(text);
+        let error = match value::network(&shown) {
+            Ok(network) => return Some(network),
+            Err(NoNetwork::Malformed) => {
+                Diagnostic::error(code::MISMATCH, span, format!("`{shown}` is no address and no network"))
+                    .help("write `10.0.0.1`, `2001:db8::1`, `10.0.0.0/8` or `2001:db8::/32`")
+            }
+            Err(NoNetwork::TooManyBits { most }) => {
+                Diagnostic::error(code::MISMATCH, span, format!("`{shown}` has a prefix that is too long"))
+                    .label(format!("at most {most} bits"))
+                    .help(format!("write a prefix of 0 to {most} bits"))
+            }
+            Err(NoNetwork::HostBits(right)) => {
+                Diagnostic::error(code::MISMATCH, span, format!("`{shown}` has bits behind its prefix"))
+                    .label("a network ends in zeros")
+                    .help(format!("did you mean `{right}`, or the one address without `/`?"))
+            }
+        };
+        self.report(error);
+        None
+    }
+
+    /// `ip in "10.0.0.0/8"`, `ip in { "10.0.0.0/8", "2001:db8::/32" }`
+    pub(in crate::hir) fn in_networks(&mut self, value: Value, elements: &'a [Expr], span: Span) -> Operand {
+        let mut networks: Vec<Network> = Vec::with_capacity(elements.len());
+        let mut complete = true;
+        for element in elements {
+            let network = match self.expr(element, None) {
+                Operand::Text(text) => self.network(&text, element.span),
+                Operand::Error => None,
+                other => {
+                    let what = self.say(&other);
+                    self.report(
+                        Diagnostic::error(code::MISMATCH, element.span, format!("{what} among addresses"))
+                            .also(value.span, "an address")
+                            .help("write addresses and networks as texts: `\"10.0.0.0/8\"`"),
+                    );
+                    None
+                }
+            };
+            complete &= network.is_some();
+            networks.extend(network);
+        }
+        if !complete {
+            return Operand::Error;
+        }
+        let rows = networks.into_iter().map(|network| vec![(network.low, network.high())]).collect();
+        let set = self.add_set(Set { name: None, parts: vec![Part::Network], members: Members::Static(rows) });
+        Operand::Cond(atom(span, AtomKind::InSet { values: vec![value], set }))
+    }
+
+    /// Adds a set that stands in braces; the same elements give the same set.
+    fn add_set(&mut self, set: Set) -> SetId {
+        let at = self.sets.iter().position(|known| *known == set).unwrap_or_else(|| {
+            self.sets.push(set);
+            self.sets.len() - 1
+        });
+        SetId(at as u32)
+    }
+}
+
+/// The elements of a brace list, or a single text in their place.
+pub(in crate::hir) fn elements(expr: &Expr) -> Option<&[Expr]> {
+    match &expr.kind {
+        ExprKind::List(elements) => Some(elements),
+        ExprKind::Str(_) => Some(std::slice::from_ref(expr)),
+        _ => None,
+    }
+}
