@@ -351,7 +351,11 @@ impl<'p> Collect<'p, '_> {
 
     fn value(&mut self, value: &'p Value) {
         match &value.kind {
-            ValueKind::Const(_) | ValueKind::Address(_) | ValueKind::Param(_) | ValueKind::Task(_) | ValueKind::Current => {}
+            ValueKind::Const(_)
+            | ValueKind::Address(_)
+            | ValueKind::Param(_)
+            | ValueKind::Task(_)
+            | ValueKind::Current => {}
             ValueKind::FirstOf(values) => self.need(Need::AnyOf(values), value.span),
             ValueKind::Enumerator { of, name, .. } => self.need(Need::Enumerator(of, name), value.span),
             ValueKind::Arg(arg) => {

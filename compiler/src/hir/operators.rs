@@ -6,7 +6,7 @@
 
 use krs_grammar::ast::{BinaryOp, Expr, ExprKind, Span, UnaryOp};
 
-use super::check::{sets, Checker, Number, Operand, integer, spell};
+use super::check::{Checker, Number, Operand, integer, sets, spell};
 use super::place;
 use super::{Atom, AtomKind, Binary, Compare, Cond, Int, NamesId, TextTest, Ty, Unary, Value, ValueKind};
 use crate::btf::Type;

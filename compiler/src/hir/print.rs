@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use super::{
-    Atom, AtomKind, Binary, Compare, Cond, HookId, Int, Members, Place, Policy, TaskField, Text, TextTest, Ty, Unary, Value,
-    ValueKind,
+    Atom, AtomKind, Binary, Compare, Cond, HookId, Int, Members, Place, Policy, TaskField, Text, TextTest, Ty, Unary,
+    Value, ValueKind,
 };
 
 /// Prints a policy.

@@ -11,6 +11,7 @@ use super::{AtomKind, Cond, Text, Value, ValueKind};
 pub fn values(kind: &AtomKind) -> Vec<&Value> {
     match kind {
         AtomKind::Compare { left, right, .. } | AtomKind::Same(left, right) => vec![left, right],
+        AtomKind::InSet { values, .. } => values.iter().collect(),
         AtomKind::AnyBit(value)
         | AtomKind::AllBits { value, .. }
         | AtomKind::True(value)
@@ -26,6 +27,8 @@ pub fn values(kind: &AtomKind) -> Vec<&Value> {
 pub fn parts(value: &Value) -> (Vec<&Value>, Option<&Cond>) {
     match &value.kind {
         ValueKind::Const(_)
+        | ValueKind::Address(_)
+        | ValueKind::Param(_)
         | ValueKind::Enumerator { .. }
         | ValueKind::Arg(_)
         | ValueKind::Task(_)

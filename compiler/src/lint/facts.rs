@@ -282,10 +282,7 @@ impl<'p> Facts<'p> {
                 texts.like(test, holds);
                 texts.possible()
             }
-<<<<<<< Updated upstream
-=======
-            AtomKind::Text { .. } | AtomKind::InSet { .. } => agree_kind(&mut self.others, &atom.kind, holds),
->>>>>>> Stashed changes
+            AtomKind::InSet { .. } => agree_kind(&mut self.others, &atom.kind, holds),
         }
     }
 
@@ -339,7 +336,12 @@ impl<'p> Facts<'p> {
             return true;
         }
         match &value.kind {
-            ValueKind::Const(_) | ValueKind::Arg(_) | ValueKind::Task(_) | ValueKind::Current => true,
+            ValueKind::Const(_)
+            | ValueKind::Address(_)
+            | ValueKind::Param(_)
+            | ValueKind::Arg(_)
+            | ValueKind::Task(_)
+            | ValueKind::Current => true,
             ValueKind::Load { base, .. } => {
                 let null = match base.ty {
                     Ty::Ptr(pointer) => pointer.nullable,
@@ -550,21 +552,3 @@ fn agree_kind<'p>(list: &mut Vec<(&'p AtomKind, bool)>, kind: &'p AtomKind, hold
         }
     }
 }
-<<<<<<< Updated upstream
-=======
-
-/// The values that a test reads, beside constants.
-fn operands(kind: &AtomKind) -> Vec<&Value> {
-    match kind {
-        AtomKind::Compare { left, right, .. } | AtomKind::Same(left, right) => vec![left, right],
-        AtomKind::InSet { values, .. } => values.iter().collect(),
-        AtomKind::AnyBit(value)
-        | AtomKind::AllBits { value, .. }
-        | AtomKind::True(value)
-        | AtomKind::Null(value)
-        | AtomKind::OneOf { value, .. }
-        | AtomKind::OneOfStrings { value, .. }
-        | AtomKind::Text { value, .. } => vec![value],
-    }
-}
->>>>>>> Stashed changes

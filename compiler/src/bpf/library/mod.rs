@@ -63,7 +63,8 @@ pub fn link(code: &mut Code, regions: usize) {
             .flat_map(|program| &program.relocations)
             .any(|relocation| matches!(relocation.kind, RelocationKind::Function(known) if known == name))
     };
-    let mut names: Vec<&'static str> = [CLAIM, PATH, CGROUP, SCAN].into_iter().filter(|name| called(code, name)).collect();
+    let mut names: Vec<&'static str> =
+        [CLAIM, PATH, CGROUP, SCAN].into_iter().filter(|name| called(code, name)).collect();
     for (function, step) in [(PATH, PATH_STEP), (CGROUP, CGROUP_STEP), (SCAN, SCAN_STEP)] {
         if names.contains(&function) {
             names.push(step);

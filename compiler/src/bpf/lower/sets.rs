@@ -5,10 +5,10 @@ use krsi_abi::set;
 use super::builder::{Builder, Label};
 use super::conds::pieces;
 use super::values::immediate;
+use crate::bpf::RelocationKind;
 use crate::bpf::insn::{alu, jmp};
 use crate::bpf::library::find::{self, FIND, Row};
 use crate::bpf::vcode::{Inst, Src, V};
-use crate::bpf::RelocationKind;
 use crate::hir::{Members, Part, SetId, Ty, Value, ValueKind};
 
 /// So many numbers are compared one by one, an instruction each; a search of the next larger table takes some fifty.
@@ -33,9 +33,7 @@ impl Builder<'_> {
     /// An address as its upper and its lower half, in the order of numbers.
     pub(super) fn ip(&mut self, value: &Value, unknown: Label) -> (V, V) {
         match &value.kind {
-            ValueKind::Address(address) => {
-                (self.constant((*address >> 64) as u64), self.constant(*address as u64))
-            }
+            ValueKind::Address(address) => (self.constant((*address >> 64) as u64), self.constant(*address as u64)),
             _ => {
                 let half = self.value(value, unknown);
                 (half, half)
