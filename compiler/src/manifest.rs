@@ -21,6 +21,11 @@ pub fn manifest(policy: &Policy, code: &Code, kernels: Vec<String>, sources: &So
             source: source(sources, rule.span),
             deny: rule.deny.as_ref().map(|deny| deny.errno),
             audit: rule.audit.as_ref().map(|audit| self::audit(audit, &mut used)),
+            kill: rule.kill.as_ref().map(|kill| kill.name.clone()),
+            severity: rule.attributes.severity.clone(),
+            tags: rule.attributes.tags.clone(),
+            id: rule.attributes.id.clone(),
+            permissive: rule.attributes.permissive,
         })
         .collect();
     let names = used

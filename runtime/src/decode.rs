@@ -89,9 +89,17 @@ impl<'m> Event<'m> {
 
     fn verdict(&self) -> String {
         match self.header.verdict {
-            0 => "allowed".into(),
+            0 => match self.would_deny() {
+                Some(errno) => format!("would deny {errno}"),
+                None => "allowed".into(),
+            },
             errno => format!("denied {}", errno_name(-errno)),
         }
+    }
+
+    /// The errno of a rule that denies without being enforced.
+    fn would_deny(&self) -> Option<String> {
+        self.rule.deny.filter(|_| self.rule.permissive).map(errno_name)
     }
 
     /// One line; `wall` is the time of day as text.
@@ -106,6 +114,11 @@ impl<'m> Event<'m> {
             header.tgid,
             header.uid,
         );
+        for (name, value) in [("severity", &self.rule.severity), ("id", &self.rule.id)] {
+            if let Some(value) = value {
+                let _ = write!(line, " {name}={}", escape(value));
+            }
+        }
         if let Some(message) = self.rule.audit.as_ref().and_then(|audit| audit.message.as_ref()) {
             let _ = write!(line, "  \"{}\"", escape(message));
         }
@@ -154,6 +167,11 @@ impl<'m> Event<'m> {
             "doc": self.rule.doc,
             "message": self.rule.audit.as_ref().and_then(|audit| audit.message.as_ref()),
             "verdict": if header.verdict == 0 { "allow" } else { "deny" },
+            "would_deny": self.would_deny(),
+            "severity": self.rule.severity,
+            "tags": self.rule.tags,
+            "id": self.rule.id,
+            "kill": self.rule.kill,
             "errno": (header.verdict != 0).then(|| errno_name(-header.verdict)),
             "pid": header.pid,
             "tgid": header.tgid,

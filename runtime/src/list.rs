@@ -140,6 +140,16 @@ pub fn show(name: &str) -> Result<String, Failure> {
             for line in rule.doc.iter().flat_map(|doc| doc.lines()) {
                 let _ = writeln!(out, "    ## {line}");
             }
+            let attributes = [("severity", &rule.severity), ("id", &rule.id)];
+            for (name, value) in attributes.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?))) {
+                let _ = writeln!(out, "    {name}: {}", decode::escape(value));
+            }
+            if !rule.tags.is_empty() {
+                let _ = writeln!(out, "    tags: {}", decode::escape(&rule.tags.join(", ")));
+            }
+            if rule.permissive {
+                let _ = writeln!(out, "    permissive: its deny is recorded and not enforced");
+            }
             let _ = writeln!(out, "    {}", decode::escape(&rule.source.text).replace("\\\"", "\""));
             if let Some(count) = lost.get(id).filter(|count| **count > 0) {
                 let _ = writeln!(out, "    {count} events lost");

@@ -89,6 +89,11 @@ mod tests {
             source: Source { file: "dir/p.krs".into(), line, column: 1, text: text.into() },
             deny: Some(1),
             audit: None,
+            kill: None,
+            severity: None,
+            tags: Vec::new(),
+            id: None,
+            permissive: false,
         };
         Manifest {
             producer: String::new(),

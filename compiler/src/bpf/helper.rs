@@ -15,6 +15,8 @@ pub const GET_CURRENT_COMM: u32 = 16;
 pub const GET_CURRENT_TASK: u32 = 35;
 /// Id of the current task's cgroup.
 pub const GET_CURRENT_CGROUP_ID: u32 = 80;
+/// Sends a signal to the current task.
+pub const SEND_SIGNAL: u32 = 109;
 /// Copies kernel memory.
 pub const PROBE_READ_KERNEL: u32 = 113;
 /// Nanoseconds since boot, suspend included.
@@ -30,6 +32,7 @@ pub const GET_CURRENT_TASK_BTF: u32 = 158;
 #[must_use]
 pub fn name(helper: u32) -> &'static str {
     match helper {
+        SEND_SIGNAL => "send_signal",
         MAP_LOOKUP_ELEM => "map_lookup_elem",
         PROBE_READ_KERNEL_STR => "probe_read_kernel_str",
         GET_CURRENT_PID_TGID => "get_current_pid_tgid",

@@ -24,11 +24,11 @@ fn graph(policy: &Policy, hook: HookId) -> Graph {
         .filter(|(_, rule)| rule.hook == hook)
         .map(|(id, rule)| (RuleId(id as u32), rule))
         .collect();
-    let errno = |rule: &Rule| rule.deny.as_ref().map_or(0, |deny| deny.errno);
-    let (denying, watching): (Vec<_>, Vec<_>) = rules.into_iter().partition(|(_, rule)| rule.deny.is_some());
+    let errno = |rule: &Rule| rule.enforced().map_or(0, |deny| deny.errno);
+    let (denying, watching): (Vec<_>, Vec<_>) = rules.into_iter().partition(|(_, rule)| rule.enforced().is_some());
     let errnos: BTreeSet<i32> = denying.iter().map(|(_, rule)| errno(rule)).collect();
     // What can follow a denial: nothing, or recording, by code that several verdicts share.
-    let last_audit = denying.iter().rposition(|(_, rule)| rule.audit.is_some());
+    let last_audit = denying.iter().rposition(|(_, rule)| rule.has_effects());
     let recorded_after = |at: usize| !watching.is_empty() || last_audit.is_some_and(|last| last > at);
     let shared = match (watching.is_empty(), errnos.len()) {
         (true, 0 | 1) | (false, 0) => Verdict::Constant(errnos.first().copied().unwrap_or(0)),
@@ -51,7 +51,7 @@ fn graph(policy: &Policy, hook: HookId) -> Graph {
     for (at, (id, rule)) in denying.iter().enumerate().rev() {
         let next = after[at + 1];
         // The first rule is never behind another's denial.
-        after[at] = if rule.audit.is_some() && at > 0 {
+        after[at] = if rule.has_effects() && at > 0 {
             build.fires(*id, rule, |build| build.push(Node::Record { rule: *id, verdict: shared, next }), next)
         } else {
             next
@@ -76,9 +76,9 @@ fn graph(policy: &Policy, hook: HookId) -> Graph {
                     let verdict = Verdict::Constant(errno);
                     (verdict, build.exit(verdict))
                 };
-                let next = match rule.audit {
-                    Some(_) => build.push(Node::Record { rule: *id, verdict, next }),
-                    None => next,
+                let next = match rule.has_effects() {
+                    true => build.push(Node::Record { rule: *id, verdict, next }),
+                    false => next,
                 };
                 if verdict == Verdict::Chosen { build.push(Node::Set { errno, next }) } else { next }
             },

@@ -74,9 +74,9 @@ pub enum Node {
         /// And goes on.
         next: NodeId,
     },
-    /// Writes the event of a rule.
+    /// What a rule does besides denying: writes its event, sends its signal.
     Record {
-        /// Its `audit`.
+        /// This one.
         rule: RuleId,
         /// The verdict that the event carries.
         verdict: Verdict,

@@ -29,6 +29,9 @@ codes! {
     DUPLICATE_RULE = "KRS0104", "two rules of one name";
     CYCLE = "KRS0105", "a definition that needs itself";
     EXPANDS = "KRS0106", "definitions that expand too far";
+    NOT_A_RULE = "KRS0107", "an item in a `where` block that is no rule";
+    UNKNOWN_ATTRIBUTE = "KRS0108", "no such attribute";
+    BAD_ATTRIBUTE = "KRS0109", "an attribute that does not take this";
     UNKNOWN_HOOK = "KRS0200", "no such hook";
     NOT_A_HOOK = "KRS0201", "a kernel function that is no hook";
     DISABLED_HOOK = "KRS0202", "a hook that BPF may not attach to";
@@ -52,6 +55,8 @@ codes! {
     DENY_ON_VOID = "KRS0401", "a deny on a hook that cannot deny";
     TOO_MANY_FIELDS = "KRS0402", "more audit fields than an event has room for";
     DUPLICATE_ACTION = "KRS0403", "an action given twice";
+    UNKNOWN_SIGNAL = "KRS0404", "no such signal";
+    KILL_OF_ANOTHER = "KRS0405", "a kill where the current task is another's";
     TOO_LARGE = "KRS0500", "a hook whose rules make too large a program";
     MISSING_ON_KERNEL = "KRS0900", "a kernel that the object cannot be loaded on";
     ALWAYS_TRUE = "KRS0901", "a comparison that is always true or always false";

@@ -46,6 +46,38 @@ pub fn half_made(hook: &str) -> bool {
     ["alloc", "free", "init_security", "_delete"].iter().any(|part| hook.contains(part))
 }
 
+/// Why the current task has nothing to do with what a hook is about, where it has not.
+#[must_use]
+pub fn not_of_current(hook: &str) -> Option<&'static str> {
+    const NETWORK: &str = "packets arrive in interrupts: the current task is whichever was interrupted";
+    const LATER: &str = "the kernel tidies up when it gets to it: the current task is whichever runs then";
+    match hook {
+        "socket_sock_rcv_skb"
+        | "inet_conn_request"
+        | "inet_csk_clone"
+        | "inet_conn_established"
+        | "req_classify_flow"
+        | "sk_clone_security"
+        | "sctp_assoc_request"
+        | "sctp_assoc_established"
+        | "sctp_sk_clone"
+        | "secmark_relabel_packet" => Some(NETWORK),
+        "task_free"
+        | "cred_free"
+        | "file_free_security"
+        | "inode_free_security"
+        | "inode_free_security_rcu"
+        | "sk_free_security"
+        | "sb_free_security"
+        | "sb_delete"
+        | "bpf_map_free"
+        | "bpf_prog_free"
+        | "msg_msg_free_security"
+        | "bdev_free_security" => Some(LATER),
+        _ => None,
+    }
+}
+
 /// Hooks that came in the very release that moved the arguments of others. Searched first, since a hook that
 /// merely came about the same time would answer wrongly on kernels between.
 const MOVED_WITH: &[&str] = &[

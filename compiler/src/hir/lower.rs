@@ -5,9 +5,9 @@ use krs_grammar::ast::{self, ActionKind, Span};
 use super::check::{Checker, Operand, Scope};
 use super::kernels;
 use super::operators::not;
-use super::resolve::resolve;
+use super::resolve::{RuleItem, resolve};
 use super::suggest::{did_you_mean, list};
-use super::{Audit, Cond, Deny, Field, Hook, HookId, Policy, Rule, Ty, Value, ValueKind, errno};
+use super::{Audit, Cond, Deny, Field, Hook, HookId, Kill, Policy, Rule, Ty, Value, ValueKind, errno};
 use crate::diag::{Diagnostic, code};
 use crate::kernel::{Kernel, Ret};
 
@@ -40,26 +40,20 @@ pub fn lower(input: &Input<'_>, diagnostics: &mut Vec<Diagnostic>) -> Policy {
         checker.def(def);
     }
     let mut rules = Vec::new();
-    for &(rule, item) in &items.rules {
-        checker.rule(rule, item, input, &mut rules);
+    for item in &items.rules {
+        checker.rule(item, input, &mut rules);
     }
+    // The condition of a `where` block is checked for each of its rules.
+    checker.once(0);
     diagnostics.append(&mut checker.diagnostics);
     let Checker { hooks, names, sets, .. } = checker;
     Policy { name: input.name.to_owned(), hooks, rules, names, sets, params: Vec::new() }
 }
 
 impl<'a> Checker<'a> {
-    fn rule(&mut self, rule: &'a ast::Rule, item: &'a ast::Item, input: &Input<'_>, rules: &mut Vec<Rule>) {
-        for attribute in &rule.attributes {
-            self.report(
-                Diagnostic::error(
-                    code::NOT_YET,
-                    attribute.span,
-                    format!("`@{}` is not available yet", attribute.name.name),
-                )
-                .help("say it in a `##` comment before the rule: every event carries it"),
-            );
-        }
+    fn rule(&mut self, of: &RuleItem<'a>, input: &Input<'_>, rules: &mut Vec<Rule>) {
+        let (rule, item) = (of.rule, of.item);
+        let (attributes, doc) = self.attributes(&rule.attributes);
         let mut on: Vec<HookId> = Vec::new();
         for ident in &rule.hooks {
             if let Some(hook) = self.hook(ident) {
@@ -81,16 +75,34 @@ impl<'a> Checker<'a> {
         for hook in on {
             self.scope = Scope { hook: Some(hook), ..Scope::default() };
             let known = self.diagnostics.len();
-            let when = rule.when.as_ref().map(|expr| self.cond(expr).unwrap_or(Cond::Const(false)));
+            // What is around a rule is part of its condition.
+            let conditions = of.around.iter().copied().chain(&rule.when);
+            let when = conditions
+                .map(|expr| self.cond(expr).unwrap_or(Cond::Const(false)))
+                .reduce(|left, right| Cond::And(Box::new(left), Box::new(right)));
             let unless = rule.unless.as_ref().map(|expr| self.cond(expr).unwrap_or(Cond::Const(false)));
-            let (deny, audit) = self.actions(rule, hook);
+            let (deny, mut audit, kill) = self.actions(rule, hook);
+            if attributes.permissive {
+                self.permissive(rule, deny.as_ref(), &mut audit);
+            }
             self.once(known);
             let hook_name = &self.hooks[hook.index()].name;
             let name = match &rule.name {
                 Some(name) => name.name.clone(),
                 None => format!("{hook_name}@{line}:{column}"),
             };
-            rules.push(Rule { name, doc: item.doc.clone(), span: item.span, hook, when, unless, deny, audit });
+            rules.push(Rule {
+                name,
+                doc: doc.clone().or_else(|| item.doc.clone()),
+                span: item.span,
+                hook,
+                when,
+                unless,
+                deny,
+                audit,
+                kill,
+                attributes: attributes.clone(),
+            });
         }
         self.scope = Scope::default();
     }
@@ -167,8 +179,8 @@ impl<'a> Checker<'a> {
         self.report(error);
     }
 
-    fn actions(&mut self, rule: &'a ast::Rule, hook: HookId) -> (Option<Deny>, Option<Audit>) {
-        let (mut deny, mut audit): (Option<Deny>, Option<Audit>) = (None, None);
+    fn actions(&mut self, rule: &'a ast::Rule, hook: HookId) -> (Option<Deny>, Option<Audit>, Option<Kill>) {
+        let (mut deny, mut audit, mut kill): (Option<Deny>, Option<Audit>, Option<Kill>) = (None, None, None);
         for action in &rule.actions {
             match &action.kind {
                 ActionKind::Deny { errno } => {
@@ -193,20 +205,27 @@ impl<'a> Checker<'a> {
                     }
                     audit = Some(self.audit(message.as_ref(), fields, action.span));
                 }
-                ActionKind::Kill { .. } | ActionKind::Mark { .. } | ActionKind::Unmark { .. } => {
+                ActionKind::Kill { signal } => {
+                    if let Some(first) = &kill {
+                        let first = first.span;
+                        self.twice("kill", action.span, first);
+                        continue;
+                    }
+                    kill = self.kill(signal.as_ref(), action.span, hook);
+                }
+                ActionKind::Mark { .. } | ActionKind::Unmark { .. } => {
                     let word = match action.kind {
-                        ActionKind::Kill { .. } => "kill",
                         ActionKind::Mark { .. } => "mark",
                         _ => "unmark",
                     };
                     self.report(
                         Diagnostic::error(code::NOT_YET, action.span, format!("`{word}` is not available yet"))
-                            .help("this version has `deny` and `audit`"),
+                            .help("this version has `deny`, `audit` and `kill`"),
                     );
                 }
             }
         }
-        (deny, audit)
+        (deny, audit, kill)
     }
 
     fn twice(&mut self, word: &str, span: Span, first: Span) {

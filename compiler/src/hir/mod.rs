@@ -23,6 +23,7 @@ use krs_grammar::ast::Span;
 
 pub use crate::bpf::{Access, Shape, Step};
 
+mod attributes;
 pub mod check;
 pub mod errno;
 pub mod kernels;
@@ -194,6 +195,48 @@ pub struct Rule {
     pub deny: Option<Deny>,
     /// What it records.
     pub audit: Option<Audit>,
+    /// The signal that ends the current task.
+    pub kill: Option<Kill>,
+    /// What is said about it.
+    pub attributes: Attributes,
+}
+
+impl Rule {
+    /// Its `deny`, where that is enforced.
+    #[must_use]
+    pub fn enforced(&self) -> Option<&Deny> {
+        self.deny.as_ref().filter(|_| !self.attributes.permissive)
+    }
+
+    /// It does something besides denying.
+    #[must_use]
+    pub fn has_effects(&self) -> bool {
+        self.audit.is_some() || self.kill.is_some()
+    }
+}
+
+/// `kill`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Kill {
+    /// Its number.
+    pub signal: i32,
+    /// `SIGKILL`
+    pub name: String,
+    /// The action.
+    pub span: Span,
+}
+
+/// `@severity(high) @tag("T1055") @id("...") @permissive`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attributes {
+    /// `low`, `medium`, `high` or `critical`.
+    pub severity: Option<String>,
+    /// In the order written.
+    pub tags: Vec<String>,
+    /// A name that other systems know it by.
+    pub id: Option<String>,
+    /// Its `deny` is recorded and not enforced.
+    pub permissive: bool,
 }
 
 /// `deny`

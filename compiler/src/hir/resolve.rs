@@ -32,6 +32,17 @@ impl<'a> Named<'a> {
     }
 }
 
+/// A rule where it stands.
+#[derive(Debug)]
+pub struct RuleItem<'a> {
+    /// The rule.
+    pub rule: &'a ast::Rule,
+    /// Its docs and place.
+    pub item: &'a ast::Item,
+    /// Conditions of the `where` blocks around it, outermost first.
+    pub around: Vec<&'a ast::Expr>,
+}
+
 /// All items by name.
 #[derive(Debug, Default)]
 pub struct Items<'a> {
@@ -53,8 +64,8 @@ pub struct Items<'a> {
     pub consts: Vec<&'a ast::Const>,
     /// The policy's own `flags` and `enum`s, in source order.
     pub names: Vec<&'a ast::Names>,
-    /// The policy's rules with their docs, in source order.
-    pub rules: Vec<(&'a ast::Rule, &'a ast::Item)>,
+    /// The policy's rules, in source order.
+    pub rules: Vec<RuleItem<'a>>,
 }
 
 /// `SaFamily` has the prefix `SA_FAMILY`.
@@ -83,10 +94,14 @@ pub fn resolve<'a>(library: &'a [ast::File], policy: &'a [ast::File], diagnostic
     let mut own = Own::default();
     for file in policy {
         for item in &file.items {
+            if let ItemKind::Where(block) = &item.kind {
+                own.block(block, &mut vec![&block.condition], &mut items, diagnostics);
+                continue;
+            }
             if own.admits(item, diagnostics) {
                 items.add(item);
                 match &item.kind {
-                    ItemKind::Rule(rule) => items.rules.push((rule, item)),
+                    ItemKind::Rule(rule) => items.rules.push(RuleItem { rule, item, around: Vec::new() }),
                     ItemKind::Def(def) => items.defs.push(def),
                     ItemKind::Const(item) => items.consts.push(item),
                     ItemKind::Flags(names) | ItemKind::Enum(names) => items.names.push(names),
@@ -162,6 +177,37 @@ struct Own<'a> {
 }
 
 impl<'a> Own<'a> {
+    /// Collects the rules of a `where` block and of those inside it.
+    fn block(
+        &mut self,
+        block: &'a ast::Where,
+        around: &mut Vec<&'a ast::Expr>,
+        items: &mut Items<'a>,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) {
+        for item in &block.items {
+            match &item.kind {
+                ItemKind::Error => {}
+                ItemKind::Where(inner) => {
+                    around.push(&inner.condition);
+                    self.block(inner, around, items, diagnostics);
+                    around.pop();
+                }
+                ItemKind::Rule(rule) => {
+                    if self.admits(item, diagnostics) {
+                        items.rules.push(RuleItem { rule, item, around: around.clone() });
+                    }
+                }
+                _ => diagnostics.push(
+                    Diagnostic::error(code::NOT_A_RULE, item.span, "only rules stand in a `where` block")
+                        .label("no rule")
+                        .also(block.condition.span, "the condition of this block is for rules")
+                        .help("move it out of the block; its name is known everywhere"),
+                ),
+            }
+        }
+    }
+
     /// Reports what this version does not have and what is there twice.
     fn admits(&mut self, item: &'a ast::Item, diagnostics: &mut Vec<Diagnostic>) -> bool {
         let mut not_yet = |what: &str, instead: &str| {
@@ -196,9 +242,7 @@ impl<'a> Own<'a> {
             ItemKind::Label(_) => {
                 return not_yet("labels", "test the task, the file or the hook's arguments instead");
             }
-            ItemKind::Where(_) => {
-                return not_yet("`where` blocks", "add the condition to the `when` of each rule");
-            }
+            ItemKind::Where(_) => return false,
             ItemKind::Test(_) => return not_yet("tests in a policy", "remove the test block"),
             ItemKind::View(_) => return true,
             ItemKind::Hook(hook) if matches!(hook.kind, ast::HookKind::Describe { .. }) => return true,

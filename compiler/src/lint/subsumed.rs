@@ -74,8 +74,8 @@ fn covers(policy: &Policy, on_hook: &[usize], general: usize, special: usize) ->
     let (first, second) = (general.min(special), general.max(special));
     let (general, special) = (&policy.rules[general], &policy.rules[special]);
     // Every effect is named here, so that a new one asks for its place.
-    let Rule { name: _, doc: _, span: _, hook: _, when: _, unless: _, deny, audit } = special;
-    let denied = match (deny, &general.deny) {
+    let Rule { name: _, doc: _, span: _, hook: _, when: _, unless: _, deny: _, audit, kill, attributes } = special;
+    let denied = match (special.enforced(), general.enforced()) {
         (None, _) => true,
         (Some(_), None) => false,
         // The first errno in source order wins, so no other may stand between the two.
@@ -84,7 +84,7 @@ fn covers(policy: &Policy, on_hook: &[usize], general: usize, special: usize) ->
                 && on_hook
                     .iter()
                     .filter(|index| first < **index && **index < second)
-                    .filter_map(|index| policy.rules[*index].deny.as_ref())
+                    .filter_map(|index| policy.rules[*index].enforced())
                     .all(|between| between.errno == mine.errno)
         }
     };
@@ -95,7 +95,8 @@ fn covers(policy: &Policy, on_hook: &[usize], general: usize, special: usize) ->
     };
     // A name was given to tell events apart.
     let named = audit.is_some() && !special.name.contains('@');
-    denied && recorded && !named
+    let killed = kill.is_none() || *kill == general.kill;
+    denied && recorded && killed && *attributes == general.attributes && !named
 }
 
 fn same_record(mine: &Audit, theirs: &Audit) -> bool {

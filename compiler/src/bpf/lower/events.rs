@@ -13,8 +13,22 @@ use crate::decision::Verdict;
 use crate::hir::{Field, RuleId, Ty, Value, ValueKind};
 
 impl Builder<'_> {
-    /// Writes a rule's event and goes to `next`.
+    /// Does what a rule does besides denying, and goes to `next`.
     pub(super) fn record(&mut self, rule: RuleId, verdict: Verdict, next: Label) {
+        let policy = self.policy;
+        let Some(kill) = &policy.rules[rule.0 as usize].kill else {
+            return self.event(rule, verdict, next);
+        };
+        let recorded = self.fresh_label();
+        self.event(rule, verdict, recorded);
+        self.place(recorded);
+        self.span = kill.span;
+        self.call_only(helper::SEND_SIGNAL, &[Src::Imm(kill.signal)]);
+        self.jump(next);
+    }
+
+    /// Writes a rule's event, if it has one, and goes to `next`.
+    fn event(&mut self, rule: RuleId, verdict: Verdict, next: Label) {
         let policy = self.policy;
         let Some(audit) = &policy.rules[rule.0 as usize].audit else {
             return self.jump(next);

@@ -1,0 +1,156 @@
+//! What is said about a rule, and signals.
+
+use krs_grammar::ast::{self, ExprKind, Span};
+
+use super::check::Checker;
+use super::kernels;
+use super::suggest::{did_you_mean, list};
+use super::{Attributes, Audit, Deny, HookId, Kill};
+use crate::diag::{Diagnostic, code};
+
+const KNOWN: [&str; 6] = ["doc", "id", "permissive", "severity", "since", "tag"];
+const SEVERITIES: [&str; 4] = ["low", "medium", "high", "critical"];
+/// `SIGKILL`
+const KILL: i32 = 9;
+
+impl<'a> Checker<'a> {
+    /// The attributes of a rule, and its `@doc`.
+    pub(super) fn attributes(&mut self, written: &'a [ast::Attribute]) -> (Attributes, Option<String>) {
+        let mut made = Attributes::default();
+        let mut doc = None;
+        let mut seen: Vec<&ast::Attribute> = Vec::new();
+        for attribute in written {
+            let name = attribute.name.name.as_str();
+            if let Some(first) = seen.iter().find(|known| known.name.name == name && name != "tag") {
+                self.report(
+                    Diagnostic::error(code::BAD_ATTRIBUTE, attribute.span, format!("a rule has one `@{name}`"))
+                        .label("the second")
+                        .also(first.span, "the first")
+                        .help("remove one of them"),
+                );
+                continue;
+            }
+            seen.push(attribute);
+            match name {
+                "severity" => made.severity = self.severity(attribute),
+                "tag" => made.tags.extend(self.texts_of(attribute, usize::MAX)),
+                "id" => made.id = self.texts_of(attribute, 1).pop(),
+                "doc" => doc = self.texts_of(attribute, 1).pop(),
+                "permissive" => {
+                    if let Some(arg) = attribute.args.first() {
+                        self.report(
+                            Diagnostic::error(code::BAD_ATTRIBUTE, arg.span, "`@permissive` takes no arguments")
+                                .help("write `@permissive` alone"),
+                        );
+                    }
+                    made.permissive = true;
+                }
+                "since" => {
+                    self.report(
+                        Diagnostic::error(code::NOT_YET, attribute.span, "`@since` is not available yet")
+                            .help("put the rule into a policy of its own, built for those kernels"),
+                    );
+                }
+                _ => {
+                    let error = Diagnostic::error(
+                        code::UNKNOWN_ATTRIBUTE,
+                        attribute.name.span,
+                        format!("no attribute `@{name}`"),
+                    )
+                    .label("not known");
+                    let error = match did_you_mean(name, KNOWN) {
+                        Some(help) => error.help(help),
+                        None => error.help(format!("attributes are {}", list(KNOWN, "and"))),
+                    };
+                    self.report(error);
+                }
+            }
+        }
+        (made, doc)
+    }
+
+    fn severity(&mut self, attribute: &'a ast::Attribute) -> Option<String> {
+        let found = match attribute.args.as_slice() {
+            [arg] => match &arg.kind {
+                ExprKind::Name(name) if SEVERITIES.contains(&name.as_str()) => return Some(name.clone()),
+                ExprKind::Name(name) => did_you_mean(name, SEVERITIES),
+                _ => None,
+            },
+            _ => None,
+        };
+        let error = Diagnostic::error(code::BAD_ATTRIBUTE, attribute.span, "`@severity` takes one of four words");
+        self.report(match found {
+            Some(help) => error.help(help),
+            None => error.help(format!("write one of {}: `@severity(high)`", list(SEVERITIES, "and"))),
+        });
+        None
+    }
+
+    fn texts_of(&mut self, attribute: &'a ast::Attribute, most: usize) -> Vec<String> {
+        let name = &attribute.name.name;
+        let texts: Vec<String> = attribute
+            .args
+            .iter()
+            .filter_map(|arg| match &arg.kind {
+                ExprKind::Str(text) => String::from_utf8(text.clone()).ok(),
+                _ => None,
+            })
+            .collect();
+        if texts.len() != attribute.args.len() || texts.is_empty() || texts.len() > most {
+            let wanted = if most == 1 { "one text" } else { "texts" };
+            self.report(
+                Diagnostic::error(code::BAD_ATTRIBUTE, attribute.span, format!("`@{name}` takes {wanted} in quotes"))
+                    .help(format!("write `@{name}(\"...\")`")),
+            );
+            return Vec::new();
+        }
+        texts
+    }
+
+    /// A rule whose `deny` is only recorded records it.
+    pub(super) fn permissive(&mut self, rule: &ast::Rule, deny: Option<&Deny>, audit: &mut Option<Audit>) {
+        if let Some(deny) = deny {
+            audit.get_or_insert_with(|| Audit { span: deny.span, message: None, fields: Vec::new() });
+        } else if !rule.actions.iter().any(|action| matches!(action.kind, ast::ActionKind::Deny { .. })) {
+            let attribute = rule.attributes.iter().find(|known| known.name.name == "permissive");
+            self.report(
+                Diagnostic::error(
+                    code::BAD_ATTRIBUTE,
+                    attribute.map_or(rule.on, |attribute| attribute.span),
+                    "`@permissive` is about a `deny`, and the rule has none",
+                )
+                .help("remove it"),
+            );
+        }
+    }
+
+    pub(super) fn kill(&mut self, signal: Option<&ast::Ident>, span: Span, hook: HookId) -> Option<Kill> {
+        let name = self.hooks[hook.index()].name.clone();
+        if let Some(why) = kernels::not_of_current(&name) {
+            self.report(
+                Diagnostic::error(code::KILL_OF_ANOTHER, span, format!("`kill` would hit the wrong task on `{name}`"))
+                    .label("the current task")
+                    .note(why)
+                    .help("use `kill` at a hook that the task itself calls"),
+            );
+            return None;
+        }
+        let Some(ident) = signal else {
+            return Some(Kill { signal: KILL, name: "SIGKILL".into(), span });
+        };
+        let names = self.names_of("Sig")?;
+        let members = &self.names[names.index()].members;
+        let found = members.iter().find(|(known, _)| *known == ident.name).map(|(_, value)| *value);
+        if let Some(value) = found {
+            return Some(Kill { signal: i32::try_from(value).unwrap_or(KILL), name: ident.name.clone(), span });
+        }
+        let error = Diagnostic::error(code::UNKNOWN_SIGNAL, ident.span, format!("no signal `{}`", ident.name))
+            .label("not known");
+        let error = match did_you_mean(&ident.name, members.iter().map(|(known, _)| known.as_str())) {
+            Some(help) => error.help(help),
+            None => error.help("signals go by their whole names: `SIGKILL`, `SIGTERM`"),
+        };
+        self.report(error);
+        None
+    }
+}

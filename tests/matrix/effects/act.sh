@@ -1,0 +1,18 @@
+# Blocks, attributes, trial rules, and signals that end who acts.
+try() { status=0; "$@" >/dev/null 2>/tmp/why || status=$?; echo "$*: $status $(sed 's/.*: //; 1q' /tmp/why)"; }
+policy=$PWD/effects.o
+mkdir /tmp/watched
+cd /tmp
+for f in watched/secret watched/inner watched/trial deadly denied-deadly secret; do echo text > $f; done
+cp /bin/busybox /tmp/head
+krsi load $policy
+try cat watched/secret
+try cat watched/inner
+try ./head watched/inner
+try cat watched/trial
+try cat secret
+try sh -c 'cat deadly; echo lived'
+try sh -c ': < deadly'
+try sh -c ': < denied-deadly'
+krsi events effects | sed 's/^[^ ]* //; s/\[[0-9]*\]//'
+krsi show effects | grep -A6 secret
