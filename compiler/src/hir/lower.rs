@@ -59,12 +59,8 @@ impl<'a> Checker<'a> {
             if let Some(hook) = self.hook(ident) {
                 if on.contains(&hook) {
                     self.report(
-                        Diagnostic::error(
-                            code::DUPLICATE_ACTION,
-                            ident.span,
-                            format!("`{}` is named twice", ident.name),
-                        )
-                        .help("remove one of them"),
+                        Diagnostic::error(code::DUPLICATE_HOOK, ident.span, format!("`{}` is named twice", ident.name))
+                            .help("remove one of them"),
                     );
                 } else {
                     on.push(hook);
@@ -251,7 +247,7 @@ impl<'a> Checker<'a> {
             }
             Some(Ret::Bool) => {
                 self.report(
-                    Diagnostic::error(code::BAD_ERRNO, span, format!("`{name}` cannot return an errno"))
+                    Diagnostic::error(code::ANSWERS, span, format!("`{name}` cannot return an errno"))
                         .label("its result is 0 or 1")
                         .note("the hook answers a question of the kernel; it does not permit or forbid an operation")
                         .help("use `audit`"),
@@ -268,7 +264,7 @@ impl<'a> Checker<'a> {
         }
         let known = errno::ERRNOS.iter().map(|(name, _)| *name);
         let error = if errno::INTERNAL.contains(&ident.name.as_str()) {
-            Diagnostic::error(code::BAD_ERRNO, ident.span, format!("`{}` must not reach user space", ident.name))
+            Diagnostic::error(code::INTERNAL_ERRNO, ident.span, format!("`{}` must not reach user space", ident.name))
                 .label("only the kernel understands it")
                 .help("`EPERM` and `EACCES` are what programs expect of a denial")
         } else {
@@ -295,7 +291,7 @@ impl<'a> Checker<'a> {
             if let Some((_, first)) = seen.iter().find(|(known, _)| *known == name) {
                 let first = *first;
                 self.report(
-                    Diagnostic::error(code::DUPLICATE_ITEM, at, format!("two fields are called `{name}`"))
+                    Diagnostic::error(code::DUPLICATE_FIELD, at, format!("two fields are called `{name}`"))
                         .label("again here")
                         .also(first, "first here")
                         .help("give one of them another name: `other = ...`"),
@@ -342,7 +338,7 @@ impl<'a> Checker<'a> {
                     let mut names = Vec::new();
                     super::place::field_names(btf, btf.strip(place.ty), &mut names);
                     let what = super::place::describe(btf, place.ty);
-                    let error = Diagnostic::error(code::MISMATCH, span, format!("`{what}` is no single value"))
+                    let error = Diagnostic::error(code::UNRECORDABLE, span, format!("`{what}` is no single value"))
                         .label("cannot be recorded as a whole");
                     let error = if names.is_empty() || names.len() > 12 {
                         error.help("record the fields that matter")
@@ -355,7 +351,7 @@ impl<'a> Checker<'a> {
             },
             other => {
                 let what = self.say(&other);
-                let error = Diagnostic::error(code::MISMATCH, span, format!("{what} cannot be recorded"));
+                let error = Diagnostic::error(code::UNRECORDABLE, span, format!("{what} cannot be recorded"));
                 self.report(match other {
                     Operand::Task => {
                         error.help("every event has the task's pid, uid and name; other fields: `task.euid`")

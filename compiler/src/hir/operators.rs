@@ -122,7 +122,7 @@ impl<'a> Checker<'a> {
                 };
                 if op == UnaryOp::Neg && !int.signed {
                     return self.report(
-                        Diagnostic::error(code::BAD_OPERAND, op_span, format!("a {} has no negative", spell(int)))
+                        Diagnostic::error(code::NO_NEGATIVE, op_span, format!("a {} has no negative", spell(int)))
                             .also(value.span, format!("a {}", spell(int)))
                             .help("make it signed first: `-(x as i64)`"),
                     );
@@ -238,7 +238,7 @@ impl<'a> Checker<'a> {
         if matches!(l, Operand::Error) || matches!(r, Operand::Error) {
             return Operand::Error;
         }
-        let (l, r) = (self.settle(l), self.settle(r));
+        let (l, r) = (self.settle(l, left.span), self.settle(r, right.span));
         match op {
             BinaryOp::Eq | BinaryOp::Ne | BinaryOp::Lt | BinaryOp::Le | BinaryOp::Gt | BinaryOp::Ge => {
                 self.compare(op, op_span, (l, left), (r, right), span)
@@ -249,10 +249,10 @@ impl<'a> Checker<'a> {
     }
 
     /// A place that is one value becomes it.
-    pub(super) fn settle(&mut self, operand: Operand) -> Operand {
+    pub(super) fn settle(&mut self, operand: Operand, span: Span) -> Operand {
         match operand {
             // The task itself, where it is compared with another.
-            Operand::Task => Operand::Value(self.current(Span::default())),
+            Operand::Task => Operand::Value(self.current(span)),
             Operand::Place(place) => match self.value_of_place(place) {
                 Ok(value) => Operand::Value(value),
                 Err(place) => Operand::Place(*place),
@@ -279,7 +279,7 @@ impl<'a> Checker<'a> {
             (Operand::Null, Operand::Null) => finish(Cond::Const(true)),
             (Operand::Null, other) | (other, Operand::Null) => {
                 if !equality {
-                    return self.error(code::BAD_OPERAND, op_span, "null can only be compared with `==` and `!=`");
+                    return self.error(code::UNORDERED, op_span, "null can only be compared with `==` and `!=`");
                 }
                 let side = if matches!(left.kind, ExprKind::Null) { right } else { left };
                 match self.null(other, side, span) {
@@ -291,7 +291,7 @@ impl<'a> Checker<'a> {
                 if matches!(value.ty, Ty::Str { .. } | Ty::Text { .. }) =>
             {
                 if !equality {
-                    return self.error(code::BAD_OPERAND, op_span, "strings can only be compared with `==` and `!=`");
+                    return self.error(code::UNORDERED, op_span, "strings can only be compared with `==` and `!=`");
                 }
                 let literal = if matches!(left.kind, ExprKind::Str(_)) { left.span } else { right.span };
                 if !self.fits(&text, &value, literal) {
@@ -339,7 +339,7 @@ impl<'a> Checker<'a> {
                     let (x, y) = (self.describe(x), self.describe(y));
                     self.report(
                         Diagnostic::error(
-                            code::MISMATCH,
+                            code::INCOMPARABLE,
                             op_span,
                             format!("{x} cannot be compared with {y} by `{}`", op.text()),
                         )
@@ -359,9 +359,10 @@ impl<'a> Checker<'a> {
                 let text = matches!(l, Operand::Text(_)) || matches!(r, Operand::Text(_));
                 let pointer =
                     [&l, &r].into_iter().any(|side| matches!(side, Operand::Value(Value { ty: Ty::Ptr(_), .. })));
-                let mut error = Diagnostic::error(code::MISMATCH, op_span, format!("{x} cannot be compared with {y}"))
-                    .also(left.span, x)
-                    .also(right.span, y);
+                let mut error =
+                    Diagnostic::error(code::INCOMPARABLE, op_span, format!("{x} cannot be compared with {y}"))
+                        .also(left.span, x)
+                        .also(right.span, y);
                 if text && pointer {
                     error = error.help(
                         "text behind a pointer cannot be read yet; strings that are arrays can, such as `task.comm`",
@@ -397,7 +398,7 @@ impl<'a> Checker<'a> {
                 _ => "a string is compared with a string: `\"...\"`",
             };
             return self.report(
-                Diagnostic::error(code::MISMATCH, span, format!("{what} cannot be compared with a number"))
+                Diagnostic::error(code::INCOMPARABLE, span, format!("{what} cannot be compared with a number"))
                     .also(value.span, what)
                     .help(help),
             );
@@ -465,7 +466,7 @@ impl<'a> Checker<'a> {
                 other => {
                     let what = self.describe(other);
                     self.report(
-                        Diagnostic::error(code::MISMATCH, span, format!("{what} is never null"))
+                        Diagnostic::error(code::NEVER_NULL, span, format!("{what} is never null"))
                             .also(side.span, what)
                             .help("only pointers can be null; compare a number with `0`"),
                     );
@@ -475,7 +476,7 @@ impl<'a> Checker<'a> {
             Operand::Place(place) => {
                 let what = place::describe(&self.kernel.btf, place.ty);
                 self.report(
-                    Diagnostic::error(code::MISMATCH, span, format!("`{what}` is embedded and never null"))
+                    Diagnostic::error(code::NEVER_NULL, span, format!("`{what}` is embedded and never null"))
                         .also(side.span, "part of the object itself, no pointer")
                         .help("compare one of its fields"),
                 );
@@ -484,7 +485,7 @@ impl<'a> Checker<'a> {
             other => {
                 let what = self.say(&other);
                 self.report(
-                    Diagnostic::error(code::MISMATCH, span, format!("{what} is never null"))
+                    Diagnostic::error(code::NEVER_NULL, span, format!("{what} is never null"))
                         .help("only pointers can be null"),
                 );
                 None
@@ -500,12 +501,12 @@ impl<'a> Checker<'a> {
             _ => return false,
         };
         let error = if let Some(nul) = text.iter().position(|&byte| byte == 0) {
-            Diagnostic::error(code::OUT_OF_RANGE, at, "a string of the kernel ends at its first NUL")
+            Diagnostic::error(code::NUL, at, "a string of the kernel ends at its first NUL")
                 .label(format!("a NUL at byte {nul}"))
                 .help("remove the NUL")
         } else if text.len() > bytes as usize {
             Diagnostic::error(
-                code::OUT_OF_RANGE,
+                code::TOO_LONG,
                 at,
                 format!("this is longer than the {bytes} bytes that it is compared with"),
             )
@@ -518,7 +519,7 @@ impl<'a> Checker<'a> {
                 "compare with a shorter string"
             })
         } else if text.len() == 16 && matches!(value.kind, ValueKind::Task(_)) {
-            Diagnostic::error(code::OUT_OF_RANGE, at, "a task's name has at most 15 characters")
+            Diagnostic::error(code::TOO_LONG, at, "a task's name has at most 15 characters")
                 .label("16 bytes")
                 .note("the comparison would always be false")
                 .help("the kernel cuts a task's name to 15 characters: compare with those")
@@ -541,7 +542,7 @@ impl<'a> Checker<'a> {
             };
         };
         let operand = self.expr(left, None);
-        let operand = self.settle(operand);
+        let operand = self.settle(operand, left.span);
         let operand = match operand {
             Operand::Value(value) if value.ty == Ty::Ip && !elements.is_empty() => {
                 return self.in_networks(value, elements, span);
@@ -564,7 +565,7 @@ impl<'a> Checker<'a> {
         let hint = names_of(&operand);
         if elements.is_empty() {
             return self.report(
-                Diagnostic::error(code::MISMATCH, right.span, "an empty list holds nothing")
+                Diagnostic::error(code::EMPTY_LIST, right.span, "an empty list holds nothing")
                     .note("the test would always be false")
                     .help("name at least one element"),
             );
@@ -587,7 +588,7 @@ impl<'a> Checker<'a> {
                         other => {
                             let what = self.say(&other);
                             self.report(
-                                Diagnostic::error(code::MISMATCH, element.span, format!("{what} among strings"))
+                                Diagnostic::error(code::MIXED_LIST, element.span, format!("{what} among strings"))
                                     .also(left.span, "a string"),
                             );
                         }
@@ -651,7 +652,7 @@ impl<'a> Checker<'a> {
                         other => {
                             let what = self.say(&other);
                             self.report(
-                                Diagnostic::error(code::MISMATCH, element.span, format!("{what} among numbers"))
+                                Diagnostic::error(code::MIXED_LIST, element.span, format!("{what} among numbers"))
                                     .also(left.span, "a number"),
                             );
                             None
@@ -705,7 +706,7 @@ impl<'a> Checker<'a> {
         };
         if mask == 0 {
             return self.report(
-                Diagnostic::error(code::OUT_OF_RANGE, right.span, "no bit is asked for")
+                Diagnostic::error(code::NO_BITS, right.span, "no bit is asked for")
                     .note("the test would always be true")
                     .help("name at least one bit"),
             );
@@ -788,7 +789,7 @@ impl<'a> Checker<'a> {
                         Operand::Number(Number { value, names, pattern })
                     }
                     None => self.report(
-                        Diagnostic::error(code::OUT_OF_RANGE, span, "the result does not fit into 64 bits")
+                        Diagnostic::error(code::OVERFLOW, span, "the result does not fit into 64 bits")
                             .help("use smaller numbers"),
                     ),
                 }
@@ -868,7 +869,7 @@ impl<'a> Checker<'a> {
             if number.value < 0 || number.value >= i128::from(8 * ty.bytes) {
                 return self.report(
                     Diagnostic::error(
-                        code::OUT_OF_RANGE,
+                        code::BAD_SHIFT,
                         at,
                         format!("a {} can be shifted by 0 to {} bits", spell(ty), 8 * ty.bytes - 1),
                     )
@@ -927,7 +928,7 @@ impl<'a> Checker<'a> {
         let (x, y) = (self.names[a.index()].name.clone(), self.names[b.index()].name.clone());
         Some(
             self.report(
-                Diagnostic::error(code::MISMATCH, right, format!("`{x}` and `{y}` are different types"))
+                Diagnostic::error(code::OTHER_NAMES, right, format!("`{x}` and `{y}` are different types"))
                     .label(format!("a `{y}`"))
                     .also(left, format!("a `{x}`"))
                     .help(format!("use a name of `{x}`, or say that you mean the bits: `as u64`")),

@@ -39,9 +39,12 @@ impl<'a> Checker<'a> {
                     .filter(|n| matches!(n, Named::Def(_)))
                     .map(|n| n.ident().name.as_str())
                     .collect();
-                let mut error =
-                    Diagnostic::error(code::UNKNOWN_NAME, function.span, format!("no definition `{}`", function.name))
-                        .label("not known");
+                let mut error = Diagnostic::error(
+                    code::UNKNOWN_FUNCTION,
+                    function.span,
+                    format!("no definition `{}`", function.name),
+                )
+                .label("not known");
                 if let Some(help) = did_you_mean(&function.name, defs.iter().copied()) {
                     error = error.help(help);
                 }
@@ -107,7 +110,7 @@ impl<'a> Checker<'a> {
         let operand = self.expr(arg, names);
         let wanted = |checker: &mut Self, found: String| {
             checker.report(
-                Diagnostic::error(code::MISMATCH, arg.span, format!("`{}` must be a `{ty}`", param.name.name))
+                Diagnostic::error(code::WRONG_ARGUMENT, arg.span, format!("`{}` must be a `{ty}`", param.name.name))
                     .label(found)
                     .also(param.ty.span, "asked for here"),
             )

@@ -31,6 +31,11 @@ pub(in crate::hir) struct Extent {
 }
 
 impl Extent {
+    /// Counts the effort of another checker.
+    pub(in crate::hir) fn absorb(&mut self, other: Extent) {
+        self.expanded = self.expanded.max(other.expanded);
+    }
+
     /// Forgets what was reported since, but not the effort.
     pub(in crate::hir) fn unreported(&mut self, before: Extent) {
         self.exceeded = before.exceeded;

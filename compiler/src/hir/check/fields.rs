@@ -236,7 +236,7 @@ impl<'a> Checker<'a> {
             Operand::Place(place) => place,
             _ => {
                 return self.report(
-                    Diagnostic::error(code::BAD_OPERAND, base.span, "only an array can be indexed")
+                    Diagnostic::error(code::NOT_AN_ARRAY, base.span, "only an array can be indexed")
                         .label("this is no array"),
                 );
             }
@@ -245,7 +245,7 @@ impl<'a> Checker<'a> {
         let Type::Array { element, count } = kernel.btf.ty(kernel.btf.strip(place.ty)) else {
             let what = place::describe(&kernel.btf, place.ty);
             return self.report(
-                Diagnostic::error(code::BAD_OPERAND, base.span, "only an array can be indexed")
+                Diagnostic::error(code::NOT_AN_ARRAY, base.span, "only an array can be indexed")
                     .label(format!("this is {what}")),
             );
         };

@@ -339,7 +339,7 @@ impl<'a> Checker<'a> {
                 Operand::Number(number) if number.value >= int.min() && number.value <= int.max() => number.value,
                 Operand::Number(number) => {
                     self.error(
-                        code::OUT_OF_RANGE,
+                        code::BAD_MEMBER,
                         member.value.span,
                         format!("{} does not fit into the {} of `{name}`", number.value, spell(int)),
                     );
@@ -348,7 +348,7 @@ impl<'a> Checker<'a> {
                 Operand::Error => continue,
                 _ => {
                     self.error(
-                        code::NOT_CONSTANT,
+                        code::BAD_MEMBER,
                         member.value.span,
                         format!("the value of `{}` must be a number", member.name.name),
                     );

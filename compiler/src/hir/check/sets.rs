@@ -61,7 +61,7 @@ impl<'a> Checker<'a> {
                 other => {
                     let what = self.say(&other);
                     self.report(
-                        Diagnostic::error(code::MISMATCH, element.span, format!("{what} among addresses"))
+                        Diagnostic::error(code::MIXED_LIST, element.span, format!("{what} among addresses"))
                             .also(value.span, "an address")
                             .help("write addresses and networks as texts: `\"10.0.0.0/8\"`"),
                     );

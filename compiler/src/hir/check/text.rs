@@ -124,7 +124,7 @@ impl<'a> Checker<'a> {
             },
             other => self.say(&other),
         };
-        self.report(Diagnostic::error(code::MISMATCH, arg.span, "a pointer to characters is needed").label(found))
+        self.report(Diagnostic::error(code::WRONG_ARGUMENT, arg.span, "a pointer to characters is needed").label(found))
     }
 
     fn is_bytes(&self, target: TypeId) -> bool {
@@ -142,7 +142,7 @@ impl<'a> Checker<'a> {
             other => self.say(&other),
         };
         self.report(
-            Diagnostic::error(code::MISMATCH, expr.span, format!("a pointer to `{tag}` is needed")).label(found),
+            Diagnostic::error(code::WRONG_ARGUMENT, expr.span, format!("a pointer to `{tag}` is needed")).label(found),
         );
         None
     }
@@ -194,14 +194,14 @@ impl<'a> Checker<'a> {
         let test = if op == BinaryOp::Under {
             if value.ty != (Ty::Text { path: true }) {
                 return self.report(
-                    Diagnostic::error(code::MISMATCH, op_span, "`under` asks for a path on its left")
+                    Diagnostic::error(code::NOT_A_TEXT, op_span, "`under` asks for a path on its left")
                         .also(left.span, "a string, which has no directories")
                         .help("use `starts_with(..., \"...\")`"),
                 );
             }
             if !text.starts_with(b"/") {
                 return self.report(
-                    Diagnostic::error(code::BAD_PATTERN, right.span, "a directory is given from the root")
+                    Diagnostic::error(code::NOT_A_PATH, right.span, "a directory is given from the root")
                         .label("does not begin with `/`")
                         .help("paths here are full paths: `under \"/etc\"`"),
                 );
@@ -214,7 +214,7 @@ impl<'a> Checker<'a> {
         } else {
             if let Err(why) = crate::glob::parse(&text) {
                 return self.report(
-                    Diagnostic::error(code::BAD_PATTERN, right.span, "this glob cannot be read")
+                    Diagnostic::error(code::BAD_GLOB, right.span, "this glob cannot be read")
                         .label(why)
                         .help("`?` is one character but `/`, `*` any run of them, `**` any run at all, `[a-z]` a class, `{a,b}` a choice; `\\\\` before a character takes it for itself"),
                 );
@@ -238,7 +238,7 @@ impl<'a> Checker<'a> {
             other => {
                 let what = self.say(&other);
                 self.report(
-                    Diagnostic::error(code::MISMATCH, expr.span, format!("`{word}` asks for a string or a path"))
+                    Diagnostic::error(code::NOT_A_TEXT, expr.span, format!("`{word}` asks for a string or a path"))
                         .label(what),
                 );
                 None
@@ -268,8 +268,7 @@ impl<'a> Checker<'a> {
             Diagnostic::error(code::BAD_PATTERN, at, "every text has the empty one in it")
                 .help("write what to look for")
         } else if text.contains(&0) {
-            Diagnostic::error(code::BAD_PATTERN, at, "a string of the kernel ends at its first NUL")
-                .help("remove the NUL")
+            Diagnostic::error(code::NUL, at, "a string of the kernel ends at its first NUL").help("remove the NUL")
         } else if text.len() > PATTERN_MAX {
             Diagnostic::error(code::BAD_PATTERN, at, format!("this is longer than {PATTERN_MAX} bytes"))
                 .label(format!("{} bytes", text.len()))
@@ -286,20 +285,19 @@ impl<'a> Checker<'a> {
     pub(in crate::hir) fn plausible(&mut self, text: &[u8], value: &Value, at: Span) -> bool {
         let path = value.ty == Ty::Text { path: true };
         let error = if text.contains(&0) {
-            Diagnostic::error(code::OUT_OF_RANGE, at, "a string of the kernel ends at its first NUL")
-                .help("remove the NUL")
+            Diagnostic::error(code::NUL, at, "a string of the kernel ends at its first NUL").help("remove the NUL")
         } else if text.len() >= TEXT_BYTES as usize {
-            Diagnostic::error(code::OUT_OF_RANGE, at, "no text is as long as this").label(format!(
+            Diagnostic::error(code::TOO_LONG, at, "no text is as long as this").label(format!(
                 "{} bytes, and at most {} can be",
                 text.len(),
                 TEXT_BYTES - 1
             ))
         } else if path && !text.starts_with(b"/") {
-            Diagnostic::error(code::BAD_PATTERN, at, "a full path begins with `/`")
+            Diagnostic::error(code::NOT_A_PATH, at, "a full path begins with `/`")
                 .label("the comparison would always be false")
                 .help("write the path from the root; for a name alone use `ends_with(..., \"/name\")` or `like \"**/name\"`")
         } else if path && unreachable_path(text) {
-            Diagnostic::error(code::BAD_PATTERN, at, "no full path looks like this")
+            Diagnostic::error(code::NOT_A_PATH, at, "no full path looks like this")
                 .label("the comparison would always be false")
                 .note("full paths have no `//`, no `.` and `..`, and no `/` at their end")
                 .help("write the path as the kernel does; to test a directory and what is below it use `under`")

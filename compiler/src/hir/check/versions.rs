@@ -26,7 +26,7 @@ impl<'a> Checker<'a> {
         for arg in args {
             let before = self.diagnostics.len();
             let operand = self.expr(arg, None);
-            match self.settle(operand) {
+            match self.settle(operand, arg.span) {
                 Operand::Value(value) => {
                     here = true;
                     values.push(value);
@@ -82,8 +82,11 @@ impl<'a> Checker<'a> {
                 let Some(ty) = named(&other.btf, tag) else { continue };
                 checker.scope.this = Some(Place { ty, ..this.clone() });
             }
+            // What it expands to counts here too.
+            checker.extent = self.extent;
             let operand = checker.expr(arg, None);
-            let Operand::Value(mut value) = checker.settle(operand) else { continue };
+            self.extent.absorb(checker.extent);
+            let Operand::Value(mut value) = checker.settle(operand, arg.span) else { continue };
             if !checker.diagnostics.is_empty() {
                 continue;
             }
