@@ -205,6 +205,7 @@ fn run<T>(
     let (kernels, warnings) = hir::kernels::survey(&policy);
     diagnostics.extend(warnings);
     lint::run(&lint::Input { policy: &policy, own, library }, &mut diagnostics);
+    lint::levels::allow_in_place(own, &mut diagnostics);
     let value = then(Checked { policy, kernels }, &sources, &mut diagnostics);
     options.levels.apply(&mut diagnostics);
     finish(sources, diagnostics, value)

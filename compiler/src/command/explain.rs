@@ -1,8 +1,8 @@
 //! `krsic explain`: the page of a code, or the list of all.
 
 use super::{Failure, print};
+use crate::diag::code::warning;
 use crate::diag::pages;
-use crate::lint::levels;
 
 /// Prints a page.
 pub(super) fn explain(code: Option<&str>) -> Result<u8, Failure> {
@@ -15,7 +15,7 @@ pub(super) fn explain(code: Option<&str>) -> Result<u8, Failure> {
         return Ok(0);
     };
     // Warnings have names too.
-    let code = levels::find(code).map_or(code, |found| found.0);
+    let code = warning(code).map_or(code, |found| found.0);
     // `krs203`, `203` and `KRS0203` are the same.
     let digits: String = code.chars().filter(char::is_ascii_digit).collect();
     let wanted = format!("KRS{digits:0>4}");

@@ -11,11 +11,11 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::btf::Btf;
-use crate::diag::code::WARNINGS;
+use crate::diag::code::{WARNINGS, warning};
 use crate::diag::{self, Diagnostic, Severity};
 use crate::hir::suggest::did_you_mean;
 use crate::kernel::Kernel;
-use crate::lint::levels::{self, Level, Levels};
+use crate::lint::levels::{Level, Levels};
 use crate::{Options, Source, Sources, Stage};
 
 mod explain;
@@ -83,7 +83,7 @@ impl Common {
                 let names = WARNINGS.iter().map(|(_, name)| *name).chain(["warnings"]);
                 let help = did_you_mean(name, names).unwrap_or_else(|| "`krsic explain` lists all codes".to_owned());
                 let failure = Failure::new(message);
-                if name == "warnings" || levels::find(name).is_some() { failure } else { failure.help(help) }
+                if name == "warnings" || warning(name).is_some() { failure } else { failure.help(help) }
             })?;
         }
         Ok(levels)

@@ -105,3 +105,20 @@ pub const WARNINGS: &[(Code, &str)] = &[
     (RACY_PATH, "racy-path"),
     (LATE_DENY, "late-deny"),
 ];
+
+/// The warning that is called so: `KRS0904`, `krs904`, `unused-item`, `unused_item`.
+#[must_use]
+pub fn warning(name: &str) -> Option<Code> {
+    let dashed = name.to_ascii_lowercase().replace('_', "-");
+    let digits = dashed.strip_prefix("krs").unwrap_or(&dashed);
+    WARNINGS
+        .iter()
+        .find(|(code, known)| *known == dashed || format!("{digits:0>4}") == code.0.trim_start_matches("KRS"))
+        .map(|(code, _)| *code)
+}
+
+/// How a warning is called.
+#[must_use]
+pub fn warning_name(code: Code) -> Option<&'static str> {
+    WARNINGS.iter().find(|(known, _)| *known == code).map(|(_, name)| *name)
+}

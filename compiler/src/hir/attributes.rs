@@ -8,7 +8,7 @@ use super::suggest::{did_you_mean, list};
 use super::{Attributes, Audit, Deny, HookId, Kill};
 use crate::diag::{Diagnostic, code};
 
-const KNOWN: [&str; 6] = ["doc", "id", "permissive", "severity", "since", "tag"];
+const KNOWN: [&str; 7] = ["allow", "doc", "id", "permissive", "severity", "since", "tag"];
 const SEVERITIES: [&str; 4] = ["low", "medium", "high", "critical"];
 /// `SIGKILL`
 const KILL: i32 = 9;
@@ -21,7 +21,7 @@ impl<'a> Checker<'a> {
         let mut seen: Vec<&ast::Attribute> = Vec::new();
         for attribute in written {
             let name = attribute.name.name.as_str();
-            if let Some(first) = seen.iter().find(|known| known.name.name == name && name != "tag") {
+            if let Some(first) = seen.iter().find(|known| known.name.name == name && name != "tag" && name != "allow") {
                 self.report(
                     Diagnostic::error(code::BAD_ATTRIBUTE, attribute.span, format!("a rule has one `@{name}`"))
                         .label("the second")
@@ -36,6 +36,7 @@ impl<'a> Checker<'a> {
                 "tag" => made.tags.extend(self.texts_of(attribute, usize::MAX)),
                 "id" => made.id = self.texts_of(attribute, 1).pop(),
                 "doc" => doc = self.texts_of(attribute, 1).pop(),
+                "allow" => self.allow(attribute),
                 "permissive" => {
                     if let Some(arg) = attribute.args.first() {
                         self.report(
@@ -84,6 +85,30 @@ impl<'a> Checker<'a> {
             None => error.help(format!("write one of {}: `@severity(high)`", list(SEVERITIES, "and"))),
         });
         None
+    }
+
+    /// `@allow(never_fires)`: the names are looked at again where warnings are shown.
+    fn allow(&mut self, attribute: &'a ast::Attribute) {
+        if attribute.args.is_empty() {
+            self.report(
+                Diagnostic::error(code::BAD_ATTRIBUTE, attribute.span, "`@allow` takes names of warnings")
+                    .help("write `@allow(never_fires)`"),
+            );
+        }
+        for arg in &attribute.args {
+            let name = match &arg.kind {
+                ExprKind::Name(name) if code::warning(name).is_some() => continue,
+                ExprKind::Name(name) => name.as_str(),
+                _ => "",
+            };
+            let known: Vec<String> = code::WARNINGS.iter().map(|(_, name)| name.replace('-', "_")).collect();
+            let known = known.iter().map(String::as_str);
+            let error = Diagnostic::error(code::BAD_ATTRIBUTE, arg.span, "no warning is called so").label("not known");
+            self.report(match did_you_mean(name, known.clone()) {
+                Some(help) => error.help(help),
+                None => error.help(format!("warnings are {}", list(known, "and"))),
+            });
+        }
     }
 
     fn texts_of(&mut self, attribute: &'a ast::Attribute, most: usize) -> Vec<String> {

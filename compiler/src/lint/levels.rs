@@ -4,7 +4,9 @@
 //!
 //! Invariant: what names one warning counts more than what names all.
 
-use crate::diag::code::WARNINGS;
+use krs_grammar::ast::{self, ExprKind, ItemKind, Span};
+
+use crate::diag::code::{warning, warning_name};
 use crate::diag::{Code, Diagnostic, Severity};
 
 /// What becomes of a warning.
@@ -35,7 +37,7 @@ impl Levels {
                 _ => Ok(()),
             };
         }
-        let Some(code) = find(name) else {
+        let Some(code) = warning(name) else {
             return Err(format!("there is no warning `{name}`"));
         };
         if self.each.iter().any(|(known, other)| *known == code && *other != level) {
@@ -57,7 +59,7 @@ impl Levels {
                 Some(Level::Allow) => false,
                 Some(Level::Deny) => {
                     diagnostic.severity = Severity::Error;
-                    let name = name(diagnostic.code).unwrap_or("warnings");
+                    let name = warning_name(diagnostic.code).unwrap_or("warnings");
                     let by = if own.is_some() { name } else { "warnings" };
                     diagnostic.notes.push(format!("a warning that `--deny {by}` makes an error"));
                     true
@@ -67,34 +69,71 @@ impl Levels {
     }
 }
 
-/// The warning that is called so: `KRS0904`, `krs904`, `unused-item`, `unused_item`.
-#[must_use]
-pub fn find(name: &str) -> Option<Code> {
-    let dashed = name.to_ascii_lowercase().replace('_', "-");
-    let digits = dashed.strip_prefix("krs").unwrap_or(&dashed);
-    WARNINGS
-        .iter()
-        .find(|(code, known)| *known == dashed || format!("{digits:0>4}") == code.0.trim_start_matches("KRS"))
-        .map(|(code, _)| *code)
+/// Leaves out what rules say of themselves that they allow: `@allow(never_fires) on ...`.
+pub fn allow_in_place(own: &[ast::File], diagnostics: &mut Vec<Diagnostic>) {
+    let mut allowed: Vec<(Span, Code)> = Vec::new();
+    for file in own {
+        collect(&file.items, &mut allowed);
+    }
+    diagnostics.retain(|diagnostic| {
+        let span = diagnostic.primary.span;
+        diagnostic.severity == Severity::Error
+            || !allowed.iter().any(|(rule, code)| {
+                *code == diagnostic.code && rule.file == span.file && rule.start <= span.start && span.end <= rule.end
+            })
+    });
 }
 
-/// How a warning is called.
-#[must_use]
-pub fn name(code: Code) -> Option<&'static str> {
-    WARNINGS.iter().find(|(known, _)| *known == code).map(|(_, name)| *name)
+fn collect(items: &[ast::Item], allowed: &mut Vec<(Span, Code)>) {
+    for item in items {
+        match &item.kind {
+            ItemKind::Where(block) => collect(&block.items, allowed),
+            ItemKind::Rule(rule) => {
+                for attribute in rule.attributes.iter().filter(|attribute| attribute.name.name == "allow") {
+                    let codes = attribute.args.iter().filter_map(|arg| match &arg.kind {
+                        ExprKind::Name(name) => warning(name),
+                        _ => None,
+                    });
+                    allowed.extend(codes.map(|code| (item.span, code)));
+                }
+            }
+            _ => {}
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diag::code::CODES;
+    use crate::diag::code::{CODES, WARNINGS};
+
+    #[test]
+    fn the_reference_lists_every_warning() {
+        let reference = include_str!("../../../docs/language.md");
+        for (code, name) in WARNINGS {
+            let title = CODES.iter().find(|(known, _)| known == code).map_or("", |(_, title)| title);
+            let row = format!("| `{name}` | {code} | {title} |");
+            assert!(reference.contains(&row), "docs/language.md lacks {row}");
+        }
+    }
 
     #[test]
     fn every_warning_has_a_name() {
         for (code, title) in CODES.iter().filter(|(code, _)| code.0.starts_with("KRS09")) {
-            assert!(name(*code).is_some(), "{code}: {title}");
+            assert!(warning_name(*code).is_some(), "{code}: {title}");
         }
-        assert!(WARNINGS.iter().all(|(code, name)| find(name) == Some(*code) && find(code.0) == Some(*code)));
+        assert!(WARNINGS.iter().all(|(code, name)| warning(name) == Some(*code) && warning(code.0) == Some(*code)));
+    }
+
+    #[test]
+    fn a_rule_can_allow_a_warning() {
+        use super::super::testing::codes;
+        let dead = "on file_open when task.uid == 0 and task.uid == 1 deny";
+        assert!(codes(&format!("@allow(never_fires) {dead}")).is_empty());
+        assert_eq!(codes(&format!("@allow(spares_all, KRS0901) {dead}")), ["KRS0902"]);
+        assert_eq!(codes(&format!("@allow(never_fires) on file_open deny\n{dead}\non task_kill deny")).len(), 1);
+        assert_eq!(codes("@allow(nothing) on file_open deny"), ["KRS0109"]);
+        assert_eq!(codes("@allow on file_open deny"), ["KRS0109"]);
     }
 
     #[test]
