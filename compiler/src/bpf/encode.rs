@@ -238,6 +238,15 @@ impl Out {
                 self.relocate(reloc.as_ref());
                 self.alu(*op, *wide, *dst, *src);
             }
+            Inst::Swap { dst, bits } => {
+                // The source bit stands for the network's order.
+                self.push(Insn {
+                    code: class::ALU | alu::END | SRC_REG,
+                    dst: reg(*dst),
+                    imm: *bits,
+                    ..Insn::default()
+                });
+            }
             Inst::Wide { dst, value } => {
                 let code = class::LD | size::DW | mode::IMM;
                 self.push(Insn { code, dst: reg(*dst), imm: (*value as u32).cast_signed(), ..Insn::default() });

@@ -8,6 +8,7 @@
 mod builder;
 mod conds;
 mod events;
+mod network;
 mod sets;
 mod text;
 mod values;

@@ -108,6 +108,7 @@ fn instruction(insns: &[Insn], slot: usize, insn: Insn, relocation: Option<&Relo
             };
             match code & 0xf0 {
                 alu::NEG => format!("{name}{dst} = -{name}{dst}"),
+                alu::END => format!("r{dst} = be{imm} r{dst}"),
                 op => format!("{name}{dst} {} {right}", operator(op)),
             }
         }

@@ -85,6 +85,13 @@ pub enum Inst {
         /// What a loader puts into the immediate.
         reloc: Option<RelocationKind>,
     },
+    /// `dst =` its low bits from the network's byte order, without sign
+    Swap {
+        /// Changed in place.
+        dst: V,
+        /// 16, 32 or 64.
+        bits: i32,
+    },
     /// `dst = *(size *)(base + offset)`
     Load {
         /// To.
@@ -189,6 +196,7 @@ impl Inst {
             | Inst::Wide { dst, .. }
             | Inst::Address { dst, .. }
             | Inst::Alu { dst, .. }
+            | Inst::Swap { dst, .. }
             | Inst::Load { dst, .. } => Some(*dst),
             Inst::Store { .. } | Inst::AtomicAdd { .. } => None,
             Inst::Call { .. } | Inst::Invoke { .. } => Some(V(0)),
@@ -209,6 +217,7 @@ impl Inst {
                 src(from);
                 each(*dst);
             }
+            Inst::Swap { dst, .. } => each(*dst),
             Inst::Load { base, .. } => each(*base),
             Inst::Store { base, src: from, .. } => {
                 src(from);
@@ -234,7 +243,7 @@ impl Inst {
                 src(from, &mut to);
                 *dst = to(*dst);
             }
-            Inst::Wide { dst, .. } | Inst::Address { dst, .. } => *dst = to(*dst),
+            Inst::Wide { dst, .. } | Inst::Address { dst, .. } | Inst::Swap { dst, .. } => *dst = to(*dst),
             Inst::Load { dst, base, .. } => {
                 *base = to(*base);
                 *dst = to(*dst);

@@ -404,6 +404,7 @@ impl<'p> Collect<'p, '_> {
                 self.value(right);
             }
             ValueKind::Cond(cond) => self.cond(cond),
+            ValueKind::End(end, _) => end.values().into_iter().for_each(|value| self.value(value)),
             ValueKind::Text(text) => match &**text {
                 Text::Path { dentry, mount } => {
                     self.value(dentry);

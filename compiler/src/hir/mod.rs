@@ -522,6 +522,56 @@ pub enum ValueKind {
     Cond(Box<Cond>),
     /// Characters to be fetched.
     Text(Box<Text>),
+    /// One end of a connection.
+    End(Box<End>, EndField),
+}
+
+/// One end of a connection, or of a message on its way.
+#[derive(Clone, Debug, PartialEq)]
+pub enum End {
+    /// An address of so many bytes that a task has passed.
+    Address {
+        /// Points to a `sockaddr`.
+        address: Value,
+        /// An integer.
+        length: Value,
+        /// The family 0 stands for IPv4, as bind(2) has it; elsewhere it is no address.
+        bind: bool,
+    },
+    /// This end of a socket: points to a `sock`.
+    Local(Value),
+    /// The other end.
+    Peer(Value),
+    /// Where a message goes: to its own address where it has one, else to the other end of its socket.
+    Message {
+        /// Points to a `sockaddr`, or is null.
+        address: Value,
+        /// An integer.
+        length: Value,
+        /// Points to a `sock`.
+        socket: Value,
+    },
+}
+
+/// What is asked of an end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndField {
+    /// A [`Ty::Ip`]; unknown for other families.
+    Ip,
+    /// A u16 in the machine's byte order; unknown for families without ports.
+    Port,
+}
+
+impl End {
+    /// The values that it is read from.
+    #[must_use]
+    pub fn values(&self) -> Vec<&Value> {
+        match self {
+            End::Address { address, length, .. } => vec![address, length],
+            End::Local(socket) | End::Peer(socket) => vec![socket],
+            End::Message { address, length, socket } => vec![address, length, socket],
+        }
+    }
 }
 
 /// Where characters come from.

@@ -88,6 +88,9 @@ impl<'a> Checker<'a> {
             Operand::Null => error.label("null").help("compare a pointer with it: `vma.vm_file == null`"),
             Operand::Text(_) => error.label("a string").help("compare something with it: `task.comm == \"...\"`"),
             Operand::List => error.label("a list").help("put a value and `in` before it"),
+            Operand::End(_) => {
+                error.label("one end of a connection").help("name its `ip` or its `port`: `dst.port == 443`")
+            }
             Operand::Task => error.label("the current task").help("name a field of it: `task.uid == 0`"),
         };
         self.report(error);
@@ -954,6 +957,7 @@ impl<'a> Checker<'a> {
                 }
             }
             Operand::Task => "the current task".into(),
+            Operand::End(_) => "one end of a connection".into(),
         }
     }
 }

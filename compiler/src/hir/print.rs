@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use super::{
-    Atom, AtomKind, Binary, Compare, Cond, HookId, Int, Members, Place, Policy, TaskField, Text, TextTest, Ty, Unary,
-    Value, ValueKind,
+    Atom, AtomKind, Binary, Compare, Cond, End, EndField, HookId, Int, Members, Place, Policy, TaskField, Text,
+    TextTest, Ty, Unary, Value, ValueKind,
 };
 
 /// Prints a policy.
@@ -194,6 +194,16 @@ pub fn value(policy: &Policy, hook: HookId, of: &Value) -> String {
         }
         ValueKind::Convert(inner) => format!("({} {})", ty(policy, of.ty), value(inner)),
         ValueKind::Cond(inner) => cond(policy, hook, inner),
+        ValueKind::End(end, field) => {
+            let what = match **end {
+                End::Address { .. } => "address",
+                End::Local(_) => "local",
+                End::Peer(_) => "peer",
+                End::Message { .. } => "message",
+            };
+            let values: Vec<String> = end.values().into_iter().map(value).collect();
+            format!("({what} {}).{}", values.join(" "), if *field == EndField::Ip { "ip" } else { "port" })
+        }
         ValueKind::Text(text) => match &**text {
             Text::Path { dentry, mount } => format!("(path {} {})", value(dentry), value(mount)),
             Text::Cgroup { node } => format!("(cgroup {})", value(node)),

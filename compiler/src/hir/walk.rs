@@ -38,6 +38,7 @@ pub fn parts(value: &Value) -> (Vec<&Value>, Option<&Cond>) {
         ValueKind::Unary(_, inner) | ValueKind::Convert(inner) => (vec![inner], None),
         ValueKind::Binary(_, left, right) => (vec![left, right], None),
         ValueKind::Cond(cond) => (Vec::new(), Some(cond)),
+        ValueKind::End(end, _) => (end.values(), None),
         ValueKind::Text(text) => match &**text {
             Text::Path { dentry, mount } => (vec![dentry, mount], None),
             Text::Cgroup { node: of } | Text::Pointer(of) | Text::Copy(of) => (vec![of], None),

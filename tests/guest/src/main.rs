@@ -8,17 +8,19 @@
 //!
 //! Each act makes one call that matters; what it needs before is made in a fresh folder under `/tmp`,
 //! where a failure is told apart (`setup: ...`). The exit status is 0 whatever the kernel said, and 2 for
-//! an act that is not known or could not be set up. `krs-guest` alone lists the acts.
+//! an act that is not known or could not be set up. `krs-guest` alone lists the acts. Besides
+//! these `connect=ADDRESS`, `listen=ADDRESS` and `send=ADDRESS` act on a given address and port.
 
 use std::fs::{self, File};
 use std::io;
-use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitCode};
+use std::time::Duration;
 
 use rustix::fs::{Mode, XattrFlags};
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
@@ -193,6 +195,7 @@ fn main() -> ExitCode {
         // Every act but the one asked for must be free to fail alone, so each has its own folder.
         let folder = std::env::temp_dir().join(format!("krs-guest-{}-{name}", std::process::id()));
         let outcome = match ACTS.iter().find(|act| act.name == *name) {
+            _ if name.contains('=') => network(name),
             Some(act) => fs::create_dir(&folder).map_err(Failure::Setup).and_then(|()| (act.run)(&folder)),
             None => Err(Failure::Setup(io::Error::other("no such act"))),
         };
@@ -210,6 +213,23 @@ fn main() -> ExitCode {
     code
 }
 
+/// `connect=10.0.0.1:80`, `listen=[::]:443`, `send=10.0.0.1:53` (one datagram)
+fn network(text: &str) -> Outcome {
+    let (act, address) = text.split_once('=').unwrap_or((text, ""));
+    let address: SocketAddr = address.parse().map_err(|error| Failure::Setup(io::Error::other(error)))?;
+    match act {
+        "connect" => refused(TcpStream::connect_timeout(&address, Duration::from_secs(2))),
+        "listen" => refused(TcpListener::bind(address)),
+        "send" => {
+            let any: SocketAddr =
+                if address.is_ipv4() { (Ipv4Addr::UNSPECIFIED, 0).into() } else { (Ipv6Addr::UNSPECIFIED, 0).into() };
+            let socket = UdpSocket::bind(any).map_err(Failure::Setup)?;
+            refused(socket.send_to(b"krs", address))
+        }
+        _ => Err(Failure::Setup(io::Error::other("no such act"))),
+    }
+}
+
 /// The errno as in `<errno.h>`.
 fn errno_name(error: &io::Error) -> String {
     let name = match error.raw_os_error() {
@@ -224,7 +244,11 @@ fn errno_name(error: &io::Error) -> String {
         Some(17) => "EEXIST",
         Some(22) => "EINVAL",
         Some(26) => "ETXTBSY",
+        Some(18) => "EXDEV",
         Some(28) => "ENOSPC",
+        Some(30) => "EROFS",
+        Some(32) => "EPIPE",
+        Some(111) => "ECONNREFUSED",
         Some(38) => "ENOSYS",
         Some(95) => "EOPNOTSUPP",
         Some(number) => return format!("errno {number}"),

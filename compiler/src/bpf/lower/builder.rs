@@ -42,6 +42,8 @@ pub(super) enum Key {
     Lower(V),
     /// The current task.
     Current,
+    /// Half of an address, or a port.
+    End { of: Box<crate::hir::Value>, part: u8 },
     /// What `first_of` chose.
     FirstOf(Box<crate::hir::Value>),
     /// The task's name is in the frame; bytes of it.
@@ -119,6 +121,7 @@ pub(super) struct Builder<'p> {
     frame_bytes: u32,
     comm_buffer: Option<i16>,
     scratch: Option<i16>,
+    address_buffer: Option<i16>,
 }
 
 impl<'p> Builder<'p> {
@@ -145,6 +148,7 @@ impl<'p> Builder<'p> {
             frame_bytes: 0,
             comm_buffer: None,
             scratch: None,
+            address_buffer: None,
         };
         builder.nodes = graph.nodes.iter().map(|_| builder.fresh_label()).collect();
         let entry = builder.nodes[0];
@@ -297,6 +301,19 @@ impl<'p> Builder<'p> {
                 self.frame_bytes += 16;
                 let offset = -(self.frame_bytes as i16);
                 self.comm_buffer = Some(offset);
+                offset
+            }
+        }
+    }
+
+    /// Offset of 24 bytes of the frame for an address.
+    pub(super) fn address_buffer(&mut self) -> i16 {
+        match self.address_buffer {
+            Some(offset) => offset,
+            None => {
+                self.frame_bytes += 24;
+                let offset = -(self.frame_bytes as i16);
+                self.address_buffer = Some(offset);
                 offset
             }
         }

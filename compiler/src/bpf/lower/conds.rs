@@ -354,6 +354,6 @@ pub(super) fn unreadable(value: &Value) -> bool {
         ValueKind::Unary(_, inner) | ValueKind::Convert(inner) => unreadable(inner),
         ValueKind::Binary(_, left, right) => unreadable(left) || unreadable(right),
         ValueKind::Cond(cond) => may_be_unknown(cond),
-        ValueKind::Text(_) => true,
+        ValueKind::Text(_) | ValueKind::End(..) => true,
     }
 }

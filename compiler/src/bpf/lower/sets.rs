@@ -34,6 +34,7 @@ impl Builder<'_> {
     pub(super) fn ip(&mut self, value: &Value, unknown: Label) -> (V, V) {
         match &value.kind {
             ValueKind::Address(address) => (self.constant((*address >> 64) as u64), self.constant(*address as u64)),
+            ValueKind::End(end, _) => self.end_ip(value, end, unknown),
             _ => {
                 let half = self.value(value, unknown);
                 (half, half)

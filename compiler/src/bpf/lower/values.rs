@@ -36,6 +36,7 @@ impl Builder<'_> {
             ValueKind::Convert(inner) => self.convert(inner, value.ty, unknown),
             ValueKind::Cond(cond) => self.cond_value(cond, unknown),
             ValueKind::Text(_) => self.text(value, unknown).length,
+            ValueKind::End(end, _) => self.end_port(value, end, unknown),
         }
     }
 
@@ -611,7 +612,7 @@ fn believed(value: &Value) -> bool {
             };
             matches!(
                 (access.root.as_str(), last),
-                ("dentry", "d_inode") | ("file", "f_inode") | ("linux_binprm", "file")
+                ("socket", "sk") | ("dentry", "d_inode") | ("file", "f_inode") | ("linux_binprm", "file")
             )
         }
         _ => false,

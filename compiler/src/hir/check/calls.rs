@@ -16,6 +16,9 @@ impl<'a> Checker<'a> {
             Some(Named::Def(def)) => *def,
             _ if function.name == "first_of" => return self.first_of(args, span),
             _ if function.name == "cgroup_path" => return self.cgroup_path(args, span),
+            _ if matches!(function.name.as_str(), "peer" | "local" | "address_end" | "bind_end" | "message_end") => {
+                return self.end(function, args, span);
+            }
             _ if function.name == "text" => return self.pointed_text(args, span),
             _ if function.name == "full_path" => return self.full_path(args, span),
             _ if matches!(function.name.as_str(), "starts_with" | "ends_with" | "contains") => {

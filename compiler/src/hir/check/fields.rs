@@ -29,6 +29,7 @@ impl<'a> Checker<'a> {
                 Ok(value) => return Operand::Value(value),
                 Err(place) => *place,
             },
+            Operand::End(end) => return self.end_field(*end, name, span),
             Operand::Place(place) => place,
             Operand::Value(value) => {
                 match value.ty {

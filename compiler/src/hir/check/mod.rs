@@ -10,13 +10,14 @@ use krs_grammar::ast::{self, Expr, ExprKind, Span};
 use crate::diag::{Code, Diagnostic, code};
 use crate::hir::place::{self, Place, Reads};
 use crate::hir::resolve::Items;
-use crate::hir::{Cond, Hook, HookId, Int, Names, NamesId, Set, Ty, Value};
+use crate::hir::{Cond, End, Hook, HookId, Int, Names, NamesId, Set, Ty, Value};
 use crate::kernel::Kernel;
 
 mod calls;
 mod extent;
 mod fields;
 mod names;
+mod network;
 pub(in crate::hir) mod sets;
 mod text;
 mod versions;
@@ -42,6 +43,8 @@ pub enum Operand {
     Place(Place),
     /// `task`
     Task,
+    /// One end of a connection.
+    End(Box<End>),
 }
 
 /// A constant without a width.

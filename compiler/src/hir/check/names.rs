@@ -67,6 +67,10 @@ impl<'a> Checker<'a> {
     /// What a name means without regard to the type that is expected here.
     pub(in crate::hir) fn visible(&mut self, name: &str, span: Span) -> Option<Operand> {
         if let Some(this) = self.scope.this.clone() {
+            // The struct of the view itself, where a pointer leads to it.
+            if name == "this" && this.access.steps.is_empty() {
+                return Some(Operand::Value(this.base));
+            }
             if let Some(operand) = self.raw_field(&this, name, span) {
                 return Some(operand);
             }

@@ -132,7 +132,7 @@ impl<'a> Checker<'a> {
         matches!(btf.ty(btf.strip(target)), Type::Int { bytes: 1, boolean: false, .. })
     }
 
-    fn pointer_to(&mut self, expr: &'a Expr, tag: &str) -> Option<Value> {
+    pub(in crate::hir) fn pointer_to(&mut self, expr: &'a Expr, tag: &str) -> Option<Value> {
         let found = match self.expr(expr, None) {
             Operand::Error => return None,
             Operand::Value(value) => match value.ty {

@@ -1,0 +1,244 @@
+//! Ends of connections: addresses and ports.
+//!
+//! An address is two halves of 64 bits in the order of numbers; one of IPv4 is `::ffff:a.b.c.d`. Families other than those
+//! two have neither address nor port: not known.
+
+use super::builder::{Builder, Fact, Key, Label};
+use crate::bpf::helper;
+use crate::bpf::insn::{alu, jmp};
+use crate::bpf::vcode::{FRAME, Inst, Src, V};
+use crate::hir::{Access, End, Shape, Step, Value};
+
+const AF_UNSPEC: i32 = 0;
+const AF_INET: i32 = 2;
+const AF_INET6: i32 = 10;
+/// `struct sockaddr_in`
+const IN_BYTES: i32 = 16;
+/// `struct sockaddr_in6` without its scope, which old programs leave out.
+const IN6_BYTES: i32 = 24;
+/// What is read of an address at most.
+const ADDRESS_BYTES: i32 = 24;
+/// Offsets in both kinds of addresses.
+const PORT: i16 = 2;
+const IN_ADDRESS: i16 = 4;
+const IN6_ADDRESS: i16 = 8;
+/// The upper part of the lower half of an IPv4 address.
+const MAPPED: u64 = 0xffff << 32;
+
+/// Which part of an end a register holds.
+const HIGH: u8 = 0;
+const LOW: u8 = 1;
+const NUMBER: u8 = 2;
+
+impl Builder<'_> {
+    /// An address as its halves.
+    pub(super) fn end_ip(&mut self, value: &Value, end: &End, unknown: Label) -> (V, V) {
+        let key = |part| Key::End { of: Box::new(value.clone()), part };
+        if let (Some(high), Some(low)) = (self.read(&key(HIGH)), self.read(&key(LOW))) {
+            return (high, low);
+        }
+        let (high, low, join) = (self.fresh(), self.fresh(), self.fresh_label());
+        self.families(end, unknown, |build, source| {
+            match source {
+                Source::In(base) => {
+                    let word = build.part(base, Part::In);
+                    build.push(Inst::Swap { dst: word, bits: 32 });
+                    let mapped = build.constant(MAPPED);
+                    build.or(word, mapped);
+                    build.set(high, Src::Imm(0));
+                    build.set(low, Src::Reg(word));
+                }
+                Source::In6(base) => {
+                    for (half, first) in [(high, 0), (low, 2)] {
+                        let upper = build.part(base, Part::In6(first));
+                        build.push(Inst::Swap { dst: upper, bits: 32 });
+                        let by = Src::Imm(32);
+                        build.push(Inst::Alu { op: alu::LSH, wide: true, dst: upper, src: by, reloc: None });
+                        let lower = build.part(base, Part::In6(first + 1));
+                        build.push(Inst::Swap { dst: lower, bits: 32 });
+                        build.or(upper, lower);
+                        build.set(half, Src::Reg(upper));
+                    }
+                }
+            }
+            build.jump(join);
+        });
+        self.place(join);
+        self.know(Fact::Read(key(HIGH), high));
+        self.know(Fact::Read(key(LOW), low));
+        (high, low)
+    }
+
+    /// A port in the machine's byte order.
+    pub(super) fn end_port(&mut self, value: &Value, end: &End, unknown: Label) -> V {
+        let key = Key::End { of: Box::new(value.clone()), part: NUMBER };
+        if let Some(port) = self.read(&key) {
+            return port;
+        }
+        let (port, join) = (self.fresh(), self.fresh_label());
+        self.families(end, unknown, |build, source| {
+            let (Source::In(base) | Source::In6(base)) = source;
+            let number = build.part(base, Part::Port);
+            // The kernel keeps the local port in its own order.
+            if !matches!(base, Base::Local(_)) {
+                build.push(Inst::Swap { dst: number, bits: 16 });
+            }
+            build.set(port, Src::Reg(number));
+            build.jump(join);
+        });
+        self.place(join);
+        self.know(Fact::Read(key, port));
+        port
+    }
+
+    /// Runs `each` for IPv4 and for IPv6, on the ways where an end is of that family; each way ends there.
+    fn families(&mut self, end: &End, unknown: Label, mut each: impl FnMut(&mut Self, Source)) {
+        match end {
+            End::Address { address, length, bind } => {
+                let address = self.pointer(address, unknown);
+                self.address_families(address, length, *bind, unknown, &mut each);
+            }
+            End::Local(socket) => {
+                let socket = self.pointer(socket, unknown);
+                self.socket_families(Base::Local(socket), socket, unknown, &mut each);
+            }
+            End::Peer(socket) => {
+                let socket = self.pointer(socket, unknown);
+                self.socket_families(Base::Peer(socket), socket, unknown, &mut each);
+            }
+            End::Message { address, length, socket } => {
+                let own = self.value(address, unknown);
+                let (named, connected) = (self.fresh_label(), self.fresh_label());
+                self.branch(jmp::JNE, true, own, Src::Imm(0), named, connected);
+                self.place(named);
+                self.address_families(own, length, false, unknown, &mut each);
+                self.place(connected);
+                let socket = self.pointer(socket, unknown);
+                self.socket_families(Base::Peer(socket), socket, unknown, &mut each);
+            }
+        }
+    }
+
+    /// An address is read whole: the verifier lets a program load its first 16 bytes only.
+    fn address_families(
+        &mut self,
+        address: V,
+        length: &Value,
+        bind: bool,
+        unknown: Label,
+        each: &mut impl FnMut(&mut Self, Source),
+    ) {
+        let length = self.value(length, unknown);
+        let buffer = self.address_buffer();
+        self.frame_address(V(1), buffer);
+        self.push(Inst::Mov { dst: V(2), src: Src::Imm(ADDRESS_BYTES), wide: true, reloc: None });
+        self.push(Inst::Mov { dst: V(3), src: Src::Reg(address), wide: true, reloc: None });
+        self.push(Inst::Call { helper: helper::PROBE_READ_KERNEL, args: 3 });
+        self.branch_away(jmp::JNE, true, V(0), Src::Imm(0), unknown);
+        let family = self.frame_load(buffer, 2);
+        let (four, six, other) = (self.fresh_label(), self.fresh_label(), self.fresh_label());
+        self.branch_away(jmp::JEQ, true, family, Src::Imm(AF_INET), four);
+        if bind {
+            self.branch_away(jmp::JEQ, true, family, Src::Imm(AF_UNSPEC), four);
+        }
+        self.branch(jmp::JEQ, true, family, Src::Imm(AF_INET6), six, other);
+        self.place(other);
+        self.jump(unknown);
+        for (label, bytes, source) in
+            [(four, IN_BYTES, Source::In(Base::Address(buffer))), (six, IN6_BYTES, Source::In6(Base::Address(buffer)))]
+        {
+            self.place(label);
+            self.branch_away(jmp::JSLT, true, length, Src::Imm(bytes), unknown);
+            each(self, source);
+        }
+    }
+
+    fn socket_families(&mut self, base: Base, socket: V, unknown: Label, each: &mut impl FnMut(&mut Self, Source)) {
+        let family = self.load(socket, &common(&[("skc_family", Shape::Int { bytes: 2, signed: false })]), 2);
+        let (four, six) = (self.fresh_label(), self.fresh_label());
+        self.branch_away(jmp::JEQ, true, family, Src::Imm(AF_INET), four);
+        self.branch(jmp::JEQ, true, family, Src::Imm(AF_INET6), six, unknown);
+        self.place(four);
+        each(self, Source::In(base));
+        self.place(six);
+        each(self, Source::In6(base));
+    }
+
+    /// A part of an end in a register of its own, in the order that it is kept in.
+    fn part(&mut self, base: Base, part: Part) -> V {
+        let int = |bytes| Shape::Int { bytes, signed: false };
+        let (steps, socket): (Vec<(&str, Shape)>, V) = match (base, part) {
+            (Base::Address(buffer), part) => {
+                let (offset, bytes) = match part {
+                    Part::Port => (PORT, 2),
+                    Part::In => (IN_ADDRESS, 4),
+                    Part::In6(word) => (IN6_ADDRESS + 4 * word as i16, 4),
+                };
+                return self.frame_load(buffer + offset, bytes);
+            }
+            (Base::Local(socket), Part::Port) => (vec![("skc_num", int(2))], socket),
+            (Base::Local(socket), Part::In) => (vec![("skc_rcv_saddr", int(4))], socket),
+            (Base::Local(socket), Part::In6(_)) => (vec![("skc_v6_rcv_saddr", Shape::Struct)], socket),
+            (Base::Peer(socket), Part::Port) => (vec![("skc_dport", int(2))], socket),
+            (Base::Peer(socket), Part::In) => (vec![("skc_daddr", int(4))], socket),
+            (Base::Peer(socket), Part::In6(_)) => (vec![("skc_v6_daddr", Shape::Struct)], socket),
+        };
+        let mut access = common(&steps);
+        let bytes = if part == Part::Port { 2 } else { 4 };
+        if let Part::In6(word) = part {
+            let words = Shape::Array { element: Box::new(int(4)), count: 4 };
+            access.steps.push(Step::Field { name: "in6_u".into(), shape: Shape::Union });
+            access.steps.push(Step::Field { name: "u6_addr32".into(), shape: words });
+            access.steps.push(Step::Index(word));
+        }
+        let read = self.load(socket, &access, bytes);
+        self.copy(read, true)
+    }
+
+    fn frame_load(&mut self, offset: i16, bytes: u32) -> V {
+        let dst = self.fresh();
+        self.push(Inst::Load { dst, base: FRAME, offset, bytes, reloc: None, argument: None });
+        dst
+    }
+
+    fn set(&mut self, dst: V, src: Src) {
+        self.push(Inst::Mov { dst, src, wide: true, reloc: None });
+    }
+
+    fn or(&mut self, dst: V, src: V) {
+        self.push(Inst::Alu { op: alu::OR, wide: true, dst, src: Src::Reg(src), reloc: None });
+    }
+}
+
+/// A family, and where its parts are read.
+#[derive(Clone, Copy)]
+enum Source {
+    In(Base),
+    In6(Base),
+}
+
+/// Where the parts of an end are.
+#[derive(Clone, Copy)]
+enum Base {
+    /// In the frame.
+    Address(i16),
+    /// Behind a `sock`.
+    Local(V),
+    /// Behind a `sock`.
+    Peer(V),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Port,
+    In,
+    /// A word of 32 bits.
+    In6(u32),
+}
+
+/// A field of `sock.__sk_common`.
+fn common(steps: &[(&str, Shape)]) -> Access {
+    let first = Step::Field { name: "__sk_common".into(), shape: Shape::Struct };
+    let rest = steps.iter().map(|(name, shape)| Step::Field { name: (*name).to_owned(), shape: shape.clone() });
+    Access { is_struct: true, root: "sock".into(), steps: std::iter::once(first).chain(rest).collect() }
+}

@@ -1,0 +1,92 @@
+//! Ends of connections: `dst.ip`, `src.port`.
+//!
+//! The library makes them of a hook's arguments: `peer(sk)` and `local(sk)` of a `sock`, `address_end(address, length)` of what
+//! a task has passed, `bind_end` the same for bind(2), `message_end(msg, sk)` of a message on its way.
+
+use krs_grammar::ast::{self, Expr, Span};
+
+use super::{Checker, Operand};
+use crate::diag::{Diagnostic, code};
+use crate::hir::place::{self, Place, Reads};
+use crate::hir::suggest::did_you_mean;
+use crate::hir::{End, EndField, Int, Shape, Step, Ty, Value, ValueKind};
+
+impl<'a> Checker<'a> {
+    pub(in crate::hir) fn end(&mut self, function: &'a ast::Ident, args: &'a [Expr], span: Span) -> Operand {
+        let name = function.name.as_str();
+        let wanted = if matches!(name, "peer" | "local") { 1 } else { 2 };
+        if args.len() != wanted {
+            return self.report(Diagnostic::error(
+                code::BAD_CALL,
+                span,
+                format!("`{name}` takes {wanted} argument{}, not {}", if wanted == 1 { "" } else { "s" }, args.len()),
+            ));
+        }
+        let end = match name {
+            "peer" => self.pointer_to(&args[0], "sock").map(End::Peer),
+            "local" => self.pointer_to(&args[0], "sock").map(End::Local),
+            "message_end" => self.message(&args[0], &args[1]),
+            _ => self.pointer_to(&args[0], "sockaddr").and_then(|address| {
+                let length = self.length(&args[1])?;
+                Some(End::Address { address, length, bind: name == "bind_end" })
+            }),
+        };
+        match end {
+            Some(end) => Operand::End(Box::new(end)),
+            None => Operand::Error,
+        }
+    }
+
+    fn length(&mut self, expr: &'a Expr) -> Option<Value> {
+        match self.expr(expr, None) {
+            Operand::Value(value) if matches!(value.ty, Ty::Int(_)) => Some(value),
+            Operand::Error => None,
+            other => {
+                let what = self.say(&other);
+                self.report(Diagnostic::error(code::MISMATCH, expr.span, "a length is an integer").label(what));
+                None
+            }
+        }
+    }
+
+    fn message(&mut self, message: &'a Expr, socket: &'a Expr) -> Option<End> {
+        let message = self.pointer_to(message, "msghdr");
+        let socket = self.pointer_to(socket, "sock")?;
+        let message = message?;
+        let Ty::Ptr(pointer) = message.ty else { return None };
+        let place = Place::behind(&self.kernel.btf, &message, pointer.target)?;
+        let address = self.member_of(&place, "msg_name", Shape::Pointer)?;
+        let length = self.member_of(&place, "msg_namelen", Shape::Int { bytes: 4, signed: true })?;
+        Some(End::Message { address, length, socket })
+    }
+
+    fn member_of(&mut self, place: &Place, name: &str, shape: Shape) -> Option<Value> {
+        let btf = &self.kernel.btf;
+        let field = place::field(btf, btf.strip(place.ty), name)?;
+        let part = place.step(Step::Field { name: name.to_owned(), shape }, field.ty, place.span);
+        match self.reads(field.ty, true) {
+            Reads::As(ty) => Some(part.load(ty)),
+            _ => None,
+        }
+    }
+
+    pub(in crate::hir) fn end_field(&mut self, end: End, name: &ast::Ident, span: Span) -> Operand {
+        let (field, ty) = match name.name.as_str() {
+            "ip" => (EndField::Ip, Ty::Ip),
+            "port" => (EndField::Port, Ty::Int(Int::plain(2, false))),
+            other => {
+                let error = Diagnostic::error(
+                    code::UNKNOWN_FIELD,
+                    name.span,
+                    format!("one end of a connection has no `{other}`"),
+                )
+                .label("no such field");
+                return self.report(match did_you_mean(other, ["ip", "port"]) {
+                    Some(help) => error.help(help),
+                    None => error.help("it has `ip` and `port`; the family is the socket's: `sock.sk.family`"),
+                });
+            }
+        };
+        Operand::Value(Value { span, ty, kind: ValueKind::End(Box::new(end), field) })
+    }
+}

@@ -1,0 +1,15 @@
+# Each family, each kind of address; nobody listens, so what is allowed is refused by the network.
+ip link set lo up
+ip addr add 10.0.2.5/32 dev lo
+ip -6 addr add 2001:db8::1/128 dev lo
+ip -6 addr add fd00::2/128 dev lo
+krsi load network.o
+krs-guest connect=10.0.2.5:80 connect=10.0.2.5:81 connect=127.0.0.1:80 connect=10.0.2.6:1
+krs-guest 'connect=[2001:db8::1]:80' 'connect=[fd00::1]:1' 'connect=[fd00::2]:1' 'connect=[::1]:80'
+krs-guest 'connect=[::ffff:10.0.2.5]:80'
+krs-guest connect=127.0.0.1:7777 'connect=[::1]:7777'
+krs-guest listen=0.0.0.0:80 'listen=[::1]:443' listen=127.0.0.1:8080 listen=127.0.0.1:4444 'listen=[::1]:4444'
+krs-guest send=127.0.0.1:5353 send=127.0.0.1:5354 'send=[::1]:5353'
+echo "# a local socket has no port"
+krs-guest unix-listen
+krsi events network | cut -d' ' -f2- | sed 's,\[[0-9]*\] uid, uid,'
