@@ -233,6 +233,19 @@ impl<'a> Checker<'a> {
         );
     }
 
+    /// The hook that is asked before the operation that this one tells of.
+    fn earlier(&self, hook: &str) -> Option<String> {
+        let known = match hook {
+            "bprm_committing_creds" | "bprm_committed_creds" => "bprm_check_security".to_owned(),
+            "file_release" => "file_open".to_owned(),
+            "inet_conn_established" => "socket_connect".to_owned(),
+            // `inode_post_setxattr` tells of what `inode_setxattr` was asked about.
+            _ if hook.contains("_post_") => hook.replacen("_post_", "_", 1),
+            _ => return None,
+        };
+        self.kernel.hook(&known).filter(|known| known.ret == Ret::Int).map(|_| known)
+    }
+
     fn deny(&mut self, errno: Option<&ast::Ident>, span: Span, hook: HookId) -> Option<Deny> {
         let name = self.hooks[hook.index()].name.clone();
         match self.kernel.hook(&name).map(|hook| hook.ret) {
@@ -241,7 +254,10 @@ impl<'a> Checker<'a> {
                     Diagnostic::error(code::DENY_ON_VOID, span, format!("`{name}` cannot deny"))
                         .label("nothing to deny here")
                         .note("the kernel calls this hook when the operation is already done or cannot fail; it has no result")
-                        .help("use `audit`, or deny at a hook that comes earlier"),
+                        .help(match self.earlier(&name) {
+                            Some(earlier) => format!("use `audit`, or deny at `{earlier}`, which comes earlier"),
+                            None => "use `audit`, or deny at a hook that comes earlier".to_owned(),
+                        }),
                 );
                 return None;
             }
