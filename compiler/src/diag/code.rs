@@ -69,6 +69,7 @@ codes! {
     NOT_A_PATH = "KRS0343", "a path that no file has";
     INCOMPARABLE = "KRS0344", "values that cannot be compared with each other";
     WRONG_ARGUMENT = "KRS0345", "an argument of another type";
+    BAD_ADDRESS = "KRS0346", "an address or a network that cannot be read";
     NOT_A_TEXT = "KRS0347", "a test of texts on what is none";
     BAD_ERRNO = "KRS0400", "no errno that this hook may return";
     DENY_ON_VOID = "KRS0401", "a deny on a hook that cannot deny";

@@ -19,7 +19,7 @@ impl<'a> Checker<'a> {
             return Some(Value { span, ty: Ty::Ip, kind: ValueKind::Address(network.low) });
         }
         self.report(
-            Diagnostic::error(code::MISMATCH, span, "no address is a whole network")
+            Diagnostic::error(code::BAD_ADDRESS, span, "no address is a whole network")
                 .label("a network")
                 .help(format!("ask whether it is in it: `in \"{network}\"`")),
         );
@@ -32,16 +32,16 @@ impl<'a> Checker<'a> {
         let error = match value::network(&shown) {
             Ok(network) => return Some(network),
             Err(NoNetwork::Malformed) => {
-                Diagnostic::error(code::MISMATCH, span, format!("`{shown}` is no address and no network"))
+                Diagnostic::error(code::BAD_ADDRESS, span, format!("`{shown}` is no address and no network"))
                     .help("write `10.0.0.1`, `2001:db8::1`, `10.0.0.0/8` or `2001:db8::/32`")
             }
             Err(NoNetwork::TooManyBits { most }) => {
-                Diagnostic::error(code::MISMATCH, span, format!("`{shown}` has a prefix that is too long"))
+                Diagnostic::error(code::BAD_ADDRESS, span, format!("`{shown}` has a prefix that is too long"))
                     .label(format!("at most {most} bits"))
                     .help(format!("write a prefix of 0 to {most} bits"))
             }
             Err(NoNetwork::HostBits(right)) => {
-                Diagnostic::error(code::MISMATCH, span, format!("`{shown}` has bits behind its prefix"))
+                Diagnostic::error(code::BAD_ADDRESS, span, format!("`{shown}` has bits behind its prefix"))
                     .label("a network ends in zeros")
                     .help(format!("did you mean `{right}`, or the one address without `/`?"))
             }
