@@ -37,7 +37,13 @@ pub struct Options<'k> {
     pub name: Option<String>,
     /// Which warnings are hidden, and which are errors.
     pub levels: lint::levels::Levels,
+    /// Reads a file that a policy names.
+    pub read: Option<Read<'k>>,
 }
+
+/// Reads a file that a policy names: given the name of the file that names it, and the path there. The error goes on
+/// with the path: `cannot be read: permission denied`.
+pub type Read<'k> = &'k (dyn Fn(&str, &str) -> Result<Source, String> + Sync);
 
 /// What came of a request, and what there is to say about it.
 #[derive(Debug)]
@@ -190,13 +196,22 @@ fn run<T>(
     options: &Options<'_>,
     then: impl FnOnce(Checked, &Sources, &mut Vec<Diagnostic>) -> T,
 ) -> Outcome<T> {
-    let (sources, trees, mut diagnostics) = parse(files);
+    let (mut sources, trees, mut diagnostics) = parse(files);
+    let lists = set_files(&trees[..files.len()], options, &mut sources);
     let default = kernel::embedded().last();
     let Some(kernel) = options.target.or(default) else { unreachable!("kernels are embedded") };
     let (own, library) = trees.split_at(files.len());
     let name = options.name.clone().unwrap_or_else(|| policy_name(sources.name(FileId(0))));
     let position = |span| sources.position(span);
-    let input = hir::lower::Input { library, policy: own, name: &name, kernel, position: &position };
+    let input = hir::lower::Input {
+        library,
+        policy: own,
+        name: &name,
+        kernel,
+        position: &position,
+        sources: &sources,
+        lists: &lists,
+    };
     let policy = hir::lower::lower(&input, &mut diagnostics);
     if diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
         options.levels.apply(&mut diagnostics);
@@ -219,6 +234,32 @@ fn finish<T>(sources: Sources, diagnostics: Vec<Diagnostic>, value: T) -> Outcom
 fn sorted(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
     diagnostics.sort_by_key(|diagnostic| diagnostic.primary.span);
     diagnostics
+}
+
+/// Reads what the sets of a policy are made from.
+fn set_files(own: &[ast::File], options: &Options<'_>, sources: &mut Sources) -> hir::lower::Lists {
+    fn find<'a>(items: &'a [ast::Item], found: &mut Vec<&'a ast::Str>) {
+        for item in items {
+            match &item.kind {
+                ast::ItemKind::Set(ast::Set { source: ast::SetSource::File(path), .. }) => found.push(path),
+                ast::ItemKind::Where(block) => find(&block.items, found),
+                _ => {}
+            }
+        }
+    }
+    let mut paths = Vec::new();
+    own.iter().for_each(|file| find(&file.items, &mut paths));
+    paths
+        .into_iter()
+        .map(|path| {
+            let text = String::from_utf8_lossy(&path.value).into_owned();
+            let read = match options.read {
+                Some(read) => read(sources.name(path.span.file), &text),
+                None => Err("cannot be read here".to_owned()),
+            };
+            (path.span, read.and_then(|source| sources.push(source).ok_or_else(|| "is one file too many".to_owned())))
+        })
+        .collect()
 }
 
 /// `policies/no-exec.krs` is the policy `no-exec`. Characters that no pin may have become `_`.

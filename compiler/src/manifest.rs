@@ -1,6 +1,6 @@
 //! The description that an object carries, from the typed policy and its programs.
 
-use krsi_abi::manifest::{Audit, Field, Manifest, Names, Program, Rule, Source, Ty};
+use krsi_abi::manifest::{Audit, Field, Manifest, Names, Param, Program, Rule, Source, Ty};
 
 use crate::bpf::{Code, event};
 use crate::hir::{self, Policy};
@@ -28,6 +28,17 @@ pub fn manifest(policy: &Policy, code: &Code, kernels: Vec<String>, sources: &So
             permissive: rule.attributes.permissive,
         })
         .collect();
+    let params = policy
+        .params
+        .iter()
+        .enumerate()
+        .map(|(at, param)| Param {
+            name: param.name.clone(),
+            ty: ty(param.ty, &mut used),
+            offset: 8 * at as u32,
+            default: param.default as u64,
+        })
+        .collect();
     let names = used
         .iter()
         .map(|id| {
@@ -52,6 +63,7 @@ pub fn manifest(policy: &Policy, code: &Code, kernels: Vec<String>, sources: &So
         rules,
         names,
         kernels,
+        params,
     }
 }
 

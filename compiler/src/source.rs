@@ -35,6 +35,13 @@ impl Sources {
         Sources { files }
     }
 
+    /// Adds a file; tells its id, where there is one left.
+    pub fn push(&mut self, file: Source) -> Option<FileId> {
+        let id = u16::try_from(self.files.len()).ok()?;
+        self.files.extend(Sources::new([file]).files);
+        Some(FileId(id))
+    }
+
     /// Every file with its id.
     pub fn iter(&self) -> impl Iterator<Item = (FileId, &Source)> {
         self.files.iter().enumerate().map(|(id, (file, _))| (FileId(id as u16), file))

@@ -36,6 +36,9 @@ enum Command {
         /// Load it under this name instead of its own
         #[arg(long)]
         name: Option<String>,
+        /// Set a parameter of the policy; the names of flags go together by `|`
+        #[arg(long, value_name = "NAME=VALUE")]
+        set: Vec<String>,
     },
     /// Unload a policy
     Unload {
@@ -97,8 +100,8 @@ pub fn run() -> ExitCode {
 
 fn command(command: Command, verbose: bool) -> Result<u8, Failure> {
     match command {
-        Command::Load { object, name } => {
-            let loaded = load::load(&object, name.as_deref(), verbose)?;
+        Command::Load { object, name, set } => {
+            let loaded = load::load(&object, name.as_deref(), &set, verbose)?;
             let plural = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
             let verb = if loaded.replaced { "replaced" } else { "loaded" };
             print(&format!(

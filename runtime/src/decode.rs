@@ -198,7 +198,7 @@ fn signed(bytes: &[u8]) -> i64 {
 }
 
 /// A value by its names: `READ|EXEC`, and what has none in hexadecimal behind them.
-fn name(names: &Names, value: i64, bits: u32, signed: bool) -> String {
+pub fn name(names: &Names, value: i64, bits: u32, signed: bool) -> String {
     if let Some((name, _)) = names.members.iter().find(|(_, known)| *known == value) {
         return name.clone();
     }

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::failure::{self, Failure};
 use crate::load::not_loaded;
-use crate::{decode, pins, sys};
+use crate::{decode, params, pins, sys};
 
 /// The value of a map that has one.
 fn value(pin: &Path) -> Result<Vec<u8>, Failure> {
@@ -119,6 +119,20 @@ pub fn show(name: &str) -> Result<String, Failure> {
     let lost = lost(name)?;
     let detached = detached(name, &manifest);
     let mut out = format!("policy {name}, built by {}\n", manifest.producer);
+    if !manifest.params.is_empty() {
+        let constants = value(&pins::folder(name).join("maps").join("constants"))?;
+        out.push('\n');
+        for param in &manifest.params {
+            let at = param.offset as usize;
+            let word = constants.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()).map(u64::from_ne_bytes);
+            let shown = word.map_or_else(|| "?".to_owned(), |word| params::show(&manifest, param, word));
+            let _ = write!(out, "param {} = {shown}", param.name);
+            if word != Some(param.default) {
+                let _ = write!(out, "  (default {})", params::show(&manifest, param, param.default));
+            }
+            out.push('\n');
+        }
+    }
     for (index, program) in manifest.programs.iter().enumerate() {
         let pin = pins::folder(name).join("programs").join(&program.hook);
         let _ = write!(out, "\nhook {}", program.hook);

@@ -6,7 +6,7 @@ use aya::programs::links::FdLink;
 use aya::programs::{Lsm, Program, ProgramError};
 use aya::{Btf, Ebpf, EbpfError, EbpfLoader};
 use krsi_abi::manifest::Manifest;
-use krsi_abi::{EVENTS_MAP, MANIFEST_SECTION, STATE_SECTION};
+use krsi_abi::{CONSTANTS_SECTION, EVENTS_MAP, MANIFEST_SECTION, STATE_SECTION};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 use crate::doctor;
@@ -17,8 +17,9 @@ use crate::pins::{self, Pins};
 use crate::verifier;
 
 /// Loads a policy in place of any older one of its name. All or nothing.
-pub fn load(path: &Path, name: Option<&str>, verbose: bool) -> Result<Loaded, Failure> {
+pub fn load(path: &Path, name: Option<&str>, settings: &[String], verbose: bool) -> Result<Loaded, Failure> {
     let mut object = Object::open(path)?;
+    object.set(settings)?;
     let name = name.unwrap_or(&object.manifest.policy).to_owned();
     pins::check_name(&name)?;
     doctor::preflight()?;
@@ -85,7 +86,12 @@ fn stage(pins: &Pins, name: &str, object: &Object, verbose: bool) -> Result<(), 
             Failure::usage(format!("the object is damaged: {error}")).help("build it again with `krsic build`")
         })?
         .map_err(|error| refused_object(&error))?;
-    for (map, pin) in [(MANIFEST_SECTION, "manifest"), (EVENTS_MAP, "events"), (STATE_SECTION, "lost")] {
+    for (map, pin) in [
+        (MANIFEST_SECTION, "manifest"),
+        (EVENTS_MAP, "events"),
+        (STATE_SECTION, "lost"),
+        (CONSTANTS_SECTION, "constants"),
+    ] {
         if let Some(map) = ebpf.map(map) {
             let pin = staging.join("maps").join(pin);
             map.pin(&pin).map_err(|error| failure::at(&pin, "made", error))?;

@@ -5,6 +5,7 @@
 //! at all (see [`pins`]).
 //!
 //! - [`object`]: a `policy.o`, checked before the kernel sees it
+//! - [`params`]: values that a load sets
 //! - [`kernel`]: the running kernel's hooks, and where their arguments are
 //! - [`pins`]: the folders below `/sys/fs/bpf/krsi`
 //! - [`load`], [`list`], [`events`], [`doctor`]: the commands
@@ -22,6 +23,7 @@ mod kernel;
 mod list;
 mod load;
 mod object;
+mod params;
 mod pins;
 mod sys;
 mod verifier;

@@ -128,6 +128,15 @@ impl Object {
                 }
             }
         }
+        let constants = file.section_by_name(krsi_abi::CONSTANTS_SECTION).map_or(0, |section| section.size());
+        if manifest.params.iter().any(|param| u64::from(param.offset) + 8 > constants) {
+            return Err("a parameter lies outside of its constants".into());
+        }
+        let sized =
+            |ty: &Ty| !matches!(ty, Ty::Int { bytes, .. } | Ty::Names { bytes, .. } if !matches!(bytes, 1 | 2 | 4 | 8));
+        if let Some(param) = manifest.params.iter().find(|param| !sized(&param.ty)) {
+            return Err(format!("parameter `{}` has no size", param.name));
+        }
         if manifest.rules.iter().any(|rule| rule.program as usize >= manifest.programs.len()) {
             return Err("a rule is of no program".into());
         }

@@ -5,6 +5,7 @@
 //!                      /maps/manifest   what the policy is
 //!                      /maps/events     the ring buffer, if any rule audits
 //!                      /maps/lost       counters of lost events
+//!                      /maps/constants  parameters and tables
 //!                      /links/HOOK      what keeps the programs attached
 //!                  staging~NAME         being loaded: of no worth until it is whole
 //!                  ready~NAME           whole; it is to become NAME

@@ -107,6 +107,7 @@ mod tests {
             rules: vec![rule("first", 1, "on file_open when a deny"), rule("second", 3, "on file_open when b deny")],
             names: vec![],
             kernels: vec![],
+            params: vec![],
         }
     }
 

@@ -31,6 +31,22 @@ pub struct Manifest {
     pub names: Vec<Names>,
     /// Kernels (`5.10`) that the compiler checked the object for and found that it can be loaded on.
     pub kernels: Vec<String>,
+    /// Values that can be set at load.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub params: Vec<Param>,
+}
+
+/// A value that can be set at load: 8 bytes of the constants (see [`crate::CONSTANTS_SECTION`]), little-endian.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Param {
+    /// Its name.
+    pub name: String,
+    /// An integer, a `bool`, or an integer whose values have names; extended to 8 bytes by its sign.
+    pub ty: Ty,
+    /// In the constants.
+    pub offset: u32,
+    /// What stands there.
+    pub default: u64,
 }
 
 /// One BPF program: all rules of one hook.

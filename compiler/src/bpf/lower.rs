@@ -16,6 +16,7 @@ mod values;
 use krs_grammar::ast::Span;
 
 use self::builder::Builder;
+pub use self::sets::part_bytes;
 use super::vcode::{End, Inst, Src, V};
 use super::{Code, allocate, encode, library};
 use crate::decision::{Graph, Node, Plan, Verdict};

@@ -194,7 +194,10 @@ pub fn run() -> ExitCode {
 fn check(common: &Common) -> Result<u8, Failure> {
     let files = read(&common.files)?;
     let target = target(common.btf.as_deref())?;
-    let outcome = crate::check(&files, &Options { target: target.as_ref(), name: None, levels: common.levels()? });
+    let outcome = crate::check(
+        &files,
+        &Options { target: target.as_ref(), name: None, levels: common.levels()?, read: Some(&read_beside) },
+    );
     report(common, &outcome.diagnostics, &outcome.sources)
 }
 
@@ -210,7 +213,12 @@ fn build(build: &Build) -> Result<u8, Failure> {
     }
     let files = read(&common.files)?;
     let target = target(common.btf.as_deref())?;
-    let options = Options { target: target.as_ref(), name: build.name.clone(), levels: common.levels()? };
+    let options = Options {
+        target: target.as_ref(),
+        name: build.name.clone(),
+        levels: common.levels()?,
+        read: Some(&read_beside),
+    };
     if let Some(emit) = build.emit {
         let stage = match emit {
             Emit::Ast => Stage::Ast,
@@ -290,6 +298,31 @@ fn read(paths: &[PathBuf]) -> Result<Vec<Source>, Failure> {
         files.push(Source { name, text });
     }
     Ok(files)
+}
+
+/// Reads a file that a policy names, from the policy's own folder.
+fn read_beside(policy: &str, path: &str) -> Result<Source, String> {
+    const BYTES_MAX: u64 = 64 << 20;
+    let at = match Path::new(policy).parent() {
+        Some(folder) if policy != "<stdin>" => folder.join(path),
+        _ => PathBuf::from(path),
+    };
+    let size = fs::metadata(&at).map(|known| if known.is_dir() { None } else { Some(known.len()) });
+    match size {
+        Ok(None) => return Err("is a folder".to_owned()),
+        Ok(Some(size)) if size > BYTES_MAX => return Err("is larger than 64 MiB".to_owned()),
+        _ => {}
+    }
+    let bytes = fs::read(&at).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => "is not there".to_owned(),
+        _ => format!("cannot be read: {error}"),
+    })?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let line =
+            error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
+        format!("is no UTF-8 text: line {line} has bytes that are no character")
+    })?;
+    Ok(Source { name: at.display().to_string(), text })
 }
 
 /// The running kernel's types.

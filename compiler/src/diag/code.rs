@@ -52,6 +52,9 @@ codes! {
     NO_FIELDS = "KRS0309", "a value that has no fields";
     BAD_CALL = "KRS0310", "a call that does not fit its definition";
     BAD_PATTERN = "KRS0312", "a text or pattern that nothing can match";
+    BAD_SET = "KRS0351", "a set that cannot be";
+    BAD_SET_FILE = "KRS0352", "a set's file that cannot be read";
+    BAD_PARAM = "KRS0353", "a parameter that cannot be";
     UNREADABLE = "KRS0311", "a field whose type cannot be read";
     NEVER_NULL = "KRS0330", "a comparison with null of what is never null";
     UNORDERED = "KRS0331", "an order of values that have none";
@@ -91,6 +94,7 @@ codes! {
     SPARES_ALL = "KRS0905", "an `unless` that spares everything";
     KERNEL_ADDRESS = "KRS0906", "a kernel address in an event";
     RACY_PATH = "KRS0907", "a decision by a name that the caller wrote";
+    DUPLICATE_ELEMENT = "KRS0930", "an element that a set has twice";
     LATE_DENY = "KRS0908", "a deny that comes too late";
 }
 
@@ -104,6 +108,7 @@ pub const WARNINGS: &[(Code, &str)] = &[
     (SPARES_ALL, "spares-all"),
     (KERNEL_ADDRESS, "kernel-address"),
     (RACY_PATH, "racy-path"),
+    (DUPLICATE_ELEMENT, "duplicate-element"),
     (LATE_DENY, "late-deny"),
 ];
 

@@ -10,6 +10,7 @@ use super::suggest::{did_you_mean, list};
 use super::{Audit, Cond, Deny, Field, Hook, HookId, Kill, Policy, Rule, Ty, Value, ValueKind, errno};
 use crate::diag::{Diagnostic, code};
 use crate::kernel::{Kernel, Ret};
+use crate::source::Sources;
 
 /// What lowering needs besides the trees.
 pub struct Input<'a> {
@@ -23,18 +24,32 @@ pub struct Input<'a> {
     pub kernel: &'a Kernel,
     /// Line and column of a span, both from 1.
     pub position: &'a dyn Fn(Span) -> (u32, u32),
+    /// All files.
+    pub sources: &'a Sources,
+    /// Where the file is that a set names at a place, or why it cannot be read.
+    pub lists: &'a Lists,
 }
+
+/// Files of sets, by the place that names them.
+pub type Lists = Vec<(Span, Result<ast::FileId, String>)>;
 
 /// Checks everything and reports all that is wrong. The policy is complete only if no error is among
 /// the diagnostics.
 pub fn lower(input: &Input<'_>, diagnostics: &mut Vec<Diagnostic>) -> Policy {
     let items = resolve(input.library, input.policy, diagnostics);
     let mut checker = Checker::new(&items, input.kernel);
+    checker.lists = Some((input.sources, input.lists));
     for item in &items.consts {
         checker.const_item(item);
     }
     for names in &items.names {
         checker.names_of(&names.name.name);
+    }
+    for item in &items.params {
+        checker.param(item);
+    }
+    for item in &items.sets {
+        checker.set(item);
     }
     for def in &items.defs {
         checker.def(def);
@@ -46,8 +61,8 @@ pub fn lower(input: &Input<'_>, diagnostics: &mut Vec<Diagnostic>) -> Policy {
     // The condition of a `where` block is checked for each of its rules.
     checker.once(0);
     diagnostics.append(&mut checker.diagnostics);
-    let Checker { hooks, names, sets, .. } = checker;
-    Policy { name: input.name.to_owned(), hooks, rules, names, sets, params: Vec::new() }
+    let Checker { hooks, names, sets, params, .. } = checker;
+    Policy { name: input.name.to_owned(), hooks, rules, names, sets, params }
 }
 
 impl<'a> Checker<'a> {

@@ -8,6 +8,7 @@ use krs_grammar::ast::{BinaryOp, Expr, ExprKind, Span, UnaryOp};
 
 use super::check::{Checker, Number, Operand, integer, sets, spell};
 use super::place;
+use super::resolve::Named;
 use super::{Atom, AtomKind, Binary, Compare, Cond, Int, NamesId, TextTest, Ty, Unary, Value, ValueKind};
 use crate::btf::Type;
 use crate::diag::{Diagnostic, code};
@@ -43,7 +44,7 @@ pub(super) fn atom(span: Span, kind: AtomKind) -> Cond {
     Cond::Atom(Box::new(Atom { span, kind }))
 }
 
-fn constant(span: Span, ty: Int, value: i128) -> Value {
+pub(super) fn constant(span: Span, ty: Int, value: i128) -> Value {
     Value { span, ty: Ty::Int(ty), kind: ValueKind::Const(value) }
 }
 
@@ -497,7 +498,7 @@ impl<'a> Checker<'a> {
     }
 
     /// Whether a string can be what the literal says; otherwise that is an error.
-    fn fits(&mut self, text: &[u8], value: &Value, at: Span) -> bool {
+    pub(super) fn fits(&mut self, text: &[u8], value: &Value, at: Span) -> bool {
         let bytes = match value.ty {
             Ty::Str { bytes } => bytes,
             Ty::Text { .. } => return self.plausible(text, value, at),
@@ -534,12 +535,20 @@ impl<'a> Checker<'a> {
     }
 
     fn one_of(&mut self, left: &'a Expr, right: &'a Expr, op_span: Span, span: Span) -> Operand {
+        if let ExprKind::Tuple(parts) = &left.kind {
+            return self.tuple_in(parts, right, span);
+        }
+        if let ExprKind::Name(name) = &right.kind
+            && let Some(Named::Set(item)) = self.items.named.get(name.as_str())
+        {
+            return self.in_named(item, left, right.span, op_span, span);
+        }
         let Some(elements) = sets::elements(right) else {
             return match &right.kind {
                 ExprKind::Error => Operand::Error,
                 _ => self.report(
-                    Diagnostic::error(code::NOT_YET, right.span, "`in` works only with a list in braces yet")
-                        .label("not a list")
+                    Diagnostic::error(code::MISMATCH, right.span, "`in` asks for a set or a list on its right")
+                        .label("neither")
                         .help("write the elements: `x in { 1, 2 }`"),
                 ),
             };
@@ -923,7 +932,7 @@ impl<'a> Checker<'a> {
     }
 
     /// Two types of names that are not the same.
-    fn clash(&mut self, a: Option<NamesId>, b: Option<NamesId>, left: Span, right: Span) -> Option<Operand> {
+    pub(super) fn clash(&mut self, a: Option<NamesId>, b: Option<NamesId>, left: Span, right: Span) -> Option<Operand> {
         let (a, b) = (a?, b?);
         if a == b {
             return None;
@@ -962,7 +971,7 @@ impl<'a> Checker<'a> {
     }
 }
 
-fn one_of_texts(span: Span, value: Value, set: Vec<Vec<u8>>) -> Cond {
+pub(super) fn one_of_texts(span: Span, value: Value, set: Vec<Vec<u8>>) -> Cond {
     match value.ty {
         Ty::Text { .. } => atom(span, AtomKind::Text { value, test: TextTest::OneOf(set) }),
         _ => atom(span, AtomKind::OneOfStrings { value, set }),
@@ -994,7 +1003,7 @@ fn meet(x: Int, y: Int) -> Option<Int> {
         .find(|ty| ty.holds(x) && ty.holds(y))
 }
 
-fn convert(value: Value, ty: Int) -> Value {
+pub(super) fn convert(value: Value, ty: Int) -> Value {
     match value.ty {
         Ty::Int(from) if from.bytes == ty.bytes && from.signed == ty.signed => Value { ty: Ty::Int(ty), ..value },
         _ => Value { span: value.span, ty: Ty::Int(ty), kind: ValueKind::Convert(Box::new(value)) },

@@ -18,6 +18,10 @@ pub enum Named<'a> {
     Def(&'a ast::Def),
     /// `flags` (true) or `enum`
     Names(&'a ast::Names, bool),
+    /// `param`
+    Param(&'a ast::Param),
+    /// `set`
+    Set(&'a ast::Set),
 }
 
 impl<'a> Named<'a> {
@@ -28,6 +32,8 @@ impl<'a> Named<'a> {
             Named::Const(item) => &item.name,
             Named::Def(item) => &item.name,
             Named::Names(item, _) => &item.name,
+            Named::Param(item) => &item.name,
+            Named::Set(item) => &item.name,
         }
     }
 }
@@ -66,6 +72,10 @@ pub struct Items<'a> {
     pub names: Vec<&'a ast::Names>,
     /// The policy's rules, in source order.
     pub rules: Vec<RuleItem<'a>>,
+    /// The policy's own parameters, in source order.
+    pub params: Vec<&'a ast::Param>,
+    /// The policy's own sets, in source order.
+    pub sets: Vec<&'a ast::Set>,
 }
 
 /// `SaFamily` has the prefix `SA_FAMILY`.
@@ -104,6 +114,8 @@ pub fn resolve<'a>(library: &'a [ast::File], policy: &'a [ast::File], diagnostic
                     ItemKind::Rule(rule) => items.rules.push(RuleItem { rule, item, around: Vec::new() }),
                     ItemKind::Def(def) => items.defs.push(def),
                     ItemKind::Const(item) => items.consts.push(item),
+                    ItemKind::Param(item) => items.params.push(item),
+                    ItemKind::Set(item) => items.sets.push(item),
                     ItemKind::Flags(names) | ItemKind::Enum(names) => items.names.push(names),
                     _ => {}
                 }
@@ -121,6 +133,12 @@ impl<'a> Items<'a> {
             }
             ItemKind::Def(item) => {
                 self.named.insert(&item.name.name, Named::Def(item));
+            }
+            ItemKind::Param(item) => {
+                self.named.insert(&item.name.name, Named::Param(item));
+            }
+            ItemKind::Set(item) => {
+                self.named.insert(&item.name.name, Named::Set(item));
             }
             ItemKind::Flags(names) | ItemKind::Enum(names) => {
                 let flags = matches!(item.kind, ItemKind::Flags(_));
@@ -233,12 +251,6 @@ impl<'a> Own<'a> {
             ItemKind::Use(ast::Use::File(_)) => {
                 return not_yet("imports of files", "name all files on the command line: `krsic build a.krs b.krs`");
             }
-            ItemKind::Param(_) => {
-                return not_yet("parameters that are set at load", "use a `const`");
-            }
-            ItemKind::Set(_) => {
-                return not_yet("sets", "write the elements in braces: `x in { 1, 2 }`");
-            }
             ItemKind::Label(_) => {
                 return not_yet("labels", "test the task, the file or the hook's arguments instead");
             }
@@ -248,6 +260,8 @@ impl<'a> Own<'a> {
             ItemKind::Hook(hook) if matches!(hook.kind, ast::HookKind::Describe { .. }) => return true,
             ItemKind::Hook(hook) => (&mut self.named, &hook.name),
             ItemKind::Const(item) => (&mut self.named, &item.name),
+            ItemKind::Param(item) => (&mut self.named, &item.name),
+            ItemKind::Set(item) => (&mut self.named, &item.name),
             ItemKind::Def(item) => (&mut self.named, &item.name),
             ItemKind::Flags(item) | ItemKind::Enum(item) => (&mut self.named, &item.name),
             ItemKind::Rule(rule) => match &rule.name {

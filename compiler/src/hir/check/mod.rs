@@ -8,14 +8,17 @@ use std::collections::HashMap;
 use krs_grammar::ast::{self, Expr, ExprKind, Span};
 
 use crate::diag::{Code, Diagnostic, code};
+use crate::hir::lower::Lists;
 use crate::hir::place::{self, Place, Reads};
 use crate::hir::resolve::Items;
-use crate::hir::{Cond, End, Hook, HookId, Int, Names, NamesId, Set, Ty, Value};
+use crate::hir::{Cond, End, Hook, HookId, Int, Names, NamesId, Param, ParamId, Set, Ty, Value};
 use crate::kernel::Kernel;
+use crate::source::Sources;
 
 mod calls;
 mod extent;
 mod fields;
+mod named_sets;
 mod names;
 mod network;
 pub(in crate::hir) mod sets;
@@ -80,6 +83,13 @@ pub struct Checker<'a> {
     pub(in crate::hir) hooks: Vec<Hook>,
     pub(in crate::hir) names: Vec<Names>,
     pub(in crate::hir) sets: Vec<Set>,
+    pub(in crate::hir) params: Vec<Param>,
+    /// What the sets that have a name are.
+    pub(in crate::hir) named_sets: HashMap<&'a str, sets::Named>,
+    /// Parameters by name.
+    pub(in crate::hir) named_params: HashMap<&'a str, Option<ParamId>>,
+    /// All files, and those of sets.
+    pub(in crate::hir) lists: Option<(&'a Sources, &'a Lists)>,
     pub(in crate::hir) scope: Scope,
     pub(in crate::hir) diagnostics: Vec<Diagnostic>,
     pub(in crate::hir) extent: extent::Extent,
@@ -102,6 +112,10 @@ impl<'a> Checker<'a> {
             hooks: Vec::new(),
             names: Vec::new(),
             sets: Vec::new(),
+            params: Vec::new(),
+            named_sets: HashMap::new(),
+            named_params: HashMap::new(),
+            lists: None,
             scope: Scope::default(),
             diagnostics: Vec::new(),
             extent: extent::Extent::default(),

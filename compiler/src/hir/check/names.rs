@@ -100,6 +100,17 @@ impl<'a> Checker<'a> {
         }
         match self.items.named.get(name) {
             Some(Named::Const(item)) => Some(self.constant(item, span)),
+            Some(Named::Param(item)) => {
+                let item: &'a ast::Param = item;
+                Some(self.param_value(item, span))
+            }
+            Some(Named::Set(_)) => Some(
+                self.report(
+                    Diagnostic::error(code::MISMATCH, span, format!("`{name}` is a set, and no value"))
+                        .label("a set")
+                        .help(format!("ask whether something is in it: `x in {name}`")),
+                ),
+            ),
             _ => None,
         }
     }

@@ -9,7 +9,25 @@ use krsi_abi::value::{self, Network, NoNetwork};
 use super::{Checker, Operand};
 use crate::diag::{Diagnostic, code};
 use crate::hir::operators::atom;
-use crate::hir::{AtomKind, Members, Part, Set, SetId, Ty, Value, ValueKind};
+use crate::hir::{AtomKind, Int, Members, Part, Set, SetId, Ty, Value, ValueKind};
+
+/// What a set with a name is.
+#[derive(Clone)]
+pub enum Named {
+    /// Wrong, and reported.
+    Wrong,
+    /// Integers.
+    Ints {
+        /// Their type.
+        int: Int,
+        /// Constants.
+        values: Vec<Value>,
+    },
+    /// Texts, each with its place; no two the same.
+    Texts(Vec<(Vec<u8>, Span)>),
+    /// Addresses, networks and tuples.
+    Rows(SetId),
+}
 
 impl<'a> Checker<'a> {
     /// An address that is written as a text.

@@ -1,0 +1,153 @@
+//! Values that a load sets: `krsi load --set min_uid=2000`.
+//!
+//! They stand in the object's constants, 8 bytes each, where the manifest says. The kernel freezes the constants when it
+//! loads the programs, so that its verifier knows the values and drops what they rule out.
+
+use krsi_abi::CONSTANTS_SECTION;
+use krsi_abi::manifest::{Manifest, Param, Ty};
+use krsi_abi::value;
+use object::{Object as _, ObjectSection as _};
+
+use crate::failure::Failure;
+use crate::object::Object;
+
+impl Object {
+    /// Sets parameters, each given as `name=value`.
+    pub fn set(&mut self, settings: &[String]) -> Result<(), Failure> {
+        let mut seen: Vec<&str> = Vec::new();
+        for setting in settings {
+            let Some((name, text)) = setting.split_once('=') else {
+                return Err(Failure::usage(format!("`{setting}` sets nothing")).help("write `--set NAME=VALUE`"));
+            };
+            let (name, text) = (name.trim(), text.trim());
+            if seen.contains(&name) {
+                return Err(Failure::usage(format!("`{name}` is set twice")).help("set it once"));
+            }
+            seen.push(name);
+            let Some(param) = self.manifest.params.iter().find(|param| param.name == name) else {
+                return Err(unknown(&self.manifest, name));
+            };
+            let value = parse(&self.manifest, param, text)?;
+            let at = param.offset as usize;
+            let start = self.constants().unwrap_or(0);
+            match self.bytes.get_mut(start + at..start + at + 8) {
+                Some(place) => place.copy_from_slice(&value.to_le_bytes()),
+                None => return Err(Failure::usage("the object is damaged: it has no room for its parameters")),
+            }
+        }
+        Ok(())
+    }
+
+    /// Where in the file the constants begin.
+    fn constants(&self) -> Option<usize> {
+        let file = object::File::parse(&*self.bytes).ok()?;
+        let (start, _) = file.section_by_name(CONSTANTS_SECTION)?.file_range()?;
+        usize::try_from(start).ok()
+    }
+}
+
+fn unknown(manifest: &Manifest, name: &str) -> Failure {
+    let failure = Failure::usage(format!("the policy has no parameter `{name}`"));
+    let names: Vec<String> = manifest.params.iter().map(|param| format!("`{}`", param.name)).collect();
+    match names.as_slice() {
+        [] => failure.help("it has none; in the source they are `param NAME: TYPE = VALUE`"),
+        _ => {
+            let near =
+                manifest.params.iter().map(|param| (strsim::damerau_levenshtein(name, &param.name), &param.name));
+            match near.min() {
+                Some((distance, near)) if distance <= name.len().max(3) / 3 => {
+                    failure.help(format!("did you mean `{near}`?"))
+                }
+                _ => failure.help(format!("it has {}", names.join(", "))),
+            }
+        }
+    }
+}
+
+fn parse(manifest: &Manifest, param: &Param, text: &str) -> Result<u64, Failure> {
+    let name = &param.name;
+    let (bytes, signed, names) = match param.ty {
+        Ty::Bool => {
+            return match text {
+                "true" => Ok(1),
+                "false" => Ok(0),
+                _ => Err(Failure::usage(format!("`{text}` is no value of `{name}`")).help("write `true` or `false`")),
+            };
+        }
+        Ty::Int { bytes, signed } => (bytes, signed, None),
+        Ty::Names { names, bytes, signed } => (bytes, signed, manifest.names.get(names as usize)),
+        _ => return Err(Failure::usage(format!("`{name}` cannot be set")).help("use a `krsi` as new as the policy")),
+    };
+    let (flags, members) = names.map_or((false, &[][..]), |names| (names.flags, names.members.as_slice()));
+    let number = value::named(text, flags, members).map_err(|part| {
+        let failure = Failure::usage(format!("`{part}` is no value of `{name}`"));
+        match names {
+            None => failure.help("write an integer: `1000`, `0x2a`, `-1`"),
+            Some(names) => {
+                let known: Vec<&str> = names.members.iter().map(|(name, _)| name.as_str()).take(16).collect();
+                let how = if names.flags { ", joined by `|`" } else { "" };
+                failure.help(format!("a `{}` is a number, or a name{how}: {}", names.name, known.join(", ")))
+            }
+        }
+    })?;
+    let bits = 8 * bytes;
+    let (low, high) =
+        if signed { (-(1i128 << (bits - 1)), (1i128 << (bits - 1)) - 1) } else { (0, (1i128 << bits) - 1) };
+    if number < low || number > high {
+        return Err(Failure::usage(format!("`{name}` cannot be {text}")).help(format!("it can be {low} to {high}")));
+    }
+    Ok(number as u64)
+}
+
+/// A parameter's value, as krs writes it.
+pub fn show(manifest: &Manifest, param: &Param, value: u64) -> String {
+    match param.ty {
+        Ty::Bool => (value != 0).to_string(),
+        Ty::Names { names, bytes, signed } => match manifest.names.get(names as usize) {
+            Some(names) => crate::decode::name(names, value.cast_signed(), 8 * bytes, signed),
+            None => value.to_string(),
+        },
+        Ty::Int { signed: true, .. } => value.cast_signed().to_string(),
+        _ => value.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use krsi_abi::manifest::Names;
+
+    fn manifest() -> Manifest {
+        let param = |name: &str, ty| Param { name: name.into(), ty, offset: 0, default: 0 };
+        let prot = Names { name: "Prot".into(), flags: true, members: vec![("READ".into(), 1), ("EXEC".into(), 4)] };
+        Manifest {
+            producer: String::new(),
+            policy: String::new(),
+            programs: Vec::new(),
+            rules: Vec::new(),
+            names: vec![prot],
+            kernels: Vec::new(),
+            params: vec![
+                param("port", Ty::Int { bytes: 2, signed: false }),
+                param("least", Ty::Int { bytes: 4, signed: true }),
+                param("on", Ty::Bool),
+                param("prot", Ty::Names { names: 0, bytes: 8, signed: false }),
+            ],
+        }
+    }
+
+    #[test]
+    fn values_are_read_by_their_type() {
+        let manifest = manifest();
+        let read = |at: usize, text: &str| parse(&manifest, &manifest.params[at], text).map_err(|why| why.to_string());
+        assert_eq!(read(0, "65535"), Ok(65535));
+        assert!(read(0, "65536").is_err_and(|why| why.contains("it can be 0 to 65535")));
+        assert!(read(0, "many").is_err_and(|why| why.contains("`many` is no value of `port`")));
+        assert_eq!(read(1, "-1"), Ok(u64::MAX));
+        assert_eq!((read(2, "true"), read(2, "false")), (Ok(1), Ok(0)));
+        assert!(read(2, "1").is_err());
+        assert_eq!(read(3, "READ|EXEC"), Ok(5));
+        assert!(read(3, "WRIET").is_err_and(|why| why.contains("READ, EXEC")));
+        assert_eq!(show(&manifest, &manifest.params[1], u64::MAX), "-1");
+    }
+}
