@@ -426,6 +426,10 @@ impl Builder<'_> {
     pub(super) fn comm_bytes(&mut self, offset: u32, bytes: u32) -> V {
         let buffer = self.comm_buffer();
         if self.read(&Key::Comm).is_none() {
+            // The helper of 6.1 leaves what is behind the NUL as it was.
+            for word in [0, 8] {
+                self.push(Inst::Store { base: FRAME, offset: buffer + word, src: Src::Imm(0), bytes: 8 });
+            }
             self.frame_address(V(1), buffer);
             self.push(Inst::Mov { dst: V(2), src: Src::Imm(16), wide: true, reloc: None });
             self.push(Inst::Call { helper: helper::GET_CURRENT_COMM, args: 2 });
