@@ -1,4 +1,4 @@
-inode_setattr:    # 97 instructions
+inode_setattr:    # 99 instructions
   ; moved-argument.krs:1:1: on inode_setattr when dentry.d_inode.i_ino == 4 and task.euid == 0 and task.comm == "chmod" audit { attr.ia_valid, task.euid, task.comm }
      0  r6 = r1
   ; moved-argument.krs:1:23: dentry.d_inode.i_ino == 4
@@ -8,10 +8,10 @@ inode_setattr:    # 97 instructions
      4  goto 6
      5  r1 = *(u64 *)(r6 + 0)                   # dentry
      6  r1 = *(u64 *)(r1 + dentry.d_inode)
-     7  if r1 == 0x0 goto 95
-     8  if r1 < 0x1000 goto 95
+     7  if r1 == 0x0 goto 97
+     8  if r1 < 0x1000 goto 97
      9  r1 = *(u64 *)(r1 + inode.i_ino)
-    10  if r1 != 0x4 goto 95
+    10  if r1 != 0x4 goto 97
   ; moved-argument.krs:1:53: task.euid == 0
     11  r1 = exists(BPF_FUNC_get_current_task_btf)
     12  if r1 == 0x0 goto 16
@@ -42,66 +42,68 @@ inode_setattr:    # 97 instructions
     37  r2 = 4
     38  call probe_read_kernel
     39  r7 = *(u32 *)(r10 - 8)
-    40  if w7 != 0x0 goto 95
+    40  if w7 != 0x0 goto 97
   ; moved-argument.krs:1:72: task.comm == "chmod"
-    41  r1 = r10
-    42  r1 += -24
-    43  r2 = 16
-    44  call get_current_comm
-    45  r1 = *(u32 *)(r10 - 24)
-    46  if w1 != 0x6f6d6863 goto 95
-    47  r1 = *(u16 *)(r10 - 20)
-    48  if w1 != 0x64 goto 95
+    41  *(u64 *)(r10 - 24) = 0
+    42  *(u64 *)(r10 - 16) = 0
+    43  r1 = r10
+    44  r1 += -24
+    45  r2 = 16
+    46  call get_current_comm
+    47  r1 = *(u32 *)(r10 - 24)
+    48  if w1 != 0x6f6d6863 goto 97
+    49  r1 = *(u16 *)(r10 - 20)
+    50  if w1 != 0x64 goto 97
   ; moved-argument.krs:1:93: audit { attr.ia_valid, task.euid, task.comm }
-    49  r1 = krs_events ll
-    51  r2 = 96
-    52  r3 = 0
-    53  call ringbuf_reserve
-    54  r8 = r0
-    55  if r8 == 0x0 goto 91
-    56  call ktime_get_boot_ns
-    57  *(u64 *)(r8 + 0) = r0
-    58  call get_current_pid_tgid
-    59  *(u64 *)(r8 + 8) = r0
-    60  call get_current_uid_gid
-    61  *(u64 *)(r8 + 16) = r0
-    62  call get_current_cgroup_id
-    63  *(u64 *)(r8 + 24) = r0
-    64  *(u32 *)(r8 + 32) = 0
-    65  *(u32 *)(r8 + 36) = 0
-    66  r1 = krs_lost[0] ll
-    68  r1 = *(u64 *)(r1 + 0)
-    69  *(u64 *)(r8 + 40) = r1
-    70  *(u64 *)(r8 + 48) = 0
-    71  r1 = r8
-    72  r1 += 56
-    73  r2 = 16
-    74  call get_current_comm
+    51  r1 = krs_events ll
+    53  r2 = 96
+    54  r3 = 0
+    55  call ringbuf_reserve
+    56  r8 = r0
+    57  if r8 == 0x0 goto 93
+    58  call ktime_get_boot_ns
+    59  *(u64 *)(r8 + 0) = r0
+    60  call get_current_pid_tgid
+    61  *(u64 *)(r8 + 8) = r0
+    62  call get_current_uid_gid
+    63  *(u64 *)(r8 + 16) = r0
+    64  call get_current_cgroup_id
+    65  *(u64 *)(r8 + 24) = r0
+    66  *(u32 *)(r8 + 32) = 0
+    67  *(u32 *)(r8 + 36) = 0
+    68  r1 = krs_lost[0] ll
+    70  r1 = *(u64 *)(r1 + 0)
+    71  *(u64 *)(r8 + 40) = r1
+    72  *(u64 *)(r8 + 48) = 0
+    73  r1 = r8
+    74  r1 += 56
+    75  r2 = 16
+    76  call get_current_comm
   ; moved-argument.krs:1:101: attr.ia_valid
-    75  r1 = exists(security_list_options.inode_post_setattr)
-    76  if r1 == 0x0 goto 79
-    77  r1 = *(u64 *)(r6 + 16)                  # attr
-    78  goto 80
-    79  r1 = *(u64 *)(r6 + 8)                   # attr
-    80  r1 = *(u32 *)(r1 + iattr.ia_valid)
-    81  *(u32 *)(r8 + 72) = r1
+    77  r1 = exists(security_list_options.inode_post_setattr)
+    78  if r1 == 0x0 goto 81
+    79  r1 = *(u64 *)(r6 + 16)                  # attr
+    80  goto 82
+    81  r1 = *(u64 *)(r6 + 8)                   # attr
+    82  r1 = *(u32 *)(r1 + iattr.ia_valid)
+    83  *(u32 *)(r8 + 72) = r1
   ; moved-argument.krs:1:116: task.euid
-    82  *(u32 *)(r8 + 76) = r7
+    84  *(u32 *)(r8 + 76) = r7
   ; moved-argument.krs:1:127: task.comm
-    83  r1 = *(u64 *)(r10 - 24)
-    84  *(u64 *)(r8 + 80) = r1
-    85  r1 = *(u64 *)(r10 - 16)
-    86  *(u64 *)(r8 + 88) = r1
+    85  r1 = *(u64 *)(r10 - 24)
+    86  *(u64 *)(r8 + 80) = r1
+    87  r1 = *(u64 *)(r10 - 16)
+    88  *(u64 *)(r8 + 88) = r1
   ; moved-argument.krs:1:93: audit { attr.ia_valid, task.euid, task.comm }
-    87  r1 = r8
-    88  r2 = 0
-    89  call ringbuf_submit
-    90  goto 95
-    91  r1 = krs_lost[0] ll
-    93  r2 = 1
-    94  lock *(u64 *)(r1 + 0) += r2
-    95  r0 = 0
-    96  exit
+    89  r1 = r8
+    90  r2 = 0
+    91  call ringbuf_submit
+    92  goto 97
+    93  r1 = krs_lost[0] ll
+    95  r2 = 1
+    96  lock *(u64 *)(r1 + 0) += r2
+    97  r0 = 0
+    98  exit
 
 inode_mkdir:    # 50 instructions
   ; moved-argument.krs:2:1: on inode_mkdir when dentry.d_inode == null and not (dentry.d_inode.i_ino == 5) audit { mode, dentry.d_inode.i_ino }
