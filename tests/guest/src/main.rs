@@ -248,6 +248,7 @@ fn errno_name(error: &io::Error) -> String {
         Some(28) => "ENOSPC",
         Some(30) => "EROFS",
         Some(32) => "EPIPE",
+        Some(101) => "ENETUNREACH",
         Some(111) => "ECONNREFUSED",
         Some(38) => "ENOSYS",
         Some(95) => "EOPNOTSUPP",

@@ -4,7 +4,7 @@ for object in *.o; do
   if krsi load "$object" > /tmp/said 2>&1; then
     echo "$name"
     krsi unload "$name" > /dev/null
-  elif grep -q 'this kernel has no hook `userns_create`' /tmp/said; then
+  elif grep -q 'this kernel has no hook `\(userns_create\|inode_init_security_anon\)`' /tmp/said; then
     echo "$name"
   else
     cat /tmp/said
