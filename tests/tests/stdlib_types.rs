@@ -260,9 +260,6 @@ fn code_in_the_reference_compiles() {
 fn what_is_not_available_yet_says_so() {
     const LATER: &[&str] = &[
         "use \"./company.krs\"",
-        "param min_uid: u32 = 1000",
-        "set ports: u16 = { 80, 443 }",
-        "set iocs: u32 from \"iocs.txt\"",
         "set bad: u32 dynamic max 100",
         "label tainted on task inherit",
         "test \"it\" { on file_open with task.uid = 0 expect allow }",

@@ -14,7 +14,7 @@ use krs_grammar::ast::{self, Expr, ExprKind, SetSource, Span, TypeKind};
 use krsi_abi::{set, value};
 
 use super::sets::Named;
-use super::{Checker, Operand, Scope, integer, spell};
+use super::{Checker, Operand, integer, spell};
 use crate::bpf::library::find::ROWS_MAX;
 use crate::bpf::lower::part_bytes;
 use crate::diag::{Diagnostic, code};
@@ -143,7 +143,7 @@ impl<'a> Checker<'a> {
             return known.clone();
         }
         self.named_sets.insert(&item.name.name, Named::Wrong);
-        let outer = std::mem::replace(&mut self.scope, Scope::default());
+        let outer = std::mem::take(&mut self.scope);
         let made = self.set_of(item).unwrap_or(Named::Wrong);
         self.scope = outer;
         self.named_sets.insert(&item.name.name, made.clone());
