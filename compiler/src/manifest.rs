@@ -64,6 +64,7 @@ pub fn manifest(policy: &Policy, code: &Code, kernels: Vec<String>, sources: &So
         names,
         kernels,
         params,
+        unreadable: code.unreadable,
     }
 }
 

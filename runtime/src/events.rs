@@ -155,8 +155,8 @@ impl Printer {
             }
         }
         // Events that were lost behind the last one that was not.
-        if let Ok(lost) = list::lost(policy) {
-            for (rule, (now, told)) in lost.iter().zip(&mut source.lost).enumerate() {
+        if let Ok(counters) = list::counters(policy, &source.manifest) {
+            for (rule, (now, told)) in counters.lost.iter().zip(&mut source.lost).enumerate() {
                 let newly = now.saturating_sub(*told);
                 *told = (*told).max(*now);
                 if newly > 0 {

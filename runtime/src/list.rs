@@ -29,14 +29,31 @@ pub fn manifest(name: &str) -> Result<Manifest, Failure> {
     })
 }
 
-/// Events lost so far, by rule; empty where the policy records none.
-pub fn lost(name: &str) -> Result<Vec<u64>, Failure> {
+/// What a policy's programs have counted so far, by rule.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Events that found no room; empty where the policy records none.
+    pub lost: Vec<u64>,
+    /// Texts that could not be read; empty where no rule asks for one.
+    pub unreadable: Vec<u64>,
+}
+
+/// Reads the counters.
+pub fn counters(name: &str, manifest: &Manifest) -> Result<Counters, Failure> {
     let pin = pins::folder(name).join("maps").join("lost");
     if !pin.exists() {
-        return Ok(Vec::new());
+        return Ok(Counters::default());
     }
-    let words = value(&pin)?;
-    Ok(words.chunks_exact(8).map(|word| u64::from_ne_bytes(word.try_into().unwrap_or_default())).collect())
+    let bytes = value(&pin)?;
+    let from = |start: usize| {
+        let words = bytes.get(start..).unwrap_or_default().chunks_exact(8).take(manifest.rules.len());
+        words.map(|word| u64::from_ne_bytes(word.try_into().unwrap_or_default())).collect()
+    };
+    let records = manifest.rules.iter().any(|rule| rule.audit.is_some());
+    Ok(Counters {
+        lost: if records { from(0) } else { Vec::new() },
+        unreadable: manifest.unreadable.map(|start| from(start as usize)).unwrap_or_default(),
+    })
 }
 
 /// Hooks of the policy whose link is not pinned any more.
@@ -62,7 +79,7 @@ pub fn list(as_json: bool) -> Result<String, Failure> {
         match manifest(&name) {
             Ok(manifest) => {
                 let detached = detached(&name, &manifest);
-                let lost: u64 = lost(&name)?.iter().sum();
+                let lost: u64 = counters(&name, &manifest)?.lost.iter().sum();
                 let state = if detached.is_empty() {
                     "enforcing".to_owned()
                 } else {
@@ -116,7 +133,7 @@ pub fn show(name: &str) -> Result<String, Failure> {
         return Err(not_loaded(name));
     }
     let manifest = manifest(name)?;
-    let lost = lost(name)?;
+    let counters = counters(name, &manifest)?;
     let detached = detached(name, &manifest);
     let mut out = format!("policy {name}, built by {}\n", manifest.producer);
     if !manifest.params.is_empty() {
@@ -165,8 +182,11 @@ pub fn show(name: &str) -> Result<String, Failure> {
                 let _ = writeln!(out, "    permissive: its deny is recorded and not enforced");
             }
             let _ = writeln!(out, "    {}", decode::escape(&rule.source.text).replace("\\\"", "\""));
-            if let Some(count) = lost.get(id).filter(|count| **count > 0) {
+            if let Some(count) = counters.lost.get(id).filter(|count| **count > 0) {
                 let _ = writeln!(out, "    {count} events lost");
+            }
+            if let Some(count) = counters.unreadable.get(id).filter(|count| **count > 0) {
+                let _ = writeln!(out, "    {count} times a path or text could not be read");
             }
         }
     }

@@ -133,6 +133,7 @@ mod tests {
                 param("on", Ty::Bool),
                 param("prot", Ty::Names { names: 0, bytes: 8, signed: false }),
             ],
+            unreadable: None,
         }
     }
 

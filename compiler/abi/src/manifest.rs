@@ -34,6 +34,10 @@ pub struct Manifest {
     /// Values that can be set at load.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub params: Vec<Param>,
+    /// Where in the state the counters of texts that could not be read begin: a `u64` for each rule, counted for the
+    /// rule that asked first. None where nothing asks for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreadable: Option<u32>,
 }
 
 /// A value that can be set at load: 8 bytes of the constants (see [`crate::CONSTANTS_SECTION`]), little-endian.
