@@ -21,11 +21,13 @@ pub mod kernel;
 pub mod lint;
 pub mod manifest;
 pub mod object;
+pub mod optimise;
 pub mod source;
 pub mod stdlib;
 
 use diag::{Diagnostic, Severity};
 use kernel::Kernel;
+use optimise::Optimise;
 pub use source::{Source, Sources};
 
 /// What a build can be told.
@@ -37,6 +39,8 @@ pub struct Options<'k> {
     pub name: Option<String>,
     /// Which warnings are hidden, and which are errors.
     pub levels: lint::levels::Levels,
+    /// Which optimisations are done.
+    pub optimise: Optimise,
     /// Reads a file that a policy names.
     pub read: Option<Read<'k>>,
 }
@@ -115,8 +119,8 @@ pub fn check(files: &[Source], options: &Options<'_>) -> Outcome<()> {
 fn check_here(files: &[Source], options: &Options<'_>) -> Outcome<()> {
     run(files, options, |checked, _, diagnostics| {
         // What does not fit into a program is an error too.
-        let plan = decision::lower::lower(&checked.policy);
-        bpf::lower::lower(&checked.policy, &plan, diagnostics);
+        let plan = decision::lower::lower(&checked.policy, options.optimise);
+        bpf::lower::lower(&checked.policy, &plan, options.optimise, diagnostics);
     })
 }
 
@@ -128,16 +132,21 @@ pub fn build(files: &[Source], options: &Options<'_>) -> Outcome<Built> {
 
 fn build_here(files: &[Source], options: &Options<'_>) -> Outcome<Built> {
     run(files, options, |checked, sources, diagnostics| {
-        let (code, object) = compile(checked, sources, diagnostics);
+        let (code, object) = compile(checked, sources, options.optimise, diagnostics);
         let instructions = code.programs.iter().map(|program| program.insns.len()).sum();
         Built { object: object::elf::to_elf(&object), instructions }
     })
 }
 
-fn compile(checked: Checked, sources: &Sources, diagnostics: &mut Vec<Diagnostic>) -> (bpf::Code, object::Object) {
+fn compile(
+    checked: Checked,
+    sources: &Sources,
+    optimise: Optimise,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> (bpf::Code, object::Object) {
     let Checked { policy, kernels } = checked;
-    let plan = decision::lower::lower(&policy);
-    let code = bpf::lower::lower(&policy, &plan, diagnostics);
+    let plan = decision::lower::lower(&policy, optimise);
+    let code = bpf::lower::lower(&policy, &plan, optimise, diagnostics);
     if cfg!(debug_assertions) {
         decision::verify::verify(&plan);
         bpf::verify::verify(&code);
@@ -161,17 +170,19 @@ fn emit_here(files: &[Source], options: &Options<'_>, stage: Stage) -> Outcome<S
     }
     run(files, options, |checked, sources, diagnostics| match stage {
         Stage::Ast | Stage::Hir => hir::print::print(&checked.policy),
-        Stage::Decision => decision::print::print(&decision::lower::lower(&checked.policy), &checked.policy),
+        Stage::Decision => {
+            decision::print::print(&decision::lower::lower(&checked.policy, options.optimise), &checked.policy)
+        }
         Stage::Bpf => {
-            let plan = decision::lower::lower(&checked.policy);
-            let code = bpf::lower::lower(&checked.policy, &plan, diagnostics);
+            let plan = decision::lower::lower(&checked.policy, options.optimise);
+            let code = bpf::lower::lower(&checked.policy, &plan, options.optimise, diagnostics);
             bpf::print::print(&code, &|span| {
                 let (line, column) = sources.position(span);
                 let text = sources.text(span).split_whitespace().collect::<Vec<_>>().join(" ");
                 (format!("{}:{line}:{column}", sources.name(span.file)), text)
             })
         }
-        Stage::Object => object::print::print(&compile(checked, sources, diagnostics).1),
+        Stage::Object => object::print::print(&compile(checked, sources, options.optimise, diagnostics).1),
     })
 }
 

@@ -17,6 +17,7 @@
 use std::collections::BTreeMap;
 
 use super::vcode::{Code, End, FRAME, Inst, Src, V};
+use crate::optimise::{Optimisation, Optimise};
 
 /// Bytes of stack that the kernel gives a program.
 pub const FRAME_BYTES_MAX: u32 = 512;
@@ -25,8 +26,10 @@ pub const FRAME_BYTES_MAX: u32 = 512;
 ///
 /// # Errors
 /// When the frame has too little room for what registers cannot hold; the bytes that it would take.
-pub fn allocate(mut code: Code) -> Result<Code, u32> {
-    remove_unused(&mut code);
+pub fn allocate(mut code: Code, optimise: Optimise) -> Result<Code, u32> {
+    if optimise.does(Optimisation::Unused) {
+        remove_unused(&mut code);
+    }
     // Registers from here on were made by spilling and live too short to be spilled again.
     let unspillable = code.next;
     loop {

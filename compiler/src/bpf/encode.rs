@@ -7,6 +7,7 @@ use krsi_abi::manifest::ArgumentLoad;
 use super::insn::{SRC_REG, alu, class, jmp, mode, pseudo, size};
 use super::vcode::{B, Code, End, Inst, Src, V};
 use super::{Insn, Program, Relocation};
+use crate::optimise::{Optimisation, Optimise};
 
 /// Conditional jumps on one way through a program. The verifier of 5.10 and 6.1 keeps at most 8192 of them
 /// waiting (`BPF_COMPLEXITY_LIMIT_JMP_SEQ`); a few are left for what it adds itself.
@@ -44,8 +45,10 @@ impl fmt::Display for TooLarge {
 ///
 /// # Errors
 /// When a limit of the format or of the verifier is met.
-pub fn encode(hook: &str, code: &Code) -> Result<Program, TooLarge> {
-    let targets: Vec<B> = (0..code.blocks.len()).map(|at| through(code, B(at as u32))).collect();
+pub fn encode(hook: &str, code: &Code, optimise: Optimise) -> Result<Program, TooLarge> {
+    let threading = optimise.does(Optimisation::Threading);
+    let target = |at: usize| if threading { through(code, B(at as u32)) } else { B(at as u32) };
+    let targets: Vec<B> = (0..code.blocks.len()).map(target).collect();
     let resolve = |to: B| targets[to.0 as usize];
     let reached = reached(code, &targets);
     let branches = most_branches(code, &targets);

@@ -22,9 +22,10 @@ use super::{Code, allocate, encode, library};
 use crate::decision::{Graph, Node, Plan, Verdict};
 use crate::diag::{Diagnostic, code};
 use crate::hir::Policy;
+use crate::optimise::Optimise;
 
 /// Generates all programs; a hook whose rules do not fit into one is an error.
-pub fn lower(policy: &Policy, plan: &Plan, diagnostics: &mut Vec<Diagnostic>) -> Code {
+pub fn lower(policy: &Policy, plan: &Plan, optimise: Optimise, diagnostics: &mut Vec<Diagnostic>) -> Code {
     let mut code = Code::default();
     let mut regions = 0;
     if !policy.params.is_empty() {
@@ -51,9 +52,10 @@ pub fn lower(policy: &Policy, plan: &Plan, diagnostics: &mut Vec<Diagnostic>) ->
             continue;
         }
         regions = regions.max(texts.len());
-        let vcode = graph_code(policy, graph, &mut code);
+        let vcode = graph_code(policy, graph, optimise, &mut code);
         let hook = &policy.hooks[graph.hook.index()].name;
-        match allocate::allocate(vcode).map_err(encode::TooLarge::Frame).and_then(|code| encode::encode(hook, &code)) {
+        let allocated = allocate::allocate(vcode, optimise).map_err(encode::TooLarge::Frame);
+        match allocated.and_then(|code| encode::encode(hook, &code, optimise)) {
             Ok(program) => code.programs.push(program),
             Err(why) => {
                 let first = policy.rules.iter().find(|rule| rule.hook == graph.hook);
@@ -75,8 +77,8 @@ pub fn lower(policy: &Policy, plan: &Plan, diagnostics: &mut Vec<Diagnostic>) ->
     code
 }
 
-fn graph_code(policy: &Policy, graph: &Graph, code: &mut Code) -> super::vcode::Code {
-    let mut build = Builder::new(policy, graph, code);
+fn graph_code(policy: &Policy, graph: &Graph, optimise: Optimise, code: &mut Code) -> super::vcode::Code {
+    let mut build = Builder::new(policy, graph, optimise, code);
     for (at, node) in graph.nodes.iter().enumerate() {
         if !build.begin(at) {
             continue;

@@ -3,11 +3,14 @@
 //! Exit codes: 0 where the policy is fine (warnings allowed), 1 where it is not, 2 where the command line, a file
 //! or the terminal is at fault.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, ErrorKind, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::builder::TypedValueParser;
+use clap::error::{ContextKind, ContextValue};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::btf::Btf;
@@ -16,6 +19,7 @@ use crate::diag::{self, Diagnostic, Severity};
 use crate::hir::suggest::did_you_mean;
 use crate::kernel::Kernel;
 use crate::lint::levels::{Level, Levels};
+use crate::optimise::{self, Optimise};
 use crate::{Options, Source, Sources, Stage};
 
 mod explain;
@@ -103,6 +107,40 @@ struct Build {
     /// Print a stage of the compilation instead of writing the object
     #[arg(long, value_enum, value_name = "STAGE")]
     emit: Option<Emit>,
+    /// Leave an optimisation out; `help` lists them
+    #[arg(short = 'Z', value_name = "no-NAME", hide = true, value_parser = LeaveOut)]
+    leave_out: Vec<String>,
+}
+
+impl Build {
+    fn optimise(&self) -> Result<Optimise, Failure> {
+        self.leave_out.iter().try_fold(Optimise::default(), |all, flag| {
+            all.set(flag).map_err(|names| {
+                let help = did_you_mean(flag, names.iter().map(String::as_str));
+                Failure::new(format!("`-Z {flag}` is no optimisation to leave out"))
+                    .help(help.unwrap_or_else(|| "`krsic build -Z help` lists them".to_owned()))
+            })
+        })
+    }
+}
+
+/// Takes the value of `-Z`, and lists what there is for `help`, which asks for no file.
+#[derive(Clone)]
+struct LeaveOut;
+
+impl TypedValueParser for LeaveOut {
+    type Value = String;
+
+    fn parse_ref(&self, _: &clap::Command, _: Option<&clap::Arg>, value: &OsStr) -> Result<String, clap::Error> {
+        match value.to_str() {
+            Some("help") => {
+                let mut error = clap::Error::new(clap::error::ErrorKind::DisplayHelp);
+                error.insert(ContextKind::Custom, ContextValue::String(optimise::help()));
+                Err(error)
+            }
+            _ => Ok(value.to_string_lossy().into_owned()),
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -169,7 +207,11 @@ pub fn run() -> ExitCode {
         Err(error) => {
             // Help and version are no errors; everything else is one of usage.
             let code = if error.use_stderr() { USAGE } else { 0 };
-            let _ = error.print();
+            // Lists of our own are no usage of a command.
+            match error.get(ContextKind::Custom) {
+                Some(ContextValue::String(text)) => drop(print(text.as_bytes())),
+                _ => drop(error.print()),
+            }
             return ExitCode::from(code);
         }
     };
@@ -196,7 +238,7 @@ fn check(common: &Common) -> Result<u8, Failure> {
     let target = target(common.btf.as_deref())?;
     let outcome = crate::check(
         &files,
-        &Options { target: target.as_ref(), name: None, levels: common.levels()?, read: Some(&read_beside) },
+        &Options { target: target.as_ref(), levels: common.levels()?, read: Some(&read_beside), ..Options::default() },
     );
     report(common, &outcome.diagnostics, &outcome.sources)
 }
@@ -217,6 +259,7 @@ fn build(build: &Build) -> Result<u8, Failure> {
         target: target.as_ref(),
         name: build.name.clone(),
         levels: common.levels()?,
+        optimise: build.optimise()?,
         read: Some(&read_beside),
     };
     if let Some(emit) = build.emit {

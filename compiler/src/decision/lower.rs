@@ -8,10 +8,11 @@ use std::collections::BTreeSet;
 
 use super::{Graph, Node, NodeId, Plan, Verdict};
 use crate::hir::{Cond, HookId, Policy, Rule, RuleId};
+use crate::optimise::Optimise;
 
 /// Plans every hook.
 #[must_use]
-pub fn lower(policy: &Policy) -> Plan {
+pub fn lower(policy: &Policy, _optimise: Optimise) -> Plan {
     let graphs = (0..policy.hooks.len()).map(|hook| graph(policy, HookId(hook as u32))).collect();
     Plan { graphs }
 }

@@ -7,6 +7,7 @@ use krs_grammar::ast::Span;
 use crate::bpf::vcode::{B, Block, Code, End, Inst, Src, V, VIRTUAL};
 use crate::decision::{Graph, NodeId};
 use crate::hir::{Access, ArgId, Hook, Policy};
+use crate::optimise::{Optimisation, Optimise};
 
 /// A place to jump to. Blocks get their number when they are begun, so labels are translated at the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +102,7 @@ pub(super) struct Builder<'p> {
     /// What all programs share.
     pub(super) code: &'p mut crate::bpf::Code,
     pub(super) hook: &'p Hook,
+    pub(super) optimise: Optimise,
     pub(super) span: Span,
     /// The rule that asks.
     pub(super) rule: crate::hir::RuleId,
@@ -125,13 +127,19 @@ pub(super) struct Builder<'p> {
 }
 
 impl<'p> Builder<'p> {
-    pub(super) fn new(policy: &'p Policy, graph: &'p Graph, code: &'p mut crate::bpf::Code) -> Builder<'p> {
+    pub(super) fn new(
+        policy: &'p Policy,
+        graph: &'p Graph,
+        optimise: Optimise,
+        code: &'p mut crate::bpf::Code,
+    ) -> Builder<'p> {
         let span =
             policy.rules.iter().find(|rule| rule.hook == graph.hook).map_or_else(Span::default, |rule| rule.span);
         let mut builder = Builder {
             policy,
             code,
             hook: &policy.hooks[graph.hook.index()],
+            optimise,
             span,
             rule: crate::hir::RuleId(0),
             texts: super::text::texts(policy, graph),
@@ -226,6 +234,9 @@ impl<'p> Builder<'p> {
 
     /// Remembers something on the way from here on.
     pub(super) fn know(&mut self, fact: Fact) {
+        if !self.optimise.does(Optimisation::Reuse) {
+            return;
+        }
         let before = self.current.take().flatten();
         self.current = Some(Some(Rc::new(Known { fact, depth: depth(&before) + 1, before })));
     }

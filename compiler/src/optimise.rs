@@ -1,0 +1,137 @@
+//! Which optimisations a build leaves out: `-Z no-reuse -Z no-threading`.
+//!
+//! An optimisation changes what code costs and never what it means. The differential tests build each policy with
+//! random ones left out, so that two of them that go wrong only together are found.
+//!
+//! Invariant: with all of them left out the code is still right, and each stage asks here before it does one.
+
+use std::fmt;
+
+macro_rules! optimisations {
+    ($($(#[doc = $doc:literal])* $variant:ident = $name:literal,)*) => {
+        /// Something that makes code cheaper. A new one is a row here and a question where it is done.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u32)]
+        pub enum Optimisation {
+            $($(#[doc = $doc])* $variant,)*
+        }
+
+        impl Optimisation {
+            /// All, in the order of the stages that do them.
+            pub const ALL: &[Optimisation] = &[$(Optimisation::$variant,)*];
+
+            /// Its name: `reuse`.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Optimisation::$variant => $name,)*
+                }
+            }
+
+            /// What it does, in a line.
+            #[must_use]
+            pub fn doc(self) -> &'static str {
+                match self {
+                    $(Optimisation::$variant => concat!($($doc,)*),)*
+                }
+            }
+        }
+    };
+}
+
+optimisations! {
+    /// What a way has read or tested for null is not read or tested again on it.
+    Reuse = "reuse",
+    /// Instructions whose results nothing reads are dropped.
+    Unused = "unused",
+    /// Jumps to jumps lead to where those lead.
+    Threading = "threading",
+}
+
+impl fmt::Display for Optimisation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The optimisations of a build; all of them by default.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Optimise {
+    /// A bit for each that is left out.
+    off: u64,
+}
+
+impl Optimise {
+    /// Without any.
+    #[must_use]
+    pub fn nothing() -> Optimise {
+        Optimisation::ALL.iter().fold(Optimise::default(), |all, one| all.without(*one))
+    }
+
+    /// Without this one.
+    #[must_use]
+    pub fn without(self, one: Optimisation) -> Optimise {
+        Optimise { off: self.off | 1 << one as u32 }
+    }
+
+    /// Whether this one is done.
+    #[must_use]
+    pub fn does(self, one: Optimisation) -> bool {
+        self.off & 1 << one as u32 == 0
+    }
+
+    /// Does what a `-Z` asks for: `no-reuse`, or `no-all`.
+    ///
+    /// # Errors
+    /// Where no optimisation has that name; the names that there are.
+    pub fn set(self, flag: &str) -> Result<Optimise, Vec<String>> {
+        if flag == "no-all" {
+            return Ok(Optimise::nothing());
+        }
+        let named = flag.strip_prefix("no-").and_then(|name| Optimisation::ALL.iter().find(|one| one.name() == name));
+        match named {
+            Some(one) => Ok(self.without(*one)),
+            None => Err(Optimisation::ALL.iter().map(|one| format!("no-{one}")).chain(["no-all".to_owned()]).collect()),
+        }
+    }
+}
+
+impl fmt::Debug for Optimise {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let off = Optimisation::ALL.iter().filter(|one| !self.does(**one));
+        f.write_str("Optimise(")?;
+        for (at, one) in off.enumerate() {
+            write!(f, "{}no-{one}", if at > 0 { " " } else { "" })?;
+        }
+        f.write_str(")")
+    }
+}
+
+/// What `krsic build -Z help` prints.
+#[must_use]
+pub fn help() -> String {
+    let mut text = String::from("Optimisations that a build can leave out:\n");
+    for one in Optimisation::ALL {
+        text.push_str(&format!("  -Z {:20} {}\n", format!("no-{one}"), one.doc().trim()));
+    }
+    text.push_str(&format!("  -Z {:20} none of them is done\n", "no-all"));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_is_left_out_by_its_name() {
+        for one in Optimisation::ALL {
+            let without = Optimise::default().set(&format!("no-{one}")).expect("it is known");
+            assert!(!without.does(*one));
+            assert_eq!(Optimisation::ALL.iter().filter(|other| !without.does(**other)).count(), 1, "{one}");
+            assert!(help().contains(&format!("no-{one}")));
+        }
+        assert!(Optimisation::ALL.len() <= 64, "a bit for each");
+        assert!(Optimise::default().set("reuse").is_err_and(|names| names.contains(&"no-reuse".to_owned())));
+        assert_eq!(Optimise::default().set("no-all"), Ok(Optimise::nothing()));
+    }
+}
