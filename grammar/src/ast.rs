@@ -66,6 +66,8 @@ pub struct File {
     pub items: Vec<Item>,
     /// Every comment of the file that is no doc comment, in source order, for the formatter.
     pub comments: Vec<Comment>,
+    /// Names of items that could not be read: what uses one of them is not wrong for that.
+    pub broken: Vec<String>,
 }
 
 /// `# ...`, without the `#` and the line end.

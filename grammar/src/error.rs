@@ -7,6 +7,7 @@
 
 use crate::ast::{FileId, Span};
 use crate::build::Trouble;
+use crate::hints::{Stop, hint};
 use crate::token::{Spanned, Token};
 use lalrpop_util::ParseError;
 
@@ -130,6 +131,17 @@ pub(crate) fn explain(
     }
 
     let wanted = wanted(&may, &expected);
+    let split = tokens.partition_point(|t| t.0 < span.start);
+    let meant = hint(&Stop {
+        text,
+        found: found.as_ref(),
+        at: span.start as usize,
+        before: &tokens[..split],
+        behind: tokens.get(split + 1..).unwrap_or_default(),
+        action: may("deny"),
+        operator: may("==") && may("and"),
+        operand: may("name") && may("("),
+    });
     match found {
         Some(Token::Ident("allow") | Token::Allow) => {
             SyntaxError::new("KRS0014", span, "`allow` is no action", "not an action")
@@ -158,12 +170,20 @@ pub(crate) fn explain(
                 .help(format!("choose another name, for example `{written}_`"))
         }
         _ if may("deny") => {
-            let message =
-                if end { "this rule has no action".to_owned() } else { format!("expected an action, found {quoted}") };
-            let code = if end { "KRS0013" } else { "KRS0010" };
-            let label = if end { "an action is expected after this" } else { "expected an action" };
-            SyntaxError::new(code, span, message, label)
-                .help("end the rule with an action: `deny`, `audit`, `kill`, `mark` or `unmark`")
+            // The parser has left the condition by now, but an operator would have kept it there.
+            let condition = tokens[..split].iter().rev().find(|t| ends_condition(&t.1) || begins_condition(&t.1));
+            let wanted = match condition {
+                Some((_, token, _)) if begins_condition(token) => "an operator or an action",
+                _ => "an action",
+            };
+            let (code, message, label) = if end {
+                ("KRS0013", "this rule has no action".to_owned(), "an action is expected after this".to_owned())
+            } else {
+                ("KRS0010", format!("expected {wanted}, found {quoted}"), format!("expected {wanted}"))
+            };
+            SyntaxError::new(code, span, message, label).help(
+                meant.unwrap_or("end the rule with an action: `deny`, `audit`, `kill`, `mark` or `unmark`".to_owned()),
+            )
         }
         _ => {
             let mut error = if end {
@@ -178,6 +198,8 @@ pub(crate) fn explain(
             };
             if matches!(tokens.iter().rev().find(|t| t.0 < span.start || end), Some((_, Token::On, _))) {
                 error.help = Some("name the hook after `on`, for example `on file_open`".to_owned());
+            } else {
+                error.help = meant;
             }
             error
         }
@@ -188,6 +210,14 @@ pub(crate) fn explain(
 pub(crate) fn deep(span: Span) -> SyntaxError {
     SyntaxError::new("KRS0017", span, "nested too deeply", "too many levels")
         .help("split it with `def`, or write a long `or` of equalities as `x in { a, b }`")
+}
+
+fn begins_condition(token: &Token<'_>) -> bool {
+    matches!(token, Token::When | Token::Unless)
+}
+
+fn ends_condition(token: &Token<'_>) -> bool {
+    matches!(token, Token::Deny | Token::Audit | Token::Kill | Token::Mark | Token::Unmark)
 }
 
 fn is_word(token: &Token<'_>) -> bool {

@@ -19,13 +19,21 @@ struct Reader<'a, 's> {
     tokens: &'a [Spanned<'s>],
     at: usize,
     errors: &'a mut Vec<SyntaxError>,
+    broken: &'a mut Vec<String>,
     items: ItemParser,
     exprs: ExprParser,
 }
 
-/// Every item of `tokens`.
-pub(crate) fn read(file: FileId, text: &str, tokens: &[Spanned<'_>], errors: &mut Vec<SyntaxError>) -> Vec<Item> {
-    let mut reader = Reader { file, text, tokens, at: 0, errors, items: ItemParser::new(), exprs: ExprParser::new() };
+/// Every item of `tokens`; the names of those that cannot be read go to `broken`.
+pub(crate) fn read(
+    file: FileId,
+    text: &str,
+    tokens: &[Spanned<'_>],
+    errors: &mut Vec<SyntaxError>,
+    broken: &mut Vec<String>,
+) -> Vec<Item> {
+    let (items, exprs) = (ItemParser::new(), ExprParser::new());
+    let mut reader = Reader { file, text, tokens, at: 0, errors, broken, items, exprs };
     reader.block(0)
 }
 
@@ -152,6 +160,7 @@ impl Reader<'_, '_> {
             Err(error) => {
                 let error = explain(self.file, self.text, tokens, error);
                 self.errors.push(error);
+                self.broken.extend(defined(tokens));
                 failed
             }
         }
@@ -261,5 +270,15 @@ impl Reader<'_, '_> {
             Some(condition) => Item { doc, span, kind: ItemKind::Where(Where { condition, items }) },
             None => failed(self, self.at),
         }
+    }
+}
+
+/// The name that an item defines, as far as it can be told from its first words.
+fn defined(tokens: &[Spanned<'_>]) -> Option<String> {
+    let mut words = tokens.iter().map(|t| &t.1).skip_while(|t| matches!(t, Token::Doc(_)));
+    use Token::{Const, Def, Enum, Flags, Label, Param, Set};
+    match (words.next()?, words.next()?) {
+        (Const | Def | Enum | Flags | Label | Param | Set, Token::Ident(name)) => Some((*name).to_owned()),
+        _ => None,
     }
 }

@@ -3,6 +3,7 @@
 pub mod ast;
 mod build;
 pub mod error;
+mod hints;
 mod items;
 pub mod print;
 pub mod token;
@@ -30,7 +31,8 @@ pub fn parse(file: ast::FileId, text: &str) -> Parsed {
     let mut lexed = token::lex(file, text);
     words::settle(file, text, &mut lexed.tokens, &mut lexed.errors);
     let mut errors = lexed.errors;
-    let items = items::read(file, text, &lexed.tokens, &mut errors);
+    let mut broken = Vec::new();
+    let items = items::read(file, text, &lexed.tokens, &mut errors, &mut broken);
     errors.sort_by_key(|e| (e.span.start, e.span.end));
-    Parsed { file: ast::File { items, comments: lexed.comments }, errors }
+    Parsed { file: ast::File { items, comments: lexed.comments, broken }, errors }
 }

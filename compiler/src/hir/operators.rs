@@ -9,6 +9,7 @@ use krs_grammar::ast::{BinaryOp, Expr, ExprKind, Span, UnaryOp};
 use super::check::{Checker, Number, Operand, integer, sets, spell};
 use super::place;
 use super::resolve::Named;
+use super::suggest::did_you_mean;
 use super::{Atom, AtomKind, Binary, Compare, Cond, Int, NamesId, TextTest, Ty, Unary, Value, ValueKind};
 use crate::btf::Type;
 use crate::diag::{Diagnostic, code};
@@ -375,6 +376,9 @@ impl<'a> Checker<'a> {
                 if let Some(help) = self.field_help(&l).or_else(|| self.field_help(&r)) {
                     error = error.help(help);
                 }
+                if let Some(help) = account(left, &r).or_else(|| account(right, &l)) {
+                    error = error.help(help);
+                }
                 self.report(error)
             }
         }
@@ -408,6 +412,7 @@ impl<'a> Checker<'a> {
             );
         };
         if let Some(error) = self.clash(int.names, number.names, value.span, at) {
+            self.meant(int.names, number);
             return error;
         }
         let number = if number.pattern { int.wrap(number.value) } else { number.value };
@@ -482,7 +487,7 @@ impl<'a> Checker<'a> {
                 self.report(
                     Diagnostic::error(code::NEVER_NULL, span, format!("`{what}` is embedded and never null"))
                         .also(side.span, "part of the object itself, no pointer")
-                        .help("compare one of its fields"),
+                        .help("compare the pointer that leads to it, or one of its fields"),
                 );
                 None
             }
@@ -534,6 +539,27 @@ impl<'a> Checker<'a> {
         false
     }
 
+    /// What stands on the right of `in` is neither a set nor a list.
+    fn no_set(&mut self, right: &Expr) -> Operand {
+        let error = match &right.kind {
+            ExprKind::Error => return Operand::Error,
+            ExprKind::Name(name) if self.items.broken.contains(name.as_str()) => return Operand::Error,
+            ExprKind::Name(name) if !self.items.named.contains_key(name.as_str()) => {
+                let sets = self.items.sets.iter().map(|set| set.name.name.as_str());
+                let error =
+                    Diagnostic::error(code::UNKNOWN_NAME, right.span, format!("no set `{name}`")).label("not known");
+                error.help(
+                    did_you_mean(name, sets)
+                        .unwrap_or("write the elements, `x in { 1, 2 }`, or define it: `set`".into()),
+                )
+            }
+            _ => Diagnostic::error(code::MISMATCH, right.span, "`in` asks for a set or a list on its right")
+                .label("neither")
+                .help("write the elements: `x in { 1, 2 }`"),
+        };
+        self.report(error)
+    }
+
     fn one_of(&mut self, left: &'a Expr, right: &'a Expr, op_span: Span, span: Span) -> Operand {
         if let ExprKind::Tuple(parts) = &left.kind {
             return self.tuple_in(parts, right, span);
@@ -544,14 +570,7 @@ impl<'a> Checker<'a> {
             return self.in_named(item, left, right.span, op_span, span);
         }
         let Some(elements) = sets::elements(right) else {
-            return match &right.kind {
-                ExprKind::Error => Operand::Error,
-                _ => self.report(
-                    Diagnostic::error(code::MISMATCH, right.span, "`in` asks for a set or a list on its right")
-                        .label("neither")
-                        .help("write the elements: `x in { 1, 2 }`"),
-                ),
-            };
+            return self.no_set(right);
         };
         let operand = self.expr(left, None);
         let operand = self.settle(operand, left.span);
@@ -622,6 +641,7 @@ impl<'a> Checker<'a> {
                         Operand::Error => None,
                         Operand::Number(number) => {
                             if self.clash(int.names, number.names, left.span, element.span).is_some() {
+                                self.meant(int.names, number);
                                 None
                             } else {
                                 let wrapped = if number.pattern { int.wrap(number.value) } else { number.value };
@@ -711,6 +731,7 @@ impl<'a> Checker<'a> {
             }
         };
         if let Some(error) = self.clash(int.names, number.names, left.span, right.span) {
+            self.meant(int.names, number);
             return error;
         }
         let Some(mask) = self.bits(int, number, left.span, right.span) else {
@@ -864,6 +885,7 @@ impl<'a> Checker<'a> {
         let bitwise = matches!(op, BinaryOp::BitAnd | BinaryOp::BitOr | BinaryOp::BitXor);
         let shift = matches!(op, BinaryOp::Shl | BinaryOp::Shr);
         if !shift && let Some(error) = self.clash(int.names, number.names, value.span, at) {
+            self.meant(int.names, number);
             return error;
         }
         if shift {
@@ -948,6 +970,19 @@ impl<'a> Checker<'a> {
         )
     }
 
+    /// The name that was written may be the end of one that fits: `KILL` of `SIGKILL`.
+    fn meant(&mut self, names: Option<NamesId>, number: Number) {
+        let (Some(fits), Some(written)) = (names, number.names) else {
+            return;
+        };
+        let (fits, written) = (&self.names[fits.index()].members, &self.names[written.index()].members);
+        let written = written.iter().find(|(_, value)| i128::from(*value) == number.value);
+        let near = written.and_then(|(written, _)| fits.iter().find(|(name, _)| name.ends_with(written.as_str())));
+        if let (Some((name, _)), Some(error)) = (near, self.diagnostics.last_mut()) {
+            error.help = vec![format!("did you mean `{name}`?")];
+        }
+    }
+
     /// An operand in words.
     pub(super) fn say(&self, operand: &Operand) -> String {
         match operand {
@@ -969,6 +1004,20 @@ impl<'a> Checker<'a> {
             Operand::End(_) => "one end of a connection".into(),
         }
     }
+}
+
+/// A user or a group by its name: the kernel knows only numbers.
+fn account(value: &Expr, name: &Operand) -> Option<String> {
+    let (ExprKind::Field { name: field, .. }, Operand::Text(name)) = (&value.kind, name) else {
+        return None;
+    };
+    let option = match field.name.trim_start_matches(['e', 's', 'f']) {
+        "uid" => "-u",
+        "gid" => "-g",
+        _ => return None,
+    };
+    let name = String::from_utf8_lossy(name);
+    Some(format!("the kernel knows accounts by their numbers: `id {option} {name}` tells that of `{name}`"))
 }
 
 pub(super) fn one_of_texts(span: Span, value: Value, set: Vec<Vec<u8>>) -> Cond {

@@ -3,7 +3,7 @@
 //! A policy's own item hides the library's of the same name; two of a policy's own with one name are
 //! an error. Expressions are not looked into here: an item is an item before its type is known.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use krs_grammar::ast::{self, ItemKind};
 
@@ -54,6 +54,8 @@ pub struct RuleItem<'a> {
 pub struct Items<'a> {
     /// Constants, definitions and types.
     pub named: HashMap<&'a str, Named<'a>>,
+    /// Names of items that could not be read. What uses one is not reported: the item is.
+    pub broken: HashSet<&'a str>,
     /// `flags` and `enum` by the prefix of their kernel names: `Prot` by `PROT`.
     pub prefixes: HashMap<String, &'a str>,
     /// Fields by struct and name.
@@ -103,6 +105,7 @@ pub fn resolve<'a>(library: &'a [ast::File], policy: &'a [ast::File], diagnostic
     }
     let mut own = Own::default();
     for file in policy {
+        items.broken.extend(file.broken.iter().map(String::as_str));
         for item in &file.items {
             if let ItemKind::Where(block) = &item.kind {
                 own.block(block, &mut vec![&block.condition], &mut items, diagnostics);

@@ -42,6 +42,9 @@ impl<'a> Checker<'a> {
                     .filter(|n| matches!(n, Named::Def(_)))
                     .map(|n| n.ident().name.as_str())
                     .collect();
+                if self.items.broken.contains(function.name.as_str()) {
+                    return Operand::Error;
+                }
                 let mut error = Diagnostic::error(
                     code::UNKNOWN_FUNCTION,
                     function.span,

@@ -208,12 +208,6 @@ impl<'a> Checker<'a> {
 
     pub(in crate::hir) fn unknown_field(&mut self, place: &Place, tag: &str, name: &ast::Ident) -> Operand {
         let kernel = self.kernel;
-        if name.name == "path" && ["file", "linux_binprm"].contains(&tag) {
-            return self.report(
-                Diagnostic::error(code::NOT_YET, name.span, "full paths are not available yet")
-                    .help("test the file itself: its inode's number, owner, mode or file system"),
-            );
-        }
         let mut names = Vec::new();
         place::field_names(&kernel.btf, kernel.btf.strip(place.ty), &mut names);
         names.extend(self.items.view_fields(tag));
@@ -223,12 +217,33 @@ impl<'a> Checker<'a> {
         if let Some(elsewhere) = kernels::field_elsewhere(kernel, tag, &name.name) {
             error = error.note(elsewhere);
         }
+        if name.name == "path" && ["dentry", "inode"].contains(&tag) {
+            return self.report(self.path_elsewhere(error));
+        }
         error = match did_you_mean(&name.name, names.iter().copied()) {
             Some(help) => error.help(help),
             None if names.len() <= 12 => error.help(format!("it has {}", list(names.iter().copied(), "and"))),
             None => error,
         };
         self.report(error)
+    }
+
+    /// Where the path can be had that a name or an inode alone cannot tell.
+    fn path_elsewhere(&self, error: Diagnostic) -> Diagnostic {
+        let error = error.note("where a file system is mounted, and so the full path, only a `path` or a `file` tells");
+        let hook = self.scope.hook.map(|hook| self.hooks[hook.index()].name.as_str()).unwrap_or_default();
+        let twin = hook.strip_prefix("inode_").map(|act| format!("path_{act}"));
+        let paths = |twin: &String| {
+            ["path", "new_path"].into_iter().find(|path| self.items.values.contains_key(&(twin.as_str(), *path)))
+        };
+        match twin.as_ref().and_then(|twin| Some((twin, paths(twin)?))) {
+            Some((twin, path)) => error.help(format!(
+                "use the hook `{twin}`, which has `{path}`; or test `dentry.name`, the inode's owner or mode"
+            )),
+            None => {
+                error.help("test `dentry.name`, the inode's owner or mode, or use a hook that has a `file` or a `path`")
+            }
+        }
     }
 
     pub(in crate::hir) fn index(&mut self, base: &'a Expr, index: &'a Expr, span: Span) -> Operand {

@@ -3,7 +3,7 @@
 use krs_grammar::ast::{self, Expr, ExprKind, Span};
 
 use super::{Checker, LATER, Number, Operand, integer, spell};
-use crate::btf::{Kind, TypeId};
+use crate::btf::{Kind, Type, TypeId};
 use crate::diag::{Diagnostic, code};
 use crate::hir::kernels;
 use crate::hir::place::{self, Reads};
@@ -170,6 +170,9 @@ impl<'a> Checker<'a> {
     }
 
     pub(in crate::hir) fn unknown_name(&mut self, name: &str, span: Span, hint: Option<NamesId>) -> Operand {
+        if self.items.broken.contains(name) {
+            return Operand::Error;
+        }
         let mut error =
             Diagnostic::error(code::UNKNOWN_NAME, span, format!("no `{name}` here")).label("not known here");
         if let Some((_, instead)) = LATER.iter().find(|(later, _)| *later == name) {
@@ -221,6 +224,8 @@ impl<'a> Checker<'a> {
         candidates.extend(constants);
         if let Some(help) = did_you_mean(name, candidates.iter().copied()) {
             error = error.help(help);
+        } else if let Some(help) = self.field_of_argument(name) {
+            error = error.help(help);
         }
         if let Some(hook) = self.scope.hook.filter(|_| self.scope.params.is_none()) {
             let hook = self.hooks[hook.index()].name.clone();
@@ -234,6 +239,26 @@ impl<'a> Checker<'a> {
             }
         }
         self.report(error)
+    }
+
+    /// The name is that of a field of what an argument points to: `path` is `file.path`.
+    fn field_of_argument(&self, name: &str) -> Option<String> {
+        let hook = self.kernel.hook(&self.hooks[self.scope.hook?.index()].name)?;
+        let btf = &self.kernel.btf;
+        let owners = hook.args.iter().filter(|arg| match btf.ty(btf.strip(arg.ty)) {
+            Type::Ptr(target) => {
+                let known = self.items.views.contains_key(&(place::tag(btf, target), name));
+                known || place::field(btf, btf.strip(target), name).is_some()
+            }
+            _ => false,
+        });
+        let fields: Vec<String> =
+            owners.map(|arg| format!("{}.{name}", arg.name)).chain(self.field_of_task(name)).collect();
+        (!fields.is_empty()).then(|| format!("did you mean {}?", list(fields.iter().map(String::as_str), "or")))
+    }
+
+    fn field_of_task(&self, name: &str) -> Option<String> {
+        self.items.views.contains_key(&("task_struct", name)).then(|| format!("task.{name}"))
     }
 
     /// An argument of the rule's hook.
@@ -317,6 +342,9 @@ impl<'a> Checker<'a> {
     }
 
     pub(in crate::hir) fn unknown_type(&mut self, name: &str, span: Span) {
+        if self.items.broken.contains(name) {
+            return;
+        }
         let types =
             self.items.named.values().filter(|n| matches!(n, Named::Names(..))).map(|n| n.ident().name.as_str());
         let mut error = Diagnostic::error(code::UNKNOWN_TYPE, span, format!("no type `{name}`")).label("not known");

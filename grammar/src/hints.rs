@@ -1,0 +1,147 @@
+//! What a text that does not parse was probably meant to say.
+//!
+//! `file.path ends_with ".so"` gives "`ends_with` is a function: write `ends_with(file.path, ".so")`".
+//!
+//! Invariants: a hint is one step that makes this place right, in the writer's own words where they fit. Absent: what is
+//! wrong, and where; `error.rs` says that. Spellings that mean nothing in krs at all (`&&`, `if`) are known to `words.rs`.
+
+use crate::token::{Spanned, Token};
+
+/// Words that others use for krs's own, each with that.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("block", "deny"),
+    ("deny_with", "deny"),
+    ("disallow", "deny"),
+    ("drop", "deny"),
+    ("forbid", "deny"),
+    ("prevent", "deny"),
+    ("refuse", "deny"),
+    ("reject", "deny"),
+    ("alert", "audit"),
+    ("log", "audit"),
+    ("notify", "audit"),
+    ("print", "audit"),
+    ("record", "audit"),
+    ("report", "audit"),
+    ("warn", "audit"),
+    ("signal", "kill"),
+    ("terminate", "kill"),
+    ("except", "unless"),
+    ("where", "when"),
+    ("glob", "like"),
+    ("match", "like"),
+    ("matches", "like"),
+    ("below", "under"),
+    ("beneath", "under"),
+    ("inside", "under"),
+    ("within", "under"),
+];
+
+/// Words that can follow a condition or an operand.
+const FOLLOWING: &[&str] = &[
+    "and", "or", "not", "in", "is", "like", "under", "has", "when", "unless", "deny", "audit", "kill", "mark", "unmark",
+];
+
+/// Functions that are often written between their arguments, in any spelling.
+const FUNCTIONS: &[(&str, &str)] =
+    &[("startswith", "starts_with"), ("endswith", "ends_with"), ("contains", "contains")];
+
+/// Where the parser stopped.
+pub(crate) struct Stop<'t, 's> {
+    /// The whole text.
+    pub text: &'t str,
+    /// What could not be taken; none at the end of the item.
+    pub found: Option<&'t Token<'s>>,
+    /// Its place in the text.
+    pub at: usize,
+    /// What came before it in the item.
+    pub before: &'t [Spanned<'s>],
+    /// What comes behind it.
+    pub behind: &'t [Spanned<'s>],
+    /// An action could have come.
+    pub action: bool,
+    /// An operator could have come.
+    pub operator: bool,
+    /// An operand could have come.
+    pub operand: bool,
+}
+
+/// The next step, where the text shows what was meant.
+pub(crate) fn hint(stop: &Stop<'_, '_>) -> Option<String> {
+    let last = |back: usize| stop.before.len().checked_sub(back).map(|at| &stop.before[at].1);
+    match stop.found? {
+        Token::Ident(_) | Token::Not | Token::OpenParen if stop.action && !stop.operator && condition_follows(stop) => {
+            Some("a condition begins with `when`".to_owned())
+        }
+        Token::Ident(word) if stop.action || stop.operator => infix(stop, word).or_else(|| other_word(word)),
+        Token::Slash if stop.operand => Some(format!("a path is a string: write `\"{}\"`", run(stop))),
+        Token::Int(_) if matches!((last(1), last(2)), (Some(Token::Dot), Some(Token::Int(_)))) => {
+            Some(format!("an address is a string: write `\"{}\"`", run(stop)))
+        }
+        Token::Dot if matches!(last(1), Some(Token::Int(_))) => {
+            Some(format!("an address is a string: write `\"{}\"`", run(stop)))
+        }
+        Token::Minus if matches!(last(1), Some(Token::Deny)) => match stop.behind {
+            [(_, Token::Ident(errno), _), ..] => Some(format!("an errno is written by its name alone: `deny {errno}`")),
+            _ => Some("an errno is written by its name: `deny EACCES`".to_owned()),
+        },
+        Token::Int(_) if matches!(last(1), Some(Token::Deny)) => {
+            Some("an errno is written by its name: `deny EACCES`".to_owned())
+        }
+        Token::Str(_)
+            if matches!((last(1), last(2)), (Some(Token::Deny), _) | (Some(Token::Ident(_)), Some(Token::Deny))) =>
+        {
+            Some("a message belongs to an event: `deny audit \"...\"`".to_owned())
+        }
+        Token::Str(_) | Token::Int(_) if stop.operator && matches!(last(1), Some(Token::Str(_) | Token::Int(_))) => {
+            Some("separate the elements with `,`".to_owned())
+        }
+        Token::When | Token::Unless => match (last(1), last(2)) {
+            (Some(Token::Ident(hook)), Some(action @ (Token::Deny | Token::Kill))) => {
+                let action = if *action == Token::Deny { "deny" } else { "kill" };
+                Some(format!("a rule ends with its action: `on {hook} when ... {action}`"))
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The hooks end here, and what comes is no word but part of a condition.
+fn condition_follows(stop: &Stop<'_, '_>) -> bool {
+    let [.., (_, Token::On | Token::Comma, _), (_, Token::Ident(_), _)] = stop.before else {
+        return false;
+    };
+    !stop.before.iter().any(|t| matches!(t.1, Token::When))
+        && stop.behind.first().is_some_and(|t| !matches!(t.1, Token::Ident(_) | Token::Str(_) | Token::OpenBrace))
+}
+
+/// A function's name between its arguments.
+fn infix(stop: &Stop<'_, '_>, word: &str) -> Option<String> {
+    let plain = word.to_ascii_lowercase().replace('_', "");
+    let (_, name) = FUNCTIONS.iter().find(|(known, _)| *known == plain)?;
+    let behind = |at: usize| stop.behind.get(at).map(|token| &stop.text[token.0 as usize..token.2 as usize]);
+    // The operand before: names with dots between.
+    let operand = stop.before.iter().rev().take_while(|t| matches!(t.1, Token::Ident(_) | Token::Dot)).last();
+    let left = operand.map_or("...", |first| stop.text[first.0 as usize..stop.at].trim_end());
+    Some(format!("`{name}` is a function: write `{name}({left}, {})`", behind(0).unwrap_or("\"...\"")))
+}
+
+/// A word that stands for one of krs's, or is nearly one.
+fn other_word(word: &str) -> Option<String> {
+    let lower = word.to_ascii_lowercase();
+    if let Some((_, own)) = ELSEWHERE.iter().find(|(known, _)| *known == lower) {
+        return Some(format!("write `{own}`"));
+    }
+    let near = FOLLOWING.iter().map(|own| (strsim::damerau_levenshtein(own, &lower), own)).min()?;
+    (near.0 <= near.1.len().max(3) / 3).then(|| format!("did you mean `{}`?", near.1))
+}
+
+/// What is written in one piece around the place: an address or a path without its quotes.
+fn run<'t>(stop: &Stop<'t, '_>) -> &'t str {
+    let piece = |c: char| c.is_ascii_alphanumeric() || "./:_-*".contains(c);
+    let start = stop.text[..stop.at].trim_end_matches(piece).len();
+    let rest = &stop.text[stop.at..];
+    let end = stop.text.len() - rest.trim_start_matches(piece).len();
+    &stop.text[start..end]
+}
