@@ -181,6 +181,17 @@ impl<'a> Items<'a> {
         })
     }
 
+    /// Every member of a `flags` or `enum` item with its type's prefix.
+    pub fn prefixed_names(&self) -> impl Iterator<Item = String> {
+        self.named.values().flat_map(|named| match named {
+            Named::Names(names, _) => {
+                let prefix = prefix(&names.name.name);
+                names.members.iter().map(|member| format!("{prefix}_{}", member.name.name)).collect()
+            }
+            _ => Vec::new(),
+        })
+    }
+
     /// Names of the fields that views give a struct, in alphabetical order.
     pub fn view_fields(&self, of: &str) -> impl Iterator<Item = &'a str> {
         let mut names: Vec<&str> =

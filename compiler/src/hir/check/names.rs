@@ -202,6 +202,19 @@ impl<'a> Checker<'a> {
         if let Some(names) = hint {
             candidates.extend(self.names[names.index()].members.iter().map(|(name, _)| name.as_str()));
         }
+        // Written with a prefix, it is the name of any type that has this one.
+        let prefixed: Vec<String> = match hint {
+            _ if !name.contains('_') || name.bytes().any(|b| b.is_ascii_lowercase()) => Vec::new(),
+            Some(hint) => {
+                let of = &self.names[hint.index()];
+                of.members
+                    .iter()
+                    .map(|(member, _)| format!("{}_{member}", crate::hir::resolve::prefix(&of.name)))
+                    .collect()
+            }
+            None => self.items.prefixed_names().collect(),
+        };
+        candidates.extend(prefixed.iter().map(String::as_str));
         let mut arguments = Vec::new();
         if let Some(this) = &self.scope.this {
             place::field_names(&self.kernel.btf, self.kernel.btf.strip(this.ty), &mut candidates);
