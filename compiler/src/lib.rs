@@ -17,6 +17,7 @@ pub mod decision;
 pub mod diag;
 pub mod glob;
 pub mod hir;
+pub mod imports;
 pub mod kernel;
 pub mod lint;
 pub mod manifest;
@@ -45,8 +46,8 @@ pub struct Options<'k> {
     pub read: Option<Read<'k>>,
 }
 
-/// Reads a file that a policy names: given the name of the file that names it, and the path there. The error goes on
-/// with the path: `cannot be read: permission denied`.
+/// Reads a file that a policy names: given the name of the file that names it, and the path there. One file has one name,
+/// by whichever path it is reached. The error goes on with the path: `cannot be read: permission denied`.
 pub type Read<'k> = &'k (dyn Fn(&str, &str) -> Result<Source, String> + Sync);
 
 /// What came of a request, and what there is to say about it.
@@ -207,11 +208,12 @@ fn run<T>(
     options: &Options<'_>,
     then: impl FnOnce(Checked, &Sources, &mut Vec<Diagnostic>) -> T,
 ) -> Outcome<T> {
-    let (mut sources, trees, mut diagnostics) = parse(files);
-    let lists = set_files(&trees[..files.len()], options, &mut sources);
+    let (mut sources, mut own, mut diagnostics) = parse(files);
+    let library = &own.split_off(files.len())[..];
+    let own = &imports::splice(own, options.read, &mut sources, &mut diagnostics)[..];
+    let lists = set_files(own, options, &mut sources);
     let default = kernel::embedded().last();
     let Some(kernel) = options.target.or(default) else { unreachable!("kernels are embedded") };
-    let (own, library) = trees.split_at(files.len());
     let name = options.name.clone().unwrap_or_else(|| policy_name(sources.name(FileId(0))));
     let position = |span| sources.position(span);
     let input = hir::lower::Input {
@@ -230,7 +232,7 @@ fn run<T>(
     }
     let (kernels, warnings) = hir::kernels::survey(&policy);
     diagnostics.extend(warnings);
-    lint::run(&lint::Input { policy: &policy, own, library }, &mut diagnostics);
+    lint::run(&lint::Input { policy: &policy, own, library, given: files.len() }, &mut diagnostics);
     lint::levels::allow_in_place(own, &mut diagnostics);
     let value = then(Checked { policy, kernels }, &sources, &mut diagnostics);
     options.levels.apply(&mut diagnostics);

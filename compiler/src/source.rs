@@ -1,7 +1,7 @@
 //! The texts that spans point into.
 //!
-//! Invariant: a file's place in the list is its `FileId`: the policy's files first, the standard
-//! library's behind them. A span of a file that is not there, or that ends past its text, reads as empty.
+//! Invariant: a file's place in the list is its `FileId`: first the policy's files that were given, then the standard
+//! library's, then what these name: files that they use, and files of sets. A span of a file that is not there, or that ends past its text, reads as empty.
 
 use krs_grammar::ast::{FileId, Span};
 

@@ -15,3 +15,8 @@ pub const FILES: &[(&str, &str)] = &[
     ("std/system.krs", include_str!("../../stdlib/system.krs")),
     ("std/tasks.krs", include_str!("../../stdlib/tasks.krs")),
 ];
+
+/// What `use std.NAME` can name.
+pub fn modules() -> impl Iterator<Item = &'static str> {
+    FILES.iter().filter_map(|(name, _)| name.strip_prefix("std/")?.strip_suffix(".krs"))
+}

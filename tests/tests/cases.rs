@@ -1,5 +1,6 @@
 //! Golden cases: `tests/cases/NAME.krs` is compiled for the embedded kernel 6.12; what the compiler says of it must be
-//! `NAME.diag` (no file: nothing), and where there is a `NAME.asm`, the assembly must be that.
+//! `NAME.diag` (no file: nothing), and where there is a `NAME.asm`, the assembly must be that. What a case or an example
+//! of `docs/errors.md` uses is in `tests/cases/files`.
 //!
 //! `KRS_UPDATE=1 cargo test -p krs-tests --test cases` writes what is found. Read the difference then.
 
@@ -16,7 +17,14 @@ fn folder() -> PathBuf {
 
 fn options() -> Options<'static> {
     let target = kernel::embedded().iter().find(|kernel| kernel.name == "6.12");
-    Options { target, ..Options::default() }
+    Options { target, read: Some(&read), ..Options::default() }
+}
+
+/// Reads a file that a case names, as if it stood beside the case.
+fn read(_: &str, path: &str) -> Result<Source, String> {
+    let name = path.trim_start_matches("./");
+    let text = fs::read_to_string(folder().join("files").join(name)).map_err(|_| "is not there".to_owned())?;
+    Ok(Source { name: name.to_owned(), text })
 }
 
 fn stems(ending: &str) -> BTreeSet<String> {

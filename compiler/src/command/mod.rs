@@ -23,6 +23,9 @@ use crate::optimise::{self, Optimise};
 use crate::{Options, Source, Sources, Stage};
 
 mod explain;
+mod sources;
+
+use sources::{Named, STDIN};
 
 /// The compiler of krs, a language for Linux security policies
 #[derive(Parser)]
@@ -236,9 +239,11 @@ pub fn run() -> ExitCode {
 fn check(common: &Common) -> Result<u8, Failure> {
     let files = read(&common.files)?;
     let target = target(common.btf.as_deref())?;
+    let named = Named::new(&common.files);
+    let read = |file: &str, path: &str| named.read(file, path);
     let outcome = crate::check(
         &files,
-        &Options { target: target.as_ref(), levels: common.levels()?, read: Some(&read_beside), ..Options::default() },
+        &Options { target: target.as_ref(), levels: common.levels()?, read: Some(&read), ..Options::default() },
     );
     report(common, &outcome.diagnostics, &outcome.sources)
 }
@@ -255,12 +260,14 @@ fn build(build: &Build) -> Result<u8, Failure> {
     }
     let files = read(&common.files)?;
     let target = target(common.btf.as_deref())?;
+    let named = Named::new(&common.files);
+    let read = |file: &str, path: &str| named.read(file, path);
     let options = Options {
         target: target.as_ref(),
         name: build.name.clone(),
         levels: common.levels()?,
         optimise: build.optimise()?,
-        read: Some(&read_beside),
+        read: Some(&read),
     };
     if let Some(emit) = build.emit {
         let stage = match emit {
@@ -311,7 +318,7 @@ fn read(paths: &[PathBuf]) -> Result<Vec<Source>, Failure> {
     }
     for path in paths {
         let stdin = path == Path::new("-");
-        let name = if stdin { "<stdin>".to_owned() } else { path.display().to_string() };
+        let name = if stdin { STDIN.to_owned() } else { path.display().to_string() };
         if files.iter().any(|file| file.name == name) {
             return Err(Failure::new(format!("`{name}` is named twice")).help("name each file once"));
         }
@@ -332,40 +339,11 @@ fn read(paths: &[PathBuf]) -> Result<Vec<Source>, Failure> {
             return Err(Failure::new(format!("`{name}` is an object, not a policy's source"))
                 .help(format!("load it: `krsi load {name}`")));
         }
-        let text = String::from_utf8(bytes).map_err(|error| {
-            let at = error.utf8_error().valid_up_to();
-            let line = error.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
-            Failure::new(format!("`{name}` is no UTF-8 text: line {line} has bytes that are no character"))
-                .help("save the file as UTF-8")
-        })?;
+        let text = sources::text(bytes)
+            .map_err(|why| Failure::new(format!("`{name}` {why}")).help("save the file as UTF-8"))?;
         files.push(Source { name, text });
     }
     Ok(files)
-}
-
-/// Reads a file that a policy names, from the policy's own folder.
-fn read_beside(policy: &str, path: &str) -> Result<Source, String> {
-    const BYTES_MAX: u64 = 64 << 20;
-    let at = match Path::new(policy).parent() {
-        Some(folder) if policy != "<stdin>" => folder.join(path),
-        _ => PathBuf::from(path),
-    };
-    let size = fs::metadata(&at).map(|known| if known.is_dir() { None } else { Some(known.len()) });
-    match size {
-        Ok(None) => return Err("is a folder".to_owned()),
-        Ok(Some(size)) if size > BYTES_MAX => return Err("is larger than 64 MiB".to_owned()),
-        _ => {}
-    }
-    let bytes = fs::read(&at).map_err(|error| match error.kind() {
-        ErrorKind::NotFound => "is not there".to_owned(),
-        _ => format!("cannot be read: {error}"),
-    })?;
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let line =
-            error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
-        format!("is no UTF-8 text: line {line} has bytes that are no character")
-    })?;
-    Ok(Source { name: at.display().to_string(), text })
 }
 
 /// The running kernel's types.

@@ -32,6 +32,9 @@ codes! {
     NOT_A_RULE = "KRS0107", "an item in a `where` block that is no rule";
     UNKNOWN_ATTRIBUTE = "KRS0108", "no such attribute";
     BAD_ATTRIBUTE = "KRS0109", "an attribute that does not take this";
+    BAD_USE = "KRS0110", "a file that cannot be used";
+    USE_CIRCLE = "KRS0111", "files that use each other in a circle";
+    UNKNOWN_MODULE = "KRS0112", "no such module";
     UNKNOWN_FUNCTION = "KRS0120", "no such function";
     BAD_MEMBER = "KRS0121", "a member whose value its type cannot hold";
     UNKNOWN_HOOK = "KRS0200", "no such hook";

@@ -252,19 +252,8 @@ impl<'a> Own<'a> {
         };
         let (table, name) = match &item.kind {
             ItemKind::Error => return false,
-            ItemKind::Use(ast::Use::Module(path)) => {
-                // The library that there is needs no `use`; saying so anyway is no mistake.
-                if path.first().is_some_and(|first| first.name == "std") {
-                    return false;
-                }
-                return not_yet(
-                    "modules other than `std`",
-                    "name all files on the command line: `krsic build a.krs b.krs`",
-                );
-            }
-            ItemKind::Use(ast::Use::File(_)) => {
-                return not_yet("imports of files", "name all files on the command line: `krsic build a.krs b.krs`");
-            }
+            // Modules are part of every policy, and `imports` has put files in the place of their `use`.
+            ItemKind::Use(_) => return false,
             ItemKind::Label(_) => {
                 return not_yet("labels", "test the task, the file or the hook's arguments instead");
             }

@@ -46,6 +46,8 @@ pub struct Input<'a> {
     pub policy: &'a Policy,
     /// The policy's own files.
     pub own: &'a [ast::File],
+    /// How many files were given; the others are used by them.
+    pub given: usize,
     /// The standard library's.
     pub library: &'a [ast::File],
 }
@@ -62,7 +64,7 @@ pub fn run(input: &Input<'_>, diagnostics: &mut Vec<Diagnostic>) {
     kernel_address::run(input.policy, &mut found);
     late_deny::run(input.policy, &mut found);
     racy_path::run(input.policy, &mut found);
-    unused::run(input.own, input.library, &mut found);
+    unused::run(input, &mut found);
     // What makes a rule pointless need not be said again of the comparison that does it.
     let pointless: Vec<Span> = found
         .iter()

@@ -5,6 +5,8 @@
 //! on file_open when task.uid == 0 deny
 //! ```
 //!
+//! What a file has that others use is there for all of them: one policy need not use all of it.
+//!
 //! Any mention of the name counts, wherever it stands and whatever it means there. Names that begin with `_` say that
 //! they are kept on purpose.
 
@@ -15,7 +17,8 @@ use krs_grammar::ast::{self, ActionKind, Expr, ExprKind, HookKind, ItemKind, Set
 use crate::diag::{Diagnostic, code};
 use crate::hir::resolve::prefix;
 
-pub(super) fn run(own: &[ast::File], library: &[ast::File], found: &mut Vec<Diagnostic>) {
+pub(super) fn run(input: &super::Input<'_>, found: &mut Vec<Diagnostic>) {
+    let &super::Input { own, library, given, .. } = input;
     let mut items: Vec<Owned<'_>> = Vec::new();
     let mut roots = Mentions::default();
     for file in own {
@@ -48,7 +51,9 @@ pub(super) fn run(own: &[ast::File], library: &[ast::File], found: &mut Vec<Diag
             }
         }
     }
-    for (item, _) in items.iter().zip(used).filter(|(item, used)| !used && !item.ident.name.starts_with('_')) {
+    let given = |span: ast::Span| usize::from(span.file.0) < given;
+    let kept = |item: &Owned<'_>| item.ident.name.starts_with('_') || !given(item.ident.span);
+    for (item, _) in items.iter().zip(used).filter(|(item, used)| !used && !kept(item)) {
         let (what, name) = (item.what, &item.ident.name);
         found.push(
             Diagnostic::warning(code::UNUSED_ITEM, item.ident.span, format!("the {what} `{name}` is never used"))
