@@ -184,7 +184,9 @@ impl Splicer<'_, '_> {
                 let error = error(first.span.to(last.span), "not known".to_owned());
                 match did_you_mean(&first.name, ["std"]) {
                     Some(help) => error.help(help),
-                    None => error.help(format!("files are named in quotes: `use \"./{}.krs\"`", written.replace('.', "/"))),
+                    None => {
+                        error.help(format!("files are named in quotes: `use \"./{}.krs\"`", written.replace('.', "/")))
+                    }
                 }
             }
             [] | [_] => return,

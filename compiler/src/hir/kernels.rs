@@ -387,7 +387,9 @@ impl<'p> Collect<'p, '_> {
             | ValueKind::Address(_)
             | ValueKind::Param(_)
             | ValueKind::Task(_)
-            | ValueKind::Current => {}
+            | ValueKind::Current
+            | ValueKind::Now
+            | ValueKind::Literal(_) => {}
             ValueKind::FirstOf(values) => self.need(Need::AnyOf(values), value.span),
             ValueKind::Enumerator { of, name, .. } => self.need(Need::Enumerator(of, name), value.span),
             ValueKind::Arg(arg) => {

@@ -349,6 +349,19 @@ impl<'a> Checker<'a> {
         Audit { span, message, fields: made }
     }
 
+    /// A constant text that an event carries: `hook.name`.
+    fn literal_field(&mut self, text: Vec<u8>, span: Span) -> Option<Value> {
+        if text.contains(&0) {
+            self.report(
+                Diagnostic::error(code::NUL, span, "a string in an event ends at its first NUL").help("remove the NUL"),
+            );
+            return None;
+        }
+        // As long as it is with its NUL, in whole words.
+        let bytes = (text.len() as u32 + 1).next_multiple_of(8);
+        Some(Value { span, ty: Ty::Str { bytes }, kind: ValueKind::Literal(text) })
+    }
+
     /// A value that an event can carry.
     fn audited(&mut self, expr: &'a ast::Expr) -> Option<Value> {
         let span = expr.span;
@@ -356,6 +369,8 @@ impl<'a> Checker<'a> {
         let operand = self.texts(operand);
         let value = match operand {
             Operand::Error => return None,
+            // A text in quotes is more likely a message in the wrong place.
+            Operand::Text(text) if !matches!(expr.kind, ast::ExprKind::Str(_)) => self.literal_field(text, span)?,
             Operand::Value(value) => value,
             Operand::Cond(cond) => Value { span, ty: Ty::Bool, kind: ValueKind::Cond(Box::new(not(not(cond)))) },
             Operand::Number(number) => {

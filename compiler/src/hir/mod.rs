@@ -503,6 +503,10 @@ pub enum ValueKind {
     Task(TaskField),
     /// The current task.
     Current,
+    /// Nanoseconds since boot, suspend included; a u64.
+    Now,
+    /// A constant [`Ty::Str`], without NUL: only events carry one.
+    Literal(Vec<u8>),
     /// The first of these whose fields the running kernel has; at least two, of this value's own type.
     FirstOf(Vec<Value>),
     /// What a struct behind a pointer holds.

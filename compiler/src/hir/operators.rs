@@ -282,6 +282,7 @@ impl<'a> Checker<'a> {
         let r = if matches!(l, Operand::Text(_)) { self.texts(r) } else { r };
         match (l, r) {
             (Operand::Null, Operand::Null) => finish(Cond::Const(true)),
+            (Operand::Text(a), Operand::Text(b)) if equality => finish(Cond::Const(a == b)),
             (Operand::Null, other) | (other, Operand::Null) => {
                 if !equality {
                     return self.error(code::UNORDERED, op_span, "null can only be compared with `==` and `!=`");
@@ -603,6 +604,7 @@ impl<'a> Checker<'a> {
         }
         match operand {
             Operand::Error => Operand::Error,
+            Operand::Text(text) => self.text_in(&text, elements, left.span),
             Operand::Value(value) if matches!(value.ty, Ty::Str { .. } | Ty::Text { .. }) => {
                 let mut set = Vec::with_capacity(elements.len());
                 for element in elements {

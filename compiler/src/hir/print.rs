@@ -169,6 +169,8 @@ pub fn value(policy: &Policy, hook: HookId, of: &Value) -> String {
         }
         .into(),
         ValueKind::Current => "task".into(),
+        ValueKind::Now => "now".into(),
+        ValueKind::Literal(text) => krs_grammar::print::str_text(text),
         ValueKind::FirstOf(values) => {
             format!("(first_of {})", values.iter().map(value).collect::<Vec<_>>().join(" "))
         }

@@ -32,7 +32,9 @@ pub fn parts(value: &Value) -> (Vec<&Value>, Option<&Cond>) {
         | ValueKind::Enumerator { .. }
         | ValueKind::Arg(_)
         | ValueKind::Task(_)
-        | ValueKind::Current => (Vec::new(), None),
+        | ValueKind::Current
+        | ValueKind::Now
+        | ValueKind::Literal(_) => (Vec::new(), None),
         ValueKind::Load { base, .. } => (vec![base], None),
         ValueKind::FirstOf(values) => (values.iter().collect(), None),
         ValueKind::Unary(_, inner) | ValueKind::Convert(inner) => (vec![inner], None),

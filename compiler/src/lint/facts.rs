@@ -341,7 +341,9 @@ impl<'p> Facts<'p> {
             | ValueKind::Param(_)
             | ValueKind::Arg(_)
             | ValueKind::Task(_)
-            | ValueKind::Current => true,
+            | ValueKind::Current
+            | ValueKind::Now
+            | ValueKind::Literal(_) => true,
             ValueKind::Load { base, .. } => {
                 let null = match base.ty {
                     Ty::Ptr(pointer) => pointer.nullable,

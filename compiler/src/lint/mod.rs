@@ -82,6 +82,16 @@ pub fn run(input: &Input<'_>, diagnostics: &mut Vec<Diagnostic>) {
     diagnostics.extend(found.into_iter().filter(|diagnostic| said.insert(what(diagnostic))));
 }
 
+/// Whether a rule is on several hooks and says something else on another one: what is known before anything is read
+/// then tells them apart, as `hook.name` does, and is no mistake.
+fn differs_by_hook(policy: &Policy, index: usize, part: impl Fn(&Rule) -> Option<&Cond>) -> bool {
+    let rule = &policy.rules[index];
+    let same = |other: &&Rule| other.span == rule.span;
+    let before = policy.rules[..index].iter().rev().take_while(same);
+    let behind = policy.rules[index + 1..].iter().take_while(same);
+    before.chain(behind).any(|other| part(other) != part(rule))
+}
+
 /// The smallest span of a condition's tests that are written in the rule itself; those of a definition that it calls are
 /// elsewhere. The whole rule where there is none.
 fn within(rule: &Rule, cond: &Cond) -> Span {

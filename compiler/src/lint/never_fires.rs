@@ -15,7 +15,8 @@ pub(super) fn run(policy: &Policy, found: &mut Vec<Diagnostic>) -> Vec<bool> {
     policy
         .rules
         .iter()
-        .map(|rule| {
+        .enumerate()
+        .map(|(index, rule)| {
             let Some(when) = &rule.when else {
                 return false;
             };
@@ -23,7 +24,8 @@ pub(super) fn run(policy: &Policy, found: &mut Vec<Diagnostic>) -> Vec<bool> {
                 return false;
             };
             let dead = ways.iter().all(|way| facts::conflict(way).is_some());
-            if dead {
+            let meant = *when == Cond::Const(false) && super::differs_by_hook(policy, index, |rule| rule.when.as_ref());
+            if dead && !meant {
                 let hook = &policy.hooks[rule.hook.index()].name;
                 found.push(report(rule, when, &ways, hook));
             }
@@ -88,6 +90,16 @@ mod tests {
         }
         let null = "on mmap_file when file == null and file.f_flags == 0 deny";
         assert_eq!(codes(null), ["KRS0902"]);
+    }
+
+    #[test]
+    fn a_rule_may_be_for_one_of_its_hooks() {
+        let on = |when: &str| codes(&format!("on path_unlink, path_rmdir when {when} deny"));
+        assert_eq!(on("hook.name == \"path_rmdir\" and task.uid == 0"), [""; 0]);
+        assert_eq!(on("hook.name like \"path_*\" and task.uid == 0"), [""; 0]);
+        assert_eq!(on("hook.name == \"path_mkdir\" and task.uid == 0"), ["KRS0902"; 1]);
+        assert_eq!(on("task.uid == 0 and task.uid == 1"), ["KRS0902"]);
+        assert_eq!(codes("on path_rmdir, path_unlink unless hook.name == \"path_rmdir\" deny"), [""; 0]);
     }
 
     #[test]

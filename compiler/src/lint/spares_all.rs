@@ -5,7 +5,7 @@
 //! ```
 
 use crate::diag::{Diagnostic, code};
-use crate::hir::Policy;
+use crate::hir::{Cond, Policy};
 
 use super::facts::{self, Answer};
 use super::within;
@@ -22,6 +22,9 @@ pub(super) fn run(policy: &Policy, dead: &[bool], found: &mut Vec<Diagnostic>) -
         };
         spared[index] = ways.iter().all(|way| facts::conflict(way).is_some());
         if !spared[index] {
+            continue;
+        }
+        if *unless == Cond::Const(true) && super::differs_by_hook(policy, index, |rule| rule.unless.as_ref()) {
             continue;
         }
         let always = facts::implies(&[], unless, Answer::True);

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! tests/matrix/prelude.sh            what the scripts share
-//! tests/matrix/CASE/*.krs            policies, compiled here to CASE/*.o
+//! tests/matrix/CASE/*.krs            policies, compiled here to CASE/*.o; what they use is in a folder below
 //! tests/matrix/CASE/act.sh           runs in the guest, in its folder, by `sh -eu`
 //! tests/matrix/CASE/expect.txt       what it must print; without the file, what it prints is free
 //! tests/matrix/CASE/lsm              the kernel's `lsm=` list, where the case wants its own
@@ -183,12 +183,7 @@ fn cases(only: &[String]) -> Result<Vec<Case>> {
 /// Copies a case's files and compiles its policies beside them.
 fn stage(case: &Case, tools: &Tools, scratch: &Path) -> Result<()> {
     let staged = scratch.join(&case.name);
-    fs::create_dir(&staged)?;
-    for entry in fs::read_dir(&case.folder)? {
-        let file = entry?.path();
-        let name = file.file_name().context("a file has a name")?;
-        fs::copy(&file, staged.join(name))?;
-    }
+    copy(&case.folder, &staged)?;
     for entry in fs::read_dir(&case.folder)? {
         let file = entry?.path();
         if file.extension().is_some_and(|ending| ending == "krs") {
@@ -196,6 +191,17 @@ fn stage(case: &Case, tools: &Tools, scratch: &Path) -> Result<()> {
             host::run(Command::new(&tools.krsic).current_dir(&staged).arg("build").arg(name))
                 .with_context(|| format!("a policy of the case {} does not compile", case.name))?;
         }
+    }
+    Ok(())
+}
+
+/// Copies a folder with what is in it.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let to = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() { copy(&entry.path(), &to)? } else { fs::copy(entry.path(), to).map(drop)? }
     }
     Ok(())
 }

@@ -43,6 +43,8 @@ pub(super) enum Key {
     Lower(V),
     /// The current task.
     Current,
+    /// `bpf_ktime_get_boot_ns`, for those who test the time.
+    Now,
     /// Half of an address, or a port.
     End { of: Box<crate::hir::Value>, part: u8 },
     /// What `first_of` chose.

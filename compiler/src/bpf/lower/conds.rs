@@ -348,7 +348,9 @@ pub(super) fn unreadable(value: &Value) -> bool {
         | ValueKind::Enumerator { .. }
         | ValueKind::Arg(_)
         | ValueKind::Task(_)
-        | ValueKind::Current => false,
+        | ValueKind::Current
+        | ValueKind::Now
+        | ValueKind::Literal(_) => false,
         ValueKind::FirstOf(values) => values.iter().any(unreadable),
         ValueKind::Load { base, .. } => matches!(base.ty, Ty::Ptr(pointer) if pointer.nullable) || unreadable(base),
         ValueKind::Unary(_, inner) | ValueKind::Convert(inner) => unreadable(inner),

@@ -139,6 +139,16 @@ impl Builder<'_> {
         self.place(done);
     }
 
+    /// Writes a constant text, four bytes at a time: as many as an instruction has room for.
+    fn literal_field(&mut self, room: V, text: &[u8], offset: u32, bytes: u32) {
+        for at in (0..bytes).step_by(4) {
+            let mut four = [0; 4];
+            let rest = text.get(at as usize..).unwrap_or_default();
+            four.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+            self.store(room, offset + at, Src::Imm(i32::from_le_bytes(four)), 4);
+        }
+    }
+
     fn copy_field(&mut self, room: V, value: &Value, offset: u32, unknown: Label) {
         if let Ty::Text { .. } = value.ty {
             return self.text_field(room, value, offset, unknown);
@@ -147,6 +157,9 @@ impl Builder<'_> {
             let (high, low) = self.ip(value, unknown);
             self.store(room, offset, Src::Reg(high), 8);
             return self.store(room, offset + 8, Src::Reg(low), 8);
+        }
+        if let ValueKind::Literal(text) = &value.kind {
+            return self.literal_field(room, text, offset, event::bytes(value.ty));
         }
         let Ty::Str { bytes } = value.ty else {
             let bytes = event::bytes(value.ty);

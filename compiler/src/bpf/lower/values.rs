@@ -26,6 +26,8 @@ impl Builder<'_> {
             ValueKind::Arg(arg) => self.argument(*arg, true),
             ValueKind::Task(field) => self.task(*field),
             ValueKind::Current => self.current(),
+            ValueKind::Now => self.once(Key::Now, |build| build.call(helper::KTIME_GET_BOOT_NS, &[])),
+            ValueKind::Literal(_) => unreachable!("only events carry a literal, and they copy it"),
             ValueKind::FirstOf(values) => self.first_of(value, values, unknown),
             ValueKind::Load { base, access } => {
                 let base = self.pointer(base, unknown);

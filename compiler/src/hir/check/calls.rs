@@ -83,6 +83,7 @@ impl<'a> Checker<'a> {
         }
         let outer = std::mem::take(&mut self.scope);
         self.scope.params = Some(params);
+        self.scope.hook = outer.hook;
         self.scope.inside.clone_from(&outer.inside);
         self.scope.defining = outer.defining;
         self.scope.inside.push(def.name.name.clone());

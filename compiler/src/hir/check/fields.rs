@@ -12,15 +12,11 @@ use crate::hir::{Int, Ptr, Step, TaskField, Ty, Value, ValueKind};
 
 impl<'a> Checker<'a> {
     pub(in crate::hir) fn field(&mut self, base: &'a Expr, name: &'a ast::Ident, span: Span) -> Operand {
-        // `hook.name`, `task.exe` and the like have words of their own.
         if let ExprKind::Name(object) = &base.kind
             && object == "hook"
             && self.visible(object, base.span).is_none()
         {
-            return self.report(
-                Diagnostic::error(code::NOT_YET, span, format!("`hook.{}` is not available yet", name.name))
-                    .help("every event carries its hook"),
-            );
+            return self.hook_field(name, span);
         }
         let operand = self.expr(base, None);
         let place = match operand {
@@ -73,6 +69,27 @@ impl<'a> Checker<'a> {
         match self.raw_field(&place, &name.name, span) {
             Some(operand) => operand,
             None => self.unknown_field(&place, &tag, name),
+        }
+    }
+
+    /// `hook.name`, a text that is known for each hook of a rule.
+    fn hook_field(&mut self, name: &ast::Ident, span: Span) -> Operand {
+        if name.name != "name" {
+            return self.report(
+                Diagnostic::error(code::UNKNOWN_FIELD, name.span, format!("no field `{}` in `hook`", name.name))
+                    .label("no such field")
+                    .help("a hook has a name: `hook.name`"),
+            );
+        }
+        match self.scope.hook {
+            Some(hook) => Operand::Text(self.hooks[hook.index()].name.clone().into_bytes()),
+            // A definition by itself is on no hook, and must make sense on any.
+            None if self.scope.params.is_some() => Operand::Text(Vec::new()),
+            None => self.report(
+                Diagnostic::error(code::NOT_CONSTANT, span, "a constant is on no hook")
+                    .label("differs from hook to hook")
+                    .help("write it in the rule, or in a `def`"),
+            ),
         }
     }
 

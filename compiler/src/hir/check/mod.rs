@@ -98,11 +98,7 @@ pub struct Checker<'a> {
 }
 
 /// Functions and values that the language has and this version does not.
-const LATER: &[(&str, &str)] = &[
-    ("inode", "compare the inode number: `file.f_inode.i_ino == 1234`"),
-    ("now", "every event carries its time"),
-    ("hook", "every event carries its hook"),
-];
+const LATER: &[(&str, &str)] = &[("inode", "compare the inode number: `file.f_inode.i_ino == 1234`")];
 
 impl<'a> Checker<'a> {
     pub(in crate::hir) fn new(items: &'a Items<'a>, kernel: &'a Kernel) -> Checker<'a> {

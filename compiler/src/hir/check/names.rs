@@ -111,6 +111,9 @@ impl<'a> Checker<'a> {
                         .help(format!("ask whether something is in it: `x in {name}`")),
                 ),
             ),
+            None if name == "now" => {
+                Some(Operand::Value(Value { span, ty: Ty::Int(Int::plain(8, false)), kind: ValueKind::Now }))
+            }
             _ => None,
         }
     }

@@ -10,7 +10,7 @@ use crate::btf::{Type, TypeId};
 use crate::diag::{Diagnostic, code};
 use crate::hir::operators::atom;
 use crate::hir::place::{self, Place, Reads};
-use crate::hir::{AtomKind, Ptr, Shape, Step, TEXT_BYTES, Text, TextTest, Ty, Value, ValueKind};
+use crate::hir::{AtomKind, Cond, Ptr, Shape, Step, TEXT_BYTES, Text, TextTest, Ty, Value, ValueKind};
 
 /// Longest pattern that is not compared from a text's beginning.
 const PATTERN_MAX: usize = 255;
@@ -157,6 +157,14 @@ impl<'a> Checker<'a> {
             );
         };
         let operand = self.expr(subject, None);
+        if let Operand::Text(known) = operand {
+            let Some(text) = self.literal(pattern, name) else { return Operand::Error };
+            return Operand::Cond(Cond::Const(match name {
+                "starts_with" => known.starts_with(&text),
+                "ends_with" => known.ends_with(&text),
+                _ => text.is_empty() || known.windows(text.len()).any(|part| part == text),
+            }));
+        }
         let Some(value) = self.subject(operand, subject, name) else { return Operand::Error };
         let Some(text) = self.literal(pattern, name) else { return Operand::Error };
         if !self.searchable(&text, &value, pattern.span) {
@@ -180,6 +188,11 @@ impl<'a> Checker<'a> {
         span: Span,
     ) -> Operand {
         let operand = self.expr(left, None);
+        if let Operand::Text(known) = &operand
+            && op == BinaryOp::Like
+        {
+            return self.known_like(known, right);
+        }
         let Some(value) = self.subject(operand, left, op.text()) else {
             self.expr(right, None);
             return Operand::Error;
@@ -213,15 +226,47 @@ impl<'a> Checker<'a> {
             TextTest::Under(text[..trimmed].to_vec())
         } else {
             if let Err(why) = crate::glob::parse(&text) {
-                return self.report(
-                    Diagnostic::error(code::BAD_GLOB, right.span, "this glob cannot be read")
-                        .label(why)
-                        .help("`?` is one character but `/`, `*` any run of them, `**` any run at all, `[a-z]` a class, `{a,b}` a choice; `\\\\` before a character takes it for itself"),
-                );
+                return self.no_glob(why, right.span);
             }
             TextTest::Like(text)
         };
         Operand::Cond(atom(span, AtomKind::Text { value, test }))
+    }
+
+    fn no_glob(&mut self, why: String, at: Span) -> Operand {
+        self.report(
+            Diagnostic::error(code::BAD_GLOB, at, "this glob cannot be read")
+                .label(why)
+                .help("`?` is one character but `/`, `*` any run of them, `**` any run at all, `[a-z]` a class, `{a,b}` a choice; `\\\\` before a character takes it for itself"),
+        )
+    }
+
+    /// `hook.name like "file_*"`
+    fn known_like(&mut self, known: &[u8], pattern: &'a Expr) -> Operand {
+        let Some(text) = self.literal(pattern, "like") else { return Operand::Error };
+        match crate::glob::like(&text) {
+            Ok(table) => Operand::Cond(Cond::Const(table.fits(known))),
+            Err(why) => self.no_glob(why, pattern.span),
+        }
+    }
+
+    /// `hook.name in { "path_unlink", "path_rmdir" }`
+    pub(in crate::hir) fn text_in(&mut self, known: &[u8], elements: &'a [Expr], left: Span) -> Operand {
+        let mut found = false;
+        for element in elements {
+            match self.expr(element, None) {
+                Operand::Text(text) => found |= text == known,
+                Operand::Error => return Operand::Error,
+                other => {
+                    let what = self.say(&other);
+                    return self.report(
+                        Diagnostic::error(code::MIXED_LIST, element.span, format!("{what} among strings"))
+                            .also(left, "a string"),
+                    );
+                }
+            }
+        }
+        Operand::Cond(Cond::Const(found))
     }
 
     /// What a test of texts is about, as a text.

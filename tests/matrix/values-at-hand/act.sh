@@ -1,0 +1,21 @@
+# What a shell opens itself, it opens as a task that may have lived for a while.
+try() { if "$@" >/dev/null 2>/tmp/why; then echo "$*: ok"; else echo "$*: $(sed 's/.*: //; 1q' /tmp/why)"; fi; }
+: > /tmp/newborn
+: > /tmp/grown
+krsi load values-at-hand.o
+mkdir -p /tmp/named/folder
+: > /tmp/named/file
+try sh -c ': < /tmp/newborn'
+try sh -c ': < /tmp/grown'
+try sh -c 'sleep 6; : < /tmp/newborn'
+try sh -c 'sleep 6; : < /tmp/grown'
+try mkdir /tmp/booted
+try mkdir /tmp/long-ago
+try rm /tmp/named/file
+try rmdir /tmp/named/folder
+krsi events values-at-hand --format json > said
+sed 's/.*"fields":\({[^}]*}\).*"hook":\("[^"]*"\).*"rule":\("[^"]*"\).*/\3 \2 \1/; s/"now":[0-9]*/"now":N/' said
+# What a rule reads of the time is on the clock of the event.
+grep -o '"now":[0-9]*' said | head -1 | tr -dc 0-9 > now
+read up rest < /proc/uptime
+[ $(($(cat now) / 1000000000)) -le ${up%.*} ] && [ $(($(cat now) / 1000000000 + 10)) -ge ${up%.*} ] && echo "now is the uptime"
