@@ -15,7 +15,7 @@
 
 use std::collections::HashMap;
 
-use krs_grammar::ast::{self, FileId, Ident, Item, ItemKind, Span, Use};
+use krs_grammar::ast::{self, FileId, Ident, ItemKind, Span, Use};
 
 use crate::Read;
 use crate::diag::{Diagnostic, code};
@@ -34,26 +34,23 @@ pub fn splice(
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Vec<ast::File> {
     let mut known = HashMap::new();
-    let mut comments = Vec::new();
-    for (at, file) in files.into_iter().enumerate() {
-        let id = FileId(at as u16);
-        known.entry(sources.name(id).to_owned()).or_insert((id, State::Waiting(file.items)));
-        comments.push(file.comments);
+    let count = files.len() as u16;
+    for (id, file) in (0..count).map(FileId).zip(files) {
+        known.entry(sources.name(id).to_owned()).or_insert((id, State::Waiting(file)));
     }
     let mut splicer = Splicer { read, sources, diagnostics, known, chain: Vec::new() };
-    let mut made = Vec::new();
-    for (at, comments) in comments.into_iter().enumerate() {
-        let name = splicer.sources.name(FileId(at as u16)).to_owned();
-        let items = splicer.enter(&name, FileId(at as u16));
-        made.push(ast::File { items: items.unwrap_or_default(), comments });
-    }
-    made
+    (0..count)
+        .map(|at| {
+            let name = splicer.sources.name(FileId(at)).to_owned();
+            splicer.enter(&name).unwrap_or_default()
+        })
+        .collect()
 }
 
 /// What has become of a file.
 enum State {
     /// Nothing yet.
-    Waiting(Vec<Item>),
+    Waiting(ast::File),
     /// Its items are being put together.
     Open,
     /// Its items are where they belong.
@@ -71,23 +68,25 @@ struct Splicer<'r, 's> {
 }
 
 impl Splicer<'_, '_> {
-    /// The items of a file and of all that it uses; none where they stand elsewhere already.
-    fn enter(&mut self, name: &str, id: FileId) -> Option<Vec<Item>> {
-        let (of, state) = self.known.get_mut(name)?;
-        let State::Waiting(items) = std::mem::replace(state, State::Open) else {
+    /// A file with all that it uses; none where that stands elsewhere already.
+    fn enter(&mut self, name: &str) -> Option<ast::File> {
+        let (_, state) = self.known.get_mut(name)?;
+        let State::Waiting(mut made) = std::mem::replace(state, State::Open) else {
             *state = State::Done;
             return None;
         };
-        debug_assert_eq!(*of, id, "a name stands for one file");
-        let mut made = Vec::with_capacity(items.len());
-        for item in items {
+        for item in std::mem::take(&mut made.items) {
             match &item.kind {
-                ItemKind::Use(Use::File(path)) => made.extend(self.file(path).unwrap_or_default()),
+                ItemKind::Use(Use::File(path)) => {
+                    let used = self.file(path).unwrap_or_default();
+                    made.items.extend(used.items);
+                    made.broken.extend(used.broken);
+                }
                 ItemKind::Use(Use::Module(path)) => {
                     self.module(path);
-                    made.push(item);
+                    made.items.push(item);
                 }
-                _ => made.push(item),
+                _ => made.items.push(item),
             }
         }
         if let Some((_, state)) = self.known.get_mut(name) {
@@ -97,7 +96,7 @@ impl Splicer<'_, '_> {
     }
 
     /// What a `use` stands for.
-    fn file(&mut self, path: &ast::Str) -> Option<Vec<Item>> {
+    fn file(&mut self, path: &ast::Str) -> Option<ast::File> {
         let span = path.span;
         let written = String::from_utf8_lossy(&path.value).into_owned();
         let wrong = |why: &str| {
@@ -118,13 +117,13 @@ impl Splicer<'_, '_> {
             }
         };
         let name = source.name.clone();
-        let id = match self.known.get(&name) {
+        match self.known.get(&name) {
             Some((_, State::Done)) => return None,
             Some((id, State::Open)) => {
                 self.circle(span, *id);
                 return None;
             }
-            Some((id, State::Waiting(_))) => *id,
+            Some((_, State::Waiting(_))) => {}
             None => {
                 if source.text.starts_with("\x7fELF") {
                     self.diagnostics.push(wrong("is an object, not a policy's source"));
@@ -136,18 +135,17 @@ impl Splicer<'_, '_> {
                 };
                 let parsed = krs_grammar::parse(id, self.sources.file(id));
                 self.diagnostics.extend(parsed.errors.into_iter().map(Diagnostic::from));
-                self.known.insert(name.clone(), (id, State::Waiting(parsed.file.items)));
-                id
+                self.known.insert(name.clone(), (id, State::Waiting(parsed.file)));
             }
-        };
+        }
         if self.chain.len() == DEPTH_MAX {
             self.diagnostics.push(wrong(&format!("is the end of a chain of more than {DEPTH_MAX} files")));
             return None;
         }
         self.chain.push(span);
-        let items = self.enter(&name, id);
+        let used = self.enter(&name);
         self.chain.pop();
-        items
+        used
     }
 
     /// The `use` at `closing` names a file that has led to it.
