@@ -23,6 +23,7 @@ pub mod lint;
 pub mod manifest;
 pub mod object;
 pub mod optimise;
+pub mod reference;
 pub mod source;
 pub mod stdlib;
 

@@ -23,7 +23,9 @@ use crate::optimise::{self, Optimise};
 use crate::{Options, Source, Sources, Stage};
 
 mod explain;
+mod hooks;
 mod sources;
+mod types;
 
 use sources::{Named, STDIN};
 
@@ -31,7 +33,7 @@ use sources::{Named, STDIN};
 #[derive(Parser)]
 #[command(name = "krsic", version, propagate_version = true, subcommand_required = true, arg_required_else_help = true)]
 #[command(
-    after_help = "Examples:\n  krsic check policy.krs\n  krsic build policy.krs && sudo krsi load policy.o\n  krsic build policy.krs --emit bpf\n  krsic explain KRS0200"
+    after_help = "Examples:\n  krsic check policy.krs\n  krsic build policy.krs && sudo krsi load policy.o\n  krsic build policy.krs --emit bpf\n  krsic explain KRS0200\n  krsic hooks file_open"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -52,6 +54,16 @@ enum Command {
         /// Its code, such as KRS0200; all codes where there is none
         code: Option<String>,
     },
+    /// Tell of the hooks that rules can be on
+    #[command(
+        after_help = "Examples:\n  krsic hooks                    # all\n  krsic hooks mmap               # those with mmap in their names\n  krsic hooks file_open          # all about one\n  krsic hooks --on 5.10 --deny   # those that can deny on 5.10"
+    )]
+    Hooks(hooks::Hooks),
+    /// Tell of the types, fields and definitions that rules can use
+    #[command(
+        after_help = "Examples:\n  krsic types          # all that the standard library describes\n  krsic types file     # the fields of a struct\n  krsic types Prot     # the names of bits or values\n  krsic types sock     # exact names win; `krsic types sock_` lists"
+    )]
+    Types(types::Types),
 }
 
 #[derive(Args)]
@@ -222,6 +234,8 @@ pub fn run() -> ExitCode {
         Command::Check(common) => check(&common),
         Command::Build(build) => self::build(&build),
         Command::Explain { code } => explain::explain(code.as_deref()),
+        Command::Hooks(hooks) => hooks::hooks(&hooks),
+        Command::Types(types) => types::types(&types),
     };
     match done {
         Ok(code) => ExitCode::from(code),
@@ -441,6 +455,21 @@ fn print(bytes: &[u8]) -> Result<(), Failure> {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         Err(error) => Err(Failure::new(format!("standard output cannot be written: {error}"))),
         Ok(()) => Ok(()),
+    }
+}
+
+/// A line of JSON.
+fn json_line(of: &impl serde::Serialize) -> String {
+    let mut line = serde_json::to_string(of).unwrap_or_default();
+    line.push('\n');
+    line
+}
+
+/// The lines of a text, each indented.
+fn indent(out: &mut String, text: &str) {
+    for line in text.trim_end().lines() {
+        out.push_str(format!("  {line}").trim_end());
+        out.push('\n');
     }
 }
 

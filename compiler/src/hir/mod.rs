@@ -34,6 +34,7 @@ pub mod print;
 pub mod resolve;
 pub mod suggest;
 pub mod walk;
+pub mod words;
 
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident)*) => {

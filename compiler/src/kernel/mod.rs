@@ -18,6 +18,7 @@
 pub mod cut;
 pub mod disabled;
 mod embedded;
+pub mod sleepable;
 
 use std::fmt;
 use std::sync::OnceLock;

@@ -1,0 +1,64 @@
+//! `krsic hooks` and `krsic types` as a user meets them.
+
+use std::process::{Command, Output};
+
+fn krsic(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_krsic")).args(arguments).output().expect("it was built")
+}
+
+fn said(arguments: &[&str]) -> String {
+    let output = krsic(arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("it is text")
+}
+
+#[test]
+fn hooks_are_listed_found_and_told_of() {
+    let all = said(&["hooks"]);
+    assert!(all.lines().count() > 250 && all.contains("\nfile_open "), "{all}");
+    assert!(!all.contains('\x1b'), "no colour");
+    let some = said(&["hooks", "mmap"]);
+    assert!(some.lines().count() >= 3 && some.lines().skip(1).all(|line| line.contains("mmap")), "{some}");
+    let old = said(&["hooks", "--on", "5.10", "--deny"]);
+    assert!(!old.contains("\nuserns_create ") && !old.contains("\ntask_free ") && old.contains("\nfile_open "));
+    let one = said(&["hooks", "path_rename"]);
+    assert!(one.contains("flags: Rename") && one.contains("not on 5.10") && one.contains("old_path: path"), "{one}");
+    assert_eq!(said(&["hooks", "exec"]), said(&["hooks", "bprm_check_security"]));
+}
+
+#[test]
+fn types_are_listed_found_and_told_of() {
+    assert!(said(&["types"]).contains("\nProt "));
+    let file = said(&["types", "file"]);
+    assert!(file.contains("mode    Fmode") && file.contains("f_mode"), "{file}");
+    assert!(said(&["types", "Prot"]).contains("PROT_EXEC"));
+    assert!(said(&["types", "anonymous"]).starts_with("def anonymous(vma: vm_area_struct): bool\n"));
+    assert!(said(&["types", "lockdown_reason"]).contains("LOCKDOWN_KEXEC"));
+}
+
+#[test]
+fn json_is_one_object_a_line() {
+    for arguments in
+        [&["hooks", "--format", "json"][..], &["types", "--format", "json"], &["hooks", "bpf", "--format", "json"]]
+    {
+        for line in said(arguments).lines() {
+            let value: serde_json::Value = serde_json::from_str(line).expect(line);
+            assert!(value["name"].is_string(), "{line}");
+        }
+    }
+}
+
+#[test]
+fn what_is_not_there_is_said_with_a_way_on() {
+    for (arguments, part) in [
+        (&["hooks", "fil_open"][..], "did you mean `file_open`?"),
+        (&["hooks", "security_file_open"], "bare name: `file_open`"),
+        (&["hooks", "--on", "4.4"], "name one of 5.10"),
+        (&["types", "vm_aera_struct"], "did you mean `vm_area_struct`?"),
+        (&["types", "--btf", "/dev/null"], "is no BTF"),
+    ] {
+        let output = krsic(arguments);
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(2) && text.contains(part), "{arguments:?}: {text}");
+    }
+}
