@@ -1,6 +1,6 @@
 //! The description that an object carries, from the typed policy and its programs.
 
-use krsi_abi::manifest::{Audit, Field, Manifest, Names, Param, Program, Rule, Source, Ty};
+use krsi_abi::manifest::{Audit, Field, Manifest, Names, Param, Part, Program, Rule, Set, Source, Ty};
 
 use crate::bpf::{Code, event};
 use crate::hir::{self, Policy};
@@ -39,6 +39,7 @@ pub fn manifest(policy: &Policy, code: &Code, kernels: Vec<String>, sources: &So
             default: param.default as u64,
         })
         .collect();
+    let sets = policy.sets.iter().filter_map(|set| self::set(set, &mut used)).collect();
     let names = used
         .iter()
         .map(|id| {
@@ -64,6 +65,7 @@ pub fn manifest(policy: &Policy, code: &Code, kernels: Vec<String>, sources: &So
         names,
         kernels,
         params,
+        sets,
         unreadable: code.unreadable,
     }
 }
@@ -72,6 +74,18 @@ fn source(sources: &Sources, span: krs_grammar::ast::Span) -> Source {
     let (line, column) = sources.position(span);
     let text = sources.text(span).split_whitespace().collect::<Vec<_>>().join(" ");
     Source { file: sources.name(span.file).to_owned(), line, column, text }
+}
+
+fn set(set: &hir::Set, used: &mut Vec<hir::NamesId>) -> Option<Set> {
+    let (Some(name), hir::Members::Dynamic { max }) = (&set.name, &set.members) else { return None };
+    let part = |part: &hir::Part| match *part {
+        hir::Part::Int(int) => Part::Number(ty(hir::Ty::Int(int), used)),
+        hir::Part::Ip => Part::Ip,
+        hir::Part::Network => Part::Cidr,
+        hir::Part::Text { path: false } => Part::Str,
+        hir::Part::Text { path: true } => Part::Path,
+    };
+    Some(Set { name: name.clone(), parts: set.parts.iter().map(part).collect(), max: *max })
 }
 
 fn audit(audit: &hir::Audit, used: &mut Vec<hir::NamesId>) -> Audit {

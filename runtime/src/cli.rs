@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::events::Format;
 use crate::failure::{Failure, REFUSED, USAGE};
-use crate::{doctor, events, list, load};
+use crate::{doctor, events, list, load, sets};
 
 /// Load krs policies into the kernel's BPF LSM
 #[derive(Parser)]
@@ -39,6 +39,9 @@ enum Command {
         /// Set a parameter of the policy; the names of flags go together by `|`
         #[arg(long, value_name = "NAME=VALUE")]
         set: Vec<String>,
+        /// Begin with empty sets, where those of a loaded policy of the name would keep their elements
+        #[arg(long)]
+        fresh: bool,
     },
     /// Unload a policy
     Unload {
@@ -55,6 +58,18 @@ enum Command {
     Show {
         /// Its name
         name: String,
+    },
+    /// Print or change a set of a loaded policy, one that is `dynamic` in the source
+    #[command(
+        after_help = "Examples:\n  krsi set policy quarantine add 10.0.0.7 2001:db8::/32\n  krsi set policy quarantine replace --from blocked.txt\n  krsi set policy edges remove '10.0.0.0/8, 443'\n  krsi set policy quarantine list > saved.txt\n\nA change counts from the moment that the command ends. Nothing is changed where an element cannot be read or there\nis no room for all. `krsi load` keeps the elements when it replaces the policy."
+    )]
+    Set {
+        /// The policy's name
+        policy: String,
+        /// The set's name
+        set: String,
+        #[command(subcommand)]
+        action: sets::Action,
     },
     /// Print what policies have recorded
     Events {
@@ -100,8 +115,9 @@ pub fn run() -> ExitCode {
 
 fn command(command: Command, verbose: bool) -> Result<u8, Failure> {
     match command {
-        Command::Load { object, name, set } => {
-            let loaded = load::load(&object, name.as_deref(), &set, verbose)?;
+        Command::Load { object, name, set, fresh } => {
+            let options = load::Options { name: name.as_deref(), settings: &set, fresh, verbose };
+            let loaded = load::load(&object, &options)?;
             let plural = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
             let verb = if loaded.replaced { "replaced" } else { "loaded" };
             print(&format!(
@@ -110,11 +126,18 @@ fn command(command: Command, verbose: bool) -> Result<u8, Failure> {
                 plural(loaded.rules, "rule"),
                 plural(loaded.programs, "hook")
             ))?;
+            for (set, count) in &loaded.carried.kept {
+                print(&format!("set {set} keeps its {}\n", plural(*count, "element")))?;
+            }
+            for sentence in &loaded.carried.dropped {
+                warn(sentence);
+            }
         }
         Command::Unload { name } => {
             load::unload(&name)?;
             print(&format!("unloaded {name}\n"))?;
         }
+        Command::Set { policy, set, action } => print(&sets::run(&policy, &set, &action)?)?,
         Command::List { format } => print(&list::list(format == Listing::Json)?)?,
         Command::Show { name } => print(&list::show(&name)?)?,
         Command::Events { name, format, follow } => events::events(name.as_deref(), format, follow)?,
@@ -125,6 +148,11 @@ fn command(command: Command, verbose: bool) -> Result<u8, Failure> {
         }
     }
     Ok(0)
+}
+
+/// Says something that does not keep the command from doing its work.
+fn warn(text: &str) {
+    let _ = writeln!(io::stderr(), "warning: {text}");
 }
 
 fn print(text: &str) -> Result<(), Failure> {

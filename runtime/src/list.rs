@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::failure::{self, Failure};
 use crate::load::not_loaded;
-use crate::{decode, params, pins, sys};
+use crate::{decode, elements, params, pins, set_map, sets, sys};
 
 /// The value of a map that has one.
 fn value(pin: &Path) -> Result<Vec<u8>, Failure> {
@@ -148,6 +148,15 @@ pub fn show(name: &str) -> Result<String, Failure> {
                 let _ = write!(out, "  (default {})", params::show(&manifest, param, param.default));
             }
             out.push('\n');
+        }
+    }
+    if !manifest.sets.is_empty() {
+        out.push('\n');
+        for set in &manifest.sets {
+            let pin = sets::pin(&pins::folder(name), &set.name);
+            let have = set_map::open(&pin, set)?.keys().map_err(|error| failure::at(&pin, "read", error))?.len();
+            let ty = elements::type_of(&manifest, set);
+            let _ = writeln!(out, "set {}: {ty}, {have} of {} elements", set.name, set.max);
         }
     }
     for (index, program) in manifest.programs.iter().enumerate() {

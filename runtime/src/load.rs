@@ -14,13 +14,27 @@ use crate::failure::{self, Failure};
 use crate::kernel::Kernel;
 use crate::object::{self, Object};
 use crate::pins::{self, Pins};
+use crate::sets::{self, Carried};
 use crate::verifier;
 
+/// How to load.
+#[derive(Debug)]
+pub struct Options<'o> {
+    /// Under this name instead of the policy's own.
+    pub name: Option<&'o str>,
+    /// Parameters, each `NAME=VALUE`.
+    pub settings: &'o [String],
+    /// Sets begin empty, also where a policy of the name is loaded.
+    pub fresh: bool,
+    /// Show the verifier's log.
+    pub verbose: bool,
+}
+
 /// Loads a policy in place of any older one of its name. All or nothing.
-pub fn load(path: &Path, name: Option<&str>, settings: &[String], verbose: bool) -> Result<Loaded, Failure> {
+pub fn load(path: &Path, options: &Options<'_>) -> Result<Loaded, Failure> {
     let mut object = Object::open(path)?;
-    object.set(settings)?;
-    let name = name.unwrap_or(&object.manifest.policy).to_owned();
+    object.set(options.settings)?;
+    let name = options.name.unwrap_or(&object.manifest.policy).to_owned();
     pins::check_name(&name)?;
     doctor::preflight()?;
     let kernel = Kernel::running()?;
@@ -28,13 +42,15 @@ pub fn load(path: &Path, name: Option<&str>, settings: &[String], verbose: bool)
 
     let pins = Pins::lock()?;
     let replaced = pins::folder(&name).exists();
-    let done = stage(&pins, &name, &object, verbose).and_then(|()| pins.commit(&name));
-    if let Err(failure) = done {
+    let keep = (replaced && !options.fresh).then_some(name.as_str());
+    let done =
+        stage(&pins, &name, &object, keep, options.verbose).and_then(|carried| pins.commit(&name).map(|()| carried));
+    let carried = done.inspect_err(|_| {
         // The policy that was there, if any, was not touched. What was staged goes; what cannot go now goes by the next command.
         let _ = pins.abandon(&name);
-        return Err(failure);
-    }
-    Ok(Loaded { name, replaced, programs: object.manifest.programs.len(), rules: object.manifest.rules.len() })
+    })?;
+    let (programs, rules) = (object.manifest.programs.len(), object.manifest.rules.len());
+    Ok(Loaded { name, replaced, programs, rules, carried })
 }
 
 /// What was loaded.
@@ -48,6 +64,8 @@ pub struct Loaded {
     pub programs: usize,
     /// Rules.
     pub rules: usize,
+    /// Elements of the older one's sets.
+    pub carried: Carried,
 }
 
 /// Unloads a policy.
@@ -73,7 +91,8 @@ pub fn not_loaded(name: &str) -> Failure {
 }
 
 /// Loads, attaches and pins into the staging folder. Links are pinned last: until then nothing outlives this process.
-fn stage(pins: &Pins, name: &str, object: &Object, verbose: bool) -> Result<(), Failure> {
+/// Sets get the elements of those of the policy `keep` before any program can ask.
+fn stage(pins: &Pins, name: &str, object: &Object, keep: Option<&str>, verbose: bool) -> Result<Carried, Failure> {
     // Kernels before 5.11 count maps against the limit of locked memory.
     let _ = setrlimit(Resource::Memlock, Rlimit { current: None, maximum: None });
     let staging = pins.stage(name)?;
@@ -97,6 +116,15 @@ fn stage(pins: &Pins, name: &str, object: &Object, verbose: bool) -> Result<(), 
             map.pin(&pin).map_err(|error| failure::at(&pin, "made", error))?;
         }
     }
+    for set in &manifest.sets {
+        let Some(map) = ebpf.map(&krsi_abi::set::map_name(&set.name)) else {
+            return Err(Failure::usage(format!("the object has no map for set `{}`", set.name))
+                .help("build it again with `krsic build`"));
+        };
+        let pin = sets::pin(&staging, &set.name);
+        map.pin(&pin).map_err(|error| failure::at(&pin, "made", error))?;
+    }
+    let carried = keep.map(|old| sets::carry(old, &staging, manifest)).transpose()?.unwrap_or_default();
     for described in &manifest.programs {
         let program = program(&mut ebpf, &described.hook)?;
         program
@@ -117,7 +145,7 @@ fn stage(pins: &Pins, name: &str, object: &Object, verbose: bool) -> Result<(), 
         // From here on the pin holds the link.
         link.pin(&pin).map_err(|error| failure::at(&pin, "made", error))?;
     }
-    Ok(())
+    Ok(carried)
 }
 
 fn program<'e>(ebpf: &'e mut Ebpf, hook: &str) -> Result<&'e mut Lsm, Failure> {

@@ -6,6 +6,7 @@
 //!
 //! - [`object`]: a `policy.o`, checked before the kernel sees it
 //! - [`params`]: values that a load sets
+//! - [`sets`]: sets that change while their policy is loaded; [`elements`] as text and as keys, [`set_map`] their maps
 //! - [`kernel`]: the running kernel's hooks, and where their arguments are
 //! - [`pins`]: the folders below `/sys/fs/bpf/krsi`
 //! - [`load`], [`list`], [`events`], [`doctor`]: the commands
@@ -17,6 +18,7 @@
 mod cli;
 mod decode;
 mod doctor;
+mod elements;
 mod events;
 mod failure;
 mod kernel;
@@ -25,6 +27,8 @@ mod load;
 mod object;
 mod params;
 mod pins;
+mod set_map;
+mod sets;
 mod sys;
 mod verifier;
 

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use aya_obj::btf::BtfFeatures;
 use krsi_abi::MANIFEST_SECTION;
-use krsi_abi::manifest::{Manifest, ManifestError, Ty};
+use krsi_abi::manifest::{Manifest, ManifestError, Part, Ty};
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
 
 use crate::failure::{self, Failure};
@@ -136,6 +136,19 @@ impl Object {
             |ty: &Ty| !matches!(ty, Ty::Int { bytes, .. } | Ty::Names { bytes, .. } if !matches!(bytes, 1 | 2 | 4 | 8));
         if let Some(param) = manifest.params.iter().find(|param| !sized(&param.ty)) {
             return Err(format!("parameter `{}` has no size", param.name));
+        }
+        for set in &manifest.sets {
+            let fits = |part: &Part| match part {
+                Part::Number(ty) => matches!(ty, Ty::Int { .. } | Ty::Names { .. }) && sized(ty),
+                Part::Str | Part::Path => set.parts.len() == 1,
+                Part::Ip | Part::Cidr => true,
+            };
+            // It becomes a part of a file's name.
+            let named =
+                !set.name.is_empty() && set.name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+            if !named || set.parts.is_empty() || !set.parts.iter().all(fits) {
+                return Err(format!("set `{}` makes no sense", set.name.escape_debug()));
+            }
         }
         if manifest.rules.iter().any(|rule| rule.program as usize >= manifest.programs.len()) {
             return Err("a rule is of no program".into());

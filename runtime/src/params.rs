@@ -66,21 +66,30 @@ fn unknown(manifest: &Manifest, name: &str) -> Failure {
 
 fn parse(manifest: &Manifest, param: &Param, text: &str) -> Result<u64, Failure> {
     let name = &param.name;
-    let (bytes, signed, names) = match param.ty {
-        Ty::Bool => {
-            return match text {
-                "true" => Ok(1),
-                "false" => Ok(0),
-                _ => Err(Failure::usage(format!("`{text}` is no value of `{name}`")).help("write `true` or `false`")),
-            };
-        }
+    match param.ty {
+        Ty::Bool => match text {
+            "true" => Ok(1),
+            "false" => Ok(0),
+            _ => Err(Failure::usage(format!("`{text}` is no value of `{name}`")).help("write `true` or `false`")),
+        },
+        _ => Ok(number(manifest, &param.ty, text, &format!("value of `{name}`"))? as u64),
+    }
+}
+
+/// Reads a number of a type; `what` it is to be, for messages.
+pub fn number(manifest: &Manifest, ty: &Ty, text: &str, what: &str) -> Result<i128, Failure> {
+    let (bytes, signed, names) = match *ty {
         Ty::Int { bytes, signed } => (bytes, signed, None),
         Ty::Names { names, bytes, signed } => (bytes, signed, manifest.names.get(names as usize)),
-        _ => return Err(Failure::usage(format!("`{name}` cannot be set")).help("use a `krsi` as new as the policy")),
+        _ => {
+            return Err(
+                Failure::usage(format!("`{text}` cannot be a {what}")).help("use a `krsi` as new as the policy")
+            );
+        }
     };
     let (flags, members) = names.map_or((false, &[][..]), |names| (names.flags, names.members.as_slice()));
     let number = value::named(text, flags, members).map_err(|part| {
-        let failure = Failure::usage(format!("`{part}` is no value of `{name}`"));
+        let failure = Failure::usage(format!("`{part}` is no {what}"));
         match names {
             None => failure.help("write an integer: `1000`, `0x2a`, `-1`"),
             Some(names) => {
@@ -94,9 +103,9 @@ fn parse(manifest: &Manifest, param: &Param, text: &str) -> Result<u64, Failure>
     let (low, high) =
         if signed { (-(1i128 << (bits - 1)), (1i128 << (bits - 1)) - 1) } else { (0, (1i128 << bits) - 1) };
     if number < low || number > high {
-        return Err(Failure::usage(format!("`{name}` cannot be {text}")).help(format!("it can be {low} to {high}")));
+        return Err(Failure::usage(format!("`{text}` is no {what}")).help(format!("it can be {low} to {high}")));
     }
-    Ok(number as u64)
+    Ok(number)
 }
 
 /// A parameter's value, as krs writes it.
@@ -133,6 +142,7 @@ mod tests {
                 param("on", Ty::Bool),
                 param("prot", Ty::Names { names: 0, bytes: 8, signed: false }),
             ],
+            sets: Vec::new(),
             unreadable: None,
         }
     }

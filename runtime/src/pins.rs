@@ -6,6 +6,7 @@
 //!                      /maps/events     the ring buffer, if any rule audits
 //!                      /maps/lost       counters of lost events
 //!                      /maps/constants  parameters and tables
+//!                      /maps/set-NAME   the elements of a set that changes
 //!                      /links/HOOK      what keeps the programs attached
 //!                  staging~NAME         being loaded: of no worth until it is whole
 //!                  ready~NAME           whole; it is to become NAME

@@ -108,6 +108,7 @@ mod tests {
             names: vec![],
             kernels: vec![],
             params: vec![],
+            sets: Vec::new(),
             unreadable: None,
         }
     }

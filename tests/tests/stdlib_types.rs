@@ -259,7 +259,6 @@ fn code_in_the_reference_compiles() {
 #[test]
 fn what_is_not_available_yet_says_so() {
     const LATER: &[&str] = &[
-        "set bad: u32 dynamic max 100",
         "label tainted on task inherit",
         "test \"it\" { on file_open with task.uid = 0 expect allow }",
         "on file_open mark tainted",

@@ -34,6 +34,9 @@ pub struct Manifest {
     /// Values that can be set at load.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub params: Vec<Param>,
+    /// Sets that change while the policy is loaded, each a map called [`crate::set::map_name`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sets: Vec<Set>,
     /// Where in the state the counters of texts that could not be read begin: a `u64` for each rule, counted for the
     /// rule that asked first. None where nothing asks for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -51,6 +54,45 @@ pub struct Param {
     pub offset: u32,
     /// What stands there.
     pub default: u64,
+}
+
+/// A set whose elements come and go while the policy is loaded; how they become keys is in [`crate::set`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Set {
+    /// Its name.
+    pub name: String,
+    /// What an element is made of: one part, or those of a tuple.
+    pub parts: Vec<Part>,
+    /// The most elements at a time.
+    pub max: u32,
+}
+
+/// A part of a set's element.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// An integer, or one whose values have names: [`Ty::Int`] or [`Ty::Names`].
+    Number(Ty),
+    /// An address.
+    Ip,
+    /// A network, or an address.
+    Cidr,
+    /// A text; it stands alone.
+    Str,
+    /// A full path; it stands alone.
+    Path,
+}
+
+impl Part {
+    /// Bytes of it in a key.
+    #[must_use]
+    pub fn bytes(&self) -> u32 {
+        match self {
+            Part::Number(ty) => ty.bytes(),
+            Part::Ip | Part::Cidr => 16,
+            Part::Str | Part::Path => crate::set::TEXT_KEY_BYTES,
+        }
+    }
 }
 
 /// One BPF program: all rules of one hook.

@@ -9,9 +9,42 @@
 //! ```
 //!
 //! An address has the last two words to itself; other parts share words, none across two.
+//!
+//! A set that changes while its policy is loaded is a map, whose keys are these words:
+//!
+//! ```text
+//! u16                 hash   1 word, the number extended to it, with its sign
+//! ip, (u32, u16)      hash   words in the machine's byte order
+//! cidr, (cidr, u16)   trie   u32 bits that count, then the words; those of the address in the network's byte order
+//! str, path           hash   256 bytes: the text, filled up with zeros
+//! ```
 
 /// The most words of a key.
 pub const WORDS_MAX: usize = 3;
+
+/// The most elements that a set which changes can be given room for. The kernel makes a table of buckets for so many.
+pub const ELEMENTS_MAX: u32 = 1_000_000;
+
+/// Bytes of a key that is a text.
+pub const TEXT_KEY_BYTES: u32 = 256;
+
+/// The longest text that can be an element of a set which changes: a key ends in a zero.
+pub const TEXT_BYTES_MAX: u32 = TEXT_KEY_BYTES - 1;
+
+/// The map of a set which changes, by the set's name.
+#[must_use]
+pub fn map_name(set: &str) -> String {
+    format!("krs_set_{set}")
+}
+
+/// Bytes of each part of an element of a set which changes, as [`places`] takes them: a number alone has the whole word.
+#[must_use]
+pub fn dynamic_bytes(parts: &[u32]) -> Vec<u32> {
+    match parts {
+        [bytes] if *bytes < 16 => vec![8],
+        _ => parts.to_vec(),
+    }
+}
 
 /// Where a part of an element goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -133,6 +133,19 @@ pub fn named<'t>(text: &'t str, flags: bool, members: &[(String, i64)]) -> Resul
     Ok(all)
 }
 
+/// A line of a file of elements without its comment: `#` begins one at the beginning of a line and behind white space.
+#[must_use]
+pub fn strip_comment(line: &str) -> &str {
+    let mut before = ' ';
+    for (at, c) in line.char_indices() {
+        if c == '#' && before.is_whitespace() {
+            return &line[..at];
+        }
+        before = c;
+    }
+    line
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,6 +7,7 @@
 
 mod builder;
 mod conds;
+mod dynamic_sets;
 mod events;
 mod network;
 mod sets;
@@ -37,6 +38,8 @@ pub fn lower(policy: &Policy, plan: &Plan, optimise: Optimise, diagnostics: &mut
         // The counters of lost events come first: their place is known to whoever reads them.
         code.state(8 * policy.rules.len() as u32);
     }
+    // Also those that no rule asks: whoever fills them finds them.
+    policy.sets.iter().for_each(|set| dynamic_sets::declare(set, &mut code));
     for graph in &plan.graphs {
         let texts = text::texts(policy, graph);
         if let Some(too_many) = texts.get(library::REGIONS_MAX) {

@@ -92,6 +92,8 @@ pub struct Map {
 #[repr(u32)]
 pub enum MapKind {
     Hash = 1,
+    /// A hash whose elements get memory when they come, for sets that may have room for many.
+    GrowingHash = 0x101,
     PerCpuArray = 6,
     LpmTrie = 11,
     RingBuf = 27,
@@ -102,18 +104,24 @@ impl MapKind {
     #[must_use]
     pub fn words(self) -> &'static str {
         match self {
-            MapKind::Hash => "hash",
+            MapKind::Hash | MapKind::GrowingHash => "hash",
             MapKind::PerCpuArray => "array for each processor",
             MapKind::LpmTrie => "trie of prefixes",
             MapKind::RingBuf => "ring buffer",
         }
     }
 
-    /// Flags that the kernel asks for: it fills tries as they grow.
+    /// The kernel's number of it.
+    #[must_use]
+    pub fn number(self) -> u32 {
+        self as u32 & 0xff
+    }
+
+    /// Flags that the kernel asks for: `BPF_F_NO_PREALLOC` where memory comes with the elements, as in every trie.
     #[must_use]
     pub fn flags(self) -> u32 {
         match self {
-            MapKind::LpmTrie => 1,
+            MapKind::LpmTrie | MapKind::GrowingHash => 1,
             _ => 0,
         }
     }

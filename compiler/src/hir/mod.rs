@@ -100,7 +100,8 @@ pub struct Param {
 pub struct Set {
     /// Its name; none where it was written in braces.
     pub name: Option<String>,
-    /// What an element is made of; not empty, and at most one is [`Part::Network`].
+    /// What an element is made of; not empty, and at most one is [`Part::Network`]. [`Part::Text`] stands alone, in sets
+    /// that change.
     pub parts: Vec<Part>,
     /// Its elements.
     pub members: Members,
@@ -115,6 +116,11 @@ pub enum Part {
     Ip,
     /// Addresses of one network.
     Network,
+    /// A text of at most [`krsi_abi::set::TEXT_BYTES_MAX`] bytes.
+    Text {
+        /// A full path.
+        path: bool,
+    },
 }
 
 /// The elements of a set.
@@ -123,6 +129,11 @@ pub enum Members {
     /// Known now: for each element a range for each part, the first and the last value. A negative number is its
     /// pattern of 64 bits. No two of the same.
     Static(Vec<Vec<(u128, u128)>>),
+    /// Not known before the policy is loaded: they come and go while it is.
+    Dynamic {
+        /// The most at a time.
+        max: u32,
+    },
 }
 
 /// A hook that rules are on.

@@ -115,6 +115,7 @@ pub fn atom(policy: &Policy, hook: HookId, of: &Atom) -> String {
             let set = &policy.sets[id.index()];
             let name = match (&set.name, &set.members) {
                 (Some(name), _) => name.clone(),
+                (None, Members::Dynamic { max }) => format!("dynamic {max}"),
                 (None, Members::Static(rows)) => {
                     let part = |(low, high): &(u128, u128)| {
                         if low == high { format!("{low:#x}") } else { format!("{low:#x}..{high:#x}") }

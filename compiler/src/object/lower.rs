@@ -164,7 +164,7 @@ fn declare_data(btf: &mut Builder, int: TypeId, code: &bpf::Code) {
     let mut vars = Vec::with_capacity(code.maps.len());
     for (index, map) in code.maps.iter().enumerate() {
         let numbers = [
-            ("type", map.kind as u32),
+            ("type", map.kind.number()),
             ("key_size", map.key),
             ("value_size", map.value),
             ("max_entries", map.entries),

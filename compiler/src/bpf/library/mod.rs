@@ -8,6 +8,7 @@
 //! krs_path(slot, region)                         the path of the dentry and mount in the slot; its length, or -1
 //! krs_cgroup(slot, region)                       the same for a kernfs node
 //! krs_scan(slot, region, length, table, start)   whether a text fits a table of states
+//! krs_key(slot, region, length)                  makes a text a key, at the beginning of the work room
 //! ```
 //!
 //! A processor's slots are several because a program can be preempted by another on the same processor (from 5.11
@@ -20,6 +21,7 @@ use super::insn::{SRC_REG, alu, class, jmp, mode, pseudo, size};
 use super::{Access, Code, Function, Insn, Map, MapKind, Relocation, RelocationKind, Shape, Step, helper};
 
 pub mod find;
+pub mod key;
 mod text;
 
 /// Memory for texts.
@@ -64,7 +66,7 @@ pub fn link(code: &mut Code, regions: usize) {
             .any(|relocation| matches!(relocation.kind, RelocationKind::Function(known) if known == name))
     };
     let mut names: Vec<&'static str> =
-        [CLAIM, PATH, CGROUP, SCAN].into_iter().filter(|name| called(code, name)).collect();
+        [CLAIM, PATH, CGROUP, SCAN, key::KEY].into_iter().filter(|name| called(code, name)).collect();
     for (function, step) in [(PATH, PATH_STEP), (CGROUP, CGROUP_STEP), (SCAN, SCAN_STEP)] {
         if names.contains(&function) {
             names.push(step);
@@ -96,6 +98,7 @@ fn link_texts(code: &mut Code, regions: usize, names: Vec<&'static str>) {
             PATH => text::path(last),
             CGROUP => text::cgroup(last),
             SCAN => text::scan(code),
+            key::KEY => key::key(last),
             PATH_STEP => text::path_step(),
             CGROUP_STEP => text::cgroup_step(),
             _ => text::scan_step(code, last),

@@ -126,6 +126,7 @@ pub(super) struct Builder<'p> {
     comm_buffer: Option<i16>,
     scratch: Option<i16>,
     address_buffer: Option<i16>,
+    key_buffer: Option<i16>,
 }
 
 impl<'p> Builder<'p> {
@@ -159,6 +160,7 @@ impl<'p> Builder<'p> {
             comm_buffer: None,
             scratch: None,
             address_buffer: None,
+            key_buffer: None,
         };
         builder.nodes = graph.nodes.iter().map(|_| builder.fresh_label()).collect();
         let entry = builder.nodes[0];
@@ -327,6 +329,19 @@ impl<'p> Builder<'p> {
                 self.frame_bytes += 24;
                 let offset = -(self.frame_bytes as i16);
                 self.address_buffer = Some(offset);
+                offset
+            }
+        }
+    }
+
+    /// Offset of 32 bytes of the frame for a key of a map, a multiple of 8.
+    pub(super) fn key_buffer(&mut self) -> i16 {
+        match self.key_buffer {
+            Some(offset) => offset,
+            None => {
+                self.frame_bytes = self.frame_bytes.next_multiple_of(8) + 32;
+                let offset = -(self.frame_bytes as i16);
+                self.key_buffer = Some(offset);
                 offset
             }
         }

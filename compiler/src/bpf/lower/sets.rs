@@ -26,6 +26,7 @@ pub fn part_bytes(part: Part) -> u32 {
     match part {
         Part::Int(int) => int.bytes,
         Part::Ip | Part::Network => 16,
+        Part::Text { .. } => set::TEXT_KEY_BYTES,
     }
 }
 
@@ -67,7 +68,10 @@ impl Builder<'_> {
     pub(super) fn in_set(&mut self, values: &[Value], set: SetId, yes: Label, no: Label, unknown: Label) {
         let policy = self.policy;
         let set = &policy.sets[set.index()];
-        let Members::Static(rows) = &set.members;
+        let rows = match &set.members {
+            Members::Static(rows) => rows,
+            Members::Dynamic { .. } => return self.in_dynamic(values, set, yes, no, unknown),
+        };
         if let ([value], [Part::Ip | Part::Network]) = (values, set.parts.as_slice())
             && rows.len() <= NETWORKS_INLINE_MAX
             && rows.iter().all(|row| simple(row[0]))
@@ -95,7 +99,7 @@ impl Builder<'_> {
     }
 
     /// The words of a key, from values.
-    fn key(&mut self, values: &[Value], places: &[set::Place], words: usize, unknown: Label) -> Vec<V> {
+    pub(super) fn key(&mut self, values: &[Value], places: &[set::Place], words: usize, unknown: Label) -> Vec<V> {
         let mut key: Vec<Option<V>> = vec![None; words];
         for (value, place) in values.iter().zip(places) {
             if value.ty == Ty::Ip {

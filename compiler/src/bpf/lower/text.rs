@@ -187,7 +187,7 @@ impl Builder<'_> {
         self.push(Inst::Store { base: memory, offset, src: Src::Reg(pointer), bytes: 8 });
     }
 
-    fn add(&mut self, dst: V, number: i32) {
+    pub(super) fn add(&mut self, dst: V, number: i32) {
         self.push(Inst::Alu { op: alu::ADD, wide: true, dst, src: Src::Imm(number), reloc: None });
     }
 

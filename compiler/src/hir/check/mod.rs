@@ -16,6 +16,7 @@ use crate::kernel::Kernel;
 use crate::source::Sources;
 
 mod calls;
+mod dynamic_sets;
 mod extent;
 mod fields;
 mod named_sets;

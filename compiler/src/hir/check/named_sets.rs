@@ -24,7 +24,7 @@ use crate::hir::{AtomKind, Cond, Int, Members, Param, ParamId, Part, Set, SetId,
 
 /// What an element is made of.
 #[derive(Clone, Copy)]
-enum Of {
+pub(super) enum Of {
     Part(Part),
     Text { path: bool },
 }
@@ -157,7 +157,10 @@ impl<'a> Checker<'a> {
         };
         let of: Vec<Of> = types.iter().map(|ty| self.element_type(ty)).collect::<Option<_>>()?;
         if let [Of::Text { path }] = of[..] {
-            return self.text_set(item, path);
+            return match &item.source {
+                SetSource::Dynamic { max } => self.dynamic_set(item, vec![Part::Text { path }], max),
+                _ => self.text_set(item, path),
+            };
         }
         let parts: Vec<Part> = of
             .iter()
@@ -180,6 +183,9 @@ impl<'a> Checker<'a> {
                     .help("leave a part out, or make two sets"),
             );
             return None;
+        }
+        if let SetSource::Dynamic { max } = &item.source {
+            return self.dynamic_set(item, parts, max);
         }
         let written = self.written(item)?;
         let mut rows = Vec::with_capacity(written.len());
@@ -293,17 +299,7 @@ impl<'a> Checker<'a> {
     fn written(&mut self, item: &'a ast::Set) -> Option<Vec<Written<'a>>> {
         let written: Vec<Written<'a>> = match &item.source {
             SetSource::Elements(elements) => elements.iter().map(Written::Expr).collect(),
-            SetSource::Dynamic { .. } => {
-                self.report(
-                    Diagnostic::error(
-                        code::NOT_YET,
-                        item.name.span,
-                        "sets that change while loaded are not available yet",
-                    )
-                    .help("write the elements in braces, or take them from a file: `from \"list.txt\"`"),
-                );
-                return None;
-            }
+            SetSource::Dynamic { .. } => return None,
             SetSource::File(path) => {
                 let (sources, lists) = self.lists?;
                 let found = lists.iter().find(|(span, _)| *span == path.span).map(|(_, found)| found);
@@ -323,7 +319,7 @@ impl<'a> Checker<'a> {
                 let mut at = 0u32;
                 let mut lines = Vec::new();
                 for line in sources.file(file).split_inclusive('\n') {
-                    let text = strip_comment(line).trim();
+                    let text = value::strip_comment(line).trim();
                     if !text.is_empty() {
                         let start = at + line.find(text).unwrap_or(0) as u32;
                         lines.push(Written::Line(text, Span { file, start, end: start + text.len() as u32 }));
@@ -388,6 +384,7 @@ impl<'a> Checker<'a> {
         let span = written.span();
         let int = match part {
             Part::Int(int) => int,
+            Part::Text { .. } => return None,
             Part::Ip | Part::Network => {
                 let text = match written {
                     Written::Line(line, _) => line.as_bytes().to_vec(),
@@ -478,6 +475,9 @@ impl<'a> Checker<'a> {
         let operand = self.expr(left, None);
         let operand = match set {
             Named::Texts(_) => self.texts(operand),
+            Named::Dynamic(set) if matches!(self.sets[set.index()].parts[..], [Part::Text { .. }]) => {
+                self.texts(operand)
+            }
             _ => self.settle(operand, left.span),
         };
         let value = match operand {
@@ -521,6 +521,7 @@ impl<'a> Checker<'a> {
             (Named::Rows(set), Ty::Ip) if self.sets[set.index()].parts.len() == 1 => {
                 Operand::Cond(atom(span, AtomKind::InSet { values: vec![value], set }))
             }
+            (Named::Dynamic(set), _) => self.in_dynamic(item, set, value, (left.span, right, op_span), span),
             (_, ty) => {
                 let what = self.describe(ty);
                 self.not_in(item, what, left.span, op_span)
@@ -528,7 +529,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn not_in(&mut self, item: &ast::Set, what: String, left: Span, op_span: Span) -> Operand {
+    pub(super) fn not_in(&mut self, item: &ast::Set, what: String, left: Span, op_span: Span) -> Operand {
         self.report(
             Diagnostic::error(code::MISMATCH, op_span, format!("{what} cannot be in `{}`", item.name.name))
                 .also(left, what)
@@ -545,7 +546,7 @@ impl<'a> Checker<'a> {
             },
             _ => return self.expr_error(right),
         };
-        let Named::Rows(set) = self.set(item) else {
+        let (Named::Rows(set) | Named::Dynamic(set)) = self.set(item) else {
             for part in parts {
                 self.expr(part, None);
             }
@@ -613,18 +614,6 @@ impl<'a> Checker<'a> {
                 .help("define it: `set edges: (u32, u16) = { (0, 80) }`"),
         )
     }
-}
-
-/// `#` begins a comment at the beginning of a line and behind white space.
-fn strip_comment(line: &str) -> &str {
-    let mut before = ' ';
-    for (at, c) in line.char_indices() {
-        if c == '#' && before.is_whitespace() {
-            return &line[..at];
-        }
-        before = c;
-    }
-    line
 }
 
 /// Sorts rows, and joins ranges that touch where all else is equal.

@@ -27,6 +27,8 @@ pub enum Named {
     Texts(Vec<(Vec<u8>, Span)>),
     /// Addresses, networks and tuples.
     Rows(SetId),
+    /// Elements of any type, which change while the policy is loaded.
+    Dynamic(SetId),
 }
 
 impl<'a> Checker<'a> {

@@ -1,0 +1,39 @@
+//! Texts as keys of maps: a fixed number of bytes, of which those behind the text are zero. Two texts have one key only if
+//! they are the same, so nothing has to be compared after a lookup.
+
+use krsi_abi::set::{TEXT_BYTES_MAX, TEXT_KEY_BYTES};
+
+use super::{Asm, R, WORK, alu, helper, jmp, size};
+use crate::bpf::Function;
+
+/// `krs_key(slot, region, length)`
+pub const KEY: &str = "krs_key";
+
+/// Copies a text of at most [`TEXT_BYTES_MAX`] bytes to the work room of its slot.
+pub(super) fn key(last: i16) -> Function {
+    const MEMORY: R = R(6);
+    const REGION: R = R(7);
+    const LENGTH: R = R(8);
+    let mut asm = Asm::default();
+    let done = asm.label();
+    asm.note("the text");
+    asm.jump(jmp::JGT, R(2), i32::from(last), done);
+    asm.jump(jmp::JGT, R(3), TEXT_BYTES_MAX.cast_signed(), done);
+    asm.mov(REGION, R(2));
+    asm.mov(LENGTH, R(3));
+    asm.slot(-4, done);
+    asm.mov(MEMORY, R(0));
+    asm.note("zeros, then the text over them");
+    for at in (0..TEXT_KEY_BYTES as i16).step_by(8) {
+        asm.store(size::DW, MEMORY, WORK + at, 0);
+    }
+    asm.sum(R(1), MEMORY, i32::from(WORK));
+    asm.mov(R(2), LENGTH);
+    asm.mov(R(3), MEMORY);
+    asm.alu(alu::ADD, R(3), REGION);
+    asm.call(helper::PROBE_READ_KERNEL);
+    asm.place(done);
+    asm.mov(R(0), 0);
+    asm.exit();
+    asm.finish(KEY, 3)
+}

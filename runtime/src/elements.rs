@@ -1,0 +1,276 @@
+//! Elements of sets that change: as people write them, and as keys of the set's map.
+//!
+//! ```text
+//! 443                  one number, or names joined by `|`
+//! 10.0.0.0/8           an address or a network
+//! 10.0.0.0/8, 443      a tuple; parentheses around it are allowed
+//! /usr/bin/curl        a text, to the end of the line
+//! ```
+//!
+//! In a file each line is one element; `#` begins a comment where a line begins, and behind white space. What
+//! [`show`] prints, [`parse`] reads.
+
+use krsi_abi::manifest::{Manifest, Part, Set, Ty};
+use krsi_abi::value::{self, NoNetwork};
+use krsi_abi::{manifest, set};
+
+use crate::failure::Failure;
+use crate::{decode, params};
+
+/// A key of a set's map.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key {
+    /// As the program lays it out, without the prefix of a trie.
+    pub data: Vec<u8>,
+    /// Of a trie: how many bits count.
+    pub bits: u32,
+}
+
+/// Whether a set's map is a trie.
+pub fn is_trie(set: &Set) -> bool {
+    set.parts.contains(&Part::Cidr)
+}
+
+/// Where the parts of an element are in a key; none for texts, and for types that this build does not know.
+fn places(set: &Set) -> Option<(Vec<u32>, usize, Vec<set::Place>)> {
+    let bytes = set::dynamic_bytes(&set.parts.iter().map(Part::bytes).collect::<Vec<_>>());
+    let (words, places) = set::places(&bytes)?;
+    Some((bytes, words, places))
+}
+
+/// Bytes of a key, without the prefix of a trie.
+pub fn key_bytes(set: &Set) -> usize {
+    places(set).map_or(set::TEXT_KEY_BYTES as usize, |(_, words, _)| 8 * words)
+}
+
+/// A set's type, as in the policy.
+pub fn type_of(manifest: &Manifest, set: &Set) -> String {
+    let part = |part: &Part| match part {
+        Part::Ip => "ip".to_owned(),
+        Part::Cidr => "cidr".to_owned(),
+        Part::Str => "str".to_owned(),
+        Part::Path => "path".to_owned(),
+        Part::Number(Ty::Names { names, .. }) => {
+            manifest.names.get(*names as usize).map_or_else(|| "?".to_owned(), |names| names.name.clone())
+        }
+        Part::Number(Ty::Int { bytes, signed }) => format!("{}{}", if *signed { "i" } else { "u" }, 8 * bytes),
+        Part::Number(_) => "?".to_owned(),
+    };
+    match set.parts.as_slice() {
+        [one] => part(one),
+        parts => format!("({})", parts.iter().map(part).collect::<Vec<_>>().join(", ")),
+    }
+}
+
+/// The elements of a file, each with its line from 1.
+pub fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let lines = text.lines().enumerate().map(|(at, line)| (at + 1, value::strip_comment(line).trim()));
+    lines.filter(|(_, line)| !line.is_empty())
+}
+
+/// Reads an element.
+pub fn parse(manifest: &Manifest, set: &Set, text: &str) -> Result<Key, Failure> {
+    let no_element = || Failure::usage(format!("`{}` is no element of `{}`", text.escape_debug(), set.name));
+    if let [Part::Str | Part::Path] = set.parts.as_slice() {
+        return self::text(set, text).map_err(|help| no_element().help(help));
+    }
+    let Some((bytes, words, places)) = places(set) else {
+        return Err(no_element().help("use a `krsi` as new as the policy"));
+    };
+    let inner = text.trim().strip_prefix('(').and_then(|text| text.strip_suffix(')')).unwrap_or(text);
+    let pieces: Vec<&str> =
+        if set.parts.len() == 1 { vec![text.trim()] } else { inner.split(',').map(str::trim).collect() };
+    if pieces.len() != set.parts.len() {
+        let what = type_of(manifest, set);
+        return Err(no_element().help(format!("an element is a {what}: {} parts, joined by `,`", set.parts.len())));
+    }
+    let mut values = Vec::with_capacity(pieces.len());
+    let mut prefix = 128;
+    for (part, piece) in set.parts.iter().zip(pieces) {
+        values.push(match part {
+            Part::Number(ty) => params::number(manifest, ty, piece, &format!("element of `{}`", set.name))? as u128,
+            Part::Ip => value::address(piece)
+                .ok_or_else(|| no_element().help("write an address: `10.0.0.1` or `2001:db8::1`"))?,
+            _ => {
+                let network = value::network(piece).map_err(|why| {
+                    no_element().help(match why {
+                        NoNetwork::Malformed => "write a network or an address: `10.0.0.0/8`, `2001:db8::1`".to_owned(),
+                        NoNetwork::TooManyBits { most } => format!("a prefix has 0 to {most} bits"),
+                        NoNetwork::HostBits(right) => {
+                            format!("bits behind the prefix are set: did you mean `{right}`?")
+                        }
+                    })
+                })?;
+                prefix = network.bits;
+                network.low
+            }
+        });
+    }
+    let key = set::key(&bytes, &places, words, values);
+    let trie = is_trie(set);
+    let data = key[..words]
+        .iter()
+        .enumerate()
+        .flat_map(|(at, word)| if trie && at + 2 >= words { word.to_be_bytes() } else { word.to_ne_bytes() })
+        .collect();
+    Ok(Key { data, bits: if trie { 64 * (words as u32 - 2) + prefix } else { 0 } })
+}
+
+fn text(set: &Set, text: &str) -> Result<Key, String> {
+    let bytes = text.as_bytes();
+    let most = set::TEXT_BYTES_MAX as usize;
+    if bytes.is_empty() {
+        return Err("an element has at least one character".into());
+    }
+    if bytes.contains(&0) {
+        return Err("a text of the kernel ends at its first NUL".into());
+    }
+    if bytes.len() > most {
+        return Err(format!("it has {} bytes, and an element of a set that changes at most {most}", bytes.len()));
+    }
+    if set.parts == [Part::Path] {
+        let odd = |part: &str| matches!(part, "" | "." | "..");
+        if !text.starts_with('/') || text.len() > 1 && text[1..].split('/').any(odd) {
+            return Err(
+                "write a full path, as the kernel does: from `/`, without `//`, `.`, `..` and `/` at its end".into()
+            );
+        }
+    }
+    let mut data = bytes.to_vec();
+    data.resize(set::TEXT_KEY_BYTES as usize, 0);
+    Ok(Key { data, bits: 0 })
+}
+
+/// Sorts elements as numbers, addresses and texts are sorted.
+pub fn order(set: &Set, key: &Key) -> (Vec<u64>, u32) {
+    let text = matches!(set.parts[..], [Part::Str | Part::Path]);
+    let signed = matches!(set.parts[..], [Part::Number(Ty::Int { signed: true, .. })]);
+    let count = key.data.len() / 8;
+    let word = |(at, bytes): (usize, &[u8])| {
+        let bytes = bytes.try_into().unwrap_or_default();
+        let big = text || is_trie(set) && at + 2 >= count;
+        let word = if big { u64::from_be_bytes(bytes) } else { u64::from_ne_bytes(bytes) };
+        if signed { word ^ 1 << 63 } else { word }
+    };
+    (key.data.chunks_exact(8).enumerate().map(word).collect(), key.bits)
+}
+
+/// An element as people write it.
+pub fn show(manifest: &Manifest, set: &Set, key: &Key) -> String {
+    let Some((_, words, places)) = places(set) else {
+        let end = key.data.iter().position(|byte| *byte == 0).unwrap_or(key.data.len());
+        let text = String::from_utf8_lossy(&key.data[..end]);
+        // A terminal is not commanded; all else reads as it was written.
+        return if text.chars().any(char::is_control) { decode::escape(&text) } else { text.into_owned() };
+    };
+    let trie = is_trie(set);
+    let word = |at: usize| {
+        let bytes = key.data.get(8 * at..8 * at + 8).and_then(|bytes| bytes.try_into().ok()).unwrap_or_default();
+        if trie && at + 2 >= words { u64::from_be_bytes(bytes) } else { u64::from_ne_bytes(bytes) }
+    };
+    let part = |(part, place): (&Part, &set::Place)| match part {
+        Part::Number(ty) => number(manifest, ty, word(place.word) >> place.shift),
+        _ => {
+            let low = u128::from(word(place.word)) << 64 | u128::from(word(place.word + 1));
+            let bits = if *part == Part::Cidr { key.bits.saturating_sub(64 * (words as u32 - 2)) } else { 128 };
+            value::Network { low, bits }.to_string()
+        }
+    };
+    set.parts.iter().zip(&places).map(part).collect::<Vec<_>>().join(", ")
+}
+
+fn number(manifest: &Manifest, ty: &Ty, word: u64) -> String {
+    let bits = 8 * ty.bytes();
+    let signed = matches!(ty, Ty::Int { signed: true, .. } | Ty::Names { signed: true, .. });
+    let up = 64 - bits;
+    let value = if signed { (word << up).cast_signed() >> up } else { ((word << up) >> up).cast_signed() };
+    match ty {
+        manifest::Ty::Names { names, .. } => match manifest.names.get(*names as usize) {
+            Some(names) => decode::name(names, value, bits, signed),
+            None => value.to_string(),
+        },
+        _ if signed => value.to_string(),
+        _ => value.cast_unsigned().to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use krsi_abi::manifest::Names;
+
+    fn manifest() -> Manifest {
+        let prot = Names { name: "Prot".into(), flags: true, members: vec![("READ".into(), 1), ("EXEC".into(), 4)] };
+        Manifest {
+            producer: String::new(),
+            policy: String::new(),
+            programs: Vec::new(),
+            rules: Vec::new(),
+            names: vec![prot],
+            kernels: Vec::new(),
+            params: Vec::new(),
+            sets: Vec::new(),
+            unreadable: None,
+        }
+    }
+
+    fn int(bytes: u32, signed: bool) -> Part {
+        Part::Number(Ty::Int { bytes, signed })
+    }
+
+    fn set(parts: Vec<Part>) -> Set {
+        Set { name: "s".into(), parts, max: 10 }
+    }
+
+    #[test]
+    fn elements_print_as_they_read() {
+        let manifest = manifest();
+        let prot = Part::Number(Ty::Names { names: 0, bytes: 8, signed: false });
+        for (parts, texts) in [
+            (vec![int(2, false)], &["0", "443", "65535"][..]),
+            (vec![int(4, true)], &["-1", "-2147483648", "7"]),
+            (vec![int(8, false)], &["18446744073709551615"]),
+            (vec![prot.clone()], &["READ|EXEC", "0x100"]),
+            (vec![Part::Ip], &["10.0.0.1", "2001:db8::1"]),
+            (vec![Part::Cidr], &["10.0.0.0/8", "2001:db8::/32", "::/0", "0.0.0.0/0", "10.1.2.3"]),
+            (vec![Part::Cidr, int(2, false)], &["10.0.0.0/8, 443", "::1, 80"]),
+            (vec![int(4, true), int(2, false), prot], &["-5, 17, READ"]),
+            (vec![Part::Str], &["bash", "a b", "x, y"]),
+            (vec![Part::Path], &["/", "/usr/bin/curl"]),
+        ] {
+            let set = set(parts);
+            for text in texts {
+                let key = parse(&manifest, &set, text).unwrap_or_else(|why| panic!("{text}: {why}"));
+                assert_eq!(key.data.len(), key_bytes(&set), "{text}");
+                assert_eq!(show(&manifest, &set, &key), *text);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_element_is_said_so() {
+        let manifest = manifest();
+        let long = format!("/{}", "x".repeat(255));
+        for (parts, text, expected) in [
+            (vec![int(2, false)], "65536", "it can be 0 to 65535"),
+            (vec![int(2, false)], "http", "write an integer"),
+            (vec![Part::Ip], "10.0.0.0/8", "write an address"),
+            (vec![Part::Cidr], "10.0.0.1/8", "did you mean `10.0.0.0/8`"),
+            (vec![Part::Cidr], "10.0.0.0/33", "0 to 32 bits"),
+            (vec![Part::Cidr, int(2, false)], "10.0.0.0/8", "a (cidr, u16): 2 parts"),
+            (vec![Part::Path], "etc/passwd", "from `/`"),
+            (vec![Part::Path], "/etc/", "from `/`"),
+            (vec![Part::Path], &long, "at most 255"),
+            (vec![Part::Str], "", "at least one"),
+        ] {
+            let why = parse(&manifest, &set(parts), text).expect_err(text).to_string();
+            assert!(why.contains(expected), "{text}: {why}");
+        }
+    }
+
+    #[test]
+    fn files_have_comments() {
+        let text = "# all\n10.0.0.1\n\n  ::1  # this one\nwith#hash\n";
+        assert_eq!(lines(text).collect::<Vec<_>>(), [(2, "10.0.0.1"), (4, "::1"), (5, "with#hash")]);
+    }
+}
