@@ -12,6 +12,7 @@ mod events;
 mod network;
 mod sets;
 mod text;
+mod unix;
 mod values;
 
 use krs_grammar::ast::Span;

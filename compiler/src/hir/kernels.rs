@@ -413,6 +413,7 @@ impl<'p> Collect<'p, '_> {
                     self.value(mount);
                 }
                 Text::Cgroup { node: of } | Text::Pointer(of) | Text::Copy(of) => self.value(of),
+                Text::Unix { end, .. } => end.values().into_iter().for_each(|value| self.value(value)),
             },
         }
     }

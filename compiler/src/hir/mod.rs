@@ -576,6 +576,17 @@ pub enum EndField {
     Ip,
     /// A u16 in the machine's byte order; unknown for families without ports.
     Port,
+    /// A u16; unknown where there is no address.
+    Family,
+}
+
+/// A name of a socket of the family `AF_UNIX`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnixName {
+    /// Of its file: of sockets the full path, of an address what was written.
+    Path,
+    /// In the abstract namespace, without the NUL that says so.
+    Abstract,
 }
 
 impl End {
@@ -609,6 +620,13 @@ pub enum Text {
     Pointer(Value),
     /// A string that lies in its struct, for the tests that only a text has.
     Copy(Value),
+    /// What an end of the family `AF_UNIX` is called; unknown for other families and for sockets without such a name.
+    Unix {
+        /// Whose.
+        end: End,
+        /// Which of its names.
+        name: UnixName,
+    },
 }
 
 impl Value {

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::{
     Atom, AtomKind, Binary, Compare, Cond, End, EndField, HookId, Int, Members, Place, Policy, TaskField, Text,
-    TextTest, Ty, Unary, Value, ValueKind,
+    TextTest, Ty, Unary, UnixName, Value, ValueKind,
 };
 
 /// Prints a policy.
@@ -197,21 +197,34 @@ pub fn value(policy: &Policy, hook: HookId, of: &Value) -> String {
         }
         ValueKind::Convert(inner) => format!("({} {})", ty(policy, of.ty), value(inner)),
         ValueKind::Cond(inner) => cond(policy, hook, inner),
-        ValueKind::End(end, field) => {
-            let what = match **end {
-                End::Address { .. } => "address",
-                End::Local(_) => "local",
-                End::Peer(_) => "peer",
-                End::Message { .. } => "message",
+        ValueKind::End(of, field) => {
+            let field = match field {
+                EndField::Ip => "ip",
+                EndField::Port => "port",
+                EndField::Family => "family",
             };
-            let values: Vec<String> = end.values().into_iter().map(value).collect();
-            format!("({what} {}).{}", values.join(" "), if *field == EndField::Ip { "ip" } else { "port" })
+            format!("{}.{field}", end(policy, hook, of))
         }
         ValueKind::Text(text) => match &**text {
             Text::Path { dentry, mount } => format!("(path {} {})", value(dentry), value(mount)),
             Text::Cgroup { node } => format!("(cgroup {})", value(node)),
             Text::Pointer(of) => format!("(text {})", value(of)),
             Text::Copy(of) => format!("(copy {})", value(of)),
+            Text::Unix { end: of, name } => {
+                let name = if *name == UnixName::Path { "path" } else { "abstract" };
+                format!("{}.{name}", end(policy, hook, of))
+            }
         },
     }
+}
+
+fn end(policy: &Policy, hook: HookId, of: &End) -> String {
+    let what = match of {
+        End::Address { .. } => "address",
+        End::Local(_) => "local",
+        End::Peer(_) => "peer",
+        End::Message { .. } => "message",
+    };
+    let values: Vec<String> = of.values().into_iter().map(|of| value(policy, hook, of)).collect();
+    format!("({what} {})", values.join(" "))
 }

@@ -44,6 +44,7 @@ pub fn parts(value: &Value) -> (Vec<&Value>, Option<&Cond>) {
         ValueKind::Text(text) => match &**text {
             Text::Path { dentry, mount } => (vec![dentry, mount], None),
             Text::Cgroup { node: of } | Text::Pointer(of) | Text::Copy(of) => (vec![of], None),
+            Text::Unix { end, .. } => (end.values(), None),
         },
     }
 }

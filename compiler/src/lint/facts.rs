@@ -321,6 +321,8 @@ impl<'p> Facts<'p> {
                     bases.push(pointer);
                 }
                 Text::Copy(string) => self.bases(string, bases),
+                // Which of its values are read depends on what they are.
+                Text::Unix { .. } => {}
             },
             _ => {}
         }

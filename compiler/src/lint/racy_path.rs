@@ -10,7 +10,7 @@
 
 use crate::diag::{Diagnostic, code};
 use crate::hir::walk::{parts, values};
-use crate::hir::{Atom, Cond, Hook, Policy, Rule, Step, Text, Value, ValueKind};
+use crate::hir::{Atom, Cond, End, Hook, Policy, Rule, Step, Text, UnixName, Value, ValueKind};
 
 use super::inside;
 
@@ -28,6 +28,16 @@ const PROGRAM: Written = Written {
 const DEVICE: Written = Written {
     what: "what the caller of mount(2) wrote, before it is looked up",
     instead: "test the type of the file system, or the mount's own device at `sb_kern_mount`: `sb.dev`",
+};
+
+const SOCKET: Written = Written {
+    what: "what the caller wrote; the same socket has other names",
+    instead: "at `unix_stream_connect` and `unix_may_send`, `dst.path` is the full path of the socket that was found",
+};
+
+const BOUND: Written = Written {
+    what: "what the caller of bind(2) wrote, before the socket's file is made",
+    instead: "at `path_mknod`, which bind(2) comes to, `path` is the full path of the file",
 };
 
 pub(super) fn run(policy: &Policy, found: &mut Vec<Diagnostic>) {
@@ -84,6 +94,15 @@ fn written(hook: &Hook, value: &Value) -> Option<&'static Written> {
             _ => None,
         };
     }
+    if let ValueKind::Text(text) = &value.kind
+        && let Text::Unix { end, name: UnixName::Path } = &**text
+    {
+        return match end {
+            End::Address { bind: true, .. } => Some(&BOUND),
+            End::Address { .. } | End::Message { .. } => Some(&SOCKET),
+            End::Local(_) | End::Peer(_) => None,
+        };
+    }
     parts(value).0.into_iter().find_map(|part| written(hook, part))
 }
 
@@ -97,6 +116,8 @@ mod tests {
             "on bprm_check_security when bprm.filename == \"/usr/bin/nc\" deny",
             "on bprm_check_security unless starts_with(bprm.interp, \"/usr/\") deny",
             "on sb_mount when dev_name == \"/dev/sda1\" deny",
+            "on socket_connect when dst.path == \"/run/docker.sock\" deny",
+            "on socket_bind when src.path under \"/run\" deny",
         ] {
             assert_eq!(codes(rule), ["KRS0907"], "{rule}");
         }
@@ -109,6 +130,8 @@ mod tests {
             "on bprm_check_security when bprm.filename == \"/usr/bin/nc\" audit",
             "on file_open when file.path under \"/etc\" deny",
             "on sb_mount when type == \"nfs\" deny",
+            "on unix_stream_connect when dst.path == \"/run/docker.sock\" deny",
+            "on socket_connect when dst.abstract == \"docker\" deny",
         ] {
             assert!(codes(rule).is_empty(), "{rule}: {:?}", codes(rule));
         }

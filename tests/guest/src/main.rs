@@ -9,14 +9,17 @@
 //! Each act makes one call that matters; what it needs before is made in a fresh folder under `/tmp`,
 //! where a failure is told apart (`setup: ...`). The exit status is 0 whatever the kernel said, and 2 for
 //! an act that is not known or could not be set up. `krs-guest` alone lists the acts. Besides
-//! these `connect=ADDRESS`, `listen=ADDRESS` and `send=ADDRESS` act on a given address and port.
+//! these `connect=ADDRESS`, `listen=ADDRESS` and `send=ADDRESS` act on a given address and port, and `unix-listen=NAME`,
+//! `unix-receive=NAME`, `unix-connect=NAME`, `unix-talk=NAME` and `unix-send=NAME` on a Unix socket, with `@` for the
+//! abstract namespace. What was opened to listen or receive stays open for the acts that follow.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd;
+use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{self as unix_net, UnixDatagram, UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -195,6 +198,7 @@ fn main() -> ExitCode {
         // Every act but the one asked for must be free to fail alone, so each has its own folder.
         let folder = std::env::temp_dir().join(format!("krs-guest-{}-{name}", std::process::id()));
         let outcome = match ACTS.iter().find(|act| act.name == *name) {
+            _ if name.starts_with("unix-") && name.contains('=') => unix(name),
             _ if name.contains('=') => network(name),
             Some(act) => fs::create_dir(&folder).map_err(Failure::Setup).and_then(|()| (act.run)(&folder)),
             None => Err(Failure::Setup(io::Error::other("no such act"))),
@@ -230,6 +234,38 @@ fn network(text: &str) -> Outcome {
     }
 }
 
+/// `unix-connect=/run/socket`, `unix-listen=@name`
+fn unix(text: &str) -> Outcome {
+    let (act, name) = text.split_once('=').unwrap_or((text, ""));
+    let address = match name.strip_prefix('@') {
+        Some(name) => unix_net::SocketAddr::from_abstract_name(name),
+        None => unix_net::SocketAddr::from_pathname(name),
+    };
+    let address = address.map_err(Failure::Setup)?;
+    let refused_and_kept = |socket: io::Result<std::os::fd::OwnedFd>| match socket {
+        // Open until this program ends.
+        Ok(socket) => {
+            std::mem::forget(socket);
+            Ok(())
+        }
+        Err(error) => Err(Failure::Refused(error)),
+    };
+    match act {
+        "unix-listen" => refused_and_kept(UnixListener::bind_addr(&address).map(Into::into)),
+        "unix-receive" => refused_and_kept(UnixDatagram::bind_addr(&address).map(Into::into)),
+        "unix-connect" => refused(UnixStream::connect_addr(&address)),
+        "unix-talk" => {
+            let mut stream = UnixStream::connect_addr(&address).map_err(Failure::Setup)?;
+            refused(stream.write(b"krs"))
+        }
+        "unix-send" => {
+            let socket = UnixDatagram::unbound().map_err(Failure::Setup)?;
+            refused(socket.send_to_addr(b"krs", &address))
+        }
+        _ => Err(Failure::Setup(io::Error::other("no such act"))),
+    }
+}
+
 /// The errno as in `<errno.h>`.
 fn errno_name(error: &io::Error) -> String {
     let name = match error.raw_os_error() {
@@ -240,6 +276,7 @@ fn errno_name(error: &io::Error) -> String {
         Some(11) => "EAGAIN",
         Some(12) => "ENOMEM",
         Some(13) => "EACCES",
+        Some(6) => "ENXIO",
         Some(16) => "EBUSY",
         Some(17) => "EEXIST",
         Some(22) => "EINVAL",

@@ -1,7 +1,7 @@
 //! Ends of connections: addresses and ports.
 //!
 //! An address is two halves of 64 bits in the order of numbers; one of IPv4 is `::ffff:a.b.c.d`. Families other than those
-//! two have neither address nor port: not known.
+//! two have neither address nor port: not known. The names of Unix sockets are in `unix`.
 
 use super::builder::{Builder, Fact, Key, Label};
 use crate::bpf::helper;
@@ -16,6 +16,8 @@ const AF_INET6: i32 = 10;
 const IN_BYTES: i32 = 16;
 /// `struct sockaddr_in6` without its scope, which old programs leave out.
 const IN6_BYTES: i32 = 24;
+/// The family, which every address begins with.
+const FAMILY_BYTES: i16 = 2;
 /// What is read of an address at most.
 const ADDRESS_BYTES: i32 = 24;
 /// Offsets in both kinds of addresses.
@@ -29,6 +31,7 @@ const MAPPED: u64 = 0xffff << 32;
 const HIGH: u8 = 0;
 const LOW: u8 = 1;
 const NUMBER: u8 = 2;
+const FAMILY: u8 = 3;
 
 impl Builder<'_> {
     /// An address as its halves.
@@ -91,50 +94,111 @@ impl Builder<'_> {
         port
     }
 
+    /// The family, whatever it is.
+    pub(super) fn end_family(&mut self, value: &Value, end: &End, unknown: Label) -> V {
+        let key = Key::End { of: Box::new(value.clone()), part: FAMILY };
+        if let Some(family) = self.read(&key) {
+            return family;
+        }
+        let (family, join) = (self.fresh(), self.fresh_label());
+        self.ends(
+            end,
+            unknown,
+            |build, address, length| {
+                build.branch_away(jmp::JSLT, true, length, Src::Imm(i32::from(FAMILY_BYTES)), unknown);
+                let buffer = build.begin_of(address, i32::from(FAMILY_BYTES), unknown);
+                let read = build.frame_load(buffer, 2);
+                build.set(family, Src::Reg(read));
+                build.jump(join);
+            },
+            |build, base, _| {
+                let (Base::Local(socket) | Base::Peer(socket)) = base else { unreachable!("an address is no socket") };
+                let read = build.socket_family(socket);
+                build.set(family, Src::Reg(read));
+                build.jump(join);
+            },
+        );
+        self.place(join);
+        self.know(Fact::Read(key, family));
+        family
+    }
+
     /// Runs `each` for IPv4 and for IPv6, on the ways where an end is of that family; each way ends there.
     fn families(&mut self, end: &End, unknown: Label, mut each: impl FnMut(&mut Self, Source)) {
+        let bind = matches!(end, End::Address { bind: true, .. });
+        let each = std::cell::RefCell::new(&mut each);
+        self.ends(
+            end,
+            unknown,
+            |build, address, length| {
+                build.address_families(address, length, bind, unknown, &mut **each.borrow_mut());
+            },
+            |build, base, socket| build.socket_families(base, socket, unknown, &mut **each.borrow_mut()),
+        );
+    }
+
+    /// Runs `address` with an address and its length, or `socket` with a socket, for each way that an end can be found;
+    /// each way ends there.
+    pub(super) fn ends(
+        &mut self,
+        end: &End,
+        unknown: Label,
+        mut address: impl FnMut(&mut Self, V, V),
+        mut socket: impl FnMut(&mut Self, Base, V),
+    ) {
         match end {
-            End::Address { address, length, bind } => {
-                let address = self.pointer(address, unknown);
-                self.address_families(address, length, *bind, unknown, &mut each);
+            End::Address { address: at, length, .. } => {
+                let at = self.pointer(at, unknown);
+                let length = self.value(length, unknown);
+                address(self, at, length);
             }
-            End::Local(socket) => {
-                let socket = self.pointer(socket, unknown);
-                self.socket_families(Base::Local(socket), socket, unknown, &mut each);
+            End::Local(of) => {
+                let of = self.pointer(of, unknown);
+                socket(self, Base::Local(of), of);
             }
-            End::Peer(socket) => {
-                let socket = self.pointer(socket, unknown);
-                self.socket_families(Base::Peer(socket), socket, unknown, &mut each);
+            End::Peer(of) => {
+                let of = self.pointer(of, unknown);
+                socket(self, Base::Peer(of), of);
             }
-            End::Message { address, length, socket } => {
-                let own = self.value(address, unknown);
+            End::Message { address: at, length, socket: of } => {
+                let own = self.value(at, unknown);
                 let (named, connected) = (self.fresh_label(), self.fresh_label());
                 self.branch(jmp::JNE, true, own, Src::Imm(0), named, connected);
                 self.place(named);
-                self.address_families(own, length, false, unknown, &mut each);
+                let length = self.value(length, unknown);
+                address(self, own, length);
                 self.place(connected);
-                let socket = self.pointer(socket, unknown);
-                self.socket_families(Base::Peer(socket), socket, unknown, &mut each);
+                let of = self.pointer(of, unknown);
+                socket(self, Base::Peer(of), of);
             }
         }
+    }
+
+    /// The first bytes of an address, in the frame.
+    pub(super) fn begin_of(&mut self, address: V, bytes: i32, unknown: Label) -> i16 {
+        let buffer = self.address_buffer();
+        self.frame_address(V(1), buffer);
+        self.push(Inst::Mov { dst: V(2), src: Src::Imm(bytes), wide: true, reloc: None });
+        self.push(Inst::Mov { dst: V(3), src: Src::Reg(address), wide: true, reloc: None });
+        self.push(Inst::Call { helper: helper::PROBE_READ_KERNEL, args: 3 });
+        self.branch_away(jmp::JNE, true, V(0), Src::Imm(0), unknown);
+        buffer
+    }
+
+    pub(super) fn socket_family(&mut self, socket: V) -> V {
+        self.load(socket, &common(&[("skc_family", Shape::Int { bytes: 2, signed: false })]), 2)
     }
 
     /// An address is read whole: the verifier lets a program load its first 16 bytes only.
     fn address_families(
         &mut self,
         address: V,
-        length: &Value,
+        length: V,
         bind: bool,
         unknown: Label,
         each: &mut impl FnMut(&mut Self, Source),
     ) {
-        let length = self.value(length, unknown);
-        let buffer = self.address_buffer();
-        self.frame_address(V(1), buffer);
-        self.push(Inst::Mov { dst: V(2), src: Src::Imm(ADDRESS_BYTES), wide: true, reloc: None });
-        self.push(Inst::Mov { dst: V(3), src: Src::Reg(address), wide: true, reloc: None });
-        self.push(Inst::Call { helper: helper::PROBE_READ_KERNEL, args: 3 });
-        self.branch_away(jmp::JNE, true, V(0), Src::Imm(0), unknown);
+        let buffer = self.begin_of(address, ADDRESS_BYTES, unknown);
         let family = self.frame_load(buffer, 2);
         let (four, six, other) = (self.fresh_label(), self.fresh_label(), self.fresh_label());
         self.branch_away(jmp::JEQ, true, family, Src::Imm(AF_INET), four);
@@ -154,7 +218,7 @@ impl Builder<'_> {
     }
 
     fn socket_families(&mut self, base: Base, socket: V, unknown: Label, each: &mut impl FnMut(&mut Self, Source)) {
-        let family = self.load(socket, &common(&[("skc_family", Shape::Int { bytes: 2, signed: false })]), 2);
+        let family = self.socket_family(socket);
         let (four, six) = (self.fresh_label(), self.fresh_label());
         self.branch_away(jmp::JEQ, true, family, Src::Imm(AF_INET), four);
         self.branch(jmp::JEQ, true, family, Src::Imm(AF_INET6), six, unknown);
@@ -195,13 +259,13 @@ impl Builder<'_> {
         self.copy(read, true)
     }
 
-    fn frame_load(&mut self, offset: i16, bytes: u32) -> V {
+    pub(super) fn frame_load(&mut self, offset: i16, bytes: u32) -> V {
         let dst = self.fresh();
         self.push(Inst::Load { dst, base: FRAME, offset, bytes, reloc: None, argument: None });
         dst
     }
 
-    fn set(&mut self, dst: V, src: Src) {
+    pub(super) fn set(&mut self, dst: V, src: Src) {
         self.push(Inst::Mov { dst, src, wide: true, reloc: None });
     }
 
@@ -219,7 +283,7 @@ enum Source {
 
 /// Where the parts of an end are.
 #[derive(Clone, Copy)]
-enum Base {
+pub(super) enum Base {
     /// In the frame.
     Address(i16),
     /// Behind a `sock`.

@@ -138,6 +138,7 @@ impl Builder<'_> {
                 self.add(from, i32::from(library::WORK));
                 self.characters(memory, offset, from, bytes + 1)
             }
+            Text::Unix { end, name } => self.unix_name(end, *name, memory, offset, none, failed),
         };
         self.push(Inst::Mov { dst: length, src: Src::Reg(from), wide: true, reloc: None });
         self.branch(jmp::JLT, true, length, Src::Imm(TEXT_BYTES as i32), done, failed);
@@ -183,7 +184,7 @@ impl Builder<'_> {
         self.place(done);
     }
 
-    fn store_pointer(&mut self, memory: V, offset: i16, pointer: V) {
+    pub(super) fn store_pointer(&mut self, memory: V, offset: i16, pointer: V) {
         self.push(Inst::Store { base: memory, offset, src: Src::Reg(pointer), bytes: 8 });
     }
 
@@ -192,7 +193,7 @@ impl Builder<'_> {
     }
 
     /// Calls a function that follows the pointers in the memory.
-    fn walk(&mut self, function: &'static str, memory: V, offset: i16) -> V {
+    pub(super) fn walk(&mut self, function: &'static str, memory: V, offset: i16) -> V {
         let argument = V(1);
         self.push(Inst::Load {
             dst: argument,
@@ -247,7 +248,7 @@ impl Builder<'_> {
     }
 
     /// The address of a field behind a pointer.
-    fn field_address(&mut self, base: V, access: &Access) -> V {
+    pub(super) fn field_address(&mut self, base: V, access: &Access) -> V {
         let address = self.fresh();
         let reloc = Some(RelocationKind::FieldOffset(access.clone()));
         self.push(Inst::Mov { dst: address, src: Src::Imm(0), wide: true, reloc });
@@ -255,7 +256,7 @@ impl Builder<'_> {
         address
     }
 
-    fn count_unreadable(&mut self) {
+    pub(super) fn count_unreadable(&mut self) {
         let RelocationKind::State(first) = self.code.unreadable(self.policy.rules.len()) else { return };
         let counter = self.fresh();
         self.push(Inst::Address { dst: counter, of: RelocationKind::State(first + 8 * self.rule.0) });

@@ -4,7 +4,9 @@ use super::builder::{Builder, Fact, Key, Label};
 use crate::bpf::insn::{alu, jmp};
 use crate::bpf::vcode::{FRAME, Inst, Src, V};
 use crate::bpf::{RelocationKind, helper};
-use crate::hir::{Access, ArgId, Binary, Int, Place, Ptr, Shape, Step, TaskField, Ty, Unary, Value, ValueKind};
+use crate::hir::{
+    Access, ArgId, Binary, EndField, Int, Place, Ptr, Shape, Step, TaskField, Ty, Unary, Value, ValueKind,
+};
 
 /// The helper's own enumerator tells whether the kernel has it.
 const TYPED_TASK: (&str, &str) = ("bpf_func_id", "BPF_FUNC_get_current_task_btf");
@@ -38,6 +40,7 @@ impl Builder<'_> {
             ValueKind::Convert(inner) => self.convert(inner, value.ty, unknown),
             ValueKind::Cond(cond) => self.cond_value(cond, unknown),
             ValueKind::Text(_) => self.text(value, unknown).length,
+            ValueKind::End(end, EndField::Family) => self.end_family(value, end, unknown),
             ValueKind::End(end, _) => self.end_port(value, end, unknown),
         }
     }

@@ -1,4 +1,4 @@
-//! Ends of connections: `dst.ip`, `src.port`.
+//! Ends of connections: `dst.ip`, `src.port`, `dst.family`; `dst.path` and `dst.abstract` of the family `AF_UNIX`.
 //!
 //! The library makes them of a hook's arguments: `peer(sk)` and `local(sk)` of a `sock`, `address_end(address, length)` of what
 //! a task has passed, `bind_end` the same for bind(2), `message_end(msg, sk)` of a message on its way.
@@ -9,7 +9,7 @@ use super::{Checker, Operand};
 use crate::diag::{Diagnostic, code};
 use crate::hir::place::{self, Place, Reads};
 use crate::hir::suggest::did_you_mean;
-use crate::hir::{End, EndField, Int, Shape, Step, Ty, Value, ValueKind};
+use crate::hir::{End, EndField, Int, Shape, Step, Text, Ty, UnixName, Value, ValueKind};
 
 impl<'a> Checker<'a> {
     pub(in crate::hir) fn end(&mut self, function: &'a ast::Ident, args: &'a [Expr], span: Span) -> Operand {
@@ -74,6 +74,9 @@ impl<'a> Checker<'a> {
         let (field, ty) = match name.name.as_str() {
             "ip" => (EndField::Ip, Ty::Ip),
             "port" => (EndField::Port, Ty::Int(Int::plain(2, false))),
+            "family" => (EndField::Family, Ty::Int(Int { names: self.names_of("Af"), ..Int::plain(2, false) })),
+            "path" => return unix(end, UnixName::Path, span),
+            "abstract" => return unix(end, UnixName::Abstract, span),
             other => {
                 let error = Diagnostic::error(
                     code::UNKNOWN_FIELD,
@@ -81,12 +84,17 @@ impl<'a> Checker<'a> {
                     format!("one end of a connection has no `{other}`"),
                 )
                 .label("no such field");
-                return self.report(match did_you_mean(other, ["ip", "port"]) {
+                return self.report(match did_you_mean(other, ["ip", "port", "family", "path", "abstract"]) {
                     Some(help) => error.help(help),
-                    None => error.help("it has `ip` and `port`; the family is the socket's: `sock.sk.family`"),
+                    None => error.help("it has `ip`, `port` and `family`; Unix sockets have `path` or `abstract`"),
                 });
             }
         };
         Operand::Value(Value { span, ty, kind: ValueKind::End(Box::new(end), field) })
     }
+}
+
+fn unix(end: End, name: UnixName, span: Span) -> Operand {
+    let ty = Ty::Text { path: name == UnixName::Path };
+    Operand::Value(Value { span, ty, kind: ValueKind::Text(Box::new(Text::Unix { end, name })) })
 }
