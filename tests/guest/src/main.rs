@@ -8,10 +8,12 @@
 //!
 //! Each act makes one call that matters; what it needs before is made in a fresh folder under `/tmp`,
 //! where a failure is told apart (`setup: ...`). The exit status is 0 whatever the kernel said, and 2 for
-//! an act that is not known or could not be set up. `krs-guest` alone lists the acts. Besides
-//! these `connect=ADDRESS`, `listen=ADDRESS` and `send=ADDRESS` act on a given address and port, and `unix-listen=NAME`,
+//! an act that is not known or could not be set up. `krs-guest` alone lists the acts, and
+//! `krs-guest bench` measures. Besides these `connect=ADDRESS`, `listen=ADDRESS` and `send=ADDRESS` act on a given address and port, and `unix-listen=NAME`,
 //! `unix-receive=NAME`, `unix-connect=NAME`, `unix-talk=NAME` and `unix-send=NAME` on a Unix socket, with `@` for the
 //! abstract namespace. What was opened to listen or receive stays open for the acts that follow.
+
+mod bench;
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -193,6 +195,15 @@ fn main() -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
+    if wanted[0] == "bench" {
+        return match bench::run(&wanted[1..]) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                println!("error {error}");
+                ExitCode::from(2)
+            }
+        };
+    }
     let mut code = ExitCode::SUCCESS;
     for name in &wanted {
         // Every act but the one asked for must be free to fail alone, so each has its own folder.
@@ -347,10 +358,12 @@ fn exec_open(file: &File) -> Outcome {
 }
 
 fn map_file(folder: &Path) -> Result<Page, Failure> {
-    let path = existing(folder)?;
-    let file = File::open(&path).map_err(Failure::Setup)?;
+    map_path(&existing(folder)?, ProtFlags::READ)
+}
+
+fn map_path(path: &Path, prot: ProtFlags) -> Result<Page, Failure> {
+    let file = File::open(path).map_err(Failure::Setup)?;
     #[expect(unsafe_code, reason = "a new page at an address that the kernel chooses touches no memory in use")]
-    let page =
-        unsafe { rustix::mm::mmap(std::ptr::null_mut(), PAGE_BYTES, ProtFlags::READ, MapFlags::PRIVATE, &file, 0) };
+    let page = unsafe { rustix::mm::mmap(std::ptr::null_mut(), PAGE_BYTES, prot, MapFlags::PRIVATE, &file, 0) };
     page.map(Page).map_err(|error| Failure::Refused(error.into()))
 }

@@ -1,9 +1,9 @@
 //! Project tasks: `cargo xtask TASK`.
 //!
-//! One module a task (`*_command`, `matrix`), and under them what they share: `kernel` and `vmlinux` get kernels,
+//! one module a task (`*_command`, `bench`, `fuzz`, `matrix`), and under them what they share: `kernel` and `vmlinux` get kernels,
 //! `initramfs` and `vm` boot them, `tools` builds what is tested, `host` knows this machine.
 
-mod bench_command;
+mod bench;
 mod demo_command;
 mod fuzz;
 mod host;
@@ -37,8 +37,8 @@ enum Task {
     Vm(vm_command::Arguments),
     /// Show a policy at work, from its source to a kernel that says no.
     Demo(demo_command::Arguments),
-    /// Measure the compiler, beside clang where it is installed.
-    Bench(bench_command::Arguments),
+    /// Measure what policies cost and how long they take to build, beside clang.
+    Bench(bench::Arguments),
     /// Feed the compiler texts that nobody would write.
     Fuzz(fuzz::Arguments),
     /// Run every test: those of cargo, then the kernel matrix.
@@ -69,7 +69,7 @@ fn run(task: Task) -> Result<ExitCode> {
     match task {
         Task::Vm(arguments) => vm_command::run(&arguments),
         Task::Demo(arguments) => demo_command::run(&arguments),
-        Task::Bench(arguments) => bench_command::run(&arguments),
+        Task::Bench(arguments) => bench::run(&arguments),
         Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Test(arguments) => test_command::run(&arguments),
         Task::Kernels(arguments) => kernels_command::run(&arguments),

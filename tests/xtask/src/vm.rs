@@ -65,6 +65,8 @@ pub struct GuestSpec {
     pub scripts: Vec<(String, String)>,
     /// The `lsm=` list of the kernel's command line.
     pub lsm: String,
+    /// Guest time is the number of instructions that the guest has executed, a nanosecond each. Twice as slow.
+    pub counted: bool,
     /// From QEMU's start to its end.
     pub timeout: Duration,
 }
@@ -77,6 +79,7 @@ impl GuestSpec {
             files: Vec::new(),
             scripts: Vec::new(),
             lsm: LSM_WITH_BPF.to_owned(),
+            counted: false,
             timeout: Duration::from_secs(60),
         }
     }
@@ -152,6 +155,7 @@ pub fn run(image: &Image, spec: &GuestSpec, on_output: &mut dyn FnMut(&[u8])) ->
     let mut child = Qemu(
         Command::new(qemu)
             .args(["-accel", "tcg", "-machine", "q35", "-cpu", "max"])
+            .args(if spec.counted { &["-icount", "shift=0,sleep=off"][..] } else { &[] })
             .args(["-m", "768", "-smp", "1", "-nodefaults", "-nographic", "-no-reboot"])
             .arg("-serial")
             .arg(format!("file:{}", console.display()))

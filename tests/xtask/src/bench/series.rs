@@ -1,0 +1,265 @@
+//! From 10 to 100,000 rules on one hook: what the compiler takes for them, and what a call of the hook then costs.
+//!
+//! The act fits none of the rules, which is the usual case and the dearest for a chain of comparisons. Where it loads, a naive
+//! chain of the same rules in C stands beside ours.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use super::guest::{self, Measured, Run};
+use super::{Size, compile, folder};
+use crate::kernel::Image;
+use crate::tools::Tools;
+
+const COUNTS: [usize; 5] = [10, 100, 1_000, 10_000, 100_000];
+/// For one build.
+const BUILD_TIMEOUT: Duration = Duration::from_secs(60);
+/// Longer chains take clang minutes and fit no program.
+const CHAIN_MAX: usize = 1_000;
+
+/// A kind of rule.
+struct Kind {
+    name: &'static str,
+    hook: &'static str,
+    act: &'static str,
+    /// The rule of a number.
+    rule: fn(usize) -> String,
+    /// `None` where C has no simple words for it.
+    chain: Option<Chain>,
+}
+
+/// What stands before a chain in C, and the condition of a number.
+type Chain = (&'static str, fn(usize) -> String);
+
+const KINDS: &[Kind] = &[
+    Kind {
+        name: "pairs",
+        hook: "file_open",
+        act: "open-read",
+        rule: |n| {
+            format!("on file_open when file.inode.uid == {} and file.inode.gid == {} deny", 1000 + n, 5000 + n % 97)
+        },
+        chain: Some(("u32 uid = file->f_inode->i_uid.val, gid = file->f_inode->i_gid.val;", |n| {
+            format!("uid == {} && gid == {}", 1000 + n, 5000 + n % 97)
+        })),
+    },
+    Kind {
+        name: "paths",
+        hook: "file_open",
+        act: "open-read=a/b/file",
+        rule: |n| format!("on file_open when file.path == \"/srv/data/{}/file-{n}\" deny", n % 89),
+        chain: Some((PATH_IN_C, |n| {
+            let path = format!("/srv/data/{}/file-{n}", n % 89);
+            format!("length == {} && !memcmp(text, \"{path}\", {})", path.len() + 1, path.len())
+        })),
+    },
+    Kind {
+        name: "prefixes",
+        hook: "file_open",
+        act: "open-read=a/b/file",
+        rule: |n| format!("on file_open when file.path under \"/srv/tenants/{}/t{n}\" deny", n % 89),
+        chain: Some((PATH_IN_C, |n| {
+            let path = format!("/srv/tenants/{}/t{n}", n % 89);
+            format!(
+                "length > {} && !memcmp(text, \"{path}\", {}) && (text[{}] == '/' || !text[{}])",
+                path.len(),
+                path.len(),
+                path.len(),
+                path.len()
+            )
+        })),
+    },
+    Kind {
+        name: "networks",
+        hook: "socket_connect",
+        act: "connect=127.0.0.1:53",
+        rule: |n| {
+            let (a, b) = (n >> 8 & 255, n & 255);
+            format!(
+                "on socket_connect when dst.ip in \"{}.{a}.{b}.0/24\" and dst.port == {} deny",
+                10 + (n >> 16),
+                1 + n % 1000
+            )
+        },
+        chain: Some((ADDRESS_IN_C, |n| {
+            format!("address >> 8 == {:#x} && port == {}", (10 + (n >> 16)) << 16 | (n & 0xffff), 1 + n % 1000)
+        })),
+    },
+    Kind {
+        name: "globs",
+        hook: "file_open",
+        act: "open-read=a/b/file",
+        rule: |n| format!("on file_open when file.path like \"/srv/*/t{n}/*.key\" deny"),
+        chain: None,
+    },
+];
+
+const PATH_IN_C: &str = "\
+u32 zero = 0; char *text = bpf_map_lookup_elem(&paths, &zero); if (!text) return 0; \
+long length = bpf_d_path(&file->f_path, text, 4096); if (length <= 0 || length > 4096) return 0;";
+
+const ADDRESS_IN_C: &str = "\
+struct sockaddr_in *given = (void *)ctx[1]; if (given->family != AF_INET || (s32)ctx[2] < IN_BYTES) return 0; \
+u32 address = ntohl(given->address); u16 port = ntohs(given->port);";
+
+const C_HEAD: &str = "\
+#include \"bench.h\"
+#include \"address.h\"
+struct id { u32 val; };
+struct inode { struct id i_uid, i_gid; } CORE;
+struct path { void *mnt; } CORE;
+struct file { struct path f_path; struct inode *f_inode; } CORE;
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__uint(key_size, 4);
+	__uint(value_size, 4096);
+} paths SEC(\".maps\");
+";
+
+/// So many rules of a kind.
+pub struct Row {
+    /// The kind's name.
+    pub kind: &'static str,
+    /// Rules.
+    pub rules: usize,
+    /// What the compiler took.
+    pub build: Result<Build, String>,
+    /// Of ours.
+    pub measured: Option<Measured>,
+    /// Instructions above an empty program, of a call of the hook.
+    pub cost: Option<f64>,
+    /// The same of the chain in C.
+    pub chain: Option<Result<f64, String>>,
+}
+
+/// A build that succeeded.
+pub struct Build {
+    /// The whole process.
+    pub elapsed: Duration,
+    /// The most memory that it had.
+    pub memory_kib: u64,
+    /// Of the object.
+    pub size: Size,
+    object: PathBuf,
+}
+
+/// Builds and runs the series.
+pub fn measure(tools: &Tools, image: &Image, scratch: &Path, rules_max: usize) -> Result<Vec<Row>> {
+    let (mut rows, mut runs) = (Vec::new(), Vec::new());
+    for kind in KINDS {
+        let acts = vec![kind.act.to_owned()];
+        let empty = scratch.join(format!("series-empty-{}.o", kind.hook));
+        compile(&folder().join("empty.c"), &[format!("-DHOOK={}", kind.hook)], &empty)?;
+        runs.push(Run { object: Some(empty), acts: acts.clone() });
+        let mut hopeless = false;
+        for count in COUNTS.into_iter().filter(|count| *count <= rules_max) {
+            let built = if hopeless { Err("as above".to_owned()) } else { build(tools, scratch, kind, count)? };
+            hopeless |= built.is_err();
+            if let Ok(built) = &built {
+                runs.push(Run { object: Some(built.object.clone()), acts: acts.clone() });
+            }
+            let chain = kind.chain.filter(|_| count <= CHAIN_MAX).map(|(before, condition)| {
+                let object = scratch.join(format!("chain-{}-{count}.o", kind.name));
+                let made = chain(kind, count, before, condition, scratch, &object);
+                made.map(|()| runs.push(Run { object: Some(object), acts: acts.clone() }))
+                    .map_err(|_| "does not compile".to_owned())
+            });
+            let chain = chain.map(|made| made.map(|()| f64::NAN));
+            eprintln!("{} {count}: {}", kind.name, if built.is_ok() { "built" } else { "not built" });
+            rows.push(Row { kind: kind.name, rules: count, build: built, measured: None, cost: None, chain });
+        }
+    }
+    let mut measured = guest::run(tools, image, &runs)?.into_iter();
+    let mut kind = "";
+    let mut empty = 0.0;
+    let program = |measured: &Measured| measured.acts.first().map(|act| act.program);
+    for row in &mut rows {
+        if row.kind != kind {
+            kind = row.kind;
+            empty = measured.next().and_then(|measured| program(&measured)).unwrap_or(f64::NAN);
+        }
+        if row.build.is_ok()
+            && let Some(ours) = measured.next()
+        {
+            row.cost = program(&ours).map(|program| program - empty);
+            row.measured = Some(ours);
+        }
+        if let Some(chain @ Ok(_)) = &mut row.chain
+            && let Some(theirs) = measured.next()
+        {
+            *chain = match program(&theirs) {
+                Some(program) => Ok(program - empty),
+                None => Err("does not load".to_owned()),
+            };
+        }
+    }
+    Ok(rows)
+}
+
+fn build(tools: &Tools, scratch: &Path, kind: &Kind, count: usize) -> Result<Result<Build, String>> {
+    let policy = scratch.join(format!("{}-{count}.krs", kind.name));
+    let object = policy.with_extension("o");
+    let mut text = String::new();
+    for n in 0..count {
+        writeln!(text, "{}", (kind.rule)(n))?;
+    }
+    std::fs::write(&policy, text)?;
+    let log = std::fs::File::create(policy.with_extension("log"))?;
+    let started = Instant::now();
+    let mut child = Command::new(&tools.krsic)
+        .arg("build")
+        .arg(&policy)
+        .arg("-o")
+        .arg(&object)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()?;
+    let mut memory_kib = 0;
+    let status = loop {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next()?.parse().ok());
+        memory_kib = memory_kib.max(peak.unwrap_or(0));
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        if started.elapsed() > BUILD_TIMEOUT {
+            child.kill()?;
+            child.wait()?;
+            return Ok(Err(format!("more than {} s", BUILD_TIMEOUT.as_secs())));
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    };
+    let elapsed = started.elapsed();
+    if !status.success() {
+        let said = std::fs::read_to_string(policy.with_extension("log")).unwrap_or_default();
+        let line = said.lines().find(|line| line.starts_with("error")).unwrap_or("killed").to_owned();
+        return Ok(Err(line));
+    }
+    Ok(Ok(Build { elapsed, memory_kib, size: Size::of(&object)?, object }))
+}
+
+fn chain(
+    kind: &Kind,
+    count: usize,
+    before: &str,
+    condition: fn(usize) -> String,
+    scratch: &Path,
+    object: &Path,
+) -> Result<()> {
+    let mut text = C_HEAD.to_owned();
+    let file = if kind.hook == "file_open" { "struct file *file = (void *)ctx[0];" } else { "" };
+    writeln!(text, "SEC(\"lsm/{0}\") int {0}(u64 *ctx) {{ {file} {before}", kind.hook)?;
+    for n in 0..count {
+        writeln!(text, "\tif ({}) return -EPERM;", condition(n))?;
+    }
+    writeln!(text, "\treturn 0;\n}}")?;
+    let source = scratch.join(format!("chain-{}-{count}.c", kind.name));
+    std::fs::write(&source, text)?;
+    compile(&source, &[], object)
+}
