@@ -226,11 +226,23 @@ fn run<T>(
         sources: &sources,
         lists: &lists,
     };
-    let policy = hir::lower::lower(&input, &mut diagnostics);
+    let mut found = Vec::new();
+    let mut policy = hir::lower::lower(&input, &mut found);
+    let failed = |found: &[Diagnostic]| found.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
+    if let Some(newest) = default.filter(|_| options.target.is_some() && failed(&found) && hir::since::any(own)) {
+        // Rules for newer kernels are not about this one: the newest that is known may have what they need.
+        let mut again = Vec::new();
+        let other = hir::lower::lower(&hir::lower::Input { kernel: newest, ..input }, &mut again);
+        if !failed(&again) {
+            (policy, found) = (other, again);
+        }
+    }
+    diagnostics.append(&mut found);
     if diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
         options.levels.apply(&mut diagnostics);
         return Outcome { diagnostics: sorted(diagnostics), sources, value: None };
     }
+    hir::since::settle(&mut policy);
     let (kernels, warnings) = hir::kernels::survey(&policy);
     diagnostics.extend(warnings);
     lint::run(&lint::Input { policy: &policy, own, library, given: files.len() }, &mut diagnostics);

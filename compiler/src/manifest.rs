@@ -1,8 +1,9 @@
 //! The description that an object carries, from the typed policy and its programs.
 
-use krsi_abi::manifest::{Audit, Field, Manifest, Names, Param, Part, Program, Rule, Set, Source, Ty};
+use krsi_abi::manifest::{Audit, Field, Manifest, Names, Need, Param, Part, Program, Rule, Set, Since, Source, Ty};
 
 use crate::bpf::{Code, event};
+use crate::hir::since;
 use crate::hir::{self, Policy};
 use crate::source::Sources;
 
@@ -26,6 +27,7 @@ pub fn manifest(policy: &Policy, code: &Code, kernels: Vec<String>, sources: &So
             tags: rule.attributes.tags.clone(),
             id: rule.attributes.id.clone(),
             permissive: rule.attributes.permissive,
+            since: rule.since.as_ref().map(|since| needs(policy, since)),
         })
         .collect();
     let params = policy
@@ -67,6 +69,27 @@ pub fn manifest(policy: &Policy, code: &Code, kernels: Vec<String>, sources: &So
         params,
         sets,
         unreadable: code.unreadable,
+    }
+}
+
+fn needs(policy: &Policy, since: &since::Since) -> Since {
+    let needs = since.needs.iter().map(|part| match part.clone() {
+        since::Part::Hook(hook) => Need::Hook(hook),
+        since::Part::Argument { hook, name } => Need::Argument { hook, name },
+        since::Part::Enumerator { of, name } => Need::Enumerator { of, name },
+        since::Part::Field(access) => {
+            let path = access.steps.into_iter().filter_map(|step| match step {
+                hir::Step::Field { name, .. } => Some(name),
+                hir::Step::Index(_) => None,
+            });
+            Need::Field { of: access.root, path: path.collect() }
+        }
+    });
+    Since {
+        version: (since.version.major, since.version.minor),
+        needs: needs.collect(),
+        by_number: since.by_number,
+        switch: 8 * (policy.params.len() as u32 + since.switch),
     }
 }
 

@@ -126,6 +126,9 @@ fn command(command: Command, verbose: bool) -> Result<u8, Failure> {
                 plural(loaded.rules, "rule"),
                 plural(loaded.programs, "hook")
             ))?;
+            for rule in &loaded.inactive {
+                print(&format!("  not active here: {rule}\n"))?;
+            }
             for (set, count) in &loaded.carried.kept {
                 print(&format!("set {set} keeps its {}\n", plural(*count, "element")))?;
             }

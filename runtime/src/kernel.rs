@@ -103,6 +103,83 @@ impl Kernel {
         self.hooks.len() > 50
     }
 
+    /// Whether the kernel has this hook.
+    pub fn has_hook(&self, name: &str) -> bool {
+        self.hooks.contains_key(name)
+    }
+
+    /// Whether a struct or union has a field, through embedded and anonymous ones.
+    pub fn has_field(&self, of: &str, path: &[String]) -> bool {
+        self.tagged(of, &[kind::STRUCT, kind::UNION]).any(|id| self.leads(id, path))
+    }
+
+    /// Whether an enum has an enumerator.
+    pub fn has_enumerator(&self, of: &str, name: &str) -> bool {
+        self.tagged(of, &[kind::ENUM, kind::ENUM64]).any(|id| {
+            let entry = if self.kind(id) == Some(kind::ENUM) { 8 } else { 12 };
+            self.entries(id, entry).is_some_and(|mut all| all.any(|at| self.named(at) == Some(name)))
+        })
+    }
+
+    /// Definitions of a name.
+    fn tagged(&self, name: &str, kinds: &[u32]) -> impl Iterator<Item = u32> {
+        (1..self.starts.len() as u32).filter(move |id| {
+            self.kind(*id).is_some_and(|of| kinds.contains(&of)) && self.named(self.starts[*id as usize]) == Some(name)
+        })
+    }
+
+    fn kind(&self, id: u32) -> Option<u32> {
+        Some(self.word(*self.starts.get(id as usize)? + 4)? >> 24 & 0x1f)
+    }
+
+    /// The name of the type or of its part that is described there.
+    fn named(&self, at: usize) -> Option<&str> {
+        self.string(self.word(at)?)
+    }
+
+    /// Where the parts of a type are described, each in so many bytes.
+    fn entries(&self, id: u32, bytes: usize) -> Option<impl Iterator<Item = usize> + use<>> {
+        let at = *self.starts.get(id as usize)?;
+        let count = (self.word(at + 4)? & 0xffff) as usize;
+        Some((0..count).map(move |index| at + 12 + bytes * index))
+    }
+
+    fn leads(&self, id: u32, path: &[String]) -> bool {
+        match path.split_first() {
+            None => true,
+            Some((name, rest)) => self.member(id, name, 16).is_some_and(|id| self.leads(id, rest)),
+        }
+    }
+
+    /// The type of a member, also of anonymous structs and unions inside.
+    fn member(&self, id: u32, name: &str, depth: u32) -> Option<u32> {
+        let id = self.bare(id)?;
+        if depth == 0 || ![kind::STRUCT, kind::UNION].contains(&self.kind(id)?) {
+            return None;
+        }
+        self.entries(id, 12)?.find_map(|at| match self.named(at)? {
+            "" => self.member(self.word(at + 4)?, name, depth - 1),
+            known if known == name => self.word(at + 4),
+            _ => None,
+        })
+    }
+
+    /// A type without typedefs, modifiers and arrays around it.
+    fn bare(&self, mut id: u32) -> Option<u32> {
+        for _ in 0..64 {
+            let at = *self.starts.get(id as usize)?;
+            id = match self.kind(id)? {
+                kind::TYPEDEF | kind::VOLATILE | kind::CONST | kind::RESTRICT | kind::TYPE_TAG => self.word(at + 8)?,
+                kind::ARRAY => self.word(at + 12)?,
+                _ => return Some(id),
+            };
+            if id == 0 {
+                return None;
+            }
+        }
+        None
+    }
+
     /// Names and slots of a hook's arguments.
     pub fn hook(&self, name: &str) -> Result<Vec<(String, u32)>, Failure> {
         let missing = || {

@@ -10,7 +10,9 @@ use krsi_abi::manifest::Manifest;
 use serde_json::json;
 
 use crate::failure::{self, Failure};
+use crate::kernel::Kernel;
 use crate::load::not_loaded;
+use crate::since::{self, Inactive};
 use crate::{decode, elements, params, pins, set_map, sets, sys};
 
 /// The value of a map that has one.
@@ -56,10 +58,20 @@ pub fn counters(name: &str, manifest: &Manifest) -> Result<Counters, Failure> {
     })
 }
 
-/// Hooks of the policy whose link is not pinned any more.
-fn detached(name: &str, manifest: &Manifest) -> Vec<String> {
+/// The rules that are not active on this kernel, and why.
+fn inactive(manifest: &Manifest) -> Result<Vec<Inactive>, Failure> {
+    if manifest.rules.iter().all(|rule| rule.since.is_none()) {
+        return Ok(Vec::new());
+    }
+    Ok(since::inactive(manifest, &Kernel::running()?, since::release()))
+}
+
+/// Hooks of the policy whose link is not pinned any more. None was where no rule is active.
+fn detached(name: &str, manifest: &Manifest, inactive: &[Inactive]) -> Vec<String> {
     let links = pins::folder(name).join("links");
-    manifest.programs.iter().map(|program| program.hook.clone()).filter(|hook| !links.join(hook).exists()).collect()
+    let idle = since::idle(manifest, inactive);
+    let programs = manifest.programs.iter().enumerate().filter(|(at, _)| !idle.contains(at));
+    programs.map(|(_, program)| program.hook.clone()).filter(|hook| !links.join(hook).exists()).collect()
 }
 
 /// `EPERM` for 1.
@@ -78,7 +90,8 @@ pub fn list(as_json: bool) -> Result<String, Failure> {
     for name in names {
         match manifest(&name) {
             Ok(manifest) => {
-                let detached = detached(&name, &manifest);
+                let inactive = inactive(&manifest)?;
+                let detached = detached(&name, &manifest, &inactive);
                 let lost: u64 = counters(&name, &manifest)?.lost.iter().sum();
                 let state = if detached.is_empty() {
                     "enforcing".to_owned()
@@ -91,6 +104,7 @@ pub fn list(as_json: bool) -> Result<String, Failure> {
                     "detached": detached,
                     "hooks": manifest.programs.len(),
                     "rules": manifest.rules.len(),
+                    "inactive": inactive.iter().map(|off| &manifest.rules[off.rule].name).collect::<Vec<_>>(),
                     "lost": lost,
                 }));
                 rows.push([
@@ -134,7 +148,9 @@ pub fn show(name: &str) -> Result<String, Failure> {
     }
     let manifest = manifest(name)?;
     let counters = counters(name, &manifest)?;
-    let detached = detached(name, &manifest);
+    let inactive = inactive(&manifest)?;
+    let idle = since::idle(&manifest, &inactive);
+    let detached = detached(name, &manifest, &inactive);
     let mut out = format!("policy {name}, built by {}\n", manifest.producer);
     if !manifest.params.is_empty() {
         let constants = value(&pins::folder(name).join("maps").join("constants"))?;
@@ -162,6 +178,9 @@ pub fn show(name: &str) -> Result<String, Failure> {
     for (index, program) in manifest.programs.iter().enumerate() {
         let pin = pins::folder(name).join("programs").join(&program.hook);
         let _ = write!(out, "\nhook {}", program.hook);
+        if idle.contains(&index) {
+            let _ = write!(out, "  not attached: no rule on it is active here");
+        }
         if detached.contains(&program.hook) {
             let _ = write!(out, "  NOT ATTACHED");
         }
@@ -189,6 +208,9 @@ pub fn show(name: &str) -> Result<String, Failure> {
             }
             if rule.permissive {
                 let _ = writeln!(out, "    permissive: its deny is recorded and not enforced");
+            }
+            if let Some(off) = inactive.iter().find(|off| off.rule == id) {
+                let _ = writeln!(out, "    not active here: {}", off.why);
             }
             let _ = writeln!(out, "    {}", decode::escape(&rule.source.text).replace("\\\"", "\""));
             if let Some(count) = counters.lost.get(id).filter(|count| **count > 0) {

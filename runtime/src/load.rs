@@ -15,6 +15,7 @@ use crate::kernel::Kernel;
 use crate::object::{self, Object};
 use crate::pins::{self, Pins};
 use crate::sets::{self, Carried};
+use crate::since;
 use crate::verifier;
 
 /// How to load.
@@ -38,19 +39,28 @@ pub fn load(path: &Path, options: &Options<'_>) -> Result<Loaded, Failure> {
     pins::check_name(&name)?;
     doctor::preflight()?;
     let kernel = Kernel::running()?;
-    object.bind(&kernel)?;
+    let inactive = object.turn_off(&kernel)?;
+    let idle = since::idle(&object.manifest, &inactive);
+    object.bind(&kernel, &inactive, &idle)?;
 
     let pins = Pins::lock()?;
     let replaced = pins::folder(&name).exists();
     let keep = (replaced && !options.fresh).then_some(name.as_str());
-    let done =
-        stage(&pins, &name, &object, keep, options.verbose).and_then(|carried| pins.commit(&name).map(|()| carried));
+    let done = stage(&pins, &name, &object, &idle, keep, options.verbose)
+        .and_then(|carried| pins.commit(&name).map(|()| carried));
     let carried = done.inspect_err(|_| {
         // The policy that was there, if any, was not touched. What was staged goes; what cannot go now goes by the next command.
         let _ = pins.abandon(&name);
     })?;
-    let (programs, rules) = (object.manifest.programs.len(), object.manifest.rules.len());
-    Ok(Loaded { name, replaced, programs, rules, carried })
+    let manifest = &object.manifest;
+    Ok(Loaded {
+        name,
+        replaced,
+        programs: manifest.programs.len() - idle.len(),
+        rules: manifest.rules.len() - inactive.len(),
+        carried,
+        inactive: inactive.iter().map(|off| since::words(manifest, off)).collect(),
+    })
 }
 
 /// What was loaded.
@@ -66,6 +76,8 @@ pub struct Loaded {
     pub rules: usize,
     /// Elements of the older one's sets.
     pub carried: Carried,
+    /// Rules that the kernel is too old for, each with the reason.
+    pub inactive: Vec<String>,
 }
 
 /// Unloads a policy.
@@ -92,7 +104,14 @@ pub fn not_loaded(name: &str) -> Failure {
 
 /// Loads, attaches and pins into the staging folder. Links are pinned last: until then nothing outlives this process.
 /// Sets get the elements of those of the policy `keep` before any program can ask.
-fn stage(pins: &Pins, name: &str, object: &Object, keep: Option<&str>, verbose: bool) -> Result<Carried, Failure> {
+fn stage(
+    pins: &Pins,
+    name: &str,
+    object: &Object,
+    idle: &[usize],
+    keep: Option<&str>,
+    verbose: bool,
+) -> Result<Carried, Failure> {
     // Kernels before 5.11 count maps against the limit of locked memory.
     let _ = setrlimit(Resource::Memlock, Rlimit { current: None, maximum: None });
     let staging = pins.stage(name)?;
@@ -125,7 +144,8 @@ fn stage(pins: &Pins, name: &str, object: &Object, keep: Option<&str>, verbose: 
         map.pin(&pin).map_err(|error| failure::at(&pin, "made", error))?;
     }
     let carried = keep.map(|old| sets::carry(old, &staging, manifest)).transpose()?.unwrap_or_default();
-    for described in &manifest.programs {
+    let active = || manifest.programs.iter().enumerate().filter(|(at, _)| !idle.contains(at)).map(|(_, of)| of);
+    for described in active() {
         let program = program(&mut ebpf, &described.hook)?;
         program
             .load(&described.hook, &btf)
@@ -134,7 +154,7 @@ fn stage(pins: &Pins, name: &str, object: &Object, keep: Option<&str>, verbose: 
         program.pin(&pin).map_err(|error| failure::at(&pin, "made", error))?;
     }
     let mut links: Vec<(&str, FdLink)> = Vec::with_capacity(manifest.programs.len());
-    for described in &manifest.programs {
+    for described in active() {
         let program = program(&mut ebpf, &described.hook)?;
         let attached = program.attach().and_then(|id| program.take_link(id));
         let link = attached.map_err(|error| refused_attach(&described.hook, &error))?;

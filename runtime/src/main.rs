@@ -29,6 +29,7 @@ mod params;
 mod pins;
 mod set_map;
 mod sets;
+mod since;
 mod sys;
 mod verifier;
 

@@ -9,11 +9,12 @@ use std::path::Path;
 
 use aya_obj::btf::BtfFeatures;
 use krsi_abi::MANIFEST_SECTION;
-use krsi_abi::manifest::{Manifest, ManifestError, Part, Ty};
+use krsi_abi::manifest::{Manifest, ManifestError, Need, Part, Ty};
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
 
 use crate::failure::{self, Failure};
 use crate::kernel::Kernel;
+use crate::since::Inactive;
 
 /// A load from memory of 1, 2, 4 or 8 bytes, apart from its size: `BPF_LDX | BPF_MEM`.
 const LOAD: u8 = 0x61;
@@ -132,6 +133,10 @@ impl Object {
         if manifest.params.iter().any(|param| u64::from(param.offset) + 8 > constants) {
             return Err("a parameter lies outside of its constants".into());
         }
+        let switches = manifest.rules.iter().filter_map(|rule| rule.since.as_ref());
+        if switches.clone().any(|since| u64::from(since.switch) + 8 > constants) {
+            return Err("the switch of a rule lies outside of its constants".into());
+        }
         let sized =
             |ty: &Ty| !matches!(ty, Ty::Int { bytes, .. } | Ty::Names { bytes, .. } if !matches!(bytes, 1 | 2 | 4 | 8));
         if let Some(param) = manifest.params.iter().find(|param| !sized(&param.ty)) {
@@ -166,19 +171,32 @@ impl Object {
         Ok(())
     }
 
-    /// Puts every argument where the kernel has it.
-    pub fn bind(&mut self, kernel: &Kernel) -> Result<(), Failure> {
+    /// Puts every argument where the kernel has it. Programs that are `idle` are not loaded, and what only rules that are
+    /// turned off read is never read.
+    pub fn bind(&mut self, kernel: &Kernel, inactive: &[Inactive], idle: &[usize]) -> Result<(), Failure> {
         let mut patches = Vec::new();
         {
             let file = object::File::parse(&*self.bytes).map_err(|error| Failure::usage(error.to_string()))?;
-            for program in &self.manifest.programs {
+            let programs = self.manifest.programs.iter().enumerate();
+            for (_, program) in programs.filter(|(index, _)| !idle.contains(index)) {
                 let hook = kernel.hook(&program.hook)?;
+                let unread = |name: &str| {
+                    let wants = |need: &Need| matches!(need, Need::Argument { hook, name: arg } if *hook == program.hook && arg == name);
+                    let mut off = inactive.iter().filter_map(|off| self.manifest.rules[off.rule].since.as_ref());
+                    off.any(|since| since.needs.iter().any(wants))
+                };
                 let Some((start, _)) = file.section_by_name(&program.section).and_then(|section| section.file_range())
                 else {
                     continue;
                 };
                 for argument in &program.arguments {
+                    // The instruction's 16-bit offset stands behind its code and registers.
+                    let at = start as usize + 8 * argument.instruction as usize + 2;
                     let Some((_, slot)) = hook.iter().find(|(name, _)| *name == argument.name) else {
+                        if unread(&argument.name) {
+                            patches.push((at, 0));
+                            continue;
+                        }
                         let has: Vec<String> = hook.iter().map(|(name, _)| format!("`{name}`")).collect();
                         return Err(Failure::refused(format!(
                             "the policy reads `{}` of `{}`, which this kernel's hook does not have",
@@ -187,8 +205,6 @@ impl Object {
                         .note(format!("here it has {}", has.join(", ")))
                         .help("build the policy for this kernel: `krsic build` on this machine says what to change"));
                     };
-                    // The instruction's 16-bit offset stands behind its code and registers.
-                    let at = start as usize + 8 * argument.instruction as usize + 2;
                     patches.push((at, 8 * slot));
                 }
             }

@@ -28,12 +28,18 @@ impl Object {
                 return Err(unknown(&self.manifest, name));
             };
             let value = parse(&self.manifest, param, text)?;
-            let at = param.offset as usize;
-            let start = self.constants().unwrap_or(0);
-            match self.bytes.get_mut(start + at..start + at + 8) {
-                Some(place) => place.copy_from_slice(&value.to_le_bytes()),
-                None => return Err(Failure::usage("the object is damaged: it has no room for its parameters")),
-            }
+            let at = param.offset;
+            self.set_word(at, value)?;
+        }
+        Ok(())
+    }
+
+    /// Puts 8 bytes into the constants.
+    pub fn set_word(&mut self, at: u32, value: u64) -> Result<(), Failure> {
+        let start = self.constants().unwrap_or(0) + at as usize;
+        match self.bytes.get_mut(start..start + 8) {
+            Some(place) => place.copy_from_slice(&value.to_le_bytes()),
+            None => return Err(Failure::usage("the object is damaged: it has no room for its parameters")),
         }
         Ok(())
     }

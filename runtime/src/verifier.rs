@@ -94,6 +94,7 @@ mod tests {
             tags: Vec::new(),
             id: None,
             permissive: false,
+            since: None,
         };
         Manifest {
             producer: String::new(),

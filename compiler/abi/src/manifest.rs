@@ -154,6 +154,54 @@ pub struct Rule {
     /// Its `deny` is recorded and not enforced.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub permissive: bool,
+    /// It is active on newer kernels only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Since>,
+}
+
+/// What a rule for newer kernels asks of one. It is active where all `needs` are met, and with `by_number` the kernel is
+/// as new as `version`; elsewhere its switch is to be turned off.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Since {
+    /// The number of the release: 6 and 1.
+    pub version: (u32, u32),
+    /// What some kernels lack.
+    pub needs: Vec<Need>,
+    /// What it needs is on older kernels too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_number: bool,
+    /// Where in the constants (see [`crate::CONSTANTS_SECTION`]) the switch is: 8 bytes, 1 for on and 0 for off.
+    pub switch: u32,
+}
+
+/// Something that a kernel has or lacks, by names of its BTF.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Need {
+    /// A hook.
+    Hook(String),
+    /// A hook's argument.
+    Argument {
+        /// The hook.
+        hook: String,
+        /// The argument.
+        name: String,
+    },
+    /// A field, through embedded structs: `task_struct`, `["loginuid", "val"]`. Anonymous ones are left out, and elements
+    /// of arrays.
+    Field {
+        /// The tag of a struct or union.
+        of: String,
+        /// From there to the field; not empty.
+        path: Vec<String>,
+    },
+    /// An enumerator.
+    Enumerator {
+        /// The enum's tag.
+        of: String,
+        /// Its name.
+        name: String,
+    },
 }
 
 /// A place in a policy's text.

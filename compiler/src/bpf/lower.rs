@@ -9,6 +9,7 @@ mod builder;
 mod conds;
 mod dynamic_sets;
 mod events;
+mod guard;
 mod network;
 mod sets;
 mod text;
@@ -30,10 +31,12 @@ use crate::optimise::Optimise;
 pub fn lower(policy: &Policy, plan: &Plan, optimise: Optimise, diagnostics: &mut Vec<Diagnostic>) -> Code {
     let mut code = Code::default();
     let mut regions = 0;
-    if !policy.params.is_empty() {
-        // They come first: their place is known to whoever sets them.
-        let defaults = policy.params.iter().flat_map(|param| (param.default as u64).to_le_bytes());
-        code.constant(&defaults.collect::<Vec<u8>>());
+    let switches = policy.rules.iter().filter(|rule| rule.since.is_some()).count();
+    if !policy.params.is_empty() || switches > 0 {
+        // They come first: their place is known to whoever sets them. A rule for newer kernels is on until it is turned off.
+        let defaults = policy.params.iter().map(|param| param.default as u64);
+        let words = defaults.chain(std::iter::repeat_n(1, switches));
+        code.constant(&words.flat_map(u64::to_le_bytes).collect::<Vec<u8>>());
     }
     if policy.rules.iter().any(|rule| rule.audit.is_some()) {
         // The counters of lost events come first: their place is known to whoever reads them.
@@ -93,6 +96,12 @@ fn graph_code(policy: &Policy, graph: &Graph, optimise: Optimise, code: &mut Cod
                 let (then, otherwise) = (build.label(*then), build.label(*otherwise));
                 build.span = atom.span;
                 build.atom(atom, *sense, then, otherwise);
+            }
+            Node::Guard { rule, then, otherwise } => {
+                build.rule = *rule;
+                let (then, otherwise) = (build.label(*then), build.label(*otherwise));
+                build.span = policy.rules[rule.0 as usize].span;
+                build.guard(*rule, then, otherwise);
             }
             Node::Set { errno, next } => {
                 let verdict = build.verdict();

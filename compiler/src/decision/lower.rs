@@ -121,6 +121,9 @@ impl Build {
         if let Some(when) = &rule.when {
             entry = self.cond(id, when, true, entry, otherwise);
         }
+        if rule.since.is_some() && entry != otherwise {
+            entry = self.push(Node::Guard { rule: id, then: entry, otherwise });
+        }
         entry
     }
 
@@ -177,7 +180,7 @@ impl Build {
             self.nodes.into_iter().zip(&reached).rev().filter(|(_, reached)| **reached).map(|(node, _)| node).collect();
         for node in &mut nodes {
             match node {
-                Node::Test { then, otherwise, .. } => {
+                Node::Test { then, otherwise, .. } | Node::Guard { then, otherwise, .. } => {
                     *then = ids[then.index()];
                     *otherwise = ids[otherwise.index()];
                 }

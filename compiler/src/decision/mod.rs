@@ -67,6 +67,15 @@ pub enum Node {
         /// Where it is not, or there is none.
         otherwise: NodeId,
     },
+    /// Whether a rule for newer kernels is active. Nothing that the rule needs is asked for before.
+    Guard {
+        /// This one.
+        rule: RuleId,
+        /// It is.
+        then: NodeId,
+        /// It is not.
+        otherwise: NodeId,
+    },
     /// Settles the verdict, where more than one can reach what follows.
     Set {
         /// Positive errno, or 0 to allow.
@@ -103,7 +112,7 @@ impl Node {
     /// Where it leads.
     pub fn edges(&self) -> impl Iterator<Item = NodeId> {
         let (first, second) = match self {
-            Node::Test { then, otherwise, .. } => (Some(*then), Some(*otherwise)),
+            Node::Test { then, otherwise, .. } | Node::Guard { then, otherwise, .. } => (Some(*then), Some(*otherwise)),
             Node::Set { next, .. } | Node::Record { next, .. } => (Some(*next), None),
             Node::Exit { .. } => (None, None),
         };

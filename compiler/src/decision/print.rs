@@ -25,6 +25,11 @@ pub fn print(plan: &Plan, policy: &Policy) -> String {
                     otherwise.0,
                     policy.rules[rule.0 as usize].name,
                 ),
+                Node::Guard { rule, then, otherwise } => {
+                    let rule = &policy.rules[rule.0 as usize];
+                    let since = rule.since.as_ref().map(|since| since.version.to_string()).unwrap_or_default();
+                    writeln!(out, "  n{at} since {since} ? n{} : n{}    # {}", then.0, otherwise.0, rule.name)
+                }
                 Node::Set { errno, next } => {
                     writeln!(out, "  n{at} set {}; n{}", verdict(Verdict::Constant(*errno)), next.0)
                 }

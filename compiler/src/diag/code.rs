@@ -89,6 +89,7 @@ codes! {
     INTERNAL_ERRNO = "KRS0412", "an errno that must not reach user space";
     UNRECORDABLE = "KRS0413", "a value that cannot be recorded";
     ANSWERS = "KRS0414", "a deny on a hook that answers a question";
+    BAD_VERSION = "KRS0430", "a version of the kernel that cannot be";
     TOO_LARGE = "KRS0500", "a hook whose rules make too large a program";
     MISSING_ON_KERNEL = "KRS0900", "a kernel that the object cannot be loaded on";
     ALWAYS_TRUE = "KRS0901", "a comparison that is always true or always false";

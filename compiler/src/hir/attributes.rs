@@ -4,6 +4,7 @@ use krs_grammar::ast::{self, ExprKind, Span};
 
 use super::check::Checker;
 use super::kernels;
+use super::since::Since;
 use super::suggest::{did_you_mean, list};
 use super::{Attributes, Audit, Deny, HookId, Kill};
 use crate::diag::{Diagnostic, code};
@@ -13,10 +14,18 @@ const SEVERITIES: [&str; 4] = ["low", "medium", "high", "critical"];
 /// `SIGKILL`
 const KILL: i32 = 9;
 
+/// What the attributes of a rule say.
+pub(super) struct Said {
+    pub(super) attributes: Attributes,
+    pub(super) doc: Option<String>,
+    pub(super) since: Option<Since>,
+}
+
 impl<'a> Checker<'a> {
-    /// The attributes of a rule, and its `@doc`.
-    pub(super) fn attributes(&mut self, written: &'a [ast::Attribute]) -> (Attributes, Option<String>) {
+    /// The attributes of a rule.
+    pub(super) fn attributes(&mut self, written: &'a [ast::Attribute]) -> Said {
         let mut made = Attributes::default();
+        let mut since = None;
         let mut doc = None;
         let mut seen: Vec<&ast::Attribute> = Vec::new();
         for attribute in written {
@@ -46,12 +55,7 @@ impl<'a> Checker<'a> {
                     }
                     made.permissive = true;
                 }
-                "since" => {
-                    self.report(
-                        Diagnostic::error(code::NOT_YET, attribute.span, "`@since` is not available yet")
-                            .help("put the rule into a policy of its own, built for those kernels"),
-                    );
-                }
+                "since" => since = self.since(attribute),
                 _ => {
                     let error = Diagnostic::error(
                         code::UNKNOWN_ATTRIBUTE,
@@ -67,7 +71,7 @@ impl<'a> Checker<'a> {
                 }
             }
         }
-        (made, doc)
+        Said { attributes: made, doc, since }
     }
 
     fn severity(&mut self, attribute: &'a ast::Attribute) -> Option<String> {

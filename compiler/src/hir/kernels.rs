@@ -3,6 +3,7 @@
 
 use krs_grammar::ast::Span;
 
+use super::since::{self, Version};
 use super::suggest::list;
 use super::{Access, AtomKind, Cond, HookId, Place, Policy, RuleId, Shape, Step, Text, Value, ValueKind, place};
 use crate::btf::{Btf, Kind, Type};
@@ -189,7 +190,7 @@ fn kernels(names: &[&str]) -> String {
 
 /// What an object needs of a kernel.
 #[derive(Clone, Debug, PartialEq)]
-enum Need<'a> {
+pub(super) enum Need<'a> {
     Hook(&'a str),
     Arg(&'a str, &'a str),
     Field(&'a Access),
@@ -202,8 +203,24 @@ enum Need<'a> {
 pub fn survey(policy: &Policy) -> (Vec<String>, Vec<Diagnostic>) {
     let mut needs: Vec<(Need<'_>, Span)> = Vec::new();
     for (index, rule) in policy.rules.iter().enumerate() {
-        let mut collect = Collect { policy, hook: rule.hook, rule: RuleId(index as u32), needs: &mut needs };
-        collect.rule();
+        if rule.since.is_none() {
+            self::needs(policy, index, &mut needs);
+        }
+    }
+    // What only rules for newer kernels need, each with the oldest that it is for.
+    let mut newer: Vec<(Need<'_>, Span, Version)> = Vec::new();
+    for (index, rule) in policy.rules.iter().enumerate() {
+        let Some(since) = &rule.since else { continue };
+        let mut own = Vec::new();
+        self::needs(policy, index, &mut own);
+        for (need, span) in own {
+            // Nothing can ask for one of several before it is too late, so the object needs it.
+            if since::part(&need).is_none() && !needs.iter().any(|(known, _)| *known == need) {
+                needs.push((need, span));
+            } else if !needs.iter().any(|(known, _)| *known == need) {
+                newer.push((need, span, since.version));
+            }
+        }
     }
     let mut supported = Vec::new();
     let mut lacking: Vec<Vec<&str>> = vec![Vec::new(); needs.len()];
@@ -229,29 +246,56 @@ pub fn survey(policy: &Policy) -> (Vec<String>, Vec<Diagnostic>) {
             continue;
         }
         let on = kernels(lacking);
-        let what = match need {
-            Need::Hook(hook)
-                if kernel::embedded().iter().any(|k| lacking.contains(&k.name.as_str()) && k.hook(hook).is_some()) =>
-            {
-                format!("BPF may not attach to `{hook}` on {on}")
-            }
-            Need::Hook(hook) => format!("there is no hook `{hook}` on {on}"),
-            Need::Arg(hook, arg) => format!("`{hook}` has no `{arg}` on {on}"),
-            Need::Field(access) => format!("there is no `{access}` on {on}"),
-            Need::AnyOf(_) => format!("none of these fields is there on {on}"),
-            Need::Enumerator(of, name) => format!("`{of}` has no `{name}` on {on}"),
-        };
         warnings.push(
-            Diagnostic::warning(code::MISSING_ON_KERNEL, *span, what)
+            Diagnostic::warning(code::MISSING_ON_KERNEL, *span, missing(need, lacking))
                 .label(format!("not on {on}"))
                 .note("an object with this rule cannot be loaded there")
-                .help("build a second policy without it for those kernels, if you run them"),
+                .help("say that the rule is for newer kernels, `@since(\"...\")`, or build a second policy without it"),
         );
+    }
+    for (need, span, since) in newer {
+        let lacking: Vec<&str> = kernel::embedded()
+            .iter()
+            .filter(|kernel| Version::parse(&kernel.name).is_some_and(|known| since <= known) && !meets(kernel, &need))
+            .map(|kernel| kernel.name.as_str())
+            .collect();
+        if !lacking.is_empty() {
+            let on = kernels(&lacking);
+            warnings.push(
+                Diagnostic::warning(code::MISSING_ON_KERNEL, span, missing(&need, &lacking))
+                    .label(format!("not on {on}"))
+                    .note("the rule is not active there")
+                    .help(format!("it says that it is for kernels from {since} on: name a newer one")),
+            );
+        }
     }
     (supported, warnings)
 }
 
-fn meets(kernel: &Kernel, need: &Need<'_>) -> bool {
+/// What kernels lack, in words.
+fn missing(need: &Need<'_>, lacking: &[&str]) -> String {
+    let on = kernels(lacking);
+    match need {
+        Need::Hook(hook)
+            if kernel::embedded().iter().any(|k| lacking.contains(&k.name.as_str()) && k.hook(hook).is_some()) =>
+        {
+            format!("BPF may not attach to `{hook}` on {on}")
+        }
+        Need::Hook(hook) => format!("there is no hook `{hook}` on {on}"),
+        Need::Arg(hook, arg) => format!("`{hook}` has no `{arg}` on {on}"),
+        Need::Field(access) => format!("there is no `{access}` on {on}"),
+        Need::AnyOf(_) => format!("none of these fields is there on {on}"),
+        Need::Enumerator(of, name) => format!("`{of}` has no `{name}` on {on}"),
+    }
+}
+
+/// Adds what a rule needs to what others need.
+pub(super) fn needs<'p>(policy: &'p Policy, rule: usize, needs: &mut Vec<(Need<'p>, Span)>) {
+    let hook = policy.rules[rule].hook;
+    Collect { policy, hook, rule: RuleId(rule as u32), needs }.rule();
+}
+
+pub(super) fn meets(kernel: &Kernel, need: &Need<'_>) -> bool {
     match need {
         Need::Hook(hook) => kernel.hook(hook).is_some() && kernel.disabled(hook).is_none(),
         Need::Arg(hook, arg) => kernel.hook(hook).is_some_and(|hook| {

@@ -2,6 +2,7 @@
 
 use krs_grammar::ast::{self, ActionKind, Span};
 
+use super::attributes::Said;
 use super::check::{Checker, Operand, Scope};
 use super::kernels;
 use super::operators::not;
@@ -68,7 +69,7 @@ pub fn lower(input: &Input<'_>, diagnostics: &mut Vec<Diagnostic>) -> Policy {
 impl<'a> Checker<'a> {
     fn rule(&mut self, of: &RuleItem<'a>, input: &Input<'_>, rules: &mut Vec<Rule>) {
         let (rule, item) = (of.rule, of.item);
-        let (attributes, doc) = self.attributes(&rule.attributes);
+        let Said { attributes, doc, since } = self.attributes(&rule.attributes);
         let mut on: Vec<HookId> = Vec::new();
         for ident in &rule.hooks {
             if let Some(hook) = self.hook(ident) {
@@ -113,6 +114,7 @@ impl<'a> Checker<'a> {
                 audit,
                 kill,
                 attributes: attributes.clone(),
+                since: since.clone(),
             });
         }
         self.scope = Scope::default();

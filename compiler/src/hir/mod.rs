@@ -32,6 +32,7 @@ mod operators;
 pub mod place;
 pub mod print;
 pub mod resolve;
+pub mod since;
 pub mod suggest;
 pub mod walk;
 pub mod words;
@@ -211,6 +212,8 @@ pub struct Rule {
     pub kill: Option<Kill>,
     /// What is said about it.
     pub attributes: Attributes,
+    /// It is there on newer kernels only. Such a rule must not be joined with others: what it reads may not be there.
+    pub since: Option<since::Since>,
 }
 
 impl Rule {

@@ -19,6 +19,11 @@ pub fn print(policy: &Policy) -> String {
     }
     for (id, rule) in policy.rules.iter().enumerate() {
         let _ = writeln!(out, "rule {id} {} on {}", rule.name, policy.hooks[rule.hook.index()].name);
+        if let Some(since) = &rule.since {
+            let needs: Vec<String> = since.needs.iter().map(ToString::to_string).collect();
+            let number = if since.by_number { ", by its number" } else { "" };
+            let _ = writeln!(out, "  since {}: {}{number}", since.version, needs.join(", "));
+        }
         if let Some(when) = &rule.when {
             let _ = writeln!(out, "  when {}", cond(policy, rule.hook, when));
         }

@@ -74,7 +74,8 @@ fn covers(policy: &Policy, on_hook: &[usize], general: usize, special: usize) ->
     let (first, second) = (general.min(special), general.max(special));
     let (general, special) = (&policy.rules[general], &policy.rules[special]);
     // Every effect is named here, so that a new one asks for its place.
-    let Rule { name: _, doc: _, span: _, hook: _, when: _, unless: _, deny: _, audit, kill, attributes } = special;
+    let Rule { name: _, doc: _, span: _, hook: _, when: _, unless: _, deny: _, audit, kill, attributes, since } =
+        special;
     let denied = match (special.enforced(), general.enforced()) {
         (None, _) => true,
         (Some(_), None) => false,
@@ -96,7 +97,9 @@ fn covers(policy: &Policy, on_hook: &[usize], general: usize, special: usize) ->
     // A name was given to tell events apart.
     let named = audit.is_some() && !special.name.contains('@');
     let killed = kill.is_none() || *kill == general.kill;
-    denied && recorded && killed && *attributes == general.attributes && !named
+    // What is there on some kernels covers nothing on others.
+    let there = general.since.is_none() || *since == general.since;
+    denied && recorded && killed && there && *attributes == general.attributes && !named
 }
 
 fn same_record(mine: &Audit, theirs: &Audit) -> bool {
