@@ -485,6 +485,17 @@ pub enum ExprKind {
         /// Its arguments.
         args: Vec<Expr>,
     },
+    /// `any a in task.ancestors { a.comm == "sshd" }`
+    Any {
+        /// `all`
+        every: bool,
+        /// `a`
+        name: Ident,
+        /// `task.ancestors`
+        of: Box<Expr>,
+        /// What is asked of each.
+        body: Box<Expr>,
+    },
     /// `x as u32`
     Cast {
         /// `x`

@@ -126,3 +126,9 @@ pub(crate) fn list<'s>(file: FileId, start: u32, all: Vec<E>, end: u32, kind: fn
     let depth = all.iter().map(|a| a.depth).max().unwrap_or(0);
     make(span(file, start, end), kind(all.into_iter().map(|a| a.expr).collect()), depth)
 }
+
+pub(crate) fn any<'s>(file: FileId, start: u32, every: bool, name: Ident, of: E, body: E, end: u32) -> Made<'s> {
+    let depth = of.depth.max(body.depth);
+    let kind = ExprKind::Any { every, name, of: Box::new(of.expr), body: Box::new(body.expr) };
+    make(span(file, start, end), kind, depth)
+}

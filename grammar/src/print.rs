@@ -95,6 +95,15 @@ fn write_expr(out: &mut String, expr: &Expr, least: u8) {
             commas(out, args);
             out.push(')');
         }
+        ExprKind::Any { every, name, of, body } => {
+            out.push_str(if *every { "all " } else { "any " });
+            out.push_str(&name.name);
+            out.push_str(" in ");
+            write_expr(out, of, POSTFIX);
+            out.push_str(" { ");
+            write_expr(out, body, 0);
+            out.push_str(" }");
+        }
         ExprKind::Cast { value, ty } => {
             write_expr(out, value, POSTFIX);
             out.push_str(" as ");

@@ -114,6 +114,8 @@ pub enum Token<'s> {
     Max,
     Inherit,
     Allow,
+    Any,
+    All,
 
     #[token("{")]
     OpenBrace,

@@ -189,6 +189,10 @@ pub(crate) fn settle<'s>(file: FileId, text: &'s str, tokens: &mut Vec<Spanned<'
             Ident("inherit") if matches!(prev2, Some(On)) && i >= 4 && matches!(tokens[i - 4].1, Label) => {
                 Some(Inherit)
             }
+            // `any a in task.ancestors { ... }`: two names in a row stand nowhere else.
+            Ident(word @ ("any" | "all")) if next_word && matches!(next2, Some(In)) => {
+                Some(if *word == "any" { Any } else { All })
+            }
             Ident("allow") if matches!(prev, Some(Expect)) => Some(Allow),
             Ident(word) if matches!(next, Some(Colon)) && matches!(next2, Some(On)) && !after_operator => {
                 Some(RuleName(word))

@@ -22,6 +22,8 @@ pub enum TooLarge {
     Jump(usize),
     /// So many conditional jumps stand on one way.
     Branches(u32),
+    /// More functions would be needed.
+    Functions(usize),
 }
 
 impl fmt::Display for TooLarge {
@@ -30,6 +32,7 @@ impl fmt::Display for TooLarge {
             TooLarge::Frame(bytes) => {
                 write!(f, "it would need {bytes} bytes of stack, the kernel gives {}", super::allocate::FRAME_BYTES_MAX)
             }
+            TooLarge::Functions(most) => write!(f, "it would ask more than {most} different questions about ancestors"),
             TooLarge::Jump(slots) => write!(f, "a jump would skip {slots} instructions, the format holds {}", i16::MAX),
             TooLarge::Branches(count) => {
                 write!(

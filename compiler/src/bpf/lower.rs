@@ -5,6 +5,7 @@
 //! Whatever a way through the program has read already is not read again on it: what is known at a block is
 //! what is known at the nearest block that all ways to it pass.
 
+mod ancestors;
 mod builder;
 mod conds;
 mod dynamic_sets;
@@ -18,10 +19,11 @@ mod values;
 
 use krs_grammar::ast::Span;
 
+pub use self::ancestors::Asking;
 use self::builder::Builder;
 pub use self::sets::part_bytes;
 use super::vcode::{End, Inst, Src, V};
-use super::{Code, allocate, encode, library};
+use super::{Code, Program, allocate, encode, library};
 use crate::decision::{Graph, Node, Plan, Verdict};
 use crate::diag::{Diagnostic, code};
 use crate::hir::Policy;
@@ -59,10 +61,8 @@ pub fn lower(policy: &Policy, plan: &Plan, optimise: Optimise, diagnostics: &mut
             continue;
         }
         regions = regions.max(texts.len());
-        let vcode = graph_code(policy, graph, optimise, &mut code);
         let hook = &policy.hooks[graph.hook.index()].name;
-        let allocated = allocate::allocate(vcode, optimise).map_err(encode::TooLarge::Frame);
-        match allocated.and_then(|code| encode::encode(hook, &code, optimise)) {
+        match graph_code(policy, graph, optimise, &mut code).and_then(|vcode| encoded(hook, vcode, optimise)) {
             Ok(program) => code.programs.push(program),
             Err(why) => {
                 let first = policy.rules.iter().find(|rule| rule.hook == graph.hook);
@@ -84,7 +84,18 @@ pub fn lower(policy: &Policy, plan: &Plan, optimise: Optimise, diagnostics: &mut
     code
 }
 
-fn graph_code(policy: &Policy, graph: &Graph, optimise: Optimise, code: &mut Code) -> super::vcode::Code {
+/// Registers and slots.
+fn encoded(name: &str, vcode: super::vcode::Code, optimise: Optimise) -> Result<Program, encode::TooLarge> {
+    let code = allocate::allocate(vcode, optimise).map_err(encode::TooLarge::Frame)?;
+    encode::encode(name, &code, optimise)
+}
+
+fn graph_code(
+    policy: &Policy,
+    graph: &Graph,
+    optimise: Optimise,
+    code: &mut Code,
+) -> Result<super::vcode::Code, encode::TooLarge> {
     let mut build = Builder::new(policy, graph, optimise, code);
     for (at, node) in graph.nodes.iter().enumerate() {
         if !build.begin(at) {
@@ -124,5 +135,8 @@ fn graph_code(policy: &Policy, graph: &Graph, optimise: Optimise, code: &mut Cod
             }
         }
     }
-    build.finish()
+    match build.too_large {
+        Some(why) => Err(why),
+        None => Ok(build.finish()),
+    }
 }

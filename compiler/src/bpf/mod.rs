@@ -54,6 +54,8 @@ pub struct Code {
     pub tables: Vec<(u32, u32)>,
     /// The most levels of such a table, by the words of its keys.
     pub levels: [u32; 3],
+    /// What is asked of ancestors, each with functions of its own.
+    pub asked: Vec<lower::Asking>,
 }
 
 /// A function that programs call. The verifier checks it once, whatever its arguments, which are numbers.

@@ -78,6 +78,10 @@ codes! {
     WRONG_ARGUMENT = "KRS0345", "an argument of another type";
     BAD_ADDRESS = "KRS0346", "an address or a network that cannot be read";
     NOT_A_TEXT = "KRS0347", "a test of texts on what is none";
+    NO_ELEMENTS = "KRS0390", "a value that has no elements to ask";
+    NEEDS_ANY = "KRS0391", "ancestors without `any` or `all`";
+    OUTSIDE = "KRS0392", "a value that is not at hand for an ancestor";
+    ASKS_NOTHING = "KRS0393", "a question that is not about the ancestor";
     BAD_ERRNO = "KRS0400", "no errno that this hook may return";
     DENY_ON_VOID = "KRS0401", "a deny on a hook that cannot deny";
     TOO_MANY_FIELDS = "KRS0402", "more audit fields than an event has room for";

@@ -414,6 +414,10 @@ impl<'p> Collect<'p, '_> {
                 | AtomKind::Null(value)
                 | AtomKind::OneOfStrings { value, .. }
                 | AtomKind::Text { value, .. } => self.value(value),
+                AtomKind::AnyAncestor { of, cond } => {
+                    self.value(of);
+                    self.cond(cond);
+                }
                 AtomKind::InSet { values, .. } => values.iter().for_each(|value| self.value(value)),
                 AtomKind::OneOf { value, set } => {
                     self.value(value);
@@ -432,6 +436,7 @@ impl<'p> Collect<'p, '_> {
             | ValueKind::Param(_)
             | ValueKind::Task(_)
             | ValueKind::Current
+            | ValueKind::Ancestor
             | ValueKind::Now
             | ValueKind::Literal(_) => {}
             ValueKind::FirstOf(values) => self.need(Need::AnyOf(values), value.span),

@@ -417,6 +417,13 @@ pub enum AtomKind {
     Null(Value),
     /// Two pointers or two addresses are the same.
     Same(Value, Value),
+    /// Some ancestor of a task is so.
+    AnyAncestor {
+        /// Points to the task, which is none itself.
+        of: Value,
+        /// What is asked of [`ValueKind::Ancestor`]; nothing else in it is read from arguments.
+        cond: Box<Cond>,
+    },
     /// These together are an element; as many as the set has parts, an address for a network.
     InSet {
         /// In the order of the set's parts.
@@ -518,6 +525,8 @@ pub enum ValueKind {
     Task(TaskField),
     /// The current task.
     Current,
+    /// The task at hand in an [`AtomKind::AnyAncestor`].
+    Ancestor,
     /// Nanoseconds since boot, suspend included; a u64.
     Now,
     /// A constant [`Ty::Str`], without NUL: only events carry one.
@@ -633,11 +642,11 @@ pub enum Text {
 }
 
 impl Value {
-    /// Whether it is read from the current task, through any number of pointers.
+    /// Whether it is read from the current task or an ancestor, through any number of pointers.
     #[must_use]
     pub fn of_current(&self) -> bool {
         match &self.kind {
-            ValueKind::Current => true,
+            ValueKind::Current | ValueKind::Ancestor => true,
             ValueKind::Load { base, .. } => base.of_current(),
             ValueKind::FirstOf(values) => values.iter().any(Value::of_current),
             _ => false,

@@ -131,7 +131,8 @@ pub fn shape(btf: &Btf, field: FieldType) -> Option<Shape> {
         Type::Union { .. } => Shape::Union,
         Type::Array { element, count } => {
             let element = shape(btf, FieldType { ty: element, bitfield_bits: 0, shared: false })?;
-            Shape::Array { element: Box::new(element), count }
+            // An array without a length of its own has at least its first element.
+            Shape::Array { element: Box::new(element), count: count.max(1) }
         }
         _ => return None,
     })

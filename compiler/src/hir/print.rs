@@ -116,6 +116,9 @@ pub fn atom(policy: &Policy, hook: HookId, of: &Atom) -> String {
         AtomKind::True(of) => format!("(true {})", value(of)),
         AtomKind::Null(of) => format!("(null {})", value(of)),
         AtomKind::Same(left, right) => format!("(same {} {})", value(left), value(right)),
+        AtomKind::AnyAncestor { of, cond: asked } => {
+            format!("(any {} {})", value(of), cond(policy, hook, asked))
+        }
         AtomKind::InSet { values, set: id } => {
             let set = &policy.sets[id.index()];
             let name = match (&set.name, &set.members) {
@@ -175,6 +178,7 @@ pub fn value(policy: &Policy, hook: HookId, of: &Value) -> String {
         }
         .into(),
         ValueKind::Current => "task".into(),
+        ValueKind::Ancestor => "ancestor".into(),
         ValueKind::Now => "now".into(),
         ValueKind::Literal(text) => krs_grammar::print::str_text(text),
         ValueKind::FirstOf(values) => {

@@ -6,7 +6,7 @@
 
 use super::{AtomKind, Cond, Text, Value, ValueKind};
 
-/// The values that a test looks at. Constants of a set are not among them.
+/// The values that a test looks at. Constants of a set are not among them, nor what is asked of ancestors.
 #[must_use]
 pub fn values(kind: &AtomKind) -> Vec<&Value> {
     match kind {
@@ -19,6 +19,7 @@ pub fn values(kind: &AtomKind) -> Vec<&Value> {
         | AtomKind::OneOf { value, .. }
         | AtomKind::OneOfStrings { value, .. }
         | AtomKind::Text { value, .. } => vec![value],
+        AtomKind::AnyAncestor { of, .. } => vec![of],
     }
 }
 
@@ -33,6 +34,7 @@ pub fn parts(value: &Value) -> (Vec<&Value>, Option<&Cond>) {
         | ValueKind::Arg(_)
         | ValueKind::Task(_)
         | ValueKind::Current
+        | ValueKind::Ancestor
         | ValueKind::Now
         | ValueKind::Literal(_) => (Vec::new(), None),
         ValueKind::Load { base, .. } => (vec![base], None),
@@ -82,7 +84,13 @@ pub fn value_size(value: &Value) -> Size {
 pub fn cond_size(cond: &Cond) -> Size {
     match cond {
         Cond::Const(_) => Size::LEAF,
-        Cond::Atom(atom) => Size::above(values(&atom.kind).into_iter().map(value_size)),
+        Cond::Atom(atom) => {
+            let asked = match &atom.kind {
+                AtomKind::AnyAncestor { cond, .. } => Some(cond_size(cond)),
+                _ => None,
+            };
+            Size::above(values(&atom.kind).into_iter().map(value_size).chain(asked))
+        }
         Cond::Not(inner) => Size::above([cond_size(inner)].into_iter()),
         Cond::And(left, right) | Cond::Or(left, right) => Size::above([cond_size(left), cond_size(right)].into_iter()),
     }

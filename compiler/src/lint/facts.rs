@@ -282,7 +282,7 @@ impl<'p> Facts<'p> {
                 texts.like(test, holds);
                 texts.possible()
             }
-            AtomKind::InSet { .. } => agree_kind(&mut self.others, &atom.kind, holds),
+            AtomKind::InSet { .. } | AtomKind::AnyAncestor { .. } => agree_kind(&mut self.others, &atom.kind, holds),
         }
     }
 
@@ -330,7 +330,9 @@ impl<'p> Facts<'p> {
 
     /// Whether a test must have an answer.
     fn answered(&self, atom: &Atom) -> bool {
-        values(&atom.kind).into_iter().all(|value| self.readable(value))
+        // There can be more ancestors than are asked.
+        !matches!(atom.kind, AtomKind::AnyAncestor { .. })
+            && values(&atom.kind).into_iter().all(|value| self.readable(value))
     }
 
     fn readable(&self, value: &Value) -> bool {
@@ -344,6 +346,7 @@ impl<'p> Facts<'p> {
             | ValueKind::Arg(_)
             | ValueKind::Task(_)
             | ValueKind::Current
+            | ValueKind::Ancestor
             | ValueKind::Now
             | ValueKind::Literal(_) => true,
             ValueKind::Load { base, .. } => {

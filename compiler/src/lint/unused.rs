@@ -241,6 +241,10 @@ impl<'a> Mentions<'a> {
                 self.ident(function);
                 args.iter().for_each(|arg| self.expr(arg));
             }
+            ExprKind::Any { of, body, .. } => {
+                self.expr(of);
+                self.expr(body);
+            }
             ExprKind::Cast { value, ty } => {
                 self.expr(value);
                 self.ty(ty);

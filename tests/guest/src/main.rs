@@ -11,7 +11,7 @@
 //! an act that is not known or could not be set up. `krs-guest` alone lists the acts, and
 //! `krs-guest bench` measures. Besides these `connect=ADDRESS`, `listen=ADDRESS` and `send=ADDRESS` act on a given address and port, and `unix-listen=NAME`,
 //! `unix-receive=NAME`, `unix-connect=NAME`, `unix-talk=NAME` and `unix-send=NAME` on a Unix socket, with `@` for the
-//! abstract namespace. What was opened to listen or receive stays open for the acts that follow.
+//! abstract namespace. `as=UID PROGRAM ARGUMENTS` becomes a program of another user. What was opened to listen or receive stays open for the acts that follow.
 
 mod bench;
 
@@ -189,6 +189,11 @@ const ACTS: &[Act] = &[
 
 fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
+    if let [first, program, arguments @ ..] = &wanted[..]
+        && let Some(user) = first.strip_prefix("as=")
+    {
+        return become_user(user, program, arguments);
+    }
     if wanted.is_empty() {
         for act in ACTS {
             println!("{:20} {}", act.name, act.doc);
@@ -226,6 +231,17 @@ fn main() -> ExitCode {
         fs::remove_dir_all(&folder).ok();
     }
     code
+}
+
+/// Runs a program as a user and a group of that number, instead of this one.
+fn become_user(user: &str, program: &str, arguments: &[String]) -> ExitCode {
+    let Ok(id) = user.parse() else {
+        println!("as={user} setup: no number of a user");
+        return ExitCode::from(2);
+    };
+    let error = Command::new(program).args(arguments).gid(id).uid(id).exec();
+    println!("as={user} {}", errno_name(&error));
+    ExitCode::from(2)
 }
 
 /// `connect=10.0.0.1:80`, `listen=[::]:443`, `send=10.0.0.1:53` (one datagram)

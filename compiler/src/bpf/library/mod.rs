@@ -8,6 +8,7 @@
 //! krs_path(slot, region)                         the path of the dentry and mount in the slot; its length, or -1
 //! krs_cgroup(slot, region)                       the same for a kernfs node
 //! krs_scan(slot, region, length, table, start)   whether a text fits a table of states
+//! krs_any_N(task, slot), krs_all_N(task, slot)   what is known of a task's ancestors
 //! krs_key(slot, region, length)                  makes a text a key, at the beginning of the work room
 //! ```
 //!
@@ -20,6 +21,7 @@
 use super::insn::{SRC_REG, alu, class, jmp, mode, pseudo, size};
 use super::{Access, Code, Function, Insn, Map, MapKind, Relocation, RelocationKind, Shape, Step, helper};
 
+pub mod ancestors;
 pub mod find;
 pub mod key;
 mod text;
@@ -60,9 +62,9 @@ pub fn region(index: usize) -> i16 {
 /// Adds the functions that programs call, and the memory that they share; `regions` is the most texts of a program.
 pub fn link(code: &mut Code, regions: usize) {
     let called = |code: &Code, name: &str| {
-        code.programs
-            .iter()
-            .flat_map(|program| &program.relocations)
+        let of_programs = code.programs.iter().flat_map(|program| &program.relocations);
+        of_programs
+            .chain(code.functions.iter().flat_map(|function| &function.relocations))
             .any(|relocation| matches!(relocation.kind, RelocationKind::Function(known) if known == name))
     };
     let mut names: Vec<&'static str> =

@@ -47,6 +47,8 @@ pub(super) enum Key {
     Now,
     /// Half of an address, or a port.
     End { of: Box<crate::hir::Value>, part: u8 },
+    /// What is known of a task's ancestors.
+    Ancestors { of: Box<crate::hir::Value>, cond: Box<crate::hir::Cond>, sense: bool },
     /// What `first_of` chose.
     FirstOf(Box<crate::hir::Value>),
     /// The task's name is in the frame; bytes of it.
@@ -113,6 +115,10 @@ pub(super) struct Builder<'p> {
     /// The memory for them; 0 until it is claimed.
     pub(super) memory: Option<V>,
     pub(super) context: V,
+    /// This is no program, but what one asks of each ancestor.
+    pub(super) asked: Option<super::ancestors::Asked>,
+    /// Why a function that it needs cannot be made.
+    pub(super) too_large: Option<crate::bpf::encode::TooLarge>,
     /// Registers whose pointers are numbers on kernels without a typed task.
     pub(super) untyped: std::collections::BTreeSet<V>,
     labels: Vec<LabelState>,
@@ -138,15 +144,42 @@ impl<'p> Builder<'p> {
     ) -> Builder<'p> {
         let span =
             policy.rules.iter().find(|rule| rule.hook == graph.hook).map_or_else(Span::default, |rule| rule.span);
-        let mut builder = Builder {
+        let texts = super::text::texts(policy, graph);
+        let mut builder = Builder::empty(policy, &policy.hooks[graph.hook.index()], optimise, code, texts, span);
+        builder.nodes = graph.nodes.iter().map(|_| builder.fresh_label()).collect();
+        let entry = builder.nodes[0];
+        builder.labels[entry.0 as usize].facts = Some(None);
+        builder.place(entry);
+        let context = builder.context;
+        builder.push(Inst::Mov { dst: context, src: Src::Reg(V(1)), wide: true, reloc: None });
+        if !builder.texts.is_empty() {
+            let memory = builder.fresh();
+            builder.push(Inst::Mov { dst: memory, src: Src::Imm(0), wide: true, reloc: None });
+            builder.memory = Some(memory);
+        }
+        builder
+    }
+
+    /// Without blocks and labels.
+    pub(super) fn empty(
+        policy: &'p Policy,
+        hook: &'p Hook,
+        optimise: Optimise,
+        code: &'p mut crate::bpf::Code,
+        texts: Vec<&'p crate::hir::Value>,
+        span: Span,
+    ) -> Builder<'p> {
+        Builder {
             policy,
             code,
-            hook: &policy.hooks[graph.hook.index()],
+            hook,
             optimise,
             span,
             rule: crate::hir::RuleId(0),
-            texts: super::text::texts(policy, graph),
+            texts,
             memory: None,
+            asked: None,
+            too_large: None,
             context: V(VIRTUAL),
             untyped: std::collections::BTreeSet::new(),
             labels: Vec::new(),
@@ -161,19 +194,14 @@ impl<'p> Builder<'p> {
             scratch: None,
             address_buffer: None,
             key_buffer: None,
-        };
-        builder.nodes = graph.nodes.iter().map(|_| builder.fresh_label()).collect();
-        let entry = builder.nodes[0];
-        builder.labels[entry.0 as usize].facts = Some(None);
-        builder.place(entry);
-        let context = builder.context;
-        builder.push(Inst::Mov { dst: context, src: Src::Reg(V(1)), wide: true, reloc: None });
-        if !builder.texts.is_empty() {
-            let memory = builder.fresh();
-            builder.push(Inst::Mov { dst: memory, src: Src::Imm(0), wide: true, reloc: None });
-            builder.memory = Some(memory);
         }
-        builder
+    }
+
+    /// Begins the first block.
+    pub(super) fn enter(&mut self) {
+        let entry = self.fresh_label();
+        self.labels[entry.0 as usize].facts = Some(None);
+        self.place(entry);
     }
 
     /// The label of a node.

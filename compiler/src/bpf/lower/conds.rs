@@ -10,7 +10,7 @@ use crate::hir::{Access, Atom, AtomKind, Binary, Compare, Cond, Step, Ty, Value,
 impl Builder<'_> {
     /// Leads to `then` where the condition is known to be `sense`, else to `otherwise`. (The same rules as in
     /// `decision::lower`, here for conditions that are values.)
-    fn cond(&mut self, cond: &Cond, sense: bool, then: Label, otherwise: Label) {
+    pub(super) fn cond(&mut self, cond: &Cond, sense: bool, then: Label, otherwise: Label) {
         match cond {
             Cond::Const(value) => self.jump(if *value == sense { then } else { otherwise }),
             Cond::Atom(atom) => self.atom(atom, sense, then, otherwise),
@@ -79,6 +79,7 @@ impl Builder<'_> {
                 self.know(Fact::NotNull(reg));
                 self.jump(no);
             }
+            AtomKind::AnyAncestor { of, cond } => self.any_ancestor(of, cond, sense, then, otherwise),
             AtomKind::InSet { values, set } => self.in_set(values, *set, yes, no, unknown),
             AtomKind::Same(left, right) if left.ty == Ty::Ip => self.same_ip(left, right, yes, no, unknown),
             AtomKind::Same(left, right) => {
@@ -335,6 +336,8 @@ fn may_be_unknown(cond: &Cond) -> bool {
             | AtomKind::OneOfStrings { value, .. }
             | AtomKind::Text { value, .. } => unreadable(value),
             AtomKind::InSet { values, .. } => values.iter().any(unreadable),
+            // There can be too many.
+            AtomKind::AnyAncestor { .. } => true,
         },
     }
 }
@@ -349,6 +352,7 @@ pub(super) fn unreadable(value: &Value) -> bool {
         | ValueKind::Arg(_)
         | ValueKind::Task(_)
         | ValueKind::Current
+        | ValueKind::Ancestor
         | ValueKind::Now
         | ValueKind::Literal(_) => false,
         ValueKind::FirstOf(values) => values.iter().any(unreadable),

@@ -3,6 +3,7 @@
 //! A text that cannot be fetched (too long, too deep, memory gone) is unknown, like what lies behind null; but it is
 //! counted for the rule that asked.
 
+use super::ancestors::{self, Asked};
 use super::builder::{Builder, Fact, Key, Label};
 use super::conds::pieces;
 use super::values::immediate;
@@ -40,7 +41,7 @@ pub(super) fn texts<'p>(policy: &'p Policy, graph: &'p Graph) -> Vec<&'p Value> 
     found
 }
 
-fn in_cond<'p>(cond: &'p Cond, found: &mut Vec<&'p Value>) {
+pub(super) fn in_cond<'p>(cond: &'p Cond, found: &mut Vec<&'p Value>) {
     match cond {
         Cond::Const(_) => {}
         Cond::Atom(atom) => in_atom(atom, found),
@@ -57,6 +58,10 @@ fn in_atom<'p>(atom: &'p Atom, found: &mut Vec<&'p Value>) {
         AtomKind::Compare { left, right, .. } | AtomKind::Same(left, right) => {
             in_value(left, found);
             in_value(right, found);
+        }
+        AtomKind::AnyAncestor { of, cond } => {
+            in_value(of, found);
+            in_cond(cond, found);
         }
         AtomKind::InSet { values, .. } => values.iter().for_each(|value| in_value(value, found)),
         AtomKind::AnyBit(value)
@@ -153,7 +158,7 @@ impl Builder<'_> {
     }
 
     /// Claims memory for texts where this run has none yet.
-    fn claim(&mut self, memory: V, have: Label, failed: Label) {
+    pub(super) fn claim(&mut self, memory: V, have: Label, failed: Label) {
         let claim = self.fresh_label();
         self.branch(jmp::JNE, true, memory, Src::Imm(0), have, claim);
         self.place(claim);
@@ -257,6 +262,10 @@ impl Builder<'_> {
     }
 
     pub(super) fn count_unreadable(&mut self) {
+        if let Some(Asked { unreadable: Some(flag), .. }) = self.asked {
+            // The program that asks counts it.
+            return self.push(Inst::Mov { dst: flag, src: Src::Imm(ancestors::UNREADABLE), wide: true, reloc: None });
+        }
         let RelocationKind::State(first) = self.code.unreadable(self.policy.rules.len()) else { return };
         let counter = self.fresh();
         self.push(Inst::Address { dst: counter, of: RelocationKind::State(first + 8 * self.rule.0) });

@@ -28,6 +28,7 @@ impl Builder<'_> {
             ValueKind::Arg(arg) => self.argument(*arg, true),
             ValueKind::Task(field) => self.task(*field),
             ValueKind::Current => self.current(),
+            ValueKind::Ancestor => self.asked.expect("an ancestor is at hand where one is asked").ancestor,
             ValueKind::Now => self.once(Key::Now, |build| build.call(helper::KTIME_GET_BOOT_NS, &[])),
             ValueKind::Literal(_) => unreachable!("only events carry a literal, and they copy it"),
             ValueKind::FirstOf(values) => self.first_of(value, values, unknown),
@@ -326,6 +327,11 @@ impl Builder<'_> {
     /// read from it is copied.
     fn current(&mut self) -> V {
         self.once(Key::Current, |build| {
+            if build.asked.is_some() {
+                let task = build.call(helper::GET_CURRENT_TASK, &[]);
+                build.untyped.insert(task);
+                return task;
+            }
             let task = build.fresh();
             let (typed, untyped, join) = (build.fresh_label(), build.fresh_label(), build.fresh_label());
             build.typed_task(typed, untyped);
@@ -351,6 +357,16 @@ impl Builder<'_> {
 
     /// Reads a field behind what came from the current task.
     fn task_load(&mut self, base: V, access: &Access, bytes: u32) -> V {
+        if let Some(asked) = self.asked {
+            // All that is here are numbers.
+            let scratch = self.scratch();
+            self.probe(base, access.clone(), scratch, bytes as i32);
+            self.branch_away(jmp::JNE, true, V(0), Src::Imm(0), asked.otherwise);
+            let dst = self.fresh();
+            self.push(Inst::Load { dst, base: FRAME, offset: scratch, bytes, reloc: None, argument: None });
+            self.untyped.insert(dst);
+            return dst;
+        }
         let dst = self.fresh();
         let (typed, untyped, join) = (self.fresh_label(), self.fresh_label(), self.fresh_label());
         self.typed_task(typed, untyped);

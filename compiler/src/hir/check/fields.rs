@@ -228,6 +228,9 @@ impl<'a> Checker<'a> {
         let mut names = Vec::new();
         place::field_names(&kernel.btf, kernel.btf.strip(place.ty), &mut names);
         names.extend(self.items.view_fields(tag));
+        if Self::is_ancestors(tag, &name.name) {
+            return self.bare_ancestors(name.span);
+        }
         let mut error =
             Diagnostic::error(code::UNKNOWN_FIELD, name.span, format!("no field `{}` in `{tag}`", name.name))
                 .label("no such field");
@@ -293,7 +296,9 @@ impl<'a> Checker<'a> {
                 );
             }
         };
-        if number < 0 || number >= i128::from(count) {
+        // An array at the end of its struct can have any length; of structs, the verifier admits elements.
+        let open = count == 0 && !place::tag(&kernel.btf, element).is_empty();
+        if number < 0 || number >= i128::from(count) && !(open && number == 0) {
             return self.report(
                 Diagnostic::error(code::BAD_INDEX, index.span, format!("the array has no element {number}"))
                     .label(match count {

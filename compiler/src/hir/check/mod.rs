@@ -15,6 +15,7 @@ use crate::hir::{Cond, End, Hook, HookId, Int, Names, NamesId, Param, ParamId, S
 use crate::kernel::Kernel;
 use crate::source::Sources;
 
+mod ancestors;
 mod calls;
 mod dynamic_sets;
 mod extent;
@@ -69,6 +70,8 @@ pub struct Scope {
     pub hook: Option<HookId>,
     /// Parameters of the `def` being expanded.
     pub params: Option<Vec<(String, Operand)>>,
+    /// The ancestor at hand, and what it is called.
+    pub bound: Option<(String, Value)>,
     /// The struct whose view is being expanded.
     pub this: Option<Place>,
     /// Names of the items being expanded, to find circles.
@@ -153,6 +156,7 @@ impl<'a> Checker<'a> {
             ExprKind::Field { base, name } => self.field(base, name, span),
             ExprKind::Index { base, index } => self.index(base, index, span),
             ExprKind::Call { function, args } => self.call(function, args, span),
+            ExprKind::Any { every, name, of, body } => self.any(*every, name, of, body, span),
             ExprKind::Cast { value, ty } => self.cast(value, ty, span, hint),
             ExprKind::Unary { op, value, op_span } => self.unary(*op, *op_span, value, span, hint),
             ExprKind::Binary { op, op_span, left, right } => self.binary(*op, *op_span, left, right, span, hint),

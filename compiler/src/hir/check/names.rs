@@ -6,10 +6,10 @@ use super::{Checker, LATER, Number, Operand, integer, spell};
 use crate::btf::{Kind, Type, TypeId};
 use crate::diag::{Diagnostic, code};
 use crate::hir::kernels;
-use crate::hir::place::{self, Reads};
+use crate::hir::place::{self, Place, Reads};
 use crate::hir::resolve::Named;
 use crate::hir::suggest::{did_you_mean, list};
-use crate::hir::{Arg, ArgId, Cond, Int, Names, NamesId, Ty, Value, ValueKind};
+use crate::hir::{Arg, ArgId, Cond, Int, Names, NamesId, Ptr, Ty, Value, ValueKind};
 
 impl<'a> Checker<'a> {
     pub(in crate::hir) fn name(&mut self, name: &str, span: Span, hint: Option<NamesId>) -> Operand {
@@ -66,6 +66,11 @@ impl<'a> Checker<'a> {
 
     /// What a name means without regard to the type that is expected here.
     pub(in crate::hir) fn visible(&mut self, name: &str, span: Span) -> Option<Operand> {
+        if let Some((bound, ancestor)) = &self.scope.bound
+            && bound == name
+        {
+            return Some(Operand::Value(Value { span, ..ancestor.clone() }));
+        }
         if let Some(this) = self.scope.this.clone() {
             // The struct of the view itself, where a pointer leads to it.
             if name == "this" && this.access.steps.is_empty() {
@@ -114,8 +119,18 @@ impl<'a> Checker<'a> {
             None if name == "now" => {
                 Some(Operand::Value(Value { span, ty: Ty::Int(Int::plain(8, false)), kind: ValueKind::Now }))
             }
+            None if name == "init" && self.scope.this.is_none() => self.init(span),
             _ => None,
         }
+    }
+
+    /// The first process, as the library finds it.
+    fn init(&mut self, span: Span) -> Option<Operand> {
+        let view = self.items.views.get(&("task_struct", "init")).copied()?;
+        let current = self.current(span);
+        let Ty::Ptr(Ptr { target, .. }) = current.ty else { unreachable!("a task is a pointer") };
+        let place = Place::behind(&self.kernel.btf, &current, target)?;
+        Some(self.view_field(view, &place, span))
     }
 
     /// What the hook's description makes of its arguments under this name.

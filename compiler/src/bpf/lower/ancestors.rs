@@ -1,0 +1,167 @@
+//! Questions about a task's ancestors.
+//!
+//! What is asked of one becomes a function, in the same way as a program: it gets the address of a task as a number, since
+//! functions take nothing else, and all that it reads is copied from there. It answers whether the ancestor is *known* to be
+//! as asked; a null on the way is no such answer. `library::ancestors` calls it for each.
+//!
+//! Its texts use places in the memory that the program has claimed, which it finds by the number of its slot.
+
+use super::builder::{Builder, Fact, Key, Label};
+use super::text;
+use crate::bpf::encode::TooLarge;
+use crate::bpf::insn::jmp;
+pub(super) use crate::bpf::library::ancestors::UNREADABLE;
+use crate::bpf::library::ancestors::{ANSWER, Names, QUESTIONS_MAX, names, walk};
+use crate::bpf::vcode::{End, FRAME, Inst, Src, V};
+use crate::bpf::{Function, RelocationKind, helper, library};
+use crate::hir::{Cond, Value, ValueKind};
+
+/// A question that has functions.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Asking {
+    cond: Cond,
+    /// The answer that is looked for.
+    sense: bool,
+    /// Where in the memory its texts are.
+    regions: Vec<usize>,
+}
+
+/// What code that is asked of an ancestor has at hand.
+#[derive(Clone, Copy)]
+pub(super) struct Asked {
+    /// The ancestor, as a number.
+    pub(super) ancestor: V,
+    /// [`UNREADABLE`] where a text could not be read; none where there are no texts.
+    pub(super) unreadable: Option<V>,
+    /// Where the answer is not known, or another.
+    pub(super) otherwise: Label,
+}
+
+impl Builder<'_> {
+    /// Leads to `then` where some ancestor is known to be so (or, without `sense`, where every one is known not to be).
+    pub(super) fn any_ancestor(&mut self, of: &Value, cond: &Cond, sense: bool, then: Label, otherwise: Label) {
+        let key = Key::Ancestors { of: Box::new(of.clone()), cond: Box::new(cond.clone()), sense };
+        let answer = match self.read(&key) {
+            Some(answer) => answer,
+            None => {
+                let answer = self.ask(of, cond, sense, otherwise);
+                self.know(Fact::Read(key, answer));
+                answer
+            }
+        };
+        self.branch(jmp::JSET, true, answer, Src::Imm(ANSWER), then, otherwise);
+    }
+
+    fn ask(&mut self, of: &Value, cond: &Cond, sense: bool, otherwise: Label) -> V {
+        let mut texts = Vec::new();
+        text::in_cond(cond, &mut texts);
+        let regions = texts
+            .iter()
+            .map(|of| self.texts.iter().position(|known| known == of).expect("every text of a graph is in its list"));
+        let asking = Asking { cond: cond.clone(), sense, regions: regions.collect() };
+        let names = self.question(asking);
+        let task = self.number_of(of, otherwise);
+        let slot = match self.memory.filter(|_| !texts.is_empty()) {
+            None => self.constant(0),
+            Some(memory) => {
+                let (have, failed) = (self.fresh_label(), self.fresh_label());
+                self.claim(memory, have, failed);
+                self.place(failed);
+                self.count_unreadable();
+                self.jump(otherwise);
+                self.place(have);
+                let slot = self.fresh();
+                let offset = library::NUMBER;
+                self.push(Inst::Load { dst: slot, base: memory, offset, bytes: 8, reloc: None, argument: None });
+                slot
+            }
+        };
+        self.push(Inst::Mov { dst: V(1), src: Src::Reg(task), wide: true, reloc: None });
+        self.push(Inst::Mov { dst: V(2), src: Src::Reg(slot), wide: true, reloc: None });
+        self.push(Inst::Invoke { function: if sense { &names.any } else { &names.all }, args: 2 });
+        let answer = self.copy(V(0), true);
+        if !texts.is_empty() {
+            let (count, go_on) = (self.fresh_label(), self.fresh_label());
+            self.branch(jmp::JSET, true, answer, Src::Imm(UNREADABLE), count, go_on);
+            self.place(count);
+            self.count_unreadable();
+            self.jump(go_on);
+            self.place(go_on);
+        }
+        answer
+    }
+
+    /// The address of a task as a number: what the verifier calls a pointer cannot be passed to a function.
+    fn number_of(&mut self, task: &Value, unknown: Label) -> V {
+        if task.kind == ValueKind::Current {
+            return self.call(helper::GET_CURRENT_TASK, &[]);
+        }
+        let pointer = self.pointer(task, unknown);
+        let (from, to) = (self.address_buffer(), self.scratch());
+        self.push(Inst::Store { base: FRAME, offset: from, src: Src::Reg(pointer), bytes: 8 });
+        self.frame_address(V(1), to);
+        self.push(Inst::Mov { dst: V(2), src: Src::Imm(8), wide: true, reloc: None });
+        self.frame_address(V(3), from);
+        self.push(Inst::Call { helper: helper::PROBE_READ_KERNEL, args: 3 });
+        self.branch_away(jmp::JNE, true, V(0), Src::Imm(0), unknown);
+        self.frame_load(to, 8)
+    }
+
+    /// The functions of a question, made where they are not there yet.
+    fn question(&mut self, asking: Asking) -> &'static Names {
+        if let Some(at) = self.code.asked.iter().position(|known| *known == asking) {
+            return names(at).expect("only questions that have names are kept");
+        }
+        let at = self.code.asked.len();
+        let Some(own) = names(at) else {
+            self.too_large = Some(TooLarge::Functions(QUESTIONS_MAX));
+            return names(0).expect("there are some");
+        };
+        match self.asked_function(&own.asked, &asking) {
+            Ok(function) => {
+                self.code.function(&own.asked, |_| function);
+                let name: &'static str = if asking.sense { &own.any } else { &own.all };
+                self.code.function(name, |_| walk(name, &own.asked, asking.sense));
+                self.code.asked.push(asking);
+            }
+            Err(why) => self.too_large = Some(why),
+        }
+        own
+    }
+
+    fn asked_function(&mut self, name: &'static str, asking: &Asking) -> Result<Function, TooLarge> {
+        let optimise = self.optimise;
+        let has_texts = !asking.regions.is_empty();
+        let mut build = Builder::empty(self.policy, self.hook, optimise, self.code, self.texts.clone(), self.span);
+        let (yes, no) = (build.fresh_label(), build.fresh_label());
+        build.enter();
+        let ancestor = build.copy(V(1), true);
+        build.untyped.insert(ancestor);
+        let unreadable = has_texts.then(|| build.constant(0));
+        build.asked = Some(Asked { ancestor, unreadable, otherwise: no });
+        if has_texts {
+            let key = build.scratch();
+            build.push(Inst::Store { base: FRAME, offset: key, src: Src::Reg(V(2)), bytes: 4 });
+            build.push(Inst::Address { dst: V(1), of: RelocationKind::Map(library::SCRATCH_MAP.into()) });
+            build.frame_address(V(2), key);
+            build.push(Inst::Call { helper: helper::MAP_LOOKUP_ELEM, args: 2 });
+            let memory = build.copy(V(0), true);
+            build.branch_away(jmp::JEQ, true, memory, Src::Imm(0), no);
+            build.memory = Some(memory);
+        }
+        build.cond(&asking.cond, asking.sense, yes, no);
+        for (label, answer) in [(yes, Src::Imm(ANSWER)), (no, unreadable.map_or(Src::Imm(0), Src::Reg))] {
+            if build.reached(label) {
+                build.place(label);
+                build.push(Inst::Mov { dst: V(0), src: answer, wide: true, reloc: None });
+                build.end(End::Exit);
+            }
+        }
+        if let Some(why) = build.too_large {
+            return Err(why);
+        }
+        let made = super::encoded(name, build.finish(), optimise)?;
+        let notes = vec![(0, "what is asked of an ancestor")];
+        Ok(Function { name, params: 2, insns: made.insns, relocations: made.relocations, notes })
+    }
+}
