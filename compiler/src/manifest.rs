@@ -1,6 +1,8 @@
 //! The description that an object carries, from the typed policy and its programs.
 
-use krsi_abi::manifest::{Audit, Field, Manifest, Names, Need, Param, Part, Program, Rule, Set, Since, Source, Ty};
+use krsi_abi::manifest::{
+    Audit, Field, File, Manifest, Names, Need, Param, Part, Program, Rule, Set, Since, Source, Ty,
+};
 
 use crate::bpf::{Code, event};
 use crate::hir::since;
@@ -41,6 +43,8 @@ pub fn manifest(policy: &Policy, code: &Code, kernels: Vec<String>, sources: &So
             default: param.default as u64,
         })
         .collect();
+    let files = policy.files.iter().zip(0..);
+    let files = files.map(|(path, at)| File { path: path.clone(), offset: code.files + 16 * at }).collect();
     let sets = policy.sets.iter().filter_map(|set| self::set(set, &mut used)).collect();
     let names = used
         .iter()
@@ -67,6 +71,7 @@ pub fn manifest(policy: &Policy, code: &Code, kernels: Vec<String>, sources: &So
         names,
         kernels,
         params,
+        files,
         sets,
         unreadable: code.unreadable,
     }

@@ -42,6 +42,9 @@ enum Command {
         /// Begin with empty sets, where those of a loaded policy of the name would keep their elements
         #[arg(long)]
         fresh: bool,
+        /// Refuse the policy where a file that it names by `inode("...")` is not there, instead of a warning
+        #[arg(long)]
+        strict: bool,
     },
     /// Unload a policy
     Unload {
@@ -115,8 +118,8 @@ pub fn run() -> ExitCode {
 
 fn command(command: Command, verbose: bool) -> Result<u8, Failure> {
     match command {
-        Command::Load { object, name, set, fresh } => {
-            let options = load::Options { name: name.as_deref(), settings: &set, fresh, verbose };
+        Command::Load { object, name, set, fresh, strict } => {
+            let options = load::Options { name: name.as_deref(), settings: &set, fresh, strict, verbose };
             let loaded = load::load(&object, &options)?;
             let plural = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
             let verb = if loaded.replaced { "replaced" } else { "loaded" };
@@ -132,7 +135,7 @@ fn command(command: Command, verbose: bool) -> Result<u8, Failure> {
             for (set, count) in &loaded.carried.kept {
                 print(&format!("set {set} keeps its {}\n", plural(*count, "element")))?;
             }
-            for sentence in &loaded.carried.dropped {
+            for sentence in loaded.warnings.iter().chain(&loaded.carried.dropped) {
                 warn(sentence);
             }
         }

@@ -209,6 +209,7 @@ mod tests {
             names: vec![prot],
             kernels: Vec::new(),
             params: Vec::new(),
+            files: Vec::new(),
             sets: Vec::new(),
             unreadable: None,
         }

@@ -13,7 +13,7 @@ use crate::failure::{self, Failure};
 use crate::kernel::Kernel;
 use crate::load::not_loaded;
 use crate::since::{self, Inactive};
-use crate::{decode, elements, params, pins, set_map, sets, sys};
+use crate::{decode, elements, files, params, pins, set_map, sets, sys};
 
 /// The value of a map that has one.
 fn value(pin: &Path) -> Result<Vec<u8>, Failure> {
@@ -152,8 +152,18 @@ pub fn show(name: &str) -> Result<String, Failure> {
     let idle = since::idle(&manifest, &inactive);
     let detached = detached(name, &manifest, &inactive);
     let mut out = format!("policy {name}, built by {}\n", manifest.producer);
+    let constants = if manifest.params.is_empty() && manifest.files.is_empty() {
+        Vec::new()
+    } else {
+        value(&pins::folder(name).join("maps").join("constants"))?
+    };
+    if !manifest.files.is_empty() {
+        out.push('\n');
+        for file in &manifest.files {
+            let _ = writeln!(out, "file {}: {}", decode::escape(&file.path), files::show(file, &constants));
+        }
+    }
     if !manifest.params.is_empty() {
-        let constants = value(&pins::folder(name).join("maps").join("constants"))?;
         out.push('\n');
         for param in &manifest.params {
             let at = param.offset as usize;

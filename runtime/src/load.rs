@@ -27,6 +27,8 @@ pub struct Options<'o> {
     pub settings: &'o [String],
     /// Sets begin empty, also where a policy of the name is loaded.
     pub fresh: bool,
+    /// A file that is not there is an error.
+    pub strict: bool,
     /// Show the verifier's log.
     pub verbose: bool,
 }
@@ -38,6 +40,7 @@ pub fn load(path: &Path, options: &Options<'_>) -> Result<Loaded, Failure> {
     let name = options.name.unwrap_or(&object.manifest.policy).to_owned();
     pins::check_name(&name)?;
     doctor::preflight()?;
+    let warnings = object.find_files(options.strict)?;
     let kernel = Kernel::running()?;
     let inactive = object.turn_off(&kernel)?;
     let idle = since::idle(&object.manifest, &inactive);
@@ -58,6 +61,7 @@ pub fn load(path: &Path, options: &Options<'_>) -> Result<Loaded, Failure> {
         replaced,
         programs: manifest.programs.len() - idle.len(),
         rules: manifest.rules.len() - inactive.len(),
+        warnings,
         carried,
         inactive: inactive.iter().map(|off| since::words(manifest, off)).collect(),
     })
@@ -74,6 +78,8 @@ pub struct Loaded {
     pub programs: usize,
     /// Rules.
     pub rules: usize,
+    /// What is not as the policy may expect, each a sentence.
+    pub warnings: Vec<String>,
     /// Elements of the older one's sets.
     pub carried: Carried,
     /// Rules that the kernel is too old for, each with the reason.

@@ -7,6 +7,7 @@
 //! - [`object`]: a `policy.o`, checked before the kernel sees it
 //! - [`params`]: values that a load sets
 //! - [`sets`]: sets that change while their policy is loaded; [`elements`] as text and as keys, [`set_map`] their maps
+//! - [`files`]: files that a policy names, found when it is loaded
 //! - [`kernel`]: the running kernel's hooks, and where their arguments are
 //! - [`pins`]: the folders below `/sys/fs/bpf/krsi`
 //! - [`load`], [`list`], [`events`], [`doctor`]: the commands
@@ -21,6 +22,7 @@ mod doctor;
 mod elements;
 mod events;
 mod failure;
+mod files;
 mod kernel;
 mod list;
 mod load;

@@ -133,6 +133,9 @@ impl Object {
         if manifest.params.iter().any(|param| u64::from(param.offset) + 8 > constants) {
             return Err("a parameter lies outside of its constants".into());
         }
+        if manifest.files.iter().any(|file| u64::from(file.offset) + 16 > constants) {
+            return Err("a file lies outside of its constants".into());
+        }
         let switches = manifest.rules.iter().filter_map(|rule| rule.since.as_ref());
         if switches.clone().any(|since| u64::from(since.switch) + 8 > constants) {
             return Err("the switch of a rule lies outside of its constants".into());

@@ -148,6 +148,7 @@ mod tests {
                 param("on", Ty::Bool),
                 param("prot", Ty::Names { names: 0, bytes: 8, signed: false }),
             ],
+            files: Vec::new(),
             sets: Vec::new(),
             unreadable: None,
         }

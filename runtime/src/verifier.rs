@@ -109,6 +109,7 @@ mod tests {
             names: vec![],
             kernels: vec![],
             params: vec![],
+            files: Vec::new(),
             sets: Vec::new(),
             unreadable: None,
         }

@@ -20,7 +20,7 @@ pub mod set;
 pub mod value;
 
 /// Bumped when a loader of the old number could misread the new object.
-pub const FORMAT_VERSION: u16 = 1;
+pub const FORMAT_VERSION: u16 = 2;
 
 /// The section that holds [`manifest::Manifest`]. The prefix makes libbpf and aya treat it as constant data.
 pub const MANIFEST_SECTION: &str = ".rodata.krsi";

@@ -34,6 +34,9 @@ pub struct Manifest {
     /// Values that can be set at load.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub params: Vec<Param>,
+    /// Files that are found at load.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<File>,
     /// Sets that change while the policy is loaded, each a map called [`crate::set::map_name`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sets: Vec<Set>,
@@ -54,6 +57,21 @@ pub struct Param {
     pub offset: u32,
     /// What stands there.
     pub default: u64,
+}
+
+/// A file that is found at load: 16 bytes of the constants (see [`crate::CONSTANTS_SECTION`]), two native numbers: `s_dev` of
+/// its file system as the kernel keeps it, and `i_ino`. Both are [`File::NONE`] where it was not found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct File {
+    /// From the root that the loader has.
+    pub path: String,
+    /// In the constants.
+    pub offset: u32,
+}
+
+impl File {
+    /// No device and no inode.
+    pub const NONE: u64 = u64::MAX;
 }
 
 /// A set whose elements come and go while the policy is loaded; how they become keys is in [`crate::set`].

@@ -23,7 +23,7 @@ pub use self::ancestors::Asking;
 use self::builder::Builder;
 pub use self::sets::part_bytes;
 use super::vcode::{End, Inst, Src, V};
-use super::{Code, Program, allocate, encode, library};
+use super::{Code, Program, RelocationKind, allocate, encode, library};
 use crate::decision::{Graph, Node, Plan, Verdict};
 use crate::diag::{Diagnostic, code};
 use crate::hir::Policy;
@@ -39,6 +39,12 @@ pub fn lower(policy: &Policy, plan: &Plan, optimise: Optimise, diagnostics: &mut
         let defaults = policy.params.iter().map(|param| param.default as u64);
         let words = defaults.chain(std::iter::repeat_n(1, switches));
         code.constant(&words.flat_map(u64::to_le_bytes).collect::<Vec<u8>>());
+    }
+    if !policy.files.is_empty() {
+        // Until the load has found a file, none has its numbers.
+        if let RelocationKind::Constant(at) = code.constant(&vec![0xff; 16 * policy.files.len()]) {
+            code.files = at;
+        }
     }
     if policy.rules.iter().any(|rule| rule.audit.is_some()) {
         // The counters of lost events come first: their place is known to whoever reads them.

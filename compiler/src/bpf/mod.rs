@@ -46,6 +46,8 @@ pub struct Code {
     pub state: u32,
     /// Where in the state the counters of what could not be read begin, one for each rule.
     pub unreadable: Option<u32>,
+    /// Where in the constants the files begin that the load finds: a device and an inode each, 8 bytes both.
+    pub files: u32,
     /// Entries of the largest table of states among the constants.
     pub table_entries: u32,
     /// Where the last of them can begin, once no more are added.

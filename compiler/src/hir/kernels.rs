@@ -434,6 +434,7 @@ impl<'p> Collect<'p, '_> {
             ValueKind::Const(_)
             | ValueKind::Address(_)
             | ValueKind::Param(_)
+            | ValueKind::File(..)
             | ValueKind::Task(_)
             | ValueKind::Current
             | ValueKind::Ancestor

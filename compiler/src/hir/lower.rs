@@ -62,8 +62,8 @@ pub fn lower(input: &Input<'_>, diagnostics: &mut Vec<Diagnostic>) -> Policy {
     // The condition of a `where` block is checked for each of its rules.
     checker.once(0);
     diagnostics.append(&mut checker.diagnostics);
-    let Checker { hooks, names, sets, params, .. } = checker;
-    Policy { name: input.name.to_owned(), hooks, rules, names, sets, params }
+    let Checker { hooks, names, sets, params, files, .. } = checker;
+    Policy { name: input.name.to_owned(), hooks, rules, names, sets, params, files }
 }
 
 impl<'a> Checker<'a> {

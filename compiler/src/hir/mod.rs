@@ -64,6 +64,8 @@ ids! {
     SetId
     /// Index into [`Policy::params`].
     ParamId
+    /// Index into [`Policy::files`].
+    FileId
 }
 
 pub use krsi_abi::manifest::RuleId;
@@ -83,6 +85,8 @@ pub struct Policy {
     pub sets: Vec<Set>,
     /// Values that are set at load.
     pub params: Vec<Param>,
+    /// Paths of files that are found at load; no two the same.
+    pub files: Vec<String>,
 }
 
 /// A value that is set at load.
@@ -510,6 +514,8 @@ pub enum ValueKind {
     Address(u128),
     /// What the load has set.
     Param(ParamId),
+    /// What identifies a file that the load has found: a u64, which no file has where it found none.
+    File(FileId, FileField),
     /// An enumerator of a kernel enum: its value on the running kernel.
     Enumerator {
         /// The enum's tag.
@@ -552,6 +558,15 @@ pub enum ValueKind {
     Text(Box<Text>),
     /// One end of a connection.
     End(Box<End>, EndField),
+}
+
+/// What identifies a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FileField {
+    /// `s_dev` of its file system.
+    Device,
+    /// `i_ino`
+    Inode,
 }
 
 /// One end of a connection, or of a message on its way.

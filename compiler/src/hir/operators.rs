@@ -93,6 +93,7 @@ impl<'a> Checker<'a> {
             Operand::End(_) => {
                 error.label("one end of a connection").help("name its `ip` or its `port`: `dst.port == 443`")
             }
+            Operand::File(_) => error.label("a file").help("compare an inode with it: `file.inode == inode(\"...\")`"),
             Operand::Task => error.label("the current task").help("name a field of it: `task.uid == 0`"),
         };
         self.report(error);
@@ -314,6 +315,14 @@ impl<'a> Checker<'a> {
                     None => Operand::Error,
                 }
             }
+            (Operand::File(file), Operand::Value(value)) | (Operand::Value(value), Operand::File(file))
+                if equality && self.is_inode(value.ty) =>
+            {
+                match self.is_file(&value, file, span) {
+                    Some(cond) => finish(cond),
+                    None => Operand::Error,
+                }
+            }
             (Operand::Cond(a), Operand::Cond(b)) if equality => finish(same(a, b)),
             (Operand::Cond(a), Operand::Value(b)) | (Operand::Value(b), Operand::Cond(a))
                 if equality && b.ty == Ty::Bool =>
@@ -373,6 +382,10 @@ impl<'a> Checker<'a> {
                     error = error.help(
                         "text behind a pointer cannot be read yet; strings that are arrays can, such as `task.comm`",
                     );
+                }
+                if matches!(l, Operand::File(_)) || matches!(r, Operand::File(_)) {
+                    error =
+                        error.help("compare an inode with it by `==`, `!=` or `in`: `file.inode == inode(\"...\")`");
                 }
                 if let Some(help) = self.field_help(&l).or_else(|| self.field_help(&r)) {
                     error = error.help(help);
@@ -703,6 +716,7 @@ impl<'a> Checker<'a> {
                 }
                 Operand::Cond(atom(span, AtomKind::OneOf { value, set }))
             }
+            Operand::Value(value) if self.is_inode(value.ty) => self.one_of_files(&value, elements, span),
             other => {
                 let what = self.say(&other);
                 self.report(
@@ -1004,6 +1018,7 @@ impl<'a> Checker<'a> {
             }
             Operand::Task => "the current task".into(),
             Operand::End(_) => "one end of a connection".into(),
+            Operand::File(_) => "a file found at load".into(),
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use super::{
-    Atom, AtomKind, Binary, Compare, Cond, End, EndField, HookId, Int, Members, Place, Policy, TaskField, Text,
-    TextTest, Ty, Unary, UnixName, Value, ValueKind,
+    Atom, AtomKind, Binary, Compare, Cond, End, EndField, FileField, HookId, Int, Members, Place, Policy, TaskField,
+    Text, TextTest, Ty, Unary, UnixName, Value, ValueKind,
 };
 
 /// Prints a policy.
@@ -166,6 +166,10 @@ pub fn value(policy: &Policy, hook: HookId, of: &Value) -> String {
         ValueKind::Const(number) => number.to_string(),
         ValueKind::Address(address) => krsi_abi::value::show_address(*address),
         ValueKind::Param(param) => policy.params[param.index()].name.clone(),
+        ValueKind::File(file, field) => {
+            let field = if *field == FileField::Device { "device" } else { "inode" };
+            format!("({field} {:?})", policy.files[file.index()])
+        }
         ValueKind::Enumerator { name, .. } => name.clone(),
         ValueKind::Arg(arg) => policy.hooks[hook.index()].args[arg.index()].name.clone(),
         ValueKind::Task(field) => match field {

@@ -30,6 +30,7 @@ pub fn parts(value: &Value) -> (Vec<&Value>, Option<&Cond>) {
         ValueKind::Const(_)
         | ValueKind::Address(_)
         | ValueKind::Param(_)
+        | ValueKind::File(..)
         | ValueKind::Enumerator { .. }
         | ValueKind::Arg(_)
         | ValueKind::Task(_)

@@ -343,6 +343,7 @@ impl<'p> Facts<'p> {
             ValueKind::Const(_)
             | ValueKind::Address(_)
             | ValueKind::Param(_)
+            | ValueKind::File(..)
             | ValueKind::Arg(_)
             | ValueKind::Task(_)
             | ValueKind::Current

@@ -348,6 +348,7 @@ pub(super) fn unreadable(value: &Value) -> bool {
         ValueKind::Const(_)
         | ValueKind::Address(_)
         | ValueKind::Param(_)
+        | ValueKind::File(..)
         | ValueKind::Enumerator { .. }
         | ValueKind::Arg(_)
         | ValueKind::Task(_)

@@ -9,7 +9,7 @@ use crate::bpf::RelocationKind;
 use crate::bpf::insn::{alu, jmp};
 use crate::bpf::library::find::{self, FIND, Row};
 use crate::bpf::vcode::{Inst, Src, V};
-use crate::hir::{Members, Part, SetId, Ty, Value, ValueKind};
+use crate::hir::{FileField, FileId, Members, Part, SetId, Ty, Value, ValueKind};
 
 /// So many numbers are compared one by one, an instruction each; a search of the next larger table takes some fifty.
 pub(super) const NUMBERS_INLINE_MAX: usize = 32;
@@ -195,8 +195,18 @@ impl Builder<'_> {
 
     /// A value that the load has set.
     pub(super) fn parameter(&mut self, param: crate::hir::ParamId) -> V {
+        self.known_at_load(8 * param.0)
+    }
+
+    /// What identifies a file that the load has found.
+    pub(super) fn file_number(&mut self, file: FileId, field: FileField) -> V {
+        let field = if field == FileField::Device { 0 } else { 8 };
+        self.known_at_load(self.code.files + 16 * file.0 + field)
+    }
+
+    fn known_at_load(&mut self, offset: u32) -> V {
         let base = self.fresh();
-        self.push(Inst::Address { dst: base, of: RelocationKind::Constant(8 * param.0) });
+        self.push(Inst::Address { dst: base, of: RelocationKind::Constant(offset) });
         let dst = self.fresh();
         self.push(Inst::Load { dst, base, offset: 0, bytes: 8, reloc: None, argument: None });
         dst

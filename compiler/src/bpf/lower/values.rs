@@ -18,6 +18,7 @@ impl Builder<'_> {
             ValueKind::Const(number) => self.constant(*number as u64),
             ValueKind::Address(address) => self.constant(*address as u64),
             ValueKind::Param(param) => self.parameter(*param),
+            ValueKind::File(file, field) => self.file_number(*file, *field),
             ValueKind::Enumerator { of, name, value: local } => {
                 let signed = matches!(value.ty, Ty::Int(int) if int.signed);
                 let dst = self.fresh();

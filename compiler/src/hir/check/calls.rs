@@ -2,7 +2,7 @@
 
 use krs_grammar::ast::{self, Expr, Span};
 
-use super::{Checker, LATER, Operand, Scope, integer, is_bool, spell};
+use super::{Checker, Operand, Scope, integer, is_bool, spell};
 use crate::btf::Kind;
 use crate::diag::{Diagnostic, code};
 use crate::hir::place::{self, Reads};
@@ -19,22 +19,13 @@ impl<'a> Checker<'a> {
             _ if matches!(function.name.as_str(), "peer" | "local" | "address_end" | "bind_end" | "message_end") => {
                 return self.end(function, args, span);
             }
+            _ if function.name == "inode" => return self.inode_call(args, span),
             _ if function.name == "text" => return self.pointed_text(args, span),
             _ if function.name == "full_path" => return self.full_path(args, span),
             _ if matches!(function.name.as_str(), "starts_with" | "ends_with" | "contains") => {
                 return self.text_call(function, args, span);
             }
             _ => {
-                if let Some((_, instead)) = LATER.iter().find(|(later, _)| *later == function.name) {
-                    return self.report(
-                        Diagnostic::error(
-                            code::NOT_YET,
-                            function.span,
-                            format!("`{}(...)` is not available yet", function.name),
-                        )
-                        .help(*instead),
-                    );
-                }
                 let defs: Vec<&str> = self
                     .items
                     .named

@@ -53,7 +53,12 @@ impl<'a> Checker<'a> {
                     },
                 }
             }
-            Operand::Null | Operand::Number(_) | Operand::Text(_) | Operand::List | Operand::Cond(_) => {
+            Operand::Null
+            | Operand::Number(_)
+            | Operand::Text(_)
+            | Operand::List
+            | Operand::Cond(_)
+            | Operand::File(_) => {
                 return self.report(
                     Diagnostic::error(code::NO_FIELDS, name.span, "this value has no fields").label("no field"),
                 );

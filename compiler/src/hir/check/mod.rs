@@ -11,7 +11,7 @@ use crate::diag::{Code, Diagnostic, code};
 use crate::hir::lower::Lists;
 use crate::hir::place::{self, Place, Reads};
 use crate::hir::resolve::Items;
-use crate::hir::{Cond, End, Hook, HookId, Int, Names, NamesId, Param, ParamId, Set, Ty, Value};
+use crate::hir::{Cond, End, FileId, Hook, HookId, Int, Names, NamesId, Param, ParamId, Set, Ty, Value};
 use crate::kernel::Kernel;
 use crate::source::Sources;
 
@@ -20,6 +20,7 @@ mod calls;
 mod dynamic_sets;
 mod extent;
 mod fields;
+mod files;
 mod named_sets;
 mod names;
 mod network;
@@ -50,6 +51,8 @@ pub enum Operand {
     Task,
     /// One end of a connection.
     End(Box<End>),
+    /// `inode("...")`
+    File(FileId),
 }
 
 /// A constant without a width.
@@ -88,6 +91,7 @@ pub struct Checker<'a> {
     pub(in crate::hir) names: Vec<Names>,
     pub(in crate::hir) sets: Vec<Set>,
     pub(in crate::hir) params: Vec<Param>,
+    pub(in crate::hir) files: Vec<String>,
     /// What the sets that have a name are.
     pub(in crate::hir) named_sets: HashMap<&'a str, sets::Named>,
     /// Parameters by name.
@@ -101,9 +105,6 @@ pub struct Checker<'a> {
     constants: HashMap<&'a str, Operand>,
 }
 
-/// Functions and values that the language has and this version does not.
-const LATER: &[(&str, &str)] = &[("inode", "compare the inode number: `file.f_inode.i_ino == 1234`")];
-
 impl<'a> Checker<'a> {
     pub(in crate::hir) fn new(items: &'a Items<'a>, kernel: &'a Kernel) -> Checker<'a> {
         Checker {
@@ -113,6 +114,7 @@ impl<'a> Checker<'a> {
             names: Vec::new(),
             sets: Vec::new(),
             params: Vec::new(),
+            files: Vec::new(),
             named_sets: HashMap::new(),
             named_params: HashMap::new(),
             lists: None,

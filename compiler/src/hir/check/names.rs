@@ -2,7 +2,7 @@
 
 use krs_grammar::ast::{self, Expr, ExprKind, Span};
 
-use super::{Checker, LATER, Number, Operand, integer, spell};
+use super::{Checker, Number, Operand, integer, spell};
 use crate::btf::{Kind, Type, TypeId};
 use crate::diag::{Diagnostic, code};
 use crate::hir::kernels;
@@ -193,11 +193,6 @@ impl<'a> Checker<'a> {
         }
         let mut error =
             Diagnostic::error(code::UNKNOWN_NAME, span, format!("no `{name}` here")).label("not known here");
-        if let Some((_, instead)) = LATER.iter().find(|(later, _)| *later == name) {
-            return self.report(
-                Diagnostic::error(code::NOT_YET, span, format!("`{name}` is not available yet")).help(*instead),
-            );
-        }
         if let Some(Named::Def(_)) = self.items.named.get(name) {
             return self
                 .report(error.help(format!("`{name}` is a definition: call it with its arguments, `{name}(...)`")));
