@@ -32,6 +32,29 @@ const HEADERS: &[(&str, &[&str])] = &[
     ("Af", &["sys/socket.h"]),
     ("SockType", &["sys/socket.h"]),
     ("BpfCmd", &["linux/bpf.h"]),
+    ("Ipproto", &["linux/in.h"]),
+    ("Netlink", &["linux/netlink.h"]),
+    ("Sol", &["sys/socket.h", "netinet/in.h", "netinet/tcp.h", "netinet/udp.h"]),
+    ("So", &["sys/socket.h"]),
+    ("Shut", &["sys/socket.h"]),
+    ("Msg", &["sys/socket.h"]),
+    ("TcpState", &["netinet/tcp.h"]),
+    ("Sctp", &["stdint.h", "sys/socket.h", "linux/sctp.h"]),
+    ("MsgCmd", &["linux/ipc.h", "linux/msg.h"]),
+    ("ShmCmd", &["linux/ipc.h", "linux/shm.h"]),
+    ("SemCmd", &["linux/ipc.h", "linux/sem.h"]),
+    ("Ipc", &["linux/ipc.h"]),
+    ("Shm", &["linux/shm.h"]),
+    ("Xattr", &["linux/xattr.h"]),
+    ("Quota", &["linux/quota.h"]),
+    ("Q", &["linux/quota.h", "linux/dqblk_xfs.h"]),
+    ("Fan", &["linux/fanotify.h"]),
+    ("Secbit", &["linux/securebits.h"]),
+    ("AuditField", &["linux/audit.h"]),
+    (
+        "Ioctl",
+        &["sys/ioctl.h", "linux/fs.h", "linux/if_tun.h", "linux/loop.h", "linux/kvm.h", "linux/vt.h", "linux/kd.h"],
+    ),
 ];
 
 /// Enumerators that the headers of the oldest supported distribution lack. (A missing macro is found by asking.)
@@ -130,6 +153,21 @@ const INTERNAL: &[FromSource] = &[
     ("CapOpt", "include/linux/security.h", &[
         ("CAP_OPT_NONE", 0x0), ("CAP_OPT_NOAUDIT", 0x2), ("CAP_OPT_INSETID", 0x4),
     ]),
+    ("LsmPrlimit", "include/linux/security.h", &[("LSM_PRLIMIT_READ", 1), ("LSM_PRLIMIT_WRITE", 2)]),
+    ("PerfSecurity", "include/linux/perf_event.h", &[
+        ("PERF_SECURITY_OPEN", 0), ("PERF_SECURITY_CPU", 1), ("PERF_SECURITY_KERNEL", 2),
+        ("PERF_SECURITY_TRACEPOINT", 3),
+    ]),
+    ("KeyAlloc", "include/linux/key.h", &[
+        ("KEY_ALLOC_IN_QUOTA", 0x0), ("KEY_ALLOC_QUOTA_OVERRUN", 0x1), ("KEY_ALLOC_NOT_IN_QUOTA", 0x2),
+        ("KEY_ALLOC_BUILT_IN", 0x4), ("KEY_ALLOC_BYPASS_RESTRICTION", 0x8), ("KEY_ALLOC_UID_KEYRING", 0x10),
+        ("KEY_ALLOC_SET_KEEP", 0x20),
+    ]),
+    // Of user space, but newer than the headers of the oldest supported distribution.
+    ("LsmAttr", "include/uapi/linux/lsm.h", &[
+        ("LSM_ATTR_UNDEF", 0), ("LSM_ATTR_CURRENT", 100), ("LSM_ATTR_EXEC", 101), ("LSM_ATTR_FSCREATE", 102),
+        ("LSM_ATTR_KEYCREATE", 103), ("LSM_ATTR_PREV", 104), ("LSM_ATTR_SOCKCREATE", 105),
+    ]),
     ("LsmUnsafe", "include/linux/security.h", &[
         ("LSM_UNSAFE_SHARE", 1), ("LSM_UNSAFE_PTRACE", 2), ("LSM_UNSAFE_NO_NEW_PRIVS", 4),
     ]),
@@ -192,7 +230,23 @@ fn prefix(type_name: &str) -> String {
 
 /// The name that the kernel's headers have for a member: with the type's prefix, unless it is whole already.
 fn c_name(of: &str, member: &str) -> String {
-    const WHOLE: &[&str] = &["Sig", "Mode", "InodeFlags", "Umount", "LockType", "Magic", "BpfCmd", "SockType"];
+    const WHOLE: &[&str] = &[
+        "Sig",
+        "Mode",
+        "InodeFlags",
+        "Umount",
+        "LockType",
+        "Magic",
+        "BpfCmd",
+        "SockType",
+        "TcpState",
+        "MsgCmd",
+        "ShmCmd",
+        "SemCmd",
+        "Quota",
+        "Ioctl",
+        "AuditField",
+    ];
     if WHOLE.contains(&of) || member.starts_with(&prefix(of)) { member.to_owned() } else { prefix(of) + member }
 }
 
@@ -274,7 +328,7 @@ fn numbers_of_user_space_are_those_of_the_c_headers() {
         }
         let macros: Vec<&str> =
             macros.lines().filter_map(|line| line.strip_prefix("#define ")?.split([' ', '(']).next()).collect();
-        let enumerators = *of == "BpfCmd";
+        let enumerators = ["BpfCmd", "TcpState"].contains(of);
         let members = types.get(*of).unwrap_or_else(|| panic!("the library has no `{of}`"));
         let mut text = include;
         for (member, value) in members {

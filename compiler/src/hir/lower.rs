@@ -10,7 +10,7 @@ use super::resolve::{RuleItem, resolve};
 use super::suggest::{did_you_mean, list};
 use super::{Audit, Cond, Deny, Field, Hook, HookId, Kill, Policy, Rule, Ty, Value, ValueKind, errno};
 use crate::diag::{Diagnostic, code};
-use crate::kernel::{Kernel, Ret};
+use crate::kernel::{self, Kernel, Ret};
 use crate::source::Sources;
 
 /// What lowering needs besides the trees.
@@ -288,6 +288,15 @@ impl<'a> Checker<'a> {
                 return None;
             }
             _ => {}
+        }
+        if kernel::BUGS_ON_ERROR.contains(&name.as_str()) {
+            self.report(
+                Diagnostic::error(code::ANSWERS, span, format!("`{name}` cannot return an errno"))
+                    .label("the kernel would stop here")
+                    .note("the kernel takes an error of this hook for a bug of its own, and stops (`BUG_ON`)")
+                    .help("use `audit`"),
+            );
+            return None;
         }
         let Some(ident) = errno else {
             return Some(Deny { errno: 1, name: "EPERM", span });

@@ -40,6 +40,9 @@ const NULLABLE: &str = "__nullable";
 /// Hooks that answer yes or no; source: `bool_lsm_hooks` in `kernel/bpf/bpf_lsm.c`.
 const BOOL_HOOKS: [&str; 3] = ["audit_rule_known", "inode_xattr_skipcap", "xfrm_state_pol_flow_match"];
 
+/// Hooks whose error the kernel takes for a bug of its own, and stops: `security_skb_classify_flow` in `security/security.c`.
+pub const BUGS_ON_ERROR: [&str; 1] = ["xfrm_decode_session"];
+
 /// A kernel, known by its types.
 pub struct Kernel {
     /// `6.12` of an embedded kernel; else `running kernel` or the name of the file.

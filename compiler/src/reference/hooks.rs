@@ -165,6 +165,7 @@ impl<'a> Reference<'a> {
         let acts = match first.hook(name)?.ret {
             Ret::Void => Acts::Watch,
             Ret::Bool => Acts::Answer,
+            Ret::Int if kernel::BUGS_ON_ERROR.contains(&name) => Acts::Watch,
             Ret::Int => Acts::Deny,
         };
         // The arguments that the first kernel has in its order, then those of others only.

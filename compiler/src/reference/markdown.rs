@@ -26,8 +26,7 @@ pub fn page(hooks: &[HookPage]) -> String {
     files.dedup();
     let mut out = HEAD.to_owned();
     for file in files {
-        let title = file.strip_suffix(".krs").unwrap_or(file);
-        let _ = write!(out, "\n## {title}\n\n| hook | | kernels | |\n| --- | --- | --- | --- |\n");
+        let _ = write!(out, "\n## {file}\n\n| hook | | kernels | |\n| --- | --- | --- | --- |\n");
         let here = || hooks.iter().filter(|hook| hook.file.as_deref() == Some(file));
         for hook in here() {
             let summary = cell(&hook.summary);

@@ -1,6 +1,6 @@
 //! Pages of types: `flags` and `enum` items, the kernel's enums and structs with their views, and definitions.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use krs_grammar::ast::{self, ItemKind};
 use krs_grammar::print::expr_text;
@@ -231,14 +231,26 @@ impl<'a> Reference<'a> {
     }
 
     fn fields(&mut self, of: &str, having: &[&'a Kernel]) -> Vec<Field> {
+        // A struct has hundreds of fields, so each kernel's are looked through once.
+        let known: Vec<(&'a Kernel, HashSet<&'a str>)> = having
+            .iter()
+            .map(|kernel| {
+                let mut found = Vec::new();
+                if let Some(id) = find(&kernel.btf, of) {
+                    place::field_names(&kernel.btf, id, &mut found);
+                }
+                (*kernel, found.into_iter().collect())
+            })
+            .collect();
         let mut names: Vec<&'a str> = Vec::new();
         let mut first_with: Vec<&'a Kernel> = Vec::new();
+        let mut seen: HashSet<&'a str> = HashSet::new();
         for kernel in having {
             let Some(id) = find(&kernel.btf, of) else { continue };
             let mut found = Vec::new();
             place::field_names(&kernel.btf, id, &mut found);
             for name in found {
-                if !name.is_empty() && !names.contains(&name) {
+                if !name.is_empty() && seen.insert(name) {
                     names.push(name);
                     first_with.push(kernel);
                 }
@@ -248,7 +260,7 @@ impl<'a> Reference<'a> {
             let ty = find(&kernel.btf, of).map(|id| self.words(kernel).field(id, name));
             let (ty, _) = word(ty.unwrap_or_else(|| Err(String::new())));
             let missing_on = lacking(having, |kernel| {
-                find(&kernel.btf, of).is_some_and(|id| place::field(&kernel.btf, id, name).is_some())
+                known.iter().any(|(other, names)| std::ptr::eq(*other, kernel) && names.contains(name))
             });
             Field { name: name.to_owned(), ty, missing_on }
         });
