@@ -254,11 +254,6 @@ fn the_policy_on_every_hook_builds_for_every_kernel() {
     }
 }
 
-/// BPF may attach to the hook there.
-fn usable(kernel: &Kernel, hook: &str) -> bool {
-    kernel.disabled(hook).is_none() && kernel.hook(hook).is_some_and(|hook| !hook.by_value)
-}
-
 /// The code of the reference compiles; each block by itself.
 #[test]
 fn code_in_the_reference_compiles() {
