@@ -79,7 +79,7 @@ fn fields(pages: &mut Pages<'_, '_>, of: &str, on: &[String]) -> Vec<String> {
         .filter(|field| !viewed(&field.name) && !OVERLAID.contains(&(of, field.name.as_str())))
         .map(|field| field.name.clone());
     let first = fits.next();
-    first.into_iter().chain(fits.last()).collect()
+    first.into_iter().chain(fits.next_back()).collect()
 }
 
 /// What a rule can record of an argument on all of `on`.
