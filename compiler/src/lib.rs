@@ -24,6 +24,7 @@ pub mod manifest;
 pub mod object;
 pub mod optimise;
 pub mod reference;
+pub mod simulate;
 pub mod source;
 pub mod stdlib;
 
@@ -69,6 +70,8 @@ pub struct Built {
     pub object: Vec<u8>,
     /// Instructions of all programs together.
     pub instructions: usize,
+    /// What it was made from.
+    pub policy: hir::Policy,
 }
 
 /// A stage whose form can be printed.
@@ -134,9 +137,9 @@ pub fn build(files: &[Source], options: &Options<'_>) -> Outcome<Built> {
 
 fn build_here(files: &[Source], options: &Options<'_>) -> Outcome<Built> {
     run(files, options, |checked, sources, diagnostics| {
-        let (code, object) = compile(checked, sources, options.optimise, diagnostics);
+        let (policy, code, object) = compile(checked, sources, options.optimise, diagnostics);
         let instructions = code.programs.iter().map(|program| program.insns.len()).sum();
-        Built { object: object::elf::to_elf(&object), instructions }
+        Built { object: object::elf::to_elf(&object), instructions, policy }
     })
 }
 
@@ -145,7 +148,7 @@ fn compile(
     sources: &Sources,
     optimise: Optimise,
     diagnostics: &mut Vec<Diagnostic>,
-) -> (bpf::Code, object::Object) {
+) -> (hir::Policy, bpf::Code, object::Object) {
     let Checked { policy, kernels } = checked;
     let plan = decision::lower::lower(&policy, optimise);
     let code = bpf::lower::lower(&policy, &plan, optimise, diagnostics);
@@ -155,7 +158,7 @@ fn compile(
     }
     let manifest = manifest::manifest(&policy, &code, kernels, sources);
     let object = object::lower::lower(&code, &manifest, sources);
-    (code, object)
+    (policy, code, object)
 }
 
 /// Prints what a stage makes of a policy.
@@ -184,7 +187,7 @@ fn emit_here(files: &[Source], options: &Options<'_>, stage: Stage) -> Outcome<S
                 (format!("{}:{line}:{column}", sources.name(span.file)), text)
             })
         }
-        Stage::Object => object::print::print(&compile(checked, sources, options.optimise, diagnostics).1),
+        Stage::Object => object::print::print(&compile(checked, sources, options.optimise, diagnostics).2),
     })
 }
 

@@ -404,6 +404,20 @@ impl Btf {
         })
     }
 
+    /// The variables of a data section, in order; of any other type, none.
+    pub fn variables(&self, id: TypeId) -> impl ExactSizeIterator<Item = TypeId> {
+        let record = self.record(id);
+        let list = if record.kind == Kind::Datasec { record.tail } else { &[] };
+        list.chunks_exact(12).map(|item| TypeId(word(item, 0)))
+    }
+
+    /// The type of a variable; of any other type, void.
+    #[must_use]
+    pub fn target(&self, id: TypeId) -> TypeId {
+        let record = self.record(id);
+        if record.kind == Kind::Var { TypeId(record.size_or_type) } else { TypeId::VOID }
+    }
+
     /// The parameters of a function's type, in order; of any other type, none.
     pub fn params(&self, proto: TypeId) -> impl ExactSizeIterator<Item = Param<'_>> {
         let record = self.record(proto);
@@ -501,7 +515,7 @@ impl Btf {
     }
 
     /// The name at an offset of the string section; empty if it is not UTF-8.
-    fn string(&self, offset: u32) -> &str {
+    pub(crate) fn string(&self, offset: u32) -> &str {
         let rest = self.strings().get(offset as usize..).unwrap_or_default();
         let end = memchr(0, rest).unwrap_or(0);
         std::str::from_utf8(&rest[..end]).unwrap_or_default()

@@ -26,6 +26,7 @@ pub use crate::bpf::{Access, Shape, Step};
 mod attributes;
 pub mod check;
 pub mod errno;
+pub mod eval;
 pub mod kernels;
 pub mod lower;
 mod operators;

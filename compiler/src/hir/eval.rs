@@ -1,0 +1,557 @@
+//! What a typed policy means, said slowly: the rules on a hook are looked at one by one, each condition is true, false or not
+//! known, and nothing is shared, ordered or left out.
+//!
+//! ```text
+//! on file_open when file.inode.uid == 0 deny audit { file.flags }      with file.inode = null, file.flags = 2
+//!   when: unknown, so the rule does not fire
+//! outcome: allowed, no events, no signals
+//! ```
+//!
+//! It is the oracle of all that follows `hir`: the differential tests hold emitted code and kernels against it. So it shares
+//! no code with the stages behind it, globs included, and asks a [`World`] for everything that it does not compute.
+//!
+//! Absent: how a program finds a field, what it costs, and anything that happens behind an event's fields.
+
+use super::{
+    Access, ArgId, Atom, AtomKind, Binary, Compare, Cond, End, EndField, HookId, Int, Members, Policy, RuleId, Shape,
+    Step, TaskField, Text, TextTest, Ty, Unary, Value, ValueKind,
+};
+
+/// Everything outside a policy that one call of a hook can look at. Addresses are numbers that only the world knows
+/// the meaning of, but for 0, which is null.
+pub trait World {
+    /// An argument of the hook; of a narrow one only the low bits count.
+    fn argument(&self, name: &str) -> u64;
+    /// What the load has set a parameter to; `None` leaves the default.
+    fn param(&self, name: &str) -> Option<i128>;
+    /// The value of an enumerator on this kernel.
+    fn enumerator(&self, of: &str, name: &str) -> Option<i64>;
+    /// Whether this kernel has a field.
+    fn has(&self, access: &Access) -> bool;
+    /// The bits of a field of a struct, those of a bitfield moved down; nothing where it cannot be read.
+    fn number(&self, at: u64, access: &Access) -> Option<u64>;
+    /// The bytes of an array of characters.
+    fn characters(&self, at: u64, access: &Access) -> Option<Vec<u8>>;
+    /// So many bytes at an address.
+    fn bytes(&self, at: u64, count: usize) -> Option<Vec<u8>>;
+    /// What stands at an address up to a NUL, of any length.
+    fn text(&self, at: u64) -> Option<Vec<u8>>;
+    /// The full path of a dentry below a mount.
+    fn path(&self, dentry: u64, mount: u64) -> Option<Vec<u8>>;
+    /// The path of a node of the cgroup hierarchy.
+    fn cgroup(&self, node: u64) -> Option<Vec<u8>>;
+    /// The current task.
+    fn current(&self) -> u64;
+    /// Something about it; not its name.
+    fn task(&self, field: TaskField) -> u64;
+    /// Its name.
+    fn comm(&self) -> [u8; 16];
+}
+
+/// A value that is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Datum {
+    /// An integer as the mathematical number, 0 or 1, or an address of memory.
+    Number(i128),
+    /// An address of a network.
+    Ip(u128),
+    /// Characters, without the NUL behind them.
+    Text(Vec<u8>),
+}
+
+/// What happens on one call of a hook.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// The positive errno that the operation fails with; 0 where it goes on.
+    pub errno: i32,
+    /// What is recorded, in source order.
+    pub events: Vec<Event>,
+    /// Signals to the current task, in source order.
+    pub signals: Vec<i32>,
+}
+
+/// A record of a rule that fired.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// This one.
+    pub rule: RuleId,
+    /// The values of its fields; none where one cannot be read.
+    pub fields: Vec<Option<Datum>>,
+}
+
+/// What the rules on a hook do in a world.
+#[must_use]
+pub fn outcome(policy: &Policy, hook: HookId, world: &dyn World) -> Outcome {
+    let eval = Eval { policy, hook, world };
+    let mut outcome = Outcome::default();
+    for (id, rule) in policy.rules.iter().enumerate() {
+        let when = || rule.when.as_ref().is_none_or(|cond| eval.cond(cond) == Some(true));
+        let unless = || rule.unless.as_ref().is_some_and(|cond| eval.cond(cond) == Some(true));
+        if rule.hook != hook || !when() || unless() {
+            continue;
+        }
+        if let Some(deny) = &rule.deny
+            && !rule.attributes.permissive
+            && outcome.errno == 0
+        {
+            outcome.errno = deny.errno;
+        }
+        if let Some(audit) = &rule.audit {
+            let fields = audit.fields.iter().map(|field| eval.value(&field.value)).collect();
+            outcome.events.push(Event { rule: RuleId(id as u32), fields });
+        }
+        outcome.signals.extend(rule.kill.as_ref().map(|kill| kill.signal));
+    }
+    outcome
+}
+
+/// Whether a condition is true or false, if that can be known.
+#[must_use]
+pub fn condition(policy: &Policy, hook: HookId, cond: &Cond, world: &dyn World) -> Option<bool> {
+    Eval { policy, hook, world }.cond(cond)
+}
+
+/// A value, where it can be read.
+#[must_use]
+pub fn value(policy: &Policy, hook: HookId, value: &Value, world: &dyn World) -> Option<Datum> {
+    Eval { policy, hook, world }.value(value)
+}
+
+/// The longest text that is known.
+const TEXT_MAX: usize = 4095;
+
+const AF_UNSPEC: u16 = 0;
+const AF_INET: u16 = 2;
+const AF_INET6: u16 = 10;
+
+struct Eval<'a> {
+    policy: &'a Policy,
+    hook: HookId,
+    world: &'a dyn World,
+}
+
+impl Eval<'_> {
+    fn cond(&self, cond: &Cond) -> Option<bool> {
+        match cond {
+            Cond::Const(known) => Some(*known),
+            Cond::Not(inner) => self.cond(inner).map(|known| !known),
+            Cond::And(left, right) => match (self.cond(left), self.cond(right)) {
+                (Some(false), _) | (_, Some(false)) => Some(false),
+                (Some(true), Some(true)) => Some(true),
+                _ => None,
+            },
+            Cond::Or(left, right) => match (self.cond(left), self.cond(right)) {
+                (Some(true), _) | (_, Some(true)) => Some(true),
+                (Some(false), Some(false)) => Some(false),
+                _ => None,
+            },
+            Cond::Atom(atom) => self.atom(atom),
+        }
+    }
+
+    fn atom(&self, atom: &Atom) -> Option<bool> {
+        Some(match &atom.kind {
+            AtomKind::Compare { op, left, right } => {
+                let (left, right) = (self.number(left)?, self.number(right)?);
+                match op {
+                    Compare::Eq => left == right,
+                    Compare::Ne => left != right,
+                    Compare::Lt => left < right,
+                    Compare::Le => left <= right,
+                    Compare::Gt => left > right,
+                    Compare::Ge => left >= right,
+                }
+            }
+            AtomKind::AnyBit(value) | AtomKind::True(value) => self.number(value)? != 0,
+            AtomKind::AllBits { value, mask } => self.number(value)? as u64 & mask == *mask,
+            AtomKind::Null(value) => self.number(value)? == 0,
+            AtomKind::Same(left, right) => self.value(left)? == self.value(right)?,
+            AtomKind::InSet { values, set } => {
+                let values: Vec<u128> = values
+                    .iter()
+                    .map(|value| match self.value(value)? {
+                        Datum::Number(number) => Some(u128::from(number as u64)),
+                        Datum::Ip(address) => Some(address),
+                        Datum::Text(_) => unreachable!("sets of texts are lists"),
+                    })
+                    .collect::<Option<_>>()?;
+                let Members::Static(rows) = &self.policy.sets[set.index()].members;
+                rows.iter().any(|row| row.iter().zip(&values).all(|((low, high), value)| low <= value && value <= high))
+            }
+            AtomKind::OneOf { value, set } => {
+                let value = self.number(value)?;
+                let set: Vec<i128> = set.iter().map(|element| self.number(element)).collect::<Option<_>>()?;
+                set.contains(&value)
+            }
+            AtomKind::OneOfStrings { value, set } => set.contains(&self.text(value)?),
+            AtomKind::Text { value, test } => {
+                let text = self.text(value)?;
+                match test {
+                    TextTest::OneOf(set) => set.contains(&text),
+                    TextTest::Under(directory) => {
+                        text == *directory || text.starts_with(&[directory.as_slice(), b"/"].concat())
+                    }
+                    TextTest::StartsWith(part) => text.starts_with(part),
+                    TextTest::EndsWith(part) => text.ends_with(part),
+                    TextTest::Contains(part) => text.windows(part.len()).any(|window| window == part.as_slice()),
+                    TextTest::Like(pattern) => glob(pattern, &text),
+                }
+            }
+        })
+    }
+
+    fn number(&self, value: &Value) -> Option<i128> {
+        match self.value(value)? {
+            Datum::Number(number) => Some(number),
+            other => unreachable!("{other:?} where the types say a number"),
+        }
+    }
+
+    fn text(&self, value: &Value) -> Option<Vec<u8>> {
+        match self.value(value)? {
+            Datum::Text(text) => Some(text),
+            other => unreachable!("{other:?} where the types say a text"),
+        }
+    }
+
+    fn value(&self, value: &Value) -> Option<Datum> {
+        let number = match &value.kind {
+            ValueKind::Const(number) => *number,
+            ValueKind::Address(address) => return Some(Datum::Ip(*address)),
+            ValueKind::Param(param) => {
+                let param = &self.policy.params[param.index()];
+                self.world.param(&param.name).unwrap_or(param.default)
+            }
+            ValueKind::Enumerator { of, name, value } => i128::from(self.world.enumerator(of, name).unwrap_or(*value)),
+            ValueKind::Arg(arg) => typed(value.ty, self.argument(*arg)),
+            ValueKind::Task(TaskField::Comm) => return Some(Datum::Text(until_nul(&self.world.comm()))),
+            ValueKind::Task(field) => i128::from(self.world.task(*field)),
+            ValueKind::Current => i128::from(self.world.current()),
+            ValueKind::FirstOf(values) => {
+                let found = values.iter().find(|value| self.kernel_has(value)).or(values.last())?;
+                return self.value(found);
+            }
+            ValueKind::Load { base, access } => return self.load(base, access, value.ty),
+            ValueKind::Unary(op, inner) => {
+                let inner = self.number(inner)?;
+                wrapped(value.ty, if *op == Unary::Neg { -inner } else { !inner })
+            }
+            ValueKind::Binary(op, left, right) => {
+                let (left, right) = (self.number(left)?, self.number(right)?);
+                wrapped(value.ty, binary(*op, left, right, value.ty))
+            }
+            ValueKind::Convert(inner) => wrapped(value.ty, self.number(inner)?),
+            ValueKind::Cond(cond) => i128::from(self.cond(cond)?),
+            ValueKind::Text(text) => return self.fetch(text).map(Datum::Text),
+            ValueKind::End(end, field) => {
+                let (ip, port) = self.end(end)?;
+                return Some(match field {
+                    EndField::Ip => Datum::Ip(ip),
+                    EndField::Port => Datum::Number(i128::from(port)),
+                });
+            }
+        };
+        Some(Datum::Number(number))
+    }
+
+    fn argument(&self, arg: ArgId) -> u64 {
+        self.world.argument(&self.policy.hooks[self.hook.index()].args[arg.index()].name)
+    }
+
+    /// Whether this kernel has every field that a value reads.
+    fn kernel_has(&self, value: &Value) -> bool {
+        match &value.kind {
+            ValueKind::Load { base, access } => self.world.has(access) && self.kernel_has(base),
+            ValueKind::Unary(_, inner) | ValueKind::Convert(inner) => self.kernel_has(inner),
+            ValueKind::Binary(_, left, right) => self.kernel_has(left) && self.kernel_has(right),
+            _ => true,
+        }
+    }
+
+    fn pointer(&self, value: &Value) -> Option<u64> {
+        match self.number(value)? {
+            0 => None,
+            address => Some(address as u64),
+        }
+    }
+
+    fn load(&self, base: &Value, access: &Access, ty: Ty) -> Option<Datum> {
+        let base = self.pointer(base)?;
+        if matches!(ty, Ty::Str { .. }) {
+            return Some(Datum::Text(until_nul(&self.world.characters(base, access)?)));
+        }
+        let bits = self.world.number(base, access)?;
+        // A bitfield has its own sign, above which its type has room.
+        let number = match access.steps.last() {
+            Some(Step::Field { shape: Shape::Bits { signed: true, bits: width, .. }, .. }) => {
+                let up = 64 - width;
+                i128::from((bits << up).cast_signed() >> up)
+            }
+            _ => typed(ty, bits),
+        };
+        Some(Datum::Number(number))
+    }
+
+    fn fetch(&self, text: &Text) -> Option<Vec<u8>> {
+        let text = match text {
+            Text::Path { dentry, mount } => self.world.path(self.pointer(dentry)?, self.pointer(mount)?)?,
+            Text::Cgroup { node } => self.world.cgroup(self.pointer(node)?)?,
+            Text::Pointer(of) => self.world.text(self.pointer(of)?)?,
+            Text::Copy(of) => self.text(of)?,
+        };
+        (text.len() <= TEXT_MAX).then_some(text)
+    }
+
+    /// The address and the port of an end of a connection.
+    fn end(&self, end: &End) -> Option<(u128, u16)> {
+        match end {
+            End::Address { address, length, bind } => self.address(self.pointer(address)?, self.number(length)?, *bind),
+            End::Local(socket) => self.socket(self.pointer(socket)?, "skc_rcv_saddr", "skc_v6_rcv_saddr", "skc_num"),
+            End::Peer(socket) => self.socket(self.pointer(socket)?, "skc_daddr", "skc_v6_daddr", "skc_dport"),
+            End::Message { address, length, socket } => match self.number(address)? {
+                0 => self.socket(self.pointer(socket)?, "skc_daddr", "skc_v6_daddr", "skc_dport"),
+                address => self.address(address as u64, self.number(length)?, false),
+            },
+        }
+    }
+
+    /// `struct sockaddr_in` is a family, a port and 4 bytes, and 16 bytes long; `struct sockaddr_in6` a family, a port, 4 bytes
+    /// of flow and 16 of address, and at least 24 bytes long.
+    fn address(&self, at: u64, length: i128, bind: bool) -> Option<(u128, u16)> {
+        let bytes = self.world.bytes(at, 24)?;
+        let family = u16::from_le_bytes([bytes[0], bytes[1]]);
+        let port = u16::from_be_bytes([bytes[2], bytes[3]]);
+        match family {
+            AF_INET if length >= 16 => Some((mapped(&bytes[4..8]), port)),
+            AF_UNSPEC if bind && length >= 16 => Some((mapped(&bytes[4..8]), port)),
+            AF_INET6 if length >= 24 => Some((u128::from_be_bytes(bytes[8..24].try_into().ok()?), port)),
+            _ => None,
+        }
+    }
+
+    fn socket(&self, socket: u64, four: &str, six: &str, port: &str) -> Option<(u128, u16)> {
+        let field = |name: &str| {
+            let step = |name: &str| Step::Field { name: name.to_owned(), shape: Shape::Struct };
+            Access { is_struct: true, root: "sock".to_owned(), steps: vec![step("__sk_common"), step(name)] }
+        };
+        let family = self.world.number(socket, &field("skc_family"))? as u16;
+        let number = self.world.number(socket, &field(port))? as u16;
+        // The local port is kept in the machine's order, the other one in the network's.
+        let port = if port == "skc_dport" { u16::from_be(number) } else { number };
+        match family {
+            AF_INET => Some((mapped(&(self.world.number(socket, &field(four))? as u32).to_le_bytes()), port)),
+            AF_INET6 => {
+                let bytes = self.world.characters(socket, &field(six))?;
+                Some((u128::from_be_bytes(bytes.try_into().ok()?), port))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// An address of IPv4 as one of IPv6.
+fn mapped(bytes: &[u8]) -> u128 {
+    bytes.iter().fold(0xffff, |address, byte| address << 8 | u128::from(*byte))
+}
+
+/// Bits as a number of a type.
+fn typed(ty: Ty, bits: u64) -> i128 {
+    match ty {
+        Ty::Int(int) => int_of(int, bits),
+        Ty::Bool => i128::from(bits as u8),
+        _ => i128::from(bits),
+    }
+}
+
+fn int_of(int: Int, bits: u64) -> i128 {
+    match (int.bytes, int.signed) {
+        (1, false) => i128::from(bits as u8),
+        (2, false) => i128::from(bits as u16),
+        (4, false) => i128::from(bits as u32),
+        (1, true) => i128::from(bits as i8),
+        (2, true) => i128::from(bits as i16),
+        (4, true) => i128::from(bits as i32),
+        (_, true) => i128::from(bits.cast_signed()),
+        (_, false) => i128::from(bits),
+    }
+}
+
+/// A number cut to a type.
+fn wrapped(ty: Ty, number: i128) -> i128 {
+    match ty {
+        Ty::Int(int) => int_of(int, number as u64),
+        _ => number,
+    }
+}
+
+/// The exact result, which the type may have no room for.
+fn binary(op: Binary, left: i128, right: i128, ty: Ty) -> i128 {
+    let bits = match ty {
+        Ty::Int(int) => 8 * int.bytes,
+        _ => 64,
+    };
+    let amount = (right as u32) & (bits - 1);
+    match op {
+        Binary::Add => left + right,
+        Binary::Sub => left - right,
+        Binary::Mul => left.wrapping_mul(right),
+        // Towards zero, as in C; a divisor is a constant other than 0.
+        Binary::Div => left / right,
+        Binary::Rem => left % right,
+        Binary::And => left & right,
+        Binary::Or => left | right,
+        Binary::Xor => left ^ right,
+        Binary::Shl => left << amount,
+        Binary::Shr => left >> amount,
+    }
+}
+
+fn until_nul(bytes: &[u8]) -> Vec<u8> {
+    bytes.iter().copied().take_while(|byte| *byte != 0).collect()
+}
+
+/// Whether a glob fits a whole text, tried from left to right with every way that there is.
+fn glob(pattern: &[u8], text: &[u8]) -> bool {
+    fits(&[pattern], text)
+}
+
+/// Parts of a pattern, one after the other.
+fn fits(pattern: &[&[u8]], text: &[u8]) -> bool {
+    let Some((first, others)) = pattern.split_first() else {
+        return text.is_empty();
+    };
+    let after = |rest: &[u8], text: &[u8]| {
+        let parts: Vec<&[u8]> = std::iter::once(rest).chain(others.iter().copied()).collect();
+        fits(&parts, text)
+    };
+    match *first {
+        [] => fits(others, text),
+        [b'*', b'*', rest @ ..] => (0..=text.len()).any(|skip| after(rest, &text[skip..])),
+        [b'*', rest @ ..] => {
+            let run = text.iter().take_while(|byte| **byte != b'/').count();
+            (0..=run).any(|skip| after(rest, &text[skip..]))
+        }
+        [b'?', rest @ ..] => text.first().is_some_and(|byte| *byte != b'/') && after(rest, &text[1..]),
+        [b'[', rest @ ..] => {
+            let (class, rest) = class(rest);
+            text.first().is_some_and(|byte| class.contains(byte)) && after(rest, &text[1..])
+        }
+        [b'{', rest @ ..] => {
+            let (choices, rest) = choices(rest);
+            choices.iter().any(|choice| {
+                let parts: Vec<&[u8]> = [*choice, rest].into_iter().chain(others.iter().copied()).collect();
+                fits(&parts, text)
+            })
+        }
+        [b'\\', byte, rest @ ..] | [byte, rest @ ..] => text.first() == Some(byte) && after(rest, &text[1..]),
+    }
+}
+
+/// The bytes of a class from behind its `[`, and what follows its `]`.
+fn class(pattern: &[u8]) -> (Vec<u8>, &[u8]) {
+    let negated = matches!(pattern.first(), Some(b'!' | b'^'));
+    let mut at = usize::from(negated);
+    let first = at;
+    let mut listed = Vec::new();
+    let byte = |at: &mut usize| {
+        *at += usize::from(pattern[*at] == b'\\');
+        *at += 1;
+        pattern[*at - 1]
+    };
+    while at == first || pattern[at] != b']' {
+        let low = byte(&mut at);
+        let high = if pattern[at] == b'-' && pattern[at + 1] != b']' {
+            at += 1;
+            byte(&mut at)
+        } else {
+            low
+        };
+        listed.extend(low..=high);
+    }
+    // What is left out never brings the slash in.
+    let bytes = if negated { (0..=u8::MAX).filter(|b| !listed.contains(b) && *b != b'/').collect() } else { listed };
+    (bytes, &pattern[at + 1..])
+}
+
+/// The choices from behind a `{`, and what follows its `}`.
+fn choices(pattern: &[u8]) -> (Vec<&[u8]>, &[u8]) {
+    let (mut depth, mut at, mut from, mut choices) = (1, 0, 0, Vec::new());
+    loop {
+        match pattern[at] {
+            b'\\' => at += 1,
+            b'[' => {
+                let (_, rest) = class(&pattern[at + 1..]);
+                at = pattern.len() - rest.len() - 1;
+            }
+            b'{' => depth += 1,
+            b',' if depth == 1 => {
+                choices.push(&pattern[from..at]);
+                from = at + 1;
+            }
+            b'}' => {
+                depth -= 1;
+                if depth == 0 {
+                    choices.push(&pattern[from..at]);
+                    return (choices, &pattern[at + 1..]);
+                }
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn globs_are_the_tables_globs() {
+        let patterns: [&[u8]; 14] = [
+            b"/usr/**/*.so",
+            b"?",
+            b"*",
+            b"**",
+            b"[a-z]x",
+            b"[!a-z]",
+            b"{a,b}c",
+            b"\\*",
+            b"{a,{b,c}d,}e",
+            b"[]a]",
+            b"[a-]",
+            b"a[^/]b",
+            b"/**",
+            b"{[,],x}",
+        ];
+        let texts: [&[u8]; 22] = [
+            b"",
+            b"/",
+            b"a",
+            b"*",
+            b"/usr/lib/x.so",
+            b"/usr//.so",
+            b"/usr/x.so",
+            b"zx",
+            b"9",
+            b"ac",
+            b"bc",
+            b"bde",
+            b"e",
+            b"]",
+            b"-",
+            b"a/b",
+            b"a-b",
+            b",",
+            b"x",
+            b"/a/b",
+            b"\xff",
+            b"ae",
+        ];
+        for pattern in patterns {
+            let table = crate::glob::like(pattern).expect("it is one");
+            for text in texts {
+                assert_eq!(glob(pattern, text), table.fits(text), "{pattern:?} {text:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! An object read from its bytes and fitted to a kernel, as libbpf does it.
+//!
+//! Invariants: every relocation of the file is resolved or was asked for something that the kernel lacks, which makes its
+//! instruction one that faults when it runs; functions are told apart by their symbols.
+//!
+//! Absent: addresses of maps and data, which a machine gives.
+
+use std::collections::BTreeMap;
+
+use krsi_abi::manifest::Manifest;
+use object::{Object as _, ObjectSection as _, ObjectSymbol as _, RelocationTarget, SymbolKind};
+
+use super::core;
+use crate::bpf::Insn;
+use crate::bpf::insn::{class, mode, size};
+use crate::btf::{Btf, Kind, Type};
+use crate::kernel::Kernel;
+
+/// A program or a function.
+#[derive(Clone, Debug)]
+pub struct Function {
+    /// Its symbol.
+    pub name: String,
+    /// Its instructions.
+    pub insns: Vec<Insn>,
+    /// What the file says about some of them.
+    pub links: BTreeMap<usize, Link>,
+}
+
+/// What an instruction refers to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// A map, by its index.
+    Map(usize),
+    /// An address in the data at an index; the instruction has the offset.
+    Data(usize),
+    /// A function, by its index.
+    Function(usize),
+    /// What this kernel lacks.
+    Missing(String),
+}
+
+/// A map as the object declares it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Map {
+    /// Its symbol.
+    pub name: String,
+    /// `enum bpf_map_type`
+    pub kind: u32,
+    /// Bytes of a key.
+    pub key: usize,
+    /// Bytes of a value.
+    pub value: usize,
+    /// The most elements; of a ring buffer, its bytes.
+    pub entries: usize,
+}
+
+/// A section of data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Data {
+    /// Its name.
+    pub name: String,
+    /// As loaded.
+    pub bytes: Vec<u8>,
+    /// Programs may write to it.
+    pub writable: bool,
+}
+
+/// An object for one kernel.
+#[derive(Clone, Debug)]
+pub struct Image {
+    /// Programs and functions.
+    pub functions: Vec<Function>,
+    /// In the order of their section.
+    pub maps: Vec<Map>,
+    /// Constants and state.
+    pub data: Vec<Data>,
+    /// What the object says about itself.
+    pub manifest: Manifest,
+    /// The function of each program, by its section.
+    pub programs: BTreeMap<String, usize>,
+}
+
+impl Image {
+    /// Reads an object for a kernel.
+    ///
+    /// # Errors
+    /// Why a loader would refuse it, in words.
+    pub fn new(bytes: &[u8], kernel: &Kernel) -> Result<Image, String> {
+        let file = object::File::parse(bytes).map_err(|error| error.to_string())?;
+        let section = |name: &str| {
+            let section = file.section_by_name(name).ok_or_else(|| format!("there is no section `{name}`"))?;
+            section.data().map_err(|error| error.to_string())
+        };
+        let btf = Btf::parse(section(".BTF")?.to_vec()).map_err(|error| error.to_string())?;
+        let manifest = section(krsi_abi::MANIFEST_SECTION)?;
+        let manifest = Manifest::from_bytes(manifest).map_err(|error| error.to_string())?;
+        let maps = maps(&btf)?;
+        let mut image = Image { functions: Vec::new(), maps, data: Vec::new(), manifest, programs: BTreeMap::new() };
+        // Which function begins where: section, first slot, index.
+        let mut starts: BTreeMap<(usize, usize), usize> = BTreeMap::new();
+        let mut data: BTreeMap<usize, usize> = BTreeMap::new();
+        for section in file.sections() {
+            let name = section.name().map_err(|error| error.to_string())?;
+            let constants = name.starts_with(krsi_abi::CONSTANTS_SECTION) && name != krsi_abi::MANIFEST_SECTION;
+            if constants || name == krsi_abi::STATE_SECTION {
+                let mut bytes = section.uncompressed_data().map_err(|error| error.to_string())?.into_owned();
+                bytes.resize(section.size() as usize, 0);
+                data.insert(section.index().0, image.data.len());
+                image.data.push(Data { name: name.to_owned(), bytes, writable: !constants });
+            }
+        }
+        for symbol in file.symbols().filter(|symbol| symbol.kind() == SymbolKind::Text) {
+            let Some(index) = symbol.section_index() else { continue };
+            let section = file.section_by_index(index).map_err(|error| error.to_string())?;
+            let code = section.data().map_err(|error| error.to_string())?;
+            let range = symbol.address() as usize..(symbol.address() + symbol.size()) as usize;
+            let code = code.get(range).ok_or("a function lies outside its section")?;
+            let name = symbol.name().map_err(|error| error.to_string())?.to_owned();
+            let at = image.functions.len();
+            starts.insert((index.0, symbol.address() as usize / 8), at);
+            let section = section.name().map_err(|error| error.to_string())?;
+            if section.starts_with("lsm") {
+                image.programs.insert(name.clone(), at);
+            }
+            image.functions.push(Function { name, insns: insns(code)?, links: BTreeMap::new() });
+        }
+        // The function around a slot of a section, and the slot in it.
+        let within = |section: usize, slot: usize| {
+            let ((_, start), function) =
+                starts.range((section, 0)..=(section, slot)).next_back().ok_or("a relocation lies in no function")?;
+            Ok::<_, String>((*function, slot - start))
+        };
+        for section in file.sections() {
+            for (offset, relocation) in section.relocations() {
+                let RelocationTarget::Symbol(symbol) = relocation.target() else {
+                    return Err("a relocation names no symbol".to_owned());
+                };
+                let symbol = file.symbol_by_index(symbol).map_err(|error| error.to_string())?;
+                let to = symbol.section_index().ok_or("a symbol is in no section")?;
+                let name = symbol.name().map_err(|error| error.to_string())?;
+                let link = if let Some(map) = image.maps.iter().position(|map| map.name == name) {
+                    Link::Map(map)
+                } else if let Some(data) = data.get(&to.0) {
+                    Link::Data(*data)
+                } else if let Some(function) = starts.get(&(to.0, symbol.address() as usize / 8)) {
+                    Link::Function(*function)
+                } else {
+                    return Err(format!("`{name}` is neither a map nor data nor a function"));
+                };
+                let (function, slot) = within(section.index().0, offset as usize / 8)?;
+                image.functions[function].links.insert(slot, link);
+            }
+        }
+        let sections: BTreeMap<String, usize> =
+            file.sections().filter_map(|section| Some((section.name().ok()?.to_owned(), section.index().0))).collect();
+        for core in core_relocations(section(".BTF.ext")?, &btf)? {
+            let section = sections.get(core.section).ok_or("a CO-RE relocation is for no section")?;
+            let (function, slot) = within(*section, core.slot)?;
+            let function = &mut image.functions[function];
+            let value = core::resolve(&btf, &kernel.btf, core.ty, core.spec, core.kind)?;
+            let insn = function.insns.get_mut(slot).ok_or("a CO-RE relocation lies outside its function")?;
+            match (value, insn.code & 7) {
+                (None, _) => {
+                    let what = format!("what `{}` of `{}` names", core.spec, btf.name(core.ty));
+                    function.links.insert(slot, Link::Missing(what));
+                }
+                (Some(value), class::ALU | class::ALU64) => {
+                    insn.imm = i32::try_from(value.cast_signed())
+                        .or_else(|_| u32::try_from(value).map(u32::cast_signed))
+                        .map_err(|_| format!("{value} does not fit into an immediate"))?;
+                }
+                (Some(value), class::LDX | class::ST | class::STX) => {
+                    insn.off = i16::try_from(value).map_err(|_| format!("{value} does not fit into an offset"))?;
+                }
+                (Some(_), _) => return Err("a CO-RE relocation is for no such instruction".to_owned()),
+            }
+        }
+        Ok(image)
+    }
+}
+
+fn insns(code: &[u8]) -> Result<Vec<Insn>, String> {
+    if !code.len().is_multiple_of(8) {
+        return Err("a function ends within an instruction".to_owned());
+    }
+    let insn = |bytes: &[u8]| Insn {
+        code: bytes[0],
+        dst: bytes[1] & 15,
+        src: bytes[1] >> 4,
+        off: i16::from_le_bytes([bytes[2], bytes[3]]),
+        imm: i32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]),
+    };
+    Ok(code.chunks_exact(8).map(insn).collect())
+}
+
+/// Whether an instruction takes two slots.
+pub(super) fn is_wide(insn: Insn) -> bool {
+    insn.code == class::LD | mode::IMM | size::DW
+}
+
+/// Maps from their declarations: each number is the length of an array.
+fn maps(btf: &Btf) -> Result<Vec<Map>, String> {
+    let mut maps = Vec::new();
+    let Some(section) = btf.find(Kind::Datasec, ".maps") else { return Ok(maps) };
+    for variable in btf.variables(section) {
+        let mut map = Map { name: btf.name(variable).to_owned(), kind: 0, key: 0, value: 0, entries: 0 };
+        for member in btf.members(btf.strip(btf.target(variable))) {
+            let number = match btf.ty(member.ty) {
+                Type::Ptr(array) => match btf.ty(btf.strip(array)) {
+                    Type::Array { count, .. } => count,
+                    _ => return Err(format!("`{}` of the map `{}` is no number", member.name, map.name)),
+                },
+                _ => return Err(format!("`{}` of the map `{}` is no number", member.name, map.name)),
+            };
+            match member.name {
+                "type" => map.kind = number,
+                "key_size" => map.key = number as usize,
+                "value_size" => map.value = number as usize,
+                "max_entries" => map.entries = number as usize,
+                "map_flags" => {}
+                other => return Err(format!("a map says `{other}`, which is not known")),
+            }
+        }
+        maps.push(map);
+    }
+    Ok(maps)
+}
+
+struct Relocation<'b> {
+    section: &'b str,
+    slot: usize,
+    ty: crate::btf::TypeId,
+    spec: &'b str,
+    kind: u32,
+}
+
+/// The third table of `.BTF.ext`; `Documentation/bpf/btf.rst`, section 4.
+fn core_relocations<'b>(bytes: &[u8], btf: &'b Btf) -> Result<Vec<Relocation<'b>>, String> {
+    let short = || "`.BTF.ext` ends too early".to_owned();
+    let word = |at: usize| {
+        let bytes = bytes.get(at..at + 4).ok_or_else(short)?;
+        Ok::<_, String>(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
+    };
+    let (head, offset, length) = (word(4)? as usize, word(24)? as usize, word(28)? as usize);
+    let (mut at, end) = (head + offset, head + offset + length);
+    let mut found = Vec::new();
+    if length == 0 {
+        return Ok(found);
+    }
+    let record = word(at)? as usize;
+    at += 4;
+    while at < end {
+        let (section, count) = (btf.string(word(at)?), word(at + 4)?);
+        at += 8;
+        for _ in 0..count {
+            found.push(Relocation {
+                section,
+                slot: word(at)? as usize / 8,
+                ty: crate::btf::TypeId(word(at + 4)?),
+                spec: btf.string(word(at + 8)?),
+                kind: word(at + 12)?,
+            });
+            at += record;
+        }
+    }
+    Ok(found)
+}

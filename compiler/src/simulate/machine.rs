@@ -1,0 +1,336 @@
+//! Instructions, one after the other. Source: RFC 9669 and, for what only the kernel says, `kernel/bpf/core.c`.
+//!
+//! Only what 5.10 executes is known here: instruction set v3 without fetching atomics. A register that a call leaves
+//! undefined holds a number that is no address, and the upper half of a 32-bit result is zero.
+
+use super::helpers;
+use super::image::{Function, Image, Link, is_wide};
+use super::maps::{self, Map};
+use super::memory::{Memory, Rights};
+use super::scene::Scene;
+use super::{Fault, Run};
+use crate::bpf::Insn;
+use crate::bpf::insn::{SRC_REG, alu, class, jmp, mode, pseudo, size};
+
+/// Instructions of one run; the kernel has no such bound, but a program that never ends is a mistake.
+const INSTRUCTIONS_MAX: u64 = 10_000_000;
+/// Calls within each other, as in the kernel.
+const FRAMES_MAX: usize = 8;
+const STACK_BYTES: usize = 512;
+/// What is in registers that hold nothing.
+const UNDEFINED: u64 = 0xdead_0000_0000_0bad;
+
+/// An object over a scene, ready to run.
+pub struct Machine<'i> {
+    image: &'i Image,
+    pub(super) memory: Memory,
+    pub(super) maps: Vec<Map>,
+    /// Addresses of the image's data.
+    data: Vec<u64>,
+    scene: Scene<'i>,
+    /// Bytes of room in ring buffers; less than a record makes it lost.
+    pub ring_buffer_room: usize,
+    pub(super) events: Vec<Vec<u8>>,
+    pub(super) signals: Vec<i32>,
+    /// Records reserved and not yet handed over.
+    pub(super) reserved: Vec<u64>,
+    instructions: u64,
+}
+
+/// A call.
+struct Frame {
+    function: usize,
+    slot: usize,
+    /// `r6` to `r9` of the caller.
+    saved: [u64; 4],
+    stack: u64,
+}
+
+impl<'i> Machine<'i> {
+    /// Puts an object into a scene.
+    ///
+    /// # Errors
+    /// Where the object has what is not known here.
+    pub fn new(image: &'i Image, scene: Scene<'i>) -> Result<Machine<'i>, String> {
+        let mut memory = scene.memory.clone();
+        let rights = |writable| if writable { Rights::Write } else { Rights::Read };
+        let data = image
+            .data
+            .iter()
+            .map(|data| {
+                let mut bytes = data.bytes.clone();
+                if data.name == krsi_abi::CONSTANTS_SECTION {
+                    for param in &image.manifest.params {
+                        if let Some(value) = scene.params.get(&param.name) {
+                            let at = param.offset as usize;
+                            bytes[at..at + 8].copy_from_slice(&(*value as u64).to_le_bytes());
+                        }
+                    }
+                }
+                memory.add(bytes, rights(data.writable), if data.writable { "state" } else { "constants" })
+            })
+            .collect();
+        let maps = image.maps.iter().map(|map| Map::new(map, &mut memory)).collect::<Result<_, _>>()?;
+        Ok(Machine {
+            image,
+            memory,
+            maps,
+            data,
+            scene,
+            ring_buffer_room: krsi_abi::EVENTS_BYTES as usize,
+            events: Vec::new(),
+            signals: Vec::new(),
+            reserved: Vec::new(),
+            instructions: 0,
+        })
+    }
+
+    /// The state of programs, as it is now.
+    #[must_use]
+    pub fn state(&self) -> Option<&[u8]> {
+        let at = self.image.data.iter().position(|data| data.name == krsi_abi::STATE_SECTION)?;
+        self.memory.rest(self.data[at])
+    }
+
+    pub(super) fn scene(&self) -> &Scene<'i> {
+        &self.scene
+    }
+
+    /// Runs a hook's program.
+    ///
+    /// # Errors
+    /// At what it must not do.
+    pub fn run(&mut self, hook: &str) -> Result<Run, Fault> {
+        let outside = |why: String| Fault { function: String::new(), slot: 0, why };
+        let program = self.image.programs.get(hook).ok_or_else(|| outside(format!("no program is on `{hook}`")))?;
+        let words = self.scene.context(hook).map_err(outside)?;
+        let context: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let context = self.memory.add(context, Rights::Read, "context");
+        self.events.clear();
+        self.signals.clear();
+        self.instructions = 0;
+        let verdict = self.execute(*program, context)?;
+        self.memory.remove(context);
+        if !self.reserved.is_empty() {
+            return Err(outside(format!("{} records were reserved and not submitted", self.reserved.len())));
+        }
+        Ok(Run {
+            verdict: verdict as i32,
+            events: std::mem::take(&mut self.events),
+            signals: std::mem::take(&mut self.signals),
+            instructions: self.instructions,
+        })
+    }
+
+    fn frame(&mut self, function: usize, saved: [u64; 4]) -> Frame {
+        let stack = self.memory.add(vec![0; STACK_BYTES], Rights::Scratch, "stack");
+        Frame { function, slot: 0, saved, stack }
+    }
+
+    fn execute(&mut self, program: usize, context: u64) -> Result<u64, Fault> {
+        let mut registers = [UNDEFINED; 11];
+        registers[1] = context;
+        let mut frames = vec![self.frame(program, [0; 4])];
+        registers[10] = frames[0].stack + STACK_BYTES as u64;
+        let image = self.image;
+        loop {
+            let depth = frames.len();
+            let Some(frame) = frames.last_mut() else { unreachable!("the last return ends the loop") };
+            let function = &image.functions[frame.function];
+            let at = frame.slot;
+            let step = self.step(function, frame, &mut registers);
+            let fault = |why| Fault { function: function.name.clone(), slot: at, why };
+            match step.map_err(fault)? {
+                Step::On => {}
+                Step::Call(_) if depth == FRAMES_MAX => {
+                    return Err(fault(format!("more than {FRAMES_MAX} calls within each other")));
+                }
+                Step::Call(to) => {
+                    let saved = [registers[6], registers[7], registers[8], registers[9]];
+                    let called = self.frame(to, saved);
+                    registers[10] = called.stack + STACK_BYTES as u64;
+                    registers[6..10].fill(UNDEFINED);
+                    frames.push(called);
+                }
+                Step::Return => {
+                    let Some(done) = frames.pop() else { unreachable!("something was executed") };
+                    self.memory.remove(done.stack);
+                    let Some(caller) = frames.last() else {
+                        return Ok(registers[0]);
+                    };
+                    registers[1..6].fill(UNDEFINED);
+                    registers[6..10].copy_from_slice(&done.saved);
+                    registers[10] = caller.stack + STACK_BYTES as u64;
+                }
+            }
+        }
+    }
+
+    fn step(&mut self, function: &Function, frame: &mut Frame, registers: &mut [u64; 11]) -> Result<Step, String> {
+        self.instructions += 1;
+        if self.instructions > INSTRUCTIONS_MAX {
+            return Err(format!("it is not done after {INSTRUCTIONS_MAX} instructions"));
+        }
+        let slot = frame.slot;
+        let insn = *function.insns.get(slot).ok_or("it runs off its end")?;
+        let link = function.links.get(&slot);
+        if let Some(Link::Missing(what)) = link {
+            return Err(format!("the kernel lacks {what}"));
+        }
+        let (dst, src) = (usize::from(insn.dst), usize::from(insn.src));
+        if dst > 10 || src > 10 {
+            return Err("a register that there is not".to_owned());
+        }
+        frame.slot += 1;
+        let operand = if insn.code & SRC_REG != 0 { registers[src] } else { i64::from(insn.imm).cast_unsigned() };
+        let writes = |dst: usize| if dst == 10 { Err("a write to r10".to_owned()) } else { Ok(dst) };
+        match insn.code & 7 {
+            class::ALU64 => registers[writes(dst)?] = arithmetic(insn, registers[dst], operand, true)?,
+            class::ALU => registers[writes(dst)?] = arithmetic(insn, registers[dst], operand, false)?,
+            class::LD if is_wide(insn) => {
+                let upper = function.insns.get(slot + 1).ok_or("it ends within an instruction")?;
+                frame.slot += 1;
+                registers[writes(dst)?] = match link {
+                    Some(Link::Map(map)) => maps::handle(*map),
+                    Some(Link::Data(data)) => self.data[*data].wrapping_add(u64::from(insn.imm.cast_unsigned())),
+                    Some(_) => return Err("a constant of an unknown kind".to_owned()),
+                    None => u64::from(insn.imm.cast_unsigned()) | u64::from(upper.imm.cast_unsigned()) << 32,
+                };
+            }
+            class::LDX if insn.code & 0xe0 == mode::MEM => {
+                let at = registers[src].wrapping_add_signed(i64::from(insn.off));
+                let bytes = self.memory.read(at, width(insn))?;
+                let mut word = [0; 8];
+                word[..bytes.len()].copy_from_slice(bytes);
+                registers[writes(dst)?] = u64::from_le_bytes(word);
+            }
+            class::ST | class::STX if insn.code & 0xe0 == mode::MEM => {
+                let at = registers[dst].wrapping_add_signed(i64::from(insn.off));
+                let value =
+                    if insn.code & 7 == class::STX { registers[src] } else { i64::from(insn.imm).cast_unsigned() };
+                self.memory.write(at, &value.to_le_bytes()[..width(insn)])?;
+            }
+            class::STX if insn.code & 0xe0 == mode::ATOMIC => {
+                if insn.imm != i32::from(alu::ADD) || width(insn) < 4 {
+                    return Err(format!("atomic operation {:#x}, which 5.10 does not know", insn.imm));
+                }
+                let at = registers[dst].wrapping_add_signed(i64::from(insn.off));
+                let bytes = self.memory.read(at, width(insn))?;
+                let mut word = [0; 8];
+                word[..bytes.len()].copy_from_slice(bytes);
+                let sum = u64::from_le_bytes(word).wrapping_add(registers[src]);
+                self.memory.write(at, &sum.to_le_bytes()[..width(insn)])?;
+            }
+            class::JMP | class::JMP32 => return self.jump(insn, link, frame, registers, operand),
+            _ => return Err(format!("instruction {:#04x}, which 5.10 does not know", insn.code)),
+        }
+        Ok(Step::On)
+    }
+
+    fn jump(
+        &mut self,
+        insn: Insn,
+        link: Option<&Link>,
+        frame: &mut Frame,
+        registers: &mut [u64; 11],
+        operand: u64,
+    ) -> Result<Step, String> {
+        let wide = insn.code & 7 == class::JMP;
+        match insn.code & 0xf0 {
+            jmp::CALL if wide && insn.src == pseudo::CALL => {
+                return match link {
+                    Some(Link::Function(function)) => Ok(Step::Call(*function)),
+                    _ => Err("a call of no function".to_owned()),
+                };
+            }
+            jmp::CALL if wide && insn.src == 0 => {
+                let mut arguments = [0; 5];
+                arguments.copy_from_slice(&registers[1..6]);
+                registers[0] = helpers::call(self, insn.imm.cast_unsigned(), arguments)?;
+                registers[1..6].fill(UNDEFINED);
+                return Ok(Step::On);
+            }
+            jmp::EXIT if wide => return Ok(Step::Return),
+            _ => {}
+        }
+        let left = registers[usize::from(insn.dst)];
+        let (left, right, left_signed, right_signed) = if wide {
+            (left, operand, left.cast_signed(), operand.cast_signed())
+        } else {
+            let (left, right) = (left as u32, operand as u32);
+            (u64::from(left), u64::from(right), i64::from(left.cast_signed()), i64::from(right.cast_signed()))
+        };
+        let taken = match insn.code & 0xf0 {
+            jmp::JA if wide => true,
+            jmp::JEQ => left == right,
+            jmp::JNE => left != right,
+            jmp::JGT => left > right,
+            jmp::JGE => left >= right,
+            jmp::JLT => left < right,
+            jmp::JLE => left <= right,
+            jmp::JSET => left & right != 0,
+            jmp::JSGT => left_signed > right_signed,
+            jmp::JSGE => left_signed >= right_signed,
+            jmp::JSLT => left_signed < right_signed,
+            jmp::JSLE => left_signed <= right_signed,
+            _ => return Err(format!("jump {:#04x}, which 5.10 does not know", insn.code)),
+        };
+        if taken {
+            frame.slot =
+                frame.slot.checked_add_signed(isize::from(insn.off)).ok_or("a jump to before the beginning")?;
+        }
+        Ok(Step::On)
+    }
+}
+
+/// What an instruction asks for.
+enum Step {
+    On,
+    Call(usize),
+    Return,
+}
+
+fn width(insn: Insn) -> usize {
+    match insn.code & 0x18 {
+        size::B => 1,
+        size::H => 2,
+        size::W => 4,
+        _ => 8,
+    }
+}
+
+fn arithmetic(insn: Insn, left: u64, right: u64, wide: bool) -> Result<u64, String> {
+    if insn.off != 0 {
+        return Err("signed arithmetic, which 5.10 does not know".to_owned());
+    }
+    let op = insn.code & 0xf0;
+    if op == alu::END {
+        // The source bit stands for the network's order; without it the order is this machine's already.
+        let bits = insn.imm.cast_unsigned();
+        if wide || !matches!(bits, 16 | 32 | 64) {
+            return Err("a change of byte order that 5.10 does not know".to_owned());
+        }
+        let low = left & (u64::MAX >> (64 - bits));
+        return Ok(if insn.code & SRC_REG != 0 { low.swap_bytes() >> (64 - bits) } else { low });
+    }
+    let (left, right, bits) = if wide { (left, right, 64) } else { (left & 0xffff_ffff, right & 0xffff_ffff, 32) };
+    let amount = (right as u32) & (bits - 1);
+    let result = match op {
+        alu::ADD => left.wrapping_add(right),
+        alu::SUB => left.wrapping_sub(right),
+        alu::MUL => left.wrapping_mul(right),
+        alu::DIV => left.checked_div(right).unwrap_or(0),
+        alu::MOD => left.checked_rem(right).unwrap_or(left),
+        alu::OR => left | right,
+        alu::AND => left & right,
+        alu::XOR => left ^ right,
+        alu::LSH => left << amount,
+        alu::RSH => left >> amount,
+        alu::ARSH if wide => (left.cast_signed() >> amount).cast_unsigned(),
+        alu::ARSH => u64::from(((left as u32).cast_signed() >> amount).cast_unsigned()),
+        alu::NEG => left.wrapping_neg(),
+        alu::MOV => right,
+        _ => return Err(format!("operation {:#04x}, which 5.10 does not know", insn.code)),
+    };
+    Ok(if wide { result } else { result & 0xffff_ffff })
+}

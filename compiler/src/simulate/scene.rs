@@ -1,0 +1,407 @@
+//! What one call of a hook meets: a task, arguments, and the structs that they lead to, laid out in memory as a kernel's
+//! types say.
+//!
+//! ```text
+//! let mut scene = Scene::new(kernel);
+//! let file = scene.object("file", true)?;
+//! scene.set(file, &f_flags, 2);
+//! let root = scene.mounted(&[])?;
+//! let dentry = scene.file(root, &[b"etc", b"passwd"], Tail::Ordinary)?;
+//! scene.arguments.insert("file".into(), file);
+//! ```
+//!
+//! It answers `hir::eval` too: fields by their names in the kernel's types, and paths by what was said when they were
+//! made, not by walking them as programs do.
+//!
+//! Invariant: nothing here knows what a policy asks.
+
+use std::collections::BTreeMap;
+
+use super::memory::{Memory, Rights};
+use super::place::{self, Place as Field};
+use crate::hir::eval::World;
+use crate::hir::{Access, Shape, Step, TaskField};
+use crate::kernel::Kernel;
+
+/// The current task, as helpers tell it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Task {
+    /// Its `task_struct`.
+    pub address: u64,
+    /// The thread.
+    pub pid: u32,
+    /// The process.
+    pub tgid: u32,
+    /// Real user.
+    pub uid: u32,
+    /// Effective user.
+    pub euid: u32,
+    /// Real group.
+    pub gid: u32,
+    /// Name, and zeros.
+    pub comm: [u8; 16],
+    /// Of cgroup v2.
+    pub cgroup_id: u64,
+}
+
+/// Where a path ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tail {
+    /// In a directory.
+    Ordinary,
+    /// It was there, and is unlinked.
+    Deleted,
+    /// It never was in any directory, such as what memfd_create(2) makes.
+    Nowhere,
+}
+
+/// A call of a hook.
+#[derive(Clone, Debug)]
+pub struct Scene<'k> {
+    kernel: &'k Kernel,
+    /// Structs and what else there is.
+    pub memory: Memory,
+    /// Who calls.
+    pub task: Task,
+    /// Arguments by name; what is not here is 0.
+    pub arguments: BTreeMap<String, u64>,
+    /// What the load has set parameters to.
+    pub params: BTreeMap<String, i128>,
+    /// Nanoseconds since boot.
+    pub time_ns: u64,
+    /// What is in the upper bits of narrow arguments.
+    pub upper: u64,
+    /// By dentry and mount.
+    paths: BTreeMap<(u64, u64), Vec<u8>>,
+    /// By node.
+    cgroups: BTreeMap<u64, Vec<u8>>,
+    /// By `vfsmount`.
+    mounts: BTreeMap<u64, Mounted>,
+    /// The `vfsmount` of the root of the mount namespace.
+    root: Option<u64>,
+}
+
+/// A mount that was made.
+#[derive(Clone, Debug)]
+struct Mounted {
+    /// Its `struct mount`.
+    mount: u64,
+    /// The dentry of its root.
+    root: u64,
+    /// Where it is mounted; empty for the root.
+    at: Vec<u8>,
+}
+
+fn joined(components: &[&[u8]]) -> Vec<u8> {
+    components.iter().flat_map(|component| [b"/", *component].concat()).collect()
+}
+
+/// A field by names that need no type: `path("task_struct", &["cred"])`.
+#[must_use]
+pub fn named(root: &str, steps: &[&str]) -> Access {
+    let step = |name: &&str| Step::Field { name: (*name).to_owned(), shape: Shape::Struct };
+    Access { is_struct: true, root: root.to_owned(), steps: steps.iter().map(step).collect() }
+}
+
+impl<'k> Scene<'k> {
+    /// A task without arguments.
+    ///
+    /// # Errors
+    /// Where the kernel's types have no tasks.
+    pub fn new(kernel: &'k Kernel) -> Result<Scene<'k>, String> {
+        let task = Task { address: 0, pid: 1, tgid: 1, uid: 0, euid: 0, gid: 0, comm: [0; 16], cgroup_id: 1 };
+        let mut scene = Scene {
+            kernel,
+            memory: Memory::default(),
+            task: task.clone(),
+            arguments: BTreeMap::new(),
+            params: BTreeMap::new(),
+            time_ns: 1,
+            upper: 0,
+            paths: BTreeMap::new(),
+            cgroups: BTreeMap::new(),
+            mounts: BTreeMap::new(),
+            root: None,
+        };
+        scene.task.address = scene.object("task_struct", true)?;
+        let cred = scene.object("cred", true)?;
+        for name in ["cred", "real_cred"] {
+            scene.set(scene.task.address, &named("task_struct", &[name]), cred);
+        }
+        scene.be(Task { address: scene.task.address, ..task });
+        Ok(scene)
+    }
+
+    /// Makes the current task another, in its structs as well.
+    pub fn be(&mut self, task: Task) {
+        let at = task.address;
+        let cred = self.number(at, &named("task_struct", &["cred"])).unwrap_or(0);
+        let numbers = [(at, "task_struct", &["pid"][..], task.pid), (at, "task_struct", &["tgid"], task.tgid)];
+        let ids = [("uid", task.uid), ("euid", task.euid), ("gid", task.gid)];
+        for (at, root, steps, number) in numbers {
+            self.set(at, &named(root, steps), u64::from(number));
+        }
+        for (name, number) in ids {
+            self.set(cred, &named("cred", &[name, "val"]), u64::from(number));
+        }
+        self.set_bytes(at, &named("task_struct", &["comm"]), &task.comm);
+        self.task = task;
+    }
+
+    /// A struct or union of zeros.
+    ///
+    /// # Errors
+    /// Where the kernel has none of that name.
+    pub fn object(&mut self, name: &str, is_struct: bool) -> Result<u64, String> {
+        let btf = &self.kernel.btf;
+        let root =
+            place::root(btf, name, is_struct).ok_or_else(|| format!("{} has no struct `{name}`", self.kernel.name))?;
+        Ok(self.memory.add(vec![0; btf.size(root) as usize], Rights::Read, "struct"))
+    }
+
+    fn field(&self, access: &Access) -> Option<Field> {
+        place::place(&self.kernel.btf, access)
+    }
+
+    /// Gives a field of a struct a value; false where the kernel has no such field or there is no such struct.
+    pub fn set(&mut self, at: u64, access: &Access, value: u64) -> bool {
+        let Some(field) = self.field(access) else { return false };
+        if field.bits == 0 {
+            let bytes = self.kernel.btf.size(field.ty) as usize;
+            return bytes <= 8 && self.memory.poke(at + u64::from(field.byte()), &value.to_le_bytes()[..bytes]);
+        }
+        for bit in 0..field.bits {
+            let at = at + u64::from((field.bit + bit) / 8);
+            let mask = 1 << ((field.bit + bit) % 8);
+            let Some(old) = self.memory.peek(at, 1).map(|bytes| bytes[0]) else { return false };
+            let new = if value >> bit & 1 == 1 { old | mask } else { old & !mask };
+            self.memory.poke(at, &[new]);
+        }
+        true
+    }
+
+    /// Gives an array of a struct its first bytes.
+    pub fn set_bytes(&mut self, at: u64, access: &Access, bytes: &[u8]) -> bool {
+        let Some(field) = self.field(access) else { return false };
+        bytes.len() <= self.kernel.btf.size(field.ty) as usize && self.memory.poke(at + u64::from(field.byte()), bytes)
+    }
+
+    /// Where a field of a struct is.
+    #[must_use]
+    pub fn address_of(&self, at: u64, access: &Access) -> Option<u64> {
+        Some(at + u64::from(self.field(access)?.byte()))
+    }
+
+    /// Bytes that belong to nothing else.
+    pub fn bytes(&mut self, bytes: &[u8]) -> u64 {
+        self.memory.add(bytes.to_vec(), Rights::Read, "bytes")
+    }
+
+    /// Characters with a NUL behind them.
+    pub fn text(&mut self, text: &[u8]) -> u64 {
+        self.bytes(&[text, b"\0"].concat())
+    }
+
+    /// A mount by the components of where it is mounted, none for the root of the namespace: its `vfsmount`.
+    ///
+    /// # Errors
+    /// Where the kernel's types lack what mounts are made of.
+    pub fn mounted(&mut self, components: &[&[u8]]) -> Result<u64, String> {
+        let root = match self.root {
+            Some(root) => root,
+            None => {
+                let root = self.new_mount(None, Vec::new())?;
+                self.root = Some(root);
+                root
+            }
+        };
+        if components.is_empty() {
+            return Ok(root);
+        }
+        let point = self.file(root, components, Tail::Ordinary)?;
+        self.new_mount(Some((root, point)), joined(components))
+    }
+
+    /// A file by a mount and the components of its path below that, none for the root of the mount: its dentry.
+    ///
+    /// # Errors
+    /// Where the kernel's types lack what paths are made of, or nothing is known of the mount.
+    pub fn file(&mut self, mount: u64, components: &[&[u8]], tail: Tail) -> Result<u64, String> {
+        let mounted = self.mounts.get(&mount).ok_or("a mount that was not made here")?;
+        let (mut dentry, at) = (mounted.root, mounted.at.clone());
+        let mut text = [at, joined(components)].concat();
+        for (index, component) in components.iter().enumerate() {
+            let last = index + 1 == components.len();
+            dentry = if last && tail == Tail::Nowhere {
+                text = joined(&[component]);
+                self.dentry(None, component)?
+            } else {
+                self.dentry(Some(dentry), component)?
+            };
+        }
+        if tail != Tail::Ordinary && !components.is_empty() {
+            self.set(dentry, &named("dentry", &["d_hash", "pprev"]), 0);
+            text.extend_from_slice(b" (deleted)");
+        }
+        if text.is_empty() {
+            text.push(b'/');
+        }
+        self.paths.insert((dentry, mount), text);
+        Ok(dentry)
+    }
+
+    fn dentry(&mut self, parent: Option<u64>, name: &[u8]) -> Result<u64, String> {
+        let dentry = self.object("dentry", true)?;
+        let characters = self.text(name);
+        for (steps, value) in [
+            (&["d_parent"][..], parent.unwrap_or(dentry)),
+            (&["d_name", "len"], name.len() as u64),
+            (&["d_name", "name"], characters),
+            // Anything but null: it can be found by its name.
+            (&["d_hash", "pprev"], dentry),
+        ] {
+            if !self.set(dentry, &named("dentry", steps), value) {
+                return Err(format!("dentries have no `{}`", steps.join(".")));
+            }
+        }
+        Ok(dentry)
+    }
+
+    /// A mount at a dentry of another, or the root of all.
+    fn new_mount(&mut self, on: Option<(u64, u64)>, at: Vec<u8>) -> Result<u64, String> {
+        let root = self.dentry(None, b"/")?;
+        let mount = self.object("mount", true)?;
+        let above = on.and_then(|(above, _)| Some(self.mounts.get(&above)?.mount)).unwrap_or(mount);
+        let point = on.map_or(root, |(_, point)| point);
+        for (steps, value) in [(&["mnt", "mnt_root"][..], root), (&["mnt_parent"], above), (&["mnt_mountpoint"], point)]
+        {
+            if !self.set(mount, &named("mount", steps), value) {
+                return Err(format!("mounts have no `{}`", steps.join(".")));
+            }
+        }
+        let inner = self.address_of(mount, &named("mount", &["mnt"])).ok_or("mounts have no `mnt`")?;
+        self.mounts.insert(inner, Mounted { mount, root, at });
+        Ok(inner)
+    }
+
+    /// A node of the cgroup hierarchy by the components of its path.
+    ///
+    /// # Errors
+    /// Where the kernel's types lack what cgroups are made of.
+    pub fn cgroup(&mut self, components: &[&[u8]]) -> Result<u64, String> {
+        let mut node = self.object("kernfs_node", true)?;
+        let mut text = Vec::new();
+        for component in components {
+            let parent = node;
+            node = self.object("kernfs_node", true)?;
+            let name = self.text(component);
+            let known = self.set(node, &named("kernfs_node", &["__parent"]), parent)
+                || self.set(node, &named("kernfs_node", &["parent"]), parent);
+            if !known || !self.set(node, &named("kernfs_node", &["name"]), name) {
+                return Err("kernfs nodes have no parent or no name".to_owned());
+            }
+            text.push(b'/');
+            text.extend_from_slice(component);
+        }
+        if components.is_empty() {
+            text.push(b'/');
+        }
+        self.cgroups.insert(node, text);
+        Ok(node)
+    }
+
+    /// The words of a hook's context.
+    ///
+    /// # Errors
+    /// Where the kernel has no such hook.
+    pub fn context(&self, hook: &str) -> Result<Vec<u64>, String> {
+        let found = self.kernel.hook(hook).ok_or_else(|| format!("{} has no hook `{hook}`", self.kernel.name))?;
+        let words = |arg: &crate::kernel::Arg<'_>| self.kernel.btf.size(arg.ty).div_ceil(8).max(1);
+        let count = found.args.last().map_or(0, |arg| arg.slot + words(arg));
+        // The last word is what the programs before have returned.
+        let mut context = vec![0; count as usize + 1];
+        for arg in &found.args {
+            let value = self.arguments.get(arg.name).copied().unwrap_or(0);
+            let bits = 8 * self.kernel.btf.size(arg.ty).clamp(1, 8);
+            let mask = u64::MAX >> (64 - bits);
+            context[arg.slot as usize] = value & mask | self.upper & !mask;
+        }
+        Ok(context)
+    }
+}
+
+impl World for Scene<'_> {
+    fn argument(&self, name: &str) -> u64 {
+        self.arguments.get(name).copied().unwrap_or(0)
+    }
+
+    fn param(&self, name: &str) -> Option<i128> {
+        self.params.get(name).copied()
+    }
+
+    fn enumerator(&self, of: &str, name: &str) -> Option<i64> {
+        let btf = &self.kernel.btf;
+        let of = btf.find(crate::btf::Kind::Enum, of).or_else(|| btf.find(crate::btf::Kind::Enum64, of))?;
+        btf.values(of).find(|(known, _)| *known == name).map(|(_, value)| value)
+    }
+
+    fn has(&self, access: &Access) -> bool {
+        self.field(access).is_some()
+    }
+
+    fn number(&self, at: u64, access: &Access) -> Option<u64> {
+        let field = self.field(access)?;
+        if field.bits == 0 {
+            let bytes =
+                self.memory.peek(at + u64::from(field.byte()), self.kernel.btf.size(field.ty).min(8) as usize)?;
+            return Some(bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)));
+        }
+        (0..field.bits).rev().try_fold(0, |word, bit| {
+            let place = field.bit + bit;
+            let byte = self.memory.peek(at + u64::from(place / 8), 1)?[0];
+            Some(word << 1 | u64::from(byte >> (place % 8) & 1))
+        })
+    }
+
+    fn characters(&self, at: u64, access: &Access) -> Option<Vec<u8>> {
+        let field = self.field(access)?;
+        self.memory.peek(at + u64::from(field.byte()), self.kernel.btf.size(field.ty) as usize).map(<[u8]>::to_vec)
+    }
+
+    fn bytes(&self, at: u64, count: usize) -> Option<Vec<u8>> {
+        self.memory.peek(at, count).map(<[u8]>::to_vec)
+    }
+
+    fn text(&self, at: u64) -> Option<Vec<u8>> {
+        let rest = self.memory.rest(at)?;
+        let end = rest.iter().position(|byte| *byte == 0)?;
+        Some(rest[..end].to_vec())
+    }
+
+    fn path(&self, dentry: u64, mount: u64) -> Option<Vec<u8>> {
+        self.paths.get(&(dentry, mount)).cloned()
+    }
+
+    fn cgroup(&self, node: u64) -> Option<Vec<u8>> {
+        self.cgroups.get(&node).cloned()
+    }
+
+    fn current(&self) -> u64 {
+        self.task.address
+    }
+
+    fn task(&self, field: TaskField) -> u64 {
+        u64::from(match field {
+            TaskField::Pid => self.task.pid,
+            TaskField::Tgid => self.task.tgid,
+            TaskField::Uid => self.task.uid,
+            TaskField::Gid => self.task.gid,
+            TaskField::Euid => self.task.euid,
+            TaskField::Comm => 0,
+        })
+    }
+
+    fn comm(&self) -> [u8; 16] {
+        self.task.comm
+    }
+}
