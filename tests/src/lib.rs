@@ -1,1 +1,3 @@
-//! Tests that cross crates.
+//! Tests that cross crates, and what several of them share.
+
+pub mod differential;

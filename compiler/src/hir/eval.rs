@@ -12,9 +12,10 @@
 //!
 //! Absent: how a program finds a field, what it costs, and anything that happens behind an event's fields.
 
+use super::since::Since;
 use super::{
     Access, ArgId, Atom, AtomKind, Binary, Compare, Cond, End, EndField, HookId, Int, Members, Policy, RuleId, Shape,
-    Step, TaskField, Text, TextTest, Ty, Unary, Value, ValueKind,
+    Step, TaskField, Text, TextTest, Ty, Unary, UnixName, Value, ValueKind,
 };
 
 /// Everything outside a policy that one call of a hook can look at. Addresses are numbers that only the world knows
@@ -22,6 +23,12 @@ use super::{
 pub trait World {
     /// An argument of the hook; of a narrow one only the low bits count.
     fn argument(&self, name: &str) -> u64;
+    /// Whether a rule for newer kernels is active on this one.
+    fn active(&self, since: &Since) -> bool;
+    /// The elements of a set that changes, as they are now.
+    fn elements(&self, set: &str) -> &[Vec<Element>];
+    /// Nanoseconds since boot.
+    fn now(&self) -> u64;
     /// What the load has set a parameter to; `None` leaves the default.
     fn param(&self, name: &str) -> Option<i128>;
     /// The value of an enumerator on this kernel.
@@ -32,6 +39,8 @@ pub trait World {
     fn number(&self, at: u64, access: &Access) -> Option<u64>;
     /// The bytes of an array of characters.
     fn characters(&self, at: u64, access: &Access) -> Option<Vec<u8>>;
+    /// Where a field of a struct is.
+    fn address(&self, at: u64, access: &Access) -> Option<u64>;
     /// So many bytes at an address.
     fn bytes(&self, at: u64, count: usize) -> Option<Vec<u8>>;
     /// What stands at an address up to a NUL, of any length.
@@ -46,6 +55,34 @@ pub trait World {
     fn task(&self, field: TaskField) -> u64;
     /// Its name.
     fn comm(&self) -> [u8; 16];
+}
+
+/// A part of an element of a set that changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Element {
+    /// An integer.
+    Number(i128),
+    /// An address.
+    Ip(u128),
+    /// Addresses that begin with the same bits: the first, and how many bits.
+    Network(u128, u32),
+    /// A text.
+    Text(Vec<u8>),
+}
+
+impl Element {
+    fn holds(&self, value: &Datum) -> bool {
+        match (self, value) {
+            (Element::Number(number), Datum::Number(value)) => number == value,
+            (Element::Ip(address), Datum::Ip(value)) => address == value,
+            (Element::Network(first, bits), Datum::Ip(value)) => {
+                let rest = 128 - bits;
+                rest == 128 || first >> rest == value >> rest
+            }
+            (Element::Text(text), Datum::Text(value)) => text == value,
+            _ => false,
+        }
+    }
 }
 
 /// A value that is known.
@@ -87,7 +124,8 @@ pub fn outcome(policy: &Policy, hook: HookId, world: &dyn World) -> Outcome {
     for (id, rule) in policy.rules.iter().enumerate() {
         let when = || rule.when.as_ref().is_none_or(|cond| eval.cond(cond) == Some(true));
         let unless = || rule.unless.as_ref().is_some_and(|cond| eval.cond(cond) == Some(true));
-        if rule.hook != hook || !when() || unless() {
+        let active = rule.since.as_ref().is_none_or(|since| world.active(since));
+        if rule.hook != hook || !active || !when() || unless() {
             continue;
         }
         if let Some(deny) = &rule.deny
@@ -121,6 +159,7 @@ pub fn value(policy: &Policy, hook: HookId, value: &Value, world: &dyn World) ->
 const TEXT_MAX: usize = 4095;
 
 const AF_UNSPEC: u16 = 0;
+const AF_UNIX: u16 = 1;
 const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
 
@@ -167,16 +206,26 @@ impl Eval<'_> {
             AtomKind::Null(value) => self.number(value)? == 0,
             AtomKind::Same(left, right) => self.value(left)? == self.value(right)?,
             AtomKind::InSet { values, set } => {
-                let values: Vec<u128> = values
-                    .iter()
-                    .map(|value| match self.value(value)? {
-                        Datum::Number(number) => Some(u128::from(number as u64)),
-                        Datum::Ip(address) => Some(address),
-                        Datum::Text(_) => unreachable!("sets of texts are lists"),
-                    })
-                    .collect::<Option<_>>()?;
-                let Members::Static(rows) = &self.policy.sets[set.index()].members;
-                rows.iter().any(|row| row.iter().zip(&values).all(|((low, high), value)| low <= value && value <= high))
+                let values: Vec<Datum> = values.iter().map(|value| self.value(value)).collect::<Option<_>>()?;
+                let set = &self.policy.sets[set.index()];
+                match &set.members {
+                    Members::Static(rows) => rows.iter().any(|row| {
+                        row.iter().zip(&values).all(|((low, high), value)| {
+                            let value = match value {
+                                Datum::Number(number) => u128::from(*number as u64),
+                                Datum::Ip(address) => *address,
+                                Datum::Text(_) => unreachable!("sets of texts are lists"),
+                            };
+                            *low <= value && value <= *high
+                        })
+                    }),
+                    Members::Dynamic { .. } => {
+                        let elements = self.world.elements(set.name.as_deref().unwrap_or_default());
+                        elements
+                            .iter()
+                            .any(|element| element.iter().zip(&values).all(|(part, value)| part.holds(value)))
+                    }
+                }
             }
             AtomKind::OneOf { value, set } => {
                 let value = self.number(value)?;
@@ -227,6 +276,8 @@ impl Eval<'_> {
             ValueKind::Task(TaskField::Comm) => return Some(Datum::Text(until_nul(&self.world.comm()))),
             ValueKind::Task(field) => i128::from(self.world.task(*field)),
             ValueKind::Current => i128::from(self.world.current()),
+            ValueKind::Now => i128::from(self.world.now()),
+            ValueKind::Literal(text) => return Some(Datum::Text(text.clone())),
             ValueKind::FirstOf(values) => {
                 let found = values.iter().find(|value| self.kernel_has(value)).or(values.last())?;
                 return self.value(found);
@@ -243,11 +294,12 @@ impl Eval<'_> {
             ValueKind::Convert(inner) => wrapped(value.ty, self.number(inner)?),
             ValueKind::Cond(cond) => i128::from(self.cond(cond)?),
             ValueKind::Text(text) => return self.fetch(text).map(Datum::Text),
+            ValueKind::End(end, EndField::Family) => i128::from(self.family(end)?),
             ValueKind::End(end, field) => {
                 let (ip, port) = self.end(end)?;
                 return Some(match field {
                     EndField::Ip => Datum::Ip(ip),
-                    EndField::Port => Datum::Number(i128::from(port)),
+                    EndField::Port | EndField::Family => Datum::Number(i128::from(port)),
                 });
             }
         };
@@ -298,6 +350,7 @@ impl Eval<'_> {
             Text::Cgroup { node } => self.world.cgroup(self.pointer(node)?)?,
             Text::Pointer(of) => self.world.text(self.pointer(of)?)?,
             Text::Copy(of) => self.text(of)?,
+            Text::Unix { end, name } => self.unix(end, *name)?,
         };
         (text.len() <= TEXT_MAX).then_some(text)
     }
@@ -312,6 +365,68 @@ impl Eval<'_> {
                 0 => self.socket(self.pointer(socket)?, "skc_daddr", "skc_v6_daddr", "skc_dport"),
                 address => self.address(address as u64, self.number(length)?, false),
             },
+        }
+    }
+
+    /// The family of an end of a connection.
+    fn family(&self, end: &End) -> Option<u16> {
+        let of_socket = |socket: &Value| Some(self.world.number(self.pointer(socket)?, &sock("skc_family"))? as u16);
+        let (address, length) = match end {
+            End::Local(socket) | End::Peer(socket) => return of_socket(socket),
+            End::Message { address, socket, .. } if self.number(address)? == 0 => return of_socket(socket),
+            End::Message { address, length, .. } | End::Address { address, length, .. } => {
+                (self.pointer(address)?, self.number(length)?)
+            }
+        };
+        let bytes = self.world.bytes(address, 2).filter(|_| length >= 2)?;
+        Some(u16::from_le_bytes([bytes[0], bytes[1]]))
+    }
+
+    /// The name of an end that is a Unix socket.
+    fn unix(&self, end: &End, name: UnixName) -> Option<Vec<u8>> {
+        let (socket, peer) = match end {
+            End::Local(socket) => (socket, false),
+            End::Peer(socket) => (socket, true),
+            End::Message { address, socket, .. } if self.number(address)? == 0 => (socket, true),
+            End::Message { address, length, .. } | End::Address { address, length, .. } => {
+                return self.unix_address(self.pointer(address)?, self.number(length)?, name);
+            }
+        };
+        let mut socket = self.pointer(socket)?;
+        if self.world.number(socket, &sock("skc_family"))? as u16 != AF_UNIX {
+            return None;
+        }
+        let behind = |at, access: &Access| self.world.number(at, access).filter(|pointer| *pointer != 0);
+        if peer {
+            socket = behind(socket, &named("unix_sock", &["peer"]))?;
+        }
+        match name {
+            UnixName::Path => {
+                let dentry = behind(socket, &named("unix_sock", &["path", "dentry"]))?;
+                self.world.path(dentry, behind(socket, &named("unix_sock", &["path", "mnt"]))?)
+            }
+            UnixName::Abstract => {
+                let bound = behind(socket, &named("unix_sock", &["addr"]))?;
+                let length = self.world.number(bound, &named("unix_address", &["len"]))? as i32;
+                let at = self.world.address(bound, &named("unix_address", &["name"]))?;
+                self.unix_address(at, i128::from(length), name)
+            }
+        }
+    }
+
+    /// `struct sockaddr_un` is a family and at most 108 bytes of a name: one of a file, up to a NUL or the address's end, or
+    /// a NUL and one that is abstract, up to the end.
+    fn unix_address(&self, at: u64, length: i128, name: UnixName) -> Option<Vec<u8>> {
+        if !(3..=110).contains(&length) {
+            return None;
+        }
+        let bytes = self.world.bytes(at, length as usize)?;
+        if u16::from_le_bytes([bytes[0], bytes[1]]) != AF_UNIX {
+            return None;
+        }
+        match name {
+            UnixName::Path => Some(until_nul(&bytes[2..])).filter(|path| !path.is_empty()),
+            UnixName::Abstract => (bytes[2] == 0).then(|| bytes[3..].to_vec()),
         }
     }
 
@@ -330,23 +445,30 @@ impl Eval<'_> {
     }
 
     fn socket(&self, socket: u64, four: &str, six: &str, port: &str) -> Option<(u128, u16)> {
-        let field = |name: &str| {
-            let step = |name: &str| Step::Field { name: name.to_owned(), shape: Shape::Struct };
-            Access { is_struct: true, root: "sock".to_owned(), steps: vec![step("__sk_common"), step(name)] }
-        };
-        let family = self.world.number(socket, &field("skc_family"))? as u16;
-        let number = self.world.number(socket, &field(port))? as u16;
+        let family = self.world.number(socket, &sock("skc_family"))? as u16;
+        let number = self.world.number(socket, &sock(port))? as u16;
         // The local port is kept in the machine's order, the other one in the network's.
         let port = if port == "skc_dport" { u16::from_be(number) } else { number };
         match family {
-            AF_INET => Some((mapped(&(self.world.number(socket, &field(four))? as u32).to_le_bytes()), port)),
+            AF_INET => Some((mapped(&(self.world.number(socket, &sock(four))? as u32).to_le_bytes()), port)),
             AF_INET6 => {
-                let bytes = self.world.characters(socket, &field(six))?;
+                let bytes = self.world.characters(socket, &sock(six))?;
                 Some((u128::from_be_bytes(bytes.try_into().ok()?), port))
             }
             _ => None,
         }
     }
+}
+
+/// A field of the part that all sockets have.
+fn sock(name: &str) -> Access {
+    named("sock", &["__sk_common", name])
+}
+
+/// A field by its names alone; worlds look at nothing else.
+fn named(root: &str, steps: &[&str]) -> Access {
+    let step = |name: &&str| Step::Field { name: (*name).to_owned(), shape: Shape::Struct };
+    Access { is_struct: true, root: root.to_owned(), steps: steps.iter().map(step).collect() }
 }
 
 /// An address of IPv4 as one of IPv6.

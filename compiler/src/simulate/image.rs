@@ -7,13 +7,13 @@
 
 use std::collections::BTreeMap;
 
-use krsi_abi::manifest::Manifest;
+use krsi_abi::manifest::{Manifest, Need};
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _, RelocationTarget, SymbolKind};
 
 use super::core;
 use crate::bpf::Insn;
 use crate::bpf::insn::{class, mode, size};
-use crate::btf::{Btf, Kind, Type};
+use crate::btf::{Btf, Kind, Type, field};
 use crate::kernel::Kernel;
 
 /// A program or a function.
@@ -152,6 +152,7 @@ impl Image {
                 image.functions[function].links.insert(slot, link);
             }
         }
+        image.switch_off(kernel);
         let sections: BTreeMap<String, usize> =
             file.sections().filter_map(|section| Some((section.name().ok()?.to_owned(), section.index().0))).collect();
         for core in core_relocations(section(".BTF.ext")?, &btf)? {
@@ -177,6 +178,46 @@ impl Image {
             }
         }
         Ok(image)
+    }
+}
+
+impl Image {
+    /// Turns off the rules for newer kernels, as `krsi` does.
+    fn switch_off(&mut self, kernel: &Kernel) {
+        let Some(constants) = self.data.iter_mut().find(|data| data.name == krsi_abi::CONSTANTS_SECTION) else {
+            return;
+        };
+        for since in self.manifest.rules.iter().filter_map(|rule| rule.since.as_ref()) {
+            let version = |text: &str| {
+                let (major, minor) = text.split_once('.')?;
+                Some((major.parse::<u32>().ok()?, minor.parse::<u32>().ok()?))
+            };
+            let old = version(&kernel.name).is_some_and(|version| version < since.version);
+            if since.by_number && old || !since.needs.iter().all(|need| meets(kernel, need)) {
+                let at = since.switch as usize;
+                constants.bytes[at..at + 8].fill(0);
+            }
+        }
+    }
+}
+
+fn meets(kernel: &Kernel, need: &Need) -> bool {
+    let btf = &kernel.btf;
+    match need {
+        Need::Hook(hook) => kernel.has_hook(hook),
+        Need::Argument { hook, name } => kernel.hook(hook).is_some_and(|hook| hook.arg(name).is_some()),
+        Need::Field { of, path } => {
+            let root = btf.find(Kind::Struct, of).or_else(|| btf.find(Kind::Union, of));
+            let mut at = root;
+            for name in path {
+                at = at.and_then(|at| Some(field(btf, at, name)?.ty));
+            }
+            at.is_some()
+        }
+        Need::Enumerator { of, name } => [Kind::Enum, Kind::Enum64]
+            .into_iter()
+            .filter_map(|kind| btf.find(kind, of))
+            .any(|of| btf.values(of).any(|(known, _)| known == name)),
     }
 }
 

@@ -3,6 +3,8 @@
 //! Only what 5.10 executes is known here: instruction set v3 without fetching atomics. A register that a call leaves
 //! undefined holds a number that is no address, and the upper half of a 32-bit result is zero.
 
+use krsi_abi::{manifest, set};
+
 use super::helpers;
 use super::image::{Function, Image, Link, is_wide};
 use super::maps::{self, Map};
@@ -11,6 +13,7 @@ use super::scene::Scene;
 use super::{Fault, Run};
 use crate::bpf::Insn;
 use crate::bpf::insn::{SRC_REG, alu, class, jmp, mode, pseudo, size};
+use crate::hir::eval::Element;
 
 /// Instructions of one run; the kernel has no such bound, but a program that never ends is a mistake.
 const INSTRUCTIONS_MAX: u64 = 10_000_000;
@@ -70,7 +73,8 @@ impl<'i> Machine<'i> {
                 memory.add(bytes, rights(data.writable), if data.writable { "state" } else { "constants" })
             })
             .collect();
-        let maps = image.maps.iter().map(|map| Map::new(map, &mut memory)).collect::<Result<_, _>>()?;
+        let mut maps: Vec<Map> = image.maps.iter().map(|map| Map::new(map, &mut memory)).collect::<Result<_, _>>()?;
+        fill(&mut maps, &image.manifest.sets, &scene, &mut memory)?;
         Ok(Machine {
             image,
             memory,
@@ -281,6 +285,50 @@ impl<'i> Machine<'i> {
         }
         Ok(Step::On)
     }
+}
+
+/// Puts the elements of sets that change into their maps, as `krsi set` does.
+fn fill(maps: &mut [Map], sets: &[manifest::Set], scene: &Scene<'_>, memory: &mut Memory) -> Result<(), String> {
+    for set in sets {
+        let name = set::map_name(&set.name);
+        let map = maps.iter_mut().find(|map| map.declared.name == name).ok_or_else(|| format!("no map `{name}`"))?;
+        for element in scene.sets.get(&set.name).into_iter().flatten() {
+            let key = key(&set.parts, element).ok_or_else(|| format!("{element:?} is no element of `{}`", set.name))?;
+            map.update(memory, &key, &[1], 0).map_err(|why| format!("{element:?} of `{}`: errno {why}", set.name))?;
+        }
+    }
+    Ok(())
+}
+
+/// The key of an element.
+fn key(parts: &[manifest::Part], element: &[Element]) -> Option<Vec<u8>> {
+    if let [Element::Text(text)] = element {
+        let mut key = text.clone();
+        key.resize(set::TEXT_KEY_BYTES as usize, 0);
+        return Some(key);
+    }
+    let bytes = set::dynamic_bytes(&parts.iter().map(manifest::Part::bytes).collect::<Vec<u32>>());
+    let (words, places) = set::places(&bytes)?;
+    let mut prefix = None;
+    let numbers: Vec<u128> = element
+        .iter()
+        .map(|part| match part {
+            Element::Number(number) => u128::from(*number as u64),
+            Element::Ip(address) => *address,
+            Element::Network(address, bits) => {
+                prefix = Some(*bits);
+                *address
+            }
+            Element::Text(_) => 0,
+        })
+        .collect();
+    let all = &set::key(&bytes, &places, words, numbers)[..words];
+    let Some(bits) = prefix else { return Some(all.iter().flat_map(|word| word.to_le_bytes()).collect()) };
+    let mut key = (64 * (words as u32 - 2) + bits).to_le_bytes().to_vec();
+    let (exact, address) = all.split_at(words - 2);
+    exact.iter().for_each(|word| key.extend(word.to_le_bytes()));
+    address.iter().for_each(|word| key.extend(word.to_be_bytes()));
+    Some(key)
 }
 
 /// What an instruction asks for.

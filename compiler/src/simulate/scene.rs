@@ -19,7 +19,8 @@ use std::collections::BTreeMap;
 
 use super::memory::{Memory, Rights};
 use super::place::{self, Place as Field};
-use crate::hir::eval::World;
+use crate::hir::eval::{Element, World};
+use crate::hir::since::{Part, Since, Version};
 use crate::hir::{Access, Shape, Step, TaskField};
 use crate::kernel::Kernel;
 
@@ -67,6 +68,8 @@ pub struct Scene<'k> {
     pub arguments: BTreeMap<String, u64>,
     /// What the load has set parameters to.
     pub params: BTreeMap<String, i128>,
+    /// The elements of sets that change, by the set.
+    pub sets: BTreeMap<String, Vec<Vec<Element>>>,
     /// Nanoseconds since boot.
     pub time_ns: u64,
     /// What is in the upper bits of narrow arguments.
@@ -79,6 +82,8 @@ pub struct Scene<'k> {
     mounts: BTreeMap<u64, Mounted>,
     /// The `vfsmount` of the root of the mount namespace.
     root: Option<u64>,
+    /// Fields that were given a value: first address, and the one behind.
+    given: Vec<(u64, u64)>,
 }
 
 /// A mount that was made.
@@ -116,12 +121,14 @@ impl<'k> Scene<'k> {
             task: task.clone(),
             arguments: BTreeMap::new(),
             params: BTreeMap::new(),
+            sets: BTreeMap::new(),
             time_ns: 1,
             upper: 0,
             paths: BTreeMap::new(),
             cgroups: BTreeMap::new(),
             mounts: BTreeMap::new(),
             root: None,
+            given: Vec::new(),
         };
         scene.task.address = scene.object("task_struct", true)?;
         let cred = scene.object("cred", true)?;
@@ -166,6 +173,7 @@ impl<'k> Scene<'k> {
     /// Gives a field of a struct a value; false where the kernel has no such field or there is no such struct.
     pub fn set(&mut self, at: u64, access: &Access, value: u64) -> bool {
         let Some(field) = self.field(access) else { return false };
+        self.give(at, field);
         if field.bits == 0 {
             let bytes = self.kernel.btf.size(field.ty) as usize;
             return bytes <= 8 && self.memory.poke(at + u64::from(field.byte()), &value.to_le_bytes()[..bytes]);
@@ -183,7 +191,27 @@ impl<'k> Scene<'k> {
     /// Gives an array of a struct its first bytes.
     pub fn set_bytes(&mut self, at: u64, access: &Access, bytes: &[u8]) -> bool {
         let Some(field) = self.field(access) else { return false };
+        self.give(at, field);
         bytes.len() <= self.kernel.btf.size(field.ty) as usize && self.memory.poke(at + u64::from(field.byte()), bytes)
+    }
+
+    fn range(&self, at: u64, field: Field) -> (u64, u64) {
+        let start = at + u64::from(field.byte());
+        let bits = u64::from(field.bit % 8 + field.bits);
+        (start, start + if field.bits > 0 { bits.div_ceil(8) } else { u64::from(self.kernel.btf.size(field.ty)) })
+    }
+
+    fn give(&mut self, at: u64, field: Field) {
+        let range = self.range(at, field);
+        self.given.push(range);
+    }
+
+    /// Whether a field, or another in the same place, was given a value.
+    #[must_use]
+    pub fn is_given(&self, at: u64, access: &Access) -> bool {
+        let Some(field) = self.field(access) else { return false };
+        let (start, end) = self.range(at, field);
+        self.given.iter().any(|(from, to)| start < *to && *from < end)
     }
 
     /// Where a field of a struct is.
@@ -193,13 +221,13 @@ impl<'k> Scene<'k> {
     }
 
     /// Bytes that belong to nothing else.
-    pub fn bytes(&mut self, bytes: &[u8]) -> u64 {
+    pub fn put_bytes(&mut self, bytes: &[u8]) -> u64 {
         self.memory.add(bytes.to_vec(), Rights::Read, "bytes")
     }
 
     /// Characters with a NUL behind them.
-    pub fn text(&mut self, text: &[u8]) -> u64 {
-        self.bytes(&[text, b"\0"].concat())
+    pub fn put_text(&mut self, text: &[u8]) -> u64 {
+        self.put_bytes(&[text, b"\0"].concat())
     }
 
     /// A mount by the components of where it is mounted, none for the root of the namespace: its `vfsmount`.
@@ -252,7 +280,7 @@ impl<'k> Scene<'k> {
 
     fn dentry(&mut self, parent: Option<u64>, name: &[u8]) -> Result<u64, String> {
         let dentry = self.object("dentry", true)?;
-        let characters = self.text(name);
+        let characters = self.put_text(name);
         for (steps, value) in [
             (&["d_parent"][..], parent.unwrap_or(dentry)),
             (&["d_name", "len"], name.len() as u64),
@@ -288,13 +316,13 @@ impl<'k> Scene<'k> {
     ///
     /// # Errors
     /// Where the kernel's types lack what cgroups are made of.
-    pub fn cgroup(&mut self, components: &[&[u8]]) -> Result<u64, String> {
+    pub fn cgroup_node(&mut self, components: &[&[u8]]) -> Result<u64, String> {
         let mut node = self.object("kernfs_node", true)?;
         let mut text = Vec::new();
         for component in components {
             let parent = node;
             node = self.object("kernfs_node", true)?;
-            let name = self.text(component);
+            let name = self.put_text(component);
             let known = self.set(node, &named("kernfs_node", &["__parent"]), parent)
                 || self.set(node, &named("kernfs_node", &["parent"]), parent);
             if !known || !self.set(node, &named("kernfs_node", &["name"]), name) {
@@ -333,6 +361,29 @@ impl<'k> Scene<'k> {
 impl World for Scene<'_> {
     fn argument(&self, name: &str) -> u64 {
         self.arguments.get(name).copied().unwrap_or(0)
+    }
+
+    fn active(&self, since: &Since) -> bool {
+        let has = |part: &Part| match part {
+            Part::Hook(hook) => self.kernel.hook(hook).is_some(),
+            Part::Argument { hook, name } => self.kernel.hook(hook).is_some_and(|hook| hook.arg(name).is_some()),
+            Part::Field(access) => self.has(access),
+            Part::Enumerator { of, name } => self.enumerator(of, name).is_some(),
+        };
+        let old = || Version::parse(&self.kernel.name).is_some_and(|version| version < since.version);
+        since.needs.iter().all(has) && !(since.by_number && old())
+    }
+
+    fn elements(&self, set: &str) -> &[Vec<Element>] {
+        self.sets.get(set).map_or(&[], Vec::as_slice)
+    }
+
+    fn now(&self) -> u64 {
+        self.time_ns
+    }
+
+    fn address(&self, at: u64, access: &Access) -> Option<u64> {
+        self.address_of(at, access)
     }
 
     fn param(&self, name: &str) -> Option<i128> {

@@ -1,0 +1,577 @@
+//! Policies whose tests suit the types of what they test.
+//!
+//! A hook is one of [`HOOKS`], with values that people ask for, or any other with what its arguments lead to in the kernel's
+//! types. What the compiler refuses is left out and the rest taken, so that a value of a type that was guessed
+//! wrong costs one rule.
+
+use std::fmt::Write as _;
+
+use krsic::btf::{Kind, Type, TypeId};
+use krsic::kernel::{Kernel, Ret};
+
+use super::tape::Tape;
+
+/// What can be asked of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// An integer.
+    Int {
+        /// 1, 2, 4 or 8.
+        bytes: u32,
+        /// Two's complement.
+        signed: bool,
+    },
+    /// A truth value.
+    Bool,
+    /// A pointer.
+    Pointer,
+    /// A char array.
+    Name,
+    /// A text behind a pointer.
+    Text,
+    /// A full path.
+    Path,
+    /// An address.
+    Ip,
+}
+
+const U8: Class = Class::Int { bytes: 1, signed: false };
+const U16: Class = Class::Int { bytes: 2, signed: false };
+const U32: Class = Class::Int { bytes: 4, signed: false };
+const U64: Class = Class::Int { bytes: 8, signed: false };
+const I32: Class = Class::Int { bytes: 4, signed: true };
+const I64: Class = Class::Int { bytes: 8, signed: true };
+
+/// Values of a hook.
+type Values = &'static [(&'static str, Class)];
+
+/// On every hook.
+const TASK: Values = &[
+    ("task.uid", U32),
+    ("task.pid", U32),
+    ("task.tgid", U32),
+    ("task.gid", U32),
+    ("task.euid", U32),
+    ("task.comm", Class::Name),
+    ("task.exe", Class::Path),
+    ("task.parent.pid", I32),
+    ("task.parent.comm", Class::Name),
+    ("task.cgroup", Class::Path),
+    ("task.start_time", U64),
+    ("task.cred.fsuid.val", U32),
+    ("task.no_new_privs", Class::Bool),
+    ("task.exit_code", I32),
+    ("task.flags", U32),
+    ("task.mm", Class::Pointer),
+];
+
+/// Hooks and what policies ask of them.
+const HOOKS: &[(&str, Values)] = &[
+    ("task_prctl", &[("option", I32), ("arg2", U64), ("arg3", U64), ("arg4", U64), ("arg5", U64)]),
+    (
+        "file_mprotect",
+        &[
+            ("prot", U64),
+            ("reqprot", U64),
+            ("vma.file", Class::Pointer),
+            ("vma.start", U64),
+            ("vma.file.inode.uid", U32),
+            ("vma.file.path", Class::Path),
+            ("vma.flags", U64),
+        ],
+    ),
+    (
+        "mmap_file",
+        &[
+            ("file", Class::Pointer),
+            ("prot", U64),
+            ("flags", U64),
+            ("file.inode.mode", U16),
+            ("file.path", Class::Path),
+        ],
+    ),
+    (
+        "file_open",
+        &[
+            ("file.flags", U32),
+            ("file.path", Class::Path),
+            ("file.inode.uid", U32),
+            ("file.inode.mode", U16),
+            ("file.inode.size", I64),
+            ("file.inode.sb.magic", U64),
+            ("file.dentry.name", Class::Text),
+            ("file.inode.nlink", U32),
+        ],
+    ),
+    (
+        "socket_connect",
+        &[
+            ("dst.ip", Class::Ip),
+            ("dst.port", U16),
+            ("src.ip", Class::Ip),
+            ("src.port", U16),
+            ("addrlen", I32),
+            ("address.sa_family", U16),
+            ("sock.sk.family", U16),
+        ],
+    ),
+    ("socket_bind", &[("src.ip", Class::Ip), ("src.port", U16), ("addrlen", I32), ("address", Class::Pointer)]),
+    ("socket_sendmsg", &[("dst.ip", Class::Ip), ("dst.port", U16), ("src.ip", Class::Ip), ("size", I32)]),
+    ("path_unlink", &[("path", Class::Path), ("dentry.name", Class::Text), ("dir.dentry.inode.uid", U32)]),
+    ("path_rename", &[("old_path", Class::Path), ("new_path", Class::Path), ("old_dentry.name", Class::Text)]),
+    ("bprm_check_security", &[("bprm.path", Class::Path), ("bprm.filename", Class::Text), ("bprm.argc", I32)]),
+    ("task_kill", &[("sig", I32), ("p.pid", I32), ("p.comm", Class::Name), ("info", Class::Pointer)]),
+    ("inode_permission", &[("mask", I32), ("inode.uid", U32), ("inode.mode", U16), ("inode.size", I64)]),
+    ("inode_setattr", &[("attr.ia_valid", U32), ("attr.ia_mode", U16), ("dentry.name", Class::Text)]),
+    ("ptrace_access_check", &[("mode", U32), ("child.pid", I32), ("child.comm", Class::Name), ("child.flags", U32)]),
+    ("capable", &[("cap", I32), ("opts", U32), ("cred.euid.val", U32), ("ns.level", I32)]),
+    ("file_ioctl", &[("cmd", U32), ("arg", U64), ("file.path", Class::Path), ("file.mode", U32)]),
+    ("task_free", &[("task.pid", I32), ("task.comm", Class::Name)]),
+];
+
+const PATHS: &[&str] = &[
+    "/",
+    "/etc",
+    "/etc/passwd",
+    "/etcetera",
+    "/usr/bin/bash",
+    "/usr/lib/x.so",
+    "/a",
+    "/a/b",
+    "/srv/www/x.cgi",
+    "/memfd:x (deleted)",
+    "/tmp/f (deleted)",
+];
+const NAMES: &[&str] = &["a", "bash", "sh", "ab", "fifteen letters", "x.so", "passwd", "eight888", "(deleted)"];
+const GLOBS: &[&str] = &[
+    "*",
+    "**",
+    "/etc/*",
+    "/etc/**",
+    "/usr/**/*.so",
+    "?",
+    "a?",
+    "[a-c]*",
+    "{/etc,/srv}/**",
+    "/[!e]*",
+    "*.so",
+    "b{a,}sh",
+    "/a/?",
+];
+const IPS: &[&str] = &["10.0.0.1", "10.1.2.3", "127.0.0.1", "192.168.1.1", "2001:db8::1", "::1", "0.0.0.0"];
+const NETWORKS: &[&str] = &[
+    "10.0.0.0/8",
+    "10.1.0.0/16",
+    "127.0.0.0/8",
+    "2001:db8::/32",
+    "0.0.0.0/0",
+    "::/0",
+    "192.168.1.0/31",
+    "::1",
+    "fc00::/7",
+];
+const ERRNOS: &[&str] = &["", " EACCES", " EPERM", " EBUSY", " ENOENT"];
+
+/// A policy in its parts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// Items that rules use.
+    pub items: Vec<String>,
+    /// Rules, and blocks of rules.
+    pub rules: Vec<String>,
+}
+
+impl Policy {
+    /// As a text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        self.items.iter().chain(&self.rules).map(|item| format!("{item}\n")).collect()
+    }
+}
+
+/// Makes a policy.
+#[must_use]
+pub fn policy(tape: &mut Tape<'_>, kernel: &Kernel) -> Policy {
+    let mut make = Make { tape, kernel, policy: Policy::default(), sets: Vec::new(), params: Vec::new() };
+    make.policy.items.push("def among(n: u64, m: u64): bool = n & m == m or n < m".to_owned());
+    let count = 1 + make.tape.below(5);
+    // Rules meet on few hooks.
+    let hooks: Vec<Hook> = (0..1 + make.tape.below(2)).map(|_| make.hook()).collect();
+    for index in 0..count {
+        let hook = make.tape.pick(&hooks).clone();
+        let rule = make.item(index, &hook);
+        make.policy.rules.push(rule);
+    }
+    make.policy
+}
+
+/// A hook and what its rules may ask.
+#[derive(Clone, Debug)]
+struct Hook {
+    name: String,
+    values: Vec<(String, Class)>,
+    void: bool,
+}
+
+struct Make<'m, 't> {
+    tape: &'m mut Tape<'t>,
+    kernel: &'m Kernel,
+    policy: Policy,
+    /// Names, and what they hold.
+    sets: Vec<(String, &'static str)>,
+    params: Vec<(String, Class)>,
+}
+
+impl Make<'_, '_> {
+    fn hook(&mut self) -> Hook {
+        let any = self.tape.percent(30);
+        let names: Vec<&str> = self.kernel.hook_names().filter(|name| self.kernel.disabled(name).is_none()).collect();
+        let (name, known) = if any {
+            let name = *self.tape.pick(&names);
+            (name, HOOKS.iter().find(|(hook, _)| *hook == name).map_or(&[][..], |(_, values)| *values))
+        } else {
+            *self.tape.pick(HOOKS)
+        };
+        let mut values: Vec<(String, Class)> = known.iter().map(|(text, class)| ((*text).to_owned(), *class)).collect();
+        for _ in 0..self.tape.below(if any { 12 } else { 4 }) {
+            values.extend(self.walk(name));
+        }
+        for _ in 0..self.tape.below(4) {
+            let (text, class) = *self.tape.pick(TASK);
+            values.push((text.to_owned(), class));
+        }
+        if values.is_empty() {
+            values.push(("task.uid".to_owned(), U32));
+        }
+        let void = self.kernel.hook(name).is_some_and(|hook| hook.ret == Ret::Void);
+        Hook { name: name.to_owned(), values, void }
+    }
+
+    /// An argument and a few fields behind it.
+    fn walk(&mut self, hook: &str) -> Option<(String, Class)> {
+        let hook = self.kernel.hook(hook)?;
+        if hook.args.is_empty() {
+            return None;
+        }
+        let arg = self.tape.pick(&hook.args);
+        let (mut text, mut at) = (arg.name.to_owned(), arg.ty);
+        for _ in 0..self.tape.below(5) {
+            let Some((name, ty)) = self.member(at) else { break };
+            text.push('.');
+            text.push_str(&name);
+            at = ty;
+            if let Type::Array { element, count } = self.kernel.btf.ty(self.kernel.btf.strip(at))
+                && !matches!(self.kernel.btf.ty(self.kernel.btf.strip(element)), Type::Int { bytes: 1, .. })
+                && count > 0
+            {
+                let _ = write!(text, "[{}]", self.tape.below(count as usize));
+                at = element;
+            }
+        }
+        let btf = &self.kernel.btf;
+        let class = match btf.ty(btf.strip(at)) {
+            Type::Int { boolean: true, .. } => Class::Bool,
+            Type::Int { bytes: bytes @ (1 | 2 | 4 | 8), signed, .. } => Class::Int { bytes, signed },
+            Type::Ptr(target) => match btf.ty(btf.strip(target)) {
+                Type::Int { bytes: 1, .. } => Class::Text,
+                _ => Class::Pointer,
+            },
+            Type::Array { element, .. } if matches!(btf.ty(btf.strip(element)), Type::Int { bytes: 1, .. }) => {
+                Class::Name
+            }
+            _ => return None,
+        };
+        Some((text, class))
+    }
+
+    fn member(&mut self, of: TypeId) -> Option<(String, TypeId)> {
+        let btf = &self.kernel.btf;
+        let mut of = btf.strip(of);
+        if let Type::Ptr(target) = btf.ty(of) {
+            of = btf.strip(target);
+        }
+        if let Type::Fwd { name } = btf.ty(of) {
+            of = btf.find(Kind::Struct, name)?;
+        }
+        for _ in 0..8 {
+            let members: Vec<_> = btf.members(of).collect();
+            if members.is_empty() {
+                return None;
+            }
+            let member = self.tape.pick(&members);
+            if !member.name.is_empty() {
+                return Some((member.name.to_owned(), member.ty));
+            }
+            of = btf.strip(member.ty);
+        }
+        None
+    }
+
+    /// A rule, sometimes in a block.
+    fn item(&mut self, index: usize, hook: &Hook) -> String {
+        if self.tape.percent(10) {
+            let around = self.cond(1, hook);
+            let inner = self.rule(&format!("r{index}"), hook);
+            return format!("where {around} {{ {inner} }}");
+        }
+        self.rule(&format!("r{index}"), hook)
+    }
+
+    fn rule(&mut self, name: &str, hook: &Hook) -> String {
+        let mut text = String::new();
+        if self.tape.percent(8) {
+            text.push_str("@permissive ");
+        }
+        let _ = write!(text, "{name}: on {}", hook.name);
+        if !self.tape.percent(8) {
+            let depth = self.tape.below(4);
+            let _ = write!(text, " when {}", self.cond(depth, hook));
+        }
+        if self.tape.percent(25) {
+            let depth = self.tape.below(3);
+            let _ = write!(text, " unless {}", self.cond(depth, hook));
+        }
+        let denies = !hook.void && self.tape.percent(60);
+        if denies {
+            let _ = write!(text, " deny{}", self.tape.pick(ERRNOS));
+        }
+        if !denies || self.tape.percent(70) {
+            let fields: Vec<String> = (0..self.tape.below(4)).map(|at| self.field(at, hook)).collect();
+            let _ = write!(text, " audit {{ {} }}", fields.join(", "));
+        }
+        if self.tape.percent(6) {
+            text.push_str([" kill", " kill SIGTERM"][self.tape.below(2)]);
+        }
+        text
+    }
+
+    fn field(&mut self, at: usize, hook: &Hook) -> String {
+        match self.tape.below(5) {
+            0..3 => format!("f{at} = {}", self.value(hook).0),
+            3 => {
+                let (number, _) = self.number(2, hook);
+                format!("f{at} = {number}")
+            }
+            _ => format!("f{at} = ({})", self.cond(1, hook)),
+        }
+    }
+
+    fn value(&mut self, hook: &Hook) -> (String, Class) {
+        self.tape.pick(&hook.values).clone()
+    }
+
+    fn cond(&mut self, depth: usize, hook: &Hook) -> String {
+        if depth == 0 {
+            return self.atom(hook);
+        }
+        match self.tape.below(6) {
+            0 => self.atom(hook),
+            1 | 2 => format!("({} and {})", self.cond(depth - 1, hook), self.cond(depth - 1, hook)),
+            3 | 4 => format!("({} or {})", self.cond(depth - 1, hook), self.cond(depth - 1, hook)),
+            _ => format!("not ({})", self.cond(depth - 1, hook)),
+        }
+    }
+
+    fn atom(&mut self, hook: &Hook) -> String {
+        let (value, class) = self.value(hook);
+        let not = ["", "not "][self.tape.below(2)];
+        match class {
+            Class::Int { bytes, signed } => self.int_atom(&value, bytes, signed, not, hook),
+            Class::Bool => match self.tape.below(3) {
+                0 => value,
+                1 => format!("{value} == true"),
+                _ => format!("{value} != true"),
+            },
+            Class::Pointer => format!("{value} {} null", ["==", "!="][self.tape.below(2)]),
+            Class::Name => self.text_atom(&value, NAMES, "str", not),
+            Class::Text => self.text_atom(&value, NAMES, "str", not),
+            Class::Path => self.text_atom(&value, PATHS, "path", not),
+            Class::Ip => match self.tape.below(4) {
+                0 => format!("{value} == \"{}\"", self.tape.pick(IPS)),
+                1 => format!("{value} {not}in \"{}\"", self.tape.pick(NETWORKS)),
+                2 => format!("{value} {not}in {{ \"{}\", \"{}\" }}", self.tape.pick(NETWORKS), self.tape.pick(IPS)),
+                _ => {
+                    let set = self.set("cidr");
+                    format!("{value} {not}in {set}")
+                }
+            },
+        }
+    }
+
+    fn text_atom(&mut self, value: &str, pool: &[&str], set: &'static str, not: &str) -> String {
+        let one = *self.tape.pick(pool);
+        match self.tape.below(9) {
+            0 => format!("{value} == \"{one}\""),
+            1 => format!("{value} != \"{one}\""),
+            2 => {
+                let others: Vec<String> = (0..1 + self.tape.below(12))
+                    .map(|at| if at < 4 { format!("\"{}\"", self.tape.pick(pool)) } else { format!("\"{one}{at}\"") })
+                    .collect();
+                format!("{value} {not}in {{ {} }}", others.join(", "))
+            }
+            3 if set == "path" => format!("{not}({value} under \"{one}\")"),
+            4 => format!("{not}({value} like \"{}\")", self.tape.pick(GLOBS)),
+            5 => format!("{not}starts_with({value}, \"{}\")", &one[..1 + self.tape.below(one.len())]),
+            6 => format!("{not}ends_with({value}, \"{}\")", &one[self.tape.below(one.len())..]),
+            7 => {
+                let from = self.tape.below(one.len());
+                format!("{not}contains({value}, \"{}\")", &one[from..=from + self.tape.below(one.len() - from)])
+            }
+            _ => {
+                let set = self.set(set);
+                format!("{value} {not}in {set}")
+            }
+        }
+    }
+
+    fn int_atom(&mut self, value: &str, bytes: u32, signed: bool, not: &str, hook: &Hook) -> String {
+        const COMPARISONS: &[&str] = &["==", "!=", "<", "<=", ">", ">="];
+        let op = *self.tape.pick(COMPARISONS);
+        match self.tape.below(14) {
+            0..3 => format!("{value} {op} {}", self.constant(bytes, signed)),
+            3 => format!("{value} & {}", 1u64 << self.tape.below(8 * bytes as usize - 1)),
+            4 => format!("{not}({value} has {})", self.mask(bytes)),
+            5 => {
+                let most = if self.tape.percent(20) { 60 } else { 5 };
+                let count = 1 + self.tape.below(most);
+                let set: Vec<String> = (0..count).map(|_| self.constant(bytes, signed)).collect();
+                format!("{value} {not}in {{ {} }}", set.join(", "))
+            }
+            6 => {
+                let set = self.set(if signed { "i64" } else { "u64" });
+                format!("{value} {not}in {set}")
+            }
+            7 => {
+                let other = self.number(1, hook).0;
+                format!("{value} {op} {other}")
+            }
+            8 | 9 => {
+                let (number, _) = self.number(2, hook);
+                format!("{number} {op} {}", self.constant(1, false))
+            }
+            10 => {
+                let (other, _) = self.number(0, hook);
+                let set = self.set("(u64, u32)");
+                format!("({value} as u64, {other} as u32) {not}in {set}")
+            }
+            11 => format!("{not}among({value} as u64, {})", self.constant(4, false)),
+            12 => {
+                let param = self.param();
+                format!("{value} {op} {param}")
+            }
+            _ => format!("{value} & {} == {}", self.mask(bytes), self.constant(1, false)),
+        }
+    }
+
+    /// An integer that may be computed.
+    fn number(&mut self, depth: usize, hook: &Hook) -> (String, (u32, bool)) {
+        let ints: Vec<(String, (u32, bool))> = hook
+            .values
+            .iter()
+            .filter_map(|(text, class)| match class {
+                Class::Int { bytes, signed } => Some((text.clone(), (*bytes, *signed))),
+                _ => None,
+            })
+            .collect();
+        let (value, (bytes, signed)) =
+            if ints.is_empty() { ("task.uid".to_owned(), (4, false)) } else { self.tape.pick(&ints).clone() };
+        if depth == 0 {
+            return (value, (bytes, signed));
+        }
+        match self.tape.below(8) {
+            0 => (value, (bytes, signed)),
+            1..4 => {
+                let (inner, ty) = self.number(depth - 1, hook);
+                let op = *self.tape.pick(&["+", "-", "*", "&", "|", "^", "/", "%", "<<", ">>"]);
+                let right = match op {
+                    "/" | "%" => format!("{}", 1 + self.tape.below(100)),
+                    "<<" | ">>" => format!("{}", self.tape.below(8 * ty.0 as usize)),
+                    _ => format!("{}", self.tape.below(120)),
+                };
+                (format!("({inner} {op} {right})"), ty)
+            }
+            4 => {
+                let (left, ty) = self.number(depth - 1, hook);
+                let (right, other) = self.number(depth - 1, hook);
+                let op = *self.tape.pick(&["+", "-", "*", "&", "|", "^", "<<", ">>"]);
+                (format!("({left} {op} {right})"), if ty.0 >= other.0 { ty } else { other })
+            }
+            5 => {
+                let (inner, ty) = self.number(depth - 1, hook);
+                (format!("~{inner}"), ty)
+            }
+            6 => {
+                let (inner, ty) = self.number(depth - 1, hook);
+                (format!("(-{inner})"), ty)
+            }
+            _ => {
+                let (inner, _) = self.number(depth - 1, hook);
+                let bytes = *self.tape.pick(&[1, 2, 4, 8]);
+                let signed = self.tape.percent(50);
+                (format!("({inner} as {}{})", if signed { "i" } else { "u" }, 8 * bytes), (bytes, signed))
+            }
+        }
+    }
+
+    /// A constant that a type holds.
+    fn constant(&mut self, bytes: u32, signed: bool) -> String {
+        let bits = 8 * bytes - u32::from(signed);
+        let max = u64::MAX >> (64 - bits);
+        let number = match self.tape.below(8) {
+            0..4 => [0, 1, 2, 3, 4, 7, 10, 42, 100, 127][self.tape.below(10)].min(max),
+            4 => max,
+            5 => max - 1,
+            6 => 1u64 << self.tape.below(bits as usize),
+            _ => self.tape.word() & max,
+        };
+        if signed && self.tape.percent(30) { format!("-{number}") } else { format!("{number}") }
+    }
+
+    /// Some bits that a type holds; not 0.
+    fn mask(&mut self, bytes: u32) -> String {
+        let bits = 8 * bytes as usize - 1;
+        let mask = (0..1 + self.tape.below(3)).fold(0, |mask, _| mask | 1u64 << self.tape.below(bits));
+        format!("{mask:#x}")
+    }
+
+    fn param(&mut self) -> String {
+        let class = *self.tape.pick(&[U32, U64, I32, U8, I64]);
+        let Class::Int { bytes, signed } = class else { unreachable!("all of them are") };
+        let name = format!("p{}", self.params.len());
+        let value = self.constant(bytes, signed);
+        self.policy.items.push(format!("param {name}: {}{} = {value}", if signed { "i" } else { "u" }, 8 * bytes));
+        self.params.push((name.clone(), class));
+        name
+    }
+
+    fn set(&mut self, of: &'static str) -> String {
+        let known: Vec<String> =
+            self.sets.iter().filter(|(_, kind)| *kind == of).map(|(name, _)| name.clone()).collect();
+        if !known.is_empty() && self.tape.percent(50) {
+            return self.tape.pick(&known).clone();
+        }
+        let name = format!("s{}", self.sets.len());
+        let most = if self.tape.percent(20) { 50 } else { 5 };
+        let count = 1 + self.tape.below(most);
+        let mut elements: Vec<String> = Vec::new();
+        for at in 0..count {
+            let element = match of {
+                "str" if at < 6 => format!("\"{}\"", self.tape.pick(NAMES)),
+                "str" => format!("\"n{at}\""),
+                "path" if at < 6 => format!("\"{}\"", self.tape.pick(PATHS)),
+                "path" => format!("\"/p/{at}\""),
+                "cidr" if at < 6 => format!("\"{}\"", self.tape.pick(NETWORKS)),
+                "cidr" => format!("\"172.16.{at}.0/24\""),
+                "i64" => self.constant(8, true),
+                "u64" => self.constant(8, false),
+                _ => format!("({}, {})", self.constant(8, false), self.constant(4, false)),
+            };
+            if !elements.contains(&element) {
+                elements.push(element);
+            }
+        }
+        self.policy.items.push(format!("set {name}: {of} = {{ {} }}", elements.join(", ")));
+        self.sets.push((name.clone(), of));
+        name
+    }
+}

@@ -1,0 +1,533 @@
+//! Scenes for the rules on a hook: everything that they read gets a value, most often one that they compare with, or one
+//! beside it.
+
+use std::collections::BTreeSet;
+
+use krsic::btf::{Btf, Kind, Type};
+use krsic::hir::eval::{self, Datum, World as _};
+use krsic::hir::{
+    Atom, AtomKind, Cond, End, HookId, Int, Members, Policy, Ptr, Text, TextTest, Ty, Value, ValueKind, walk,
+};
+use krsic::kernel::Kernel;
+use krsic::simulate::scene::{Scene, Tail, Task, named};
+
+use super::tape::Tape;
+
+/// What a policy compares with.
+#[derive(Clone, Debug, Default)]
+pub struct Pool {
+    numbers: Vec<i128>,
+    texts: Vec<Vec<u8>>,
+    addresses: Vec<u128>,
+}
+
+impl Pool {
+    /// All of a policy's.
+    #[must_use]
+    pub fn of(policy: &Policy) -> Pool {
+        let mut pool = Pool::default();
+        for rule in &policy.rules {
+            rule.when.iter().chain(&rule.unless).for_each(|cond| pool.cond(cond));
+            rule.audit.iter().flat_map(|audit| &audit.fields).for_each(|field| pool.value(&field.value));
+        }
+        for set in &policy.sets {
+            let Members::Static(rows) = &set.members else { continue };
+            for (low, high) in rows.iter().take(40).flatten() {
+                for end in [*low, *high] {
+                    pool.addresses.push(end);
+                    pool.numbers.push(i128::from((end as u64).cast_signed()));
+                }
+            }
+        }
+        pool.numbers.extend(policy.params.iter().map(|param| param.default));
+        pool
+    }
+
+    fn cond(&mut self, cond: &Cond) {
+        match cond {
+            Cond::Const(_) => {}
+            Cond::Not(inner) => self.cond(inner),
+            Cond::And(left, right) | Cond::Or(left, right) => {
+                self.cond(left);
+                self.cond(right);
+            }
+            Cond::Atom(atom) => self.atom(atom),
+        }
+    }
+
+    fn atom(&mut self, atom: &Atom) {
+        walk::values(&atom.kind).into_iter().for_each(|value| self.value(value));
+        match &atom.kind {
+            AtomKind::AllBits { mask, .. } => self.numbers.push(i128::from(*mask)),
+            AtomKind::OneOf { set, .. } => set.iter().for_each(|value| self.value(value)),
+            AtomKind::OneOfStrings { set, .. } => self.texts.extend(set.iter().cloned()),
+            AtomKind::Text { test, .. } => match test {
+                TextTest::OneOf(set) => self.texts.extend(set.iter().cloned()),
+                TextTest::Like(glob) => {
+                    self.texts.extend([sample(glob, false), sample(glob, true)]);
+                }
+                TextTest::Under(text)
+                | TextTest::StartsWith(text)
+                | TextTest::EndsWith(text)
+                | TextTest::Contains(text) => self.texts.push(text.clone()),
+            },
+            _ => {}
+        }
+    }
+
+    fn value(&mut self, value: &Value) {
+        match &value.kind {
+            ValueKind::Const(number) => self.numbers.push(*number),
+            ValueKind::Enumerator { value, .. } => self.numbers.push(i128::from(*value)),
+            ValueKind::Address(address) => self.addresses.push(*address),
+            _ => {}
+        }
+        let (values, cond) = walk::parts(value);
+        values.into_iter().for_each(|value| self.value(value));
+        cond.into_iter().for_each(|cond| self.cond(cond));
+    }
+}
+
+/// Whether the kernel may have null there.
+fn nullable(pointer: &Value) -> bool {
+    matches!(pointer.ty, Ty::Ptr(Ptr { nullable: true, .. }))
+}
+
+/// Some text that a glob fits; a short one, or one with more in it.
+fn sample(glob: &[u8], more: bool) -> Vec<u8> {
+    let mut text = Vec::new();
+    let mut at = 0;
+    while let Some(byte) = glob.get(at) {
+        at += 1;
+        match byte {
+            b'*' => {
+                let deep = glob.get(at) == Some(&b'*');
+                at += usize::from(deep);
+                if more {
+                    text.extend_from_slice(if deep { b"x/y" } else { b"xy" });
+                }
+            }
+            b'?' => text.push(b'q'),
+            b'[' => {
+                let not = matches!(glob.get(at), Some(b'!' | b'^'));
+                text.push(if not { b'q' } else { glob.get(at).copied().unwrap_or(b'a') });
+                while at < glob.len() && glob[at] != b']' {
+                    at += 1;
+                }
+                at += 1;
+            }
+            b'{' | b'}' => {}
+            b',' => {
+                while at < glob.len() && glob[at] != b'}' {
+                    at += 1;
+                }
+            }
+            b'\\' => {
+                text.extend(glob.get(at));
+                at += 1;
+            }
+            byte => text.push(*byte),
+        }
+    }
+    text
+}
+
+/// Makes a scene for a hook of a policy on a kernel.
+///
+/// # Errors
+/// Where the kernel's types lack what every scene has.
+pub fn stage<'k>(
+    policy: &Policy,
+    hook: HookId,
+    pool: &Pool,
+    checked: &Kernel,
+    kernel: &'k Kernel,
+    tape: &mut Tape<'_>,
+) -> Result<Scene<'k>, String> {
+    let scene = Scene::new(kernel)?;
+    let mut stage = Stage { policy, hook, pool, checked: &checked.btf, scene, tape, known: BTreeSet::new() };
+    stage.task();
+    for param in &policy.params {
+        if stage.tape.percent(40)
+            && let Ty::Int(int) = param.ty
+        {
+            let value = stage.number(int);
+            stage.scene.params.insert(param.name.clone(), value);
+        }
+    }
+    stage.scene.upper = stage.tape.word();
+    let rules: Vec<_> = policy.rules.iter().filter(|rule| rule.hook == hook).collect();
+    // Paths first: what leads to them has to fit together.
+    for texts in [true, false] {
+        for rule in &rules {
+            for cond in rule.when.iter().chain(&rule.unless) {
+                stage.cond(cond, texts)?;
+            }
+            for field in rule.audit.iter().flat_map(|audit| &audit.fields) {
+                stage.value(&field.value, texts)?;
+            }
+        }
+    }
+    Ok(stage.scene)
+}
+
+struct Stage<'s, 't, 'k> {
+    policy: &'s Policy,
+    hook: HookId,
+    pool: &'s Pool,
+    /// Types of the kernel that the policy was checked against.
+    checked: &'s Btf,
+    scene: Scene<'k>,
+    tape: &'s mut Tape<'t>,
+    /// Arguments that have their value.
+    known: BTreeSet<String>,
+}
+
+impl Stage<'_, '_, '_> {
+    fn task(&mut self) {
+        let id = Int::plain(4, false);
+        let mut number = || self.number(id) as u32;
+        let (pid, tgid, uid, euid, gid) = (number(), number(), number(), number(), number());
+        let mut comm = [0; 16];
+        let name = self.name();
+        let length = name.len().min(15);
+        comm[..length].copy_from_slice(&name[..length]);
+        let task = Task { pid, tgid, uid, euid, gid, comm, cgroup_id: 7, address: self.scene.task.address };
+        self.scene.be(task);
+    }
+
+    /// An integer of a type.
+    fn number(&mut self, int: Int) -> i128 {
+        let near = |tape: &mut Tape<'_>, pool: &Pool| match pool.numbers.len() {
+            0 => 0,
+            _ => *tape.pick(&pool.numbers),
+        };
+        let number = match self.tape.below(9) {
+            0 => 0,
+            1..5 => near(self.tape, self.pool),
+            5 => near(self.tape, self.pool) + 1,
+            6 => near(self.tape, self.pool) - 1,
+            7 => near(self.tape, self.pool) | near(self.tape, self.pool),
+            _ => i128::from(self.tape.word()),
+        };
+        int.wrap(number)
+    }
+
+    /// A text without NUL.
+    fn name(&mut self) -> Vec<u8> {
+        let mut text = match self.pool.texts.len() {
+            0 => b"x".to_vec(),
+            _ => self.tape.pick(&self.pool.texts).clone(),
+        };
+        match self.tape.below(8) {
+            0..3 => {}
+            3 => text.push(b'x'),
+            4 => drop(text.pop()),
+            5 => text.extend_from_slice(b"/x"),
+            6 => text.insert(0, b'x'),
+            _ => {
+                let at = self.tape.below(text.len());
+                if let Some(byte) = text.get_mut(at) {
+                    *byte = b"/aq\xff"[self.tape.below(4)];
+                }
+            }
+        }
+        if self.tape.percent(1) {
+            text = text.repeat(1 + 4100 / text.len().max(1));
+        }
+        text.retain(|byte| *byte != 0);
+        text
+    }
+
+    /// The components of a path, sometimes of one that is too long.
+    fn components(&mut self) -> Vec<Vec<u8>> {
+        let mut text = self.name();
+        if self.tape.percent(1) {
+            text = [b"/", &[b'd'; 200][..]].concat().repeat(19 + self.tape.below(4));
+        }
+        text.split(|byte| *byte == b'/')
+            .filter(|part| !part.is_empty() && part.len() < 256)
+            .map(<[u8]>::to_vec)
+            .collect()
+    }
+
+    fn cond(&mut self, cond: &Cond, texts: bool) -> Result<(), String> {
+        match cond {
+            Cond::Const(_) => Ok(()),
+            Cond::Not(inner) => self.cond(inner, texts),
+            Cond::And(left, right) | Cond::Or(left, right) => {
+                self.cond(left, texts)?;
+                self.cond(right, texts)
+            }
+            Cond::Atom(atom) => walk::values(&atom.kind).into_iter().try_for_each(|value| self.value(value, texts)),
+        }
+    }
+
+    /// Gives what a value is read from its values; with `texts` only what texts are read from.
+    fn value(&mut self, value: &Value, texts: bool) -> Result<(), String> {
+        match &value.kind {
+            ValueKind::Text(text) if texts => return self.text(text),
+            ValueKind::End(end, _) => return if texts { self.end(end) } else { Ok(()) },
+            ValueKind::Text(text) => {
+                if let Text::Copy(of) = &**text {
+                    self.value(of, false)?;
+                }
+                return Ok(());
+            }
+            ValueKind::Load { .. } | ValueKind::Arg(_) if !texts => return self.read(value),
+            _ => {}
+        }
+        let (values, cond) = walk::parts(value);
+        values.into_iter().try_for_each(|value| self.value(value, texts))?;
+        cond.into_iter().try_for_each(|cond| self.cond(cond, texts))
+    }
+
+    fn address(&self, pointer: &Value) -> u64 {
+        match eval::value(self.policy, self.hook, pointer, &self.scene) {
+            Some(Datum::Number(number)) => number as u64,
+            _ => 0,
+        }
+    }
+
+    fn argument(&self, arg: krsic::hir::ArgId) -> String {
+        self.policy.hooks[self.hook.index()].args[arg.index()].name.clone()
+    }
+
+    /// What a value is read from, if it has no value yet; nothing where a null is on the way.
+    fn unknown(&mut self, value: &Value) -> Result<Option<(u64, String)>, String> {
+        let key = match &value.kind {
+            ValueKind::Arg(arg) => (0, self.argument(*arg)),
+            ValueKind::Load { base, access } => {
+                self.value(base, false)?;
+                let at = self.address(base);
+                if at == 0 {
+                    return Ok(None);
+                }
+                // Members of a union lie in one place; a number there is no pointer.
+                if self.scene.is_given(at, access) {
+                    let number = self.scene.number(at, access).unwrap_or(0);
+                    if matches!(value.ty, Ty::Ptr(_)) && number != 0 && self.scene.memory.peek(number, 0).is_none() {
+                        self.scene.set(at, access, 0);
+                    }
+                    return Ok(None);
+                }
+                (at, access.to_string())
+            }
+            _ => return Ok(None),
+        };
+        Ok((!self.known.contains(&key.1)).then_some(key))
+    }
+
+    fn assign(&mut self, value: &Value, number: u64) -> Result<(), String> {
+        if let ValueKind::FirstOf(values) = &value.kind {
+            return values.iter().try_for_each(|value| self.assign(value, number));
+        }
+        let Some(key) = self.unknown(value)? else { return Ok(()) };
+        match &value.kind {
+            ValueKind::Arg(arg) => {
+                let name = self.argument(*arg);
+                self.scene.arguments.insert(name, number);
+            }
+            ValueKind::Load { access, .. } => {
+                self.scene.set(key.0, access, number);
+            }
+            _ => {}
+        }
+        if key.0 == 0 {
+            self.known.insert(key.1);
+        }
+        Ok(())
+    }
+
+    /// Gives an argument or a field a value.
+    fn read(&mut self, value: &Value) -> Result<(), String> {
+        let Some((at, _)) = self.unknown(value)? else { return Ok(()) };
+        let number = match value.ty {
+            Ty::Int(int) => self.number(int) as u64,
+            Ty::Bool => self.tape.below(2) as u64,
+            Ty::Ptr(pointer) => self.pointer(pointer)?,
+            Ty::Str { bytes } => {
+                let mut text = self.name();
+                text.resize(bytes as usize, 0);
+                if let ValueKind::Load { access, .. } = &value.kind {
+                    self.scene.set_bytes(at, access, &text);
+                }
+                return Ok(());
+            }
+            Ty::Ip | Ty::Text { .. } => return Ok(()),
+        };
+        self.assign(value, number)
+    }
+
+    fn pointer(&mut self, Ptr { target, nullable }: Ptr) -> Result<u64, String> {
+        if nullable && self.tape.percent(25) {
+            return Ok(0);
+        }
+        let target = self.checked.strip(target);
+        let is_struct = match self.checked.ty(target) {
+            Type::Struct { .. } => true,
+            Type::Union { .. } => false,
+            Type::Fwd { .. } => self.checked.find(Kind::Union, self.checked.name(target)).is_none(),
+            _ => return Ok(self.scene.put_bytes(&[0; 64])),
+        };
+        let name = self.checked.name(target);
+        // What the cut kernels only declare, nothing reads from.
+        Ok(self.scene.object(name, is_struct).unwrap_or_else(|_| self.scene.put_bytes(&[0; 64])))
+    }
+
+    fn text(&mut self, text: &Text) -> Result<(), String> {
+        match text {
+            Text::Path { dentry, mount } => {
+                self.prepare(dentry)?;
+                self.prepare(mount)?;
+                let inner = self.components();
+                let tail = match self.tape.below(12) {
+                    0..10 => Tail::Ordinary,
+                    10 => Tail::Deleted,
+                    _ => Tail::Nowhere,
+                };
+                let null = nullable(mount) && self.tape.percent(4);
+                // Where a mount is already, another path below it is made.
+                let cut = if self.tape.percent(30) { self.tape.below(inner.len() + 1) } else { 0 };
+                let parts: Vec<&[u8]> = inner.iter().map(Vec::as_slice).collect();
+                let mut at = self.address(mount);
+                let mut below = &parts[..];
+                if at == 0 {
+                    at = self.scene.mounted(&parts[..cut])?;
+                    below = &parts[cut..];
+                    self.assign(mount, if null { 0 } else { at })?;
+                    at = self.address(mount);
+                }
+                if at != 0 {
+                    let made = self.scene.file(at, below, tail)?;
+                    self.assign(dentry, made)?;
+                }
+                Ok(())
+            }
+            Text::Cgroup { node } => {
+                self.prepare(node)?;
+                let inner = self.components();
+                let parts: Vec<&[u8]> = inner.iter().map(Vec::as_slice).collect();
+                let made = self.scene.cgroup_node(&parts)?;
+                let null = nullable(node) && self.tape.percent(4);
+                self.assign(node, if null { 0 } else { made })
+            }
+            Text::Pointer(of) => {
+                self.prepare(of)?;
+                let name = self.name();
+                let made = self.scene.put_text(&name);
+                let null = nullable(of) && self.tape.percent(10);
+                self.assign(of, if null { 0 } else { made })
+            }
+            Text::Copy(_) => Ok(()),
+            Text::Unix { end, .. } => self.end(end),
+        }
+    }
+
+    /// Gives what leads to a pointer its values, but not the pointer itself.
+    fn prepare(&mut self, pointer: &Value) -> Result<(), String> {
+        match &pointer.kind {
+            ValueKind::Load { base, .. } => self.value(base, false),
+            ValueKind::FirstOf(values) => values.iter().try_for_each(|value| self.prepare(value)),
+            _ => Ok(()),
+        }
+    }
+
+    fn ip(&mut self) -> u128 {
+        let known = match self.pool.addresses.len() {
+            0 => 0xffff_0a00_0001,
+            _ => *self.tape.pick(&self.pool.addresses),
+        };
+        match self.tape.below(5) {
+            0..3 => known,
+            3 => known.wrapping_add(1),
+            _ => known.wrapping_sub(1),
+        }
+    }
+
+    fn end(&mut self, end: &End) -> Result<(), String> {
+        match end {
+            End::Address { address, length, .. } => {
+                self.sockaddr(address, length, 10)?;
+            }
+            End::Local(socket) | End::Peer(socket) => self.socket(socket)?,
+            End::Message { address, length, socket } => {
+                self.sockaddr(address, length, 50)?;
+                self.socket(socket)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn sockaddr(&mut self, address: &Value, length: &Value, null: usize) -> Result<(), String> {
+        self.prepare(address)?;
+        self.prepare(length)?;
+        let ip = self.ip();
+        let port = self.number(Int::plain(2, false)) as u16;
+        let four = ip >> 32 == 0xffff;
+        let family: u16 = match self.tape.below(10) {
+            0..8 => {
+                if four {
+                    2
+                } else {
+                    10
+                }
+            }
+            8 => [0, 1, 16][self.tape.below(3)],
+            _ => [2, 10][self.tape.below(2)],
+        };
+        let mut bytes = [0; 128];
+        bytes[..2].copy_from_slice(&family.to_le_bytes());
+        bytes[2..4].copy_from_slice(&port.to_be_bytes());
+        if family == 10 {
+            bytes[8..24].copy_from_slice(&ip.to_be_bytes());
+        } else {
+            bytes[4..8].copy_from_slice(&(ip as u32).to_be_bytes());
+        }
+        let count = match self.tape.below(8) {
+            0..6 => {
+                if family == 10 {
+                    28
+                } else {
+                    16
+                }
+            }
+            6 => 24,
+            _ => self.tape.below(30) as u64,
+        };
+        let made = self.scene.put_bytes(&bytes);
+        let null = nullable(address) && self.tape.percent(null);
+        self.assign(address, if null { 0 } else { made })?;
+        self.assign(length, count)
+    }
+
+    fn socket(&mut self, socket: &Value) -> Result<(), String> {
+        self.value(socket, false)?;
+        let at = self.address(socket);
+        let field = |name: &str| named("sock", &["__sk_common", name]);
+        if at == 0 || self.scene.is_given(at, &field("skc_daddr")) {
+            return Ok(());
+        }
+        let (local, peer) = (self.ip(), self.ip());
+        let port = Int::plain(2, false);
+        let (local_port, peer_port) = (self.number(port) as u16, self.number(port) as u16);
+        let family: u64 = match self.tape.below(8) {
+            0..4 => 2,
+            4..7 => 10,
+            _ => 1,
+        };
+        let numbers = [
+            ("skc_family", family),
+            ("skc_num", u64::from(local_port)),
+            ("skc_dport", u64::from(peer_port.to_be())),
+            ("skc_rcv_saddr", u64::from((local as u32).to_be())),
+            ("skc_daddr", u64::from((peer as u32).to_be())),
+        ];
+        for (name, number) in numbers {
+            self.scene.set(at, &field(name), number);
+        }
+        self.scene.set_bytes(at, &field("skc_v6_rcv_saddr"), &local.to_be_bytes());
+        self.scene.set_bytes(at, &field("skc_v6_daddr"), &peer.to_be_bytes());
+        Ok(())
+    }
+}
