@@ -4,9 +4,9 @@
 use std::collections::BTreeSet;
 
 use krsic::btf::{Btf, Kind, Type};
-use krsic::hir::eval::{self, Datum, World as _};
+use krsic::hir::eval::{self, Datum, Element, World as _};
 use krsic::hir::{
-    Atom, AtomKind, Cond, End, HookId, Int, Members, Policy, Ptr, Text, TextTest, Ty, Value, ValueKind, walk,
+    Atom, AtomKind, Cond, End, HookId, Int, Members, Part, Policy, Ptr, Set, Text, TextTest, Ty, Value, ValueKind, walk,
 };
 use krsic::kernel::Kernel;
 use krsic::simulate::scene::{Scene, Tail, Task, named};
@@ -156,6 +156,10 @@ pub fn stage<'k>(
         }
     }
     stage.scene.upper = stage.tape.word();
+    stage.scene.time_ns = stage.number(Int::plain(8, false)) as u64;
+    for set in &policy.sets {
+        stage.fill(set);
+    }
     let rules: Vec<_> = policy.rules.iter().filter(|rule| rule.hook == hook).collect();
     // Paths first: what leads to them has to fit together.
     for texts in [true, false] {
@@ -194,6 +198,33 @@ impl Stage<'_, '_, '_> {
         comm[..length].copy_from_slice(&name[..length]);
         let task = Task { pid, tgid, uid, euid, gid, comm, cgroup_id: 7, address: self.scene.task.address };
         self.scene.be(task);
+    }
+
+    /// Gives a set that changes a few elements.
+    fn fill(&mut self, set: &Set) {
+        let (Some(name), Members::Dynamic { max }) = (&set.name, &set.members) else { return };
+        let mut elements: Vec<Vec<Element>> = Vec::new();
+        for _ in 0..self.tape.below(6).min(*max as usize) {
+            let element = set.parts.iter().map(|part| match part {
+                Part::Int(int) => Element::Number(self.number(*int)),
+                Part::Ip => Element::Ip(self.ip()),
+                Part::Network => {
+                    let bits = [128, 128, 104, 112, 32, 0, 127][self.tape.below(7)];
+                    let first = self.ip().checked_shr(128 - bits).map_or(0, |high| high << (128 - bits));
+                    Element::Network(first, bits)
+                }
+                Part::Text { .. } => {
+                    let mut text = self.name();
+                    text.truncate(255);
+                    Element::Text(text)
+                }
+            });
+            let element: Vec<Element> = element.collect();
+            if !elements.contains(&element) {
+                elements.push(element);
+            }
+        }
+        self.scene.sets.insert(name.clone(), elements);
     }
 
     /// An integer of a type.
@@ -371,6 +402,12 @@ impl Stage<'_, '_, '_> {
             _ => return Ok(self.scene.put_bytes(&[0; 64])),
         };
         let name = self.checked.name(target);
+        // Every socket could be one of Unix, which has more behind it.
+        if name == "sock"
+            && let Ok(made) = self.scene.object("unix_sock", true)
+        {
+            return Ok(made);
+        }
         // What the cut kernels only declare, nothing reads from.
         Ok(self.scene.object(name, is_struct).unwrap_or_else(|_| self.scene.put_bytes(&[0; 64])))
     }
@@ -473,7 +510,7 @@ impl Stage<'_, '_, '_> {
                     10
                 }
             }
-            8 => [0, 1, 16][self.tape.below(3)],
+            8 => [0, 1, 1, 16][self.tape.below(4)],
             _ => [2, 10][self.tape.below(2)],
         };
         let mut bytes = [0; 128];
@@ -495,10 +532,45 @@ impl Stage<'_, '_, '_> {
             6 => 24,
             _ => self.tape.below(30) as u64,
         };
+        let mut count = count;
+        if family == 1 {
+            let name = self.unix_name();
+            bytes[..name.len()].copy_from_slice(&name);
+            count = if self.tape.percent(10) { count } else { name.len() as u64 };
+        }
         let made = self.scene.put_bytes(&bytes);
         let null = nullable(address) && self.tape.percent(null);
         self.assign(address, if null { 0 } else { made })?;
         self.assign(length, count)
+    }
+
+    /// Gives a Unix socket a name: of a file, an abstract one, or none.
+    fn unix(&mut self, at: u64) -> Result<(), String> {
+        if self.tape.percent(50) {
+            let inner = self.components();
+            let parts: Vec<&[u8]> = inner.iter().map(Vec::as_slice).collect();
+            let mount = self.scene.mounted(&[])?;
+            let dentry = self.scene.file(mount, &parts, Tail::Ordinary)?;
+            self.scene.set(at, &named("unix_sock", &["path", "dentry"]), dentry);
+            self.scene.set(at, &named("unix_sock", &["path", "mnt"]), mount);
+        }
+        if self.tape.percent(50) {
+            let name = self.unix_name();
+            let bound = self.scene.put_bytes(&[0; 256]);
+            self.scene.set(bound, &named("unix_address", &["len"]), name.len() as u64);
+            let place = self.scene.address_of(bound, &named("unix_address", &["name"])).ok_or("no `unix_address`")?;
+            self.scene.memory.poke(place, &name);
+            self.scene.set(at, &named("unix_sock", &["addr"]), bound);
+        }
+        Ok(())
+    }
+
+    /// A `sockaddr_un`.
+    fn unix_name(&mut self) -> Vec<u8> {
+        let mut name = self.name();
+        name.truncate(100);
+        let begin: &[u8] = if self.tape.percent(50) { &[1, 0, 0] } else { &[1, 0] };
+        [begin, &name].concat()
     }
 
     fn socket(&mut self, socket: &Value) -> Result<(), String> {
@@ -528,6 +600,14 @@ impl Stage<'_, '_, '_> {
         }
         self.scene.set_bytes(at, &field("skc_v6_rcv_saddr"), &local.to_be_bytes());
         self.scene.set_bytes(at, &field("skc_v6_daddr"), &peer.to_be_bytes());
+        if family == 1
+            && let Ok(other) = self.scene.object("unix_sock", true)
+        {
+            self.scene.set(other, &field("skc_family"), family);
+            self.scene.set(at, &named("unix_sock", &["peer"]), other);
+            self.unix(at)?;
+            self.unix(other)?;
+        }
         Ok(())
     }
 }
