@@ -119,7 +119,7 @@ pub struct Event {
 /// What the rules on a hook do in a world.
 #[must_use]
 pub fn outcome(policy: &Policy, hook: HookId, world: &dyn World) -> Outcome {
-    let eval = Eval { policy, hook, world };
+    let eval = Eval { policy, hook, world, ancestor: None };
     let mut outcome = Outcome::default();
     for (id, rule) in policy.rules.iter().enumerate() {
         let when = || rule.when.as_ref().is_none_or(|cond| eval.cond(cond) == Some(true));
@@ -146,17 +146,20 @@ pub fn outcome(policy: &Policy, hook: HookId, world: &dyn World) -> Outcome {
 /// Whether a condition is true or false, if that can be known.
 #[must_use]
 pub fn condition(policy: &Policy, hook: HookId, cond: &Cond, world: &dyn World) -> Option<bool> {
-    Eval { policy, hook, world }.cond(cond)
+    Eval { policy, hook, world, ancestor: None }.cond(cond)
 }
 
-/// A value, where it can be read.
+/// A value, where it can be read; inside a question about ancestors, of this one.
 #[must_use]
-pub fn value(policy: &Policy, hook: HookId, value: &Value, world: &dyn World) -> Option<Datum> {
-    Eval { policy, hook, world }.value(value)
+pub fn value(policy: &Policy, hook: HookId, value: &Value, ancestor: Option<u64>, world: &dyn World) -> Option<Datum> {
+    Eval { policy, hook, world, ancestor }.value(value)
 }
 
 /// The longest text that is known.
 const TEXT_MAX: usize = 4095;
+
+/// The most ancestors that are asked.
+const ANCESTORS_MAX: usize = 128;
 
 const AF_UNSPEC: u16 = 0;
 const AF_UNIX: u16 = 1;
@@ -167,6 +170,8 @@ struct Eval<'a> {
     policy: &'a Policy,
     hook: HookId,
     world: &'a dyn World,
+    /// The one that is asked at the moment.
+    ancestor: Option<u64>,
 }
 
 impl Eval<'_> {
@@ -227,6 +232,7 @@ impl Eval<'_> {
                     }
                 }
             }
+            AtomKind::AnyAncestor { of, cond } => return self.any_ancestor(self.pointer(of)?, cond),
             AtomKind::OneOf { value, set } => {
                 let value = self.number(value)?;
                 let set: Vec<i128> = set.iter().map(|element| self.number(element)).collect::<Option<_>>()?;
@@ -247,6 +253,27 @@ impl Eval<'_> {
                 }
             }
         })
+    }
+
+    /// Kleene's or over the ancestors, up to the first process; what lies beyond [`ANCESTORS_MAX`] is unknown.
+    fn any_ancestor(&self, mut task: u64, cond: &Cond) -> Option<bool> {
+        let mut known = Some(false);
+        for count in 0.. {
+            let parent = self.world.number(task, &named("task_struct", &["real_parent"])).filter(|task| *task != 0);
+            task = parent?;
+            if self.world.number(task, &named("task_struct", &["pid"]))? == 0 {
+                break;
+            }
+            if count == ANCESTORS_MAX {
+                return None;
+            }
+            match (Eval { ancestor: Some(task), ..*self }).cond(cond) {
+                Some(true) => return Some(true),
+                Some(false) => {}
+                None => known = None,
+            }
+        }
+        known
     }
 
     fn number(&self, value: &Value) -> Option<i128> {
@@ -276,6 +303,7 @@ impl Eval<'_> {
             ValueKind::Task(TaskField::Comm) => return Some(Datum::Text(until_nul(&self.world.comm()))),
             ValueKind::Task(field) => i128::from(self.world.task(*field)),
             ValueKind::Current => i128::from(self.world.current()),
+            ValueKind::Ancestor => i128::from(self.ancestor?),
             ValueKind::Now => i128::from(self.world.now()),
             ValueKind::Literal(text) => return Some(Datum::Text(text.clone())),
             ValueKind::FirstOf(values) => {

@@ -113,6 +113,9 @@ const HOOKS: &[(&str, Values)] = &[
             ("addrlen", I32),
             ("address.sa_family", U16),
             ("sock.sk.family", U16),
+            ("dst.family", U16),
+            ("dst.path", Class::Text),
+            ("dst.abstract", Class::Text),
         ],
     ),
     ("socket_bind", &[("src.ip", Class::Ip), ("src.port", U16), ("addrlen", I32), ("address", Class::Pointer)]),
@@ -322,6 +325,9 @@ impl Make<'_, '_> {
         if self.tape.percent(8) {
             text.push_str("@permissive ");
         }
+        if self.tape.percent(5) {
+            let _ = write!(text, "@since(\"{}\") ", ["6.1", "6.12", "6.18"][self.tape.below(3)]);
+        }
         let _ = write!(text, "{name}: on {}", hook.name);
         if !self.tape.percent(8) {
             let depth = self.tape.below(4);
@@ -373,6 +379,21 @@ impl Make<'_, '_> {
     }
 
     fn atom(&mut self, hook: &Hook) -> String {
+        match self.tape.below(40) {
+            38 => {
+                let fields: Vec<(String, Class)> = TASK
+                    .iter()
+                    .filter(|(_, class)| *class != Class::Path || self.tape.percent(40))
+                    .map(|(text, class)| (text.replacen("task.", "a.", 1), *class))
+                    .collect();
+                let inner = Hook { name: hook.name.clone(), values: fields, void: hook.void };
+                let (word, depth) = (["any", "all"][self.tape.below(2)], self.tape.below(2));
+                let of = *self.tape.pick(&["task", "task", "child", "p"]);
+                return format!("{word} a in {of}.ancestors {{ {} }}", self.cond(depth, &inner));
+            }
+            39 => return format!("now {} {}", ["<", ">="][self.tape.below(2)], self.constant(8, false)),
+            _ => {}
+        }
         let (value, class) = self.value(hook);
         let not = ["", "not "][self.tape.below(2)];
         match class {
@@ -570,7 +591,12 @@ impl Make<'_, '_> {
                 elements.push(element);
             }
         }
-        self.policy.items.push(format!("set {name}: {of} = {{ {} }}", elements.join(", ")));
+        // A set that changes is asked only for its own type, which most values are not of.
+        let dynamic = self.tape.percent(25);
+        self.policy.items.push(match dynamic {
+            true => format!("set {name}: {of} dynamic max 64"),
+            false => format!("set {name}: {of} = {{ {} }}", elements.join(", ")),
+        });
         self.sets.push((name.clone(), of));
         name
     }

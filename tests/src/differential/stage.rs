@@ -58,6 +58,7 @@ impl Pool {
     fn atom(&mut self, atom: &Atom) {
         walk::values(&atom.kind).into_iter().for_each(|value| self.value(value));
         match &atom.kind {
+            AtomKind::AnyAncestor { cond, .. } => self.cond(cond),
             AtomKind::AllBits { mask, .. } => self.numbers.push(i128::from(*mask)),
             AtomKind::OneOf { set, .. } => set.iter().for_each(|value| self.value(value)),
             AtomKind::OneOfStrings { set, .. } => self.texts.extend(set.iter().cloned()),
@@ -145,7 +146,8 @@ pub fn stage<'k>(
     tape: &mut Tape<'_>,
 ) -> Result<Scene<'k>, String> {
     let scene = Scene::new(kernel)?;
-    let mut stage = Stage { policy, hook, pool, checked: &checked.btf, scene, tape, known: BTreeSet::new() };
+    let mut stage =
+        Stage { policy, hook, pool, checked: &checked.btf, scene, tape, ancestor: None, known: BTreeSet::new() };
     stage.task();
     for param in &policy.params {
         if stage.tape.percent(40)
@@ -183,6 +185,8 @@ struct Stage<'s, 't, 'k> {
     checked: &'s Btf,
     scene: Scene<'k>,
     tape: &'s mut Tape<'t>,
+    /// The ancestor that is asked at the moment.
+    ancestor: Option<u64>,
     /// Arguments that have their value.
     known: BTreeSet<String>,
 }
@@ -290,7 +294,13 @@ impl Stage<'_, '_, '_> {
                 self.cond(left, texts)?;
                 self.cond(right, texts)
             }
-            Cond::Atom(atom) => walk::values(&atom.kind).into_iter().try_for_each(|value| self.value(value, texts)),
+            Cond::Atom(atom) => {
+                walk::values(&atom.kind).into_iter().try_for_each(|value| self.value(value, texts))?;
+                match &atom.kind {
+                    AtomKind::AnyAncestor { of, cond } => self.ancestors(of, cond, texts),
+                    _ => Ok(()),
+                }
+            }
         }
     }
 
@@ -313,8 +323,41 @@ impl Stage<'_, '_, '_> {
         cond.into_iter().try_for_each(|cond| self.cond(cond, texts))
     }
 
+    /// Gives a task some ancestors, and what is asked of them its values.
+    fn ancestors(&mut self, of: &Value, cond: &Cond, texts: bool) -> Result<(), String> {
+        let parent = named("task_struct", &["real_parent"]);
+        self.value(of, false)?;
+        let mut task = self.address(of);
+        if task == 0 {
+            return Ok(());
+        }
+        if !self.scene.is_given(task, &parent) {
+            let most = if self.tape.percent(2) { 200 } else { 5 };
+            let count = self.tape.below(most);
+            let mut child = task;
+            for left in (0..=count).rev() {
+                let made = self.scene.object("task_struct", true)?;
+                // The idle task ends the row; sometimes nothing does.
+                let end = left == 0 && !self.tape.percent(5);
+                self.scene.set(made, &named("task_struct", &["pid"]), if end { 0 } else { 1 + left as u64 });
+                self.scene.set(child, &parent, made);
+                child = made;
+            }
+        }
+        for _ in 0..6 {
+            task = self.scene.number(task, &parent).unwrap_or(0);
+            if task == 0 {
+                break;
+            }
+            let before = self.ancestor.replace(task);
+            self.cond(cond, texts)?;
+            self.ancestor = before;
+        }
+        Ok(())
+    }
+
     fn address(&self, pointer: &Value) -> u64 {
-        match eval::value(self.policy, self.hook, pointer, &self.scene) {
+        match eval::value(self.policy, self.hook, pointer, self.ancestor, &self.scene) {
             Some(Datum::Number(number)) => number as u64,
             _ => 0,
         }
