@@ -14,8 +14,8 @@
 
 use super::since::Since;
 use super::{
-    Access, ArgId, Atom, AtomKind, Binary, Compare, Cond, End, EndField, HookId, Int, Members, Policy, RuleId, Shape,
-    Step, TaskField, Text, TextTest, Ty, Unary, UnixName, Value, ValueKind,
+    Access, ArgId, Atom, AtomKind, Binary, Compare, Cond, End, EndField, FileField, HookId, Int, Members, Policy,
+    RuleId, Shape, Step, TaskField, Text, TextTest, Ty, Unary, UnixName, Value, ValueKind,
 };
 
 /// Everything outside a policy that one call of a hook can look at. Addresses are numbers that only the world knows
@@ -31,6 +31,8 @@ pub trait World {
     fn now(&self) -> u64;
     /// What the load has set a parameter to; `None` leaves the default.
     fn param(&self, name: &str) -> Option<i128>;
+    /// Device and inode of a file that the load has found.
+    fn found(&self, path: &str) -> Option<(u64, u64)>;
     /// The value of an enumerator on this kernel.
     fn enumerator(&self, of: &str, name: &str) -> Option<i64>;
     /// Whether this kernel has a field.
@@ -297,6 +299,12 @@ impl Eval<'_> {
             ValueKind::Param(param) => {
                 let param = &self.policy.params[param.index()];
                 self.world.param(&param.name).unwrap_or(param.default)
+            }
+            ValueKind::File(file, field) => {
+                // No file has such numbers.
+                let (device, inode) =
+                    self.world.found(&self.policy.files[file.index()]).unwrap_or((u64::MAX, u64::MAX));
+                i128::from(if *field == FileField::Device { device } else { inode })
             }
             ValueKind::Enumerator { of, name, value } => i128::from(self.world.enumerator(of, name).unwrap_or(*value)),
             ValueKind::Arg(arg) => typed(value.ty, self.argument(*arg)),

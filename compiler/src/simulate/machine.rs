@@ -63,6 +63,13 @@ impl<'i> Machine<'i> {
             .map(|data| {
                 let mut bytes = data.bytes.clone();
                 if data.name == krsi_abi::CONSTANTS_SECTION {
+                    for file in &image.manifest.files {
+                        let none = manifest::File::NONE;
+                        let (device, inode) = scene.files.get(&file.path).copied().unwrap_or((none, none));
+                        let at = file.offset as usize;
+                        bytes[at..at + 8].copy_from_slice(&device.to_le_bytes());
+                        bytes[at + 8..at + 16].copy_from_slice(&inode.to_le_bytes());
+                    }
                     for param in &image.manifest.params {
                         if let Some(value) = scene.params.get(&param.name) {
                             let at = param.offset as usize;

@@ -68,6 +68,8 @@ pub struct Scene<'k> {
     pub arguments: BTreeMap<String, u64>,
     /// What the load has set parameters to.
     pub params: BTreeMap<String, i128>,
+    /// Device and inode of the files that the load has found, by path.
+    pub files: BTreeMap<String, (u64, u64)>,
     /// The elements of sets that change, by the set.
     pub sets: BTreeMap<String, Vec<Vec<Element>>>,
     /// Nanoseconds since boot.
@@ -121,6 +123,7 @@ impl<'k> Scene<'k> {
             task: task.clone(),
             arguments: BTreeMap::new(),
             params: BTreeMap::new(),
+            files: BTreeMap::new(),
             sets: BTreeMap::new(),
             time_ns: 1,
             upper: 0,
@@ -388,6 +391,10 @@ impl World for Scene<'_> {
 
     fn param(&self, name: &str) -> Option<i128> {
         self.params.get(name).copied()
+    }
+
+    fn found(&self, path: &str) -> Option<(u64, u64)> {
+        self.files.get(path).copied()
     }
 
     fn enumerator(&self, of: &str, name: &str) -> Option<i64> {

@@ -379,7 +379,14 @@ impl Make<'_, '_> {
     }
 
     fn atom(&mut self, hook: &Hook) -> String {
-        match self.tape.below(40) {
+        match self.tape.below(42) {
+            40 if hook.name.contains("file") => {
+                let inode = if hook.name == "file_mprotect" { "vma.file.inode" } else { "file.inode" };
+                return format!("{inode} {} inode(\"/etc/shadow\")", ["==", "!="][self.tape.below(2)]);
+            }
+            41 if hook.name.contains("inode") => {
+                return "inode in { inode(\"/etc/shadow\"), inode(\"/etc/passwd\") }".to_owned();
+            }
             38 => {
                 let fields: Vec<(String, Class)> = TASK
                     .iter()

@@ -159,6 +159,13 @@ pub fn stage<'k>(
     }
     stage.scene.upper = stage.tape.word();
     stage.scene.time_ns = stage.number(Int::plain(8, false)) as u64;
+    for path in &policy.files {
+        let number = Int::plain(4, false);
+        if stage.tape.percent(80) {
+            let file = (stage.number(number) as u64, stage.number(number) as u64);
+            stage.scene.files.insert(path.clone(), file);
+        }
+    }
     for set in &policy.sets {
         stage.fill(set);
     }
