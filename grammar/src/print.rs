@@ -2,7 +2,9 @@
 //!
 //! `expr_text` of `vma . file==null` is `vma.file == null`.
 //!
-//! Invariant: what is printed parses to an equal expression, spans aside. Absent: whole files.
+//! A test is its hook with what is given on one line, and what is expected on the next.
+//!
+//! Invariant: what is printed parses to an equal tree, spans aside. Absent: whole files, and other items.
 
 use crate::ast::*;
 use std::fmt::Write;
@@ -13,6 +15,65 @@ pub fn expr_text(expr: &Expr) -> String {
     let mut out = String::new();
     write_expr(&mut out, expr, 0);
     out
+}
+
+/// A test as canonical text.
+#[must_use]
+pub fn test_text(test: &Test) -> String {
+    let mut out = format!("test {} {{\n  on {}", str_text(&test.name.value), test.hook.name);
+    for (i, (place, value)) in test.with.iter().enumerate() {
+        out.push_str(if i == 0 { " with " } else { ", " });
+        write_expr(&mut out, place, POSTFIX);
+        let _ = write!(out, " = {}", expr_text(value));
+    }
+    for (i, expect) in test.expect.iter().enumerate() {
+        out.push_str(if i == 0 { "\n  expect " } else { ", " });
+        match expect {
+            Expect::Allow(_) => out.push_str("allow"),
+            Expect::Action(action) => out.push_str(&action_text(action)),
+        }
+    }
+    out.push_str("\n}");
+    out
+}
+
+/// An action as canonical text.
+#[must_use]
+pub fn action_text(action: &Action) -> String {
+    let with = |word: &str, name: &Option<Ident>| match name {
+        Some(name) => format!("{word} {}", name.name),
+        None => word.to_owned(),
+    };
+    let labelled = |word: &str, label: &Ident, on: &Option<Expr>| match on {
+        Some(on) => format!("{word} {} on {}", label.name, expr_text(on)),
+        None => format!("{word} {}", label.name),
+    };
+    match &action.kind {
+        ActionKind::Deny { errno } => with("deny", errno),
+        ActionKind::Kill { signal } => with("kill", signal),
+        ActionKind::Mark { label, on } => labelled("mark", label, on),
+        ActionKind::Unmark { label, on } => labelled("unmark", label, on),
+        ActionKind::Audit { message, fields, limit } => {
+            let mut out = "audit".to_owned();
+            if let Some(message) = message {
+                let _ = write!(out, " {}", str_text(&message.value));
+            }
+            for (i, field) in fields.iter().enumerate() {
+                out.push_str(if i == 0 { " { " } else { ", " });
+                if let Some(name) = &field.name {
+                    let _ = write!(out, "{} = ", name.name);
+                }
+                out.push_str(&expr_text(&field.value));
+            }
+            if !fields.is_empty() {
+                out.push_str(" }");
+            }
+            if let Some(limit) = limit {
+                let _ = write!(out, " limit {}/{}", limit.count.value, limit.per.name);
+            }
+            out
+        }
+    }
 }
 
 /// Levels as in the reference, loosest first.

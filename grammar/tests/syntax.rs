@@ -63,6 +63,49 @@ fn precedence() {
     }
 }
 
+/// Trees without their places.
+fn placeless(item: &krs_grammar::ast::Item) -> String {
+    let text = format!("{item:?}");
+    let mut out = String::new();
+    let mut rest = text.as_str();
+    while let Some((before, behind)) = rest.split_once("Span {") {
+        out.push_str(before);
+        rest = behind.split_once('}').map_or("", |(_, behind)| behind);
+    }
+    out + rest
+}
+
+#[test]
+fn tests_print_as_they_are_read() {
+    for (text, printed) in [
+        ("test \"a\" { on file_open expect allow }", "test \"a\" {\n  on file_open\n  expect allow\n}"),
+        (
+            "test \"x \\\" y\" { on b with p=A|B,v.f = null , t.comm=\"e\\n\" x[1] = -1, expect deny EPERM,audit \"m\"{v.s,n=1}, kill }",
+            "",
+        ),
+        (
+            "test \"x\" { on b with p=A|B,v.f = null , t.comm=\"e\", x[1] = -1 expect deny EPERM,audit \"m\"{v.s,n=1}, kill SIGTERM }",
+            "test \"x\" {\n  on b with p = A | B, v.f = null, t.comm = \"e\", x[1] = -1\n  expect deny EPERM, audit \"m\" { v.s, n = 1 }, kill SIGTERM\n}",
+        ),
+        (
+            "test \"x\" { on b expect deny, audit limit 3/s, mark l on t.a, unmark m, kill, audit { a.b } }",
+            "test \"x\" {\n  on b\n  expect deny, audit limit 3/s, mark l on t.a, unmark m, kill, audit { a.b }\n}",
+        ),
+    ] {
+        let parsed = parse(FileId(0), text);
+        if printed.is_empty() {
+            assert_ne!(parsed.errors, [], "{text}");
+            continue;
+        }
+        assert_eq!(parsed.errors, [], "{text}");
+        let ItemKind::Test(test) = &parsed.file.items[0].kind else { panic!("{text}") };
+        let found = krs_grammar::print::test_text(test);
+        assert_eq!(found, printed);
+        let again = parse(FileId(0), &found);
+        assert_eq!(placeless(&again.file.items[0]), placeless(&parsed.file.items[0]), "{found}");
+    }
+}
+
 #[test]
 fn words_of_errors() {
     let mut wrong = Vec::new();

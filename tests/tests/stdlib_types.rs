@@ -273,7 +273,6 @@ fn code_in_the_reference_compiles() {
 fn what_is_not_available_yet_says_so() {
     const LATER: &[&str] = &[
         "label tainted on task inherit",
-        "test \"it\" { on file_open with task.uid = 0 expect allow }",
         "on file_open mark tainted",
         "on file_open unmark tainted",
         "on file_open audit limit 5/s",

@@ -95,6 +95,10 @@ codes! {
     UNRECORDABLE = "KRS0413", "a value that cannot be recorded";
     ANSWERS = "KRS0414", "a deny on a hook that answers a question";
     BAD_VERSION = "KRS0430", "a version of the kernel that cannot be";
+    IDLE_TEST = "KRS0431", "a test on a hook that no rule is on";
+    BAD_GIVEN = "KRS0432", "a test that gives what lies nowhere";
+    GIVEN_TWICE = "KRS0433", "what a test gives twice, or behind null";
+    BAD_EXPECTATION = "KRS0434", "an expectation that no rule can meet";
     TOO_LARGE = "KRS0500", "a hook whose rules make too large a program";
     MISSING_ON_KERNEL = "KRS0900", "a kernel that the object cannot be loaded on";
     ALWAYS_TRUE = "KRS0901", "a comparison that is always true or always false";

@@ -59,11 +59,12 @@ pub fn lower(input: &Input<'_>, diagnostics: &mut Vec<Diagnostic>) -> Policy {
     for item in &items.rules {
         checker.rule(item, input, &mut rules);
     }
+    let tests = items.tests.iter().filter_map(|(test, span)| checker.test(test, *span, &rules)).collect();
     // The condition of a `where` block is checked for each of its rules.
     checker.once(0);
     diagnostics.append(&mut checker.diagnostics);
     let Checker { hooks, names, sets, params, files, .. } = checker;
-    Policy { name: input.name.to_owned(), hooks, rules, names, sets, params, files }
+    Policy { name: input.name.to_owned(), hooks, rules, names, sets, params, files, tests }
 }
 
 impl<'a> Checker<'a> {
@@ -132,8 +133,11 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn hook(&mut self, ident: &ast::Ident) -> Option<HookId> {
-        let mut name = ident.name.as_str();
+    /// The kernel's name of a hook.
+    pub(super) fn aliased<'n>(&self, mut name: &'n str) -> &'n str
+    where
+        'a: 'n,
+    {
         // An alias of an alias is fine, a circle is not.
         for _ in 0..16 {
             match self.items.aliases.get(name) {
@@ -141,6 +145,11 @@ impl<'a> Checker<'a> {
                 None => break,
             }
         }
+        name
+    }
+
+    fn hook(&mut self, ident: &ast::Ident) -> Option<HookId> {
+        let name = self.aliased(&ident.name);
         if let Some(index) = self.hooks.iter().position(|hook| hook.name == name) {
             return Some(HookId(index as u32));
         }
@@ -162,7 +171,7 @@ impl<'a> Checker<'a> {
         Some(HookId(self.hooks.len() as u32 - 1))
     }
 
-    fn unknown_hook(&mut self, ident: &ast::Ident, name: &str) {
+    pub(super) fn unknown_hook(&mut self, ident: &ast::Ident, name: &str) {
         let kernel = self.kernel;
         if kernel.is_helper_function(name) {
             self.report(
@@ -263,7 +272,7 @@ impl<'a> Checker<'a> {
         self.kernel.hook(&known).filter(|known| known.ret == Ret::Int).map(|_| known)
     }
 
-    fn deny(&mut self, errno: Option<&ast::Ident>, span: Span, hook: HookId) -> Option<Deny> {
+    pub(super) fn deny(&mut self, errno: Option<&ast::Ident>, span: Span, hook: HookId) -> Option<Deny> {
         let name = self.hooks[hook.index()].name.clone();
         match self.kernel.hook(&name).map(|hook| hook.ret) {
             Some(Ret::Void) => {

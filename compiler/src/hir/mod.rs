@@ -31,6 +31,7 @@ pub mod kernels;
 pub mod lower;
 mod operators;
 pub mod place;
+pub mod policy_tests;
 pub mod print;
 pub mod resolve;
 pub mod since;
@@ -88,6 +89,8 @@ pub struct Policy {
     pub params: Vec<Param>,
     /// Paths of files that are found at load; no two the same.
     pub files: Vec<String>,
+    /// What the policy shows of itself, in source order.
+    pub tests: Vec<policy_tests::Test>,
 }
 
 /// A value that is set at load.

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use super::errno::ERRNOS;
+use super::policy_tests::{Ending, Known, Test};
 use super::{
     Atom, AtomKind, Binary, Compare, Cond, End, EndField, FileField, HookId, Int, Members, Place, Policy, TaskField,
     Text, TextTest, Ty, Unary, UnixName, Value, ValueKind,
@@ -50,7 +52,52 @@ pub fn print(policy: &Policy) -> String {
             }
         }
     }
+    for test in &policy.tests {
+        print_test(policy, test, &mut out);
+    }
     out
+}
+
+fn print_test(policy: &Policy, test: &Test, out: &mut String) {
+    let _ = writeln!(out, "test {:?} on {}", test.name, policy.hooks[test.hook.index()].name);
+    for given in &test.given {
+        let _ = writeln!(out, "  given {} = {}", value(policy, test.hook, &given.place), known(&given.value));
+    }
+    let _ = match test.verdict {
+        Some(Ending::Allowed(_)) => writeln!(out, "  expect allow"),
+        Some(Ending::Denied(None, _)) => writeln!(out, "  expect deny"),
+        Some(Ending::Denied(Some(errno), _)) => {
+            let name = ERRNOS.iter().find(|(_, number)| *number == errno).map_or("?", |(name, _)| name);
+            writeln!(out, "  expect deny {name}")
+        }
+        None => Ok(()),
+    };
+    for audit in &test.audits {
+        let _ = write!(out, "  expect audit");
+        if let Some(message) = &audit.message {
+            let _ = write!(out, " {message:?}");
+        }
+        for (name, value) in &audit.fields {
+            let _ = write!(out, " {name}");
+            if let Some(value) = value {
+                let _ = write!(out, "={}", known(value));
+            }
+        }
+        let _ = writeln!(out);
+    }
+    if let Some(signal) = &test.kill {
+        let _ = writeln!(out, "  expect kill {}", signal.name.as_deref().unwrap_or("by any"));
+    }
+}
+
+fn known(known: &Known) -> String {
+    match known {
+        Known::Int(number) => number.to_string(),
+        Known::Bool(value) => value.to_string(),
+        Known::Null => "null".into(),
+        Known::Text(text) => krs_grammar::print::str_text(text),
+        Known::Address(address) => krsi_abi::value::show_address(*address),
+    }
 }
 
 fn place(place: &Place) -> String {

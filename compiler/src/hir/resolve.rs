@@ -78,6 +78,8 @@ pub struct Items<'a> {
     pub params: Vec<&'a ast::Param>,
     /// The policy's own sets, in source order.
     pub sets: Vec<&'a ast::Set>,
+    /// The policy's tests, in source order, each with its place.
+    pub tests: Vec<(&'a ast::Test, ast::Span)>,
 }
 
 /// `SaFamily` has the prefix `SA_FAMILY`.
@@ -120,6 +122,7 @@ pub fn resolve<'a>(library: &'a [ast::File], policy: &'a [ast::File], diagnostic
                     ItemKind::Param(item) => items.params.push(item),
                     ItemKind::Set(item) => items.sets.push(item),
                     ItemKind::Flags(names) | ItemKind::Enum(names) => items.names.push(names),
+                    ItemKind::Test(test) => items.tests.push((test, item.span)),
                     _ => {}
                 }
             }
@@ -206,6 +209,7 @@ impl<'a> Items<'a> {
 struct Own<'a> {
     named: HashMap<&'a str, &'a ast::Ident>,
     rules: HashMap<&'a str, &'a ast::Ident>,
+    tests: HashMap<&'a [u8], ast::Span>,
 }
 
 impl<'a> Own<'a> {
@@ -258,7 +262,18 @@ impl<'a> Own<'a> {
                 return not_yet("labels", "test the task, the file or the hook's arguments instead");
             }
             ItemKind::Where(_) => return false,
-            ItemKind::Test(_) => return not_yet("tests in a policy", "remove the test block"),
+            ItemKind::Test(test) => {
+                if let Some(first) = self.tests.insert(&test.name.value, test.name.span) {
+                    diagnostics.push(
+                        Diagnostic::error(code::DUPLICATE_ITEM, test.name.span, "two tests have one name")
+                            .label("again here")
+                            .also(first, "first defined here")
+                            .help("say what this one shows that the other does not"),
+                    );
+                    return false;
+                }
+                return true;
+            }
             ItemKind::View(_) => return true,
             ItemKind::Hook(hook) if matches!(hook.kind, ast::HookKind::Describe { .. }) => return true,
             ItemKind::Hook(hook) => (&mut self.named, &hook.name),

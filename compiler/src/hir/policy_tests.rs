@@ -1,0 +1,482 @@
+//! Tests that stand beside the rules: what is laid out in memory, and what must come of it.
+//!
+//! ```text
+//! test "no code without a file" on file_mprotect
+//!   given prot = 5
+//!   given vma->vm_file = null
+//!   given task.comm = "evil"
+//!   expect deny EPERM
+//!   expect audit { vma.start }
+//! ```
+//!
+//! Invariants: some rule is on the test's hook; a place is an argument, something read from one, something about the
+//! task, an end of a connection, the time or a parameter; what is given has the place's type; no place is given twice
+//! or lies behind one that is given as null; each expectation is one that some rule on the hook can meet.
+//!
+//! Absent: how memory looks, and running anything.
+
+use krs_grammar::ast::{self, ActionKind, Expect, Span};
+
+use super::check::{Checker, Operand, Scope};
+use super::suggest::{did_you_mean, list};
+use super::{HookId, Rule, Ty, Value, ValueKind, walk};
+use crate::diag::{Diagnostic, code};
+use crate::hir::place;
+
+/// A test.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Test {
+    /// What it shows.
+    pub name: String,
+    /// The whole test.
+    pub span: Span,
+    /// On this hook.
+    pub hook: HookId,
+    /// In the order written. What is not named is zero.
+    pub given: Vec<Given>,
+    /// How the operation must end; anything will do where nothing is said.
+    pub verdict: Option<Ending>,
+    /// Events that must be recorded.
+    pub audits: Vec<Recorded>,
+    /// A signal that must be sent.
+    pub kill: Option<Signal>,
+}
+
+/// What a place holds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Given {
+    /// Place and value.
+    pub span: Span,
+    /// See the module's invariants.
+    pub place: Value,
+    /// Of the place's type.
+    pub value: Known,
+}
+
+/// A value that is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// An integer, within its type.
+    Int(i128),
+    /// A truth value.
+    Bool(bool),
+    /// No pointer.
+    Null,
+    /// Characters without NUL.
+    Text(Vec<u8>),
+    /// An address; one of IPv4 is `::ffff:a.b.c.d`.
+    Address(u128),
+}
+
+/// How the operation ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// No rule denies it.
+    Allowed(Span),
+    /// With this positive errno, or any.
+    Denied(Option<i32>, Span),
+}
+
+/// An event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recorded {
+    /// The expectation.
+    pub span: Span,
+    /// Its message, where that matters.
+    pub message: Option<String>,
+    /// Fields that it must have, by name, each with its value where that matters.
+    pub fields: Vec<(String, Option<Known>)>,
+}
+
+/// A signal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signal {
+    /// `SIGKILL`; any where there is none.
+    pub name: Option<String>,
+    /// The expectation.
+    pub span: Span,
+}
+
+impl<'a> Checker<'a> {
+    /// Checks a test, once the rules are known.
+    pub(super) fn test(&mut self, test: &'a ast::Test, span: Span, rules: &[Rule]) -> Option<Test> {
+        let hook = self.tested_hook(&test.hook, rules)?;
+        let on_hook: Vec<&Rule> = rules.iter().filter(|rule| rule.hook == hook).collect();
+        let name = String::from_utf8_lossy(&test.name.value).into_owned();
+        let mut made = Test { name, span, hook, given: Vec::new(), verdict: None, audits: Vec::new(), kill: None };
+        self.scope = Scope { hook: Some(hook), ..Scope::default() };
+        for (place, value) in &test.with {
+            self.given(place, value, &mut made.given);
+        }
+        for expect in &test.expect {
+            self.expectation(expect, hook, &on_hook, &mut made);
+        }
+        self.scope = Scope::default();
+        Some(made)
+    }
+
+    /// The hook of a test, which some rule must be on.
+    fn tested_hook(&mut self, ident: &ast::Ident, rules: &[Rule]) -> Option<HookId> {
+        let name = self.aliased(&ident.name);
+        let known = self.hooks.iter().position(|hook| hook.name == name).map(|at| HookId(at as u32));
+        if let Some(hook) = known.filter(|hook| rules.iter().any(|rule| rule.hook == *hook)) {
+            return Some(hook);
+        }
+        if self.kernel.hook(name).is_none() {
+            self.unknown_hook(ident, name);
+            return None;
+        }
+        let hooks = self.hooks.iter().map(|hook| hook.name.as_str());
+        let error = Diagnostic::error(code::IDLE_TEST, ident.span, format!("no rule is on `{name}`"))
+            .label("the test would show nothing");
+        self.report(if self.hooks.is_empty() {
+            error.help("write a rule for the test to try")
+        } else {
+            error.help(format!("the policy's rules are on {}", list(hooks, "and")))
+        });
+        None
+    }
+
+    fn given(&mut self, place: &'a ast::Expr, value: &'a ast::Expr, all: &mut Vec<Given>) {
+        let Some(place) = self.laid_out(place) else {
+            return;
+        };
+        let Some(known) = self.known(value, &place) else {
+            return;
+        };
+        let span = place.span.to(value.span);
+        for other in all.iter() {
+            let twice = |what: String, label: &str, also: &str| {
+                Diagnostic::error(code::GIVEN_TWICE, place.span, what)
+                    .label(label.to_owned())
+                    .also(other.place.span, also.to_owned())
+            };
+            let error = if other.place.kind == place.kind {
+                twice("this is given twice".to_owned(), "again here", "first given here").help("remove one of them")
+            } else if other.value == Known::Null && behind(&place, &other.place) {
+                twice("this lies behind null".to_owned(), "can hold nothing", "given as null here")
+                    .help("remove one of them: what has fields is not null")
+            } else if known == Known::Null && behind(&other.place, &place) {
+                twice("this cannot be null".to_owned(), "given as null", "and this lies behind it")
+                    .help("remove one of them: what has fields is not null")
+            } else {
+                continue;
+            };
+            self.report(error);
+            return;
+        }
+        all.push(Given { span, place, value: known });
+    }
+
+    /// A place that can be laid out in memory.
+    fn laid_out(&mut self, expr: &'a ast::Expr) -> Option<Value> {
+        let operand = self.expr(expr, None);
+        let operand = self.texts(operand);
+        let wrong = Diagnostic::error(code::BAD_GIVEN, expr.span, "this is nothing that a test can give");
+        let error = match operand {
+            Operand::Error => return None,
+            Operand::Value(value) if is_place(&value) => return Some(value),
+            Operand::Value(_) | Operand::Cond(_) => wrong
+                .label("computed")
+                .help("give what it is computed from, by its names in the kernel: `task.flags = 0x200000`"),
+            Operand::Place(place) => match self.value_of_place(place) {
+                Ok(value) => return Some(value),
+                Err(place) => {
+                    let btf = &self.kernel.btf;
+                    let what = place::describe(btf, place.ty);
+                    let mut names = Vec::new();
+                    place::field_names(btf, btf.strip(place.ty), &mut names);
+                    names.truncate(4);
+                    wrong.label(format!("a whole `{what}`")).help(match names.as_slice() {
+                        [] => "give one of its elements".to_owned(),
+                        names => format!("give its fields one by one: {}", list(names.iter().copied(), "and")),
+                    })
+                }
+            },
+            Operand::Task => wrong.label("the current task").help("give its fields one by one: `task.uid = 0`"),
+            Operand::End(_) => {
+                wrong.label("one end of a connection").help("give its `ip` and its `port`: `dst.port = 443`")
+            }
+            Operand::Number(_) | Operand::Text(_) | Operand::Null | Operand::List => {
+                wrong.label("a constant").help("name an argument, one of its fields, or a field of `task`")
+            }
+        };
+        self.report(error);
+        None
+    }
+
+    /// A constant of the type of a place.
+    fn known(&mut self, expr: &'a ast::Expr, place: &Value) -> Option<Known> {
+        let names = match place.ty {
+            Ty::Int(int) => int.names,
+            _ => None,
+        };
+        let operand = self.expr(expr, names);
+        let found = match (&operand, place.ty) {
+            (Operand::Error, _) => return None,
+            (Operand::Number(number), Ty::Int(int)) => {
+                if self.clash(names, number.names, place.span, expr.span).is_some() {
+                    return None;
+                }
+                let value = if number.pattern { int.wrap(number.value) } else { number.value };
+                if (int.min()..=int.max()).contains(&value) {
+                    return Some(Known::Int(value));
+                }
+                let what = self.describe(place.ty);
+                self.report(
+                    Diagnostic::error(code::OUT_OF_RANGE, expr.span, format!("{what} cannot hold {value}"))
+                        .label(format!("from {} to {} can be", int.min(), int.max()))
+                        .also(place.span, what),
+                );
+                return None;
+            }
+            (Operand::Value(Value { kind: ValueKind::Enumerator { value, .. }, ty: Ty::Int(of), .. }), Ty::Int(_)) => {
+                let value = i128::from(*value);
+                if self.clash(names, of.names, place.span, expr.span).is_some() {
+                    return None;
+                }
+                return Some(Known::Int(value));
+            }
+            (Operand::Value(Value { kind: ValueKind::Const(value), .. }), Ty::Int(int))
+                if (int.min()..=int.max()).contains(value) =>
+            {
+                return Some(Known::Int(*value));
+            }
+            (Operand::Cond(super::Cond::Const(value)), Ty::Bool) => return Some(Known::Bool(*value)),
+            (Operand::Null, Ty::Ptr(_)) => return Some(Known::Null),
+            (Operand::Text(text), Ty::Str { .. } | Ty::Text { .. }) => {
+                return self.fits(text, place, expr.span).then(|| Known::Text(text.clone()));
+            }
+            (Operand::Text(text), Ty::Ip) => {
+                return match self.address(text, expr.span)?.kind {
+                    ValueKind::Address(address) => Some(Known::Address(address)),
+                    _ => None,
+                };
+            }
+            (Operand::Value(_) | Operand::Place(_) | Operand::Task | Operand::End(_) | Operand::Cond(_), _) => {
+                self.report(
+                    Diagnostic::error(code::NOT_CONSTANT, expr.span, "a test gives constants")
+                        .label("known only when the hook runs")
+                        .help("write a number, a name, a text, `true`, `false` or `null`"),
+                );
+                return None;
+            }
+            (other, _) => self.say(other),
+        };
+        let wanted = self.describe(place.ty);
+        self.report(
+            Diagnostic::error(code::MISMATCH, expr.span, format!("{wanted} cannot be {found}"))
+                .label(found)
+                .also(place.span, wanted)
+                .help(match place.ty {
+                    Ty::Ptr(_) => "a pointer can be given as `null`; where it leads, give the fields behind it",
+                    Ty::Bool => "write `true` or `false`",
+                    Ty::Int(_) => "write a number or a name",
+                    Ty::Ip => "write an address: `\"10.0.0.1\"`",
+                    Ty::Str { .. } | Ty::Text { .. } => "write a text: `\"...\"`",
+                }),
+        );
+        None
+    }
+
+    fn expectation(&mut self, expect: &'a Expect, hook: HookId, rules: &[&Rule], made: &mut Test) {
+        let twice = |checker: &mut Self, span: Span, first: Span, what: &str| {
+            checker.report(
+                Diagnostic::error(code::BAD_EXPECTATION, span, what)
+                    .label("the second")
+                    .also(first, "the first")
+                    .help("remove one of them"),
+            );
+        };
+        let action = match expect {
+            Expect::Allow(span) => {
+                match made.verdict {
+                    Some(first) => twice(self, *span, first.span(), "an operation ends in one way"),
+                    None => made.verdict = Some(Ending::Allowed(*span)),
+                }
+                return;
+            }
+            Expect::Action(action) => action,
+        };
+        let span = action.span;
+        match &action.kind {
+            ActionKind::Deny { errno } => {
+                if let Some(first) = made.verdict {
+                    return twice(self, span, first.span(), "an operation ends in one way");
+                }
+                let Some(deny) = self.deny(errno.as_ref(), span, hook) else { return };
+                let wanted = errno.as_ref().map(|_| deny.errno);
+                made.verdict = Some(Ending::Denied(wanted, span));
+                let denials: Vec<_> = rules.iter().filter_map(|rule| rule.enforced()).collect();
+                if denials.iter().any(|known| wanted.is_none_or(|errno| known.errno == errno)) {
+                    return;
+                }
+                let hook = &self.hooks[hook.index()].name;
+                let mut names: Vec<&str> = denials.iter().map(|deny| deny.name).collect();
+                names.sort_unstable();
+                names.dedup();
+                let error = match names.as_slice() {
+                    [] => Diagnostic::error(code::BAD_EXPECTATION, span, format!("no rule on `{hook}` denies"))
+                        .help("expect `allow`, or what a rule does"),
+                    names => Diagnostic::error(
+                        code::BAD_EXPECTATION,
+                        span,
+                        format!("no rule on `{hook}` denies with {}", deny.name),
+                    )
+                    .help(format!("they deny with {}", list(names.iter().copied(), "and"))),
+                };
+                self.report(error.label("can never be so"));
+            }
+            ActionKind::Kill { signal } => {
+                if let Some(first) = &made.kill {
+                    let first = first.span;
+                    return twice(self, span, first, "one signal is sent");
+                }
+                let name = match signal {
+                    Some(ident) => match self.kill(Some(ident), span, hook) {
+                        Some(kill) => Some(kill.name),
+                        None => return,
+                    },
+                    None => None,
+                };
+                let sent =
+                    |rule: &&Rule| rule.kill.as_ref().is_some_and(|kill| name.as_ref().is_none_or(|n| *n == kill.name));
+                if !rules.iter().any(|rule| sent(&rule)) {
+                    self.report(
+                        Diagnostic::error(code::BAD_EXPECTATION, span, "no rule on this hook sends this signal")
+                            .label("can never be so")
+                            .help("expect what a rule does"),
+                    );
+                }
+                made.kill = Some(Signal { name, span });
+            }
+            ActionKind::Audit { message, fields, limit } => {
+                if let Some(limit) = limit {
+                    self.report(
+                        Diagnostic::error(code::BAD_EXPECTATION, limit.span, "a test tries one operation")
+                            .label("no rate")
+                            .help("remove it"),
+                    );
+                }
+                let recorded = self.recorded(message.as_ref(), fields, span, rules);
+                made.audits.extend(recorded);
+            }
+            ActionKind::Mark { .. } | ActionKind::Unmark { .. } => {
+                self.report(
+                    Diagnostic::error(code::BAD_EXPECTATION, span, "labels are nothing that a test can expect")
+                        .label("not seen by a test")
+                        .help("expect `allow`, `deny`, `audit` or `kill`"),
+                );
+            }
+        }
+    }
+
+    /// An event that some rule's `audit` can record.
+    fn recorded(
+        &mut self,
+        message: Option<&'a ast::Str>,
+        fields: &'a [ast::AuditField],
+        span: Span,
+        rules: &[&Rule],
+    ) -> Option<Recorded> {
+        let error =
+            |span: Span, what: String| Diagnostic::error(code::BAD_EXPECTATION, span, what).label("can never be so");
+        let mut audits: Vec<_> = rules.iter().filter_map(|rule| rule.audit.as_ref()).collect();
+        if audits.is_empty() {
+            self.report(
+                error(span, "no rule on this hook records anything".to_owned()).help("expect what a rule does"),
+            );
+            return None;
+        }
+        let message = message.map(|text| (String::from_utf8_lossy(&text.value).into_owned(), text.span));
+        if let Some((text, at)) = &message {
+            let known: Vec<&str> = audits.iter().filter_map(|audit| audit.message.as_deref()).collect();
+            if !known.contains(&text.as_str()) {
+                let error = error(*at, "no rule on this hook says so".to_owned());
+                let help = did_you_mean(text, known.iter().copied());
+                self.report(
+                    error.help(help.unwrap_or_else(|| "write the message of a rule, or leave it out".to_owned())),
+                );
+                return None;
+            }
+            audits.retain(|audit| audit.message.as_ref() == Some(text));
+        }
+        let mut made = Vec::new();
+        for field in fields {
+            let (name, at) = match &field.name {
+                Some(name) => (name.name.clone(), name.span),
+                None => (krs_grammar::print::expr_text(&field.value), field.value.span),
+            };
+            let of_name = |audit: &&super::Audit| audit.fields.iter().find(|field| field.name == name).cloned();
+            let Some(found) = audits.iter().find_map(of_name) else {
+                let known: Vec<&str> =
+                    audits.iter().flat_map(|audit| &audit.fields).map(|field| field.name.as_str()).collect();
+                let error = error(at, format!("no event on this hook has a field `{name}`"));
+                let error = match (did_you_mean(&name, known.iter().copied()), known.is_empty()) {
+                    (Some(help), _) => error.help(help),
+                    (None, false) => error.help(format!("events here have {}", list(known, "and"))),
+                    (None, true) => error.help("events here have no fields"),
+                };
+                self.report(error);
+                continue;
+            };
+            let value = match &field.name {
+                Some(name) => {
+                    let place = Value { span: name.span, ..found.value };
+                    match self.known(&field.value, &place) {
+                        Some(value) => Some(value),
+                        None => continue,
+                    }
+                }
+                None => None,
+            };
+            made.push((name, value));
+        }
+        let has =
+            |audit: &&&super::Audit| made.iter().all(|(name, _)| audit.fields.iter().any(|field| field.name == *name));
+        if made.len() == fields.len() && !audits.iter().any(|audit| has(&audit)) {
+            self.report(
+                error(span, "no event on this hook has all these fields".to_owned())
+                    .help("expect each event by itself"),
+            );
+        }
+        Some(Recorded { span, message: message.map(|(text, _)| text), fields: made })
+    }
+}
+
+impl Ending {
+    fn span(self) -> Span {
+        match self {
+            Ending::Allowed(span) | Ending::Denied(_, span) => span,
+        }
+    }
+}
+
+/// Whether a value is something that lies somewhere, and is not computed.
+fn is_place(value: &Value) -> bool {
+    match &value.kind {
+        ValueKind::Arg(_) | ValueKind::Task(_) | ValueKind::Now | ValueKind::Param(_) | ValueKind::End(..) => true,
+        ValueKind::Load { base, .. } => is_pointer(base),
+        ValueKind::FirstOf(values) => values.iter().all(is_place),
+        ValueKind::Text(_) => walk::parts(value).0.into_iter().all(|part| is_place(part) || is_pointer(part)),
+        ValueKind::Const(_)
+        | ValueKind::Address(_)
+        | ValueKind::Literal(_)
+        | ValueKind::Enumerator { .. }
+        | ValueKind::Current
+        | ValueKind::Unary(..)
+        | ValueKind::Binary(..)
+        | ValueKind::Convert(_)
+        | ValueKind::Cond(_) => false,
+    }
+}
+
+/// Whether a value leads to a place.
+fn is_pointer(value: &Value) -> bool {
+    matches!(value.kind, ValueKind::Current) || is_place(value)
+}
+
+/// Whether a value is read through another.
+fn behind(value: &Value, pointer: &Value) -> bool {
+    walk::parts(value).0.into_iter().any(|part| part.kind == pointer.kind || behind(part, pointer))
+}
