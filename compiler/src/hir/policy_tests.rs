@@ -341,7 +341,7 @@ impl<'a> Checker<'a> {
                 };
                 let sent =
                     |rule: &&Rule| rule.kill.as_ref().is_some_and(|kill| name.as_ref().is_none_or(|n| *n == kill.name));
-                if !rules.iter().any(|rule| sent(&rule)) {
+                if !rules.iter().any(sent) {
                     self.report(
                         Diagnostic::error(code::BAD_EXPECTATION, span, "no rule on this hook sends this signal")
                             .label("can never be so")
@@ -459,15 +459,8 @@ fn is_place(value: &Value) -> bool {
         ValueKind::Load { base, .. } => is_pointer(base),
         ValueKind::FirstOf(values) => values.iter().all(is_place),
         ValueKind::Text(_) => walk::parts(value).0.into_iter().all(|part| is_place(part) || is_pointer(part)),
-        ValueKind::Const(_)
-        | ValueKind::Address(_)
-        | ValueKind::Literal(_)
-        | ValueKind::Enumerator { .. }
-        | ValueKind::Current
-        | ValueKind::Unary(..)
-        | ValueKind::Binary(..)
-        | ValueKind::Convert(_)
-        | ValueKind::Cond(_) => false,
+        // Constants, and what is computed.
+        _ => false,
     }
 }
 
