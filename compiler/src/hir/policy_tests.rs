@@ -197,7 +197,7 @@ impl<'a> Checker<'a> {
             Operand::End(_) => {
                 wrong.label("one end of a connection").help("give its `ip` and its `port`: `dst.port = 443`")
             }
-            Operand::Number(_) | Operand::Text(_) | Operand::Null | Operand::List => {
+            Operand::Number(_) | Operand::Text(_) | Operand::Null | Operand::List | Operand::File(_) => {
                 wrong.label("a constant").help("name an argument, one of its fields, or a field of `task`")
             }
         };
