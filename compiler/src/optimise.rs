@@ -40,6 +40,10 @@ macro_rules! optimisations {
 }
 
 optimisations! {
+    /// Rules that compare the same values with different constants share one search.
+    Index = "index",
+    /// What is cheap and often decides is asked first.
+    Order = "order",
     /// What a way has read or tested for null is not read or tested again on it.
     Reuse = "reuse",
     /// Instructions whose results nothing reads are dropped.

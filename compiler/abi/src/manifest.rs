@@ -1,8 +1,9 @@
 //! The description of a policy that travels in its object.
 //!
-//! Bytes: the magic `KRSI`, the format version (u16 LE), two zero bytes, the length of what follows
-//! (u32 LE), then the [`Manifest`] as JSON. The version stands before the JSON, so that a newer format is
-//! told apart from garbage whatever it holds.
+//! Bytes: the magic `KRSI`, the format version (u16 LE), the encoding (u16 LE), the length of what follows (u32 LE), then
+//! the [`Manifest`] as JSON: plain, or, where it is long, compressed (the length of the JSON as u32 LE, then a block of LZ4), since
+//! the kernel 5.10 gives a map's value at most 4 MiB. The version stands before the JSON, so that a newer format is told
+//! apart from garbage whatever it holds.
 
 use serde::{Deserialize, Serialize};
 
@@ -336,12 +337,20 @@ pub enum ManifestError {
         /// Bytes promised.
         need: usize,
     },
+    /// It cannot be decompressed.
+    #[error("it cannot be decompressed")]
+    Damaged,
     /// The JSON does not say a manifest.
     #[error("{0}")]
     Malformed(#[from] serde_json::Error),
 }
 
 const HEAD_BYTES: usize = 12;
+
+/// Encodings. What is shorter than so many bytes is plain, for whoever looks into an object.
+const PLAIN: u16 = 0;
+const COMPRESSED: u16 = 1;
+const PLAIN_BYTES_MAX: usize = 64 << 10;
 
 impl Manifest {
     /// The section's bytes. Same manifest, same bytes.
@@ -351,10 +360,14 @@ impl Manifest {
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let json = serde_json::to_vec(self).expect("a manifest has string keys only and no float");
+        let (encoding, json) = match json.len() {
+            0..PLAIN_BYTES_MAX => (PLAIN, json),
+            _ => (COMPRESSED, lz4_flex::block::compress_prepend_size(&json)),
+        };
         let mut bytes = Vec::with_capacity(HEAD_BYTES + json.len());
         bytes.extend_from_slice(&MAGIC);
         bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
-        bytes.extend_from_slice(&[0, 0]);
+        bytes.extend_from_slice(&encoding.to_le_bytes());
         let length = u32::try_from(json.len()).expect("a manifest is far below 4 GiB");
         bytes.extend_from_slice(&length.to_le_bytes());
         bytes.extend_from_slice(&json);
@@ -378,6 +391,50 @@ impl Manifest {
         let length = u32::from_le_bytes([head[8], head[9], head[10], head[11]]) as usize;
         let need = HEAD_BYTES + length;
         let json = bytes.get(HEAD_BYTES..need).ok_or(ManifestError::Truncated { have: bytes.len(), need })?;
-        Ok(serde_json::from_slice(json)?)
+        if u16::from_le_bytes([head[6], head[7]]) == PLAIN {
+            return Ok(serde_json::from_slice(json)?);
+        }
+        // A length that no block of so many bytes can have is not given room.
+        let size = json.first_chunk().map_or(0, |size| u32::from_le_bytes(*size) as usize);
+        if size / 256 > json.len() {
+            return Err(ManifestError::Damaged);
+        }
+        let json = lz4_flex::block::decompress_size_prepended(json).map_err(|_| ManifestError::Damaged)?;
+        Ok(serde_json::from_slice(&json)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manifest(rules: u32) -> Manifest {
+        let rule = |at: u32| {
+            let source = Source { file: "p.krs".into(), line: at, column: 1, text: "on file_open deny".into() };
+            serde_json::json!({ "name": format!("rule{at}"), "program": 0, "source": source, "deny": 1 })
+        };
+        let json = serde_json::json!({
+            "producer": "krsic", "policy": "p", "programs": [], "names": [], "kernels": [],
+            "rules": (0..rules).map(rule).collect::<Vec<_>>(),
+        });
+        serde_json::from_value(json).expect("all that is asked for is there")
+    }
+
+    #[test]
+    fn long_manifests_are_compressed() {
+        for (rules, encoding) in [(3, PLAIN), (10_000, COMPRESSED)] {
+            let manifest = manifest(rules);
+            let mut bytes = manifest.to_bytes();
+            assert_eq!(bytes[6..8], encoding.to_le_bytes());
+            bytes.extend_from_slice(&[0; 40]);
+            assert_eq!(Manifest::from_bytes(&bytes).expect("what was written can be read"), manifest);
+        }
+        let mut bytes = manifest(10_000).to_bytes();
+        assert!(bytes.len() < 400_000, "{} bytes", bytes.len());
+        let length = bytes.len();
+        bytes[length / 2..].fill(0xff);
+        assert!(Manifest::from_bytes(&bytes).is_err());
+        bytes[12..16].fill(0xff);
+        assert!(matches!(Manifest::from_bytes(&bytes), Err(ManifestError::Damaged)));
     }
 }

@@ -11,6 +11,7 @@ mod conds;
 mod dynamic_sets;
 mod events;
 mod guard;
+mod index;
 mod network;
 mod sets;
 mod text;
@@ -28,6 +29,10 @@ use crate::decision::{Graph, Node, Plan, Verdict};
 use crate::diag::{Diagnostic, code};
 use crate::hir::Policy;
 use crate::optimise::Optimise;
+
+/// Bytes of the constants, which are one value of a map. Source: `array_map_alloc_check` of 5.10, which refuses more than
+/// `KMALLOC_MAX_SIZE`.
+const CONSTANTS_BYTES_MAX: usize = 4 << 20;
 
 /// Generates all programs; a hook whose rules do not fit into one is an error.
 pub fn lower(policy: &Policy, plan: &Plan, optimise: Optimise, diagnostics: &mut Vec<Diagnostic>) -> Code {
@@ -53,7 +58,7 @@ pub fn lower(policy: &Policy, plan: &Plan, optimise: Optimise, diagnostics: &mut
     // Also those that no rule asks: whoever fills them finds them.
     policy.sets.iter().for_each(|set| dynamic_sets::declare(set, &mut code));
     for graph in &plan.graphs {
-        let texts = text::texts(policy, graph);
+        let texts = text::texts(policy, plan, graph);
         if let Some(too_many) = texts.get(library::REGIONS_MAX) {
             diagnostics.push(
                 Diagnostic::error(
@@ -67,8 +72,19 @@ pub fn lower(policy: &Policy, plan: &Plan, optimise: Optimise, diagnostics: &mut
             continue;
         }
         regions = regions.max(texts.len());
+        let fitted = code.constants.len() <= CONSTANTS_BYTES_MAX;
+        let vcode = graph_code(policy, plan, graph, optimise, &mut code);
         let hook = &policy.hooks[graph.hook.index()].name;
-        match graph_code(policy, graph, optimise, &mut code).and_then(|vcode| encoded(hook, vcode, optimise)) {
+        if fitted && code.constants.len() > CONSTANTS_BYTES_MAX {
+            let span = graph.first(policy).map_or_else(Span::default, |rule| rule.span);
+            diagnostics.push(
+                Diagnostic::error(code::TABLES_TOO_LARGE, span, "the policy's tables are too large for a map")
+                    .label(format!("{} bytes with those of the rules on `{hook}`", code.constants.len()))
+                    .note(format!("the kernel 5.10 gives a map's value at most {CONSTANTS_BYTES_MAX} bytes"))
+                    .help("split the policy in two files and load both: each has its own tables"),
+            );
+        }
+        match vcode.and_then(|vcode| encoded(hook, vcode, optimise)) {
             Ok(program) => code.programs.push(program),
             Err(why) => {
                 let first = policy.rules.iter().find(|rule| rule.hook == graph.hook);
@@ -98,11 +114,12 @@ fn encoded(name: &str, vcode: super::vcode::Code, optimise: Optimise) -> Result<
 
 fn graph_code(
     policy: &Policy,
+    plan: &Plan,
     graph: &Graph,
     optimise: Optimise,
     code: &mut Code,
 ) -> Result<super::vcode::Code, encode::TooLarge> {
-    let mut build = Builder::new(policy, graph, optimise, code);
+    let mut build = Builder::new(policy, plan, graph, optimise, code);
     for (at, node) in graph.nodes.iter().enumerate() {
         if !build.begin(at) {
             continue;
@@ -120,6 +137,12 @@ fn graph_code(
                 build.span = policy.rules[rule.0 as usize].span;
                 build.guard(*rule, then, otherwise);
             }
+            Node::Find { index, rule, then, otherwise } => {
+                build.rule = *rule;
+                build.span = policy.rules[rule.0 as usize].span;
+                let (then, otherwise) = (build.label(*then), build.label(*otherwise));
+                build.find_rules(*index, then, otherwise);
+            }
             Node::Set { errno, next } => {
                 let verdict = build.verdict();
                 build.push(Inst::Mov { dst: verdict, src: Src::Imm(-errno), wide: true, reloc: None });
@@ -129,6 +152,10 @@ fn graph_code(
             Node::Record { rule, verdict, next } => {
                 let next = build.label(*next);
                 build.record(*rule, *verdict, next);
+            }
+            Node::RecordFound { index, rule, verdict, next } => {
+                let next = build.label(*next);
+                build.record_found(*index, *rule, *verdict, next);
             }
             Node::Exit { verdict } => {
                 build.release();

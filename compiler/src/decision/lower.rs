@@ -1,35 +1,66 @@
 //! Typed rules to graphs.
 //!
-//! Rules that deny come first, in source order: the first that fires settles the verdict. What is left
+//! Rules become units, each a rule or many of one shape (`index.rs`), whose steps are put in order (`order.rs`). Units that deny come first, in source order: the first that fires settles the verdict. What is left
 //! to do then is recording: the audits of later rules, which carry that verdict. A graph is built from its
 //! exits to its entry, since a node must know where it leads.
 
 use std::collections::BTreeSet;
 
-use super::{Graph, Node, NodeId, Plan, Verdict};
-use crate::hir::{Cond, HookId, Policy, Rule, RuleId};
-use crate::optimise::Optimise;
+use super::index::{self, Step, Unit};
+use super::normalise::Literal;
+use super::{Graph, Index, Node, NodeId, Plan, Verdict, order};
+use crate::hir::{Cond, HookId, Policy, RuleId};
+use crate::optimise::{Optimisation, Optimise};
 
 /// Plans every hook.
 #[must_use]
-pub fn lower(policy: &Policy, _optimise: Optimise) -> Plan {
-    let graphs = (0..policy.hooks.len()).map(|hook| graph(policy, HookId(hook as u32))).collect();
-    Plan { graphs }
-}
-
-fn graph(policy: &Policy, hook: HookId) -> Graph {
-    let rules: Vec<(RuleId, &Rule)> = policy
-        .rules
+pub fn lower(policy: &Policy, optimise: Optimise) -> Plan {
+    let mut by_hook: Vec<Vec<RuleId>> = vec![Vec::new(); policy.hooks.len()];
+    for (id, rule) in policy.rules.iter().enumerate() {
+        by_hook[rule.hook.index()].push(RuleId(id as u32));
+    }
+    let mut indexes = Vec::new();
+    let graphs = by_hook
         .iter()
         .enumerate()
-        .filter(|(_, rule)| rule.hook == hook)
-        .map(|(id, rule)| (RuleId(id as u32), rule))
+        .map(|(hook, rules)| graph(policy, HookId(hook as u32), rules, optimise, &mut indexes))
         .collect();
-    let errno = |rule: &Rule| rule.enforced().map_or(0, |deny| deny.errno);
-    let (denying, watching): (Vec<_>, Vec<_>) = rules.into_iter().partition(|(_, rule)| rule.enforced().is_some());
-    let errnos: BTreeSet<i32> = denying.iter().map(|(_, rule)| errno(rule)).collect();
+    Plan { graphs, indexes }
+}
+
+/// Units with one errno that follow each other; 0 for those that only watch.
+struct Run<'p> {
+    errno: i32,
+    units: Vec<Unit<'p>>,
+}
+
+fn runs<'p>(policy: &'p Policy, rules: &[RuleId], optimise: Optimise, indexes: &mut Vec<Index>) -> Vec<Run<'p>> {
+    let errno = |id: &RuleId| policy.rules[id.0 as usize].enforced().map_or(0, |deny| deny.errno);
+    rules
+        .chunk_by(|a, b| errno(a) == errno(b))
+        .map(|rules| {
+            let mut units = index::units(policy, rules, optimise.does(Optimisation::Index), indexes);
+            if optimise.does(Optimisation::Order) {
+                order::order(&mut units, indexes);
+            }
+            Run { errno: errno(&rules[0]), units }
+        })
+        .collect()
+}
+
+fn graph(policy: &Policy, hook: HookId, rules: &[RuleId], optimise: Optimise, indexes: &mut Vec<Index>) -> Graph {
+    let effects = |unit: &Unit<'_>| policy.rules[unit.rules[0].0 as usize].has_effects();
+    let (denying, watching): (Vec<RuleId>, Vec<RuleId>) =
+        rules.iter().partition(|id| policy.rules[id.0 as usize].enforced().is_some());
+    let denying: Vec<(i32, Unit<'_>)> = runs(policy, &denying, optimise, indexes)
+        .into_iter()
+        .flat_map(|run| run.units.into_iter().map(move |unit| (run.errno, unit)))
+        .collect();
+    let watching: Vec<Unit<'_>> =
+        runs(policy, &watching, optimise, indexes).into_iter().flat_map(|run| run.units).collect();
+    let errnos: BTreeSet<i32> = denying.iter().map(|(errno, _)| *errno).collect();
     // What can follow a denial: nothing, or recording, by code that several verdicts share.
-    let last_audit = denying.iter().rposition(|(_, rule)| rule.has_effects());
+    let last_audit = denying.iter().rposition(|(_, unit)| effects(unit));
     let recorded_after = |at: usize| !watching.is_empty() || last_audit.is_some_and(|last| last > at);
     let shared = match (watching.is_empty(), errnos.len()) {
         (true, 0 | 1) | (false, 0) => Verdict::Constant(errnos.first().copied().unwrap_or(0)),
@@ -44,16 +75,15 @@ fn graph(policy: &Policy, hook: HookId) -> Graph {
     }
     // Behind a denial: the audits of the other denying rules, then those of the watching ones.
     let mut tail = exit(&mut build, shared);
-    for (id, rule) in watching.iter().rev() {
-        tail =
-            build.fires(*id, rule, |build| build.push(Node::Record { rule: *id, verdict: shared, next: tail }), tail);
+    for unit in watching.iter().rev() {
+        tail = build.fires(unit, |build| build.record(unit, shared, tail), tail);
     }
     let mut after = vec![tail; denying.len() + 1];
-    for (at, (id, rule)) in denying.iter().enumerate().rev() {
+    for (at, (_, unit)) in denying.iter().enumerate().rev() {
         let next = after[at + 1];
         // The first rule is never behind another's denial.
-        after[at] = if rule.has_effects() && at > 0 {
-            build.fires(*id, rule, |build| build.push(Node::Record { rule: *id, verdict: shared, next }), next)
+        after[at] = if effects(unit) && at > 0 {
+            build.fires(unit, |build| build.record(unit, shared, next), next)
         } else {
             next
         };
@@ -64,12 +94,11 @@ fn graph(policy: &Policy, hook: HookId) -> Graph {
         (Verdict::Constant(_), false) => tail,
     };
     let mut entry = allowed;
-    for (at, (id, rule)) in denying.iter().enumerate().rev() {
-        let (errno, next) = (errno(rule), after[at + 1]);
+    for (at, (errno, unit)) in denying.iter().enumerate().rev() {
+        let (errno, next) = (*errno, after[at + 1]);
         let otherwise = entry;
         entry = build.fires(
-            *id,
-            rule,
+            unit,
             |build| {
                 let (verdict, next) = if recorded_after(at) {
                     (shared, next)
@@ -77,8 +106,8 @@ fn graph(policy: &Policy, hook: HookId) -> Graph {
                     let verdict = Verdict::Constant(errno);
                     (verdict, build.exit(verdict))
                 };
-                let next = match rule.has_effects() {
-                    true => build.push(Node::Record { rule: *id, verdict, next }),
+                let next = match effects(unit) {
+                    true => build.record(unit, verdict, next),
                     false => next,
                 };
                 if verdict == Verdict::Chosen { build.push(Node::Set { errno, next }) } else { next }
@@ -112,19 +141,34 @@ impl Build {
         id
     }
 
-    /// Tests whether a rule fires: its `when` is true and its `unless` is not.
-    fn fires(&mut self, id: RuleId, rule: &Rule, then: impl FnOnce(&mut Build) -> NodeId, otherwise: NodeId) -> NodeId {
+    /// Tests whether a unit fires: all of its steps hold.
+    fn fires(&mut self, unit: &Unit<'_>, then: impl FnOnce(&mut Build) -> NodeId, otherwise: NodeId) -> NodeId {
+        let rule = unit.rules[0];
         let mut entry = then(self);
-        if let Some(unless) = &rule.unless {
-            entry = self.cond(id, unless, true, otherwise, entry);
+        for step in unit.steps.iter().rev() {
+            entry = match step {
+                Step::Find(index) => self.push(Node::Find { index: *index, rule, then: entry, otherwise }),
+                Step::Test(Literal { cond, sense, known: true }) => self.cond(rule, cond, *sense, entry, otherwise),
+                Step::Test(Literal { cond, sense, known: false }) => self.cond(rule, cond, *sense, otherwise, entry),
+            };
         }
-        if let Some(when) = &rule.when {
-            entry = self.cond(id, when, true, entry, otherwise);
-        }
-        if rule.since.is_some() && entry != otherwise {
-            entry = self.push(Node::Guard { rule: id, then: entry, otherwise });
+        if unit.guarded && entry != otherwise {
+            entry = self.push(Node::Guard { rule, then: entry, otherwise });
         }
         entry
+    }
+
+    /// Does what a unit's rules do besides denying.
+    fn record(&mut self, unit: &Unit<'_>, verdict: Verdict, next: NodeId) -> NodeId {
+        let rule = unit.rules[0];
+        let found = unit.steps.iter().find_map(|step| match step {
+            Step::Find(index) => Some(*index),
+            Step::Test(_) => None,
+        });
+        self.push(match found {
+            Some(index) => Node::RecordFound { index, rule, verdict, next },
+            None => Node::Record { rule, verdict, next },
+        })
     }
 
     /// `then` where the condition is known to be `sense`, else `otherwise`. Not knowing never leads to
@@ -179,14 +223,7 @@ impl Build {
         let mut nodes: Vec<Node> =
             self.nodes.into_iter().zip(&reached).rev().filter(|(_, reached)| **reached).map(|(node, _)| node).collect();
         for node in &mut nodes {
-            match node {
-                Node::Test { then, otherwise, .. } | Node::Guard { then, otherwise, .. } => {
-                    *then = ids[then.index()];
-                    *otherwise = ids[otherwise.index()];
-                }
-                Node::Set { next, .. } | Node::Record { next, .. } => *next = ids[next.index()],
-                Node::Exit { .. } => {}
-            }
+            node.edges_mut().for_each(|next| *next = ids[next.index()]);
         }
         Graph { hook, nodes }
     }

@@ -9,17 +9,29 @@
 //!   n4 exit allow
 //! ```
 //!
+//! Rules of one shape, which compare the same values with different constants, share one search in an [`Index`]:
+//!
+//! ```text
+//!   i0 exact (arg2: 8 bytes, arg3: 8 bytes), 10000 rules in 10000 rows
+//!   n0 find i0 ? n1 : n2
+//! ```
+//!
 //! Invariants: edges lead to larger ids only, so there is no circle and a node comes after all that lead
 //! to it; node 0 is the entry and every node can be reached; `Verdict::Chosen` stands only behind a `Set` on
-//! every way; every event is recorded after the verdict that it carries is settled.
+//! every way; every event is recorded after the verdict that it carries is settled; what an index found is recorded
+//! only behind its `Find` that led to `then`; the rows of an index differ, and their ranges do not overlap.
 //!
 //! Absent: `and`, `or`, `not`, `when` and `unless`: they have become edges. A test that can't be answered
 //! (a null on the way) takes the edge `otherwise`, which is Kleene's logic once every negation has been
 //! pushed down to the tests.
 
-use crate::hir::{Atom, HookId, RuleId};
+use crate::hir::{Atom, HookId, Policy, Rule, RuleId};
 
+pub mod index;
+pub mod key;
 pub mod lower;
+pub mod normalise;
+pub mod order;
 pub mod print;
 pub mod verify;
 
@@ -35,11 +47,53 @@ impl NodeId {
     }
 }
 
+/// Index into [`Plan::indexes`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct IndexId(pub u32);
+
+impl IndexId {
+    /// As a plain index.
+    #[must_use]
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// One graph for each hook of the policy, by `HookId`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// By `HookId`.
     pub graphs: Vec<Graph>,
+    /// By [`IndexId`]; each is used by one graph.
+    pub indexes: Vec<Index>,
+}
+
+/// What values are searched in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Index {
+    /// What is looked up, in the order of a row's elements; not empty.
+    pub parts: Vec<key::Part>,
+    /// By key.
+    pub rows: Vec<Row>,
+    /// How many rules have a row.
+    pub rules: usize,
+}
+
+impl Index {
+    /// The most rules that one row has; 0 where nobody asks whose rows they are.
+    #[must_use]
+    pub fn most(&self) -> usize {
+        self.rows.iter().map(|row| row.rules.len()).max().unwrap_or(0)
+    }
+}
+
+/// A row of an index.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// For each part of the index.
+    pub key: Vec<key::Element>,
+    /// The rules that fire here, where what they do needs to know which they are.
+    pub rules: Vec<RuleId>,
 }
 
 /// All that happens on one hook.
@@ -49,6 +103,14 @@ pub struct Graph {
     pub hook: HookId,
     /// Entry first.
     pub nodes: Vec<Node>,
+}
+
+impl Graph {
+    /// The first rule on its hook.
+    #[must_use]
+    pub fn first<'p>(&self, policy: &'p Policy) -> Option<&'p Rule> {
+        policy.rules.iter().find(|rule| rule.hook == self.hook)
+    }
 }
 
 /// A step.
@@ -76,6 +138,17 @@ pub enum Node {
         /// It is not.
         otherwise: NodeId,
     },
+    /// A search for the rules that fire.
+    Find {
+        /// There.
+        index: IndexId,
+        /// For all of its rules; this is the first.
+        rule: RuleId,
+        /// Where there is a row.
+        then: NodeId,
+        /// Where there is none, or a value cannot be read.
+        otherwise: NodeId,
+    },
     /// Settles the verdict, where more than one can reach what follows.
     Set {
         /// Positive errno, or 0 to allow.
@@ -88,6 +161,17 @@ pub enum Node {
         /// This one.
         rule: RuleId,
         /// The verdict that the event carries.
+        verdict: Verdict,
+        /// And goes on.
+        next: NodeId,
+    },
+    /// The same for all rules of the row that was found, which do the same.
+    RecordFound {
+        /// There.
+        index: IndexId,
+        /// One of them.
+        rule: RuleId,
+        /// The verdict that the events carry.
         verdict: Verdict,
         /// And goes on.
         next: NodeId,
@@ -109,11 +193,25 @@ pub enum Verdict {
 }
 
 impl Node {
+    /// Where it leads, to be changed.
+    pub fn edges_mut(&mut self) -> impl Iterator<Item = &mut NodeId> {
+        let (first, second) = match self {
+            Node::Test { then, otherwise, .. }
+            | Node::Guard { then, otherwise, .. }
+            | Node::Find { then, otherwise, .. } => (Some(then), Some(otherwise)),
+            Node::Set { next, .. } | Node::Record { next, .. } | Node::RecordFound { next, .. } => (Some(next), None),
+            Node::Exit { .. } => (None, None),
+        };
+        first.into_iter().chain(second)
+    }
+
     /// Where it leads.
     pub fn edges(&self) -> impl Iterator<Item = NodeId> {
         let (first, second) = match self {
-            Node::Test { then, otherwise, .. } | Node::Guard { then, otherwise, .. } => (Some(*then), Some(*otherwise)),
-            Node::Set { next, .. } | Node::Record { next, .. } => (Some(*next), None),
+            Node::Test { then, otherwise, .. }
+            | Node::Guard { then, otherwise, .. }
+            | Node::Find { then, otherwise, .. } => (Some(*then), Some(*otherwise)),
+            Node::Set { next, .. } | Node::Record { next, .. } | Node::RecordFound { next, .. } => (Some(*next), None),
             Node::Exit { .. } => (None, None),
         };
         first.into_iter().chain(second)

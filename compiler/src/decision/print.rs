@@ -1,19 +1,30 @@
 //! The printed form of graphs, for `--emit decision`.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use super::{Node, Plan, Verdict};
-use crate::hir::Policy;
+use super::key::PartKind;
+use super::{IndexId, Node, Plan, Verdict};
 use crate::hir::errno::ERRNOS;
-use crate::hir::print::atom;
+use crate::hir::print::{atom, value};
+use crate::hir::{HookId, Policy};
 
 /// Prints every graph.
 #[must_use]
 pub fn print(plan: &Plan, policy: &Policy) -> String {
     let mut out = String::new();
+    let mut printed = BTreeSet::new();
     for graph in &plan.graphs {
         let hook = &policy.hooks[graph.hook.index()];
         let _ = writeln!(out, "hook {}", hook.name);
+        for node in &graph.nodes {
+            // Each is printed where it is used first; several nodes can use one.
+            if let Node::Find { index, .. } = node
+                && printed.insert(*index)
+            {
+                print_index(&mut out, plan, policy, graph.hook, *index);
+            }
+        }
         for (at, node) in graph.nodes.iter().enumerate() {
             let _ = match node {
                 Node::Test { atom: test, sense, rule, then, otherwise } => writeln!(
@@ -29,6 +40,12 @@ pub fn print(plan: &Plan, policy: &Policy) -> String {
                     let rule = &policy.rules[rule.0 as usize];
                     let since = rule.since.as_ref().map(|since| since.version.to_string()).unwrap_or_default();
                     writeln!(out, "  n{at} since {since} ? n{} : n{}    # {}", then.0, otherwise.0, rule.name)
+                }
+                Node::Find { index, then, otherwise, .. } => {
+                    writeln!(out, "  n{at} find i{} ? n{} : n{}", index.0, then.0, otherwise.0)
+                }
+                Node::RecordFound { index, verdict: with, next, .. } => {
+                    writeln!(out, "  n{at} record what i{} found, {}; n{}", index.0, verdict(*with), next.0)
                 }
                 Node::Set { errno, next } => {
                     writeln!(out, "  n{at} set {}; n{}", verdict(Verdict::Constant(*errno)), next.0)
@@ -47,6 +64,41 @@ pub fn print(plan: &Plan, policy: &Policy) -> String {
         }
     }
     out
+}
+
+fn print_index(out: &mut String, plan: &Plan, policy: &Policy, hook: HookId, id: IndexId) {
+    let index = &plan.indexes[id.index()];
+    let parts: Vec<String> = index
+        .parts
+        .iter()
+        .map(|part| {
+            let how = match part.kind {
+                PartKind::Number => format!("{} bytes", part.bytes()),
+                PartKind::Text => "text".to_owned(),
+                PartKind::Name => "name".to_owned(),
+                PartKind::Ip => "address".to_owned(),
+                PartKind::Network => "network".to_owned(),
+            };
+            format!("{}: {how}", value(policy, hook, &part.value))
+        })
+        .collect();
+    let search = match index.parts.last().map(|part| part.kind) {
+        Some(PartKind::Network) => "by halves",
+        _ => "hashed",
+    };
+    let each = match index.most() {
+        0 => String::new(),
+        1 => ", one a row".to_owned(),
+        most => format!(", at most {most} a row"),
+    };
+    let _ = writeln!(
+        out,
+        "  i{} {search} ({}): {} rules in {} rows{each}",
+        id.0,
+        parts.join(", "),
+        index.rules,
+        index.rows.len()
+    );
 }
 
 fn verdict(verdict: Verdict) -> String {

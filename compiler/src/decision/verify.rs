@@ -1,6 +1,10 @@
 //! The invariants of `decision`, as code. A failure is a bug of the compiler.
 
-use super::{Graph, Node, Plan, Verdict};
+use std::collections::BTreeSet;
+
+use super::index::ROW_RULES_MAX;
+use super::key::{self, Element};
+use super::{Graph, Index, IndexId, Node, Plan, Verdict};
 
 /// Checks every graph.
 ///
@@ -9,6 +13,55 @@ use super::{Graph, Node, Plan, Verdict};
 pub fn verify(plan: &Plan) {
     for graph in &plan.graphs {
         verify_graph(graph);
+        verify_found(graph);
+    }
+    for index in &plan.indexes {
+        verify_index(index);
+    }
+}
+
+/// What an index found is recorded on ways only that found it.
+fn verify_found(graph: &Graph) {
+    let used: BTreeSet<IndexId> = graph
+        .nodes
+        .iter()
+        .filter_map(|node| if let Node::RecordFound { index, .. } = node { Some(*index) } else { None })
+        .collect();
+    for index in used {
+        let mut found: Vec<Option<bool>> = vec![None; graph.nodes.len()];
+        found[0] = Some(false);
+        for (at, node) in graph.nodes.iter().enumerate() {
+            let before = found[at].unwrap_or(false);
+            for next in node.edges() {
+                let after = match node {
+                    Node::Find { index: known, then, .. } if *known == index => next == *then,
+                    _ => before,
+                };
+                let next = &mut found[next.index()];
+                *next = Some(next.unwrap_or(true) && after);
+            }
+            if matches!(node, Node::RecordFound { index: known, .. } if *known == index) {
+                assert!(before, "n{at} records what i{} has not found", index.0);
+            }
+        }
+    }
+}
+
+fn verify_index(index: &Index) {
+    assert!(!index.parts.is_empty() && !index.rows.is_empty(), "an index of nothing");
+    assert!(key::places(&index.parts).is_some(), "the parts have no room in a key");
+    for rows in index.rows.windows(2) {
+        let [before, after] = rows else { continue };
+        assert!(before.key < after.key, "rows are out of order");
+        if let (Some((Element::Range(_, last), a)), Some((Element::Range(first, _), b))) =
+            (before.key.split_last(), after.key.split_last())
+        {
+            assert!(a != b || last < first, "ranges overlap");
+        }
+    }
+    for row in &index.rows {
+        assert_eq!(row.key.len(), index.parts.len(), "a row has an element for each part");
+        assert!(row.rules.is_sorted() && row.rules.len() <= ROW_RULES_MAX, "a row's rules");
     }
 }
 
@@ -24,7 +77,10 @@ fn verify_graph(graph: &Graph) {
             let next = &mut chosen[next.index()];
             *next = Some(next.unwrap_or(true) && after);
         }
-        if let Node::Record { verdict: Verdict::Chosen, .. } | Node::Exit { verdict: Verdict::Chosen } = node {
+        if let Node::Record { verdict: Verdict::Chosen, .. }
+        | Node::RecordFound { verdict: Verdict::Chosen, .. }
+        | Node::Exit { verdict: Verdict::Chosen } = node
+        {
             assert!(before, "n{at} needs a verdict that nothing has set");
         }
     }

@@ -100,6 +100,7 @@ codes! {
     GIVEN_TWICE = "KRS0433", "what a test gives twice, or behind null";
     BAD_EXPECTATION = "KRS0434", "an expectation that no rule can meet";
     TOO_LARGE = "KRS0500", "a hook whose rules make too large a program";
+    TABLES_TOO_LARGE = "KRS0501", "tables that are too large for a map";
     MISSING_ON_KERNEL = "KRS0900", "a kernel that the object cannot be loaded on";
     ALWAYS_TRUE = "KRS0901", "a comparison that is always true or always false";
     NEVER_FIRES = "KRS0902", "a rule that can never fire";

@@ -19,6 +19,8 @@
 //! numbers), `unless` as a shape of its own beyond [`Rule`], and anything that a user could still get
 //! wrong.
 
+use std::hash::{Hash, Hasher};
+
 use krs_grammar::ast::Span;
 
 pub use crate::bpf::{Access, Shape, Step};
@@ -294,7 +296,7 @@ pub struct Field {
 }
 
 /// A type of values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Ty {
     /// An integer, an enum or flags.
     Int(Int),
@@ -321,7 +323,7 @@ pub enum Ty {
 pub const TEXT_BYTES: u32 = 4096;
 
 /// An integer type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Int {
     /// 1, 2, 4 or 8.
     pub bytes: u32,
@@ -366,7 +368,7 @@ impl Int {
 }
 
 /// A pointer type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ptr {
     /// What it points to, in the checked kernel's BTF.
     pub target: crate::btf::TypeId,
@@ -375,7 +377,7 @@ pub struct Ptr {
 }
 
 /// A condition. Three-valued: an atom that reads through null is neither true nor false.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Cond {
     /// Known while compiling.
     Const(bool),
@@ -390,7 +392,7 @@ pub enum Cond {
 }
 
 /// A test of values. Where one of them cannot be read, the test is neither true nor false.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Atom {
     /// Where.
     pub span: Span,
@@ -398,8 +400,23 @@ pub struct Atom {
     pub kind: AtomKind,
 }
 
+/// Where a test was written is no part of what it is.
+impl PartialEq for Atom {
+    fn eq(&self, other: &Atom) -> bool {
+        self.kind == other.kind
+    }
+}
+
+impl Eq for Atom {}
+
+impl Hash for Atom {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.kind.hash(state);
+    }
+}
+
 /// A test.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum AtomKind {
     /// Two integers, compared as mathematical numbers.
     Compare {
@@ -463,7 +480,7 @@ pub enum AtomKind {
 }
 
 /// A question about a text. No pattern is empty or has a NUL.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum TextTest {
     /// It is one of these; not empty, no two the same.
     OneOf(Vec<Vec<u8>>),
@@ -509,8 +526,17 @@ impl PartialEq for Value {
     }
 }
 
+impl Eq for Value {}
+
+impl Hash for Value {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.ty.hash(state);
+        self.kind.hash(state);
+    }
+}
+
 /// What a value is.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ValueKind {
     /// A constant.
     Const(i128),
@@ -574,7 +600,7 @@ pub enum FileField {
 }
 
 /// One end of a connection, or of a message on its way.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum End {
     /// An address of so many bytes that a task has passed.
     Address {
@@ -601,7 +627,7 @@ pub enum End {
 }
 
 /// What is asked of an end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EndField {
     /// A [`Ty::Ip`]; unknown for other families.
     Ip,
@@ -612,7 +638,7 @@ pub enum EndField {
 }
 
 /// A name of a socket of the family `AF_UNIX`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum UnixName {
     /// Of its file: of sockets the full path, of an address what was written.
     Path,
@@ -633,7 +659,7 @@ impl End {
 }
 
 /// Where characters come from.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Text {
     /// The full path of a file, from the root of its mount namespace.
     Path {

@@ -12,7 +12,9 @@ use crate::hir::{Audit, Policy, Rule};
 
 use super::facts::{self, Answer, Way};
 
-/// Pairs of rules that are compared in earnest, in one policy: with thousands of rules on a hook not every pair is.
+/// Pairs of rules that are looked at, in one policy, and those of them whose conditions are compared: with thousands of
+/// rules on a hook not every pair is.
+const LOOKS_MAX: usize = 1_000_000;
 const PAIRS_MAX: usize = 20_000;
 
 /// Rules for which `skip` holds have their own warning.
@@ -23,15 +25,20 @@ pub(super) fn run(policy: &Policy, skip: &dyn Fn(usize) -> bool, found: &mut Vec
             by_hook.entry(rule.hook.0).or_default().push(index);
         }
     }
-    let mut pairs = 0;
+    let (mut looks, mut pairs) = (0, 0);
     let mut gone = vec![false; policy.rules.len()];
     for rules in by_hook.values() {
+        let changes = changes(policy, rules);
         // From the last on, so that of two equal rules the later is the one too many.
         for &index in rules.iter().rev() {
             let rule = &policy.rules[index];
             let mut ways: Option<Vec<Way<'_>>> = None;
             for &other in rules {
-                if other == index || gone[other] || !covers(policy, rules, other, index) {
+                looks += 1;
+                if looks > LOOKS_MAX {
+                    return;
+                }
+                if other == index || gone[other] || !covers(policy, &changes, other, index) {
                     continue;
                 }
                 pairs += 1;
@@ -69,8 +76,22 @@ fn fires(way: &[facts::Literal<'_>], rule: &Rule) -> bool {
             && rule.unless.as_ref().is_none_or(|unless| facts::implies(way, unless, Answer::NotTrue))
 }
 
+/// For each rule of a hook that denies, how often the errno has changed from one such rule to the next up to it.
+fn changes(policy: &Policy, on_hook: &[usize]) -> BTreeMap<usize, u32> {
+    let denying = on_hook.iter().filter_map(|index| Some((*index, policy.rules[*index].enforced()?.errno)));
+    let mut before = None;
+    let mut count = 0;
+    denying
+        .map(|(index, errno)| {
+            count += u32::from(before.is_some_and(|before| before != errno));
+            before = Some(errno);
+            (index, count)
+        })
+        .collect()
+}
+
 /// Whether nothing is lost of what `special` does if only `general` is left.
-fn covers(policy: &Policy, on_hook: &[usize], general: usize, special: usize) -> bool {
+fn covers(policy: &Policy, changes: &BTreeMap<usize, u32>, general: usize, special: usize) -> bool {
     let (first, second) = (general.min(special), general.max(special));
     let (general, special) = (&policy.rules[general], &policy.rules[special]);
     // Every effect is named here, so that a new one asks for its place.
@@ -80,14 +101,7 @@ fn covers(policy: &Policy, on_hook: &[usize], general: usize, special: usize) ->
         (None, _) => true,
         (Some(_), None) => false,
         // The first errno in source order wins, so no other may stand between the two.
-        (Some(mine), Some(theirs)) => {
-            mine.errno == theirs.errno
-                && on_hook
-                    .iter()
-                    .filter(|index| first < **index && **index < second)
-                    .filter_map(|index| policy.rules[*index].enforced())
-                    .all(|between| between.errno == mine.errno)
-        }
+        (Some(mine), Some(theirs)) => mine.errno == theirs.errno && changes.get(&first) == changes.get(&second),
     };
     let recorded = match (audit, &general.audit) {
         (None, _) => true,

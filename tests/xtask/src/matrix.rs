@@ -3,6 +3,7 @@
 //! ```text
 //! tests/matrix/prelude.sh            what the scripts share
 //! tests/matrix/CASE/*.krs            policies, compiled here to CASE/*.o; what they use is in a folder below
+//! tests/matrix/CASE/*.krs.sh         prints such a policy, where it would be thousands of lines
 //! tests/matrix/CASE/act.sh           runs in the guest, in its folder, by `sh -eu`
 //! tests/matrix/CASE/expect.txt       what it must print; without the file, what it prints is free
 //! tests/matrix/CASE/lsm              the kernel's `lsm=` list, where the case wants its own
@@ -185,6 +186,14 @@ fn stage(case: &Case, tools: &Tools, scratch: &Path) -> Result<()> {
     let staged = scratch.join(&case.name);
     copy(&case.folder, &staged)?;
     for entry in fs::read_dir(&case.folder)? {
+        let file = entry?.path();
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        if let Some(policy) = name.strip_suffix(".sh").filter(|name| name.ends_with(".krs")) {
+            let text = host::run(Command::new("sh").arg("-eu").arg(&file))?;
+            fs::write(staged.join(policy), text)?;
+        }
+    }
+    for entry in fs::read_dir(&staged)? {
         let file = entry?.path();
         if file.extension().is_some_and(|ending| ending == "krs") {
             let name = file.file_name().context("a file has a name")?;

@@ -1,10 +1,12 @@
 //! Tables of sorted rows, and the functions that search them.
 //!
 //! ```text
-//! krs_find_1(table, levels, c)          rows of one word: is `c` one?
-//! krs_find_2(table, levels, b, c)       rows of a first and a last key of two words: is a row around `b c`?
+//! krs_find_1(table, levels, c)          rows of one word: which is `c`?
+//! krs_find_2(table, levels, b, c)       rows of a first and a last key of two words: which is around `b c`?
 //! krs_find_3(table, levels, a, b, c)    the same with three words, the first of which must be equal
 //! ```
+//!
+//! The answer is the row's number, from 1; 0 where there is none.
 //!
 //! A table is a list of rows in the constants, by their first key, with one row before them that nothing fits. A
 //! search goes from that row and tries steps of `2^(levels-1)` down to one: a row that is not beyond the key is gone to.
@@ -72,7 +74,7 @@ pub fn table(code: &mut Code, words: usize, mut rows: Vec<Row>) -> (u32, u32) {
 
 /// The function for keys of so many words.
 pub(super) fn find(code: &Code, words: usize) -> Function {
-    let (place, levels) = (R(1), R(2));
+    let (place, levels, table) = (R(1), R(2), R(9));
     let (base, next, row, word) = (R(6), R(7), R(8), R(0));
     let key: Vec<R> = (3..3 + words as u8).map(R).collect();
     let bytes = row_bytes(words);
@@ -81,6 +83,7 @@ pub(super) fn find(code: &Code, words: usize) -> Function {
     let no = asm.label();
     asm.note("the last row that does not begin beyond the key");
     asm.jump(jmp::JGT, place, limit, no);
+    asm.mov(table, place);
     asm.address(base, RelocationKind::Constant(0));
     for level in (0..code.levels[words - 1]).rev() {
         let (on, stay) = (asm.label(), asm.label());
@@ -127,7 +130,9 @@ pub(super) fn find(code: &Code, words: usize) -> Function {
         asm.jump(jmp::JLT, word, c, no);
         asm.place(yes);
     }
-    asm.mov(R(0), 1);
+    asm.mov(R(0), place);
+    asm.alu(alu::SUB, R(0), table);
+    asm.alu(alu::DIV, R(0), bytes.cast_signed());
     asm.exit();
     asm.place(no);
     asm.mov(R(0), 0);

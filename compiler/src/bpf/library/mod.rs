@@ -22,6 +22,7 @@ use super::insn::{SRC_REG, alu, class, jmp, mode, pseudo, size};
 use super::{Access, Code, Function, Insn, Map, MapKind, Relocation, RelocationKind, Shape, Step, helper};
 
 pub mod ancestors;
+pub mod exact;
 pub mod find;
 pub mod key;
 mod text;

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use krs_grammar::ast::Span;
 
 use crate::bpf::vcode::{B, Block, Code, End, Inst, Src, V, VIRTUAL};
-use crate::decision::{Graph, NodeId};
+use crate::decision::{Graph, Index, NodeId, Plan};
 use crate::hir::{Access, ArgId, Hook, Policy};
 use crate::optimise::{Optimisation, Optimise};
 
@@ -107,6 +107,9 @@ pub(super) struct Builder<'p> {
     pub(super) code: &'p mut crate::bpf::Code,
     pub(super) hook: &'p Hook,
     pub(super) optimise: Optimise,
+    /// What can be searched in.
+    pub(super) indexes: &'p [Index],
+    pub(super) found: super::index::Found,
     pub(super) span: Span,
     /// The rule that asks.
     pub(super) rule: crate::hir::RuleId,
@@ -138,14 +141,15 @@ pub(super) struct Builder<'p> {
 impl<'p> Builder<'p> {
     pub(super) fn new(
         policy: &'p Policy,
+        plan: &'p Plan,
         graph: &'p Graph,
         optimise: Optimise,
         code: &'p mut crate::bpf::Code,
     ) -> Builder<'p> {
-        let span =
-            policy.rules.iter().find(|rule| rule.hook == graph.hook).map_or_else(Span::default, |rule| rule.span);
-        let texts = super::text::texts(policy, graph);
+        let span = graph.first(policy).map_or_else(Span::default, |rule| rule.span);
+        let texts = super::text::texts(policy, plan, graph);
         let mut builder = Builder::empty(policy, &policy.hooks[graph.hook.index()], optimise, code, texts, span);
+        builder.indexes = &plan.indexes;
         builder.nodes = graph.nodes.iter().map(|_| builder.fresh_label()).collect();
         let entry = builder.nodes[0];
         builder.labels[entry.0 as usize].facts = Some(None);
@@ -174,6 +178,8 @@ impl<'p> Builder<'p> {
             code,
             hook,
             optimise,
+            indexes: &[],
+            found: super::index::Found::default(),
             span,
             rule: crate::hir::RuleId(0),
             texts,

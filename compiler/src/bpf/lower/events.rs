@@ -12,23 +12,54 @@ use crate::bpf::{Map, MapKind, RelocationKind, event, helper};
 use crate::decision::Verdict;
 use crate::hir::{Field, RuleId, Ty, Value, ValueKind};
 
+/// Whose event is written.
+#[derive(Clone, Copy)]
+enum Which {
+    /// This rule's.
+    Rule(RuleId),
+    /// That of a rule that a search has found.
+    Found {
+        /// Its number.
+        which: V,
+        /// Points to its counter of lost events.
+        counter: V,
+    },
+}
+
 impl Builder<'_> {
     /// Does what a rule does besides denying, and goes to `next`.
     pub(super) fn record(&mut self, rule: RuleId, verdict: Verdict, next: Label) {
-        let policy = self.policy;
-        let Some(kill) = &policy.rules[rule.0 as usize].kill else {
-            return self.event(rule, verdict, next);
-        };
         let recorded = self.fresh_label();
-        self.event(rule, verdict, recorded);
+        self.event(rule, Which::Rule(rule), verdict, recorded);
         self.place(recorded);
-        self.span = kill.span;
-        self.call_only(helper::SEND_SIGNAL, &[Src::Imm(kill.signal)]);
+        self.kill(rule);
         self.jump(next);
     }
 
+    /// Sends the signal of a rule, if it has one.
+    pub(super) fn kill(&mut self, rule: RuleId) {
+        let policy = self.policy;
+        if let Some(kill) = &policy.rules[rule.0 as usize].kill {
+            self.span = kill.span;
+            self.call_only(helper::SEND_SIGNAL, &[Src::Imm(kill.signal)]);
+        }
+    }
+
+    /// Writes the event of the rule whose number is in a register, which records the same as `like`, and goes to `next`.
+    pub(super) fn event_of(&mut self, like: RuleId, which: V, verdict: Verdict, next: Label) {
+        let rules = self.policy.rules.len() as i32;
+        // The number comes from a table: the verifier wants to see that it has a counter, in the register that is used.
+        let bytes = self.copy(which, true);
+        self.branch_away(jmp::JGE, true, bytes, Src::Imm(rules), next);
+        self.push(Inst::Alu { op: alu::LSH, wide: true, dst: bytes, src: Src::Imm(3), reloc: None });
+        let counter = self.fresh();
+        self.push(Inst::Address { dst: counter, of: RelocationKind::Lost(RuleId(0)) });
+        self.push(Inst::Alu { op: alu::ADD, wide: true, dst: counter, src: Src::Reg(bytes), reloc: None });
+        self.event(like, Which::Found { which, counter }, verdict, next);
+    }
+
     /// Writes a rule's event, if it has one, and goes to `next`.
-    fn event(&mut self, rule: RuleId, verdict: Verdict, next: Label) {
+    fn event(&mut self, rule: RuleId, which: Which, verdict: Verdict, next: Label) {
         let policy = self.policy;
         let Some(audit) = &policy.rules[rule.0 as usize].audit else {
             return self.jump(next);
@@ -60,14 +91,17 @@ impl Builder<'_> {
         self.store(room, abi::UID_GID, Src::Reg(uid_gid), 8);
         let cgroup = self.call(helper::GET_CURRENT_CGROUP_ID, &[]);
         self.store(room, abi::CGROUP, Src::Reg(cgroup), 8);
-        self.store(room, abi::RULE, Src::Imm(rule.0.cast_signed()), 4);
+        let number = match which {
+            Which::Rule(rule) => Src::Imm(rule.0.cast_signed()),
+            Which::Found { which, .. } => Src::Reg(which),
+        };
+        self.store(room, abi::RULE, number, 4);
         let verdict = match verdict {
             Verdict::Constant(errno) => Src::Imm(-errno),
             Verdict::Chosen => Src::Reg(self.verdict()),
         };
         self.store(room, abi::VERDICT, verdict, 4);
-        let counter = self.fresh();
-        self.push(Inst::Address { dst: counter, of: RelocationKind::Lost(rule) });
+        let counter = self.counter(which);
         let count = self.fresh();
         self.push(Inst::Load { dst: count, base: counter, offset: 0, bytes: 8, reloc: None, argument: None });
         self.store(room, abi::LOST, Src::Reg(count), 8);
@@ -89,11 +123,22 @@ impl Builder<'_> {
         self.jump(next);
 
         self.place(lost);
-        let counter = self.fresh();
-        self.push(Inst::Address { dst: counter, of: RelocationKind::Lost(rule) });
+        let counter = self.counter(which);
         let one = self.constant(1);
         self.push(Inst::AtomicAdd { base: counter, src: one });
         self.jump(next);
+    }
+
+    /// The address of a rule's counter of lost events.
+    fn counter(&mut self, which: Which) -> V {
+        match which {
+            Which::Rule(rule) => {
+                let counter = self.fresh();
+                self.push(Inst::Address { dst: counter, of: RelocationKind::Lost(rule) });
+                counter
+            }
+            Which::Found { counter, .. } => counter,
+        }
     }
 
     fn store(&mut self, base: V, offset: u32, src: Src, bytes: u32) {

@@ -7,7 +7,8 @@ use super::conds::pieces;
 use super::values::immediate;
 use crate::bpf::RelocationKind;
 use crate::bpf::insn::{alu, jmp};
-use crate::bpf::library::find::{self, FIND, Row};
+use crate::bpf::library::exact::Words;
+use crate::bpf::library::find;
 use crate::bpf::vcode::{Inst, Src, V};
 use crate::hir::{FileField, FileId, Members, Part, SetId, Ty, Value, ValueKind};
 
@@ -94,8 +95,14 @@ impl Builder<'_> {
         let end = |row: &Vec<(u128, u128)>, last: bool| {
             set::key(&bytes, &places, words, row.iter().map(|range| if last { range.1 } else { range.0 }))
         };
+        if rows.iter().flatten().all(|(first, last)| first == last) {
+            let keys = rows.iter().map(|row| end(row, false)).map(|[a, b, c]| [a, b, c, 0]).collect();
+            return self.one_of_keys(keys, &key, yes, no);
+        }
         let rows = rows.iter().map(|row| (end(row, false), end(row, true))).collect();
-        self.find(rows, &key, yes, no);
+        let (table, levels) = find::table(self.code, key.len(), rows);
+        let found = self.search(table, levels, &key);
+        self.branch(jmp::JNE, true, found, Src::Imm(0), yes, no);
     }
 
     /// The words of a key, from values.
@@ -136,8 +143,7 @@ impl Builder<'_> {
 
     /// One of many numbers.
     pub(super) fn one_of_many(&mut self, value: V, set: Vec<u64>, yes: Label, no: Label) {
-        let rows = set.into_iter().map(|number| ([number, 0, 0], [number, 0, 0])).collect();
-        self.find(rows, &[value], yes, no);
+        self.one_of_keys(set.into_iter().map(|number| [number, 0, 0, 0]).collect(), &[value], yes, no);
     }
 
     /// One of many names; they and the task's own are filled up with zeros.
@@ -150,26 +156,17 @@ impl Builder<'_> {
             word[..length].copy_from_slice(&part[..length]);
             u64::from_le_bytes(word)
         };
-        let rows = set
-            .iter()
-            .map(|text| {
-                let key = [word(text, 0), word(text, 8), 0];
-                (key, key)
-            })
-            .collect();
-        self.find(rows, &key, yes, no);
+        let keys = set.iter().map(|text| [word(text, 0), word(text, 8), 0, 0]).collect();
+        self.one_of_keys(keys, &key, yes, no);
     }
 
-    fn find(&mut self, rows: Vec<Row>, key: &[V], yes: Label, no: Label) {
-        let (table, levels) = find::table(self.code, key.len(), rows);
-        let numbers = [Src::Imm(table.cast_signed()), Src::Imm(levels.cast_signed())];
-        let args = numbers.into_iter().chain(key.iter().map(|word| Src::Reg(*word)));
-        for (at, arg) in args.enumerate() {
-            self.push(Inst::Mov { dst: V(at as u32 + 1), src: arg, wide: true, reloc: None });
-        }
-        self.push(Inst::Invoke { function: FIND[key.len() - 1], args: 2 + key.len() as u8 });
-        let found = self.copy(V(0), true);
-        self.branch(jmp::JNE, true, found, Src::Imm(0), yes, no);
+    /// One of many keys, looked up exactly.
+    fn one_of_keys(&mut self, mut keys: Vec<Words>, key: &[V], yes: Label, no: Label) {
+        keys.sort_unstable();
+        keys.dedup();
+        let table = self.code.exact(&keys, key.len()).0;
+        self.exact(&table, key, no);
+        self.jump(yes);
     }
 
     /// An address lies in a [`simple`] range.

@@ -10,7 +10,7 @@ use super::values::immediate;
 use crate::bpf::insn::{alu, jmp};
 use crate::bpf::vcode::{FRAME, Inst, Src, V};
 use crate::bpf::{Code, RelocationKind, helper, library};
-use crate::decision::{Graph, Node};
+use crate::decision::{Graph, Node, Plan};
 use crate::glob;
 use crate::hir::{Access, Atom, AtomKind, Cond, Policy, TEXT_BYTES, Text, TextTest, Ty, Value, ValueKind};
 
@@ -26,12 +26,15 @@ pub(super) struct Fetched {
 }
 
 /// The different texts that a graph asks about, in the order in which it does.
-pub(super) fn texts<'p>(policy: &'p Policy, graph: &'p Graph) -> Vec<&'p Value> {
+pub(super) fn texts<'p>(policy: &'p Policy, plan: &'p Plan, graph: &'p Graph) -> Vec<&'p Value> {
     let mut found = Vec::new();
     for node in &graph.nodes {
         match node {
             Node::Test { atom, .. } => in_atom(atom, &mut found),
-            Node::Record { rule, .. } => {
+            Node::Find { index, .. } => {
+                plan.indexes[index.index()].parts.iter().for_each(|part| in_value(&part.value, &mut found));
+            }
+            Node::Record { rule, .. } | Node::RecordFound { rule, .. } => {
                 let audit = &policy.rules[rule.0 as usize].audit;
                 audit.iter().flat_map(|audit| &audit.fields).for_each(|field| in_value(&field.value, &mut found));
             }

@@ -1,0 +1,371 @@
+//! Searches: which rules of one shape fire.
+//!
+//! What is looked up exactly is hashed, and one row is compared (see `library::exact`); of networks the rows are sorted
+//! and searched by halves (see `library::find`). Where it matters whose a row is, its number leads to a rule, or to a list:
+//!
+//! ```text
+//! heads    by row: the rule; or, where some row has several, where in the list its rules begin
+//! list     rules, one after the other; the top bit says that another of the same row follows
+//! ```
+
+use std::collections::BTreeMap;
+
+use super::builder::{Builder, Label};
+use super::conds::pieces;
+use crate::bpf::insn::{alu, jmp};
+use crate::bpf::library::exact::{Exact, SPREAD, Words};
+use crate::bpf::library::find::{self, FIND, Row};
+use crate::bpf::vcode::{Inst, Src, V};
+use crate::bpf::{Code, RelocationKind};
+use crate::decision::key::{Element, Part, PartKind, Place, places};
+use crate::decision::{Index, IndexId, Verdict};
+use crate::hir::{RuleId, Ty};
+
+/// Another rule of the row follows.
+const MORE: u32 = 1 << 31;
+
+/// Tables of an index in the constants.
+#[derive(Clone, Debug)]
+struct Tables {
+    rows: Rows,
+    heads: Option<u32>,
+    /// Where the list is, and how long; only where some row has several rules.
+    list: Option<(u32, u32)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Rows {
+    Exact(ExactAt),
+    /// Where the table is, and its levels.
+    Sorted(u32, u32),
+}
+
+/// A table of keys in the constants.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ExactAt {
+    words: usize,
+    multiplier: u64,
+    /// Where the displacements are, and how many.
+    displacements: u32,
+    buckets: u32,
+    /// Where the rows are, and how many.
+    rows: u32,
+    slots: u32,
+}
+
+/// What a program knows about its indexes.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    tables: BTreeMap<IndexId, Tables>,
+    /// What the last search in an index found: a rule, or a place in the list.
+    registers: BTreeMap<IndexId, V>,
+}
+
+impl Builder<'_> {
+    /// Leads to `then` where the values of an index are a row's, else to `otherwise`.
+    pub(super) fn find_rules(&mut self, id: IndexId, then: Label, otherwise: Label) {
+        let indexes = self.indexes;
+        let index = &indexes[id.index()];
+        let Some((words, places)) = places(&index.parts) else { return self.jump(otherwise) };
+        let key = self.index_key(&index.parts, &places, words, otherwise);
+        let tables = match self.found.tables.get(&id) {
+            Some(tables) => tables.clone(),
+            None => {
+                let tables = tables(self.code, index, words, &places);
+                self.found.tables.insert(id, tables.clone());
+                tables
+            }
+        };
+        let row = match tables.rows {
+            Rows::Exact(table) => self.exact(&table, &key, otherwise),
+            Rows::Sorted(table, levels) => {
+                let row = self.search(table, levels, &key);
+                self.branch_away(jmp::JEQ, true, row, Src::Imm(0), otherwise);
+                row
+            }
+        };
+        let rows = match tables.rows {
+            // The search is in this program, and the verifier knows what comes of it.
+            Rows::Exact(_) => None,
+            Rows::Sorted(_, levels) => Some((1 << levels, otherwise)),
+        };
+        if let Some(heads) = tables.heads {
+            let found = match self.found.registers.get(&id) {
+                Some(found) => *found,
+                None => {
+                    let found = self.fresh();
+                    self.found.registers.insert(id, found);
+                    found
+                }
+            };
+            self.entry(found, heads, row, rows);
+        }
+        self.jump(then);
+    }
+
+    /// Does what the rules of the row that was found do besides denying, and goes to `next`.
+    pub(super) fn record_found(&mut self, id: IndexId, rule: RuleId, verdict: Verdict, next: Label) {
+        let indexes = self.indexes;
+        let (tables, found) = (self.found.tables.get(&id).cloned(), self.found.registers.get(&id).copied());
+        let recorded = self.fresh_label();
+        match (tables.map(|tables| tables.list), found) {
+            (Some(None), Some(found)) => self.event_of(rule, found, verdict, recorded),
+            (Some(Some((list, length))), Some(found)) => {
+                let place = self.copy(found, true);
+                let most = indexes[id.index()].most();
+                for at in 0..most {
+                    let entry = self.fresh();
+                    self.entry(entry, list, place, Some((length, recorded)));
+                    let which = self.copy(entry, false);
+                    let no_flag = Src::Imm((MORE - 1).cast_signed());
+                    self.push(Inst::Alu { op: alu::AND, wide: false, dst: which, src: no_flag, reloc: None });
+                    if at + 1 == most {
+                        self.event_of(rule, which, verdict, recorded);
+                        break;
+                    }
+                    let (written, more) = (self.fresh_label(), self.fresh_label());
+                    self.event_of(rule, which, verdict, written);
+                    self.place(written);
+                    self.branch(jmp::JSET, false, entry, Src::Imm(MORE.cast_signed()), more, recorded);
+                    self.place(more);
+                    self.push(Inst::Alu { op: alu::ADD, wide: true, dst: place, src: Src::Imm(1), reloc: None });
+                }
+            }
+            _ => self.jump(recorded),
+        }
+        self.place(recorded);
+        self.kill(rule);
+        self.jump(next);
+    }
+
+    /// `dst =` an entry of 4 bytes of a table, which has so many; to the label where `at` is beyond. What is compared
+    /// is the register that is used: the verifier of 5.10 forgets bounds of what goes through the frame.
+    fn entry(&mut self, dst: V, table: u32, at: V, bound: Option<(u32, Label)>) {
+        let place = self.copy(at, true);
+        if let Some((count, beyond)) = bound {
+            self.branch_away(jmp::JGE, true, place, Src::Imm(count.cast_signed()), beyond);
+        }
+        self.push(Inst::Alu { op: alu::LSH, wide: true, dst: place, src: Src::Imm(2), reloc: None });
+        let base = self.constant_at(table, place);
+        self.push(Inst::Load { dst, base, offset: 0, bytes: 4, reloc: None, argument: None });
+    }
+
+    /// The address of a constant, so many bytes behind `table`.
+    fn constant_at(&mut self, table: u32, bytes: V) -> V {
+        let base = self.fresh();
+        self.push(Inst::Address { dst: base, of: RelocationKind::Constant(table) });
+        self.push(Inst::Alu { op: alu::ADD, wide: true, dst: base, src: Src::Reg(bytes), reloc: None });
+        base
+    }
+
+    /// The words of a key.
+    fn index_key(&mut self, parts: &[Part], places: &[Place], words: usize, unknown: Label) -> Vec<V> {
+        let mut key: Vec<Option<V>> = vec![None; words];
+        for (part, place) in parts.iter().zip(places) {
+            let value = &part.value;
+            match part.kind {
+                PartKind::Ip | PartKind::Network => {
+                    let (high, low) = self.ip(value, unknown);
+                    key[place.word] = Some(high);
+                    key[place.word + 1] = Some(low);
+                }
+                PartKind::Name => {
+                    for (word, (offset, bytes)) in pieces(16).into_iter().enumerate() {
+                        key[place.word + word] = Some(self.comm_bytes(offset, bytes));
+                    }
+                }
+                PartKind::Number | PartKind::Text => {
+                    let of = self.value(value, unknown);
+                    let signed = matches!(value.ty, Ty::Int(int) if int.signed && int.bytes < 8);
+                    key[place.word] = Some(self.packed(key[place.word], of, signed, part.bytes(), place.shift));
+                }
+            }
+        }
+        key.into_iter().map(|word| word.unwrap_or_else(|| self.constant(0))).collect()
+    }
+
+    /// A word with a number added to what is in it already.
+    fn packed(&mut self, word: Option<V>, of: V, signed: bool, bytes: u32, shift: u32) -> V {
+        if !signed && shift == 0 && word.is_none() {
+            return of;
+        }
+        let part = self.copy(of, true);
+        let mut by = |op, bits: u32| {
+            if bits > 0 {
+                self.push(Inst::Alu { op, wide: true, dst: part, src: Src::Imm(bits as i32), reloc: None });
+            }
+        };
+        if signed {
+            // Copies of the sign go.
+            by(alu::LSH, 64 - 8 * bytes);
+            by(alu::RSH, 64 - 8 * bytes);
+        }
+        by(alu::LSH, shift);
+        if let Some(word) = word {
+            self.push(Inst::Alu { op: alu::OR, wide: true, dst: part, src: Src::Reg(word), reloc: None });
+        }
+        part
+    }
+
+    /// The row of a key in a table; to `no` where it has none.
+    pub(super) fn exact(&mut self, table: &ExactAt, key: &[V], no: Label) -> V {
+        let by = self.fresh();
+        self.push(Inst::Wide { dst: by, value: table.multiplier });
+        let hash = self.copy(key[0], true);
+        let mut alu = |op, dst, src| self.push(Inst::Alu { op, wide: true, dst, src, reloc: None });
+        alu(alu::MUL, hash, Src::Reg(by));
+        self.fold(hash);
+        for word in &key[1..] {
+            let mut alu = |op, dst, src| self.push(Inst::Alu { op, wide: true, dst, src, reloc: None });
+            alu(alu::XOR, hash, Src::Reg(*word));
+            alu(alu::MUL, hash, Src::Reg(by));
+            self.fold(hash);
+        }
+        // Numbers of 32 bits times the count, shifted right by 32: below the count, which the verifier follows.
+        let bucket = self.copy(hash, false);
+        let mut alu = |op, dst, src| self.push(Inst::Alu { op, wide: true, dst, src, reloc: None });
+        alu(alu::MUL, bucket, Src::Imm(table.buckets.cast_signed()));
+        alu(alu::RSH, bucket, Src::Imm(32));
+        alu(alu::LSH, bucket, Src::Imm(1));
+        let base = self.constant_at(table.displacements, bucket);
+        let moved = self.fresh();
+        self.push(Inst::Load { dst: moved, base, offset: 0, bytes: 2, reloc: None, argument: None });
+        let mut alu = |op, dst, src| self.push(Inst::Alu { op, wide: true, dst, src, reloc: None });
+        alu(alu::MUL, moved, Src::Imm(SPREAD.cast_signed()));
+        alu(alu::XOR, hash, Src::Reg(moved));
+        alu(alu::MUL, hash, Src::Reg(by));
+        alu(alu::RSH, hash, Src::Imm(32));
+        alu(alu::MUL, hash, Src::Imm(table.slots.cast_signed()));
+        alu(alu::RSH, hash, Src::Imm(32));
+        let row = self.copy(hash, true);
+        let bytes = 8 * table.words as i32;
+        self.push(Inst::Alu { op: alu::MUL, wide: true, dst: row, src: Src::Imm(bytes), reloc: None });
+        let base = self.constant_at(table.rows, row);
+        for (at, word) in key.iter().enumerate() {
+            let have = self.fresh();
+            self.push(Inst::Load { dst: have, base, offset: 8 * at as i16, bytes: 8, reloc: None, argument: None });
+            self.branch_away(jmp::JNE, true, have, Src::Reg(*word), no);
+        }
+        hash
+    }
+
+    /// `dst ^= dst >> 32`
+    fn fold(&mut self, dst: V) {
+        let high = self.copy(dst, true);
+        self.push(Inst::Alu { op: alu::RSH, wide: true, dst: high, src: Src::Imm(32), reloc: None });
+        self.push(Inst::Alu { op: alu::XOR, wide: true, dst, src: Src::Reg(high), reloc: None });
+    }
+
+    /// Calls the search by halves: the number of the row, 0 where there is none.
+    pub(super) fn search(&mut self, table: u32, levels: u32, key: &[V]) -> V {
+        let numbers = [Src::Imm(table.cast_signed()), Src::Imm(levels.cast_signed())];
+        let args = numbers.into_iter().chain(key.iter().map(|word| Src::Reg(*word)));
+        for (at, arg) in args.enumerate() {
+            self.push(Inst::Mov { dst: V(at as u32 + 1), src: arg, wide: true, reloc: None });
+        }
+        self.push(Inst::Invoke { function: FIND[key.len() - 1], args: 2 + key.len() as u8 });
+        self.copy(V(0), true)
+    }
+}
+
+impl Code {
+    /// Adds a table of keys, no two the same; with it the slot of each.
+    pub(super) fn exact(&mut self, keys: &[Words], words: usize) -> (ExactAt, Vec<u32>) {
+        let table = Exact::build(keys, words);
+        let slots: Vec<u32> = keys.iter().map(|key| table.slot(key)).collect();
+        // What no key has holds the first one, which is looked for elsewhere.
+        let mut rows = vec![keys[0]; table.slots as usize];
+        slots.iter().zip(keys).for_each(|(slot, key)| rows[*slot as usize] = *key);
+        let rows: Vec<u8> = rows.iter().flat_map(|row| &row[..words]).flat_map(|word| word.to_le_bytes()).collect();
+        let displacements: Vec<u8> = table.displacements.iter().flat_map(|one| one.to_le_bytes()).collect();
+        let at = ExactAt {
+            words,
+            multiplier: table.multiplier,
+            displacements: self.constant_offset(&displacements),
+            buckets: table.displacements.len() as u32,
+            rows: self.constant_offset(&rows),
+            slots: table.slots,
+        };
+        (at, slots)
+    }
+
+    fn constant_offset(&mut self, bytes: &[u8]) -> u32 {
+        match self.constant(bytes) {
+            RelocationKind::Constant(offset) => offset,
+            _ => unreachable!("a constant has an offset"),
+        }
+    }
+
+    fn numbers(&mut self, numbers: &[u32]) -> u32 {
+        self.constant_offset(&numbers.iter().flat_map(|number| number.to_le_bytes()).collect::<Vec<u8>>())
+    }
+}
+
+/// Puts an index into the constants.
+fn tables(code: &mut Code, index: &Index, words: usize, places: &[Place]) -> Tables {
+    let most = index.most();
+    // By row: what its head says.
+    let (mut list, mut heads) = (Vec::new(), Vec::with_capacity(index.rows.len()));
+    for row in &index.rows {
+        match row.rules.as_slice() {
+            _ if most == 0 => {}
+            [rule] if most == 1 => heads.push(rule.0),
+            rules => {
+                heads.push(list.len() as u32);
+                let last = rules.len().saturating_sub(1);
+                list.extend(rules.iter().enumerate().map(|(at, rule)| rule.0 | if at < last { MORE } else { 0 }));
+            }
+        }
+    }
+    let sorted = index.parts.iter().any(|part| part.kind == PartKind::Network);
+    let (rows, by_place) = if sorted {
+        let ends = |row: &crate::decision::Row, last: bool| {
+            let words = key(&index.parts, places, &row.key, last);
+            [words[0], words[1], words[2]]
+        };
+        let mut rows: Vec<(Row, usize)> =
+            index.rows.iter().enumerate().map(|(at, row)| ((ends(row, false), ends(row, true)), at)).collect();
+        rows.sort_unstable();
+        let order: Vec<usize> = rows.iter().map(|(_, at)| *at).collect();
+        let (table, levels) = find::table(code, words, rows.into_iter().map(|(row, _)| row).collect());
+        // Row 0 is nobody's, and the last fills the table up.
+        let last = order.last().copied().unwrap_or(0);
+        let places =
+            (0..1usize << levels).map(|at| at.checked_sub(1).map_or(0, |at| order.get(at).copied().unwrap_or(last)));
+        (Rows::Sorted(table, levels), places.collect::<Vec<usize>>())
+    } else {
+        let keys: Vec<Words> = index.rows.iter().map(|row| key(&index.parts, places, &row.key, false)).collect();
+        let (at, slots) = code.exact(&keys, words);
+        let mut places = vec![0; at.slots as usize];
+        slots.iter().enumerate().for_each(|(row, slot)| places[*slot as usize] = row);
+        (Rows::Exact(at), places)
+    };
+    let heads = (most > 0).then(|| code.numbers(&by_place.iter().map(|row| heads[*row]).collect::<Vec<u32>>()));
+    let list = (most > 1).then(|| (code.numbers(&list), list.len() as u32));
+    Tables { rows, heads, list }
+}
+
+/// The words of a row; of a range its first value or its last.
+fn key(parts: &[Part], places: &[Place], elements: &[Element], last: bool) -> Words {
+    let mut key = Words::default();
+    for ((part, place), element) in parts.iter().zip(places).zip(elements) {
+        match (part.kind, element) {
+            (_, Element::Range(from, to)) => {
+                let end = if last { *to } else { *from };
+                key[place.word] = (end >> 64) as u64;
+                key[place.word + 1] = end as u64;
+            }
+            (PartKind::Ip, Element::Number(address)) => {
+                key[place.word] = (address >> 64) as u64;
+                key[place.word + 1] = *address as u64;
+            }
+            (PartKind::Name, Element::Number(bytes)) => {
+                key[place.word] = *bytes as u64;
+                key[place.word + 1] = (bytes >> 64) as u64;
+            }
+            (_, Element::Number(number)) => key[place.word] |= (*number as u64) << place.shift,
+            (_, Element::Text(_)) => {}
+        }
+    }
+    key
+}

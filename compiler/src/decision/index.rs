@@ -1,0 +1,456 @@
+//! Rules of one shape become one unit: they ask for the same values and differ in the constants only, so that one
+//! search tells which of them fire.
+//!
+//! ```text
+//! on file_open when task.uid == 1 and file.inode.uid == 7 deny        (1, 7)
+//! on file_open when task.uid == 4 and file.inode.uid in { 2, 3 } deny (4, 2) (4, 3)
+//! ```
+//!
+//! A rule's *shape* is the values that it compares with constants, whatever else must hold, and what it does. What all
+//! rules of a shape compare with the same constant is not looked up but tested. Rules that deny with different errnos never
+//! meet: the first in source order settles the errno, and only among rules with the same one is order free.
+//!
+//! Invariants: a row has each of its rules once, in source order, and at most [`ROW_RULES_MAX`] of them; what is beyond is
+//! in a further unit's index. Rows of which nobody asks whose they are have no rules.
+//!
+//! Absent: `when` and `unless`, which are lists of steps.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use super::key::{Element, Part, PartKind, places};
+use super::normalise::{Literal, literals};
+use super::{Index, IndexId, Row};
+use crate::hir::{AtomKind, Compare, Cond, Int, Members, Part as SetPart, Policy, Rule, RuleId, Ty, Value};
+use crate::hir::{TaskField, ValueKind};
+
+/// The most rules of a row: their events are written one after the other, each by instructions of its own.
+pub const ROW_RULES_MAX: usize = 4;
+
+/// The most rows of an index, and of what one rule brings.
+const ROWS_MAX: usize = (1 << 17) - 1;
+const ROWS_OF_RULE_MAX: usize = 4096;
+
+/// Fewer rules are compared one by one: an instruction or two for each that does not fire, against some thirty for a
+/// search.
+const TESTED_MAX: usize = 11;
+
+/// Fewer rules with effects are: each has the instructions that write its event, which an index has once.
+const RECORDED_MAX: usize = 2;
+
+/// A rule, or several of one shape.
+#[derive(Debug)]
+pub struct Unit<'p> {
+    /// In source order; not empty.
+    pub rules: Vec<RuleId>,
+    /// Before all else it is asked whether the rule is active, which is then the only one.
+    pub guarded: bool,
+    /// All must hold.
+    pub steps: Vec<Step<'p>>,
+}
+
+/// Something that must hold for a unit to fire.
+#[derive(Clone, Copy, Debug)]
+pub enum Step<'p> {
+    /// For each rule.
+    Test(Literal<'p>),
+    /// The values are a row's; which one tells which rules fire.
+    Find(IndexId),
+}
+
+/// Rules whose order is free to units; those that never fire are gone.
+pub fn units<'p>(policy: &'p Policy, rules: &[RuleId], group: bool, indexes: &mut Vec<Index>) -> Vec<Unit<'p>> {
+    let mut units = Vec::new();
+    let mut shapes: HashMap<Shape<'p>, usize> = HashMap::new();
+    let mut groups: Vec<(Vec<Part>, Vec<Literal<'p>>, Vec<Candidate<'p>>)> = Vec::new();
+    for &id in rules {
+        let rule = &policy.rules[id.0 as usize];
+        let Some(literals) = literals(rule) else { continue };
+        let shape = group.then(|| shape(policy, id, rule, &literals)).flatten();
+        match shape {
+            Some((shape, candidate)) => {
+                let at = *shapes.entry(shape).or_insert_with_key(|shape| {
+                    let part = |(kind, value): &(PartKind, &Value)| Part { kind: *kind, value: (*value).clone() };
+                    groups.push((shape.parts.iter().map(part).collect(), shape.rest.clone(), Vec::new()));
+                    groups.len() - 1
+                });
+                groups[at].2.push(candidate);
+            }
+            None => {
+                let steps = literals.into_iter().map(Step::Test).collect();
+                units.push(Unit { rules: vec![id], guarded: rule.since.is_some(), steps });
+            }
+        }
+    }
+    for (parts, rest, members) in groups {
+        units.extend(unit(policy, parts, rest, members, indexes));
+    }
+    units.sort_by_key(|unit| unit.rules[0]);
+    units
+}
+
+/// What rules of one unit have in common.
+#[derive(PartialEq, Eq, Hash)]
+struct Shape<'p> {
+    parts: Vec<(PartKind, &'p Value)>,
+    /// How many parts each literal that is looked up has.
+    columns: Vec<usize>,
+    rest: Vec<Literal<'p>>,
+    errno: Option<i32>,
+    fields: Option<Vec<&'p Value>>,
+    kill: Option<i32>,
+}
+
+/// A rule that could be looked up.
+struct Candidate<'p> {
+    rule: RuleId,
+    literals: Vec<Literal<'p>>,
+    /// One for each literal that is looked up.
+    columns: Vec<Column<'p>>,
+}
+
+/// A literal that compares values with constants.
+struct Column<'p> {
+    /// Both where two are about the same value.
+    literals: Vec<Literal<'p>>,
+    parts: Vec<(PartKind, &'p Value)>,
+    rows: Vec<Vec<Element>>,
+}
+
+fn shape<'p>(
+    policy: &'p Policy,
+    id: RuleId,
+    rule: &'p Rule,
+    literals: &[Literal<'p>],
+) -> Option<(Shape<'p>, Candidate<'p>)> {
+    // Every effect is named here: one that an index does not know keeps its rule out of all.
+    let Rule { name: _, doc: _, span: _, hook: _, when: _, unless: _, deny: _, audit, kill, attributes: _, since } =
+        rule;
+    if since.is_some() {
+        return None;
+    }
+    let mut columns: Vec<Column<'p>> = Vec::new();
+    let mut rest = Vec::new();
+    for literal in literals {
+        match column(policy, *literal) {
+            Some(column) if column.rows.len() <= ROWS_OF_RULE_MAX => {
+                let same = columns.iter_mut().find(|known| known.parts.len() == 1 && known.parts == column.parts);
+                match same {
+                    Some(_) if column.parts[0].0 == PartKind::Network => rest.push(*literal),
+                    // Both must hold.
+                    Some(known) => {
+                        known.literals.push(*literal);
+                        known.rows.retain(|row| column.rows.contains(row));
+                    }
+                    None => columns.push(column),
+                }
+            }
+            _ => rest.push(*literal),
+        }
+    }
+    // In an order that does not depend on how the rule was written; what is not exact comes last.
+    let hash = |value: &dyn Fn(&mut DefaultHasher)| {
+        let mut hasher = DefaultHasher::new();
+        value(&mut hasher);
+        hasher.finish()
+    };
+    columns.sort_by_cached_key(|column| {
+        let network = column.parts.iter().any(|part| part.0 == PartKind::Network);
+        (network, column.parts.iter().map(|part| part.0).max(), hash(&|hasher| column.parts.hash(hasher)))
+    });
+    let mut parts: Vec<(PartKind, &Value)> = Vec::new();
+    columns.retain(|column| {
+        let both: Vec<Part> = parts
+            .iter()
+            .chain(&column.parts)
+            .map(|(kind, value)| Part { kind: *kind, value: (*value).clone() })
+            .collect();
+        let networks = both.iter().filter(|part| part.kind == PartKind::Network).count();
+        let fits = networks <= 1 && places(&both).is_some();
+        if fits {
+            parts.extend(&column.parts);
+        } else {
+            rest.extend(&column.literals);
+        }
+        fits
+    });
+    if columns.is_empty() {
+        return None;
+    }
+    rest.sort_by_cached_key(|literal| hash(&|hasher| literal.hash(hasher)));
+    let shape = Shape {
+        parts,
+        columns: columns.iter().map(|column| column.parts.len()).collect(),
+        rest,
+        errno: rule.enforced().map(|deny| deny.errno),
+        fields: audit.as_ref().map(|audit| audit.fields.iter().map(|field| &field.value).collect()),
+        kill: kill.as_ref().map(|kill| kill.signal),
+    };
+    Some((shape, Candidate { rule: id, literals: literals.to_vec(), columns }))
+}
+
+/// What a literal compares with constants; `None` where it does not, or not so that it could be looked up.
+fn column<'p>(policy: &'p Policy, literal: Literal<'p>) -> Option<Column<'p>> {
+    let Literal { cond: Cond::Atom(atom), sense, known: true } = literal else { return None };
+    let (parts, rows) = match &atom.kind {
+        AtomKind::Compare { op, left, right } if *op == (if sense { Compare::Eq } else { Compare::Ne }) => {
+            let (value, constant) = match (&left.kind, &right.kind) {
+                (_, ValueKind::Const(number)) => (left, *number),
+                (ValueKind::Const(number), _) => (right, *number),
+                _ => return None,
+            };
+            (vec![(PartKind::Number, value)], vec![vec![number(value, constant)?]])
+        }
+        _ if !sense => return None,
+        AtomKind::Same(value, other) => {
+            let (value, address) = match (&value.kind, &other.kind) {
+                (_, ValueKind::Address(address)) => (value, *address),
+                (ValueKind::Address(address), _) => (other, *address),
+                _ => return None,
+            };
+            (vec![(PartKind::Ip, value)], vec![vec![Element::Number(address)]])
+        }
+        AtomKind::OneOf { value, set } => {
+            let constant = |element: &Value| match element.kind {
+                ValueKind::Const(constant) => number(value, constant),
+                _ => None,
+            };
+            let rows =
+                set.iter().map(|element| constant(element).map(|element| vec![element])).collect::<Option<_>>()?;
+            (vec![(PartKind::Number, value)], rows)
+        }
+        AtomKind::OneOfStrings { value, set } if matches!(value.kind, ValueKind::Task(TaskField::Comm)) => {
+            let name = |text: &Vec<u8>| {
+                let mut bytes = [0; 16];
+                bytes.get_mut(..text.len())?.copy_from_slice(text);
+                Some(vec![Element::Number(u128::from_le_bytes(bytes))])
+            };
+            (vec![(PartKind::Name, value)], set.iter().map(name).collect::<Option<_>>()?)
+        }
+        AtomKind::InSet { values, set } => {
+            let set = &policy.sets[set.index()];
+            let Members::Static(rows) = &set.members else { return None };
+            return in_set(literal, values, &set.parts, rows);
+        }
+        _ => return None,
+    };
+    if let [(PartKind::Number, value)] = parts.as_slice()
+        && matches!(value.kind, ValueKind::Const(_) | ValueKind::Param(_) | ValueKind::Enumerator { .. })
+    {
+        return None;
+    }
+    Some(Column { literals: vec![literal], parts, rows })
+}
+
+/// A constant as a value's pattern; `None` where the value is no integer or never is that.
+fn number(value: &Value, constant: i128) -> Option<Element> {
+    let Ty::Int(int) = value.ty else { return None };
+    (int.min() <= constant && constant <= int.max()).then(|| Element::Number((constant as u128) & mask(int)))
+}
+
+fn mask(int: Int) -> u128 {
+    u128::from(u64::MAX >> (64 - 8 * int.bytes))
+}
+
+/// Elements as rows. A part whose elements are all single addresses is looked up exactly; a network comes last.
+fn in_set<'p>(
+    literal: Literal<'p>,
+    values: &'p [Value],
+    parts: &[SetPart],
+    elements: &[Vec<(u128, u128)>],
+) -> Option<Column<'p>> {
+    if parts.iter().any(|part| matches!(part, SetPart::Text { .. })) {
+        return None;
+    }
+    let kind = |at: usize| match parts[at] {
+        SetPart::Int(_) => PartKind::Number,
+        SetPart::Network if elements.iter().any(|row| row[at].0 != row[at].1) => PartKind::Network,
+        SetPart::Ip | SetPart::Network | SetPart::Text { .. } => PartKind::Ip,
+    };
+    let mut order: Vec<usize> = (0..parts.len()).collect();
+    order.sort_by_key(|at| kind(*at));
+    let element = |at: usize, (first, last): (u128, u128)| match (kind(at), parts[at], values[at].ty) {
+        (PartKind::Network, ..) => Some(Element::Range(first, last)),
+        (PartKind::Number, SetPart::Int(of), Ty::Int(_)) => {
+            let constant = if of.signed { i128::from((first as u64).cast_signed()) } else { first as i128 };
+            // What the value never is stands in no row.
+            number(&values[at], constant)
+        }
+        _ => Some(Element::Number(first)),
+    };
+    let row = |row: &Vec<(u128, u128)>| order.iter().map(|at| element(*at, row[*at])).collect::<Option<Vec<_>>>();
+    let rows = elements.iter().filter_map(row).collect();
+    let parts = order.iter().map(|at| (kind(*at), &values[*at])).collect();
+    Some(Column { literals: vec![literal], parts, rows })
+}
+
+/// One unit for rules of one shape, or one for each where they are few; more where many rules share a row.
+fn unit<'p>(
+    policy: &'p Policy,
+    parts: Vec<Part>,
+    mut rest: Vec<Literal<'p>>,
+    mut members: Vec<Candidate<'p>>,
+    indexes: &mut Vec<Index>,
+) -> Vec<Unit<'p>> {
+    let first = &policy.rules[members[0].rule.0 as usize];
+    let (recorded, effects) = (first.audit.is_some(), first.has_effects());
+    let apart = |members: Vec<Candidate<'p>>| -> Vec<Unit<'p>> {
+        let alone = |one: Candidate<'p>| Unit {
+            rules: vec![one.rule],
+            guarded: false,
+            steps: one.literals.into_iter().map(Step::Test).collect(),
+        };
+        members.into_iter().map(alone).collect()
+    };
+    if members.len() <= if effects { RECORDED_MAX } else { TESTED_MAX } {
+        return apart(members);
+    }
+    // What all have in common is a test.
+    let same = |column: usize| {
+        let rows = &members[0].columns[column].rows;
+        members.iter().all(|member| member.columns[column].rows == *rows)
+    };
+    let common: Vec<bool> = (0..members[0].columns.len()).map(same).collect();
+    if common.iter().all(|common| *common) {
+        return apart(members);
+    }
+    let mut kept: Vec<Part> = Vec::new();
+    let mut at = 0;
+    for (column, common) in members[0].columns.iter().zip(&common) {
+        if *common {
+            rest.extend(&column.literals);
+        } else {
+            kept.extend_from_slice(&parts[at..at + column.parts.len()]);
+        }
+        at += column.parts.len();
+    }
+    for member in &mut members {
+        let mut common = common.iter();
+        member.columns.retain(|_| !common.next().is_some_and(|common| *common));
+    }
+    let count = |member: &Candidate<'_>| {
+        member.columns.iter().try_fold(1usize, |count, column| count.checked_mul(column.rows.len()))
+    };
+    let counts: Option<Vec<usize>> = members.iter().map(count).collect();
+    if counts.is_none_or(|counts| {
+        counts.iter().any(|count| *count > ROWS_OF_RULE_MAX) || counts.iter().sum::<usize>() > ROWS_MAX
+    }) {
+        return apart(members);
+    }
+    // Where nobody asks whose a row is, all are the first rule's.
+    let owner = |member: &Candidate<'_>| if recorded { member.rule } else { members[0].rule };
+    let rows = members.iter().flat_map(|member| product(&member.columns).into_iter().map(|row| (row, owner(member))));
+    let rows = if kept.last().is_some_and(|part| part.kind == PartKind::Network) { flat(rows) } else { exact(rows) };
+    if rows.is_empty() {
+        return Vec::new();
+    }
+    let layers =
+        if recorded { rows.iter().map(|row| row.rules.len().div_ceil(ROW_RULES_MAX)).max().unwrap_or(1) } else { 1 };
+    let all: Vec<RuleId> = members.iter().map(|member| member.rule).collect();
+    (0..layers)
+        .map(|layer| {
+            let within = |row: &Row| {
+                let rules = match recorded {
+                    true => row.rules.iter().skip(layer * ROW_RULES_MAX).take(ROW_RULES_MAX).copied().collect(),
+                    false => Vec::new(),
+                };
+                Row { key: row.key.clone(), rules }
+            };
+            let rows: Vec<Row> = rows.iter().map(within).filter(|row| !recorded || !row.rules.is_empty()).collect();
+            let rules = match recorded {
+                true => {
+                    let mut rules: Vec<RuleId> = rows.iter().flat_map(|row| row.rules.iter().copied()).collect();
+                    rules.sort_unstable();
+                    rules.dedup();
+                    rules
+                }
+                false => all.clone(),
+            };
+            indexes.push(Index { parts: kept.clone(), rows, rules: rules.len() });
+            let find = Step::Find(IndexId(indexes.len() as u32 - 1));
+            Unit { rules, guarded: false, steps: rest.iter().copied().map(Step::Test).chain([find]).collect() }
+        })
+        .collect()
+}
+
+/// All rows of a rule.
+fn product(columns: &[Column<'_>]) -> Vec<Vec<Element>> {
+    columns.iter().fold(vec![Vec::new()], |rows, column| {
+        let with = |row: &Vec<Element>| {
+            let row = row.clone();
+            column.rows.iter().map(move |more| row.iter().chain(more).cloned().collect::<Vec<Element>>())
+        };
+        rows.iter().flat_map(with).collect()
+    })
+}
+
+/// One row for each key, in the order of the keys.
+fn exact(rows: impl Iterator<Item = (Vec<Element>, RuleId)>) -> Vec<Row> {
+    let mut rows: Vec<(Vec<Element>, RuleId)> = rows.collect();
+    rows.sort_unstable();
+    rows.dedup();
+    let mut found: Vec<Row> = Vec::with_capacity(rows.len());
+    for (key, rule) in rows {
+        match found.last_mut() {
+            Some(last) if last.key == key => last.rules.push(rule),
+            _ => found.push(Row { key, rules: vec![rule] }),
+        }
+    }
+    found
+}
+
+/// Rows whose ranges do not overlap: each has all rules whose ranges were around it.
+fn flat(rows: impl Iterator<Item = (Vec<Element>, RuleId)>) -> Vec<Row> {
+    let mut by_rest: BTreeMap<Vec<Element>, Vec<(u128, u128, RuleId)>> = BTreeMap::new();
+    for (mut key, rule) in rows {
+        if let Some(Element::Range(first, last)) = key.pop() {
+            by_rest.entry(key).or_default().push((first, last, rule));
+        }
+    }
+    let mut found: Vec<Row> = Vec::new();
+    for (rest, ranges) in by_rest {
+        // Where something begins and, beyond the last address, ends.
+        let mut edges: Vec<(u128, bool, RuleId)> = Vec::with_capacity(2 * ranges.len());
+        for (first, last, rule) in ranges {
+            edges.push((first, true, rule));
+            edges.extend(last.checked_add(1).map(|end| (end, false, rule)));
+        }
+        edges.sort_unstable();
+        // Ranges of one rule may overlap each other.
+        let mut open: BTreeMap<RuleId, u32> = BTreeMap::new();
+        let mut at = 0;
+        let begin = found.len();
+        while at < edges.len() {
+            let here = edges[at].0;
+            while let Some((_, opens, rule)) = edges.get(at).filter(|edge| edge.0 == here) {
+                let count = open.entry(*rule).or_insert(0);
+                *count = if *opens { *count + 1 } else { *count - 1 };
+                if *count == 0 {
+                    open.remove(rule);
+                }
+                at += 1;
+            }
+            if open.is_empty() {
+                continue;
+            }
+            let last = edges.get(at).map_or(u128::MAX, |edge| edge.0 - 1);
+            let rules: Vec<RuleId> = open.keys().copied().collect();
+            match found[begin..].last_mut() {
+                Some(Row { key, rules: known }) if *known == rules && ends_before(key, here) => {
+                    if let Some(Element::Range(_, end)) = key.last_mut() {
+                        *end = last;
+                    }
+                }
+                _ => {
+                    let key = rest.iter().cloned().chain([Element::Range(here, last)]).collect();
+                    found.push(Row { key, rules });
+                }
+            }
+        }
+    }
+    found
+}
+
+fn ends_before(key: &[Element], here: u128) -> bool {
+    matches!(key.last(), Some(Element::Range(_, end)) if end.checked_add(1) == Some(here))
+}

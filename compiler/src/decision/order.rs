@@ -1,0 +1,97 @@
+//! What is asked first, where the order is free: what costs little and often decides.
+//!
+//! The parts of a conjunction are free to move, since in Kleene's logic it is true exactly if each of them is; so are rules
+//! that deny with the same errno, and rules that only watch. A step that reads a path or an address comes behind all that
+//! is read from registers, and is not reached where one of those decides.
+//!
+//! Costs are instructions, roughly; what costs about the same stays in source order.
+
+use super::Index;
+use super::index::{Step, Unit};
+use super::key::PartKind;
+use crate::hir::{Atom, AtomKind, Cond, TaskField, Text, TextTest, Value, ValueKind};
+
+/// Puts the steps of units, and the units, in order.
+pub fn order(units: &mut [Unit<'_>], indexes: &[Index]) {
+    for unit in &mut *units {
+        unit.steps.sort_by_cached_key(|step| class(step_cost(step, indexes)));
+    }
+    units.sort_by_cached_key(|unit| unit.steps.iter().map(|step| class(step_cost(step, indexes))).max());
+}
+
+/// Costs that differ clearly: below that, whoever wrote the rule knows better what decides.
+fn class(cost: u32) -> u32 {
+    cost.checked_ilog2().map_or(0, |bits| bits.saturating_sub(3) / 2)
+}
+
+fn step_cost(step: &Step<'_>, indexes: &[Index]) -> u32 {
+    match step {
+        Step::Test(literal) => cond(literal.cond),
+        Step::Find(index) => {
+            let parts = &indexes[index.index()].parts;
+            let search = match parts.last().map(|part| part.kind) {
+                Some(PartKind::Network) => 150,
+                Some(PartKind::Text) => 100,
+                _ => 30,
+            };
+            parts.iter().map(|part| value(&part.value)).fold(search, u32::saturating_add)
+        }
+    }
+}
+
+fn cond(of: &Cond) -> u32 {
+    match of {
+        Cond::Const(_) => 0,
+        Cond::Not(inner) => cond(inner),
+        Cond::And(left, right) | Cond::Or(left, right) => cond(left).saturating_add(cond(right)),
+        Cond::Atom(of) => atom(of),
+    }
+}
+
+fn atom(Atom { kind, .. }: &Atom) -> u32 {
+    let few = |count: usize, each: u32| (count as u32).saturating_mul(each).min(100);
+    match kind {
+        AtomKind::Compare { left, right, .. } | AtomKind::Same(left, right) => 1 + value(left) + value(right),
+        AtomKind::AnyBit(of) | AtomKind::AllBits { value: of, .. } | AtomKind::True(of) | AtomKind::Null(of) => {
+            1 + value(of)
+        }
+        // A step for each ancestor.
+        AtomKind::AnyAncestor { .. } => 1000,
+        AtomKind::InSet { values, .. } => 50 + values.iter().map(value).sum::<u32>(),
+        AtomKind::OneOf { value: of, set } => value(of) + few(set.len(), 1),
+        AtomKind::OneOfStrings { value: of, set } => value(of) + few(set.len(), 2),
+        AtomKind::Text { value: of, test } => {
+            value(of)
+                + match test {
+                    TextTest::OneOf(set) => few(set.len(), 3),
+                    TextTest::Under(_) | TextTest::StartsWith(_) | TextTest::EndsWith(_) => 5,
+                    // Some ten for each byte.
+                    TextTest::Contains(_) | TextTest::Like(_) => 400,
+                }
+        }
+    }
+}
+
+fn value(of: &Value) -> u32 {
+    match &of.kind {
+        ValueKind::Const(_) | ValueKind::Address(_) | ValueKind::Enumerator { .. } => 0,
+        ValueKind::Arg(_) => 1,
+        ValueKind::Param(_) | ValueKind::File(..) => 2,
+        ValueKind::Task(TaskField::Comm) => 40,
+        ValueKind::Literal(_) => 20,
+        ValueKind::Task(_) | ValueKind::Current | ValueKind::Ancestor | ValueKind::Now => 10,
+        ValueKind::FirstOf(values) => values.iter().map(value).max().unwrap_or(0),
+        ValueKind::Load { base, .. } => 2 + value(base),
+        ValueKind::Unary(_, inner) | ValueKind::Convert(inner) => 1 + value(inner),
+        ValueKind::Binary(_, left, right) => 1 + value(left) + value(right),
+        ValueKind::Cond(inner) => cond(inner),
+        ValueKind::End(end, _) => 100 + end.values().into_iter().map(value).sum::<u32>(),
+        ValueKind::Text(text) => match &**text {
+            // A walk over names: some hundred instructions for each component.
+            Text::Path { dentry, mount } => 2000 + value(dentry) + value(mount),
+            Text::Cgroup { node } => 1500 + value(node),
+            Text::Pointer(of) | Text::Copy(of) => 200 + value(of),
+            Text::Unix { end, .. } => 200 + end.values().into_iter().map(value).sum::<u32>(),
+        },
+    }
+}
