@@ -5,6 +5,8 @@
 
 use std::collections::HashMap;
 
+use krsi_abi::renamed;
+
 use crate::failure::Failure;
 
 /// Where the kernel keeps its types.
@@ -105,7 +107,12 @@ impl Kernel {
 
     /// Whether the kernel has this hook.
     pub fn has_hook(&self, name: &str) -> bool {
-        self.hooks.contains_key(name)
+        self.called(name).is_some()
+    }
+
+    /// What the kernel calls a hook: its name, or an older one.
+    pub fn called<'n>(&self, hook: &'n str) -> Option<&'n str> {
+        renamed::names(hook).find(|name| self.hooks.contains_key(*name))
     }
 
     /// Whether a struct or union has a field, through embedded and anonymous ones.
@@ -187,7 +194,7 @@ impl Kernel {
                 "remove the rules on it, or load the policy on a newer kernel; `krsic build` here would say so too",
             )
         };
-        let proto = *self.hooks.get(name).ok_or_else(missing)?;
+        let proto = self.called(name).and_then(|name| self.hooks.get(name)).copied().ok_or_else(missing)?;
         self.arguments(proto).ok_or_else(missing)
     }
 

@@ -49,7 +49,7 @@ pub fn load(path: &Path, options: &Options<'_>) -> Result<Loaded, Failure> {
     let pins = Pins::lock()?;
     let replaced = pins::folder(&name).exists();
     let keep = (replaced && !options.fresh).then_some(name.as_str());
-    let done = stage(&pins, &name, &object, &idle, keep, options.verbose)
+    let done = stage(&pins, &name, &object, &kernel, &idle, keep, options.verbose)
         .and_then(|carried| pins.commit(&name).map(|()| carried));
     let carried = done.inspect_err(|_| {
         // The policy that was there, if any, was not touched. What was staged goes; what cannot go now goes by the next command.
@@ -114,6 +114,7 @@ fn stage(
     pins: &Pins,
     name: &str,
     object: &Object,
+    kernel: &Kernel,
     idle: &[usize],
     keep: Option<&str>,
     verbose: bool,
@@ -154,7 +155,7 @@ fn stage(
     for described in active() {
         let program = program(&mut ebpf, &described.hook)?;
         program
-            .load(&described.hook, &btf)
+            .load(kernel.called(&described.hook).unwrap_or(&described.hook), &btf)
             .map_err(|error| refused_program(manifest, &described.hook, error, verbose))?;
         let pin = staging.join("programs").join(&described.hook);
         program.pin(&pin).map_err(|error| failure::at(&pin, "made", error))?;

@@ -16,6 +16,7 @@
 
 pub mod event;
 pub mod manifest;
+pub mod renamed;
 pub mod set;
 pub mod value;
 

@@ -23,6 +23,8 @@ pub mod sleepable;
 use std::fmt;
 use std::sync::OnceLock;
 
+use krsi_abi::renamed;
+
 use crate::btf::{Btf, Kind, Type, TypeId};
 
 pub use disabled::Disabled;
@@ -156,10 +158,10 @@ impl Kernel {
         Kernel { name: name.into(), btf, index: OnceLock::new() }
     }
 
-    /// The hook of that name, disabled or not.
+    /// The hook of that name, or of an older name that the kernel has it under; disabled or not.
     #[must_use]
     pub fn hook(&self, name: &str) -> Option<Hook<'_>> {
-        let function = self.position(&self.index().hooks, name)?;
+        let function = renamed::names(name).find_map(|name| self.position(&self.index().hooks, name))?;
         let Type::Func { name, proto } = self.btf.ty(function) else {
             return None;
         };
@@ -186,13 +188,13 @@ impl Kernel {
         Some(Hook { name, proto, args, ret, by_value })
     }
 
-    /// Whether there is a hook of that name.
+    /// Whether there is a hook of that name, or of an older one of the same hook.
     #[must_use]
     pub fn has_hook(&self, name: &str) -> bool {
-        self.position(&self.index().hooks, name).is_some()
+        renamed::names(name).any(|name| self.position(&self.index().hooks, name).is_some())
     }
 
-    /// The names of all hooks, sorted.
+    /// The names of all hooks, as the kernel has them, sorted.
     pub fn hook_names(&self) -> impl DoubleEndedIterator<Item = &str> + ExactSizeIterator {
         self.index().hooks.iter().map(|id| self.bare(*id))
     }

@@ -1,6 +1,7 @@
 //! Pages of hooks.
 
 use krs_grammar::ast::{self, HookKind, ItemKind};
+use krsi_abi::renamed;
 use serde::Serialize;
 
 use super::{Listed, Reference, is_empty, one_line, summary, word};
@@ -132,10 +133,11 @@ impl Listed for HookPage {
 }
 
 impl<'a> Reference<'a> {
-    /// The names of all hooks that some kernel has, sorted.
+    /// The newest names of all hooks that some kernel has, sorted.
     #[must_use]
     pub fn hook_names(&self) -> Vec<&'a str> {
-        let mut names: Vec<&'a str> = self.kernels.iter().flat_map(|kernel| kernel.hook_names()).collect();
+        let mut names: Vec<&'a str> =
+            self.kernels.iter().flat_map(|kernel| kernel.hook_names()).map(renamed::newest).collect();
         names.sort_unstable();
         names.dedup();
         names
