@@ -1,7 +1,7 @@
 //! The description that an object carries, from the typed policy and its programs.
 
 use krsi_abi::manifest::{
-    Audit, Field, File, Manifest, Names, Need, Param, Part, Program, Rule, Set, Since, Source, Ty,
+    Audit, Field, File, Limit, Manifest, Names, Need, Param, Part, Program, Rule, Set, Since, Source, Ty,
 };
 
 use crate::bpf::{Code, event};
@@ -74,6 +74,7 @@ pub fn manifest(policy: &Policy, code: &Code, kernels: Vec<String>, sources: &So
         files,
         sets,
         unreadable: code.unreadable,
+        limited: code.limited,
     }
 }
 
@@ -124,7 +125,9 @@ fn audit(audit: &hir::Audit, used: &mut Vec<hir::NamesId>) -> Audit {
         .zip(&layout.offsets)
         .map(|(field, &offset)| Field { name: field.name.clone(), ty: ty(field.value.ty, used), offset })
         .collect();
-    Audit { message: audit.message.clone(), fields, bytes: layout.bytes }
+    let limit =
+        audit.limit.map(|limit| Limit { count: limit.count, per: limit.per, offset: krsi_abi::event::HEADER_BYTES });
+    Audit { message: audit.message.clone(), fields, bytes: layout.bytes, limit }
 }
 
 fn ty(ty: hir::Ty, used: &mut Vec<hir::NamesId>) -> Ty {

@@ -46,6 +46,12 @@ impl<'m> Event<'m> {
         (record.len() >= audit.bytes as usize).then(|| Event { header, rule, manifest, record: record.to_vec() })
     }
 
+    /// How many events of the rule were over its limit so far, where it has one.
+    pub fn limited(&self) -> Option<u64> {
+        let at = self.rule.audit.as_ref()?.limit?.offset as usize;
+        self.record.get(at..at + 8).map(unsigned)
+    }
+
     fn hook(&self) -> &'m str {
         self.manifest.programs.get(self.rule.program as usize).map_or("", |program| &program.hook)
     }
@@ -157,7 +163,7 @@ impl<'m> Event<'m> {
             fields.insert(field.name.clone(), value);
         }
         let source = &self.rule.source;
-        json!({
+        let mut event = json!({
             "time": wall,
             "boot_ns": header.time_ns,
             "policy": policy,
@@ -182,7 +188,11 @@ impl<'m> Event<'m> {
             "lost": header.lost,
             "fields": fields,
             "unknown": unknown,
-        })
+        });
+        if let Some(limited) = self.limited() {
+            event["limited"] = limited.into();
+        }
+        event
     }
 }
 

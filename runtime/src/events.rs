@@ -11,7 +11,7 @@ use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime};
 
 use aya::maps::{MapData, RingBuf};
-use krsi_abi::manifest::Manifest;
+use krsi_abi::manifest::{Manifest, Rule};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FlockOperation, flock};
 use rustix::time::{ClockId, clock_gettime};
@@ -42,6 +42,8 @@ struct Source {
     ring: RingBuf<MapData>,
     /// By rule, as last told.
     lost: Vec<u64>,
+    /// By rule, as last told.
+    limited: Vec<u64>,
     /// Held while reading: two readers would each see half.
     _lock: File,
 }
@@ -104,10 +106,28 @@ fn look(name: Option<&str>, sources: &mut BTreeMap<String, Source>) -> Result<()
         let data = MapData::from_pin(&pin).map_err(|error| failure::at(&pin, "opened", error))?;
         let ring =
             RingBuf::try_from(aya::maps::Map::RingBuf(data)).map_err(|error| failure::at(&pin, "read", error))?;
-        let lost = vec![0; manifest.rules.len()];
-        sources.insert(name, Source { inode, manifest, ring, lost, _lock: lock });
+        let none = vec![0; manifest.rules.len()];
+        sources.insert(name, Source { inode, manifest, ring, lost: none.clone(), limited: none, _lock: lock });
     }
     Ok(())
+}
+
+/// Why an event is not there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    /// There was no room for it.
+    Lost,
+    /// The rule had recorded as many as it may.
+    Limited,
+}
+
+/// By how much a rule's count has grown since it was told last.
+fn newly(told: &mut [u64], rule: usize, now: u64) -> u64 {
+    told.get_mut(rule).map_or(0, |told| {
+        let newly = now.saturating_sub(*told);
+        *told = (*told).max(now);
+        newly
+    })
 }
 
 struct Printer {
@@ -140,28 +160,27 @@ impl Printer {
         while let Some(record) = source.ring.next() {
             match Event::read(&source.manifest, &record) {
                 Some(event) => {
-                    let before = source.lost.get_mut(event.header.rule as usize);
-                    let newly = before.map_or(0, |before| {
-                        let newly = event.header.lost.saturating_sub(*before);
-                        *before = (*before).max(event.header.lost);
-                        newly
-                    });
-                    if newly > 0 {
-                        self.lost(policy, &event.rule.name, newly)?;
+                    let (id, rule) = (event.header.rule as usize, event.rule);
+                    let lost = newly(&mut source.lost, id, event.header.lost);
+                    self.missing(policy, rule, Missing::Lost, lost)?;
+                    if let Some(now) = event.limited() {
+                        let limited = newly(&mut source.limited, id, now);
+                        self.missing(policy, rule, Missing::Limited, limited)?;
                     }
                     self.event(policy, &event)?;
                 }
                 None => self.line("an event that is not of this policy was skipped")?,
             }
         }
-        // Events that were lost behind the last one that was not.
+        // What is missing behind the last event.
         if let Ok(counters) = list::counters(policy, &source.manifest) {
-            for (rule, (now, told)) in counters.lost.iter().zip(&mut source.lost).enumerate() {
-                let newly = now.saturating_sub(*told);
-                *told = (*told).max(*now);
-                if newly > 0 {
-                    let name = source.manifest.rules[rule].name.clone();
-                    self.lost(policy, &name, newly)?;
+            for (counts, told, why) in [
+                (&counters.lost, &mut source.lost, Missing::Lost),
+                (&counters.limited, &mut source.limited, Missing::Limited),
+            ] {
+                for (id, (now, rule)) in counts.iter().zip(&source.manifest.rules).enumerate() {
+                    let count = newly(told, id, *now);
+                    self.missing(policy, rule, why, count)?;
                 }
             }
         }
@@ -184,14 +203,26 @@ impl Printer {
         }
     }
 
-    fn lost(&mut self, policy: &str, rule: &str, count: u64) -> Result<(), Failure> {
+    /// Says how many events of a rule there are not, if any.
+    fn missing(&mut self, policy: &str, rule: &Rule, why: Missing, count: u64) -> Result<(), Failure> {
+        if count == 0 {
+            return Ok(());
+        }
+        let name = &rule.name;
         match self.format {
             Format::Json => {
-                self.line(&serde_json::json!({ "policy": policy, "rule": rule, "lost": count }).to_string())
+                let why = if why == Missing::Lost { "lost" } else { "limited" };
+                self.line(&serde_json::json!({ "policy": policy, "rule": name, why: count }).to_string())
             }
             Format::Text => {
                 let events = if count == 1 { "event was" } else { "events were" };
-                self.line(&format!("{policy}/{rule}: {count} {events} lost: the ring buffer was full"))
+                let limit = rule.audit.as_ref().and_then(|audit| audit.limit);
+                let why = match (why, limit) {
+                    (Missing::Limited, Some(limit)) => format!("over the limit of {}/{}", limit.count, limit.per),
+                    (Missing::Limited, None) => "over the limit".to_owned(),
+                    (Missing::Lost, _) => "lost: the ring buffer was full".to_owned(),
+                };
+                self.line(&format!("{policy}/{name}: {count} {events} {why}"))
             }
         }
     }

@@ -36,6 +36,8 @@ pub fn manifest(name: &str) -> Result<Manifest, Failure> {
 pub struct Counters {
     /// Events that found no room; empty where the policy records none.
     pub lost: Vec<u64>,
+    /// Events over the limit of their rule; empty where no rule has one.
+    pub limited: Vec<u64>,
     /// Texts that could not be read; empty where no rule asks for one.
     pub unreadable: Vec<u64>,
 }
@@ -54,6 +56,7 @@ pub fn counters(name: &str, manifest: &Manifest) -> Result<Counters, Failure> {
     let records = manifest.rules.iter().any(|rule| rule.audit.is_some());
     Ok(Counters {
         lost: if records { from(0) } else { Vec::new() },
+        limited: manifest.limited.map(|start| from(start as usize)).unwrap_or_default(),
         unreadable: manifest.unreadable.map(|start| from(start as usize)).unwrap_or_default(),
     })
 }
@@ -92,7 +95,8 @@ pub fn list(as_json: bool) -> Result<String, Failure> {
             Ok(manifest) => {
                 let inactive = inactive(&manifest)?;
                 let detached = detached(&name, &manifest, &inactive);
-                let lost: u64 = counters(&name, &manifest)?.lost.iter().sum();
+                let counters = counters(&name, &manifest)?;
+                let [lost, limited] = [counters.lost, counters.limited].map(|counts| counts.iter().sum::<u64>());
                 let state = if detached.is_empty() {
                     "enforcing".to_owned()
                 } else {
@@ -106,18 +110,21 @@ pub fn list(as_json: bool) -> Result<String, Failure> {
                     "rules": manifest.rules.len(),
                     "inactive": inactive.iter().map(|off| &manifest.rules[off.rule].name).collect::<Vec<_>>(),
                     "lost": lost,
+                    "limited": limited,
                 }));
                 rows.push([
                     name,
                     manifest.programs.len().to_string(),
                     manifest.rules.len().to_string(),
                     lost.to_string(),
+                    limited.to_string(),
                     state,
                 ]);
             }
             Err(failure) => {
                 objects.push(json!({ "name": name, "state": "unreadable", "error": failure.message }));
-                rows.push([name, "?".into(), "?".into(), "?".into(), format!("unreadable: {}", failure.message)]);
+                let [hooks, rules, lost, limited] = ["?"; 4].map(str::to_owned);
+                rows.push([name, hooks, rules, lost, limited, format!("unreadable: {}", failure.message)]);
             }
         }
     }
@@ -131,8 +138,8 @@ pub fn list(as_json: bool) -> Result<String, Failure> {
     if rows.is_empty() {
         return Ok("no policy is loaded\n".into());
     }
-    rows.insert(0, ["NAME", "HOOKS", "RULES", "LOST", "STATE"].map(str::to_owned));
-    let widths: Vec<usize> = (0..5).map(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or(0)).collect();
+    rows.insert(0, ["NAME", "HOOKS", "RULES", "LOST", "LIMITED", "STATE"].map(str::to_owned));
+    let widths: Vec<usize> = (0..6).map(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or(0)).collect();
     for row in rows {
         let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
         let _ = writeln!(out, "{}", cells.join("  ").trim_end());
@@ -225,6 +232,9 @@ pub fn show(name: &str) -> Result<String, Failure> {
             let _ = writeln!(out, "    {}", decode::escape(&rule.source.text).replace("\\\"", "\""));
             if let Some(count) = counters.lost.get(id).filter(|count| **count > 0) {
                 let _ = writeln!(out, "    {count} events lost");
+            }
+            if let Some(count) = counters.limited.get(id).filter(|count| **count > 0) {
+                let _ = writeln!(out, "    {count} events over the limit");
             }
             if let Some(count) = counters.unreadable.get(id).filter(|count| **count > 0) {
                 let _ = writeln!(out, "    {count} times a path or text could not be read");

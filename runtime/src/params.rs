@@ -151,6 +151,7 @@ mod tests {
             files: Vec::new(),
             sets: Vec::new(),
             unreadable: None,
+            limited: None,
         }
     }
 

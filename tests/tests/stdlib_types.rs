@@ -275,7 +275,6 @@ fn what_is_not_available_yet_says_so() {
         "label tainted on task inherit",
         "on file_open mark tainted",
         "on file_open unmark tainted",
-        "on file_open audit limit 5/s",
         "on file_open when task.uid is 0 audit",
     ];
     let mut wrong = Vec::new();

@@ -10,7 +10,8 @@
 //! 40  u64  lost         events of this rule lost so far for want of room
 //! 48  u64  unknown      bit i: field i of the event could not be read (a null on its way)
 //! 56  [u8; 16] comm     name of the task, NUL-padded
-//! 72  fields, each at its manifest offset, a multiple of its size up to 8
+//! 72  u64  limited      only where the rule has a limit: events over it so far
+//!     fields, each at its manifest offset, a multiple of its size up to 8
 //! ```
 //!
 //! All numbers are in the machine's byte order. The record's size is a multiple of 8.

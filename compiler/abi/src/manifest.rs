@@ -45,6 +45,9 @@ pub struct Manifest {
     /// rule that asked first. None where nothing asks for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unreadable: Option<u32>,
+    /// Where in the state the counters of events over a limit begin: a `u64` for each rule. None where no rule has a limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limited: Option<u32>,
 }
 
 /// A value that can be set at load: 8 bytes of the constants (see [`crate::CONSTANTS_SECTION`]), little-endian.
@@ -246,6 +249,64 @@ pub struct Audit {
     pub fields: Vec<Field>,
     /// Bytes of the whole record.
     pub bytes: u32,
+    /// How often at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<Limit>,
+}
+
+/// How many events a rule records at most on a hook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limit {
+    /// So many.
+    pub count: u32,
+    /// In this time.
+    pub per: Period,
+    /// Where the record has, as a `u64`, how many events were over the limit so far.
+    pub offset: u32,
+}
+
+/// A time in which events are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Period {
+    /// `s`
+    Second,
+    /// `m`
+    Minute,
+    /// `h`
+    Hour,
+}
+
+impl Period {
+    /// All there are.
+    pub const ALL: [Period; 3] = [Period::Second, Period::Minute, Period::Hour];
+
+    /// As in krs.
+    #[must_use]
+    pub fn letter(self) -> &'static str {
+        match self {
+            Period::Second => "s",
+            Period::Minute => "m",
+            Period::Hour => "h",
+        }
+    }
+
+    /// Its length in nanoseconds.
+    #[must_use]
+    pub fn ns(self) -> u64 {
+        1_000_000_000
+            * match self {
+                Period::Second => 1,
+                Period::Minute => 60,
+                Period::Hour => 3600,
+            }
+    }
+}
+
+impl std::fmt::Display for Period {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.letter())
+    }
 }
 
 /// One field of an event.

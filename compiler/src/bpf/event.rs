@@ -32,7 +32,8 @@ pub fn bytes(ty: Ty) -> u32 {
 /// Lays an event out.
 #[must_use]
 pub fn layout(audit: &Audit) -> Layout {
-    let mut at = HEADER_BYTES;
+    // Behind the head a rule with a limit tells how many events were over it.
+    let mut at = HEADER_BYTES + if audit.limit.is_some() { 8 } else { 0 };
     let (mut offsets, mut gaps) = (Vec::with_capacity(audit.fields.len()), Vec::new());
     let mut align = |at: &mut u32, to: u32| {
         let aligned = at.next_multiple_of(to);

@@ -12,6 +12,7 @@ mod dynamic_sets;
 mod events;
 mod guard;
 mod index;
+mod limit;
 mod network;
 mod sets;
 mod text;

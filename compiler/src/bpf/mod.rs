@@ -46,6 +46,10 @@ pub struct Code {
     pub state: u32,
     /// Where in the state the counters of what could not be read begin, one for each rule.
     pub unreadable: Option<u32>,
+    /// Where in the state the counters of events over a limit begin, one for each rule.
+    pub limited: Option<u32>,
+    /// Where in the state a rule's limit has the beginning of its time, and how many events were in it so far.
+    pub windows: Vec<(RuleId, u32)>,
     /// Where in the constants the files begin that the load finds: a device and an inode each, 8 bytes both.
     pub files: u32,
     /// Entries of the largest table of states among the constants.

@@ -93,6 +93,7 @@ codes! {
     DUPLICATE_HOOK = "KRS0411", "a hook named twice";
     INTERNAL_ERRNO = "KRS0412", "an errno that must not reach user space";
     UNRECORDABLE = "KRS0413", "a value that cannot be recorded";
+    BAD_LIMIT = "KRS0415", "a limit that says nothing";
     ANSWERS = "KRS0414", "a deny on a hook that answers a question";
     BAD_VERSION = "KRS0430", "a version of the kernel that cannot be";
     IDLE_TEST = "KRS0431", "a test on a hook that no rule is on";

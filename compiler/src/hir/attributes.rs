@@ -139,7 +139,7 @@ impl<'a> Checker<'a> {
     /// A rule whose `deny` is only recorded records it.
     pub(super) fn permissive(&mut self, rule: &ast::Rule, deny: Option<&Deny>, audit: &mut Option<Audit>) {
         if let Some(deny) = deny {
-            audit.get_or_insert_with(|| Audit { span: deny.span, message: None, fields: Vec::new() });
+            audit.get_or_insert_with(|| Audit { span: deny.span, message: None, fields: Vec::new(), limit: None });
         } else if !rule.actions.iter().any(|action| matches!(action.kind, ast::ActionKind::Deny { .. })) {
             let attribute = rule.attributes.iter().find(|known| known.name.name == "permissive");
             self.report(

@@ -8,7 +8,10 @@ use super::kernels;
 use super::operators::not;
 use super::resolve::{RuleItem, resolve};
 use super::suggest::{did_you_mean, list};
-use super::{Audit, Cond, Deny, Field, Hook, HookId, Kill, Policy, Rule, Ty, Value, ValueKind, errno};
+use super::{Audit, Cond, Deny, Field, Hook, HookId, Kill, Limit, Period, Policy, Rule, Ty, Value, ValueKind, errno};
+
+/// The most events that a limit allows: more than any reader keeps up with in a second.
+const LIMIT_MAX: u32 = 1_000_000;
 use crate::diag::{Diagnostic, code};
 use crate::kernel::{self, Kernel, Ret};
 use crate::source::Sources;
@@ -214,18 +217,13 @@ impl<'a> Checker<'a> {
                     deny = self.deny(errno.as_ref(), action.span, hook);
                 }
                 ActionKind::Audit { message, fields, limit } => {
-                    if let Some(limit) = limit {
-                        self.report(
-                            Diagnostic::error(code::NOT_YET, limit.span, "`limit` is not available yet")
-                                .help("remove it"),
-                        );
-                    }
                     if let Some(first) = &audit {
                         let first = first.span;
                         self.twice("audit", action.span, first);
                         continue;
                     }
-                    audit = Some(self.audit(message.as_ref(), fields, action.span));
+                    let limit = limit.as_ref().and_then(|limit| self.limit(limit));
+                    audit = Some(Audit { limit, ..self.audit(message.as_ref(), fields, action.span) });
                 }
                 ActionKind::Kill { signal } => {
                     if let Some(first) = &kill {
@@ -248,6 +246,31 @@ impl<'a> Checker<'a> {
             }
         }
         (deny, audit, kill)
+    }
+
+    /// `limit 10/s`
+    fn limit(&mut self, limit: &ast::Limit) -> Option<Limit> {
+        let Some(per) = Period::ALL.into_iter().find(|period| period.letter() == limit.per.name) else {
+            self.report(
+                Diagnostic::error(code::BAD_LIMIT, limit.per.span, format!("`{}` is no time", limit.per.name))
+                    .label("`s`, `m` or `h` can be")
+                    .help("write how many events a second, a minute or an hour: `limit 10/s`"),
+            );
+            return None;
+        };
+        let Some(count) = u32::try_from(limit.count.value).ok().filter(|count| (1..=LIMIT_MAX).contains(count)) else {
+            self.report(
+                Diagnostic::error(
+                    code::BAD_LIMIT,
+                    limit.count.span,
+                    format!("events cannot be limited to {}", limit.count.value),
+                )
+                .label(format!("1 to {LIMIT_MAX} can be"))
+                .help("to record nothing leave `audit` out, to record all leave `limit` out"),
+            );
+            return None;
+        };
+        Some(Limit { count, per })
     }
 
     fn twice(&mut self, word: &str, span: Span, first: Span) {
@@ -366,7 +389,7 @@ impl<'a> Checker<'a> {
             );
         }
         let message = message.map(|text| String::from_utf8_lossy(&text.value).into_owned());
-        Audit { span, message, fields: made }
+        Audit { span, message, fields: made, limit: None }
     }
 
     /// A constant text that an event carries: `hook.name`.

@@ -284,7 +284,20 @@ pub struct Audit {
     pub message: Option<String>,
     /// At most `event::FIELDS_MAX`.
     pub fields: Vec<Field>,
+    /// How often at most.
+    pub limit: Option<Limit>,
 }
+
+/// `limit 10/s`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// At least 1.
+    pub count: u32,
+    /// In this time.
+    pub per: Period,
+}
+
+pub use krsi_abi::manifest::Period;
 
 /// A field of an event.
 #[derive(Clone, Debug, PartialEq)]

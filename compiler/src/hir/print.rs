@@ -40,6 +40,9 @@ pub fn print(policy: &Policy) -> String {
             if let Some(message) = &audit.message {
                 let _ = write!(out, " {message:?}");
             }
+            if let Some(limit) = &audit.limit {
+                let _ = write!(out, " limit {}/{}", limit.count, limit.per);
+            }
             let _ = writeln!(out);
             for field in &audit.fields {
                 let _ = writeln!(

@@ -68,6 +68,7 @@ impl Builder<'_> {
         self.rule = rule;
         let layout = event::layout(audit);
         let lost = self.fresh_label();
+        let over = audit.limit.map(|limit| self.within_limit(rule, limit, next));
 
         let events = self.code.map(Map {
             name: krsi_abi::EVENTS_MAP.into(),
@@ -105,6 +106,11 @@ impl Builder<'_> {
         let count = self.fresh();
         self.push(Inst::Load { dst: count, base: counter, offset: 0, bytes: 8, reloc: None, argument: None });
         self.store(room, abi::LOST, Src::Reg(count), 8);
+        if let Some(counter) = over {
+            let count = self.fresh();
+            self.push(Inst::Load { dst: count, base: counter, offset: 0, bytes: 8, reloc: None, argument: None });
+            self.store(room, abi::HEADER_BYTES, Src::Reg(count), 8);
+        }
         self.store(room, abi::UNKNOWN, Src::Imm(0), 8);
         self.push(Inst::Mov { dst: V(1), src: Src::Reg(room), wide: true, reloc: None });
         self.push(Inst::Alu { op: alu::ADD, wide: true, dst: V(1), src: Src::Imm(abi::COMM as i32), reloc: None });

@@ -1,0 +1,20 @@
+# What is over a limit is counted and not recorded; the verdict is the same.
+for i in 1 2 3 4 5 6; do mkdir /tmp/d$i; done
+krsi load limits.o
+short() { krsi events limits | sed -n -e 's/^.* limits\/\([a-z]*\) [a-z_]* \([a-z]*\).*dentry.name=\(.*\)$/\1 \2 \3/p' -e '/were over/p' -e '/was over/p' | grep -v ^all; }
+for i in 1 2 3 4 5; do mkdir /tmp/new$i 2>/tmp/said && echo "made" || sed 's/.*: //' /tmp/said; done
+short
+krsi show limits | grep over
+# A second begins with the first of these; what else is in it depends on how fast the guest is.
+i=0
+rmdir /tmp/d1 /tmp/d2 /tmp/d3 /tmp/d4 /tmp/d5
+events limits >/tmp/events
+recorded=$(grep -c '"rule":"again".*"fields"\|"fields".*"rule":"again"' /tmp/events)
+over=$(sed -n 's/^{"limited":\([0-9]*\),"policy":"limits","rule":"again"}$/\1/p' /tmp/events | tail -1)
+echo "recorded and over: $((recorded + over)), all: $(grep -c '"rule":"all"' /tmp/events)"
+[ "$over" -ge 1 ] && [ "$recorded" -ge 2 ] && echo "both"
+sleep 2
+rmdir /tmp/d6
+short
+krsi list | sed 's/  */ /g'
+krsi list --format json | grep -c '"limited":[1-9]'
