@@ -35,6 +35,11 @@ codes! {
     BAD_USE = "KRS0110", "a file that cannot be used";
     USE_CIRCLE = "KRS0111", "files that use each other in a circle";
     UNKNOWN_MODULE = "KRS0112", "no such module";
+    DUPLICATE_MEMBER = "KRS0113", "a name that an item has twice";
+    UNKNOWN_STRUCT = "KRS0114", "no such struct";
+    UNKNOWN_PARAMETER = "KRS0115", "a description of an argument that no kernel has";
+    NOT_REFINED = "KRS0116", "a description that does not fit to what is described";
+    RESULT = "KRS0117", "a definition of another type than it says";
     UNKNOWN_FUNCTION = "KRS0120", "no such function";
     BAD_MEMBER = "KRS0121", "a member whose value its type cannot hold";
     UNKNOWN_HOOK = "KRS0200", "no such hook";

@@ -58,6 +58,7 @@ pub fn lower(input: &Input<'_>, diagnostics: &mut Vec<Diagnostic>) -> Policy {
     for def in &items.defs {
         checker.def(def);
     }
+    checker.own_items();
     let mut rules = Vec::new();
     for item in &items.rules {
         checker.rule(item, input, &mut rules);
@@ -153,6 +154,10 @@ impl<'a> Checker<'a> {
 
     fn hook(&mut self, ident: &ast::Ident) -> Option<HookId> {
         let name = self.aliased(&ident.name);
+        // A circle, which is reported where it is made.
+        if self.items.aliases.contains_key(name) {
+            return None;
+        }
         if let Some(index) = self.hooks.iter().position(|hook| hook.name == name) {
             return Some(HookId(index as u32));
         }

@@ -32,6 +32,7 @@ pub mod eval;
 pub mod kernels;
 pub mod lower;
 mod operators;
+mod own_items;
 pub mod place;
 pub mod policy_tests;
 pub mod print;

@@ -281,6 +281,15 @@ impl<'a> Checker<'a> {
         // What stands beside a literal is a text where it can be one.
         let l = if matches!(r, Operand::Text(_)) { self.texts(l) } else { l };
         let r = if matches!(l, Operand::Text(_)) { self.texts(r) } else { r };
+        let text = |side: &Operand| {
+            matches!(side, Operand::Value(Value { ty: Ty::Str { .. } | Ty::Text { .. }, .. }))
+                || matches!(side, Operand::Place(place) if place::tag(&self.kernel.btf, place.ty) == "path")
+        };
+        let (l, r) = match (text(&l), text(&r)) {
+            (false, false) => (l, r),
+            _ if matches!(l, Operand::Null) || matches!(r, Operand::Null) => (l, r),
+            _ => (self.texts(l), self.texts(r)),
+        };
         match (l, r) {
             (Operand::Null, Operand::Null) => finish(Cond::Const(true)),
             (Operand::Text(a), Operand::Text(b)) if equality => finish(Cond::Const(a == b)),
@@ -346,7 +355,7 @@ impl<'a> Checker<'a> {
                 (Ty::Bool, Ty::Bool) if equality => {
                     finish(same(atom(a.span, AtomKind::True(a)), atom(b.span, AtomKind::True(b))))
                 }
-                (Ty::Str { .. }, Ty::Str { .. }) => self.report(
+                (Ty::Str { .. } | Ty::Text { .. }, Ty::Str { .. } | Ty::Text { .. }) => self.report(
                     Diagnostic::error(code::NOT_YET, span, "comparing two strings of the kernel is not available yet")
                         .help("compare each with a literal"),
                 ),

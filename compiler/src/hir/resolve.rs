@@ -78,6 +78,10 @@ pub struct Items<'a> {
     pub params: Vec<&'a ast::Param>,
     /// The policy's own sets, in source order.
     pub sets: Vec<&'a ast::Set>,
+    /// The policy's own views, in source order.
+    pub own_views: Vec<&'a ast::View>,
+    /// The policy's own hooks, in source order.
+    pub own_hooks: Vec<&'a ast::Hook>,
     /// The policy's tests, in source order, each with its place.
     pub tests: Vec<(&'a ast::Test, ast::Span)>,
 }
@@ -123,6 +127,8 @@ pub fn resolve<'a>(library: &'a [ast::File], policy: &'a [ast::File], diagnostic
                     ItemKind::Set(item) => items.sets.push(item),
                     ItemKind::Flags(names) | ItemKind::Enum(names) => items.names.push(names),
                     ItemKind::Test(test) => items.tests.push((test, item.span)),
+                    ItemKind::View(view) => items.own_views.push(view),
+                    ItemKind::Hook(hook) => items.own_hooks.push(hook),
                     _ => {}
                 }
             }

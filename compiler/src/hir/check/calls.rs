@@ -86,6 +86,16 @@ impl<'a> Checker<'a> {
                 None => Operand::Error,
             };
         }
+        // What the definition is called a value of counts where it is used.
+        if let Some(ast::Type { kind: ast::TypeKind::Name(name), .. }) = &def.ty
+            && let Some(names) = self.names_of(name)
+        {
+            match &mut operand {
+                Operand::Number(number) => number.names = Some(names),
+                Operand::Value(Value { ty: Ty::Int(int), .. }) => int.names = Some(names),
+                _ => {}
+            }
+        }
         // The body is checked where it is defined.
         if self.diagnostics.len() > known {
             self.forget(known);
@@ -130,6 +140,7 @@ impl<'a> Checker<'a> {
                     }
                 },
                 Ty::Bool if ty == "bool" => Operand::Value(value),
+                Ty::Ip if ty == "ip" => Operand::Value(value),
                 Ty::Str { .. } if ty == "str" => Operand::Value(value),
                 other => {
                     let found = self.describe(other);
@@ -154,6 +165,10 @@ impl<'a> Checker<'a> {
             },
             Operand::Cond(cond) if ty == "bool" => Operand::Cond(cond),
             Operand::Text(text) if ty == "str" => Operand::Text(text),
+            Operand::Text(text) if ty == "ip" => match self.address(&text, arg.span) {
+                Some(address) => Operand::Value(address),
+                None => Operand::Error,
+            },
             Operand::Task if ty == "task_struct" => Operand::Task,
             _ => wanted(self, "something else".to_owned()),
         }
@@ -175,6 +190,8 @@ impl<'a> Checker<'a> {
                 Ty::Bool
             } else if name == "str" {
                 Ty::Str { bytes: 4096 }
+            } else if name == "ip" {
+                Ty::Ip
             } else if let Some(target) =
                 self.kernel.btf.find(Kind::Struct, name).or_else(|| self.kernel.btf.find(Kind::Union, name))
             {
@@ -193,7 +210,8 @@ impl<'a> Checker<'a> {
             Some(ty) if is_bool(ty) => {
                 self.cond_of(operand, &def.body);
             }
-            _ => {}
+            Some(ty) => self.result(def, ty, operand),
+            None => {}
         }
         self.scope = Scope::default();
     }

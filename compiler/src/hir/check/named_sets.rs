@@ -483,6 +483,12 @@ impl<'a> Checker<'a> {
         let value = match operand {
             Operand::Error => return Operand::Error,
             Operand::Value(value) => value,
+            // `hook.name in cautious`
+            Operand::Text(known) => match &set {
+                Named::Texts(texts) => return Operand::Cond(Cond::Const(texts.iter().any(|(text, _)| *text == known))),
+                Named::Wrong => return Operand::Error,
+                _ => return self.not_in(item, "a string".to_owned(), left.span, op_span),
+            },
             other => {
                 let what = self.say(&other);
                 return self.not_in(item, what, left.span, op_span);

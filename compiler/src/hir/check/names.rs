@@ -493,14 +493,18 @@ impl<'a> Checker<'a> {
             }
             Operand::Error | Operand::Text(_) | Operand::Cond(Cond::Const(_)) => {}
             _ => {
-                operand = self.report(
-                    Diagnostic::error(
+                let name = &item.name.name;
+                let error = match operand {
+                    Operand::List => Diagnostic::error(code::NOT_CONSTANT, item.value.span, "a list is no constant")
+                        .help(format!("a list with a name is a set: `set {name}: u32 = {{ ... }}`")),
+                    _ => Diagnostic::error(
                         code::NOT_CONSTANT,
                         item.value.span,
-                        format!("the value of `{}` is not constant", item.name.name),
+                        format!("the value of `{name}` is not constant"),
                     )
                     .help("a condition that reads values is a `def`"),
-                );
+                };
+                operand = self.report(error);
             }
         }
         if !matches!(operand, Operand::Error) {
