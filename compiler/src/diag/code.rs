@@ -40,6 +40,7 @@ codes! {
     UNKNOWN_PARAMETER = "KRS0115", "a description of an argument that no kernel has";
     NOT_REFINED = "KRS0116", "a description that does not fit to what is described";
     RESULT = "KRS0117", "a definition of another type than it says";
+    TAKEN = "KRS0118", "a name that the language has";
     UNKNOWN_FUNCTION = "KRS0120", "no such function";
     BAD_MEMBER = "KRS0121", "a member whose value its type cannot hold";
     UNKNOWN_HOOK = "KRS0200", "no such hook";

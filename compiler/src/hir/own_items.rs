@@ -17,9 +17,40 @@ use crate::btf::Kind;
 use crate::diag::{Diagnostic, code};
 use crate::kernel::{self, Kernel};
 
+/// Values and functions that are there before any item, and that the library is written with.
+pub(super) const LANGUAGE: [&str; 16] = [
+    "task",
+    "now",
+    "init",
+    "first_of",
+    "text",
+    "full_path",
+    "cgroup_path",
+    "starts_with",
+    "ends_with",
+    "contains",
+    "inode",
+    "peer",
+    "local",
+    "address_end",
+    "bind_end",
+    "message_end",
+];
+
 impl<'a> Checker<'a> {
     pub(super) fn own_items(&mut self) {
         let items = self.items;
+        let named = (items.consts.iter().map(|item| &item.name))
+            .chain(items.params.iter().map(|item| &item.name))
+            .chain(items.sets.iter().map(|item| &item.name))
+            .chain(items.defs.iter().map(|item| &item.name));
+        for name in named.filter(|name| LANGUAGE.contains(&name.name.as_str())) {
+            self.report(
+                Diagnostic::error(code::TAKEN, name.span, format!("`{}` is a name of the language", name.name))
+                    .label("means something already")
+                    .help(format!("give it another name: `{}_`", name.name)),
+            );
+        }
         for names in &items.names {
             self.no_twice(names.members.iter().map(|member| &member.name), &names.name);
         }

@@ -5,6 +5,7 @@ use krs_grammar::ast::{self, Expr, Span};
 use super::{Checker, Operand, Scope, integer, is_bool, spell};
 use crate::btf::Kind;
 use crate::diag::{Diagnostic, code};
+use crate::hir::own_items::LANGUAGE;
 use crate::hir::place::{self, Reads};
 use crate::hir::resolve::Named;
 use crate::hir::suggest::did_you_mean;
@@ -13,7 +14,8 @@ use crate::hir::{ArgId, Int, Ptr, Ty, Value, ValueKind};
 impl<'a> Checker<'a> {
     pub(in crate::hir) fn call(&mut self, function: &'a ast::Ident, args: &'a [Expr], span: Span) -> Operand {
         let def = match self.items.named.get(function.name.as_str()) {
-            Some(Named::Def(def)) => *def,
+            // A definition of such a name is reported, and does not take the library's words away.
+            Some(Named::Def(def)) if !LANGUAGE.contains(&function.name.as_str()) => *def,
             _ if function.name == "first_of" => return self.first_of(args, span),
             _ if function.name == "cgroup_path" => return self.cgroup_path(args, span),
             _ if matches!(function.name.as_str(), "peer" | "local" | "address_end" | "bind_end" | "message_end") => {
@@ -141,7 +143,8 @@ impl<'a> Checker<'a> {
                 },
                 Ty::Bool if ty == "bool" => Operand::Value(value),
                 Ty::Ip if ty == "ip" => Operand::Value(value),
-                Ty::Str { .. } if ty == "str" => Operand::Value(value),
+                Ty::Str { .. } | Ty::Text { .. } if ty == "str" => Operand::Value(value),
+                Ty::Text { path: true } if ty == "path" => Operand::Value(value),
                 other => {
                     let found = self.describe(other);
                     wanted(self, found)
