@@ -20,3 +20,28 @@ fails() {
     exit 1
   fi
 }
+
+# For each random policy of the folder: loads it, acts, and compares what came of it with what the evaluator said.
+random_policies() {
+  count=0 wrong=0
+  for acts in *.acts; do
+    one=${acts%.acts}
+    count=$((count + 1))
+    : >/tmp/results
+    : >/tmp/events
+    if krsi load "$one.o" >/tmp/said 2>&1; then
+      krs-guest drive "$acts" >/tmp/results
+      events random |
+        sed 's/.*"fields":\({[^}]*}\).*"rule":"\([^"]*\)".*"verdict":"\([^"]*\)".*/\2 \3 \1/' | sort >/tmp/events
+      krsi unload random >/dev/null
+      cmp -s "$one.results" /tmp/results && cmp -s "$one.events" /tmp/events && continue
+    fi
+    wrong=$((wrong + 1))
+    [ $wrong -le 3 ] || continue
+    echo "-- policy $one"
+    cat "$one.krs" /tmp/said
+    paste "$one.acts" "$one.results" /tmp/results | awk -F '\t' '$2 != $3 { print $1 ": " $3 ", not " $2 }'
+    diff "$one.events" /tmp/events | tail -n +3 || true
+  done
+  echo "$count policies, $wrong wrong"
+}

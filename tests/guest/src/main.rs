@@ -14,6 +14,7 @@
 //! abstract namespace. `as=UID PROGRAM ARGUMENTS` becomes a program of another user. What was opened to listen or receive stays open for the acts that follow.
 
 mod bench;
+mod drive;
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -199,6 +200,11 @@ fn main() -> ExitCode {
             println!("{:20} {}", act.name, act.doc);
         }
         return ExitCode::SUCCESS;
+    }
+    if let [first, file] = &wanted[..]
+        && first == "drive"
+    {
+        return drive::run(file);
     }
     if wanted[0] == "bench" {
         return match bench::run(&wanted[1..]) {

@@ -192,10 +192,41 @@ impl Policy {
     }
 }
 
+/// Hooks that a program can be made to call with what it likes, and values that are known then.
+const LIVE: &[(&str, Values)] = &[
+    ("task_prctl", &[("option", I32), ("arg2", U64), ("arg3", U64), ("arg4", U64), ("arg5", U64)]),
+    ("file_mprotect", &[("prot", U64), ("reqprot", U64), ("vma.file", Class::Pointer)]),
+    ("file_open", &[("file.path", Class::Path), ("file.inode.uid", U32), ("file.inode.mode", U16)]),
+    ("socket_connect", &[("dst.ip", Class::Ip), ("dst.port", U16), ("addrlen", I32), ("dst.family", U16)]),
+    ("socket_bind", &[("src.ip", Class::Ip), ("src.port", U16), ("addrlen", I32)]),
+];
+
+const LIVE_TASK: Values = &[("task.uid", U32), ("task.euid", U32), ("task.gid", U32), ("task.comm", Class::Name)];
+
+/// Where the files of live acts are; they are folders.
+pub const LIVE_FOLDER: &str = "/tmp/random";
+
+/// The name that a program has while it acts.
+pub const LIVE_NAME: &str = "krs-random";
+
+const LIVE_PATHS: &[&str] =
+    &["/tmp/random", "/tmp/random/a", "/tmp/random/a/b", "/tmp/random/etc", "/tmp/random/etcetera", "/tmp/random/x.so"];
+const LIVE_NAMES: &[&str] = &["krs-random", "krs-", "random", "krs-rando", "bash"];
+
 /// Makes a policy.
 #[must_use]
 pub fn policy(tape: &mut Tape<'_>, kernel: &Kernel) -> Policy {
-    let mut make = Make { tape, kernel, policy: Policy::default(), sets: Vec::new(), params: Vec::new() };
+    make(tape, kernel, false)
+}
+
+/// Makes a policy for [`LIVE_NAME`] alone, on hooks that it can be made to call, whose events have numbers only.
+#[must_use]
+pub fn live(tape: &mut Tape<'_>, kernel: &Kernel) -> Policy {
+    make(tape, kernel, true)
+}
+
+fn make(tape: &mut Tape<'_>, kernel: &Kernel, live: bool) -> Policy {
+    let mut make = Make { tape, kernel, live, policy: Policy::default(), sets: Vec::new(), params: Vec::new() };
     make.policy.items.push("def among(n: u64, m: u64): bool = n & m == m or n < m".to_owned());
     let count = 1 + make.tape.below(5);
     // Rules meet on few hooks.
@@ -219,6 +250,8 @@ struct Hook {
 struct Make<'m, 't> {
     tape: &'m mut Tape<'t>,
     kernel: &'m Kernel,
+    /// For a kernel that runs.
+    live: bool,
     policy: Policy,
     /// Names, and what they hold.
     sets: Vec<(String, &'static str)>,
@@ -227,6 +260,11 @@ struct Make<'m, 't> {
 
 impl Make<'_, '_> {
     fn hook(&mut self) -> Hook {
+        if self.live {
+            let (name, known) = *self.tape.pick(LIVE);
+            let values = known.iter().chain(LIVE_TASK).map(|(text, class)| ((*text).to_owned(), *class)).collect();
+            return Hook { name: name.to_owned(), values, void: false };
+        }
         let any = self.tape.percent(30);
         let names: Vec<&str> = self.kernel.hook_names().filter(|name| self.kernel.disabled(name).is_none()).collect();
         let (name, known) = if any {
@@ -312,6 +350,12 @@ impl Make<'_, '_> {
 
     /// A rule, sometimes in a block.
     fn item(&mut self, index: usize, hook: &Hook) -> String {
+        if self.live {
+            let within = format!(" and file.path under \"{LIVE_FOLDER}\"");
+            let within = if hook.name == "file_open" { within.as_str() } else { "" };
+            let inner = self.rule(&format!("r{index}"), hook);
+            return format!("where task.comm == \"{LIVE_NAME}\"{within} {{ {inner} }}");
+        }
         if self.tape.percent(10) {
             let around = self.cond(1, hook);
             let inner = self.rule(&format!("r{index}"), hook);
@@ -325,7 +369,7 @@ impl Make<'_, '_> {
         if self.tape.percent(8) {
             text.push_str("@permissive ");
         }
-        if self.tape.percent(5) {
+        if !self.live && self.tape.percent(5) {
             let _ = write!(text, "@since(\"{}\") ", ["6.1", "6.12", "6.18"][self.tape.below(3)]);
         }
         let _ = write!(text, "{name}: on {}", hook.name);
@@ -345,7 +389,7 @@ impl Make<'_, '_> {
             let fields: Vec<String> = (0..self.tape.below(4)).map(|at| self.field(at, hook)).collect();
             let _ = write!(text, " audit {{ {} }}", fields.join(", "));
         }
-        if self.tape.percent(6) {
+        if !self.live && self.tape.percent(6) {
             text.push_str([" kill", " kill SIGTERM"][self.tape.below(2)]);
         }
         text
@@ -353,6 +397,10 @@ impl Make<'_, '_> {
 
     fn field(&mut self, at: usize, hook: &Hook) -> String {
         match self.tape.below(5) {
+            0..4 if self.live => {
+                let depth = self.tape.below(3);
+                format!("f{at} = ({} as u64)", self.number(depth, hook).0)
+            }
             0..3 => format!("f{at} = {}", self.value(hook).0),
             3 => {
                 let (number, _) = self.number(2, hook);
@@ -379,7 +427,7 @@ impl Make<'_, '_> {
     }
 
     fn atom(&mut self, hook: &Hook) -> String {
-        match self.tape.below(42) {
+        match if self.live { 0 } else { self.tape.below(42) } {
             40 if hook.name.contains("file") => {
                 let inode = if hook.name == "file_mprotect" { "vma.file.inode" } else { "file.inode" };
                 return format!("{inode} {} inode(\"/etc/shadow\")", ["==", "!="][self.tape.below(2)]);
@@ -411,6 +459,8 @@ impl Make<'_, '_> {
                 _ => format!("{value} != true"),
             },
             Class::Pointer => format!("{value} {} null", ["==", "!="][self.tape.below(2)]),
+            Class::Name if self.live => self.text_atom(&value, LIVE_NAMES, "str", not),
+            Class::Path if self.live => self.text_atom(&value, LIVE_PATHS, "path", not),
             Class::Name => self.text_atom(&value, NAMES, "str", not),
             Class::Text => self.text_atom(&value, NAMES, "str", not),
             Class::Path => self.text_atom(&value, PATHS, "path", not),
@@ -438,6 +488,10 @@ impl Make<'_, '_> {
                 format!("{value} {not}in {{ {} }}", others.join(", "))
             }
             3 if set == "path" => format!("{not}({value} under \"{one}\")"),
+            4 if self.live => {
+                let globs = ["/tmp/random/**", "/tmp/random/*", "/tmp/*/[a-e]*", "**{a,b}", "krs-*", "krs-[!a-q]*m"];
+                format!("{not}({value} like \"{}\")", self.tape.pick(&globs))
+            }
             4 => format!("{not}({value} like \"{}\")", self.tape.pick(GLOBS)),
             5 => format!("{not}starts_with({value}, \"{}\")", &one[..1 + self.tape.below(one.len())]),
             6 => format!("{not}ends_with({value}, \"{}\")", &one[self.tape.below(one.len())..]),
@@ -586,7 +640,9 @@ impl Make<'_, '_> {
             let element = match of {
                 "str" if at < 6 => format!("\"{}\"", self.tape.pick(NAMES)),
                 "str" => format!("\"n{at}\""),
-                "path" if at < 6 => format!("\"{}\"", self.tape.pick(PATHS)),
+                "path" if at < 6 => {
+                    format!("\"{}\"", self.tape.pick(if self.live { LIVE_PATHS } else { PATHS }))
+                }
                 "path" => format!("\"/p/{at}\""),
                 "cidr" if at < 6 => format!("\"{}\"", self.tape.pick(NETWORKS)),
                 "cidr" => format!("\"172.16.{at}.0/24\""),
@@ -599,7 +655,7 @@ impl Make<'_, '_> {
             }
         }
         // A set that changes is asked only for its own type, which most values are not of.
-        let dynamic = self.tape.percent(25);
+        let dynamic = !self.live && self.tape.percent(25);
         self.policy.items.push(match dynamic {
             true => format!("set {name}: {of} dynamic max 64"),
             false => format!("set {name}: {of} = {{ {} }}", elements.join(", ")),

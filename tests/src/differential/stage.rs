@@ -16,9 +16,9 @@ use super::tape::Tape;
 /// What a policy compares with.
 #[derive(Clone, Debug, Default)]
 pub struct Pool {
-    numbers: Vec<i128>,
-    texts: Vec<Vec<u8>>,
-    addresses: Vec<u128>,
+    pub(super) numbers: Vec<i128>,
+    pub(super) texts: Vec<Vec<u8>>,
+    pub(super) addresses: Vec<u128>,
 }
 
 impl Pool {

@@ -7,6 +7,7 @@
 //! tests/matrix/CASE/act.sh           runs in the guest, in its folder, by `sh -eu`
 //! tests/matrix/CASE/expect.txt       what it must print; without the file, what it prints is free
 //! tests/matrix/CASE/lsm              the kernel's `lsm=` list, where the case wants its own
+//! tests/matrix/CASE/random           `SEED COUNT`: so many random policies are made beside it, with acts and what must come of them
 //! ```
 //!
 //! With `KRS_UPDATE=1` what a case prints becomes what is expected; run it on one kernel and read the difference.
@@ -25,7 +26,8 @@ use std::process::Command;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
+use krs_tests::differential::live;
 
 use crate::host;
 use crate::kernel::{Image, Kernel};
@@ -185,6 +187,13 @@ fn cases(only: &[String]) -> Result<Vec<Case>> {
 fn stage(case: &Case, tools: &Tools, scratch: &Path) -> Result<()> {
     let staged = scratch.join(&case.name);
     copy(&case.folder, &staged)?;
+    if let Ok(text) = fs::read_to_string(case.folder.join("random")) {
+        let mut numbers = text.split_whitespace().map(str::parse);
+        let (Some(Ok(seed)), Some(Ok(count))) = (numbers.next(), numbers.next()) else {
+            bail!("`random` of {} has no seed and count", case.name)
+        };
+        write_random(&staged, seed, count as usize)?;
+    }
     for entry in fs::read_dir(&case.folder)? {
         let file = entry?.path();
         let name = file.file_name().unwrap_or_default().to_string_lossy();
@@ -211,6 +220,16 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
         let entry = entry?;
         let to = to.join(entry.file_name());
         if entry.file_type()?.is_dir() { copy(&entry.path(), &to)? } else { fs::copy(entry.path(), to).map(drop)? }
+    }
+    Ok(())
+}
+
+/// Writes random policies, their acts and what must come of them into a folder.
+pub fn write_random(folder: &Path, seed: u64, count: usize) -> Result<()> {
+    for (index, batch) in live::batches(seed).take(count).enumerate() {
+        for (ending, bytes) in batch.files() {
+            fs::write(folder.join(format!("{index}.{ending}")), bytes)?;
+        }
     }
     Ok(())
 }

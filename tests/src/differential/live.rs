@@ -1,0 +1,259 @@
+//! Random policies for kernels that run, with acts, and what the evaluator says that must come of each.
+//!
+//! ```text
+//! 7.o         the object
+//! 7.krs       its source
+//! 7.acts      prctl 4660 1 0 42 7         what `krs-guest drive` does, one a line
+//! 7.results   passed                      or the errno that a rule denies with, one a line
+//! 7.events    r0 denied {"f0":42}         what is recorded, sorted
+//! ```
+//!
+//! An act is one that the kernel refuses by itself with none of the errnos that rules use here, or not at all.
+//! Policies are for one name alone, which `krs-guest` takes while it acts.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::net::Ipv6Addr;
+
+use krsic::hir::eval::{self, Datum};
+use krsic::hir::{HookId, Int};
+use krsic::kernel::{Kernel, embedded};
+use krsic::simulate::scene::{Scene, Tail, Task, named};
+use krsic::{Built, Options};
+
+use super::policy::{LIVE_FOLDER, LIVE_NAME, live};
+use super::stage::Pool;
+use super::tape::{Tape, words};
+use super::{build, optimise};
+
+/// A policy, acts, and what must come of them.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// The source.
+    pub text: String,
+    /// The object.
+    pub object: Vec<u8>,
+    /// One a line.
+    pub acts: String,
+    /// One a line, as the acts.
+    pub results: String,
+    /// One a line, sorted.
+    pub events: String,
+}
+
+impl Batch {
+    /// Files by the ending of their names.
+    #[must_use]
+    pub fn files(&self) -> [(&'static str, &[u8]); 5] {
+        [
+            ("o", &self.object),
+            ("krs", self.text.as_bytes()),
+            ("acts", self.acts.as_bytes()),
+            ("results", self.results.as_bytes()),
+            ("events", self.events.as_bytes()),
+        ]
+    }
+}
+
+/// Acts of a policy.
+const ACTS: usize = 40;
+
+/// So many batches, from a seed on; the same seed gives the same.
+pub fn batches(seed: u64) -> impl Iterator<Item = Batch> {
+    (seed..).filter_map(|seed| batch(&words(seed, 2000)))
+}
+
+/// The batch of a tape, if its policy compiles.
+#[must_use]
+pub fn batch(words: &[u64]) -> Option<Batch> {
+    let mut tape = Tape::new(words);
+    // Nothing here depends on the kernel.
+    let kernel = &embedded()[2];
+    let optimise = optimise(&mut tape);
+    let mut policy = live(&mut tape, kernel);
+    let options = Options { target: Some(kernel), optimise, name: Some("random".to_owned()), ..Options::default() };
+    let built = build(&mut policy, &options)?;
+    let mut acting = Acting { built: &built, kernel, pool: Pool::of(&built.policy), tape: &mut tape };
+    let mut batch = Batch {
+        text: policy.text(),
+        object: built.object.clone(),
+        acts: String::new(),
+        results: String::new(),
+        events: String::new(),
+    };
+    let mut events = Vec::new();
+    for _ in 0..ACTS {
+        let hook = HookId(acting.tape.below(built.policy.hooks.len()) as u32);
+        let (act, scene) = acting.act(hook).ok()?;
+        let outcome = eval::outcome(&built.policy, hook, &scene);
+        let _ = writeln!(batch.acts, "{act}");
+        let _ = match outcome.errno {
+            0 => writeln!(batch.results, "passed"),
+            errno => writeln!(batch.results, "{errno}"),
+        };
+        for event in &outcome.events {
+            let rule = &built.policy.rules[event.rule.0 as usize];
+            let fields: BTreeMap<&str, String> = rule
+                .audit
+                .iter()
+                .flat_map(|audit| &audit.fields)
+                .zip(&event.fields)
+                .map(|(field, value)| (field.name.as_str(), json(field.value.ty, value.as_ref())))
+                .collect();
+            let fields: Vec<String> = fields.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+            let verdict = if outcome.errno == 0 { "allow" } else { "deny" };
+            events.push(format!("{} {verdict} {{{}}}\n", rule.name, fields.join(",")));
+        }
+    }
+    events.sort();
+    batch.events = events.concat();
+    Some(batch)
+}
+
+fn json(ty: krsic::hir::Ty, value: Option<&Datum>) -> String {
+    match (ty, value) {
+        (_, None) => "null".to_owned(),
+        (krsic::hir::Ty::Bool, Some(Datum::Number(number))) => (*number != 0).to_string(),
+        (_, Some(Datum::Number(number))) => number.to_string(),
+        (_, Some(other)) => unreachable!("{other:?}, where events have numbers only"),
+    }
+}
+
+struct Acting<'a, 't> {
+    built: &'a Built,
+    kernel: &'static Kernel,
+    pool: Pool,
+    tape: &'a mut Tape<'t>,
+}
+
+impl Acting<'_, '_> {
+    /// An act that calls a hook, and what its program meets then.
+    fn act(&mut self, hook: HookId) -> Result<(String, Scene<'static>), String> {
+        let mut scene = Scene::new(self.kernel)?;
+        let mut comm = [0; 16];
+        comm[..LIVE_NAME.len()].copy_from_slice(LIVE_NAME.as_bytes());
+        scene.be(Task { comm, ..scene.task.clone() });
+        let argument = |scene: &mut Scene<'static>, name: &str, value: u64| {
+            scene.arguments.insert(name.to_owned(), value);
+        };
+        let act = match self.built.policy.hooks[hook.index()].name.as_str() {
+            "task_prctl" => {
+                let mut option = self.number(Int::plain(4, true)) as i32;
+                // What a kernel knows has consequences.
+                if (-1..=1000).contains(&option) || option as u32 & 0xc0c0_c0c0 == 0x4040_4040 {
+                    option ^= 0x2_0000;
+                }
+                argument(&mut scene, "option", u64::from(option.cast_unsigned()));
+                let mut text = format!("prctl {option}");
+                for name in ["arg2", "arg3", "arg4", "arg5"] {
+                    let value = self.number(Int::plain(8, false)) as u64;
+                    argument(&mut scene, name, value);
+                    let _ = write!(text, " {value}");
+                }
+                text
+            }
+            "file_mprotect" => {
+                let prot = self.tape.below(8) as u64;
+                let vma = scene.object("vm_area_struct", true)?;
+                argument(&mut scene, "vma", vma);
+                argument(&mut scene, "prot", prot);
+                argument(&mut scene, "reqprot", prot);
+                format!("mprotect {prot}")
+            }
+            "file_open" => {
+                let path = self.path();
+                let parts: Vec<&[u8]> = path.split('/').filter(|part| !part.is_empty()).map(str::as_bytes).collect();
+                // `/tmp` is a mount of its own, which makes no difference.
+                let mount = scene.mounted(&parts[..1])?;
+                let dentry = scene.file(mount, &parts[1..], Tail::Ordinary)?;
+                let file = scene.object("file", true)?;
+                let inode = scene.object("inode", true)?;
+                scene.set(file, &named("file", &["f_path", "dentry"]), dentry);
+                scene.set(file, &named("file", &["f_path", "mnt"]), mount);
+                scene.set(file, &named("file", &["f_inode"]), inode);
+                scene.set(inode, &named("inode", &["i_mode"]), 0o040_755);
+                argument(&mut scene, "file", file);
+                format!("open {path}")
+            }
+            name => {
+                let mut ip = match self.pool.addresses.len() {
+                    0 => 0xffff_7f00_0001,
+                    _ => *self.tape.pick(&self.pool.addresses),
+                };
+                ip = ip.wrapping_add([0, 0, 1, u128::MAX][self.tape.below(4)]);
+                let four = ip >> 32 == 0xffff;
+                // Broadcasts are refused with an errno that rules use, and multicast is a subject of its own.
+                if four && (ip & 0xff == 255 || (ip >> 24) as u8 >= 224) {
+                    ip = 0xffff_7f00_0001;
+                }
+                let port = self.number(Int::plain(2, false)) as u16;
+                let mut bytes = [0; 128];
+                let (family, length): (u16, u64) = if four { (2, 16) } else { (10, 28) };
+                bytes[..2].copy_from_slice(&family.to_le_bytes());
+                bytes[2..4].copy_from_slice(&port.to_be_bytes());
+                if four {
+                    bytes[4..8].copy_from_slice(&(ip as u32).to_be_bytes());
+                } else {
+                    bytes[8..24].copy_from_slice(&ip.to_be_bytes());
+                }
+                let at = scene.put_bytes(&bytes);
+                argument(&mut scene, "address", at);
+                argument(&mut scene, "addrlen", length);
+                let shown = Ipv6Addr::from(ip).to_canonical();
+                format!("{} {shown} {port}", if name == "socket_bind" { "bind" } else { "connect" })
+            }
+        };
+        Ok((act, scene))
+    }
+
+    fn number(&mut self, int: Int) -> i128 {
+        let near = match self.pool.numbers.len() {
+            0 => 0,
+            _ => *self.tape.pick(&self.pool.numbers),
+        };
+        int.wrap(match self.tape.below(8) {
+            0..4 => near,
+            4 => near + 1,
+            5 => near - 1,
+            6 => 0,
+            _ => i128::from(self.tape.word()),
+        })
+    }
+
+    /// A folder below [`LIVE_FOLDER`], of letters that no shell minds.
+    fn path(&mut self) -> String {
+        let texts: Vec<&str> = self.pool.texts.iter().filter_map(|text| std::str::from_utf8(text).ok()).collect();
+        let known = if texts.is_empty() { "/tmp/random/a" } else { *self.tape.pick(&texts) };
+        let mut path = known.to_owned();
+        match self.tape.below(6) {
+            0..3 => {}
+            3 => path.push_str("/x"),
+            4 => path.push('x'),
+            _ => drop(path.pop()),
+        }
+        let path: Vec<&str> =
+            path.split('/').filter(|part| !part.is_empty() && *part != "." && *part != "..").collect();
+        let path = format!("/{}", path.join("/"));
+        let plain = path.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
+        match path.strip_prefix(LIVE_FOLDER) {
+            Some(rest) if plain && (rest.is_empty() || rest.starts_with('/')) => path,
+            _ => format!("{LIVE_FOLDER}/a"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_say_something() {
+        let batches: Vec<Batch> = batches(1).take(8).collect();
+        assert!(batches.iter().any(|batch| batch.results.contains("passed")));
+        assert!(batches.iter().any(|batch| batch.results.contains("13")));
+        assert!(batches.iter().any(|batch| !batch.events.is_empty()));
+        for batch in &batches {
+            assert_eq!(batch.acts.lines().count(), batch.results.lines().count());
+        }
+    }
+}
