@@ -56,11 +56,11 @@ impl Batch {
 }
 
 /// Acts of a policy.
-const ACTS: usize = 40;
+const ACTS: usize = 60;
 
 /// So many batches, from a seed on; the same seed gives the same.
 pub fn batches(seed: u64) -> impl Iterator<Item = Batch> {
-    (seed..).filter_map(|seed| batch(&words(seed, 2000)))
+    (seed..).filter_map(|seed| batch(&words(seed, 3000)))
 }
 
 /// The batch of a tape, if its policy compiles.

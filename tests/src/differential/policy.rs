@@ -228,9 +228,10 @@ pub fn live(tape: &mut Tape<'_>, kernel: &Kernel) -> Policy {
 fn make(tape: &mut Tape<'_>, kernel: &Kernel, live: bool) -> Policy {
     let mut make = Make { tape, kernel, live, policy: Policy::default(), sets: Vec::new(), params: Vec::new() };
     make.policy.items.push("def among(n: u64, m: u64): bool = n & m == m or n < m".to_owned());
-    let count = 1 + make.tape.below(5);
-    // Rules meet on few hooks.
-    let hooks: Vec<Hook> = (0..1 + make.tape.below(2)).map(|_| make.hook()).collect();
+    // Rules meet on few hooks; a load in an emulated guest costs more than its rules.
+    let (rules, hooks) = if live { (12, 4) } else { (5, 2) };
+    let count = 1 + make.tape.below(rules);
+    let hooks: Vec<Hook> = (0..1 + make.tape.below(hooks)).map(|_| make.hook()).collect();
     for index in 0..count {
         let hook = make.tape.pick(&hooks).clone();
         let rule = make.item(index, &hook);
