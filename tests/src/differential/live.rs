@@ -58,9 +58,9 @@ impl Batch {
 /// Acts of a policy.
 const ACTS: usize = 60;
 
-/// So many batches, from a seed on; the same seed gives the same.
-pub fn batches(seed: u64) -> impl Iterator<Item = Batch> {
-    (seed..).filter_map(|seed| batch(&words(seed, 3000)))
+/// Batches with their seeds, from a seed on.
+pub fn batches(seed: u64) -> impl Iterator<Item = (u64, Batch)> {
+    (seed..).filter_map(|seed| Some((seed, batch(&words(seed, 3000))?)))
 }
 
 /// The batch of a tape, if its policy compiles.
@@ -248,12 +248,15 @@ mod tests {
 
     #[test]
     fn batches_say_something() {
-        let batches: Vec<Batch> = batches(1).take(8).collect();
+        let batches: Vec<Batch> = batches(1).take(8).map(|(_, batch)| batch).collect();
         assert!(batches.iter().any(|batch| batch.results.contains("passed")));
         assert!(batches.iter().any(|batch| batch.results.contains("13")));
         assert!(batches.iter().any(|batch| !batch.events.is_empty()));
         for batch in &batches {
             assert_eq!(batch.acts.lines().count(), batch.results.lines().count());
+        }
+        for (seed, one) in self::batches(1).take(2) {
+            assert!(self::batches(seed).next().is_some_and(|(_, same)| same.object == one.object), "{seed}");
         }
     }
 }

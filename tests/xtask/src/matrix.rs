@@ -224,14 +224,16 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Writes random policies, their acts and what must come of them into a folder.
-pub fn write_random(folder: &Path, seed: u64, count: usize) -> Result<()> {
-    for (index, batch) in live::batches(seed).take(count).enumerate() {
+/// Writes random policies, their acts and what must come of them into a folder; the seed that the next ones begin with.
+pub fn write_random(folder: &Path, seed: u64, count: usize) -> Result<u64> {
+    let mut next = seed;
+    for (index, (seed, batch)) in live::batches(seed).take(count).enumerate() {
+        next = seed + 1;
         for (ending, bytes) in batch.files() {
             fs::write(folder.join(format!("{index}.{ending}")), bytes)?;
         }
     }
-    Ok(())
+    Ok(next)
 }
 
 /// All cases on one kernel, with as many boots as it takes.

@@ -7,11 +7,12 @@
 //!
 //! Invariant: a run is told by its seed; the same seed gives the same texts in the same order, however long each takes.
 //!
-//! Absent: whether what is compiled means the right thing (the differential tests ask that).
+//! With `--policies N` it asks instead whether what is compiled means the right thing: see [`policies`].
 
 mod examine;
 mod generate;
 mod growth;
+mod policies;
 mod random;
 mod shrink;
 
@@ -31,11 +32,18 @@ use crate::host;
 /// Feed the compiler texts that nobody would write.
 ///
 /// Ten times as many in the same time, with all its checks: `cargo run --profile fuzz -p xtask -- fuzz`.
+/// `--policies 10000` looks for objects that do not do what their policies mean, `--policies 1000 --kernel all` asks kernels.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// For so long.
     #[arg(long, default_value_t = 60, value_name = "N")]
     seconds: u64,
+    /// Instead ask of so many random policies whether the object does what the typed policy means.
+    #[arg(long, value_name = "N", conflicts_with_all = ["seconds", "replay"])]
+    policies: Option<usize>,
+    /// And do so on kernels: 5.10, 6.1, 6.12, 6.18, 7.2, several with commas between, or all.
+    #[arg(long, value_name = "VERSION", requires = "policies")]
+    kernel: Option<String>,
     /// Begin with these random numbers; by default others each time.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -67,6 +75,11 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |since| since.as_secs())
     });
     println!("seed {seed}");
+    match (arguments.policies, &arguments.kernel) {
+        (Some(policies), None) => return policies::here(seed, policies, &arguments.output),
+        (Some(policies), Some(versions)) => return policies::on_kernels(versions, seed, policies),
+        (None, _) => {}
+    }
     let corpus = corpus(host::repository());
     std::fs::create_dir_all(&arguments.output)
         .with_context(|| format!("{} cannot be made", arguments.output.display()))?;

@@ -1,0 +1,90 @@
+//! `cargo xtask fuzz --policies N`: random policies, answered by the evaluator and by the object that ships; with
+//! `--kernel`, by kernels that run.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use krs_tests::differential::{self, Tried, WORDS, tape};
+
+use crate::tools::{Profile, Tools};
+use crate::vm::{self, GuestEnd, GuestSpec};
+use crate::{host, kernel, matrix};
+
+/// Scenes of each policy.
+const SCENES: usize = 12;
+/// Policies of one boot.
+const BOOT_POLICIES: usize = 40;
+/// For one boot.
+const BOOT_TIMEOUT: Duration = Duration::from_secs(900);
+/// Tries to make a failure smaller.
+const SHRINK_TRIES: usize = 3000;
+
+/// A question about the policy of a tape.
+type Examine = fn(&[u64], usize) -> Result<Tried, String>;
+
+/// Tries so many policies here.
+pub(super) fn here(seed: u64, policies: usize, output: &Path) -> Result<ExitCode> {
+    std::fs::create_dir_all(output).with_context(|| format!("{} cannot be made", output.display()))?;
+    let (mut tried, mut failures) = (Tried::default(), 0);
+    let questions: [(&str, Examine); 2] = [("meaning", differential::examine), ("order", differential::reorder)];
+    for seed in seed..seed.saturating_add(policies as u64) {
+        for (name, examine) in questions {
+            let words = tape::words(seed, WORDS);
+            match examine(&words, SCENES) {
+                Ok(more) => tried += more,
+                Err(_) => {
+                    failures += 1;
+                    let words = tape::shrink(words, SHRINK_TRIES, |words| examine(words, SCENES).is_err());
+                    let why = examine(&words, SCENES).err().unwrap_or_default();
+                    let path = output.join(format!("{name}-{seed}.txt"));
+                    std::fs::write(&path, &why).with_context(|| format!("{} cannot be written", path.display()))?;
+                    println!("{}:\n{why}", path.display());
+                }
+            }
+        }
+    }
+    println!(
+        "{} policies, {} rules, {} scenes, {} denials, {} events, {} instructions; {failures} failures",
+        tried.policies, tried.rules, tried.scenes, tried.denied, tried.events, tried.instructions
+    );
+    Ok(if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Loads so many policies on kernels and acts under each.
+pub(super) fn on_kernels(versions: &str, seed: u64, policies: usize) -> Result<ExitCode> {
+    let kernels = kernel::select(versions)?;
+    host::require(&[host::QEMU, host::BUSYBOX])?;
+    let tools = Tools::build(Profile::Release)?;
+    let images = kernels.iter().map(|kernel| kernel.image()).collect::<Result<Vec<_>>>()?;
+    let mut code = ExitCode::SUCCESS;
+    let mut first = seed;
+    let mut left = policies;
+    while left > 0 {
+        let count = left.min(BOOT_POLICIES);
+        let folder = tempfile::Builder::new().prefix("krs-random-").tempdir()?;
+        // Seeds whose policies do not compile are passed over, so that the next boot begins where this one ended.
+        let next = matrix::write_random(folder.path(), first, count)?;
+        for image in &images {
+            let script = "cd /random; . /krs/prelude.sh; random_policies";
+            let mut spec = GuestSpec::new(script);
+            spec.timeout = BOOT_TIMEOUT;
+            spec.files = tools.guest_files();
+            spec.files.push((host::repository().join("tests/matrix/prelude.sh"), "krs/prelude.sh".to_owned()));
+            spec.files.push((folder.path().to_owned(), "random".to_owned()));
+            let result = vm::run(image, &spec, &mut |_| ())?;
+            println!("Linux {}, from seed {first}: {}", image.version, result.output.trim_end());
+            let right = result.output.contains(&format!("{count} policies, 0 wrong"));
+            if let Some(failure) = result.failure() {
+                bail!("Linux {}: {failure}", image.version);
+            }
+            if !right || result.end != GuestEnd::Exit(0) {
+                code = ExitCode::FAILURE;
+            }
+        }
+        first = next;
+        left -= count;
+    }
+    Ok(code)
+}
