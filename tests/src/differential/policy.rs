@@ -237,6 +237,10 @@ fn make(tape: &mut Tape<'_>, kernel: &Kernel, live: bool) -> Policy {
         let rule = make.item(index, &hook);
         make.policy.rules.push(rule);
     }
+    if make.tape.percent(35) {
+        let hook = make.tape.pick(&hooks).clone();
+        make.series(count, &hook);
+    }
     make.policy
 }
 
@@ -347,6 +351,56 @@ impl Make<'_, '_> {
             of = btf.strip(member.ty);
         }
         None
+    }
+
+    /// Rules of one shape, which ask for the same values and differ in constants: few of each, so that rules meet.
+    fn series(&mut self, first: usize, hook: &Hook) {
+        let parts: Vec<(String, Vec<String>)> = (0..1 + self.tape.below(3))
+            .map(|_| {
+                let (value, class) = self.value(hook);
+                let tests = (0..2 + self.tape.below(3)).map(|_| self.equality(&value, class)).collect();
+                (value, tests)
+            })
+            .collect();
+        let rest = if self.tape.percent(40) { format!(" and {}", self.atom(hook)) } else { String::new() };
+        let unless = if self.tape.percent(20) { format!(" unless {}", self.atom(hook)) } else { String::new() };
+        let field = self.field(0, hook);
+        let deny = if hook.void { "" } else { *self.tape.pick(&[" deny", " deny EACCES", ""]) };
+        let audit =
+            if deny.is_empty() || self.tape.percent(60) { format!(" audit {{ {field} }}") } else { String::new() };
+        let around = format!("task.comm == \"{LIVE_NAME}\"");
+        let folder = format!("{around} and file.path under \"{LIVE_FOLDER}\"");
+        for index in first..first + 3 + self.tape.below(25) {
+            let tests: Vec<String> = parts.iter().map(|(_, tests)| self.tape.pick(tests).clone()).collect();
+            let rule = format!("r{index}: on {} when {}{rest}{unless}{deny}{audit}", hook.name, tests.join(" and "));
+            self.policy.rules.push(match (self.live, hook.name.as_str()) {
+                (false, _) => rule,
+                (true, "file_open") => format!("where {folder} {{ {rule} }}"),
+                (true, _) => format!("where {around} {{ {rule} }}"),
+            });
+        }
+    }
+
+    /// A test of a value against one constant, or a few.
+    fn equality(&mut self, value: &str, class: Class) -> String {
+        let texts = match (class, self.live) {
+            (Class::Path, true) => LIVE_PATHS,
+            (Class::Path, false) => PATHS,
+            (_, true) => LIVE_NAMES,
+            (_, false) => NAMES,
+        };
+        match class {
+            Class::Int { bytes, signed } if self.tape.percent(30) => {
+                format!("{value} in {{ {}, {} }}", self.constant(bytes, signed), self.constant(bytes, signed))
+            }
+            Class::Int { bytes, signed } => format!("{value} == {}", self.constant(bytes, signed)),
+            Class::Bool => value.to_owned(),
+            Class::Pointer => format!("{value} != null"),
+            Class::Path if self.tape.percent(40) => format!("{value} under \"{}\"", self.tape.pick(texts)),
+            Class::Name | Class::Text | Class::Path => format!("{value} == \"{}\"", self.tape.pick(texts)),
+            Class::Ip if self.tape.percent(50) => format!("{value} == \"{}\"", self.tape.pick(IPS)),
+            Class::Ip => format!("{value} in \"{}\"", self.tape.pick(NETWORKS)),
+        }
     }
 
     /// A rule, sometimes in a block.

@@ -187,13 +187,6 @@ fn cases(only: &[String]) -> Result<Vec<Case>> {
 fn stage(case: &Case, tools: &Tools, scratch: &Path) -> Result<()> {
     let staged = scratch.join(&case.name);
     copy(&case.folder, &staged)?;
-    if let Ok(text) = fs::read_to_string(case.folder.join("random")) {
-        let mut numbers = text.split_whitespace().map(str::parse);
-        let (Some(Ok(seed)), Some(Ok(count))) = (numbers.next(), numbers.next()) else {
-            bail!("`random` of {} has no seed and count", case.name)
-        };
-        write_random(&staged, seed, count as usize)?;
-    }
     for entry in fs::read_dir(&case.folder)? {
         let file = entry?.path();
         let name = file.file_name().unwrap_or_default().to_string_lossy();
@@ -209,6 +202,14 @@ fn stage(case: &Case, tools: &Tools, scratch: &Path) -> Result<()> {
             host::run(Command::new(&tools.krsic).current_dir(&staged).arg("build").arg(name))
                 .with_context(|| format!("a policy of the case {} does not compile", case.name))?;
         }
+    }
+    // Last, since their objects are made by the compiler as a library.
+    if let Ok(text) = fs::read_to_string(case.folder.join("random")) {
+        let mut numbers = text.split_whitespace().map(str::parse);
+        let (Some(Ok(seed)), Some(Ok(count))) = (numbers.next(), numbers.next()) else {
+            bail!("`random` of {} has no seed and count", case.name)
+        };
+        write_random(&staged, seed, count as usize)?;
     }
     Ok(())
 }
