@@ -46,8 +46,28 @@ optimisations! {
     Order = "order",
     /// What a way has read or tested for null is not read or tested again on it.
     Reuse = "reuse",
+    /// A path is walked only where its last name can be one of those asked for.
+    Names = "names",
+    /// Tests whose answer is known on the way are passed by.
+    Passing = "passing",
+    /// What every way to a block has computed is not computed again.
+    Again = "again",
+    /// Constants stand in the instructions that use them.
+    Constants = "constants",
+    /// Copies are whole where only their low half counts.
+    Copies = "copies",
     /// Instructions whose results nothing reads are dropped.
     Unused = "unused",
+    /// Code that records and does not return to the tests stands behind them.
+    Sinking = "sinking",
+    /// What that code needs of the tests is copied where it begins.
+    Splitting = "splitting",
+    /// Registers that a program must save are used only where that pays.
+    Frugal = "frugal",
+    /// What is taken from the frame serves until the next call.
+    Reloads = "reloads",
+    /// Short exits are copied rather than jumped to.
+    Exits = "exits",
     /// Jumps to jumps lead to where those lead.
     Threading = "threading",
 }

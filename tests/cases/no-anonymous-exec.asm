@@ -1,45 +1,51 @@
-file_mprotect:    # 44 instructions
+file_mprotect:    # 49 instructions
   ; no-anonymous-exec.krs:1:23: prot & EXEC
      0  r2 = *(u64 *)(r1 + 16)                  # prot
-     1  if w2 & 0x4 goto 3
-     2  goto 42
-  ; no-anonymous-exec.krs:1:39: vma.file == null
-     3  r1 = *(u64 *)(r1 + 0)                   # vma
-     4  r1 = *(u64 *)(r1 + vm_area_struct.vm_file)
-     5  if r1 != 0x0 goto 42
+     1  if w2 & 0x4 goto 4
   ; no-anonymous-exec.krs:1:61: audit
-     6  r1 = krs_events ll
-     8  r2 = 72
-     9  r3 = 0
-    10  call ringbuf_reserve
-    11  r6 = r0
-    12  if r6 == 0x0 goto 36
-    13  call ktime_get_boot_ns
-    14  *(u64 *)(r6 + 0) = r0
-    15  call get_current_pid_tgid
-    16  *(u64 *)(r6 + 8) = r0
-    17  call get_current_uid_gid
-    18  *(u64 *)(r6 + 16) = r0
-    19  call get_current_cgroup_id
-    20  *(u64 *)(r6 + 24) = r0
-    21  *(u32 *)(r6 + 32) = 0
-    22  *(u32 *)(r6 + 36) = -1
-    23  r1 = krs_lost[0] ll
-    25  r1 = *(u64 *)(r1 + 0)
-    26  *(u64 *)(r6 + 40) = r1
-    27  *(u64 *)(r6 + 48) = 0
-    28  r1 = r6
-    29  r1 += 56
-    30  r2 = 16
-    31  call get_current_comm
-    32  r1 = r6
-    33  r2 = 0
-    34  call ringbuf_submit
-    35  goto 40
-    36  r1 = krs_lost[0] ll
-    38  r2 = 1
-    39  lock *(u64 *)(r1 + 0) += r2
-    40  r0 = -1
-    41  exit
-    42  r0 = 0
-    43  exit
+     2  r0 = 0
+     3  exit
+  ; no-anonymous-exec.krs:1:39: vma.file == null
+     4  r2 = *(u64 *)(r1 + 0)                   # vma
+     5  r2 = *(u64 *)(r2 + vm_area_struct.vm_file)
+     6  if r2 == 0x0 goto 9
+  ; no-anonymous-exec.krs:1:61: audit
+     7  r0 = 0
+     8  exit
+     9  r1 = krs_events ll
+    11  r2 = 72
+    12  r3 = 0
+    13  call ringbuf_reserve
+    14  *(u64 *)(r10 - 8) = r0
+    15  if r0 == 0x0 goto 43
+    16  call ktime_get_boot_ns
+    17  r2 = *(u64 *)(r10 - 8)
+    18  *(u64 *)(r2 + 0) = r0
+    19  call get_current_pid_tgid
+    20  r2 = *(u64 *)(r10 - 8)
+    21  *(u64 *)(r2 + 8) = r0
+    22  call get_current_uid_gid
+    23  r2 = *(u64 *)(r10 - 8)
+    24  *(u64 *)(r2 + 16) = r0
+    25  call get_current_cgroup_id
+    26  r1 = *(u64 *)(r10 - 8)
+    27  *(u64 *)(r1 + 24) = r0
+    28  *(u32 *)(r1 + 32) = 0
+    29  *(u32 *)(r1 + 36) = -1
+    30  r2 = krs_lost[0] ll
+    32  r2 = *(u64 *)(r2 + 0)
+    33  *(u64 *)(r1 + 40) = r2
+    34  *(u64 *)(r1 + 48) = 0
+    35  r1 += 56
+    36  r2 = 16
+    37  call get_current_comm
+    38  r1 = *(u64 *)(r10 - 8)
+    39  r2 = 0
+    40  call ringbuf_submit
+    41  r0 = -1
+    42  exit
+    43  r2 = krs_lost[0] ll
+    45  r3 = 1
+    46  lock *(u64 *)(r2 + 0) += r3
+    47  r0 = -1
+    48  exit

@@ -1,110 +1,137 @@
-mmap_file:    # 103 instructions
-  ; nullable-argument.krs:1:1: a: on mmap_file when file.f_inode.i_ino == 1 deny EACCES audit { file.f_inode.i_ino, prot }
-     0  r6 = r1
+mmap_file:    # 127 instructions
   ; nullable-argument.krs:1:22: file.f_inode.i_ino == 1
-     1  r7 = *(u64 *)(r6 + 0)                   # file
-     2  if r7 == 0x0 goto 48
-     3  if r7 < 0x1000 goto 48
-     4  r1 = *(u64 *)(r7 + file.f_inode)
-     5  r8 = *(u64 *)(r1 + inode.i_ino)
-     6  if r8 != 0x1 goto 48
-     7  r1 = -13
-     8  *(u64 *)(r10 - 8) = r1
-  ; nullable-argument.krs:1:58: audit { file.f_inode.i_ino, prot }
-     9  r1 = krs_events ll
-    11  r2 = 88
-    12  r3 = 0
-    13  call ringbuf_reserve
-    14  r9 = r0
-    15  if r9 == 0x0 goto 43
-    16  call ktime_get_boot_ns
-    17  *(u64 *)(r9 + 0) = r0
-    18  call get_current_pid_tgid
-    19  *(u64 *)(r9 + 8) = r0
-    20  call get_current_uid_gid
-    21  *(u64 *)(r9 + 16) = r0
-    22  call get_current_cgroup_id
-    23  *(u64 *)(r9 + 24) = r0
-    24  *(u32 *)(r9 + 32) = 0
-    25  r1 = *(u64 *)(r10 - 8)
-    26  *(u32 *)(r9 + 36) = r1
-    27  r1 = krs_lost[0] ll
-    29  r1 = *(u64 *)(r1 + 0)
-    30  *(u64 *)(r9 + 40) = r1
-    31  *(u64 *)(r9 + 48) = 0
-    32  r1 = r9
-    33  r1 += 56
-    34  r2 = 16
-    35  call get_current_comm
-  ; nullable-argument.krs:1:66: file.f_inode.i_ino
-    36  *(u64 *)(r9 + 72) = r8
-  ; nullable-argument.krs:1:86: prot
-    37  r1 = *(u64 *)(r6 + 16)                  # prot
-    38  *(u64 *)(r9 + 80) = r1
-  ; nullable-argument.krs:1:58: audit { file.f_inode.i_ino, prot }
-    39  r1 = r9
-    40  r2 = 0
-    41  call ringbuf_submit
-    42  goto 50
-    43  r1 = krs_lost[0] ll
-    45  r2 = 1
-    46  lock *(u64 *)(r1 + 0) += r2
-    47  goto 50
-    48  r1 = 0
-    49  *(u64 *)(r10 - 8) = r1
+     0  r2 = *(u64 *)(r1 + 0)                   # file
+     1  if r2 == 0x0 goto 6
+     2  if r2 < 0x1000 goto 6
+     3  r3 = *(u64 *)(r2 + file.f_inode)
+     4  r3 = *(u64 *)(r3 + inode.i_ino)
+     5  if r3 == 0x1 goto 10
   ; nullable-argument.krs:2:22: file == null
-    50  if r7 == 0x0 goto 52
-    51  if r7 >= 0x1000 goto 101
+     6  if r2 == 0x0 goto 61
+     7  if r2 < 0x1000 goto 61
   ; nullable-argument.krs:2:35: audit "anon" { prot, flags, x = file.f_inode.i_ino }
-    52  r1 = krs_events ll
-    54  r2 = 96
-    55  r3 = 0
-    56  call ringbuf_reserve
-    57  r8 = r0
-    58  if r8 == 0x0 goto 97
-    59  call ktime_get_boot_ns
-    60  *(u64 *)(r8 + 0) = r0
-    61  call get_current_pid_tgid
-    62  *(u64 *)(r8 + 8) = r0
-    63  call get_current_uid_gid
-    64  *(u64 *)(r8 + 16) = r0
-    65  call get_current_cgroup_id
-    66  *(u64 *)(r8 + 24) = r0
-    67  *(u32 *)(r8 + 32) = 1
-    68  r1 = *(u64 *)(r10 - 8)
-    69  *(u32 *)(r8 + 36) = r1
-    70  r1 = krs_lost[1] ll
-    72  r1 = *(u64 *)(r1 + 0)
-    73  *(u64 *)(r8 + 40) = r1
-    74  *(u64 *)(r8 + 48) = 0
-    75  r1 = r8
-    76  r1 += 56
-    77  r2 = 16
-    78  call get_current_comm
+     8  r0 = 0
+     9  exit
+  ; nullable-argument.krs:1:22: file.f_inode.i_ino == 1
+    10  *(u64 *)(r10 - 16) = r1
+    11  *(u64 *)(r10 - 24) = r3
+    12  r2 = -13
+    13  *(u64 *)(r10 - 32) = r2
+  ; nullable-argument.krs:1:58: audit { file.f_inode.i_ino, prot }
+    14  r1 = krs_events ll
+    16  r2 = 88
+    17  r3 = 0
+    18  call ringbuf_reserve
+    19  *(u64 *)(r10 - 8) = r0
+    20  if r0 == 0x0 goto 55
+    21  call ktime_get_boot_ns
+    22  r2 = *(u64 *)(r10 - 8)
+    23  *(u64 *)(r2 + 0) = r0
+    24  call get_current_pid_tgid
+    25  r2 = *(u64 *)(r10 - 8)
+    26  *(u64 *)(r2 + 8) = r0
+    27  call get_current_uid_gid
+    28  r2 = *(u64 *)(r10 - 8)
+    29  *(u64 *)(r2 + 16) = r0
+    30  call get_current_cgroup_id
+    31  r1 = *(u64 *)(r10 - 8)
+    32  *(u64 *)(r1 + 24) = r0
+    33  *(u32 *)(r1 + 32) = 0
+    34  r2 = *(u64 *)(r10 - 32)
+    35  *(u32 *)(r1 + 36) = r2
+    36  r2 = krs_lost[0] ll
+    38  r2 = *(u64 *)(r2 + 0)
+    39  *(u64 *)(r1 + 40) = r2
+    40  *(u64 *)(r1 + 48) = 0
+    41  r1 += 56
+    42  r2 = 16
+    43  call get_current_comm
+  ; nullable-argument.krs:1:66: file.f_inode.i_ino
+    44  r2 = *(u64 *)(r10 - 24)
+    45  r3 = *(u64 *)(r10 - 8)
+    46  *(u64 *)(r3 + 72) = r2
+  ; nullable-argument.krs:1:86: prot
+    47  r2 = *(u64 *)(r10 - 16)
+    48  r2 = *(u64 *)(r2 + 16)                  # prot
+    49  r1 = *(u64 *)(r10 - 8)
+    50  *(u64 *)(r1 + 80) = r2
+  ; nullable-argument.krs:1:58: audit { file.f_inode.i_ino, prot }
+    51  r2 = 0
+    52  call ringbuf_submit
+  ; nullable-argument.krs:2:35: audit "anon" { prot, flags, x = file.f_inode.i_ino }
+    53  r0 = *(u64 *)(r10 - 32)
+    54  exit
+  ; nullable-argument.krs:1:58: audit { file.f_inode.i_ino, prot }
+    55  r2 = krs_lost[0] ll
+    57  r3 = 1
+    58  lock *(u64 *)(r2 + 0) += r3
+  ; nullable-argument.krs:2:35: audit "anon" { prot, flags, x = file.f_inode.i_ino }
+    59  r0 = *(u64 *)(r10 - 32)
+    60  exit
+    61  *(u64 *)(r10 - 16) = r1
+    62  *(u64 *)(r10 - 24) = r2
+    63  r2 = 0
+    64  *(u64 *)(r10 - 32) = r2
+    65  r1 = krs_events ll
+    67  r2 = 96
+    68  r3 = 0
+    69  call ringbuf_reserve
+    70  *(u64 *)(r10 - 8) = r0
+    71  if r0 == 0x0 goto 121
+    72  call ktime_get_boot_ns
+    73  r2 = *(u64 *)(r10 - 8)
+    74  *(u64 *)(r2 + 0) = r0
+    75  call get_current_pid_tgid
+    76  r2 = *(u64 *)(r10 - 8)
+    77  *(u64 *)(r2 + 8) = r0
+    78  call get_current_uid_gid
+    79  r2 = *(u64 *)(r10 - 8)
+    80  *(u64 *)(r2 + 16) = r0
+    81  call get_current_cgroup_id
+    82  r1 = *(u64 *)(r10 - 8)
+    83  *(u64 *)(r1 + 24) = r0
+    84  *(u32 *)(r1 + 32) = 1
+    85  r2 = *(u64 *)(r10 - 32)
+    86  *(u32 *)(r1 + 36) = r2
+    87  r2 = krs_lost[1] ll
+    89  r2 = *(u64 *)(r2 + 0)
+    90  *(u64 *)(r1 + 40) = r2
+    91  *(u64 *)(r1 + 48) = 0
+    92  r1 += 56
+    93  r2 = 16
+    94  call get_current_comm
   ; nullable-argument.krs:2:50: prot
-    79  r1 = *(u64 *)(r6 + 16)                  # prot
-    80  *(u64 *)(r8 + 72) = r1
+    95  r2 = *(u64 *)(r10 - 16)
+    96  r4 = *(u64 *)(r2 + 16)                  # prot
+    97  r3 = *(u64 *)(r10 - 8)
+    98  *(u64 *)(r3 + 72) = r4
   ; nullable-argument.krs:2:56: flags
-    81  r1 = *(u64 *)(r6 + 24)                  # flags
-    82  *(u64 *)(r8 + 80) = r1
+    99  r2 = *(u64 *)(r2 + 24)                  # flags
+   100  *(u64 *)(r3 + 80) = r2
   ; nullable-argument.krs:2:67: file.f_inode.i_ino
-    83  if r7 == 0x0 goto 89
-    84  if r7 < 0x1000 goto 89
-    85  r1 = *(u64 *)(r7 + file.f_inode)
-    86  r1 = *(u64 *)(r1 + inode.i_ino)
-    87  *(u64 *)(r8 + 88) = r1
-    88  goto 93
-    89  *(u64 *)(r8 + 88) = 0
-    90  r1 = *(u64 *)(r8 + 48)
-    91  r1 |= 4
-    92  *(u64 *)(r8 + 48) = r1
+   101  r2 = *(u64 *)(r10 - 24)
+   102  if r2 == 0x0 goto 111
+   103  r2 = *(u64 *)(r10 - 24)
+   104  if r2 < 0x1000 goto 111
+   105  r2 = *(u64 *)(r10 - 24)
+   106  r2 = *(u64 *)(r2 + file.f_inode)
+   107  r3 = *(u64 *)(r2 + inode.i_ino)
+   108  r2 = *(u64 *)(r10 - 8)
+   109  *(u64 *)(r2 + 88) = r3
+   110  goto 116
+   111  r2 = *(u64 *)(r10 - 8)
+   112  *(u64 *)(r2 + 88) = 0
+   113  r3 = *(u64 *)(r2 + 48)
+   114  r3 |= 4
+   115  *(u64 *)(r2 + 48) = r3
   ; nullable-argument.krs:2:35: audit "anon" { prot, flags, x = file.f_inode.i_ino }
-    93  r1 = r8
-    94  r2 = 0
-    95  call ringbuf_submit
-    96  goto 101
-    97  r1 = krs_lost[1] ll
-    99  r2 = 1
-   100  lock *(u64 *)(r1 + 0) += r2
-   101  r0 = *(u64 *)(r10 - 8)
-   102  exit
+   116  r1 = *(u64 *)(r10 - 8)
+   117  r2 = 0
+   118  call ringbuf_submit
+   119  r0 = *(u64 *)(r10 - 32)
+   120  exit
+   121  r2 = krs_lost[1] ll
+   123  r3 = 1
+   124  lock *(u64 *)(r2 + 0) += r3
+   125  r0 = *(u64 *)(r10 - 32)
+   126  exit

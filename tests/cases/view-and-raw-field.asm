@@ -1,50 +1,58 @@
-task_fix_setuid:    # 46 instructions
+task_fix_setuid:    # 54 instructions
   ; view-and-raw-field.krs:2:25: old.uid.val != 0
      0  r2 = *(u64 *)(r1 + 8)                   # old
-     1  r6 = *(u32 *)(r2 + cred.uid.val)
-     2  if w6 == 0x0 goto 44
+     1  r2 = *(u32 *)(r2 + cred.uid.val)
+     2  if w2 == 0x0 goto 6
   ; view-and-raw-field.krs:2:46: new.uid == 0
-     3  r1 = *(u64 *)(r1 + 0)                   # new
-     4  r7 = *(u32 *)(r1 + cred.uid.val)
-     5  if w7 != 0x0 goto 44
+     3  r3 = *(u64 *)(r1 + 0)                   # new
+     4  r3 = *(u32 *)(r3 + cred.uid.val)
+     5  if w3 == 0x0 goto 8
   ; view-and-raw-field.krs:2:64: audit { old.uid.val, new.uid }
-     6  r1 = krs_events ll
-     8  r2 = 80
-     9  r3 = 0
-    10  call ringbuf_reserve
-    11  r8 = r0
-    12  if r8 == 0x0 goto 38
-    13  call ktime_get_boot_ns
-    14  *(u64 *)(r8 + 0) = r0
-    15  call get_current_pid_tgid
-    16  *(u64 *)(r8 + 8) = r0
-    17  call get_current_uid_gid
-    18  *(u64 *)(r8 + 16) = r0
-    19  call get_current_cgroup_id
-    20  *(u64 *)(r8 + 24) = r0
-    21  *(u32 *)(r8 + 32) = 0
-    22  *(u32 *)(r8 + 36) = -1
-    23  r1 = krs_lost[0] ll
-    25  r1 = *(u64 *)(r1 + 0)
-    26  *(u64 *)(r8 + 40) = r1
-    27  *(u64 *)(r8 + 48) = 0
-    28  r1 = r8
-    29  r1 += 56
-    30  r2 = 16
-    31  call get_current_comm
+     6  r0 = 0
+     7  exit
+     8  *(u64 *)(r10 - 16) = r2
+     9  *(u64 *)(r10 - 24) = r3
+    10  r1 = krs_events ll
+    12  r2 = 80
+    13  r3 = 0
+    14  call ringbuf_reserve
+    15  *(u64 *)(r10 - 8) = r0
+    16  if r0 == 0x0 goto 48
+    17  call ktime_get_boot_ns
+    18  r2 = *(u64 *)(r10 - 8)
+    19  *(u64 *)(r2 + 0) = r0
+    20  call get_current_pid_tgid
+    21  r2 = *(u64 *)(r10 - 8)
+    22  *(u64 *)(r2 + 8) = r0
+    23  call get_current_uid_gid
+    24  r2 = *(u64 *)(r10 - 8)
+    25  *(u64 *)(r2 + 16) = r0
+    26  call get_current_cgroup_id
+    27  r1 = *(u64 *)(r10 - 8)
+    28  *(u64 *)(r1 + 24) = r0
+    29  *(u32 *)(r1 + 32) = 0
+    30  *(u32 *)(r1 + 36) = -1
+    31  r2 = krs_lost[0] ll
+    33  r2 = *(u64 *)(r2 + 0)
+    34  *(u64 *)(r1 + 40) = r2
+    35  *(u64 *)(r1 + 48) = 0
+    36  r1 += 56
+    37  r2 = 16
+    38  call get_current_comm
   ; view-and-raw-field.krs:2:72: old.uid.val
-    32  *(u32 *)(r8 + 72) = r6
+    39  r2 = *(u64 *)(r10 - 16)
+    40  r1 = *(u64 *)(r10 - 8)
+    41  *(u32 *)(r1 + 72) = r2
   ; view-and-raw-field.krs:2:85: new.uid
-    33  *(u32 *)(r8 + 76) = r7
+    42  r2 = *(u64 *)(r10 - 24)
+    43  *(u32 *)(r1 + 76) = r2
   ; view-and-raw-field.krs:2:64: audit { old.uid.val, new.uid }
-    34  r1 = r8
-    35  r2 = 0
-    36  call ringbuf_submit
-    37  goto 42
-    38  r1 = krs_lost[0] ll
-    40  r2 = 1
-    41  lock *(u64 *)(r1 + 0) += r2
-    42  r0 = -1
-    43  exit
-    44  r0 = 0
-    45  exit
+    44  r2 = 0
+    45  call ringbuf_submit
+    46  r0 = -1
+    47  exit
+    48  r2 = krs_lost[0] ll
+    50  r3 = 1
+    51  lock *(u64 *)(r2 + 0) += r3
+    52  r0 = -1
+    53  exit

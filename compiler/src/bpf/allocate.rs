@@ -1,21 +1,20 @@
-//! Registers: linear scan (Poletto and Sarkar, 1999) over code without loops.
+//! Registers: values take turns in them by their weight, the most used first.
 //!
-//! Jumps only lead forward, so that every way from a definition to a use passes between the two: a register
-//! lives from its first definition to its last use in the order of the code, and no analysis is needed to know
-//! it. Machine registers are busy where the code names them: an argument from its move to the call, a
+//! What is needed where is known exactly ([`liveness`]), so that a register can hold a value in the holes of another's
+//! ranges. Machine registers are busy where the code names them: an argument from its move to the call, a
 //! result from the call to its move; a call takes `r0` to `r5` from everybody else.
 //!
-//! ```text
-//! position   2i: instruction i reads     2i + 1: it writes
-//! v12  |--------------------|            two that touch at 2i | 2i+1 can share a register
-//! v13                        |-----|
-//! ```
+//! Calls leave `r6` to `r9` alone, but a program that uses one of them saves and restores it in each of its runs. A value gets
+//! one only where that costs less than to keep it in the frame, counted in code that is not cold.
 //!
-//! What finds no register lives in the frame: its definition is followed by a store and each use preceded by
-//! a load, through registers that live for one instruction; then all is done again.
+//! What finds no register lives in the frame: its definition is followed by a store and its uses are preceded by a load,
+//! one for all uses between two calls; then all is done again. Values that live in the frame take turns there, too.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::layout::{self, Registers};
+use super::liveness::{Place, Range, Values, liveness};
+use super::peephole;
 use super::vcode::{Code, End, FRAME, Inst, Src, V};
 use crate::optimise::{Optimisation, Optimise};
 
@@ -27,32 +26,61 @@ pub const FRAME_BYTES_MAX: u32 = 512;
 /// # Errors
 /// When the frame has too little room for what registers cannot hold; the bytes that it would take.
 pub fn allocate(mut code: Code, optimise: Optimise) -> Result<Code, u32> {
+    if optimise.does(Optimisation::Sinking) {
+        layout::sink_cold(&mut code);
+        if optimise.does(Optimisation::Splitting) {
+            layout::split_cold(&mut code);
+        }
+    }
+    if optimise.does(Optimisation::Constants) {
+        peephole::constants(&mut code);
+    }
+    if optimise.does(Optimisation::Copies) {
+        peephole::copies(&mut code);
+    }
     if optimise.does(Optimisation::Unused) {
         remove_unused(&mut code);
     }
-    // Registers from here on were made by spilling and live too short to be spilled again.
+    let options = Options { frugal: optimise.does(Optimisation::Frugal), share: optimise.does(Optimisation::Reloads) };
+    debug_assert!(liveness(&code, &Registers).entering[0].is_empty(), "every register is written before it is read");
+    let mut code = match options.share.then(|| place_all(code.clone(), options)).flatten() {
+        Some(code) => code,
+        // What is loaded for each use anew lives for one instruction and always finds a register.
+        None => place_all(code, Options { share: false, ..options })
+            .expect("what lives for one instruction finds a register"),
+    };
+    frame(&mut code)?;
+    Ok(code)
+}
+
+/// How registers are given out.
+#[derive(Clone, Copy)]
+struct Options {
+    /// Registers that calls leave are used only where that pays.
+    frugal: bool,
+    /// A load serves all uses until the next call.
+    share: bool,
+}
+
+/// Gives out registers until all have one; `None` where what was loaded finds none.
+fn place_all(mut code: Code, options: Options) -> Option<Code> {
+    // Registers from here on were made by spilling and are not spilled again.
     let unspillable = code.next;
+    let mut slots = 0;
     loop {
-        match scan(&code, unspillable) {
-            Ok(machine) => {
-                for block in &mut code.blocks {
-                    for (inst, _) in &mut block.insts {
-                        inst.rename(|reg| machine[reg.0 as usize]);
-                    }
-                    if let End::Branch { left, right, .. } = &mut block.end {
-                        *left = machine[left.0 as usize];
-                        if let Src::Reg(right) = right {
-                            *right = machine[right.0 as usize];
-                        }
-                    }
-                    block.insts.retain(|(inst, _)| {
-                        !matches!(inst, Inst::Mov { dst, src: Src::Reg(src), wide: true, .. } if dst == src)
-                    });
-                }
-                return Ok(code);
-            }
-            Err(victims) => spill(&mut code, &victims)?,
+        let (machine, victims) = color(&code, unspillable, options)?;
+        if !victims.is_empty() {
+            spill(&mut code, &victims, &mut slots, options.share);
+            continue;
         }
+        for block in &mut code.blocks {
+            block.insts.iter_mut().for_each(|(inst, _)| inst.rename(|reg| machine[reg.0 as usize]));
+            block.end.rename(|reg| machine[reg.0 as usize]);
+            block.insts.retain(
+                |(inst, _)| !matches!(inst, Inst::Mov { dst, src: Src::Reg(src), wide: true, .. } if dst == src),
+            );
+        }
+        return Some(code);
     }
 }
 
@@ -91,33 +119,31 @@ fn remove_unused(code: &mut Code) {
     }
 }
 
-/// From its first definition to its last use.
-#[derive(Clone, Copy, Debug)]
-struct Interval {
-    reg: V,
-    start: u32,
-    end: u32,
-}
-
+/// What is known of a virtual register.
 #[derive(Default)]
-struct Ranges {
-    /// By virtual register.
-    live: BTreeMap<V, (u32, u32)>,
-    /// By machine register, ascending.
-    busy: [Vec<(u32, u32)>; 11],
-    /// Registers that a move connects: sharing one makes the move vanish.
-    hints: BTreeMap<V, Vec<V>>,
+struct Value {
+    ranges: Vec<Range>,
+    /// Places that read or write it, in code that is not cold.
+    hot: u32,
+    /// The same in cold code.
+    cold: u32,
+    /// Its only definition, where that is a constant that can be made again.
+    again: bool,
+    defs: u32,
+    /// Registers that a move connects it to: sharing one makes the move vanish.
+    hints: Vec<V>,
 }
 
-fn ranges(code: &Code) -> Ranges {
-    let mut ranges = Ranges::default();
+/// By machine register, ascending: where code names it.
+fn busy(code: &Code) -> [Vec<Range>; 11] {
+    let mut busy: [Vec<Range>; 11] = Default::default();
     let mut opened = [None::<u32>; 11];
-    // The context comes in r1.
-    opened[1] = Some(0);
+    // The context comes in r1, arguments of a function in r1 to r5.
+    opened[1..=5].fill(Some(0));
     let mut at = 0u32;
-    let close = |ranges: &mut Ranges, opened: &mut [Option<u32>; 11], reg: V, position: u32| {
+    let close = |busy: &mut [Vec<Range>; 11], opened: &[Option<u32>; 11], reg: V, position: u32| {
         if let Some(start) = opened[reg.0 as usize] {
-            let list: &mut Vec<(u32, u32)> = &mut ranges.busy[reg.0 as usize];
+            let list = &mut busy[reg.0 as usize];
             match list.last_mut() {
                 Some(last) if last.0 == start => last.1 = position,
                 _ => list.push((start, position)),
@@ -129,212 +155,323 @@ fn ranges(code: &Code) -> Ranges {
             at += 1;
             let (read, write) = (2 * at, 2 * at + 1);
             inst.uses(|reg| {
-                if reg == FRAME {
-                } else if reg.is_machine() {
-                    close(&mut ranges, &mut opened, reg, read);
-                } else if let Some(live) = ranges.live.get_mut(&reg) {
-                    live.1 = live.1.max(read);
+                if reg.is_machine() && reg != FRAME {
+                    close(&mut busy, &opened, reg, read);
                 }
             });
             if let Inst::Call { .. } | Inst::Invoke { .. } = inst {
-                for (open, busy) in opened.iter_mut().zip(&mut ranges.busy).take(6) {
+                for (open, busy) in opened.iter_mut().zip(&mut busy).take(6) {
                     *open = None;
-                    busy.push((read, write));
-                }
-                opened[0] = Some(write);
-            } else if let Some(reg) = inst.def() {
-                if reg.is_machine() {
-                    // `r1 += 8` goes on with what `r1 = ...` began.
-                    if !matches!(inst, Inst::Alu { .. }) {
-                        opened[reg.0 as usize] = Some(write);
+                    match busy.last_mut() {
+                        // An argument of the call.
+                        Some(last) if last.1 == read => last.1 = write,
+                        _ => busy.push((read, write)),
                     }
-                } else {
-                    let live = ranges.live.entry(reg).or_insert((write, write));
-                    live.1 = live.1.max(write);
                 }
-            }
-            if let Inst::Mov { dst, src: Src::Reg(src), wide: true, .. } = inst {
-                ranges.hints.entry(*dst).or_default().push(*src);
-                ranges.hints.entry(*src).or_default().push(*dst);
+                opened[0] = Some(read);
+            } else if let Some(reg) = inst.def()
+                && reg.is_machine()
+                // `r1 += 8` goes on with what `r1 = ...` began.
+                && !matches!(inst, Inst::Alu { .. })
+            {
+                opened[reg.0 as usize] = Some(write);
             }
         }
         at += 1;
         block.end.uses(|reg| {
-            if reg == FRAME {
-            } else if reg.is_machine() {
-                close(&mut ranges, &mut opened, reg, 2 * at);
-            } else if let Some(live) = ranges.live.get_mut(&reg) {
-                live.1 = live.1.max(2 * at);
+            if reg.is_machine() && reg != FRAME {
+                close(&mut busy, &opened, reg, 2 * at);
             }
         });
     }
-    for list in &mut ranges.busy {
-        list.sort_unstable();
-    }
-    ranges
+    busy
 }
 
-/// Registers that calls take first, since those that they leave are few.
-const ORDER: [u32; 10] = [1, 2, 3, 4, 5, 0, 6, 7, 8, 9];
+/// Registers that calls take.
+const TAKEN: [u32; 6] = [2, 3, 4, 5, 1, 0];
+/// Registers that they leave.
+const LEFT: [u32; 4] = [6, 7, 8, 9];
+/// What it costs a run to save and restore one of those.
+const SAVING: u32 = 2;
 
-/// A machine register for each virtual one, or those that must live in the frame.
-fn scan(code: &Code, unspillable: u32) -> Result<Vec<V>, Vec<V>> {
-    let ranges = ranges(code);
-    let mut intervals: Vec<Interval> =
-        ranges.live.iter().map(|(reg, (start, end))| Interval { reg: *reg, start: *start, end: *end }).collect();
-    intervals.sort_by_key(|interval| (interval.start, interval.reg));
-    let mut machine: Vec<V> = (0..code.next).map(V).collect();
-    let mut active: Vec<(Interval, u32)> = Vec::new();
-    let mut victims = Vec::new();
-    let is_busy = |reg: u32, interval: &Interval| {
-        let list = &ranges.busy[reg as usize];
-        let from = list.partition_point(|(_, end)| *end < interval.start);
-        // Ranges of one register may nest where it is opened twice: look at all that begin in time.
-        list[from..].iter().take_while(|(start, _)| *start <= interval.end).next().is_some()
-    };
-    for interval in &intervals {
-        active.retain(|(other, _)| other.end >= interval.start);
-        let free = |reg: u32, active: &[(Interval, u32)]| {
-            !active.iter().any(|(_, taken)| *taken == reg) && !is_busy(reg, interval)
+fn values(code: &Code) -> BTreeMap<u32, Value> {
+    let mut values: BTreeMap<u32, Value> = BTreeMap::new();
+    for (reg, ranges) in liveness(code, &Registers).ranges {
+        values.entry(reg).or_default().ranges = ranges;
+    }
+    for block in &code.blocks {
+        let mut count = |reg: u32| {
+            let value = values.entry(reg).or_default();
+            *(if block.cold { &mut value.cold } else { &mut value.hot }) += 1;
         };
-        let hinted = ranges.hints.get(&interval.reg).into_iter().flatten().filter_map(|other| {
-            if other.is_machine() {
-                Some(other.0)
-            } else {
-                let given = machine[other.0 as usize];
-                given.is_machine().then_some(given.0)
-            }
-        });
-        let choice = hinted.filter(|reg| *reg <= 9).chain(ORDER).find(|reg| free(*reg, &active));
-        if let Some(reg) = choice {
-            machine[interval.reg.0 as usize] = V(reg);
-            active.push((*interval, reg));
-            continue;
+        for (inst, _) in &block.insts {
+            Registers.uses(inst, &mut count);
+            Registers.def(inst).into_iter().for_each(&mut count);
         }
-        // Of all that could make room, the one that would keep its register longest goes.
-        let victim = active
-            .iter()
-            .enumerate()
-            .filter(|(_, (other, reg))| other.reg.0 < unspillable && !is_busy(*reg, interval))
-            .max_by_key(|(_, (other, _))| (other.end, other.reg))
-            .map(|(at, _)| at);
-        match victim {
-            Some(at) if interval.reg.0 >= unspillable || active[at].0.end > interval.end => {
-                let (other, reg) = active.remove(at);
-                machine[other.reg.0 as usize] = other.reg;
-                victims.push(other.reg);
-                machine[interval.reg.0 as usize] = V(reg);
-                active.push((*interval, reg));
+        Registers.end_uses(&block.end, &mut count);
+        for (inst, _) in &block.insts {
+            if let Some(reg) = Registers.def(inst) {
+                let value = values.entry(reg).or_default();
+                value.defs += 1;
+                value.again = value.defs == 1 && can_be_made_again(inst);
             }
-            _ => {
-                assert!(interval.reg.0 < unspillable, "what lives for one instruction finds a register");
-                victims.push(interval.reg);
+            if let Inst::Mov { dst, src: Src::Reg(src), wide: true, .. } = inst {
+                for (one, other) in [(dst, src), (src, dst)] {
+                    if !one.is_machine() {
+                        values.entry(one.0).or_default().hints.push(*other);
+                    }
+                }
             }
         }
     }
-    if victims.is_empty() { Ok(machine) } else { Err(victims) }
+    values
+}
+
+fn can_be_made_again(inst: &Inst) -> bool {
+    matches!(inst, Inst::Mov { src: Src::Imm(_), reloc: None, .. } | Inst::Wide { .. } | Inst::Address { .. })
+}
+
+/// A machine register for each virtual one, and those that must live in the frame. `None` where one finds no register that
+/// must have one.
+fn color(code: &Code, unspillable: u32, options: Options) -> Option<(Vec<V>, Vec<V>)> {
+    let values = values(code);
+    let mut places: Vec<Place> = busy(code)
+        .iter()
+        .map(|ranges| {
+            let mut place = Place::default();
+            place.take(ranges);
+            place
+        })
+        .collect();
+    let first = |reg: u32| values[&reg].ranges.first().map_or(0, |range| range.0);
+    let mut order: Vec<u32> = values.keys().copied().collect();
+    order.sort_by_key(|reg| {
+        let value = &values[reg];
+        (*reg < unspillable, std::cmp::Reverse((value.hot, value.cold)), first(*reg), *reg)
+    });
+    let mut machine: Vec<V> = (0..code.next).map(V).collect();
+    let mut saved: BTreeSet<u32> = BTreeSet::new();
+    let mut victims = Vec::new();
+    for reg in order {
+        let value = &values[&reg];
+        if value.ranges.is_empty() {
+            continue;
+        }
+        // What else a hint has got by now.
+        let hinted =
+            value.hints.iter().map(|other| machine[other.0 as usize]).filter(|reg| reg.0 <= 9).map(|reg| reg.0);
+        let must = reg >= unspillable;
+        let pays = must || !options.frugal || value.hot > if value.again { SAVING + 1 } else { SAVING };
+        let allowed = |reg: &u32| *reg < 6 || pays || saved.contains(reg);
+        let choice = hinted
+            .chain(TAKEN)
+            .chain(LEFT.into_iter().filter(|reg| saved.contains(reg)))
+            .chain(LEFT)
+            .filter(allowed)
+            .find(|reg| places[*reg as usize].is_free(&value.ranges));
+        match choice {
+            Some(chosen) => {
+                if chosen >= 6 {
+                    saved.insert(chosen);
+                }
+                places[chosen as usize].take(&value.ranges);
+                machine[reg as usize] = V(chosen);
+            }
+            None if must => return None,
+            None => victims.push(V(reg)),
+        }
+    }
+    Some((machine, victims))
 }
 
 /// Where a spilled register's value comes from.
 enum Home {
-    /// 8 bytes of the frame.
-    Slot(i16),
+    /// Of the frame.
+    Slot(u32),
     /// A constant, made again where it is needed.
     Again(Inst),
 }
 
-fn spill(code: &mut Code, victims: &[V]) -> Result<(), u32> {
+fn spill(code: &mut Code, victims: &[V], slots: &mut u32, share: bool) {
+    let wanted: BTreeSet<V> = victims.iter().copied().collect();
+    let mut defs: BTreeMap<V, Vec<&Inst>> = BTreeMap::new();
+    for (inst, _) in code.blocks.iter().flat_map(|block| &block.insts) {
+        if let Some(reg) = inst.def().filter(|reg| wanted.contains(reg)) {
+            defs.entry(reg).or_default().push(inst);
+        }
+    }
     let mut homes: BTreeMap<V, Home> = BTreeMap::new();
-    for &victim in victims {
-        let mut defs = code
-            .blocks
-            .iter()
-            .flat_map(|block| &block.insts)
-            .map(|(inst, _)| inst)
-            .filter(|inst| inst.def() == Some(victim));
-        let home = match (defs.next(), defs.next()) {
-            (
-                Some(
-                    inst @ (Inst::Mov { src: Src::Imm(_), reloc: None, .. } | Inst::Wide { .. } | Inst::Address { .. }),
-                ),
-                None,
-            ) => Home::Again(inst.clone()),
+    for victim in wanted {
+        let home = match defs.get(&victim).map(Vec::as_slice) {
+            Some([inst]) if can_be_made_again(inst) => Home::Again((*inst).clone()),
             _ => {
-                // Loads and stores of 8 bytes must lie at multiples of 8.
-                code.frame_bytes = code.frame_bytes.next_multiple_of(8) + 8;
-                if code.frame_bytes > FRAME_BYTES_MAX {
-                    return Err(code.frame_bytes);
-                }
-                Home::Slot(-(code.frame_bytes as i16))
+                *slots += 1;
+                Home::Slot(*slots - 1)
             }
         };
         homes.insert(victim, home);
     }
-    for block in &mut code.blocks {
+    let Code { blocks, next, .. } = code;
+    let mut fresh = || {
+        *next += 1;
+        V(*next - 1)
+    };
+    for block in blocks {
         let mut insts = Vec::with_capacity(block.insts.len() + 8);
+        // What of the spilled is in a register here.
+        let mut here: BTreeMap<V, V> = BTreeMap::new();
         for (mut inst, span) in std::mem::take(&mut block.insts) {
-            let mut read = Vec::new();
-            inst.uses(|reg| {
-                if homes.contains_key(&reg) && !read.contains(&reg) {
-                    read.push(reg);
-                }
-            });
+            if !share {
+                here.clear();
+            }
             let written = inst.def().filter(|reg| homes.contains_key(reg));
             if let Some(reg) = written
                 && matches!(homes[&reg], Home::Again(_))
             {
                 continue;
             }
-            let mut stand_ins: Vec<(V, V)> = Vec::new();
+            // A move between the frame and a register needs no other.
+            if let Inst::Mov { dst, src: Src::Reg(src), wide: true, reloc: None } = &inst {
+                match (homes.get(dst), homes.get(src)) {
+                    (Some(Home::Slot(slot)), None) if *src != FRAME => {
+                        insts.push((Inst::Spill { slot: *slot, src: *src }, span));
+                        // A result of a call is there until the next one.
+                        match share && *src == V(0) {
+                            true => here.insert(*dst, *src),
+                            false => here.remove(dst),
+                        };
+                        continue;
+                    }
+                    (None, Some(home)) if !here.contains_key(src) => {
+                        insts.push((reload(home, *dst), span));
+                        continue;
+                    }
+                    _ => {}
+                }
+            }
+            let mut read = Vec::new();
+            inst.uses(|reg| {
+                if homes.contains_key(&reg) && !read.contains(&reg) {
+                    read.push(reg);
+                }
+            });
             for reg in read {
-                let stand_in = V(code.next);
-                code.next += 1;
-                insts.push((reload(&homes[&reg], stand_in), span));
-                stand_ins.push((reg, stand_in));
+                here.entry(reg).or_insert_with(|| {
+                    let stand_in = fresh();
+                    insts.push((reload(&homes[&reg], stand_in), span));
+                    stand_in
+                });
             }
-            if let Some(reg) = written
-                && !stand_ins.iter().any(|(known, _)| *known == reg)
-            {
-                stand_ins.push((reg, V(code.next)));
-                code.next += 1;
+            if let Some(reg) = written {
+                match here.get(&reg) {
+                    Some(result) if result.is_machine() => {
+                        let stand_in = fresh();
+                        let src = Src::Reg(*result);
+                        insts.push((Inst::Mov { dst: stand_in, src, wide: true, reloc: None }, span));
+                        here.insert(reg, stand_in);
+                    }
+                    Some(_) => {}
+                    None => {
+                        here.insert(reg, fresh());
+                    }
+                }
             }
-            inst.rename(|reg| stand_ins.iter().find(|(known, _)| *known == reg).map_or(reg, |(_, to)| *to));
+            inst.rename(|reg| here.get(&reg).copied().unwrap_or(reg));
+            let call = matches!(inst, Inst::Call { .. } | Inst::Invoke { .. });
+            if inst.def() == Some(V(0)) {
+                here.retain(|_, reg| *reg != V(0));
+            }
             insts.push((inst, span));
             if let Some(reg) = written
-                && let Home::Slot(offset) = homes[&reg]
-                && let Some((_, stand_in)) = stand_ins.iter().find(|(known, _)| *known == reg)
+                && let Home::Slot(slot) = homes[&reg]
             {
-                insts.push((Inst::Store { base: FRAME, offset, src: Src::Reg(*stand_in), bytes: 8 }, span));
+                insts.push((Inst::Spill { slot, src: here[&reg] }, span));
+            }
+            if call {
+                here.clear();
             }
         }
-        if let End::Branch { left, right, .. } = &mut block.end {
-            let mut replace = |reg: &mut V| {
-                if let Some(home) = homes.get(reg) {
-                    let stand_in = V(code.next);
-                    code.next += 1;
+        if !share {
+            here.clear();
+        }
+        block.end.uses(|reg| {
+            if let Some(home) = homes.get(&reg) {
+                here.entry(reg).or_insert_with(|| {
+                    let stand_in = fresh();
                     insts.push((reload(home, stand_in), block.end_span));
-                    *reg = stand_in;
-                }
-            };
-            replace(left);
-            if let Src::Reg(right) = right {
-                replace(right);
+                    stand_in
+                });
             }
-        }
+        });
+        block.end.rename(|reg| here.get(&reg).copied().unwrap_or(reg));
         block.insts = insts;
     }
-    Ok(())
 }
 
 fn reload(home: &Home, to: V) -> Inst {
     match home {
-        Home::Slot(offset) => {
-            Inst::Load { dst: to, base: FRAME, offset: *offset, bytes: 8, reloc: None, argument: None }
-        }
+        Home::Slot(slot) => Inst::Reload { dst: to, slot: *slot },
         Home::Again(inst) => {
             let mut inst = inst.clone();
             inst.rename(|_| to);
             inst
         }
     }
+}
+
+/// Slots of the frame.
+struct Slots;
+
+impl Values for Slots {
+    fn uses(&self, inst: &Inst, each: &mut dyn FnMut(u32)) {
+        if let Inst::Reload { slot, .. } = inst {
+            each(*slot);
+        }
+    }
+
+    fn def(&self, inst: &Inst) -> Option<u32> {
+        match inst {
+            Inst::Spill { slot, .. } => Some(*slot),
+            _ => None,
+        }
+    }
+
+    fn end_uses(&self, _: &End, _: &mut dyn FnMut(u32)) {}
+}
+
+/// Gives slots their offsets. Those that are not needed at the same time share one.
+fn frame(code: &mut Code) -> Result<(), u32> {
+    let needed = liveness(code, &Slots).ranges;
+    if needed.is_empty() {
+        return Ok(());
+    }
+    let mut places: Vec<Place> = Vec::new();
+    let mut offsets: BTreeMap<u32, usize> = BTreeMap::new();
+    for (slot, ranges) in &needed {
+        let place = places.iter().position(|place| place.is_free(ranges)).unwrap_or(places.len());
+        if place == places.len() {
+            places.push(Place::default());
+        }
+        places[place].take(ranges);
+        offsets.insert(*slot, place);
+    }
+    // Loads and stores of 8 bytes must lie at multiples of 8.
+    let first = code.frame_bytes.next_multiple_of(8);
+    code.frame_bytes = first + 8 * places.len() as u32;
+    if code.frame_bytes > FRAME_BYTES_MAX {
+        return Err(code.frame_bytes);
+    }
+    let offset = |slot: &u32| -((first + 8 + 8 * offsets[slot] as u32) as i16);
+    for (inst, _) in code.blocks.iter_mut().flat_map(|block| &mut block.insts) {
+        *inst = match inst {
+            Inst::Spill { slot, src } => {
+                Inst::Store { base: FRAME, offset: offset(slot), src: Src::Reg(*src), bytes: 8 }
+            }
+            Inst::Reload { dst, slot } => {
+                Inst::Load { dst: *dst, base: FRAME, offset: offset(slot), bytes: 8, reloc: None, argument: None }
+            }
+            _ => continue,
+        };
+    }
+    Ok(())
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use krsi_abi::manifest::ArgumentLoad;
 
 use super::insn::{SRC_REG, alu, class, jmp, mode, pseudo, size};
+use super::layout::through;
 use super::vcode::{B, Code, End, Inst, Src, V};
 use super::{Insn, Program, Relocation};
 use crate::optimise::{Optimisation, Optimise};
@@ -124,17 +125,6 @@ pub fn encode(hook: &str, code: &Code, optimise: Optimise) -> Result<Program, To
     Ok(out.program)
 }
 
-/// Past blocks that do nothing but jump.
-fn through(code: &Code, mut at: B) -> B {
-    loop {
-        let block = &code.blocks[at.0 as usize];
-        match block.end {
-            End::Jump(to) if block.insts.is_empty() => at = to,
-            _ => return at,
-        }
-    }
-}
-
 fn reached(code: &Code, targets: &[B]) -> Vec<bool> {
     let mut reached = vec![false; code.blocks.len()];
     reached[targets[0].0 as usize] = true;
@@ -159,7 +149,8 @@ fn most_branches(code: &Code, targets: &[B]) -> u32 {
     most.first().copied().unwrap_or(0)
 }
 
-fn inverse(op: u8) -> Option<u8> {
+/// The jump that is taken where another is not.
+pub fn inverse(op: u8) -> Option<u8> {
     Some(match op {
         jmp::JEQ => jmp::JNE,
         jmp::JNE => jmp::JEQ,
@@ -290,6 +281,7 @@ impl Out {
             Inst::Call { helper, .. } => {
                 self.push(Insn { code: class::JMP | jmp::CALL, imm: helper.cast_signed(), ..Insn::default() });
             }
+            Inst::Spill { .. } | Inst::Reload { .. } => unreachable!("slots of the frame have got their offsets"),
             Inst::Invoke { function, .. } => {
                 self.relocate(Some(&super::RelocationKind::Function(function)));
                 self.push(Insn { code: class::JMP | jmp::CALL, src: pseudo::CALL, imm: -1, ..Insn::default() });

@@ -25,11 +25,11 @@ pub use self::ancestors::Asking;
 use self::builder::Builder;
 pub use self::sets::part_bytes;
 use super::vcode::{End, Inst, Src, V};
-use super::{Code, Program, RelocationKind, allocate, encode, library};
+use super::{Code, Program, RelocationKind, allocate, encode, flow, layout, library};
 use crate::decision::{Graph, Node, Plan, Verdict};
 use crate::diag::{Diagnostic, code};
 use crate::hir::Policy;
-use crate::optimise::Optimise;
+use crate::optimise::{Optimisation, Optimise};
 
 /// Bytes of the constants, which are one value of a map. Source: `array_map_alloc_check` of 5.10, which refuses more than
 /// `KMALLOC_MAX_SIZE`.
@@ -108,8 +108,12 @@ pub fn lower(policy: &Policy, plan: &Plan, optimise: Optimise, diagnostics: &mut
 }
 
 /// Registers and slots.
-fn encoded(name: &str, vcode: super::vcode::Code, optimise: Optimise) -> Result<Program, encode::TooLarge> {
-    let code = allocate::allocate(vcode, optimise).map_err(encode::TooLarge::Frame)?;
+fn encoded(name: &str, mut vcode: super::vcode::Code, optimise: Optimise) -> Result<Program, encode::TooLarge> {
+    flow::optimise(&mut vcode, optimise);
+    let mut code = allocate::allocate(vcode, optimise).map_err(encode::TooLarge::Frame)?;
+    if optimise.does(Optimisation::Exits) {
+        layout::copy_exits(&mut code);
+    }
     encode::encode(name, &code, optimise)
 }
 
@@ -125,6 +129,7 @@ fn graph_code(
         if !build.begin(at) {
             continue;
         }
+        (build.cold, build.dear) = (matches!(node, Node::Record { .. }), false);
         match node {
             Node::Test { atom, sense, then, otherwise, rule } => {
                 build.rule = *rule;

@@ -139,6 +139,20 @@ pub enum Inst {
         /// How many.
         args: u8,
     },
+    /// Keeps a register in the frame, while registers are given out.
+    Spill {
+        /// Of the frame; it has no offset yet.
+        slot: u32,
+        /// What.
+        src: V,
+    },
+    /// Takes it back.
+    Reload {
+        /// To.
+        dst: V,
+        /// Of the frame.
+        slot: u32,
+    },
 }
 
 /// How a block ends.
@@ -174,6 +188,10 @@ pub struct Block {
     pub end: End,
     /// The source that the end is for.
     pub end_span: krs_grammar::ast::Span,
+    /// It seldom runs: it records.
+    pub cold: bool,
+    /// It calls something that takes longer than all around it.
+    pub dear: bool,
 }
 
 /// A program.
@@ -185,6 +203,8 @@ pub struct Code {
     pub next: u32,
     /// Bytes of the frame that buffers take.
     pub frame_bytes: u32,
+    /// The blocks from here on are cold and lead to each other only.
+    pub sunk: u32,
 }
 
 impl Inst {
@@ -197,8 +217,9 @@ impl Inst {
             | Inst::Address { dst, .. }
             | Inst::Alu { dst, .. }
             | Inst::Swap { dst, .. }
-            | Inst::Load { dst, .. } => Some(*dst),
-            Inst::Store { .. } | Inst::AtomicAdd { .. } => None,
+            | Inst::Load { dst, .. }
+            | Inst::Reload { dst, .. } => Some(*dst),
+            Inst::Store { .. } | Inst::AtomicAdd { .. } | Inst::Spill { .. } => None,
             Inst::Call { .. } | Inst::Invoke { .. } => Some(V(0)),
         }
     }
@@ -212,7 +233,8 @@ impl Inst {
         };
         match self {
             Inst::Mov { src: from, .. } => src(from),
-            Inst::Wide { .. } | Inst::Address { .. } => {}
+            Inst::Wide { .. } | Inst::Address { .. } | Inst::Reload { .. } => {}
+            Inst::Spill { src, .. } => each(*src),
             Inst::Alu { dst, src: from, .. } => {
                 src(from);
                 each(*dst);
@@ -256,12 +278,24 @@ impl Inst {
                 *base = to(*base);
                 *src = to(*src);
             }
+            Inst::Spill { src, .. } => *src = to(*src),
+            Inst::Reload { dst, .. } => *dst = to(*dst),
             Inst::Call { .. } | Inst::Invoke { .. } => {}
         }
     }
 }
 
 impl End {
+    /// Replaces registers.
+    pub fn rename(&mut self, to: impl Fn(V) -> V) {
+        if let End::Branch { left, right, .. } = self {
+            *left = to(*left);
+            if let Src::Reg(right) = right {
+                *right = to(*right);
+            }
+        }
+    }
+
     /// The registers that it reads.
     pub fn uses(&self, mut each: impl FnMut(V)) {
         match self {

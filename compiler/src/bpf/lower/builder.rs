@@ -45,6 +45,8 @@ pub(super) enum Key {
     Current,
     /// `bpf_ktime_get_boot_ns`, for those who test the time.
     Now,
+    /// Bytes behind a pointer whose layout is the same on every kernel.
+    Raw { base: V, offset: i16, bytes: u32 },
     /// Half of an address, or a port.
     End { of: Box<crate::hir::Value>, part: u8 },
     /// What is known of a task's ancestors.
@@ -111,6 +113,10 @@ pub(super) struct Builder<'p> {
     pub(super) indexes: &'p [Index],
     pub(super) found: super::index::Found,
     pub(super) span: Span,
+    /// What is made seldom runs.
+    pub(super) cold: bool,
+    /// It calls something that takes longer than all around it.
+    pub(super) dear: bool,
     /// The rule that asks.
     pub(super) rule: crate::hir::RuleId,
     /// The texts that this program looks at, each with a place of its own.
@@ -124,6 +130,8 @@ pub(super) struct Builder<'p> {
     pub(super) too_large: Option<crate::bpf::encode::TooLarge>,
     /// Registers whose pointers are numbers on kernels without a typed task.
     pub(super) untyped: std::collections::BTreeSet<V>,
+    /// Registers that point to a `struct sockaddr` as the kernel's types say.
+    pub(super) direct: std::collections::BTreeSet<V>,
     labels: Vec<LabelState>,
     nodes: Vec<Label>,
     blocks: Vec<Block>,
@@ -181,6 +189,8 @@ impl<'p> Builder<'p> {
             indexes: &[],
             found: super::index::Found::default(),
             span,
+            cold: false,
+            dear: false,
             rule: crate::hir::RuleId(0),
             texts,
             memory: None,
@@ -188,6 +198,7 @@ impl<'p> Builder<'p> {
             too_large: None,
             context: V(VIRTUAL),
             untyped: std::collections::BTreeSet::new(),
+            direct: std::collections::BTreeSet::new(),
             labels: Vec::new(),
             nodes: Vec::new(),
             blocks: Vec::new(),
@@ -318,7 +329,7 @@ impl<'p> Builder<'p> {
     /// Ends the block.
     pub(super) fn end(&mut self, end: End) {
         let insts = std::mem::take(&mut self.insts);
-        self.blocks.push(Block { insts, end, end_span: self.span });
+        self.blocks.push(Block { insts, end, end_span: self.span, cold: self.cold, dear: self.dear });
         self.current = None;
     }
 
@@ -409,6 +420,7 @@ impl<'p> Builder<'p> {
                 End::Exit => {}
             }
         }
-        Code { blocks: self.blocks, next: self.next, frame_bytes: self.frame_bytes }
+        let sunk = self.blocks.len() as u32;
+        Code { blocks: self.blocks, next: self.next, frame_bytes: self.frame_bytes, sunk }
     }
 }

@@ -257,6 +257,13 @@ impl Builder<'_> {
             if wanted.len() < room as usize {
                 wanted.push(0);
             }
+            if source.is_none() {
+                // What is behind the NUL of the task's own name is zero: whole words are compared.
+                wanted.resize(wanted.len().next_multiple_of(8), 0);
+                if text.len() == 8 {
+                    wanted.resize(16, 0);
+                }
+            }
             let pieces = pieces(wanted.len() as u32);
             for (index, &(offset, bytes)) in pieces.iter().enumerate() {
                 let reg = match source {

@@ -7,7 +7,7 @@ use super::builder::{Builder, Fact, Key, Label};
 use crate::bpf::helper;
 use crate::bpf::insn::{alu, jmp};
 use crate::bpf::vcode::{FRAME, Inst, Src, V};
-use crate::hir::{Access, End, Shape, Step, Value};
+use crate::hir::{Access, End, Shape, Step, Value, ValueKind};
 
 const AF_UNSPEC: i32 = 0;
 const AF_INET: i32 = 2;
@@ -52,6 +52,15 @@ impl Builder<'_> {
                     build.set(low, Src::Reg(word));
                 }
                 Source::In6(base) => {
+                    let dear = build.dear;
+                    let base = match base {
+                        Base::Direct(address) => {
+                            // It takes a call; ways that do without shall not save registers for it.
+                            build.dear = true;
+                            Base::Address(build.begin_of(address, ADDRESS_BYTES, unknown))
+                        }
+                        other => other,
+                    };
                     for (half, first) in [(high, 0), (low, 2)] {
                         let upper = build.part(base, Part::In6(first));
                         build.push(Inst::Swap { dst: upper, bits: 32 });
@@ -62,6 +71,9 @@ impl Builder<'_> {
                         build.or(upper, lower);
                         build.set(half, Src::Reg(upper));
                     }
+                    build.jump(join);
+                    build.dear = dear;
+                    return;
                 }
             }
             build.jump(join);
@@ -147,8 +159,11 @@ impl Builder<'_> {
         mut socket: impl FnMut(&mut Self, Base, V),
     ) {
         match end {
-            End::Address { address: at, length, .. } => {
-                let at = self.pointer(at, unknown);
+            End::Address { address: from, length, .. } => {
+                let at = self.pointer(from, unknown);
+                if matches!(from.kind, ValueKind::Arg(_)) {
+                    self.direct.insert(at);
+                }
                 let length = self.value(length, unknown);
                 address(self, at, length);
             }
@@ -175,6 +190,9 @@ impl Builder<'_> {
     }
 
     /// The first bytes of an address, in the frame.
+    ///
+    /// Where a hook's argument says that it is a `struct sockaddr`, programs may load its 16 bytes ([`Base::Direct`]); what is
+    /// behind them, and what an untyped pointer leads to, is copied.
     pub(super) fn begin_of(&mut self, address: V, bytes: i32, unknown: Label) -> i16 {
         let buffer = self.address_buffer();
         self.frame_address(V(1), buffer);
@@ -189,7 +207,7 @@ impl Builder<'_> {
         self.load(socket, &common(&[("skc_family", Shape::Int { bytes: 2, signed: false })]), 2)
     }
 
-    /// An address is read whole: the verifier lets a program load its first 16 bytes only.
+    /// The parts of an address, by its family.
     fn address_families(
         &mut self,
         address: V,
@@ -198,8 +216,12 @@ impl Builder<'_> {
         unknown: Label,
         each: &mut impl FnMut(&mut Self, Source),
     ) {
-        let buffer = self.begin_of(address, ADDRESS_BYTES, unknown);
-        let family = self.frame_load(buffer, 2);
+        let base = if self.direct.contains(&address) {
+            Base::Direct(address)
+        } else {
+            Base::Address(self.begin_of(address, ADDRESS_BYTES, unknown))
+        };
+        let family = self.address_bytes(base, 0, 2);
         let (four, six, other) = (self.fresh_label(), self.fresh_label(), self.fresh_label());
         self.branch_away(jmp::JEQ, true, family, Src::Imm(AF_INET), four);
         if bind {
@@ -208,9 +230,7 @@ impl Builder<'_> {
         self.branch(jmp::JEQ, true, family, Src::Imm(AF_INET6), six, other);
         self.place(other);
         self.jump(unknown);
-        for (label, bytes, source) in
-            [(four, IN_BYTES, Source::In(Base::Address(buffer))), (six, IN6_BYTES, Source::In6(Base::Address(buffer)))]
-        {
+        for (label, bytes, source) in [(four, IN_BYTES, Source::In(base)), (six, IN6_BYTES, Source::In6(base))] {
             self.place(label);
             self.branch_away(jmp::JSLT, true, length, Src::Imm(bytes), unknown);
             each(self, source);
@@ -232,13 +252,14 @@ impl Builder<'_> {
     fn part(&mut self, base: Base, part: Part) -> V {
         let int = |bytes| Shape::Int { bytes, signed: false };
         let (steps, socket): (Vec<(&str, Shape)>, V) = match (base, part) {
-            (Base::Address(buffer), part) => {
+            (Base::Address(_) | Base::Direct(_), part) => {
                 let (offset, bytes) = match part {
                     Part::Port => (PORT, 2),
                     Part::In => (IN_ADDRESS, 4),
                     Part::In6(word) => (IN6_ADDRESS + 4 * word as i16, 4),
                 };
-                return self.frame_load(buffer + offset, bytes);
+                let read = self.address_bytes(base, offset, bytes);
+                return self.copy(read, true);
             }
             (Base::Local(socket), Part::Port) => (vec![("skc_num", int(2))], socket),
             (Base::Local(socket), Part::In) => (vec![("skc_rcv_saddr", int(4))], socket),
@@ -257,6 +278,19 @@ impl Builder<'_> {
         }
         let read = self.load(socket, &access, bytes);
         self.copy(read, true)
+    }
+
+    /// Bytes of an address, below its first 16 where it is read in its place.
+    fn address_bytes(&mut self, base: Base, offset: i16, bytes: u32) -> V {
+        match base {
+            Base::Direct(base) => self.once(Key::Raw { base, offset, bytes }, |build| {
+                let dst = build.fresh();
+                build.push(Inst::Load { dst, base, offset, bytes, reloc: None, argument: None });
+                dst
+            }),
+            Base::Address(buffer) => self.frame_load(buffer + offset, bytes),
+            Base::Local(_) | Base::Peer(_) => unreachable!("a socket is no address"),
+        }
     }
 
     pub(super) fn frame_load(&mut self, offset: i16, bytes: u32) -> V {
@@ -286,6 +320,8 @@ enum Source {
 pub(super) enum Base {
     /// In the frame.
     Address(i16),
+    /// In its place.
+    Direct(V),
     /// Behind a `sock`.
     Local(V),
     /// Behind a `sock`.

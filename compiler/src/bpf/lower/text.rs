@@ -3,6 +3,8 @@
 //! A text that cannot be fetched (too long, too deep, memory gone) is unknown, like what lies behind null; but it is
 //! counted for the rule that asked.
 
+use std::collections::BTreeSet;
+
 use super::ancestors::{self, Asked};
 use super::builder::{Builder, Fact, Key, Label};
 use super::conds::pieces;
@@ -12,7 +14,11 @@ use crate::bpf::vcode::{FRAME, Inst, Src, V};
 use crate::bpf::{Code, RelocationKind, helper, library};
 use crate::decision::{Graph, Node, Plan};
 use crate::glob;
-use crate::hir::{Access, Atom, AtomKind, Cond, Policy, TEXT_BYTES, Text, TextTest, Ty, Value, ValueKind};
+use crate::hir::{Access, Atom, AtomKind, Cond, Policy, Shape, Step, TEXT_BYTES, Text, TextTest, Ty, Value, ValueKind};
+use crate::optimise::Optimisation;
+
+/// So many lengths of names are compared before a path is walked.
+const NAME_LENGTHS_MAX: usize = 8;
 
 /// A fetched text.
 #[derive(Clone, Copy)]
@@ -117,6 +123,8 @@ impl Builder<'_> {
     /// The length of a text, or -1 where there is none.
     fn fetch(&mut self, value: &Value, offset: i16, memory: V) -> V {
         let ValueKind::Text(text) = &value.kind else { unreachable!("only texts are in the list") };
+        // Beside what a walk takes, nothing that follows counts.
+        self.dear = true;
         let length = self.fresh();
         let (have, failed, none, done) =
             (self.fresh_label(), self.fresh_label(), self.fresh_label(), self.fresh_label());
@@ -278,6 +286,11 @@ impl Builder<'_> {
 
     /// Leads where the answer leads.
     pub(super) fn text_test(&mut self, value: &Value, test: &TextTest, yes: Label, no: Label, unknown: Label) {
+        if let TextTest::OneOf(set) = test
+            && no == unknown
+        {
+            self.name_may_fit(value, set, no);
+        }
         let text = self.text(value, unknown);
         match test {
             TextTest::OneOf(set) => {
@@ -324,6 +337,45 @@ impl Builder<'_> {
             TextTest::Contains(part) => self.scan(text, glob::contains(part), yes, no),
             TextTest::Like(pattern) => self.scan(text, glob::like(pattern), yes, no),
         }
+    }
+
+    /// Leads to `no` where a path cannot be one of some, since its last name is longer or shorter than all of theirs: that
+    /// costs a few loads, where a walk to the root costs thousands of instructions. What is the root of a mount has its
+    /// name from where that is mounted, and is walked.
+    fn name_may_fit(&mut self, value: &Value, set: &[Vec<u8>], no: Label) {
+        let ValueKind::Text(text) = &value.kind else { return };
+        let Text::Path { dentry, mount } = &**text else { return };
+        let index = self.texts.iter().position(|known| *known == value);
+        if !self.optimise.does(Optimisation::Names) || index.is_none_or(|at| self.read(&Key::Text(at)).is_some()) {
+            return;
+        }
+        let mut lengths = BTreeSet::new();
+        for path in set {
+            // What is unlinked has more behind its name.
+            if path.ends_with(b")") {
+                return;
+            }
+            lengths.insert(path.len() - path.iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1));
+        }
+        if lengths.len() > NAME_LENGTHS_MAX {
+            return;
+        }
+        let dentry = self.pointer(dentry, no);
+        let mount = self.pointer(mount, no);
+        if self.untyped.contains(&dentry) || self.untyped.contains(&mount) {
+            return;
+        }
+        let field = |name: &str, shape| Step::Field { name: name.into(), shape };
+        let access = |root: &str, steps| Access { is_struct: true, root: root.into(), steps };
+        let length = [field("d_name", Shape::Struct), field("len", Shape::Int { bytes: 4, signed: false })];
+        let length = self.load(dentry, &access("dentry", length.to_vec()), 4);
+        let fits = self.fresh_label();
+        for bytes in lengths {
+            self.branch_away(jmp::JEQ, false, length, Src::Imm(bytes as i32), fits);
+        }
+        let root = self.load(mount, &access("vfsmount", vec![field("mnt_root", Shape::Pointer)]), 8);
+        self.branch(jmp::JEQ, true, root, Src::Reg(dentry), fits, no);
+        self.place(fits);
     }
 
     /// Runs a table over a text.

@@ -263,7 +263,7 @@ impl Builder<'_> {
         self.push(Inst::Call { helper, args: args.len() as u8 });
     }
 
-    fn once(&mut self, key: Key, make: impl FnOnce(&mut Self) -> V) -> V {
+    pub(super) fn once(&mut self, key: Key, make: impl FnOnce(&mut Self) -> V) -> V {
         if let Some(reg) = self.read(&key) {
             return reg;
         }
@@ -448,6 +448,7 @@ impl Builder<'_> {
     pub(super) fn comm_bytes(&mut self, offset: u32, bytes: u32) -> V {
         let buffer = self.comm_buffer();
         if self.read(&Key::Comm).is_none() {
+            self.dear = true;
             // The helper of 6.1 leaves what is behind the NUL as it was.
             for word in [0, 8] {
                 self.push(Inst::Store { base: FRAME, offset: buffer + word, src: Src::Imm(0), bytes: 8 });

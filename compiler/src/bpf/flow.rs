@@ -1,0 +1,361 @@
+//! What is known on the way to a block: tests whose answer is known are passed by, and what has been read is not read
+//! again.
+//!
+//! ```text
+//! b0: if v12 & 4 then b1 else b2          b0: if v12 & 4 then b1 else b5
+//! b2: if v12 & 4 then b3 else b5
+//! ```
+//!
+//! `lower` knows what the block that leads to another has read; this knows what every way to a block has in common once
+//! ways that cannot be gone are gone. Only registers that are written once take part: they hold the same everywhere.
+//!
+//! Absent: what is in memory that programs write (the frame, maps, events).
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::RelocationKind;
+use super::insn::{alu, jmp};
+use super::layout::through;
+use super::vcode::{B, Code, End, FRAME, Inst, Src, V};
+use crate::optimise::{Optimisation, Optimise};
+
+/// Tests looked at on the way to one, at most: they are found one by one, back from it.
+const WAY_MAX: usize = 48;
+
+/// A test.
+#[derive(Clone, Copy, PartialEq)]
+struct Test {
+    op: u8,
+    wide: bool,
+    left: V,
+    right: Src,
+}
+
+impl Test {
+    fn of(end: &End) -> Option<(Test, B, B)> {
+        match end {
+            End::Branch { op, wide, left, right, then, otherwise } => {
+                Some((Test { op: *op, wide: *wide, left: *left, right: *right }, *then, *otherwise))
+            }
+            _ => None,
+        }
+    }
+
+    /// Its answer where another test was answered.
+    fn answer(&self, known: &Test, holds: bool) -> Option<bool> {
+        if (self.left, self.wide) != (known.left, known.wide) {
+            return None;
+        }
+        if self.right == known.right {
+            if self.op == known.op {
+                return Some(holds);
+            }
+            if super::encode::inverse(self.op) == Some(known.op) {
+                return Some(!holds);
+            }
+        }
+        let (Src::Imm(own), Src::Imm(other)) = (self.right, known.right) else { return None };
+        match (known.op, holds) {
+            (jmp::JEQ, true) | (jmp::JNE, false) => self.holds_for(other),
+            (jmp::JSET, false) => match self.op {
+                jmp::JSET => (own & !other == 0).then_some(false),
+                jmp::JEQ => (own & other != 0).then_some(false),
+                jmp::JNE => (own & other != 0).then_some(true),
+                _ => None,
+            },
+            (jmp::JSET, true) => match self.op {
+                jmp::JSET => (other & !own == 0).then_some(true),
+                jmp::JEQ => (own & other == 0).then_some(false),
+                jmp::JNE => (own & other == 0).then_some(true),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// Whether it holds where its left side is a number.
+    fn holds_for(&self, number: i32) -> Option<bool> {
+        let Src::Imm(right) = self.right else { return None };
+        Some(match self.op {
+            jmp::JEQ => number == right,
+            jmp::JNE => number != right,
+            jmp::JSET => number & right != 0,
+            _ => return None,
+        })
+    }
+}
+
+/// Each of the two finds more behind the other.
+const ROUNDS: u32 = 3;
+
+/// Does what is asked for.
+pub fn optimise(code: &mut Code, optimise: Optimise) {
+    for _ in 0..ROUNDS {
+        if optimise.does(Optimisation::Passing) {
+            pass_by(code);
+        }
+        if !optimise.does(Optimisation::Again) || !reuse(code) {
+            break;
+        }
+    }
+}
+
+/// How often each register is written.
+fn writes(code: &Code) -> Vec<u32> {
+    let mut writes = vec![0u32; code.next as usize];
+    for (inst, _) in code.blocks.iter().flat_map(|block| &block.insts) {
+        if let Some(reg) = inst.def() {
+            writes[reg.0 as usize] += 1;
+        }
+    }
+    writes
+}
+
+fn once(writes: &[u32], reg: V) -> bool {
+    !reg.is_machine() && writes[reg.0 as usize] == 1
+}
+
+/// The only edge to each block, where there is one: the block that it comes from.
+fn only_edges(code: &Code) -> Vec<Option<B>> {
+    let mut edges: Vec<(u32, Option<B>)> = vec![(0, None); code.blocks.len()];
+    let reached = reached(code);
+    for (at, block) in code.blocks.iter().enumerate().filter(|(at, _)| reached[*at]) {
+        for to in block.end.targets() {
+            let seen = &mut edges[to.0 as usize];
+            *seen = (seen.0 + 1, Some(B(at as u32)));
+        }
+    }
+    edges.into_iter().map(|(count, from)| from.filter(|_| count == 1)).collect()
+}
+
+fn reached(code: &Code) -> Vec<bool> {
+    let mut reached = vec![false; code.blocks.len()];
+    reached[0] = true;
+    for at in 0..code.blocks.len() {
+        if reached[at] {
+            code.blocks[at].end.targets().for_each(|to| reached[to.0 as usize] = true);
+        }
+    }
+    reached
+}
+
+/// Registers that are written more than once and hold a known constant: by block, what each holds at its end.
+fn constants(code: &Code, writes: &[u32]) -> Vec<Vec<(V, i32)>> {
+    let constant = |inst: &Inst| match inst {
+        Inst::Mov { dst, src: Src::Imm(imm), wide: true, reloc: None } if !dst.is_machine() => Some((*dst, *imm)),
+        _ => None,
+    };
+    let mut entering: Vec<Option<Vec<(V, i32)>>> = vec![None; code.blocks.len()];
+    let mut leaving = vec![Vec::new(); code.blocks.len()];
+    entering[0] = Some(Vec::new());
+    for at in 0..code.blocks.len() {
+        let Some(mut known) = entering[at].take() else { continue };
+        for (inst, _) in &code.blocks[at].insts {
+            let Some(dst) = inst.def() else { continue };
+            known.retain(|(reg, _)| *reg != dst);
+            known.extend(constant(inst).filter(|(dst, _)| writes[dst.0 as usize] > 1));
+        }
+        for to in code.blocks[at].end.targets() {
+            let seen = &mut entering[to.0 as usize];
+            match seen {
+                None => *seen = Some(known.clone()),
+                Some(seen) => seen.retain(|one| known.contains(one)),
+            }
+        }
+        leaving[at] = known;
+    }
+    leaving
+}
+
+/// Leads past tests whose answer is known on the way.
+fn pass_by(code: &mut Code) {
+    let writes = writes(code);
+    let fixed = |test: &Test| {
+        once(&writes, test.left)
+            && match test.right {
+                Src::Reg(right) => once(&writes, right),
+                Src::Imm(_) => true,
+            }
+    };
+    let only = only_edges(code);
+    let constants = constants(code, &writes);
+    for at in 0..code.blocks.len() {
+        let constants = &constants[at];
+        if let Some((test, then, otherwise)) = Test::of(&code.blocks[at].end)
+            && let Some((_, number)) = constants.iter().find(|(reg, _)| *reg == test.left)
+            && let Some(holds) = test.holds_for(*number)
+        {
+            code.blocks[at].end = End::Jump(if holds { then } else { otherwise });
+        }
+        let Some((test, then, otherwise)) = Test::of(&code.blocks[at].end) else {
+            if let End::Jump(to) = code.blocks[at].end {
+                let way = way(code, &only, B(at as u32));
+                let to = beyond(code, to, &way, constants, &fixed);
+                code.blocks[at].end = End::Jump(to);
+            }
+            continue;
+        };
+        let mut way = way(code, &only, B(at as u32));
+        way.insert(0, (test, true));
+        let new_then = beyond(code, then, &way, constants, &fixed);
+        way[0].1 = false;
+        let new_otherwise = beyond(code, otherwise, &way, constants, &fixed);
+        if let End::Branch { then, otherwise, .. } = &mut code.blocks[at].end {
+            (*then, *otherwise) = (new_then, new_otherwise);
+        }
+    }
+}
+
+/// The tests on the way to a block, as far as there is only one way; nearest first.
+fn way(code: &Code, only: &[Option<B>], mut at: B) -> Vec<(Test, bool)> {
+    let mut way = Vec::new();
+    while let Some(from) = only[at.0 as usize] {
+        if let Some((test, then, otherwise)) = Test::of(&code.blocks[from.0 as usize].end)
+            && then != otherwise
+        {
+            way.push((test, then == at));
+        }
+        if way.len() >= WAY_MAX {
+            break;
+        }
+        at = from;
+    }
+    way
+}
+
+/// Where a way leads, past blocks that only ask what it has answered.
+fn beyond(code: &Code, to: B, way: &[(Test, bool)], constants: &[(V, i32)], fixed: &impl Fn(&Test) -> bool) -> B {
+    let mut to = through(code, to);
+    loop {
+        let block = &code.blocks[to.0 as usize];
+        if !block.insts.is_empty() {
+            return to;
+        }
+        let Some((test, then, otherwise)) = Test::of(&block.end) else { return to };
+        let constant = constants.iter().find(|(reg, _)| *reg == test.left);
+        let answer = match constant {
+            Some((_, number)) => test.holds_for(*number),
+            None if fixed(&test) => way.iter().find_map(|(known, holds)| test.answer(known, *holds)),
+            None => None,
+        };
+        match answer {
+            Some(holds) => to = through(code, if holds { then } else { otherwise }),
+            None => return to,
+        }
+    }
+}
+
+/// Something computed from registers and nothing else that changes.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Key {
+    /// A field, or an argument of the hook, behind a register.
+    Load { base: V, offset: i16, bytes: u32, access: Option<super::Access>, argument: Option<String> },
+    /// `dst = of; dst op= imm`
+    Alu { of: V, copy_wide: bool, op: u8, wide: bool, imm: i32 },
+}
+
+/// Takes what a block on every way has computed instead of computing it again; whether there was any.
+fn reuse(code: &mut Code) -> bool {
+    let writes = writes(code);
+    let above = above(code);
+    let mut known: HashMap<Key, Vec<(usize, V)>> = HashMap::new();
+    let mut same: BTreeMap<V, V> = BTreeMap::new();
+    for at in 0..code.blocks.len() {
+        if above[at].is_none() && at > 0 {
+            continue;
+        }
+        let mut found = Vec::new();
+        let insts = &code.blocks[at].insts;
+        for (index, (inst, _)) in insts.iter().enumerate() {
+            let name = |reg: V| same.get(&reg).copied().unwrap_or(reg);
+            let (key, dst) = match (inst, insts.get(index + 1).map(|(inst, _)| inst)) {
+                (Inst::Load { dst, base, offset, bytes, reloc, argument }, _)
+                    if once(&writes, *dst) && once(&writes, *base) && *base != FRAME =>
+                {
+                    let access = match reloc {
+                        Some(RelocationKind::FieldOffset(access)) => Some(access.clone()),
+                        None if argument.is_some() => None,
+                        _ => continue,
+                    };
+                    let argument = argument.clone();
+                    (Key::Load { base: name(*base), offset: *offset, bytes: *bytes, access, argument }, *dst)
+                }
+                (
+                    Inst::Mov { dst, src: Src::Reg(of), wide: copy_wide, reloc: None },
+                    Some(Inst::Alu { op, wide, dst: changed, src: Src::Imm(imm), reloc: None }),
+                ) if dst == changed
+                    && !dst.is_machine()
+                    && writes[dst.0 as usize] == 2
+                    && once(&writes, *of)
+                    && *op != alu::NEG =>
+                {
+                    let of = name(*of);
+                    (Key::Alu { of, copy_wide: *copy_wide, op: *op, wide: *wide, imm: *imm }, *dst)
+                }
+                _ => continue,
+            };
+            let before = known.get(&key).and_then(|list| {
+                list.iter().find(|(block, _)| *block == at || is_above(&above, *block, at)).map(|(_, reg)| *reg)
+            });
+            match before {
+                Some(before) => {
+                    same.insert(dst, before);
+                    found.push(dst);
+                }
+                None => known.entry(key).or_default().push((at, dst)),
+            }
+        }
+        if !found.is_empty() {
+            code.blocks[at].insts.retain(|(inst, _)| inst.def().is_none_or(|dst| !found.contains(&dst)));
+        }
+    }
+    if same.is_empty() {
+        return false;
+    }
+    let rename = |reg: V| same.get(&reg).copied().unwrap_or(reg);
+    for block in &mut code.blocks {
+        block.insts.iter_mut().for_each(|(inst, _)| inst.rename(rename));
+        block.end.rename(rename);
+    }
+    true
+}
+
+/// The nearest block that stands on every way to a block; none for the first, and for those that nothing leads to.
+fn above(code: &Code) -> Vec<Option<usize>> {
+    let mut above: Vec<Option<usize>> = vec![None; code.blocks.len()];
+    let reached = reached(code);
+    for at in (0..code.blocks.len()).filter(|at| reached[*at]) {
+        for to in code.blocks[at].end.targets() {
+            let to = to.0 as usize;
+            above[to] = Some(match above[to] {
+                None => at,
+                Some(known) => {
+                    let (mut a, mut b) = (known, at);
+                    while a != b {
+                        if a > b {
+                            a = above[a].unwrap_or(0);
+                        } else {
+                            b = above[b].unwrap_or(0);
+                        }
+                    }
+                    a
+                }
+            });
+        }
+    }
+    above
+}
+
+/// Blocks between, at most: of what stands far above, nothing is looked for.
+const ABOVE_MAX: usize = 256;
+
+fn is_above(above: &[Option<usize>], high: usize, low: usize) -> bool {
+    let mut at = low;
+    for _ in 0..ABOVE_MAX {
+        match above[at] {
+            Some(next) if next > high => at = next,
+            other => return other == Some(high),
+        }
+    }
+    false
+}

@@ -1,0 +1,125 @@
+//! Where values are needed: for each the ranges of positions between its definitions and its uses.
+//!
+//! ```text
+//! position   2i: instruction i reads     2i + 1: it writes
+//! v12  |------|        |-----|           a hole: nothing needs it there
+//! v13                   |-----|
+//! ```
+//!
+//! Jumps only lead forward, so that one pass from the end to the beginning finds all. Two values whose ranges touch at
+//! `2i | 2i+1` can share a place.
+//!
+//! Absent: registers of the machine; `allocate` knows where those are busy.
+
+use std::collections::BTreeMap;
+
+use super::vcode::{Code, End, Inst};
+
+/// A run of positions, both ends included.
+pub type Range = (u32, u32);
+
+/// A kind of value, told by its number.
+pub trait Values {
+    /// What an instruction reads.
+    fn uses(&self, inst: &Inst, each: &mut dyn FnMut(u32));
+    /// What it writes.
+    fn def(&self, inst: &Inst) -> Option<u32>;
+    /// What the end of a block reads.
+    fn end_uses(&self, end: &End, each: &mut dyn FnMut(u32));
+}
+
+/// What is needed where.
+#[derive(Default)]
+pub struct Liveness {
+    /// By value: its ranges, ascending and apart.
+    pub ranges: BTreeMap<u32, Vec<Range>>,
+    /// By block: what is needed at its beginning, ascending.
+    pub entering: Vec<Vec<u32>>,
+}
+
+/// Finds what is needed where.
+pub fn liveness(code: &Code, values: &impl Values) -> Liveness {
+    let mut found = Liveness { ranges: BTreeMap::new(), entering: vec![Vec::new(); code.blocks.len()] };
+    // Of each value that is needed, up to where; those of the block at hand.
+    let mut needed: BTreeMap<u32, u32> = BTreeMap::new();
+    let mut at: u32 = code.blocks.iter().map(|block| block.insts.len() as u32 + 1).sum();
+    for (index, block) in code.blocks.iter().enumerate().rev() {
+        needed.clear();
+        for to in block.end.targets() {
+            for value in &found.entering[to.0 as usize] {
+                needed.insert(*value, 2 * at + 1);
+            }
+        }
+        values.end_uses(&block.end, &mut |value| {
+            needed.entry(value).or_insert(2 * at);
+        });
+        for (inst, _) in block.insts.iter().rev() {
+            at -= 1;
+            if let Some(value) = values.def(inst) {
+                let write = 2 * at + 1;
+                let end = needed.remove(&value).unwrap_or(write);
+                add(&mut found.ranges, value, (write, end));
+            }
+            values.uses(inst, &mut |value| {
+                needed.entry(value).or_insert(2 * at);
+            });
+        }
+        at -= 1;
+        // The position before the first instruction of a block is the end of the block before.
+        let begin = 2 * at + 2;
+        for (value, end) in &needed {
+            add(&mut found.ranges, *value, (begin, *end));
+        }
+        found.entering[index] = needed.keys().copied().collect();
+    }
+    found.ranges.values_mut().for_each(|ranges| ranges.reverse());
+    found
+}
+
+/// Adds a range that begins before all that are known.
+fn add(ranges: &mut BTreeMap<u32, Vec<Range>>, value: u32, range: Range) {
+    let known = ranges.entry(value).or_default();
+    match known.last_mut() {
+        Some(last) if last.0 <= range.1 + 1 => {
+            last.0 = range.0;
+            last.1 = last.1.max(range.1);
+        }
+        _ => known.push(range),
+    }
+}
+
+/// A place in which values stand one after the other.
+#[derive(Clone, Default)]
+pub struct Place {
+    /// By beginning.
+    taken: BTreeMap<u32, u32>,
+}
+
+impl Place {
+    /// Nothing is in it during any of the ranges.
+    pub fn is_free(&self, ranges: &[Range]) -> bool {
+        ranges
+            .iter()
+            .all(|(start, end)| self.taken.range(..=*end).next_back().is_none_or(|(_, taken_end)| taken_end < start))
+    }
+
+    /// Takes the place; it must be free.
+    pub fn take(&mut self, ranges: &[Range]) {
+        self.taken.extend(ranges.iter().copied());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_free_between_ranges() {
+        let mut place = Place::default();
+        place.take(&[(3, 5), (11, 14)]);
+        assert!(place.is_free(&[(0, 2), (6, 10), (15, 20)]));
+        assert!(!place.is_free(&[(0, 2), (5, 6)]));
+        assert!(!place.is_free(&[(0, 20)]));
+        assert!(!place.is_free(&[(12, 12)]));
+    }
+}
