@@ -45,3 +45,23 @@ random_policies() {
   done
   echo "$count policies, $wrong wrong"
 }
+
+# Loads an example, in the folder that the case began in.
+here=$PWD
+under() {
+  echo "$1:"
+  krsi load "$here/$1.o" >/dev/null
+}
+
+# Runs a command and says how it went.
+try() {
+  status=0
+  "$@" >/dev/null 2>/tmp/why || status=$?
+  echo "  $(echo "$*" | sed 's/ [0-9]*$/ N/'): $([ $status = 0 ] && echo ok || sed 's/.*: //; 1q' /tmp/why)"
+}
+
+# How often each rule of a loaded example recorded something; unloads it.
+recorded() {
+  events "$1" | sed 's/.*"rule":"\([^"]*\)".*/  recorded \1/' | sort | uniq -c | sed 's/^ *//; s/^/  /'
+  krsi unload "$1" >/dev/null
+}

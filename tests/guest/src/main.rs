@@ -11,7 +11,7 @@
 //! an act that is not known or could not be set up. `krs-guest` alone lists the acts, and
 //! `krs-guest bench` measures. Besides these `connect=ADDRESS`, `listen=ADDRESS` and `send=ADDRESS` act on a given address and port, and `unix-listen=NAME`,
 //! `unix-receive=NAME`, `unix-connect=NAME`, `unix-talk=NAME` and `unix-send=NAME` on a Unix socket, with `@` for the
-//! abstract namespace. `as=UID PROGRAM ARGUMENTS` becomes a program of another user. What was opened to listen or receive stays open for the acts that follow.
+//! abstract namespace; `module=PATH`, `enter=PATH` (a namespace) and `enter-pid=PID` do what they say. `as=UID PROGRAM ARGUMENTS` becomes a program of another user. What was opened to listen or receive stays open for the acts that follow.
 
 mod bench;
 mod drive;
@@ -19,7 +19,7 @@ mod drive;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd as _, AsRawFd};
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::os::unix::net::{self as unix_net, UnixDatagram, UnixListener, UnixStream};
@@ -144,6 +144,52 @@ const ACTS: &[Act] = &[
         io::copy(&mut program, &mut memory).map_err(Failure::Setup)?;
         exec_open(&memory)
     }),
+    act("memfd-map-exec", "map code that was never in a folder", |_| {
+        let memory = rustix::fs::memfd_create("krs", rustix::fs::MemfdFlags::empty());
+        let memory = File::from(memory.map_err(|error| Failure::Setup(error.into()))?);
+        memory.set_len(PAGE_BYTES as u64).map_err(Failure::Setup)?;
+        map_open(&memory, ProtFlags::READ | ProtFlags::EXEC, MapFlags::PRIVATE).map(drop)
+    }),
+    act("write-exec-map", "map a page that is writable and executable", |_| {
+        map_anonymous(ProtFlags::READ | ProtFlags::WRITE | ProtFlags::EXEC).map(drop)
+    }),
+    act("write-exec-protect", "make a page writable and executable", |_| {
+        let page = map_anonymous(ProtFlags::READ | ProtFlags::WRITE).or_else(setup)?;
+        page.protect(MprotectFlags::READ | MprotectFlags::WRITE | MprotectFlags::EXEC)
+    }),
+    act("heap-exec", "make a page of the heap executable", |_| {
+        // Small enough to come from the heap, large enough to have a page for itself.
+        page_within(&vec![0u8; 4 * PAGE_BYTES])
+    }),
+    act("stack-exec", "make a page of the stack executable", |_| {
+        // Not a constant, which would lie in the program.
+        page_within(&std::hint::black_box([0u8; 4 * PAGE_BYTES]))
+    }),
+    act("io-uring", "make rings for io_uring and map them", |_| {
+        let mut params = rustix::io_uring::io_uring_params::default();
+        #[expect(unsafe_code, reason = "without flags the kernel only writes to the parameters")]
+        let ring = unsafe { rustix::io_uring::io_uring_setup(4, &mut params) };
+        let ring = File::from(ring.map_err(|error| Failure::Refused(error.into()))?);
+        map_open(&ring, ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED).map(drop)
+    }),
+    act("userfaultfd", "make a userfaultfd and begin to use it", |_| {
+        #[expect(unsafe_code, reason = "no memory is registered with it")]
+        let file = unsafe { rustix::mm::userfaultfd(rustix::mm::UserfaultfdFlags::CLOEXEC) };
+        let file = file.map_err(|error| Failure::Refused(error.into()))?;
+        let mut api = UffdioApi { api: 0xaa, features: 0, ioctls: 0 };
+        #[expect(unsafe_code, reason = "UFFDIO_API reads and writes these three numbers")]
+        let said = unsafe { rustix::ioctl::ioctl(file, rustix::ioctl::Updater::<0xc018_aa3f, _>::new(&mut api)) };
+        refused(said)
+    }),
+    act("init-module", "give the kernel a module from memory", |_| {
+        refused(rustix::system::init_module(&[0; PAGE_BYTES], c""))
+    }),
+    act("root-by-capability", "become root with CAP_SETUID alone", |_| {
+        // In a thread, whose ids are its own.
+        std::thread::spawn(root_by_capability)
+            .join()
+            .unwrap_or(Err(Failure::Setup(io::Error::other("the thread died"))))
+    }),
     act("fork", "start a thread", |_| refused(std::thread::Builder::new().spawn(|| ()))),
     act("setuid", "become another user", |_| {
         let nobody = rustix::process::Uid::from_raw(65534);
@@ -220,6 +266,7 @@ fn main() -> ExitCode {
         // Every act but the one asked for must be free to fail alone, so each has its own folder.
         let folder = std::env::temp_dir().join(format!("krs-guest-{}-{name}", std::process::id()));
         let outcome = match ACTS.iter().find(|act| act.name == *name) {
+            _ if ["module=", "enter=", "enter-pid="].iter().any(|act| name.starts_with(act)) => enter(name),
             _ if name.starts_with("unix-") && name.contains('=') => unix(name),
             _ if name.contains('=') => network(name),
             Some(act) => fs::create_dir(&folder).map_err(Failure::Setup).and_then(|()| (act.run)(&folder)),
@@ -237,6 +284,64 @@ fn main() -> ExitCode {
         fs::remove_dir_all(&folder).ok();
     }
     code
+}
+
+/// `module=PATH` (finit_module), `enter=/proc/1/ns/mnt`, `enter-pid=1` (setns of all namespaces that it can have)
+fn enter(text: &str) -> Outcome {
+    let (act, what) = text.split_once('=').unwrap_or((text, ""));
+    match act {
+        "module" => {
+            let file = File::open(what).map_err(Failure::Setup)?;
+            refused(rustix::system::finit_module(file, c"", 0))
+        }
+        "enter" => {
+            let file = File::open(what).map_err(Failure::Refused)?;
+            refused(rustix::thread::move_into_link_name_space(file.as_fd(), None))
+        }
+        _ => {
+            let pid = what.parse().ok().and_then(rustix::process::Pid::from_raw);
+            let pid = pid.ok_or_else(|| Failure::Setup(io::Error::other("no number of a process")))?;
+            let flags = rustix::process::PidfdFlags::empty();
+            let process = rustix::process::pidfd_open(pid, flags).map_err(|error| Failure::Setup(error.into()))?;
+            let all = rustix::thread::ThreadNameSpaceType::NETWORK
+                | rustix::thread::ThreadNameSpaceType::HOST_NAME_AND_NIS_DOMAIN_NAME;
+            refused(rustix::thread::move_into_thread_name_spaces(process.as_fd(), all))
+        }
+    }
+}
+
+/// `struct uffdio_api`
+#[repr(C)]
+struct UffdioApi {
+    api: u64,
+    features: u64,
+    ioctls: u64,
+}
+
+/// From a user whose only power is to change ids, to root.
+fn root_by_capability() -> Outcome {
+    use rustix::thread::{CapabilitySet, CapabilitySets};
+    let setup = |error: rustix::io::Errno| Failure::Setup(error.into());
+    let user = rustix::process::Uid::from_raw(1000);
+    let root = rustix::process::Uid::ROOT;
+    rustix::thread::set_keep_capabilities(true).map_err(setup)?;
+    rustix::thread::set_thread_res_uid(user, user, user).map_err(setup)?;
+    let only = CapabilitySet::SETUID;
+    let sets = CapabilitySets { effective: only, permitted: only, inheritable: CapabilitySet::empty() };
+    rustix::thread::set_capabilities(None, sets).map_err(setup)?;
+    refused(rustix::thread::set_thread_res_uid(root, root, root))
+}
+
+/// Makes a page inside this memory executable, and back.
+fn page_within(memory: &[u8]) -> Outcome {
+    let page = Page(memory.as_ptr().map_addr(|at| at.next_multiple_of(PAGE_BYTES)).cast_mut().cast());
+    let result = page.protect(MprotectFlags::READ | MprotectFlags::EXEC);
+    if result.is_ok() {
+        page.protect(MprotectFlags::READ | MprotectFlags::WRITE).or_else(setup)?;
+    }
+    // It is the caller's.
+    std::mem::forget(page);
+    result
 }
 
 /// Runs a program as a user and a group of that number, instead of this one.
@@ -306,6 +411,7 @@ fn errno_name(error: &io::Error) -> String {
         Some(2) => "ENOENT",
         Some(3) => "ESRCH",
         Some(5) => "EIO",
+        Some(8) => "ENOEXEC",
         Some(11) => "EAGAIN",
         Some(12) => "ENOMEM",
         Some(13) => "EACCES",
@@ -384,8 +490,11 @@ fn map_file(folder: &Path) -> Result<Page, Failure> {
 }
 
 fn map_path(path: &Path, prot: ProtFlags) -> Result<Page, Failure> {
-    let file = File::open(path).map_err(Failure::Setup)?;
+    map_open(&File::open(path).map_err(Failure::Setup)?, prot, MapFlags::PRIVATE)
+}
+
+fn map_open(file: &File, prot: ProtFlags, flags: MapFlags) -> Result<Page, Failure> {
     #[expect(unsafe_code, reason = "a new page at an address that the kernel chooses touches no memory in use")]
-    let page = unsafe { rustix::mm::mmap(std::ptr::null_mut(), PAGE_BYTES, prot, MapFlags::PRIVATE, &file, 0) };
+    let page = unsafe { rustix::mm::mmap(std::ptr::null_mut(), PAGE_BYTES, prot, flags, file, 0) };
     page.map(Page).map_err(|error| Failure::Refused(error.into()))
 }

@@ -1,0 +1,39 @@
+# Examples about BPF, mounts and namespaces: what each forbids and permits, and what it records.
+mkdir -p /usr/bin /mnt
+
+cp "$(command -v krsi)" /usr/bin/krsi
+cp /usr/bin/krsi /tmp/krsi
+cp /bin/busybox /usr/bin/new
+PATH=/usr/bin:$PATH
+under bpf-protection
+try bpftool map create /sys/fs/bpf/map type array key 4 value 4 entries 1 name map
+try /tmp/krsi load "$here/namespaces.o"
+try rm /sys/fs/bpf/krsi/bpf-protection/maps/manifest
+try rmdir /sys/fs/bpf/krsi/bpf-protection
+try mv /sys/fs/bpf/krsi /sys/fs/bpf/other
+try umount /sys/fs/bpf
+try mount -t tmpfs none /sys/fs/bpf
+try sh -c ': >> /usr/bin/krsi'
+try mv /usr/bin/new /usr/bin/krsi
+try rm /usr/bin/krsi
+try krsi load "$here/namespaces.o"
+krsi list | awk '{ print "  " $1, $NF }'
+try krsi unload namespaces
+recorded bpf-protection | sed 's/[0-9]*   recorded bpf_calls/some   recorded bpf_calls/'
+
+under mount-restrictions
+try krs-guest as=1000 unshare -U -r -m true
+try mount -t tmpfs none /mnt
+try umount /mnt
+try mount -t tmpfs -o nosuid,nodev none /mnt
+try mount -o remount,nosuid,nodev,noexec none /mnt
+try mount -o remount,nosuid,nodev,exec none /mnt
+try umount /mnt
+recorded mount-restrictions
+
+under namespaces
+try krs-guest as=1000 unshare -U -n true
+try unshare -U -n true
+# Which rule it is depends on the kernel.
+[ "$(count_events namespaces)" -gt 0 ] && echo "  recorded"
+krsi unload namespaces >/dev/null
