@@ -46,6 +46,8 @@ pub struct Code {
     pub maps: Vec<Map>,
     /// Constants: the section `.rodata`.
     pub constants: Vec<u8>,
+    /// Tables among the constants by the hash of their bytes: where each begins, and its bytes.
+    pub shared: std::collections::BTreeMap<u64, (u32, u32)>,
     /// Bytes of changing state, zero at first: the section `.bss`.
     pub state: u32,
     /// Where in the state the counters of what could not be read begin, one for each rule.

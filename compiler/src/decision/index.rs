@@ -21,7 +21,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use super::key::{Element, Part, PartKind, places};
 use super::normalise::{Literal, literals};
 use super::{Index, IndexId, Row};
-use crate::hir::{AtomKind, Compare, Cond, Int, Members, Part as SetPart, Policy, Rule, RuleId, Ty, Value};
+use crate::hir::{AtomKind, Compare, Cond, Int, Members, Part as SetPart, Policy, Rule, RuleId, TextTest, Ty, Value};
 use crate::hir::{TaskField, ValueKind};
 
 /// The most rules of a row: their events are written one after the other, each by instructions of its own.
@@ -226,6 +226,10 @@ fn column<'p>(policy: &'p Policy, literal: Literal<'p>) -> Option<Column<'p>> {
                 Some(vec![Element::Number(u128::from_le_bytes(bytes))])
             };
             (vec![(PartKind::Name, value)], set.iter().map(name).collect::<Option<_>>()?)
+        }
+        AtomKind::Text { value, test: TextTest::OneOf(set) } => {
+            let rows = set.iter().map(|text| vec![Element::Text(text.clone())]).collect();
+            (vec![(PartKind::Text, value)], rows)
         }
         AtomKind::InSet { values, set } => {
             let set = &policy.sets[set.index()];

@@ -6,8 +6,8 @@
 //! (text, u32)               one word: the text's row in a table of its own, and the number
 //! ```
 //!
-//! Invariants: numbers come before addresses and names, which have two words each; of what is not looked up exactly, a
-//! network or a directory, there is at most one, and it comes last.
+//! Invariants: numbers and texts come before addresses and names, which have two words each; of networks, which are
+//! not looked up exactly, there is at most one, and it comes last.
 
 use crate::hir::{Ty, Value};
 

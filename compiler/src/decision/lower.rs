@@ -1,8 +1,9 @@
 //! Typed rules to graphs.
 //!
-//! Rules become units, each a rule or many of one shape (`index.rs`), whose steps are put in order (`order.rs`). Units that deny come first, in source order: the first that fires settles the verdict. What is left
-//! to do then is recording: the audits of later rules, which carry that verdict. A graph is built from its
-//! exits to its entry, since a node must know where it leads.
+//! Rules become units, each a rule or many of one shape (`index.rs`), whose steps are put in order (`order.rs`). Units that
+//! deny come first, in source order: the first that fires settles the verdict. What is left to do then is recording: the
+//! audits of later units, which carry that verdict. A graph is built from its exits to its entry, since a node must
+//! know where it leads.
 
 use std::collections::BTreeSet;
 

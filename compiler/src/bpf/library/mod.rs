@@ -7,6 +7,7 @@
 //! krs_claim()                                    a free slot, SLOTS where there is none
 //! krs_path(slot, region)                         the path of the dentry and mount in the slot; its length, or -1
 //! krs_cgroup(slot, region)                       the same for a kernfs node
+//! krs_hash, krs_same                             whole texts: see `words`
 //! krs_scan(slot, region, length, table, start)   whether a text fits a table of states
 //! krs_any_N(task, slot), krs_all_N(task, slot)   what is known of a task's ancestors
 //! krs_key(slot, region, length)                  makes a text a key, at the beginning of the work room
@@ -26,6 +27,7 @@ pub mod exact;
 pub mod find;
 pub mod key;
 mod text;
+pub mod words;
 
 /// Memory for texts.
 pub const SCRATCH_MAP: &str = "krs_scratch";
@@ -68,8 +70,10 @@ pub fn link(code: &mut Code, regions: usize) {
             .chain(code.functions.iter().flat_map(|function| &function.relocations))
             .any(|relocation| matches!(relocation.kind, RelocationKind::Function(known) if known == name))
     };
-    let mut names: Vec<&'static str> =
-        [CLAIM, PATH, CGROUP, SCAN, key::KEY].into_iter().filter(|name| called(code, name)).collect();
+    let mut names: Vec<&'static str> = [CLAIM, PATH, CGROUP, SCAN, key::KEY, words::HASH, words::SAME]
+        .into_iter()
+        .filter(|name| called(code, name))
+        .collect();
     for (function, step) in [(PATH, PATH_STEP), (CGROUP, CGROUP_STEP), (SCAN, SCAN_STEP)] {
         if names.contains(&function) {
             names.push(step);
@@ -102,6 +106,8 @@ fn link_texts(code: &mut Code, regions: usize, names: Vec<&'static str>) {
             CGROUP => text::cgroup(last),
             SCAN => text::scan(code),
             key::KEY => key::key(last),
+            words::HASH => words::hash_function(last),
+            words::SAME => words::same_function(code, last),
             PATH_STEP => text::path_step(),
             CGROUP_STEP => text::cgroup_step(),
             _ => text::scan_step(code, last),
@@ -221,6 +227,13 @@ impl Asm {
         self.relocate(of);
         self.insns.push(Insn { code: class::LD | size::DW | mode::IMM, dst: dst.0, ..Insn::default() });
         self.insns.push(Insn::default());
+    }
+
+    /// `dst =` any 64 bits.
+    fn wide(&mut self, dst: R, value: u64) {
+        let code = class::LD | size::DW | mode::IMM;
+        self.insns.push(Insn { code, dst: dst.0, imm: (value as u32).cast_signed(), ..Insn::default() });
+        self.insns.push(Insn { imm: ((value >> 32) as u32).cast_signed(), ..Insn::default() });
     }
 
     fn jump(&mut self, op: u8, left: R, right: impl Into<Src>, to: Label) {

@@ -391,7 +391,8 @@ impl Code {
     fn tables(&mut self) -> (i32, i32) {
         let entries = self.table_entries.next_power_of_two().max(256);
         let last = *self.tables_end.get_or_insert(self.constants.len() as u32);
-        self.constants.resize((last + 256 + 2 * entries) as usize, 0);
+        let room = self.constants.len().max((last + 256 + 2 * entries) as usize);
+        self.constants.resize(room, 0);
         (entries.cast_signed(), last.cast_signed())
     }
 }

@@ -57,6 +57,8 @@ pub(super) enum Key {
     Comm,
     /// The length of a text, by its place in the program's list.
     Text(usize),
+    /// The hash of such a text.
+    TextHash { text: usize, seed: u32 },
     /// Bytes of the task's name.
     CommBytes { offset: u32, bytes: u32 },
 }

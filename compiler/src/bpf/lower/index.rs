@@ -8,18 +8,21 @@
 //! list     rules, one after the other; the top bit says that another of the same row follows
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::builder::{Builder, Label};
+use super::builder::{Builder, Fact, Key, Label};
 use super::conds::pieces;
+use super::text::Fetched;
 use crate::bpf::insn::{alu, jmp};
 use crate::bpf::library::exact::{Exact, SPREAD, Words};
 use crate::bpf::library::find::{self, FIND, Row};
+use crate::bpf::library::words;
 use crate::bpf::vcode::{Inst, Src, V};
 use crate::bpf::{Code, RelocationKind};
 use crate::decision::key::{Element, Part, PartKind, Place, places};
 use crate::decision::{Index, IndexId, Verdict};
-use crate::hir::{RuleId, Ty};
+use crate::hir::{RuleId, Ty, Value};
 
 /// Another rule of the row follows.
 const MORE: u32 = 1 << 31;
@@ -28,6 +31,8 @@ const MORE: u32 = 1 << 31;
 #[derive(Clone, Debug)]
 struct Tables {
     rows: Rows,
+    /// For each part that is a text.
+    texts: Vec<Option<TextsAt>>,
     heads: Option<u32>,
     /// Where the list is, and how long; only where some row has several rules.
     list: Option<(u32, u32)>,
@@ -36,6 +41,8 @@ struct Tables {
 #[derive(Clone, Copy, Debug)]
 enum Rows {
     Exact(ExactAt),
+    /// Those of the only part, a text.
+    Texts,
     /// Where the table is, and its levels.
     Sorted(u32, u32),
 }
@@ -53,6 +60,16 @@ pub(super) struct ExactAt {
     slots: u32,
 }
 
+/// A table of texts in the constants.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TextsAt {
+    /// Their hashes, no two the same with this seed.
+    hashes: ExactAt,
+    seed: u32,
+    /// By slot: where the text is, and its length.
+    entries: u32,
+}
+
 /// What a program knows about its indexes.
 #[derive(Debug, Default)]
 pub(super) struct Found {
@@ -67,7 +84,6 @@ impl Builder<'_> {
         let indexes = self.indexes;
         let index = &indexes[id.index()];
         let Some((words, places)) = places(&index.parts) else { return self.jump(otherwise) };
-        let key = self.index_key(&index.parts, &places, words, otherwise);
         let tables = match self.found.tables.get(&id) {
             Some(tables) => tables.clone(),
             None => {
@@ -76,19 +92,26 @@ impl Builder<'_> {
                 tables
             }
         };
-        let row = match tables.rows {
-            Rows::Exact(table) => self.exact(&table, &key, otherwise),
+        if let (Rows::Texts, [Some(texts)]) = (tables.rows, tables.texts.as_slice()) {
+            let row = self.text_row(&index.parts[0].value, texts, otherwise, otherwise);
+            return self.found_row(id, &tables, row, Some((texts.hashes.slots, otherwise)), then);
+        }
+        let key = self.index_key(&index.parts, &places, &tables.texts, words, otherwise);
+        let (row, rows) = match tables.rows {
+            // The search is in this program, and the verifier knows what comes of it.
+            Rows::Exact(table) => (self.exact(&table, &key, otherwise), None),
+            Rows::Texts => return self.jump(otherwise),
             Rows::Sorted(table, levels) => {
                 let row = self.search(table, levels, &key);
                 self.branch_away(jmp::JEQ, true, row, Src::Imm(0), otherwise);
-                row
+                (row, Some((1 << levels, otherwise)))
             }
         };
-        let rows = match tables.rows {
-            // The search is in this program, and the verifier knows what comes of it.
-            Rows::Exact(_) => None,
-            Rows::Sorted(_, levels) => Some((1 << levels, otherwise)),
-        };
+        self.found_row(id, &tables, row, rows, then);
+    }
+
+    /// Keeps what a row leads to, and goes to `then`.
+    fn found_row(&mut self, id: IndexId, tables: &Tables, row: V, rows: Option<(u32, Label)>, then: Label) {
         if let Some(heads) = tables.heads {
             let found = match self.found.registers.get(&id) {
                 Some(found) => *found,
@@ -159,9 +182,16 @@ impl Builder<'_> {
     }
 
     /// The words of a key.
-    fn index_key(&mut self, parts: &[Part], places: &[Place], words: usize, unknown: Label) -> Vec<V> {
+    fn index_key(
+        &mut self,
+        parts: &[Part],
+        places: &[Place],
+        texts: &[Option<TextsAt>],
+        words: usize,
+        unknown: Label,
+    ) -> Vec<V> {
         let mut key: Vec<Option<V>> = vec![None; words];
-        for (part, place) in parts.iter().zip(places) {
+        for ((part, place), texts) in parts.iter().zip(places).zip(texts) {
             let value = &part.value;
             match part.kind {
                 PartKind::Ip | PartKind::Network => {
@@ -175,7 +205,11 @@ impl Builder<'_> {
                     }
                 }
                 PartKind::Number | PartKind::Text => {
-                    let of = self.value(value, unknown);
+                    let of = match texts {
+                        // A text that no rule names is in no row.
+                        Some(texts) => self.text_row(value, texts, unknown, unknown),
+                        None => self.value(value, unknown),
+                    };
                     let signed = matches!(value.ty, Ty::Int(int) if int.signed && int.bytes < 8);
                     key[place.word] = Some(self.packed(key[place.word], of, signed, part.bytes(), place.shift));
                 }
@@ -249,6 +283,48 @@ impl Builder<'_> {
         hash
     }
 
+    /// The row of a text in a table; to `no` where it has none.
+    pub(super) fn text_row(&mut self, value: &Value, table: &TextsAt, no: Label, unknown: Label) -> V {
+        let text = self.text(value, unknown);
+        let hash = self.text_hash(value, text, table.seed);
+        let row = self.exact(&table.hashes, &[hash], no);
+        let place = self.copy(row, true);
+        self.push(Inst::Alu { op: alu::LSH, wide: true, dst: place, src: Src::Imm(3), reloc: None });
+        let entry = self.constant_at(table.entries, place);
+        let (from, length) = (self.fresh(), self.fresh());
+        for (dst, offset) in [(from, 0), (length, 4)] {
+            self.push(Inst::Load { dst, base: entry, offset, bytes: 4, reloc: None, argument: None });
+        }
+        self.branch_away(jmp::JNE, true, length, Src::Reg(text.length), no);
+        let same = self.of_text(words::SAME, text, Src::Reg(from));
+        self.branch_away(jmp::JEQ, true, same, Src::Imm(0), no);
+        row
+    }
+
+    /// The hash of a text, computed once.
+    fn text_hash(&mut self, value: &Value, text: Fetched, seed: u32) -> V {
+        let at = self.texts.iter().position(|known| *known == value).unwrap_or(usize::MAX);
+        let key = Key::TextHash { text: at, seed };
+        if let Some(hash) = self.read(&key) {
+            return hash;
+        }
+        let hash = self.of_text(words::HASH, text, Src::Imm(seed.cast_signed()));
+        self.know(Fact::Read(key, hash));
+        hash
+    }
+
+    /// Calls a function about a text.
+    fn of_text(&mut self, function: &'static str, text: Fetched, last: Src) -> V {
+        let number = crate::bpf::library::NUMBER;
+        let base = text.memory;
+        self.push(Inst::Load { dst: V(1), base, offset: number, bytes: 8, reloc: None, argument: None });
+        for (at, src) in [Src::Imm(i32::from(text.offset)), Src::Reg(text.length), last].into_iter().enumerate() {
+            self.push(Inst::Mov { dst: V(2 + at as u32), src, wide: true, reloc: None });
+        }
+        self.push(Inst::Invoke { function, args: 4 });
+        self.copy(V(0), true)
+    }
+
     /// `dst ^= dst >> 32`
     fn fold(&mut self, dst: V) {
         let high = self.copy(dst, true);
@@ -289,11 +365,47 @@ impl Code {
         (at, slots)
     }
 
-    fn constant_offset(&mut self, bytes: &[u8]) -> u32 {
-        match self.constant(bytes) {
-            RelocationKind::Constant(offset) => offset,
-            _ => unreachable!("a constant has an offset"),
+    /// Adds a table of texts, no two the same; with it the slot of each.
+    pub(super) fn texts(&mut self, texts: &[&[u8]]) -> (TextsAt, Vec<u32>) {
+        let hashes = |seed| {
+            let hashes: Vec<Words> = texts.iter().map(|text| [words::hash(text, seed), 0, 0, 0]).collect();
+            let mut sorted = hashes.clone();
+            sorted.sort_unstable();
+            sorted.dedup();
+            (sorted.len() == hashes.len()).then_some((seed, hashes))
+        };
+        let Some((seed, keys)) = (0..1 << 16).find_map(hashes) else {
+            unreachable!("different texts have different hashes with some seed");
+        };
+        let (hashes, slots) = self.exact(&keys, 1);
+        let (mut all, mut places) = (Vec::new(), Vec::with_capacity(texts.len()));
+        for text in texts {
+            places.push(all.len() as u32);
+            all.extend_from_slice(text);
         }
+        let from = self.constant_offset(&all);
+        // A slot that no text has is never found.
+        let mut entries = vec![0; 2 * hashes.slots as usize];
+        for ((slot, text), place) in slots.iter().zip(texts).zip(places) {
+            entries[2 * *slot as usize] = from + place;
+            entries[2 * *slot as usize + 1] = text.len() as u32;
+        }
+        (TextsAt { hashes, seed, entries: self.numbers(&entries) }, slots)
+    }
+
+    /// Adds a table, if the very same is not there yet.
+    fn constant_offset(&mut self, bytes: &[u8]) -> u32 {
+        let mut hasher = DefaultHasher::new();
+        bytes.hash(&mut hasher);
+        let hash = hasher.finish();
+        if let Some((at, length)) = self.shared.get(&hash).copied()
+            && self.constants.get(at as usize..(at + length) as usize) == Some(bytes)
+        {
+            return at;
+        }
+        let RelocationKind::Constant(offset) = self.constant(bytes) else { unreachable!("a constant has an offset") };
+        self.shared.insert(hash, (offset, bytes.len() as u32));
+        offset
     }
 
     fn numbers(&mut self, numbers: &[u32]) -> u32 {
@@ -302,7 +414,7 @@ impl Code {
 }
 
 /// Puts an index into the constants.
-fn tables(code: &mut Code, index: &Index, words: usize, places: &[Place]) -> Tables {
+fn tables<'i>(code: &mut Code, index: &'i Index, words: usize, places: &[Place]) -> Tables {
     let most = index.most();
     // By row: what its head says.
     let (mut list, mut heads) = (Vec::new(), Vec::with_capacity(index.rows.len()));
@@ -317,10 +429,28 @@ fn tables(code: &mut Code, index: &Index, words: usize, places: &[Place]) -> Tab
             }
         }
     }
+    // Texts stand for the rows of tables of their own.
+    let mut texts = Vec::with_capacity(index.parts.len());
+    let mut text_rows: Vec<HashMap<&'i [u8], u32>> = Vec::with_capacity(index.parts.len());
+    for (at, part) in index.parts.iter().enumerate() {
+        if part.kind != PartKind::Text {
+            texts.push(None);
+            text_rows.push(HashMap::new());
+            continue;
+        }
+        let text = |row: &'i crate::decision::Row| match &row.key[at] {
+            Element::Text(text) => Some(text.as_slice()),
+            _ => None,
+        };
+        let different: Vec<&[u8]> = index.rows.iter().filter_map(text).collect::<BTreeSet<_>>().into_iter().collect();
+        let (table, slots) = code.texts(&different);
+        texts.push(Some(table));
+        text_rows.push(different.into_iter().zip(slots).collect());
+    }
     let sorted = index.parts.iter().any(|part| part.kind == PartKind::Network);
     let (rows, by_place) = if sorted {
         let ends = |row: &crate::decision::Row, last: bool| {
-            let words = key(&index.parts, places, &row.key, last);
+            let words = key(&index.parts, places, &row.key, &text_rows, last);
             [words[0], words[1], words[2]]
         };
         let mut rows: Vec<(Row, usize)> =
@@ -333,8 +463,17 @@ fn tables(code: &mut Code, index: &Index, words: usize, places: &[Place]) -> Tab
         let places =
             (0..1usize << levels).map(|at| at.checked_sub(1).map_or(0, |at| order.get(at).copied().unwrap_or(last)));
         (Rows::Sorted(table, levels), places.collect::<Vec<usize>>())
+    } else if let ([Some(table)], [rows]) = (texts.as_slice(), text_rows.as_slice()) {
+        let mut places = vec![0; table.hashes.slots as usize];
+        for (at, row) in index.rows.iter().enumerate() {
+            if let [Element::Text(text)] = row.key.as_slice() {
+                places[rows[text.as_slice()] as usize] = at;
+            }
+        }
+        (Rows::Texts, places)
     } else {
-        let keys: Vec<Words> = index.rows.iter().map(|row| key(&index.parts, places, &row.key, false)).collect();
+        let keys: Vec<Words> =
+            index.rows.iter().map(|row| key(&index.parts, places, &row.key, &text_rows, false)).collect();
         let (at, slots) = code.exact(&keys, words);
         let mut places = vec![0; at.slots as usize];
         slots.iter().enumerate().for_each(|(row, slot)| places[*slot as usize] = row);
@@ -342,13 +481,13 @@ fn tables(code: &mut Code, index: &Index, words: usize, places: &[Place]) -> Tab
     };
     let heads = (most > 0).then(|| code.numbers(&by_place.iter().map(|row| heads[*row]).collect::<Vec<u32>>()));
     let list = (most > 1).then(|| (code.numbers(&list), list.len() as u32));
-    Tables { rows, heads, list }
+    Tables { rows, texts, heads, list }
 }
 
 /// The words of a row; of a range its first value or its last.
-fn key(parts: &[Part], places: &[Place], elements: &[Element], last: bool) -> Words {
+fn key(parts: &[Part], places: &[Place], elements: &[Element], texts: &[HashMap<&[u8], u32>], last: bool) -> Words {
     let mut key = Words::default();
-    for ((part, place), element) in parts.iter().zip(places).zip(elements) {
+    for (((part, place), element), texts) in parts.iter().zip(places).zip(elements).zip(texts) {
         match (part.kind, element) {
             (_, Element::Range(from, to)) => {
                 let end = if last { *to } else { *from };
@@ -364,7 +503,7 @@ fn key(parts: &[Part], places: &[Place], elements: &[Element], last: bool) -> Wo
                 key[place.word + 1] = (bytes >> 64) as u64;
             }
             (_, Element::Number(number)) => key[place.word] |= (*number as u64) << place.shift,
-            (_, Element::Text(_)) => {}
+            (_, Element::Text(text)) => key[place.word] |= u64::from(texts[text.as_slice()]) << place.shift,
         }
     }
     key

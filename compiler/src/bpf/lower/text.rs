@@ -20,6 +20,9 @@ use crate::optimise::Optimisation;
 /// So many lengths of names are compared before a path is walked.
 const NAME_LENGTHS_MAX: usize = 8;
 
+/// So many texts are compared one by one, two instructions for most; a search takes some sixty and ten for each eight bytes.
+const TEXTS_INLINE_MAX: usize = 16;
+
 /// A fetched text.
 #[derive(Clone, Copy)]
 pub(super) struct Fetched {
@@ -290,6 +293,13 @@ impl Builder<'_> {
             && no == unknown
         {
             self.name_may_fit(value, set, no);
+        }
+        if let TextTest::OneOf(set) = test
+            && set.len() > TEXTS_INLINE_MAX
+        {
+            let table = self.code.texts(&set.iter().map(Vec::as_slice).collect::<Vec<_>>()).0;
+            self.text_row(value, &table, no, unknown);
+            return self.jump(yes);
         }
         let text = self.text(value, unknown);
         match test {

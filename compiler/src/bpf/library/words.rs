@@ -1,0 +1,181 @@
+//! Whole texts, eight bytes at a time: their hash, and whether two are the same.
+//!
+//! ```text
+//! krs_hash(slot, region, length, seed)       64 bits of the text in a region
+//! krs_same(slot, region, length, constant)   whether the text is the one that begins at this offset of the constants
+//! ```
+//!
+//! The hash only says where to look: whatever a caller writes into a path, what was found is compared byte by byte.
+//! [`hash`] is what the compiler computes of the texts in its tables, and must do the same as the function.
+
+use super::{Asm, Label, R, alu, jmp, size};
+use crate::bpf::{Code, Function, RelocationKind};
+
+/// The hash of a text.
+pub const HASH: &str = "krs_hash";
+/// Whether a text is a constant.
+pub const SAME: &str = "krs_same";
+
+/// Odd, without a pattern.
+const MULTIPLIER: u64 = 0xd6e8_feb8_6659_fd93;
+
+/// The longest text.
+const LENGTH_MAX: i32 = 4095;
+
+/// What may be read from where a constant text begins.
+const READ_BYTES: usize = 4096 + 8;
+
+/// The hash of a text.
+#[must_use]
+pub fn hash(text: &[u8], seed: u32) -> u64 {
+    let mix = |hash: u64, word: u64| {
+        let hash = (hash ^ word).wrapping_mul(MULTIPLIER);
+        hash ^ hash >> 32
+    };
+    let (words, rest) = text.as_chunks::<8>();
+    let mut hash = words.iter().fold(u64::from(seed), |hash, word| mix(hash, u64::from_le_bytes(*word)));
+    if !rest.is_empty() {
+        // The last bytes stand at the top of their word.
+        let mut word = [0u8; 8];
+        word[8 - rest.len()..].copy_from_slice(rest);
+        hash = mix(hash, u64::from_le_bytes(word));
+    }
+    mix(hash, text.len() as u64)
+}
+
+const TEXT: R = R(6);
+const LENGTH: R = R(7);
+const OTHER: R = R(8);
+const AT: R = R(9);
+
+/// The text of the first three arguments; the fourth is kept in `OTHER`.
+fn begin(asm: &mut Asm, last: i16, failed: Label) {
+    asm.note("the text");
+    asm.jump(jmp::JGT, R(2), i32::from(last), failed);
+    asm.jump(jmp::JGT, R(3), LENGTH_MAX, failed);
+    asm.mov(TEXT, R(2));
+    asm.mov(LENGTH, R(3));
+    asm.mov(OTHER, R(4));
+    asm.slot(-4, failed);
+    asm.alu(alu::ADD, TEXT, R(0));
+    asm.mov(AT, 0);
+}
+
+/// `dst =` the word at `AT` behind `base`.
+fn word(asm: &mut Asm, dst: R, base: R) {
+    asm.mov(R(1), base);
+    asm.alu(alu::ADD, R(1), AT);
+    asm.load(size::DW, dst, R(1), 0);
+}
+
+/// Runs `each` at every whole word, and `rest` where fewer bytes are left, with eight times as many bits as are not in `r3`.
+/// Either may leave; what they do not leave ends here.
+fn words(asm: &mut Asm, each: impl Fn(&mut Asm), rest: impl Fn(&mut Asm)) {
+    let (again, tail, done) = (asm.label(), asm.label(), asm.label());
+    asm.place(again);
+    asm.sum(R(2), AT, 8);
+    asm.jump(jmp::JGT, R(2), LENGTH, tail);
+    each(asm);
+    asm.alu(alu::ADD, AT, 8);
+    asm.jump(jmp::JLT, AT, LENGTH_MAX + 1, again);
+    asm.place(tail);
+    asm.note("what is left");
+    asm.jump(jmp::JGE, AT, LENGTH, done);
+    asm.mov(R(3), AT);
+    asm.alu(alu::ADD, R(3), 8);
+    asm.alu(alu::SUB, R(3), LENGTH);
+    asm.alu(alu::LSH, R(3), 3);
+    rest(asm);
+    asm.place(done);
+}
+
+/// `krs_hash(slot, region, length, seed)`
+pub(super) fn hash_function(last: i16) -> Function {
+    const BY: R = R(5);
+    let mut asm = Asm::default();
+    let failed = asm.label();
+    let mix = |asm: &mut Asm, word: R| {
+        asm.alu(alu::XOR, OTHER, word);
+        asm.alu(alu::MUL, OTHER, BY);
+        asm.mov(R(2), OTHER);
+        asm.alu(alu::RSH, R(2), 32);
+        asm.alu(alu::XOR, OTHER, R(2));
+    };
+    begin(&mut asm, last, failed);
+    asm.wide(BY, MULTIPLIER);
+    words(
+        &mut asm,
+        |asm| {
+            word(asm, R(2), TEXT);
+            mix(asm, R(2));
+        },
+        |asm| {
+            word(asm, R(2), TEXT);
+            asm.alu(alu::LSH, R(2), R(3));
+            mix(asm, R(2));
+        },
+    );
+    mix(&mut asm, LENGTH);
+    asm.mov(R(0), OTHER);
+    asm.exit();
+    asm.place(failed);
+    asm.mov(R(0), 0);
+    asm.exit();
+    asm.finish(HASH, 4)
+}
+
+/// `krs_same(slot, region, length, constant)`
+pub(super) fn same_function(code: &mut Code, last: i16) -> Function {
+    let end = code.texts_end();
+    let mut asm = Asm::default();
+    let no = asm.label();
+    asm.jump(jmp::JGT, R(4), end, no);
+    begin(&mut asm, last, no);
+    asm.address(R(1), RelocationKind::Constant(0));
+    asm.alu(alu::ADD, OTHER, R(1));
+    words(
+        &mut asm,
+        |asm| {
+            word(asm, R(2), TEXT);
+            word(asm, R(4), OTHER);
+            asm.jump(jmp::JNE, R(2), R(4), no);
+        },
+        |asm| {
+            word(asm, R(2), TEXT);
+            word(asm, R(4), OTHER);
+            asm.alu(alu::XOR, R(2), R(4));
+            asm.alu(alu::LSH, R(2), R(3));
+            asm.jump(jmp::JNE, R(2), 0, no);
+        },
+    );
+    asm.mov(R(0), 1);
+    asm.exit();
+    asm.place(no);
+    asm.mov(R(0), 0);
+    asm.exit();
+    asm.finish(SAME, 4)
+}
+
+impl Code {
+    /// Where the last constant text can begin. The constants are made long enough for the longest there.
+    fn texts_end(&mut self) -> i32 {
+        let end = self.constants.len();
+        self.constants.resize(end + READ_BYTES, 0);
+        end as i32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_that_differ_have_other_hashes() {
+        for seed in [0, 1] {
+            let mut seen = std::collections::HashSet::new();
+            for text in ["", "a", "\0", "a\0", "abcdefgh", "abcdefg", "abcdefghi", "abcdefgh\0", "ihgfedcba"] {
+                assert!(seen.insert(hash(text.as_bytes(), seed)), "{text:?}");
+            }
+        }
+    }
+}
