@@ -1,7 +1,7 @@
 //! The description that an object carries, from the typed policy and its programs.
 
 use krsi_abi::manifest::{
-    Audit, Field, File, Limit, Manifest, Names, Need, Param, Part, Program, Rule, Set, Since, Source, Ty,
+    Audit, Field, File, Label, Limit, Manifest, Names, Need, Param, Part, Program, Rule, Set, Since, Source, Ty,
 };
 
 use crate::bpf::{Code, event};
@@ -60,6 +60,7 @@ pub fn manifest(policy: &Policy, code: &Code, kernels: Vec<String>, sources: &So
             hook: program.hook.clone(),
             section: format!("lsm/{}", program.hook),
             instructions: program.insns.len() as u32,
+            keeps: policy.hooks.iter().any(|hook| hook.name == program.hook && hook.keeps),
             arguments: program.arguments.clone(),
         })
         .collect();
@@ -75,6 +76,12 @@ pub fn manifest(policy: &Policy, code: &Code, kernels: Vec<String>, sources: &So
         sets,
         unreadable: code.unreadable,
         limited: code.limited,
+        labels: policy
+            .labels
+            .iter()
+            .map(|label| Label { name: label.name.clone(), on: label.on, inherit: label.inherit })
+            .collect(),
+        labels_lost: code.labels_lost,
     }
 }
 

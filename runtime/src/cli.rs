@@ -39,7 +39,7 @@ enum Command {
         /// Set a parameter of the policy; the names of flags go together by `|`
         #[arg(long, value_name = "NAME=VALUE")]
         set: Vec<String>,
-        /// Begin with empty sets, where those of a loaded policy of the name would keep their elements
+        /// Begin with empty sets and without labels, where those of a loaded policy of the name would be kept
         #[arg(long)]
         fresh: bool,
         /// Refuse the policy where a file that it names by `inode("...")` is not there, instead of a warning

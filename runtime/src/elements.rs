@@ -213,6 +213,8 @@ mod tests {
             sets: Vec::new(),
             unreadable: None,
             limited: None,
+            labels: Vec::new(),
+            labels_lost: None,
         }
     }
 

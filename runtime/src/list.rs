@@ -13,7 +13,7 @@ use crate::failure::{self, Failure};
 use crate::kernel::Kernel;
 use crate::load::not_loaded;
 use crate::since::{self, Inactive};
-use crate::{decode, elements, files, params, pins, set_map, sets, sys};
+use crate::{decode, elements, files, labels, params, pins, set_map, sets, sys};
 
 /// The value of a map that has one.
 fn value(pin: &Path) -> Result<Vec<u8>, Failure> {
@@ -40,6 +40,8 @@ pub struct Counters {
     pub limited: Vec<u64>,
     /// Texts that could not be read; empty where no rule asks for one.
     pub unreadable: Vec<u64>,
+    /// Labels that found no room.
+    pub labels_lost: u64,
 }
 
 /// Reads the counters.
@@ -58,6 +60,7 @@ pub fn counters(name: &str, manifest: &Manifest) -> Result<Counters, Failure> {
         lost: if records { from(0) } else { Vec::new() },
         limited: manifest.limited.map(|start| from(start as usize)).unwrap_or_default(),
         unreadable: manifest.unreadable.map(|start| from(start as usize)).unwrap_or_default(),
+        labels_lost: manifest.labels_lost.and_then(|start| from(start as usize).first().copied()).unwrap_or_default(),
     })
 }
 
@@ -190,6 +193,16 @@ pub fn show(name: &str) -> Result<String, Failure> {
             let have = set_map::open(&pin, set)?.keys().map_err(|error| failure::at(&pin, "read", error))?.len();
             let ty = elements::type_of(&manifest, set);
             let _ = writeln!(out, "set {}: {ty}, {have} of {} elements", set.name, set.max);
+        }
+    }
+    if !manifest.labels.is_empty() {
+        out.push('\n');
+        for (label, count) in manifest.labels.iter().zip(labels::counts(name, &manifest)?) {
+            let inherit = if label.inherit { " inherit" } else { "" };
+            let _ = writeln!(out, "label {} on {}{inherit}: {count}", label.name, label.on.word());
+        }
+        if counters.labels_lost > 0 {
+            let _ = writeln!(out, "{} labels found no room", counters.labels_lost);
         }
     }
     for (index, program) in manifest.programs.iter().enumerate() {

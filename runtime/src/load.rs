@@ -12,6 +12,7 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 use crate::doctor;
 use crate::failure::{self, Failure};
 use crate::kernel::Kernel;
+use crate::labels;
 use crate::object::{self, Object};
 use crate::pins::{self, Pins};
 use crate::sets::{self, Carried};
@@ -25,7 +26,7 @@ pub struct Options<'o> {
     pub name: Option<&'o str>,
     /// Parameters, each `NAME=VALUE`.
     pub settings: &'o [String],
-    /// Sets begin empty, also where a policy of the name is loaded.
+    /// Sets begin empty and nothing is labelled, also where a policy of the name is loaded.
     pub fresh: bool,
     /// A file that is not there is an error.
     pub strict: bool,
@@ -109,7 +110,7 @@ pub fn not_loaded(name: &str) -> Failure {
 }
 
 /// Loads, attaches and pins into the staging folder. Links are pinned last: until then nothing outlives this process.
-/// Sets get the elements of those of the policy `keep` before any program can ask.
+/// Sets and labels are those of the policy `keep` before any program can ask.
 fn stage(
     pins: &Pins,
     name: &str,
@@ -151,6 +152,17 @@ fn stage(
         map.pin(&pin).map_err(|error| failure::at(&pin, "made", error))?;
     }
     let carried = keep.map(|old| sets::carry(old, &staging, manifest)).transpose()?.unwrap_or_default();
+    for on in labels::kinds(manifest) {
+        let Some(map) = ebpf.map(on.map()) else {
+            return Err(Failure::usage(format!("the object has no map for labels on {}", on.word()))
+                .help("build it again with `krsic build`"));
+        };
+        let pin = labels::pin(&staging, on);
+        map.pin(&pin).map_err(|error| failure::at(&pin, "made", error))?;
+    }
+    if let Some(old) = keep {
+        labels::carry(old, &staging, manifest)?;
+    }
     let active = || manifest.programs.iter().enumerate().filter(|(at, _)| !idle.contains(at)).map(|(_, of)| of);
     for described in active() {
         let program = program(&mut ebpf, &described.hook)?;
@@ -166,6 +178,10 @@ fn stage(
         let attached = program.attach().and_then(|id| program.take_link(id));
         let link = attached.map_err(|error| refused_attach(&described.hook, &error))?;
         links.push((&described.hook, FdLink::from(link)));
+    }
+    if let Some(old) = keep {
+        // What the older policy has marked meanwhile.
+        labels::carry(old, &staging, manifest)?;
     }
     for (hook, link) in links {
         let pin = staging.join("links").join(hook);

@@ -24,6 +24,7 @@ mod events;
 mod failure;
 mod files;
 mod kernel;
+mod labels;
 mod list;
 mod load;
 mod object;

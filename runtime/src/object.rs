@@ -158,6 +158,8 @@ impl Object {
                 return Err(format!("set `{}` makes no sense", set.name.escape_debug()));
             }
         }
+        let state = file.section_by_name(krsi_abi::STATE_SECTION).map_or(0, |section| section.size());
+        crate::labels::verify(manifest, state)?;
         if manifest.rules.iter().any(|rule| rule.program as usize >= manifest.programs.len()) {
             return Err("a rule is of no program".into());
         }

@@ -152,6 +152,8 @@ mod tests {
             sets: Vec::new(),
             unreadable: None,
             limited: None,
+            labels: Vec::new(),
+            labels_lost: None,
         }
     }
 

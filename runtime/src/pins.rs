@@ -7,6 +7,7 @@
 //!                      /maps/lost       counters of lost events
 //!                      /maps/constants  parameters and tables
 //!                      /maps/set-NAME   the elements of a set that changes
+//!                      /maps/KIND-labels  which tasks, inodes and sockets have labels
 //!                      /links/HOOK      what keeps the programs attached
 //!                  staging~NAME         being loaded: of no worth until it is whole
 //!                  ready~NAME           whole; it is to become NAME

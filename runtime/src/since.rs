@@ -31,13 +31,13 @@ pub fn inactive(manifest: &Manifest, kernel: &Kernel, release: Option<(u32, u32)
         .collect()
 }
 
-/// The programs, by index, that have no active rule.
+/// The programs, by index, that have nothing to do: no active rule, and no labels to keep.
 pub fn idle(manifest: &Manifest, inactive: &[Inactive]) -> Vec<usize> {
     let off = |rule: usize| inactive.iter().any(|known| known.rule == rule);
     let on = |program: usize| {
         manifest.rules.iter().enumerate().any(|(index, rule)| rule.program as usize == program && !off(index))
     };
-    (0..manifest.programs.len()).filter(|program| !on(*program)).collect()
+    (0..manifest.programs.len()).filter(|program| !manifest.programs[*program].keeps && !on(*program)).collect()
 }
 
 /// The number of the running kernel's release: 6 and 1 of `6.1.0-51-cloud-amd64`.

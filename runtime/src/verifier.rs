@@ -103,6 +103,7 @@ mod tests {
                 hook: "file_open".into(),
                 section: "lsm/file_open".into(),
                 instructions: 2,
+                keeps: false,
                 arguments: vec![],
             }],
             rules: vec![rule("first", 1, "on file_open when a deny"), rule("second", 3, "on file_open when b deny")],
@@ -113,6 +114,8 @@ mod tests {
             sets: Vec::new(),
             unreadable: None,
             limited: None,
+            labels: Vec::new(),
+            labels_lost: None,
         }
     }
 

@@ -10,11 +10,13 @@
 //! - [`set`]: the keys of sets.
 //! - [`value`]: values as people write them.
 //! - [`event`]: the records that programs write into the ring buffer.
+//! - [`labels`]: the maps that hold labels.
 //!
 //! Absent: krs itself. No expression, type name or condition is here that a loader would have
 //! to understand.
 
 pub mod event;
+pub mod labels;
 pub mod manifest;
 pub mod renamed;
 pub mod set;

@@ -48,6 +48,24 @@ pub struct Manifest {
     /// Where in the state the counters of events over a limit begin: a `u64` for each rule. None where no rule has a limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limited: Option<u32>,
+    /// Its labels, by object and name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<Label>,
+    /// Where in the state the count of labels that found no room is: one `u64`. None where the policy has no label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels_lost: Option<u32>,
+}
+
+/// A label: a byte, 0 or 1, of the value that the object's kind of map has for an object. See [`crate::labels`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Label {
+    /// Its name.
+    pub name: String,
+    /// What it can be on.
+    pub on: crate::labels::Object,
+    /// Objects that come of a labelled one have it from their beginning.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub inherit: bool,
 }
 
 /// A value that can be set at load: 8 bytes of the constants (see [`crate::CONSTANTS_SECTION`]), little-endian.
@@ -126,6 +144,9 @@ pub struct Program {
     pub section: String,
     /// Instructions.
     pub instructions: u32,
+    /// It keeps labels, whether rules are on its hook or not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keeps: bool,
     /// Where the program loads an argument from its context, so that a loader can put the argument's place on
     /// the running kernel there.
     pub arguments: Vec<ArgumentLoad>,

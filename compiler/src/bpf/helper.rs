@@ -3,6 +3,10 @@
 
 /// What a map has for a key.
 pub const MAP_LOOKUP_ELEM: u32 = 1;
+/// Puts a value under a key.
+pub const MAP_UPDATE_ELEM: u32 = 2;
+/// Removes a key.
+pub const MAP_DELETE_ELEM: u32 = 3;
 /// Copies kernel memory up to a NUL.
 pub const PROBE_READ_KERNEL_STR: u32 = 115;
 /// Thread and process id of the current task.
@@ -33,6 +37,8 @@ pub const GET_CURRENT_TASK_BTF: u32 = 158;
 pub fn name(helper: u32) -> &'static str {
     match helper {
         SEND_SIGNAL => "send_signal",
+        MAP_UPDATE_ELEM => "map_update_elem",
+        MAP_DELETE_ELEM => "map_delete_elem",
         MAP_LOOKUP_ELEM => "map_lookup_elem",
         PROBE_READ_KERNEL_STR => "probe_read_kernel_str",
         GET_CURRENT_PID_TGID => "get_current_pid_tgid",

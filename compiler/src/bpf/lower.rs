@@ -12,6 +12,7 @@ mod dynamic_sets;
 mod events;
 mod guard;
 mod index;
+mod labels;
 mod limit;
 mod network;
 mod sets;
@@ -24,9 +25,9 @@ use krs_grammar::ast::Span;
 pub use self::ancestors::Asking;
 use self::builder::Builder;
 pub use self::sets::part_bytes;
-use super::vcode::{End, Inst, Src, V};
+use super::vcode::{Inst, Src};
 use super::{Code, Program, RelocationKind, allocate, encode, flow, layout, library};
-use crate::decision::{Graph, Node, Plan, Verdict};
+use crate::decision::{Graph, Node, Plan};
 use crate::diag::{Diagnostic, code};
 use crate::hir::Policy;
 use crate::optimise::{Optimisation, Optimise};
@@ -58,6 +59,11 @@ pub fn lower(policy: &Policy, plan: &Plan, optimise: Optimise, diagnostics: &mut
     }
     // Also those that no rule asks: whoever fills them finds them.
     policy.sets.iter().for_each(|set| dynamic_sets::declare(set, &mut code));
+    if !policy.labels.is_empty()
+        && let super::RelocationKind::State(offset) = code.state(8)
+    {
+        code.labels_lost = Some(offset);
+    }
     for graph in &plan.graphs {
         let texts = text::texts(policy, plan, graph);
         if let Some(too_many) = texts.get(library::REGIONS_MAX) {
@@ -103,7 +109,7 @@ pub fn lower(policy: &Policy, plan: &Plan, optimise: Optimise, diagnostics: &mut
             }
         }
     }
-    library::link(&mut code, regions);
+    library::link(&mut code, policy, regions);
     code
 }
 
@@ -125,6 +131,8 @@ fn graph_code(
     code: &mut Code,
 ) -> Result<super::vcode::Code, encode::TooLarge> {
     let mut build = Builder::new(policy, plan, graph, optimise, code);
+    let after_marks = labels::after_marks(policy, graph);
+    build.begin_labels(graph);
     for (at, node) in graph.nodes.iter().enumerate() {
         if !build.begin(at) {
             continue;
@@ -163,15 +171,7 @@ fn graph_code(
                 let next = build.label(*next);
                 build.record_found(*index, *rule, *verdict, next);
             }
-            Node::Exit { verdict } => {
-                build.release();
-                let src = match verdict {
-                    Verdict::Constant(errno) => Src::Imm(-errno),
-                    Verdict::Chosen => Src::Reg(build.verdict()),
-                };
-                build.push(Inst::Mov { dst: V(0), src, wide: true, reloc: None });
-                build.end(End::Exit);
-            }
+            Node::Exit { verdict } => build.leave(*verdict, after_marks[at]),
         }
     }
     match build.too_large {

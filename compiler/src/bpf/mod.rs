@@ -58,6 +58,8 @@ pub struct Code {
     pub windows: Vec<(RuleId, u32)>,
     /// Where in the constants the files begin that the load finds: a device and an inode each, 8 bytes both.
     pub files: u32,
+    /// Where in the state the count of labels that found no room is, where there are labels.
+    pub labels_lost: Option<u32>,
     /// Entries of the largest table of states among the constants.
     pub table_entries: u32,
     /// Where the last of them can begin, once no more are added.

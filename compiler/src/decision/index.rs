@@ -21,7 +21,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use super::key::{Element, Part, PartKind, places};
 use super::normalise::{Literal, literals};
 use super::{Index, IndexId, Row};
-use crate::hir::{AtomKind, Compare, Cond, Int, Members, Part as SetPart, Policy, Rule, RuleId, TextTest, Ty, Value};
+use crate::hir::{
+    AtomKind, Compare, Cond, Int, LabelId, Members, Part as SetPart, Policy, Rule, RuleId, TextTest, Ty, Value,
+};
 use crate::hir::{TaskField, ValueKind};
 
 /// The most rules of a row: their events are written one after the other, each by instructions of its own.
@@ -99,6 +101,7 @@ struct Shape<'p> {
     errno: Option<i32>,
     fields: Option<Vec<&'p Value>>,
     kill: Option<i32>,
+    marks: Vec<(LabelId, &'p Value, bool)>,
 }
 
 /// A rule that could be looked up.
@@ -124,8 +127,20 @@ fn shape<'p>(
     literals: &[Literal<'p>],
 ) -> Option<(Shape<'p>, Candidate<'p>)> {
     // Every effect is named here: one that an index does not know keeps its rule out of all.
-    let Rule { name: _, doc: _, span: _, hook: _, when: _, unless: _, deny: _, audit, kill, attributes: _, since } =
-        rule;
+    let Rule {
+        name: _,
+        doc: _,
+        span: _,
+        hook: _,
+        when: _,
+        unless: _,
+        deny: _,
+        audit,
+        kill,
+        marks,
+        attributes: _,
+        since,
+    } = rule;
     if since.is_some() {
         return None;
     }
@@ -185,6 +200,7 @@ fn shape<'p>(
         errno: rule.enforced().map(|deny| deny.errno),
         fields: audit.as_ref().map(|audit| audit.fields.iter().map(|field| &field.value).collect()),
         kill: kill.as_ref().map(|kill| kill.signal),
+        marks: marks.iter().map(|mark| (mark.label, &mark.object, mark.set)).collect(),
     };
     Some((shape, Candidate { rule: id, literals: literals.to_vec(), columns }))
 }

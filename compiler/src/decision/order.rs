@@ -57,6 +57,7 @@ fn atom(Atom { kind, .. }: &Atom) -> u32 {
         }
         // A step for each ancestor.
         AtomKind::AnyAncestor { .. } => 1000,
+        AtomKind::Label { object, .. } => 30 + value(object),
         AtomKind::InSet { values, .. } => 50 + values.iter().map(value).sum::<u32>(),
         AtomKind::OneOf { value: of, set } => value(of) + few(set.len(), 1),
         AtomKind::OneOfStrings { value: of, set } => value(of) + few(set.len(), 2),

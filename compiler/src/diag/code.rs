@@ -85,6 +85,11 @@ codes! {
     WRONG_ARGUMENT = "KRS0345", "an argument of another type";
     BAD_ADDRESS = "KRS0346", "an address or a network that cannot be read";
     NOT_A_TEXT = "KRS0347", "a test of texts on what is none";
+    BAD_LABEL = "KRS0380", "a label that cannot be";
+    UNKNOWN_LABEL = "KRS0381", "no such label";
+    OTHER_OBJECT = "KRS0382", "a label of another kind of object";
+    NO_OBJECT = "KRS0383", "a label on what can have none";
+    UNBORN = "KRS0384", "a label on a file that is not yet one";
     NO_ELEMENTS = "KRS0390", "a value that has no elements to ask";
     NEEDS_ANY = "KRS0391", "ancestors without `any` or `all`";
     OUTSIDE = "KRS0392", "a value that is not at hand for an ancestor";
@@ -101,6 +106,9 @@ codes! {
     UNRECORDABLE = "KRS0413", "a value that cannot be recorded";
     BAD_LIMIT = "KRS0415", "a limit that says nothing";
     ANSWERS = "KRS0414", "a deny on a hook that answers a question";
+    MARK_OF_NOTHING = "KRS0420", "a mark that does not say on what";
+    MARK_OF_ANOTHER = "KRS0421", "a mark where the current task is another's";
+    DUPLICATE_MARK = "KRS0422", "a rule that marks one object twice";
     BAD_VERSION = "KRS0430", "a version of the kernel that cannot be";
     IDLE_TEST = "KRS0431", "a test on a hook that no rule is on";
     BAD_GIVEN = "KRS0432", "a test that gives what lies nowhere";

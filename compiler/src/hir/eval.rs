@@ -57,6 +57,10 @@ pub trait World {
     fn task(&self, field: TaskField) -> u64;
     /// Its name.
     fn comm(&self) -> [u8; 16];
+    /// Whether an object, known by this pointer, has a label; nothing has one where the world does not say.
+    fn labelled(&self, _object: u64, _label: &str) -> bool {
+        false
+    }
 }
 
 /// A part of an element of a set that changes.
@@ -233,6 +237,9 @@ impl Eval<'_> {
                             .any(|element| element.iter().zip(&values).all(|(part, value)| part.holds(value)))
                     }
                 }
+            }
+            AtomKind::Label { object, label } => {
+                self.world.labelled(self.pointer(object)?, &self.policy.labels[label.index()].name)
             }
             AtomKind::AnyAncestor { of, cond } => return self.any_ancestor(self.pointer(of)?, cond),
             AtomKind::OneOf { value, set } => {

@@ -222,6 +222,10 @@ pub fn survey(policy: &Policy) -> (Vec<String>, Vec<Diagnostic>) {
             }
         }
     }
+    let keeping = policy.hooks.iter().filter(|hook| hook.keeps);
+    if let Some(label) = policy.labels.first() {
+        needs.extend(keeping.map(|hook| (Need::Hook(&hook.name), label.span)));
+    }
     let mut supported = Vec::new();
     let mut lacking: Vec<Vec<&str>> = vec![Vec::new(); needs.len()];
     for kernel in kernel::embedded() {
@@ -393,6 +397,9 @@ impl<'p> Collect<'p, '_> {
         for field in rule.audit.iter().flat_map(|audit| &audit.fields) {
             self.value(&field.value);
         }
+        for mark in &rule.marks {
+            self.value(&mark.object);
+        }
     }
 
     fn cond(&mut self, cond: &'p Cond) {
@@ -413,7 +420,8 @@ impl<'p> Collect<'p, '_> {
                 | AtomKind::True(value)
                 | AtomKind::Null(value)
                 | AtomKind::OneOfStrings { value, .. }
-                | AtomKind::Text { value, .. } => self.value(value),
+                | AtomKind::Text { value, .. }
+                | AtomKind::Label { object: value, .. } => self.value(value),
                 AtomKind::AnyAncestor { of, cond } => {
                     self.value(of);
                     self.cond(cond);

@@ -59,6 +59,7 @@ pub fn lower(input: &Input<'_>, diagnostics: &mut Vec<Diagnostic>) -> Policy {
         checker.def(def);
     }
     checker.own_items();
+    checker.label_items();
     let mut rules = Vec::new();
     for item in &items.rules {
         checker.rule(item, input, &mut rules);
@@ -67,8 +68,8 @@ pub fn lower(input: &Input<'_>, diagnostics: &mut Vec<Diagnostic>) -> Policy {
     // The condition of a `where` block is checked for each of its rules.
     checker.once(0);
     diagnostics.append(&mut checker.diagnostics);
-    let Checker { hooks, names, sets, params, files, .. } = checker;
-    Policy { name: input.name.to_owned(), hooks, rules, names, sets, params, files, tests }
+    let Checker { hooks, names, sets, params, labels, files, .. } = checker;
+    Policy { name: input.name.to_owned(), hooks, rules, names, sets, params, labels, files, tests }
 }
 
 impl<'a> Checker<'a> {
@@ -102,6 +103,7 @@ impl<'a> Checker<'a> {
             if attributes.permissive {
                 self.permissive(rule, deny.as_ref(), &mut audit);
             }
+            let marks = self.marks(rule, hook);
             self.once(known);
             let hook_name = &self.hooks[hook.index()].name;
             let name = match &rule.name {
@@ -118,6 +120,7 @@ impl<'a> Checker<'a> {
                 deny,
                 audit,
                 kill,
+                marks,
                 attributes: attributes.clone(),
                 since: since.clone(),
             });
@@ -175,7 +178,7 @@ impl<'a> Checker<'a> {
             );
             return None;
         }
-        self.hooks.push(Hook { name: name.to_owned(), void: hook.ret == Ret::Void, args: Vec::new() });
+        self.hooks.push(Hook { name: name.to_owned(), void: hook.ret == Ret::Void, keeps: false, args: Vec::new() });
         Some(HookId(self.hooks.len() as u32 - 1))
     }
 
@@ -238,16 +241,7 @@ impl<'a> Checker<'a> {
                     }
                     kill = self.kill(signal.as_ref(), action.span, hook);
                 }
-                ActionKind::Mark { .. } | ActionKind::Unmark { .. } => {
-                    let word = match action.kind {
-                        ActionKind::Mark { .. } => "mark",
-                        _ => "unmark",
-                    };
-                    self.report(
-                        Diagnostic::error(code::NOT_YET, action.span, format!("`{word}` is not available yet"))
-                            .help("this version has `deny`, `audit` and `kill`"),
-                    );
-                }
+                ActionKind::Mark { .. } | ActionKind::Unmark { .. } => {}
             }
         }
         (deny, audit, kill)

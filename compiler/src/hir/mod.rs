@@ -71,8 +71,11 @@ ids! {
     ParamId
     /// Index into [`Policy::files`].
     FileId
+    /// Index into [`Policy::labels`].
+    LabelId
 }
 
+pub use krsi_abi::labels::Object;
 pub use krsi_abi::manifest::RuleId;
 
 /// A whole policy.
@@ -94,6 +97,36 @@ pub struct Policy {
     pub files: Vec<String>,
     /// What the policy shows of itself, in source order.
     pub tests: Vec<policy_tests::Test>,
+    /// By object and name.
+    pub labels: Vec<Label>,
+}
+
+impl Policy {
+    /// Labels of one kind of object, in the order of their bytes.
+    pub fn labels_on(&self, object: Object) -> impl Iterator<Item = (LabelId, &Label)> {
+        let labels = self.labels.iter().enumerate().map(|(at, label)| (LabelId(at as u32), label));
+        labels.filter(move |(_, label)| label.on == object)
+    }
+
+    /// Which byte of its object's value a label is.
+    #[must_use]
+    pub fn label_byte(&self, label: LabelId) -> usize {
+        let on = self.labels[label.index()].on;
+        self.labels[..label.index()].iter().filter(|known| known.on == on).count()
+    }
+}
+
+/// A label.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Label {
+    /// Its name.
+    pub name: String,
+    /// What it can be on.
+    pub on: Object,
+    /// Objects that come of a labelled one have it from their beginning.
+    pub inherit: bool,
+    /// Its item.
+    pub span: Span,
 }
 
 /// A value that is set at load.
@@ -155,6 +188,8 @@ pub struct Hook {
     pub name: String,
     /// It returns nothing: rules can only watch.
     pub void: bool,
+    /// Labels are kept there, whether rules are on it or not.
+    pub keeps: bool,
     /// The arguments that rules read, in the order of their first use.
     pub args: Vec<Arg>,
 }
@@ -221,6 +256,8 @@ pub struct Rule {
     pub audit: Option<Audit>,
     /// The signal that ends the current task.
     pub kill: Option<Kill>,
+    /// Labels that it sets and takes; none of them twice on one object.
+    pub marks: Vec<Mark>,
     /// What is said about it.
     pub attributes: Attributes,
     /// It is there on newer kernels only. Such a rule must not be joined with others: what it reads may not be there.
@@ -237,8 +274,21 @@ impl Rule {
     /// It does something besides denying.
     #[must_use]
     pub fn has_effects(&self) -> bool {
-        self.audit.is_some() || self.kill.is_some()
+        self.audit.is_some() || self.kill.is_some() || !self.marks.is_empty()
     }
+}
+
+/// `mark` or `unmark`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mark {
+    /// This one.
+    pub label: LabelId,
+    /// Of this: see [`AtomKind::Label`].
+    pub object: Value,
+    /// It is set, or else taken.
+    pub set: bool,
+    /// The action.
+    pub span: Span,
 }
 
 /// `kill`
@@ -491,6 +541,14 @@ pub enum AtomKind {
         /// Is it so?
         test: TextTest,
     },
+    /// An object has a label.
+    Label {
+        /// A pointer by which the object is known: of a task the first `task_struct` of its process (but see
+        /// [`newborn`]), of a file its `inode`, of a socket its `sock`.
+        object: Value,
+        /// One that fits to it.
+        label: LabelId,
+    },
 }
 
 /// A question about a text. No pattern is empty or has a NUL.
@@ -508,6 +566,13 @@ pub enum TextTest {
     Contains(Vec<u8>),
     /// The glob fits the whole of it.
     Like(Vec<u8>),
+}
+
+/// Whether an object is the task that `task_alloc` is about: it is a process of its own unless it is a thread, and its
+/// `group_leader` is not yet set.
+#[must_use]
+pub fn newborn(hook: &Hook, object: &Value) -> bool {
+    hook.name == "task_alloc" && matches!(object.kind, ValueKind::Arg(_))
 }
 
 /// How integers compare.

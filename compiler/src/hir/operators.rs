@@ -217,15 +217,8 @@ impl<'a> Checker<'a> {
                     _ => Operand::Error,
                 };
             }
-            BinaryOp::Is | BinaryOp::Like | BinaryOp::Under => {
-                if op != BinaryOp::Is {
-                    return self.pattern(op, op_span, left, right, span);
-                }
-                return self.report(
-                    Diagnostic::error(code::NOT_YET, op_span, format!("`{}` is not available yet", op.text()))
-                        .help("labels come with a later version; to ask for null write `== null`"),
-                );
-            }
+            BinaryOp::Like | BinaryOp::Under => return self.pattern(op, op_span, left, right, span),
+            BinaryOp::Is => return self.labelled(left, right, span),
             BinaryOp::In => return self.one_of(left, right, op_span, span),
             _ => {}
         }

@@ -13,6 +13,10 @@ use super::{
 #[must_use]
 pub fn print(policy: &Policy) -> String {
     let mut out = format!("policy {}\n", policy.name);
+    for label in &policy.labels {
+        let _ =
+            writeln!(out, "label {} on {}{}", label.name, label.on.word(), if label.inherit { " inherit" } else { "" });
+    }
     for hook in &policy.hooks {
         let _ = writeln!(out, "hook {} -> {}", hook.name, if hook.void { "void" } else { "int" });
         for arg in &hook.args {
@@ -34,6 +38,11 @@ pub fn print(policy: &Policy) -> String {
         }
         if let Some(deny) = &rule.deny {
             let _ = writeln!(out, "  deny {}", deny.name);
+        }
+        for mark in &rule.marks {
+            let word = if mark.set { "mark" } else { "unmark" };
+            let object = value(policy, rule.hook, &mark.object);
+            let _ = writeln!(out, "  {word} {} on {object}", policy.labels[mark.label.index()].name);
         }
         if let Some(audit) = &rule.audit {
             let _ = write!(out, "  audit");
@@ -191,6 +200,7 @@ pub fn atom(policy: &Policy, hook: HookId, of: &Atom) -> String {
             let set: Vec<String> = set.iter().map(|text| format!("{:?}", String::from_utf8_lossy(text))).collect();
             format!("(in {} {{{}}})", value(of), set.join(" "))
         }
+        AtomKind::Label { object, label } => format!("(is {} {})", value(object), policy.labels[label.index()].name),
         AtomKind::Text { value: of, test } => {
             let quote = |text: &[u8]| format!("{:?}", String::from_utf8_lossy(text));
             let of = value(of);

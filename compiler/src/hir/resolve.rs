@@ -22,6 +22,8 @@ pub enum Named<'a> {
     Param(&'a ast::Param),
     /// `set`
     Set(&'a ast::Set),
+    /// `label`
+    Label(&'a ast::Label),
 }
 
 impl<'a> Named<'a> {
@@ -34,6 +36,7 @@ impl<'a> Named<'a> {
             Named::Names(item, _) => &item.name,
             Named::Param(item) => &item.name,
             Named::Set(item) => &item.name,
+            Named::Label(item) => &item.name,
         }
     }
 }
@@ -84,6 +87,8 @@ pub struct Items<'a> {
     pub own_hooks: Vec<&'a ast::Hook>,
     /// The policy's tests, in source order, each with its place.
     pub tests: Vec<(&'a ast::Test, ast::Span)>,
+    /// The policy's own labels, in source order.
+    pub labels: Vec<&'a ast::Label>,
 }
 
 /// `SaFamily` has the prefix `SA_FAMILY`.
@@ -125,6 +130,7 @@ pub fn resolve<'a>(library: &'a [ast::File], policy: &'a [ast::File], diagnostic
                     ItemKind::Const(item) => items.consts.push(item),
                     ItemKind::Param(item) => items.params.push(item),
                     ItemKind::Set(item) => items.sets.push(item),
+                    ItemKind::Label(item) => items.labels.push(item),
                     ItemKind::Flags(names) | ItemKind::Enum(names) => items.names.push(names),
                     ItemKind::Test(test) => items.tests.push((test, item.span)),
                     ItemKind::View(view) => items.own_views.push(view),
@@ -151,6 +157,9 @@ impl<'a> Items<'a> {
             }
             ItemKind::Set(item) => {
                 self.named.insert(&item.name.name, Named::Set(item));
+            }
+            ItemKind::Label(item) => {
+                self.named.insert(&item.name.name, Named::Label(item));
             }
             ItemKind::Flags(names) | ItemKind::Enum(names) => {
                 let flags = matches!(item.kind, ItemKind::Flags(_));
@@ -250,23 +259,12 @@ impl<'a> Own<'a> {
         }
     }
 
-    /// Reports what this version does not have and what is there twice.
+    /// Reports what is there twice.
     fn admits(&mut self, item: &'a ast::Item, diagnostics: &mut Vec<Diagnostic>) -> bool {
-        let mut not_yet = |what: &str, instead: &str| {
-            diagnostics.push(
-                Diagnostic::error(code::NOT_YET, item.span, format!("{what} are not available yet"))
-                    .label("this item")
-                    .help(instead.to_owned()),
-            );
-            false
-        };
         let (table, name) = match &item.kind {
             ItemKind::Error => return false,
             // Modules are part of every policy, and `imports` has put files in the place of their `use`.
             ItemKind::Use(_) => return false,
-            ItemKind::Label(_) => {
-                return not_yet("labels", "test the task, the file or the hook's arguments instead");
-            }
             ItemKind::Where(_) => return false,
             ItemKind::Test(test) => {
                 if let Some(first) = self.tests.insert(&test.name.value, test.name.span) {
@@ -286,6 +284,7 @@ impl<'a> Own<'a> {
             ItemKind::Const(item) => (&mut self.named, &item.name),
             ItemKind::Param(item) => (&mut self.named, &item.name),
             ItemKind::Set(item) => (&mut self.named, &item.name),
+            ItemKind::Label(item) => (&mut self.named, &item.name),
             ItemKind::Def(item) => (&mut self.named, &item.name),
             ItemKind::Flags(item) | ItemKind::Enum(item) => (&mut self.named, &item.name),
             ItemKind::Rule(rule) => match &rule.name {

@@ -4,7 +4,7 @@
 //!
 //! Absent: order of evaluation, and what any of it means.
 
-use super::{AtomKind, Cond, Text, Value, ValueKind};
+use super::{Atom, AtomKind, Cond, Text, Value, ValueKind};
 
 /// The values that a test looks at. Constants of a set are not among them, nor what is asked of ancestors.
 #[must_use]
@@ -18,7 +18,8 @@ pub fn values(kind: &AtomKind) -> Vec<&Value> {
         | AtomKind::Null(value)
         | AtomKind::OneOf { value, .. }
         | AtomKind::OneOfStrings { value, .. }
-        | AtomKind::Text { value, .. } => vec![value],
+        | AtomKind::Text { value, .. }
+        | AtomKind::Label { object: value, .. } => vec![value],
         AtomKind::AnyAncestor { of, .. } => vec![of],
     }
 }
@@ -49,6 +50,32 @@ pub fn parts(value: &Value) -> (Vec<&Value>, Option<&Cond>) {
             Text::Cgroup { node: of } | Text::Pointer(of) | Text::Copy(of) => (vec![of], None),
             Text::Unix { end, .. } => (end.values(), None),
         },
+    }
+}
+
+/// A test and all inside of its values.
+pub fn each_in_atom<'p>(atom: &'p Atom, each: &mut impl FnMut(&'p Atom)) {
+    each(atom);
+    values(&atom.kind).into_iter().for_each(|value| each_in_value(value, each));
+}
+
+/// All tests inside of a value.
+pub fn each_in_value<'p>(value: &'p Value, each: &mut impl FnMut(&'p Atom)) {
+    let (values, cond) = parts(value);
+    values.into_iter().for_each(|value| each_in_value(value, each));
+    cond.into_iter().for_each(|cond| each_in_cond(cond, each));
+}
+
+/// All tests of a condition.
+pub fn each_in_cond<'p>(cond: &'p Cond, each: &mut impl FnMut(&'p Atom)) {
+    match cond {
+        Cond::Const(_) => {}
+        Cond::Atom(atom) => each_in_atom(atom, each),
+        Cond::Not(inner) => each_in_cond(inner, each),
+        Cond::And(left, right) | Cond::Or(left, right) => {
+            each_in_cond(left, each);
+            each_in_cond(right, each);
+        }
     }
 }
 

@@ -33,7 +33,7 @@ impl<'a> Words<'a> {
             Some(index) => HookId(index as u32),
             None => {
                 let void = checker.kernel.hook(hook).is_some_and(|hook| hook.ret == Ret::Void);
-                checker.hooks.push(Hook { name: hook.to_owned(), void, args: Vec::new() });
+                checker.hooks.push(Hook { name: hook.to_owned(), void, keeps: false, args: Vec::new() });
                 HookId(checker.hooks.len() as u32 - 1)
             }
         };

@@ -40,7 +40,7 @@ const HOOK_LIST: &str = "security_list_options";
 const NULLABLE: &str = "__nullable";
 
 /// Hooks that answer yes or no; source: `bool_lsm_hooks` in `kernel/bpf/bpf_lsm.c`.
-const BOOL_HOOKS: [&str; 3] = ["audit_rule_known", "inode_xattr_skipcap", "xfrm_state_pol_flow_match"];
+pub(crate) const BOOL_HOOKS: [&str; 3] = ["audit_rule_known", "inode_xattr_skipcap", "xfrm_state_pol_flow_match"];
 
 /// Hooks whose error the kernel takes for a bug of its own, and stops: `security_skb_classify_flow` in `security/security.c`.
 pub const BUGS_ON_ERROR: [&str; 1] = ["xfrm_decode_session"];

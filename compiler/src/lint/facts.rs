@@ -282,7 +282,9 @@ impl<'p> Facts<'p> {
                 texts.like(test, holds);
                 texts.possible()
             }
-            AtomKind::InSet { .. } | AtomKind::AnyAncestor { .. } => agree_kind(&mut self.others, &atom.kind, holds),
+            AtomKind::InSet { .. } | AtomKind::AnyAncestor { .. } | AtomKind::Label { .. } => {
+                agree_kind(&mut self.others, &atom.kind, holds)
+            }
         }
     }
 

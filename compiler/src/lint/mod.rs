@@ -27,6 +27,7 @@ pub mod levels;
 
 mod constant;
 mod kernel_address;
+mod labels;
 mod late_deny;
 mod never_fires;
 mod numbers;
@@ -65,6 +66,7 @@ pub fn run(input: &Input<'_>, diagnostics: &mut Vec<Diagnostic>) {
     late_deny::run(input.policy, &mut found);
     racy_path::run(input.policy, &mut found);
     unused::run(input, &mut found);
+    labels::run(input.policy, &mut found);
     // What makes a rule pointless need not be said again of the comparison that does it.
     let pointless: Vec<Span> = found
         .iter()

@@ -95,7 +95,7 @@ fn covers(policy: &Policy, changes: &BTreeMap<usize, u32>, general: usize, speci
     let (first, second) = (general.min(special), general.max(special));
     let (general, special) = (&policy.rules[general], &policy.rules[special]);
     // Every effect is named here, so that a new one asks for its place.
-    let Rule { name: _, doc: _, span: _, hook: _, when: _, unless: _, deny: _, audit, kill, attributes, since } =
+    let Rule { name: _, doc: _, span: _, hook: _, when: _, unless: _, deny: _, audit, kill, marks, attributes, since } =
         special;
     let denied = match (special.enforced(), general.enforced()) {
         (None, _) => true,
@@ -113,7 +113,9 @@ fn covers(policy: &Policy, changes: &BTreeMap<usize, u32>, general: usize, speci
     let killed = kill.is_none() || *kill == general.kill;
     // What is there on some kernels covers nothing on others.
     let there = general.since.is_none() || *since == general.since;
-    denied && recorded && killed && there && *attributes == general.attributes && !named
+    // A label set by one is taken by no other: marks of all rules are one.
+    let marked = marks.iter().all(|mark| general.marks.contains(mark));
+    denied && recorded && killed && marked && there && *attributes == general.attributes && !named
 }
 
 fn same_record(mine: &Audit, theirs: &Audit) -> bool {

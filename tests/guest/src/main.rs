@@ -31,6 +31,8 @@ use std::time::Duration;
 use rustix::fs::{Mode, XattrFlags};
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
 
+mod labels;
+
 /// How an act failed.
 enum Failure {
     /// The call that matters said no.
@@ -242,7 +244,7 @@ fn main() -> ExitCode {
         return become_user(user, program, arguments);
     }
     if wanted.is_empty() {
-        for act in ACTS {
+        for act in ACTS.iter().chain(labels::ACTS) {
             println!("{:20} {}", act.name, act.doc);
         }
         return ExitCode::SUCCESS;
@@ -265,7 +267,7 @@ fn main() -> ExitCode {
     for name in &wanted {
         // Every act but the one asked for must be free to fail alone, so each has its own folder.
         let folder = std::env::temp_dir().join(format!("krs-guest-{}-{name}", std::process::id()));
-        let outcome = match ACTS.iter().find(|act| act.name == *name) {
+        let outcome = match ACTS.iter().chain(labels::ACTS).find(|act| act.name == *name) {
             _ if ["module=", "enter=", "enter-pid="].iter().any(|act| name.starts_with(act)) => enter(name),
             _ if name.starts_with("unix-") && name.contains('=') => unix(name),
             _ if name.contains('=') => network(name),

@@ -26,6 +26,7 @@ pub mod ancestors;
 pub mod exact;
 pub mod find;
 pub mod key;
+pub mod labels;
 mod text;
 pub mod words;
 
@@ -63,7 +64,7 @@ pub fn region(index: usize) -> i16 {
 }
 
 /// Adds the functions that programs call, and the memory that they share; `regions` is the most texts of a program.
-pub fn link(code: &mut Code, regions: usize) {
+pub fn link(code: &mut Code, policy: &crate::hir::Policy, regions: usize) {
     let called = |code: &Code, name: &str| {
         let of_programs = code.programs.iter().flat_map(|program| &program.relocations);
         of_programs
@@ -81,6 +82,9 @@ pub fn link(code: &mut Code, regions: usize) {
     }
     if !names.is_empty() {
         link_texts(code, regions, names);
+    }
+    if let Some(lost) = code.labels_lost {
+        labels::link(code, policy, lost, called);
     }
     for (at, name) in find::FIND.into_iter().enumerate() {
         if called(code, name) {
@@ -305,7 +309,7 @@ impl Asm {
 }
 
 /// `struct mount.mnt_parent`: fields by name, each with its shape.
-fn field(root: &str, steps: &[(&str, Shape)]) -> Access {
+pub(in crate::bpf) fn field(root: &str, steps: &[(&str, Shape)]) -> Access {
     Access {
         is_struct: true,
         root: root.to_owned(),

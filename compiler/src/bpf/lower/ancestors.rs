@@ -149,6 +149,7 @@ impl Builder<'_> {
             build.branch_away(jmp::JEQ, true, memory, Src::Imm(0), no);
             build.memory = Some(memory);
         }
+        build.begin_asked_labels(&asking.cond);
         build.cond(&asking.cond, asking.sense, yes, no);
         for (label, answer) in [(yes, Src::Imm(ANSWER)), (no, unreadable.map_or(Src::Imm(0), Src::Reg))] {
             if build.reached(label) {

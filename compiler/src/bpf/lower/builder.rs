@@ -55,6 +55,8 @@ pub(super) enum Key {
     FirstOf(Box<crate::hir::Value>),
     /// The task's name is in the frame; bytes of it.
     Comm,
+    /// The labels of an object, by its place in the program's list.
+    Labels(usize),
     /// The length of a text, by its place in the program's list.
     Text(usize),
     /// The hash of such a text.
@@ -146,6 +148,7 @@ pub(super) struct Builder<'p> {
     scratch: Option<i16>,
     address_buffer: Option<i16>,
     key_buffer: Option<i16>,
+    pub(super) object_labels: super::labels::Labels,
 }
 
 impl<'p> Builder<'p> {
@@ -213,6 +216,7 @@ impl<'p> Builder<'p> {
             scratch: None,
             address_buffer: None,
             key_buffer: None,
+            object_labels: super::labels::Labels::default(),
         }
     }
 

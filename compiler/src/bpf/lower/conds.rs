@@ -90,6 +90,7 @@ impl Builder<'_> {
             AtomKind::OneOf { value, set } => self.one_of(value, set, yes, no, unknown),
             AtomKind::OneOfStrings { value, set } => self.one_of_strings(value, set, yes, no, unknown),
             AtomKind::Text { value, test } => self.text_test(value, test, yes, no, unknown),
+            AtomKind::Label { object, label } => self.labelled(object, *label, yes, no, unknown),
         }
     }
 
@@ -342,6 +343,9 @@ fn may_be_unknown(cond: &Cond) -> bool {
             | AtomKind::OneOf { value, .. }
             | AtomKind::OneOfStrings { value, .. }
             | AtomKind::Text { value, .. } => unreadable(value),
+            AtomKind::Label { object, .. } => {
+                matches!(object.ty, Ty::Ptr(pointer) if pointer.nullable) || unreadable(object)
+            }
             AtomKind::InSet { values, .. } => values.iter().any(unreadable),
             // There can be too many.
             AtomKind::AnyAncestor { .. } => true,

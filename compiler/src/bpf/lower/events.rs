@@ -32,13 +32,14 @@ impl Builder<'_> {
         let recorded = self.fresh_label();
         self.event(rule, Which::Rule(rule), verdict, recorded);
         self.place(recorded);
-        self.kill(rule);
+        self.effects(rule);
         self.jump(next);
     }
 
-    /// Sends the signal of a rule, if it has one.
-    pub(super) fn kill(&mut self, rule: RuleId) {
+    /// Sends the signal of a rule, if it has one, and notes what it marks.
+    pub(super) fn effects(&mut self, rule: RuleId) {
         let policy = self.policy;
+        self.note_marks(rule);
         if let Some(kill) = &policy.rules[rule.0 as usize].kill {
             self.span = kill.span;
             self.call_only(helper::SEND_SIGNAL, &[Src::Imm(kill.signal)]);

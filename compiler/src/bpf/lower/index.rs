@@ -157,7 +157,7 @@ impl Builder<'_> {
             _ => self.jump(recorded),
         }
         self.place(recorded);
-        self.kill(rule);
+        self.effects(rule);
         self.jump(next);
     }
 

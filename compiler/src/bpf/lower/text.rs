@@ -82,7 +82,8 @@ fn in_atom<'p>(atom: &'p Atom, found: &mut Vec<&'p Value>) {
         | AtomKind::Null(value)
         | AtomKind::OneOf { value, .. }
         | AtomKind::OneOfStrings { value, .. }
-        | AtomKind::Text { value, .. } => in_value(value, found),
+        | AtomKind::Text { value, .. }
+        | AtomKind::Label { object: value, .. } => in_value(value, found),
     }
 }
 

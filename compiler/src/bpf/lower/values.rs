@@ -292,7 +292,7 @@ impl Builder<'_> {
         })
     }
 
-    fn task(&mut self, field: TaskField) -> V {
+    pub(super) fn task(&mut self, field: TaskField) -> V {
         match field {
             TaskField::Pid => {
                 let both = self.pid_tgid();
@@ -326,7 +326,7 @@ impl Builder<'_> {
 
     /// The current task. 5.10 has no helper that gives LSM programs a typed one; there it is a number, and what is
     /// read from it is copied.
-    fn current(&mut self) -> V {
+    pub(super) fn current(&mut self) -> V {
         self.once(Key::Current, |build| {
             if build.asked.is_some() {
                 let task = build.call(helper::GET_CURRENT_TASK, &[]);

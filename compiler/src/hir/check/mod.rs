@@ -11,7 +11,7 @@ use crate::diag::{Code, Diagnostic, code};
 use crate::hir::lower::Lists;
 use crate::hir::place::{self, Place, Reads};
 use crate::hir::resolve::Items;
-use crate::hir::{Cond, End, FileId, Hook, HookId, Int, Names, NamesId, Param, ParamId, Set, Ty, Value};
+use crate::hir::{Cond, End, FileId, Hook, HookId, Int, Label, Names, NamesId, Param, ParamId, Set, Ty, Value};
 use crate::kernel::Kernel;
 use crate::source::Sources;
 
@@ -21,6 +21,7 @@ mod dynamic_sets;
 mod extent;
 mod fields;
 mod files;
+mod labels;
 mod named_sets;
 mod names;
 mod network;
@@ -92,6 +93,7 @@ pub struct Checker<'a> {
     pub(in crate::hir) sets: Vec<Set>,
     pub(in crate::hir) params: Vec<Param>,
     pub(in crate::hir) files: Vec<String>,
+    pub(in crate::hir) labels: Vec<Label>,
     /// What the sets that have a name are.
     pub(in crate::hir) named_sets: HashMap<&'a str, sets::Named>,
     /// Parameters by name.
@@ -115,6 +117,7 @@ impl<'a> Checker<'a> {
             sets: Vec::new(),
             params: Vec::new(),
             files: Vec::new(),
+            labels: Vec::new(),
             named_sets: HashMap::new(),
             named_params: HashMap::new(),
             lists: None,

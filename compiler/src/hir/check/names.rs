@@ -2,7 +2,7 @@
 
 use krs_grammar::ast::{self, Expr, ExprKind, Span};
 
-use super::{Checker, Number, Operand, integer, spell};
+use super::{Checker, Number, Operand, integer, labels, spell};
 use crate::btf::{Kind, Type, TypeId};
 use crate::diag::{Diagnostic, code};
 use crate::hir::kernels;
@@ -120,6 +120,13 @@ impl<'a> Checker<'a> {
                 Some(Operand::Value(Value { span, ty: Ty::Int(Int::plain(8, false)), kind: ValueKind::Now }))
             }
             None if name == "init" && self.scope.this.is_none() => self.init(span),
+            Some(Named::Label(item)) => Some(
+                self.report(
+                    Diagnostic::error(code::MISMATCH, span, format!("`{name}` is a label, and no value"))
+                        .label("a label")
+                        .help(format!("ask whether something has it: `{} is {name}`", labels::example(&item.on.name))),
+                ),
+            ),
             _ => None,
         }
     }

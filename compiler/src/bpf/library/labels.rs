@@ -1,0 +1,302 @@
+//! The functions that change labels. Keys are numbers, whose maps `krsi_abi::labels` describes.
+//!
+//! ```text
+//! krs_mark_task(key, set, take)             bit i of `set` sets label i, of `take` takes it; -1 where there is no room
+//! krs_mark_inode(key, more, set, take)
+//! krs_mark_sock(key, set, take)
+//! krs_inherit_task(from, to)                the labels of one that are inherited become all that the other has
+//! krs_inherit_sock(from, to)
+//! krs_exec(own, first)                      a thread executes a program: it begins with what the process has
+//! krs_executed(own)                         it is the first thread now, and takes what came in between
+//! krs_free(own, first)                      a task is gone
+//! ```
+//!
+//! An entry is made without labels and then marked, so that of two who make it at once neither loses the other's.
+
+use krsi_abi::labels::Object;
+
+use super::{Asm, FP, Label, R, alu, jmp, size};
+use crate::bpf::{Code, Function, RelocationKind, helper};
+use crate::hir::Policy;
+
+/// A thread that is not the first one executes a program.
+pub const EXEC: &str = "krs_exec";
+/// And has become the first one.
+pub const EXECUTED: &str = "krs_executed";
+/// A task is gone.
+pub const FREE: &str = "krs_free";
+
+/// The function that marks objects of a kind.
+#[must_use]
+pub fn mark(on: Object) -> &'static str {
+    match on {
+        Object::Task => "krs_mark_task",
+        Object::Inode => "krs_mark_inode",
+        Object::Socket => "krs_mark_sock",
+    }
+}
+
+/// The function that lets objects of a kind inherit.
+#[must_use]
+pub fn inherit(on: Object) -> &'static str {
+    match on {
+        Object::Task => "krs_inherit_task",
+        Object::Inode => "krs_inherit_inode",
+        Object::Socket => "krs_inherit_sock",
+    }
+}
+
+/// `BPF_ANY` and `BPF_NOEXIST`
+const ANY: i32 = 0;
+const NEW: i32 = 1;
+
+/// Adds the functions that programs call. `lost` is where the state has the count of labels that found no room.
+pub fn link(code: &mut Code, policy: &Policy, lost: u32, called: impl Fn(&Code, &str) -> bool) {
+    for on in Object::ALL {
+        let kind = Kind {
+            on,
+            labels: policy.labels_on(on).count(),
+            marked: policy
+                .rules
+                .iter()
+                .flat_map(|rule| &rule.marks)
+                .filter(|mark| policy.labels[mark.label.index()].on == on)
+                .fold(0, |all, mark| all | 1 << policy.label_byte(mark.label)),
+            inherited: policy
+                .labels_on(on)
+                .filter(|(_, label)| label.inherit)
+                .fold(0, |all, (id, _)| all | 1 << policy.label_byte(id)),
+            lost,
+        };
+        let mut add = |name: &'static str, make: &dyn Fn(&Kind) -> Function| {
+            if called(code, name) {
+                let function = make(&kind);
+                code.function(name, |_| function);
+            }
+        };
+        add(mark(on), &Kind::mark);
+        add(inherit(on), &Kind::inherit);
+        if on == Object::Task {
+            add(EXEC, &Kind::exec);
+            add(EXECUTED, &Kind::executed);
+            add(FREE, &Kind::free);
+        }
+    }
+}
+
+/// A kind of object, and what the policy does with it.
+struct Kind {
+    on: Object,
+    labels: usize,
+    /// Bits of the labels that some rule sets or takes.
+    marked: u64,
+    /// Bits of the labels that are inherited.
+    inherited: u64,
+    lost: u32,
+}
+
+/// Where a key stands in the frame.
+const KEY: i16 = -16;
+
+impl Kind {
+    /// Bytes of labels; what comes behind them in a task's value is `former`.
+    fn bytes(&self) -> i16 {
+        self.labels.next_multiple_of(8) as i16
+    }
+
+    fn value_bytes(&self) -> i16 {
+        self.on.value_bytes(self.labels) as i16
+    }
+
+    /// Where a value is put together in the frame.
+    fn buffer(&self) -> i16 {
+        KEY - self.value_bytes()
+    }
+
+    /// Looks up the key in the frame; to `none` where there is no entry.
+    fn find(&self, asm: &mut Asm, none: Label) {
+        self.map_and_key(asm);
+        asm.call(helper::MAP_LOOKUP_ELEM);
+        asm.jump(jmp::JEQ, R(0), 0, none);
+    }
+
+    fn map_and_key(&self, asm: &mut Asm) {
+        asm.address(R(1), RelocationKind::Map(self.on.map().into()));
+        asm.sum(R(2), FP, i32::from(KEY));
+    }
+
+    /// Puts the value in the frame under the key there.
+    fn update(&self, asm: &mut Asm, how: i32) {
+        self.map_and_key(asm);
+        asm.sum(R(3), FP, i32::from(self.buffer()));
+        asm.mov(R(4), how);
+        asm.call(helper::MAP_UPDATE_ELEM);
+    }
+
+    /// The end of a function, and the one of those who found no room.
+    fn end(&self, mut asm: Asm, done: Label, full: Option<Label>, name: &'static str, params: u32) -> Function {
+        asm.place(done);
+        asm.mov(R(0), 0);
+        asm.exit();
+        if let Some(full) = full {
+            asm.note("no room: it is counted");
+            asm.place(full);
+            asm.address(R(1), RelocationKind::State(self.lost));
+            asm.mov(R(2), 1);
+            asm.add_atomic(R(1), R(2));
+            asm.mov(R(0), -1);
+            asm.exit();
+        }
+        asm.finish(name, params)
+    }
+
+    fn mark(&self) -> Function {
+        let words = self.on.key_bytes() as u8 / 8;
+        let (set, take) = (R(6), R(7));
+        let mut asm = Asm::default();
+        let (have, done, full, make) = (asm.label(), asm.label(), asm.label(), asm.label());
+        asm.note("the labels of the object");
+        for word in 0..words {
+            asm.store(size::DW, FP, KEY + 8 * i16::from(word), R(1 + word));
+        }
+        asm.mov(set, R(1 + words));
+        asm.mov(take, R(2 + words));
+        self.find(&mut asm, make);
+        asm.goto(have);
+        asm.place(make);
+        asm.note("none yet");
+        asm.jump(jmp::JEQ, set, 0, done);
+        for at in (0..self.value_bytes()).step_by(8) {
+            asm.store(size::DW, FP, self.buffer() + at, 0);
+        }
+        // Where another has made it meanwhile, that one is marked.
+        self.update(&mut asm, NEW);
+        self.find(&mut asm, full);
+        asm.place(have);
+        for (what, value) in [(take, 0), (set, 1)] {
+            for label in (0..self.labels).filter(|label| self.marked >> label & 1 != 0) {
+                let next = asm.label();
+                asm.mov(R(1), what);
+                asm.alu(alu::RSH, R(1), label as i32);
+                asm.alu(alu::AND, R(1), 1);
+                asm.jump(jmp::JEQ, R(1), 0, next);
+                asm.store(size::B, R(0), label as i16, value);
+                asm.place(next);
+            }
+        }
+        self.end(asm, done, Some(full), mark(self.on), u32::from(words) + 2)
+    }
+
+    fn inherit(&self) -> Function {
+        let (to, any) = (R(6), R(7));
+        let mut asm = Asm::default();
+        let (none, done, full) = (asm.label(), asm.label(), asm.label());
+        asm.note("what is inherited");
+        asm.store(size::DW, FP, KEY, R(1));
+        asm.mov(to, R(2));
+        self.find(&mut asm, none);
+        asm.mov(any, 0);
+        for at in (0..self.bytes()).step_by(8) {
+            let mask = (0..8)
+                .filter(|byte| self.inherited >> (at + byte) & 1 != 0)
+                .fold(0, |all, byte| all | 1u64 << (8 * byte));
+            asm.wide(R(1), mask);
+            asm.load(size::DW, R(2), R(0), at);
+            asm.alu(alu::AND, R(2), R(1));
+            asm.alu(alu::OR, any, R(2));
+            asm.store(size::DW, FP, self.buffer() + at, R(2));
+        }
+        for at in (self.bytes()..self.value_bytes()).step_by(8) {
+            asm.store(size::DW, FP, self.buffer() + at, 0);
+        }
+        asm.jump(jmp::JEQ, any, 0, none);
+        asm.store(size::DW, FP, KEY, to);
+        self.update(&mut asm, ANY);
+        asm.jump(jmp::JNE, R(0), 0, full);
+        asm.goto(done);
+        asm.note("nothing: nor may there be anything from an object that was here before");
+        asm.place(none);
+        asm.store(size::DW, FP, KEY, to);
+        self.find(&mut asm, done);
+        self.map_and_key(&mut asm);
+        asm.call(helper::MAP_DELETE_ELEM);
+        self.end(asm, done, Some(full), inherit(self.on), 2)
+    }
+
+    /// Adds the labels of one entry to another's.
+    fn merge(&self, asm: &mut Asm, from: R, to: R) {
+        for label in 0..self.labels as i16 {
+            let next = asm.label();
+            asm.load(size::B, R(1), from, label);
+            asm.jump(jmp::JEQ, R(1), 0, next);
+            asm.store(size::B, to, label, 1);
+            asm.place(next);
+        }
+    }
+
+    fn exec(&self) -> Function {
+        let (own, first) = (R(6), R(7));
+        let mut asm = Asm::default();
+        let (write, done, full) = (asm.label(), asm.label(), asm.label());
+        asm.note("a copy of what the process has");
+        asm.mov(own, R(1));
+        asm.mov(first, R(2));
+        for at in (0..self.bytes()).step_by(8) {
+            asm.store(size::DW, FP, self.buffer() + at, 0);
+        }
+        asm.store(size::DW, FP, self.buffer() + self.bytes(), first);
+        asm.store(size::DW, FP, KEY, first);
+        self.find(&mut asm, write);
+        for at in (0..self.bytes()).step_by(8) {
+            asm.load(size::DW, R(1), R(0), at);
+            asm.store(size::DW, FP, self.buffer() + at, R(1));
+        }
+        asm.place(write);
+        asm.store(size::DW, FP, KEY, own);
+        self.update(&mut asm, ANY);
+        asm.jump(jmp::JNE, R(0), 0, full);
+        self.end(asm, done, Some(full), EXEC, 2)
+    }
+
+    fn executed(&self) -> Function {
+        let (own, first) = (R(6), R(7));
+        let mut asm = Asm::default();
+        let (clear, done) = (asm.label(), asm.label());
+        asm.note("what the former first thread has");
+        asm.store(size::DW, FP, KEY, R(1));
+        self.find(&mut asm, done);
+        asm.mov(own, R(0));
+        asm.load(size::DW, first, own, self.bytes());
+        asm.jump(jmp::JEQ, first, 0, done);
+        asm.store(size::DW, FP, KEY, first);
+        self.find(&mut asm, clear);
+        self.merge(&mut asm, R(0), own);
+        asm.place(clear);
+        asm.store(size::DW, own, self.bytes(), 0);
+        self.end(asm, done, None, EXECUTED, 1)
+    }
+
+    fn free(&self) -> Function {
+        let (own, first, entry) = (R(6), R(7), R(8));
+        let mut asm = Asm::default();
+        let (remove, done) = (asm.label(), asm.label());
+        asm.mov(own, R(1));
+        asm.mov(first, R(2));
+        asm.note("the task's own entry");
+        asm.store(size::DW, FP, KEY, own);
+        self.find(&mut asm, done);
+        asm.jump(jmp::JEQ, own, first, remove);
+        asm.mov(entry, R(0));
+        asm.note("whether a thread has taken its place, and does not know everything yet");
+        asm.store(size::DW, FP, KEY, first);
+        self.find(&mut asm, remove);
+        asm.load(size::DW, R(1), R(0), self.bytes());
+        asm.jump(jmp::JNE, R(1), own, remove);
+        self.merge(&mut asm, entry, R(0));
+        asm.place(remove);
+        asm.store(size::DW, FP, KEY, own);
+        self.map_and_key(&mut asm);
+        asm.call(helper::MAP_DELETE_ELEM);
+        self.end(asm, done, None, FREE, 2)
+    }
+}

@@ -1,0 +1,367 @@
+//! Labels: their items, what they can be on, and the hooks that keep them.
+//!
+//! ```text
+//! label tainted on task inherit     kept at task_alloc, task_free and exec
+//! task is tainted                   (is task->group_leader tainted)
+//! mark secret on file.inode         an inode is its own key
+//! ```
+//!
+//! A label is on a process and not on a thread: threads share their memory, so what one of them knows all know.
+
+use krs_grammar::ast::{self, ActionKind, Expr, ExprKind, Span};
+
+use super::{Checker, Operand, Scope};
+use crate::diag::{Diagnostic, code};
+use crate::hir::operators::atom;
+use crate::hir::place::{self, Place};
+use crate::hir::resolve::Named;
+use crate::hir::suggest::did_you_mean;
+use crate::hir::{AtomKind, Hook, HookId, Label, LabelId, Mark, Object, Ptr, Ty, Value, ValueKind, kernels};
+use crate::kernel::Ret;
+use krsi_abi::labels::LABELS_MAX;
+
+/// Hooks where something has to be done for the labels of a kind of object, and the arguments that are needed for it;
+/// the first ones also where no label is inherited.
+fn keepers(object: Object, inherit: bool) -> Vec<(&'static str, &'static [&'static str])> {
+    let (always, inherited): (&[(_, &[_])], &[(_, &[_])]) = match object {
+        Object::Task => (
+            &[
+                ("task_free", &["task"]),
+                ("task_alloc", &["task", "clone_flags"]),
+                ("bprm_creds_from_file", &[]),
+                ("bprm_committing_creds", &[]),
+            ],
+            &[],
+        ),
+        Object::Inode => (&[("inode_free_security", &["inode"])], &[]),
+        Object::Socket => (
+            &[("sk_free_security", &["sk"])],
+            &[("sk_clone_security", &["sk", "newsk"]), ("unix_stream_connect", &["other", "newsk"])],
+        ),
+    };
+    always.iter().chain(inherited.iter().filter(|_| inherit)).copied().collect()
+}
+
+/// What a label of a kind can be asked of.
+pub(super) fn example(on: &str) -> &'static str {
+    match Object::named(on) {
+        Some(Object::Inode) => "file.inode",
+        Some(Object::Socket) => "sock.sk",
+        _ => "task",
+    }
+}
+
+fn what(object: Object) -> &'static str {
+    match object {
+        Object::Task => "a task",
+        Object::Inode => "a file",
+        Object::Socket => "a socket",
+    }
+}
+
+impl<'a> Checker<'a> {
+    /// Checks all labels, and adds the hooks that keep them. Those come before all others: they are attached first, so
+    /// that no label is set before somebody is there to remove it.
+    pub(in crate::hir) fn label_items(&mut self) {
+        let items = self.items;
+        let mut labels: Vec<Label> = Vec::new();
+        for item in &items.labels {
+            let label = self.label_item(item);
+            let Some(label) = label else { continue };
+            let on = labels.iter().filter(|known| known.on == label.on).count();
+            if on == LABELS_MAX {
+                let word = label.on.word();
+                self.report(
+                    Diagnostic::error(
+                        code::BAD_LABEL,
+                        item.name.span,
+                        format!("a policy has at most {LABELS_MAX} labels on {word}"),
+                    )
+                    .label("one too many")
+                    .help("split the policy in two files and load both, or make one label of several"),
+                );
+            }
+            labels.push(label);
+        }
+        labels.sort_by(|one, other| (one.on, &one.name).cmp(&(other.on, &other.name)));
+        for object in Object::ALL {
+            let mut own = labels.iter().filter(|label| label.on == object);
+            let inherit = own.clone().any(|label| label.inherit);
+            if let Some(first) = own.next() {
+                for (hook, args) in keepers(object, inherit) {
+                    self.keeper(first, hook, args);
+                }
+            }
+        }
+        self.scope = Scope::default();
+        self.labels = labels;
+    }
+
+    fn label_item(&mut self, item: &ast::Label) -> Option<Label> {
+        let Some(on) = Object::named(&item.on.name) else {
+            let error = Diagnostic::error(
+                code::BAD_LABEL,
+                item.on.span,
+                format!("nothing called `{}` can have labels", item.on.name),
+            )
+            .label("not known");
+            let words = Object::ALL.iter().map(|object| object.word());
+            self.report(match did_you_mean(&item.on.name, words) {
+                Some(help) => error.help(help),
+                None => error.help("a label is `on task`, `on inode` or `on socket`"),
+            });
+            return None;
+        };
+        if let Some(inherit) = item.inherit.filter(|_| on == Object::Inode) {
+            self.report(
+                Diagnostic::error(code::BAD_LABEL, inherit, "a label on inode is not inherited")
+                    .label("from whom?")
+                    .note("a task inherits from the one that made it, an accepted socket from the one that listens; a file comes of no other")
+                    .help("remove `inherit`; mark a new file by a rule of its own, for instance on `inode_create` or `file_open`"),
+            );
+            return None;
+        }
+        Some(Label { name: item.name.name.clone(), on, inherit: item.inherit.is_some(), span: item.name.span })
+    }
+
+    fn keeper(&mut self, label: &Label, hook: &str, args: &[&str]) {
+        let kernel = self.kernel;
+        let Some(known) = kernel.hook(hook).filter(|_| kernel.disabled(hook).is_none()) else {
+            self.report(
+                Diagnostic::error(
+                    code::BAD_LABEL,
+                    label.span,
+                    format!(
+                        "{} has no hook `{hook}`, without which no {} can have labels",
+                        kernel.name,
+                        label.on.word()
+                    ),
+                )
+                .help("use a kernel of the versions that `krsic` knows"),
+            );
+            return;
+        };
+        if !self.hooks.iter().any(|known| known.name == hook) {
+            self.hooks.push(Hook {
+                name: hook.to_owned(),
+                void: known.ret == Ret::Void,
+                keeps: true,
+                args: Vec::new(),
+            });
+        }
+        let id = self.hooks.iter().position(|known| known.name == hook).unwrap_or_default();
+        self.scope = Scope { hook: Some(HookId(id as u32)), ..Scope::default() };
+        for arg in args {
+            if self.arg(arg, label.span).is_none() {
+                self.error(code::BAD_LABEL, label.span, format!("`{hook}` has no argument `{arg}` on {}", kernel.name));
+            }
+        }
+    }
+
+    /// `object is label`
+    pub(in crate::hir) fn labelled(&mut self, left: &'a Expr, right: &'a Expr, span: Span) -> Operand {
+        let operand = self.expr(left, None);
+        let label = match &right.kind {
+            ExprKind::Name(name) => self.label(name, right.span),
+            ExprKind::Error => None,
+            kind => {
+                let text = krs_grammar::print::expr_text(right);
+                let error = Diagnostic::error(code::UNKNOWN_LABEL, right.span, format!("`{text}` is no label"))
+                    .label("behind `is` stands a label");
+                self.report(match kind {
+                    ExprKind::Null => error.help("to ask for null write `== null`"),
+                    _ => error.help("to compare values write `==`"),
+                });
+                None
+            }
+        };
+        let Some(label) = label else { return Operand::Error };
+        match self.object(operand, left, label) {
+            Some(object) => Operand::Cond(atom(span, AtomKind::Label { object, label })),
+            None => Operand::Error,
+        }
+    }
+
+    fn label(&mut self, name: &str, span: Span) -> Option<LabelId> {
+        if let Some(Named::Label(_)) = self.items.named.get(name) {
+            // What is wrong with the item was said there.
+            let at = self.labels.iter().position(|label| label.name == name)?;
+            return Some(LabelId(at as u32));
+        }
+        let error = match self.items.named.get(name) {
+            Some(_) => Diagnostic::error(code::UNKNOWN_LABEL, span, format!("`{name}` is no label"))
+                .label("something else")
+                .help("to compare values write `==`"),
+            None => {
+                let error =
+                    Diagnostic::error(code::UNKNOWN_LABEL, span, format!("no label `{name}`")).label("not known");
+                match did_you_mean(name, self.labels.iter().map(|label| label.name.as_str())) {
+                    Some(help) => error.help(help),
+                    None => error.help(format!("define it: `label {name} on task`, `on inode` or `on socket`")),
+                }
+            }
+        };
+        self.report(error);
+        None
+    }
+
+    /// The pointer that an object is known by, where the label fits to it.
+    fn object(&mut self, operand: Operand, expr: &Expr, label: LabelId) -> Option<Value> {
+        let (span, text) = (expr.span, krs_grammar::print::expr_text(expr));
+        let (value, tag) = match self.settle(operand, span) {
+            Operand::Error => return None,
+            Operand::Value(value) => match value.ty {
+                Ty::Ptr(pointer) => {
+                    let tag = place::tag(&self.kernel.btf, pointer.target).to_owned();
+                    (Some(value), tag)
+                }
+                _ => (None, String::new()),
+            },
+            Operand::Place(place) => (None, place::tag(&self.kernel.btf, place.ty).to_owned()),
+            _ => (None, String::new()),
+        };
+        let found = match (tag.as_str(), &value) {
+            ("task_struct", Some(_)) => Some(Object::Task),
+            ("inode", Some(_)) => Some(Object::Inode),
+            ("sock" | "socket", Some(_)) => Some(Object::Socket),
+            _ => None,
+        };
+        let (Some(found), Some(value)) = (found, value) else {
+            let what = if tag.is_empty() { "this".to_owned() } else { format!("a `{tag}`") };
+            let error = Diagnostic::error(code::NO_OBJECT, span, format!("{what} can have no label"))
+                .label("no task, file or socket");
+            let way = match tag.as_str() {
+                "file" | "dentry" => Some("inode"),
+                "path" => Some("dentry.inode"),
+                "linux_binprm" | "vm_area_struct" => Some("file.inode"),
+                _ => None,
+            };
+            self.report(match way {
+                Some(way) => error.help(format!("a file has labels by its inode: `{text}.{way}`")),
+                None => error
+                    .help("labels are on tasks (`task`, `child`), on inodes (`file.inode`) and on sockets (`sock.sk`)"),
+            });
+            return None;
+        };
+        let Label { name, on, span: defined, .. } = &self.labels[label.index()];
+        if *on != found {
+            let error = Diagnostic::error(code::OTHER_OBJECT, span, format!("`{name}` is a label on {}", on.word()))
+                .label(format!("this is {}", what(found)))
+                .also(*defined, "defined here")
+                .help(format!("define another one: `label NAME on {}`", found.word()));
+            self.report(error);
+            return None;
+        }
+        let hook = self.scope.hook.map(|hook| self.hooks[hook.index()].name.clone()).unwrap_or_default();
+        if found == Object::Inode && hook == "inode_alloc_security" {
+            self.report(
+                Diagnostic::error(code::UNBORN, span, "this inode is not yet a file's")
+                    .label("it has no number yet")
+                    .note("the kernel asks `inode_alloc_security` before it knows which file the inode is of")
+                    .help("use a hook that comes later: `inode_init_security`, `file_open`, `d_instantiate`"),
+            );
+            return None;
+        }
+        let next = match tag.as_str() {
+            // A newborn task is told from a new thread when the hook runs.
+            "task_struct" if hook == "task_alloc" && matches!(value.kind, ValueKind::Arg(_)) => return Some(value),
+            "task_struct" => "group_leader",
+            "socket" => "sk",
+            _ => return Some(value),
+        };
+        let Ty::Ptr(Ptr { target, .. }) = value.ty else { return None };
+        let place = Place::behind(&self.kernel.btf, &value, target)?;
+        match self.raw_field(&place, next, span)? {
+            Operand::Value(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// What a rule sets and takes.
+    pub(in crate::hir) fn marks(&mut self, rule: &'a ast::Rule, hook: HookId) -> Vec<Mark> {
+        let mut marks: Vec<Mark> = Vec::new();
+        for action in &rule.actions {
+            let (ident, on, set) = match &action.kind {
+                ActionKind::Mark { label, on } => (label, on, true),
+                ActionKind::Unmark { label, on } => (label, on, false),
+                _ => continue,
+            };
+            let known = self.label(&ident.name, ident.span);
+            let operand = on.as_ref().map(|on| self.marked(on));
+            let Some(label) = known else { continue };
+            let word = if set { "mark" } else { "unmark" };
+            let object = match (on, operand) {
+                (Some(on), Some(operand)) => self.object(operand, on, label),
+                _ => self.acting(ident, word, label, action.span),
+            };
+            let Some(object) = object else { continue };
+            let name = self.hooks[hook.index()].name.clone();
+            if let Some(why) = kernels::not_of_current(&name).filter(|_| object.of_current()) {
+                self.report(
+                    Diagnostic::error(
+                        code::MARK_OF_ANOTHER,
+                        action.span,
+                        format!("`{word}` would hit the wrong task on `{name}`"),
+                    )
+                    .label("the current task")
+                    .note(why)
+                    .help("say on what: `on EXPR`, or use a hook that the task itself calls"),
+                );
+                continue;
+            }
+            if let Some(first) = marks.iter().find(|mark| mark.label == label && mark.object == object) {
+                let error = if first.set == set {
+                    Diagnostic::error(code::DUPLICATE_MARK, action.span, format!("`{}` is said twice", ident.name))
+                        .help("remove one of them")
+                } else {
+                    Diagnostic::error(
+                        code::DUPLICATE_MARK,
+                        action.span,
+                        format!("`{}` is both set and taken", ident.name),
+                    )
+                    .help("a rule does one or the other; remove one of them")
+                };
+                let first = first.span;
+                self.report(error.label("the second").also(first, "the first"));
+                continue;
+            }
+            marks.push(Mark { label, object, set, span: action.span });
+        }
+        marks
+    }
+
+    /// What a mark is on. A hook's name there was meant to begin the next rule.
+    fn marked(&mut self, on: &'a Expr) -> Operand {
+        if let ExprKind::Name(name) = &on.kind
+            && self.visible(name, on.span).is_none()
+            && (self.kernel.has_hook(name) || self.items.aliases.contains_key(name.as_str()))
+        {
+            return self.report(
+                Diagnostic::error(code::UNKNOWN_NAME, on.span, format!("no `{name}` here"))
+                    .label("what the mark is on")
+                    .note("new lines mean nothing: behind `mark NAME`, `on` says what is marked")
+                    .help(format!("to begin the next rule here give it a name: `name: on {name} ...`")),
+            );
+        }
+        self.expr(on, None)
+    }
+
+    /// The task that acts, where a mark does not say on what it is.
+    fn acting(&mut self, ident: &ast::Ident, word: &str, label: LabelId, span: Span) -> Option<Value> {
+        let on = self.labels[label.index()].on;
+        if on != Object::Task {
+            let error = Diagnostic::error(
+                code::MARK_OF_NOTHING,
+                span,
+                format!("`{word}` does not say which {} it is about", on.word()),
+            )
+            .label(format!("`{}` is a label on {}", ident.name, on.word()))
+            .help(format!("write on what: `{word} {} on {}`", ident.name, example(on.word())));
+            self.report(error);
+            return None;
+        }
+        let operand = self.visible("task", ident.span)?;
+        let expr = Expr { span: ident.span, kind: ExprKind::Name("task".to_owned()) };
+        self.object(operand, &expr, label)
+    }
+}
