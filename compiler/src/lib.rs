@@ -233,10 +233,12 @@ fn run<T>(
     let mut policy = hir::lower::lower(&input, &mut found);
     let failed = |found: &[Diagnostic]| found.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
     if let Some(newest) = default.filter(|_| options.target.is_some() && failed(&found) && hir::since::any(own)) {
-        // Rules for newer kernels are not about this one: the newest that is known may have what they need.
-        let mut again = Vec::new();
+        // Rules for newer kernels are not about this one: the newest that is known may have what they need. All others
+        // are, and what is wrong with them here stays so.
+        let (mut again, mut others) = (Vec::new(), Vec::new());
         let other = hir::lower::lower(&hir::lower::Input { kernel: newest, ..input }, &mut again);
-        if !failed(&again) {
+        hir::lower::lower(&hir::lower::Input { policy: &hir::since::without(own), ..input }, &mut others);
+        if !failed(&again) && !failed(&others) {
             (policy, found) = (other, again);
         }
     }

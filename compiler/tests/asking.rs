@@ -62,3 +62,18 @@ fn what_is_not_there_is_said_with_a_way_on() {
         assert!(output.status.code() == Some(2) && text.contains(part), "{arguments:?}: {text}");
     }
 }
+
+/// A rule for newer kernels does not excuse the others from the kernel that the policy is checked against.
+#[test]
+fn rules_for_newer_kernels_excuse_no_others() {
+    let old = krsic::kernel::embedded().iter().find(|kernel| kernel.name == "5.10");
+    let check = |text: &str| {
+        let files = [krsic::Source { name: "p.krs".into(), text: text.into() }];
+        krsic::check(&files, &krsic::Options { target: old, ..krsic::Options::default() }).value.is_some()
+    };
+    let newer = "@since(\"6.1\") on userns_create unless task.uid == 0 deny\n";
+    assert!(check(newer));
+    assert!(!check("on userns_create deny"));
+    assert!(!check(&format!("{newer}on uring_cmd deny")));
+    assert!(check(&format!("where task.uid != 5 {{ {newer} }} on file_open when file.path == \"/x\" deny")));
+}

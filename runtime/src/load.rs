@@ -217,6 +217,12 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 fn refused_object(error: &EbpfError) -> Failure {
+    let text = chain(error);
+    if text.contains("os error 1)") {
+        return Failure::refused(format!("bpf(2) is refused: {text}"))
+            .note("a policy that protects BPF does that, or a system that is locked down, or a container")
+            .help("run the command as root outside of containers; `krsi list` shows policies, `krsi doctor` the rest");
+    }
     Failure::refused(format!("the object does not fit to this kernel: {}", chain(error)))
         .help("`krsic check` on this machine says which rule needs what the kernel lacks")
 }

@@ -139,12 +139,36 @@ impl<'a> Checker<'a> {
 pub fn any(files: &[ast::File]) -> bool {
     fn within(items: &[ast::Item]) -> bool {
         items.iter().any(|item| match &item.kind {
-            ItemKind::Rule(rule) => rule.attributes.iter().any(|attribute| attribute.name.name == "since"),
+            ItemKind::Rule(rule) => has(rule),
             ItemKind::Where(block) => within(&block.items),
             _ => false,
         })
     }
     files.iter().any(|file| within(&file.items))
+}
+
+/// The same without the rules that have a `@since`.
+#[must_use]
+pub fn without(files: &[ast::File]) -> Vec<ast::File> {
+    fn rest_of(items: &[ast::Item]) -> Vec<ast::Item> {
+        let mut rest = Vec::new();
+        for item in items {
+            match &item.kind {
+                ItemKind::Rule(rule) if has(rule) => {}
+                ItemKind::Where(block) => {
+                    let block = ast::Where { condition: block.condition.clone(), items: rest_of(&block.items) };
+                    rest.push(ast::Item { kind: ItemKind::Where(block), ..item.clone() });
+                }
+                _ => rest.push(item.clone()),
+            }
+        }
+        rest
+    }
+    files.iter().map(|file| ast::File { items: rest_of(&file.items), ..file.clone() }).collect()
+}
+
+fn has(rule: &ast::Rule) -> bool {
+    rule.attributes.iter().any(|attribute| attribute.name.name == "since")
 }
 
 /// Notes for each rule with `@since` what tells the kernels apart that it is for.

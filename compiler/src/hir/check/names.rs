@@ -205,8 +205,10 @@ impl<'a> Checker<'a> {
                 .report(error.help(format!("`{name}` is a definition: call it with its arguments, `{name}(...)`")));
         }
         // A bare flag beside a value of another type, or beside none.
-        let owners = self.owners(name);
+        let mut owners = self.owners(name);
         if !owners.is_empty() {
+            // What many use has a short name.
+            owners.sort_by_key(|of| of.len());
             let full: Vec<String> =
                 owners.iter().take(4).map(|of| format!("{}_{name}", crate::hir::resolve::prefix(of))).collect();
             error = error.note(match hint {
