@@ -41,6 +41,8 @@ pub(super) enum Key {
     Upper(V),
     /// The lower half of a register.
     Lower(V),
+    /// A register's value without its lowest bits.
+    Shifted { of: V, bits: u32 },
     /// The current task.
     Current,
     /// `bpf_ktime_get_boot_ns`, for those who test the time.

@@ -7,7 +7,7 @@ use super::builder::{Builder, Fact, Key, Label};
 use crate::bpf::helper;
 use crate::bpf::insn::{alu, jmp};
 use crate::bpf::vcode::{FRAME, Inst, Src, V};
-use crate::hir::{Access, End, Shape, Step, Value, ValueKind};
+use crate::hir::{Access, End, Shape, Step, Ty, Value, ValueKind};
 
 const AF_UNSPEC: i32 = 0;
 const AF_INET: i32 = 2;
@@ -117,7 +117,8 @@ impl Builder<'_> {
             end,
             unknown,
             |build, address, length| {
-                build.branch_away(jmp::JSLT, true, length, Src::Imm(i32::from(FAMILY_BYTES)), unknown);
+                let length = build.length(length, unknown);
+                build.at_least(length, i32::from(FAMILY_BYTES), unknown);
                 let buffer = build.begin_of(address, i32::from(FAMILY_BYTES), unknown);
                 let read = build.frame_load(buffer, 2);
                 build.set(family, Src::Reg(read));
@@ -149,13 +150,25 @@ impl Builder<'_> {
         );
     }
 
+    /// The length of an address: an `int` needs no more than its low half to be compared.
+    fn length(&mut self, of: &Value, unknown: Label) -> Length {
+        match of.ty {
+            Ty::Int(int) if int.bytes == 4 && int.signed => Length { of: self.low(of, unknown), wide: false },
+            _ => Length { of: self.value(of, unknown), wide: true },
+        }
+    }
+
+    fn at_least(&mut self, length: Length, bytes: i32, unknown: Label) {
+        self.branch_away(jmp::JSLT, length.wide, length.of, Src::Imm(bytes), unknown);
+    }
+
     /// Runs `address` with an address and its length, or `socket` with a socket, for each way that an end can be found;
     /// each way ends there.
     pub(super) fn ends(
         &mut self,
         end: &End,
         unknown: Label,
-        mut address: impl FnMut(&mut Self, V, V),
+        mut address: impl FnMut(&mut Self, V, &Value),
         mut socket: impl FnMut(&mut Self, Base, V),
     ) {
         match end {
@@ -164,7 +177,6 @@ impl Builder<'_> {
                 if matches!(from.kind, ValueKind::Arg(_)) {
                     self.direct.insert(at);
                 }
-                let length = self.value(length, unknown);
                 address(self, at, length);
             }
             End::Local(of) => {
@@ -180,7 +192,6 @@ impl Builder<'_> {
                 let (named, connected) = (self.fresh_label(), self.fresh_label());
                 self.branch(jmp::JNE, true, own, Src::Imm(0), named, connected);
                 self.place(named);
-                let length = self.value(length, unknown);
                 address(self, own, length);
                 self.place(connected);
                 let of = self.pointer(of, unknown);
@@ -211,11 +222,12 @@ impl Builder<'_> {
     fn address_families(
         &mut self,
         address: V,
-        length: V,
+        length: &Value,
         bind: bool,
         unknown: Label,
         each: &mut impl FnMut(&mut Self, Source),
     ) {
+        let length = self.length(length, unknown);
         let base = if self.direct.contains(&address) {
             Base::Direct(address)
         } else {
@@ -232,7 +244,7 @@ impl Builder<'_> {
         self.jump(unknown);
         for (label, bytes, source) in [(four, IN_BYTES, Source::In(base)), (six, IN6_BYTES, Source::In6(base))] {
             self.place(label);
-            self.branch_away(jmp::JSLT, true, length, Src::Imm(bytes), unknown);
+            self.at_least(length, bytes, unknown);
             each(self, source);
         }
     }
@@ -306,6 +318,14 @@ impl Builder<'_> {
     fn or(&mut self, dst: V, src: V) {
         self.push(Inst::Alu { op: alu::OR, wide: true, dst, src: Src::Reg(src), reloc: None });
     }
+}
+
+/// The length of an address.
+#[derive(Clone, Copy)]
+struct Length {
+    of: V,
+    /// All of the register counts.
+    wide: bool,
 }
 
 /// A family, and where its parts are read.

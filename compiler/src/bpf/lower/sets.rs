@@ -2,7 +2,7 @@
 
 use krsi_abi::set;
 
-use super::builder::{Builder, Label};
+use super::builder::{Builder, Key, Label};
 use super::conds::pieces;
 use super::values::immediate;
 use crate::bpf::RelocationKind;
@@ -178,6 +178,20 @@ impl Builder<'_> {
         }
         let whole = self.half((first >> 64) as u64);
         if first as u64 == 0 && last as u64 == u64::MAX {
+            return self.branch(jmp::JEQ, true, high, whole, yes, no);
+        }
+        // A network: what its addresses have in common, where that is a constant of an instruction. Networks of one size share
+        // the shift, and most addresses differ there.
+        let bits = (first as u64 ^ last as u64).trailing_ones();
+        let network = first as u64 >> bits == last as u64 >> bits && (first as u64).trailing_zeros() >= bits;
+        if let (true, Some(common)) = (network && bits > 0, immediate(i128::from(first as u64 >> bits), true)) {
+            let part = self.once(Key::Shifted { of: low, bits }, |build| {
+                let part = build.copy(low, true);
+                let by = Src::Imm(bits as i32);
+                build.push(Inst::Alu { op: alu::RSH, wide: true, dst: part, src: by, reloc: None });
+                part
+            });
+            self.branch_away(jmp::JNE, true, part, Src::Imm(common), no);
             return self.branch(jmp::JEQ, true, high, whole, yes, no);
         }
         self.branch_away(jmp::JNE, true, high, whole, no);

@@ -34,6 +34,7 @@ impl Builder<'_> {
             end,
             none,
             |build, address, length| {
+                let length = build.value(length, none);
                 let length = build.name_in_address(address, length, name, (memory, offset), none, failed);
                 build.set(result, Src::Reg(length));
                 build.jump(join);
