@@ -8,7 +8,7 @@
 //!
 //! Each act makes one call that matters; what it needs before is made in a fresh folder under `/tmp`,
 //! where a failure is told apart (`setup: ...`). The exit status is 0 whatever the kernel said, and 2 for
-//! an act that is not known or could not be set up. `krs-guest` alone lists the acts, and
+//! an act that is not known or could not be set up. `krs-guest` alone lists the acts that need no preparation, and
 //! `krs-guest bench` measures. Besides these `connect=ADDRESS`, `listen=ADDRESS` and `send=ADDRESS` act on a given address and port, and `unix-listen=NAME`,
 //! `unix-receive=NAME`, `unix-connect=NAME`, `unix-talk=NAME` and `unix-send=NAME` on a Unix socket, with `@` for the
 //! abstract namespace; `module=PATH`, `enter=PATH` (a namespace) and `enter-pid=PID` do what they say. `as=UID PROGRAM ARGUMENTS` becomes a program of another user. What was opened to listen or receive stays open for the acts that follow.
@@ -244,7 +244,8 @@ fn main() -> ExitCode {
         return become_user(user, program, arguments);
     }
     if wanted.is_empty() {
-        for act in ACTS.iter().chain(labels::ACTS) {
+        // Those of `labels` need files that their cases make.
+        for act in ACTS {
             println!("{:20} {}", act.name, act.doc);
         }
         return ExitCode::SUCCESS;

@@ -9,6 +9,6 @@ krs-guest > /tmp/acts
 krs-guest $(cut -d' ' -f1 /tmp/acts) | grep -v ' ok$' || true
 krsi events every-hook > /tmp/events
 krsi events others > /tmp/events
-krsi list | awk 'NR > 1 { if ($2 >= 20) print $1, $5 }'
+krsi list | awk 'NR > 1 { if ($2 >= 20) print $1, $NF }'
 krsi unload every-hook
 krsi unload others
