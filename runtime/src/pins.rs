@@ -179,8 +179,9 @@ impl Pins {
     }
 }
 
-/// How long to wait for the kernel to detach what was removed. It takes a grace period of RCU, some milliseconds.
-const DETACH: Duration = Duration::from_secs(5);
+/// How long to wait for the kernel to detach what was removed. Each program takes a grace period of RCU tasks: milliseconds, but
+/// on a busy machine with many programs seconds.
+const DETACH: Duration = Duration::from_secs(20);
 
 /// Removes a folder: links first, so that what is half removed does nothing. Returns when the programs have run for
 /// the last time.

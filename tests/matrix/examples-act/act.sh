@@ -4,7 +4,7 @@ ip link set lo up
 ip addr add 10.0.2.5/32 dev lo 2>/dev/null || true
 ip addr add 192.0.2.5/32 dev lo 2>/dev/null || true
 mkdir -p /etc/sudoers.d /root/.ssh /usr/sbin /usr/bin /var/tmp /dev/shm /home/a/.ssh
-cp /etc/passwd /tmp/passwd; echo root > /etc/passwd; echo x > /etc/shadow; echo k > /root/.ssh/authorized_keys
+echo root > /etc/passwd; echo x > /etc/shadow; echo k > /root/.ssh/authorized_keys
 ln -s /etc/shadow /var/tmp/link
 cp /bin/busybox /usr/sbin/useradd
 
@@ -20,7 +20,6 @@ try sh -c 'echo lib > /etc/ld.so.preload'
 try rm /etc/passwd
 try sh -c 'echo fine > /etc/motd'
 recorded sensitive-files
-cp /tmp/passwd /etc/passwd
 
 cp /bin/busybox /tmp/true; cp /bin/busybox /root/true; cp /bin/busybox /root/sh; chmod 777 /root/sh
 cp /bin/busybox /dev/shm/true
