@@ -1,0 +1,320 @@
+//! `==`, `!=`, `<`, `<=`, `>`, `>=`: of mathematical values, whatever the widths.
+
+use krs_grammar::ast::{BinaryOp, Expr, ExprKind, Span};
+
+use super::{and, atom, constant, not, one_of_texts, or};
+use crate::diag::{Diagnostic, code};
+use crate::hir::check::{Checker, Number, Operand, spell};
+use crate::hir::{AtomKind, Compare, Cond, Int, Ty, Value, ValueKind, place};
+
+impl Checker<'_> {
+    pub(super) fn compare(
+        &mut self,
+        op: BinaryOp,
+        op_span: Span,
+        left: (Operand, &Expr),
+        right: (Operand, &Expr),
+        span: Span,
+    ) -> Operand {
+        let equality = matches!(op, BinaryOp::Eq | BinaryOp::Ne);
+        let finish = |cond: Cond| Operand::Cond(if op == BinaryOp::Ne { not(cond) } else { cond });
+        let ((l, left), (r, right)) = (left, right);
+        // What stands beside a literal is a text where it can be one.
+        let l = if matches!(r, Operand::Text(_)) { self.texts(l) } else { l };
+        let r = if matches!(l, Operand::Text(_)) { self.texts(r) } else { r };
+        let text = |side: &Operand| {
+            matches!(side, Operand::Value(Value { ty: Ty::Str { .. } | Ty::Text { .. }, .. }))
+                || matches!(side, Operand::Place(place) if place::tag(&self.kernel.btf, place.ty) == "path")
+        };
+        let (l, r) = match (text(&l), text(&r)) {
+            (false, false) => (l, r),
+            _ if matches!(l, Operand::Null) || matches!(r, Operand::Null) => (l, r),
+            _ => (self.texts(l), self.texts(r)),
+        };
+        match (l, r) {
+            (Operand::Null, Operand::Null) => finish(Cond::Const(true)),
+            (Operand::Text(a), Operand::Text(b)) if equality => finish(Cond::Const(a == b)),
+            (Operand::Null, other) | (other, Operand::Null) => {
+                if !equality {
+                    return self.error(code::UNORDERED, op_span, "null can only be compared with `==` and `!=`");
+                }
+                let side = if matches!(left.kind, ExprKind::Null) { right } else { left };
+                match self.null(other, side, span) {
+                    Some(cond) => finish(cond),
+                    None => Operand::Error,
+                }
+            }
+            (Operand::Text(text), Operand::Value(value)) | (Operand::Value(value), Operand::Text(text))
+                if matches!(value.ty, Ty::Str { .. } | Ty::Text { .. }) =>
+            {
+                if !equality {
+                    return self.error(code::UNORDERED, op_span, "strings can only be compared with `==` and `!=`");
+                }
+                let literal = if matches!(left.kind, ExprKind::Str(_)) { left.span } else { right.span };
+                if !self.fits(&text, &value, literal) {
+                    return Operand::Error;
+                }
+                finish(one_of_texts(span, value, vec![text]))
+            }
+            (Operand::Text(text), Operand::Value(value)) | (Operand::Value(value), Operand::Text(text))
+                if value.ty == Ty::Ip && equality =>
+            {
+                let literal = if matches!(left.kind, ExprKind::Str(_)) { left.span } else { right.span };
+                match self.address(&text, literal) {
+                    Some(address) => finish(atom(span, AtomKind::Same(value, address))),
+                    None => Operand::Error,
+                }
+            }
+            (Operand::File(file), Operand::Value(value)) | (Operand::Value(value), Operand::File(file))
+                if equality && self.is_inode(value.ty) =>
+            {
+                match self.is_file(&value, file, span) {
+                    Some(cond) => finish(cond),
+                    None => Operand::Error,
+                }
+            }
+            (Operand::Cond(a), Operand::Cond(b)) if equality => finish(same(a, b)),
+            (Operand::Cond(a), Operand::Value(b)) | (Operand::Value(b), Operand::Cond(a))
+                if equality && b.ty == Ty::Bool =>
+            {
+                finish(same(a, atom(b.span, AtomKind::True(b))))
+            }
+            (Operand::Number(a), Operand::Number(b)) => {
+                if let Some(error) = self.clash(a.names, b.names, left.span, right.span) {
+                    return error;
+                }
+                Operand::Cond(Cond::Const(holds(op, a.value, b.value)))
+            }
+            (Operand::Value(a), Operand::Value(b)) => match (a.ty, b.ty) {
+                (Ty::Int(x), Ty::Int(y)) => {
+                    if let Some(error) = self.clash(x.names, y.names, a.span, b.span) {
+                        return error;
+                    }
+                    Operand::Cond(atom(span, AtomKind::Compare { op: compare(op), left: a, right: b }))
+                }
+                (Ty::Ptr(_), Ty::Ptr(_)) | (Ty::Ip, Ty::Ip) if equality => finish(atom(span, AtomKind::Same(a, b))),
+                (Ty::Bool, Ty::Bool) if equality => {
+                    finish(same(atom(a.span, AtomKind::True(a)), atom(b.span, AtomKind::True(b))))
+                }
+                (Ty::Str { .. } | Ty::Text { .. }, Ty::Str { .. } | Ty::Text { .. }) => self.report(
+                    Diagnostic::error(code::NOT_YET, span, "comparing two strings of the kernel is not available yet")
+                        .help("compare each with a literal"),
+                ),
+                (x, y) => {
+                    let (x, y) = (self.describe(x), self.describe(y));
+                    self.report(
+                        Diagnostic::error(
+                            code::INCOMPARABLE,
+                            op_span,
+                            format!("{x} cannot be compared with {y} by `{}`", op.text()),
+                        )
+                        .also(left.span, x)
+                        .also(right.span, y),
+                    )
+                }
+            },
+            (Operand::Value(value), Operand::Number(number)) => {
+                self.compare_constant(op, value, number, right.span, span)
+            }
+            (Operand::Number(number), Operand::Value(value)) => {
+                self.compare_constant(mirror(op), value, number, left.span, span)
+            }
+            (l, r) => {
+                let (x, y) = (self.say(&l), self.say(&r));
+                let text = matches!(l, Operand::Text(_)) || matches!(r, Operand::Text(_));
+                let pointer =
+                    [&l, &r].into_iter().any(|side| matches!(side, Operand::Value(Value { ty: Ty::Ptr(_), .. })));
+                let mut error =
+                    Diagnostic::error(code::INCOMPARABLE, op_span, format!("{x} cannot be compared with {y}"))
+                        .also(left.span, x)
+                        .also(right.span, y);
+                if text && pointer {
+                    error = error.help(
+                        "text behind a pointer cannot be read yet; strings that are arrays can, such as `task.comm`",
+                    );
+                }
+                if matches!(l, Operand::File(_)) || matches!(r, Operand::File(_)) {
+                    error =
+                        error.help("compare an inode with it by `==`, `!=` or `in`: `file.inode == inode(\"...\")`");
+                }
+                if let Some(help) = self.field_help(&l).or_else(|| self.field_help(&r)) {
+                    error = error.help(help);
+                }
+                if let Some(help) = account(left, &r).or_else(|| account(right, &l)) {
+                    error = error.help(help);
+                }
+                self.report(error)
+            }
+        }
+    }
+
+    /// A struct compared as if it were a number: what the number is called.
+    pub(super) fn field_help(&self, operand: &Operand) -> Option<String> {
+        let Operand::Place(place) = operand else {
+            return None;
+        };
+        let mut names = Vec::new();
+        place::field_names(&self.kernel.btf, self.kernel.btf.strip(place.ty), &mut names);
+        match names.as_slice() {
+            [one] => Some(format!("its only field is `{one}`: write `.{one}` behind it")),
+            _ => Some("compare one of its fields".to_owned()),
+        }
+    }
+
+    fn compare_constant(&mut self, op: BinaryOp, value: Value, number: Number, at: Span, span: Span) -> Operand {
+        let Ty::Int(int) = value.ty else {
+            let what = self.describe(value.ty);
+            let help = match value.ty {
+                Ty::Ptr(_) => "a pointer can be compared with `null` and with other pointers",
+                Ty::Bool => "a bool is a condition by itself",
+                _ => "a string is compared with a string: `\"...\"`",
+            };
+            return self.report(
+                Diagnostic::error(code::INCOMPARABLE, span, format!("{what} cannot be compared with a number"))
+                    .also(value.span, what)
+                    .help(help),
+            );
+        };
+        if let Some(error) = self.clash(int.names, number.names, value.span, at) {
+            self.meant(int.names, number);
+            return error;
+        }
+        let number = if number.pattern { int.wrap(number.value) } else { number.value };
+        if number < int.min() || number > int.max() {
+            let always = match op {
+                BinaryOp::Eq => false,
+                BinaryOp::Ne => true,
+                BinaryOp::Lt | BinaryOp::Le => number > int.max(),
+                _ => number < int.min(),
+            };
+            return self.report(
+                Diagnostic::error(code::OUT_OF_RANGE, at, format!("a {} cannot hold {number}", spell(int)))
+                    .label(format!("{} to {} fit", int.min(), int.max()))
+                    .also(value.span, format!("a {}", spell(int)))
+                    .note(format!("the comparison would always be {always}"))
+                    .help(if number < 0 {
+                        "the value has no sign; compare it with a number from 0 on"
+                    } else {
+                        "compare it with a number that it can be"
+                    }),
+            );
+        }
+        let trivial = match op {
+            BinaryOp::Ge if number == int.min() => Some(true),
+            BinaryOp::Le if number == int.max() => Some(true),
+            BinaryOp::Lt if number == int.min() => Some(false),
+            BinaryOp::Gt if number == int.max() => Some(false),
+            _ => None,
+        };
+        if let Some(always) = trivial {
+            self.report(
+                Diagnostic::warning(code::ALWAYS_TRUE, span, format!("this comparison is always {always}"))
+                    .label(format!(
+                        "a {} is never {} {number}",
+                        spell(int),
+                        if number == int.min() { "below" } else { "above" }
+                    ))
+                    .help("remove it, or compare with another number"),
+            );
+        }
+        let right = constant(at, Int { names: None, ..int }, number);
+        Operand::Cond(atom(span, AtomKind::Compare { op: compare(op), left: value, right }))
+    }
+
+    fn null(&mut self, operand: Operand, side: &Expr, span: Span) -> Option<Cond> {
+        match operand {
+            Operand::Error => None,
+            Operand::Value(value) => match value.ty {
+                Ty::Ptr(pointer) => {
+                    if !pointer.nullable && matches!(value.kind, ValueKind::Arg(_)) {
+                        self.report(
+                            Diagnostic::warning(code::ALWAYS_TRUE, span, "this argument is never null")
+                                .label("always known")
+                                .help("remove the comparison"),
+                        );
+                        return Some(Cond::Const(false));
+                    }
+                    Some(atom(span, AtomKind::Null(value)))
+                }
+                other => {
+                    let what = self.describe(other);
+                    self.report(
+                        Diagnostic::error(code::NEVER_NULL, span, format!("{what} is never null"))
+                            .also(side.span, what)
+                            .help("only pointers can be null; compare a number with `0`"),
+                    );
+                    None
+                }
+            },
+            Operand::Place(place) => {
+                let what = place::describe(&self.kernel.btf, place.ty);
+                self.report(
+                    Diagnostic::error(code::NEVER_NULL, span, format!("`{what}` is embedded and never null"))
+                        .also(side.span, "part of the object itself, no pointer")
+                        .help("compare the pointer that leads to it, or one of its fields"),
+                );
+                None
+            }
+            other => {
+                let what = self.say(&other);
+                self.report(
+                    Diagnostic::error(code::NEVER_NULL, span, format!("{what} is never null"))
+                        .help("only pointers can be null"),
+                );
+                None
+            }
+        }
+    }
+}
+
+/// A user or a group by its name: the kernel knows only numbers.
+fn account(value: &Expr, name: &Operand) -> Option<String> {
+    let (ExprKind::Field { name: field, .. }, Operand::Text(name)) = (&value.kind, name) else {
+        return None;
+    };
+    let option = match field.name.trim_start_matches(['e', 's', 'f']) {
+        "uid" => "-u",
+        "gid" => "-g",
+        _ => return None,
+    };
+    let name = String::from_utf8_lossy(name);
+    Some(format!("the kernel knows accounts by their numbers: `id {option} {name}` tells that of `{name}`"))
+}
+
+/// Both true or both false, in Kleene's logic.
+fn same(a: Cond, b: Cond) -> Cond {
+    or(and(a.clone(), b.clone()), and(not(a), not(b)))
+}
+
+fn compare(op: BinaryOp) -> Compare {
+    match op {
+        BinaryOp::Ne => Compare::Ne,
+        BinaryOp::Lt => Compare::Lt,
+        BinaryOp::Le => Compare::Le,
+        BinaryOp::Gt => Compare::Gt,
+        BinaryOp::Ge => Compare::Ge,
+        _ => Compare::Eq,
+    }
+}
+
+/// The same comparison with its sides exchanged.
+fn mirror(op: BinaryOp) -> BinaryOp {
+    match op {
+        BinaryOp::Lt => BinaryOp::Gt,
+        BinaryOp::Le => BinaryOp::Ge,
+        BinaryOp::Gt => BinaryOp::Lt,
+        BinaryOp::Ge => BinaryOp::Le,
+        other => other,
+    }
+}
+
+fn holds(op: BinaryOp, a: i128, b: i128) -> bool {
+    match op {
+        BinaryOp::Ne => a != b,
+        BinaryOp::Lt => a < b,
+        BinaryOp::Le => a <= b,
+        BinaryOp::Gt => a > b,
+        BinaryOp::Ge => a >= b,
+        _ => a == b,
+    }
+}

@@ -1,0 +1,223 @@
+//! `in`: one of the elements of a list or a set.
+
+use krs_grammar::ast::{Expr, ExprKind, Span};
+
+use super::{atom, constant, names_of, one_of_texts};
+use crate::diag::{Diagnostic, code};
+use crate::hir::check::{Checker, Operand, sets, spell};
+use crate::hir::resolve::Named;
+use crate::hir::suggest::did_you_mean;
+use crate::hir::{AtomKind, Int, Ty, Value, ValueKind};
+
+impl<'a> Checker<'a> {
+    pub(super) fn one_of(&mut self, left: &'a Expr, right: &'a Expr, op_span: Span, span: Span) -> Operand {
+        if let ExprKind::Tuple(parts) = &left.kind {
+            return self.tuple_in(parts, right, span);
+        }
+        if let ExprKind::Name(name) = &right.kind
+            && let Some(Named::Set(item)) = self.items.named.get(name.as_str())
+        {
+            return self.in_named(item, left, right.span, op_span, span);
+        }
+        let Some(elements) = sets::elements(right) else {
+            return self.no_set(right);
+        };
+        let operand = self.expr(left, None);
+        let operand = self.settle(operand, left.span);
+        let operand = match operand {
+            Operand::Value(value) if value.ty == Ty::Ip && !elements.is_empty() => {
+                return self.in_networks(value, elements, span);
+            }
+            operand => operand,
+        };
+        if matches!(right.kind, ExprKind::Str(_)) {
+            if matches!(operand, Operand::Error) {
+                return Operand::Error;
+            }
+            let what = self.say(&operand);
+            return self.report(
+                Diagnostic::error(code::MISMATCH, op_span, "`in` a text asks for an address on its left")
+                    .also(left.span, what)
+                    .help("compare with `==`, or write a list: `in { \"a\", \"b\" }`"),
+            );
+        }
+        let operand =
+            if elements.iter().any(|of| matches!(of.kind, ExprKind::Str(_))) { self.texts(operand) } else { operand };
+        let hint = names_of(&operand);
+        if elements.is_empty() {
+            return self.report(
+                Diagnostic::error(code::EMPTY_LIST, right.span, "an empty list holds nothing")
+                    .note("the test would always be false")
+                    .help("name at least one element"),
+            );
+        }
+        match operand {
+            Operand::Error => Operand::Error,
+            Operand::Text(text) => self.text_in(&text, elements, left.span),
+            Operand::Value(value) if matches!(value.ty, Ty::Str { .. } | Ty::Text { .. }) => {
+                let mut set = Vec::with_capacity(elements.len());
+                for element in elements {
+                    match self.expr(element, None) {
+                        Operand::Text(text) => {
+                            if !self.fits(&text, &value, element.span) {
+                                continue;
+                            }
+                            if !set.contains(&text) {
+                                set.push(text);
+                            }
+                        }
+                        Operand::Error => {}
+                        other => {
+                            let what = self.say(&other);
+                            self.report(
+                                Diagnostic::error(code::MIXED_LIST, element.span, format!("{what} among strings"))
+                                    .also(left.span, "a string"),
+                            );
+                        }
+                    }
+                }
+                if set.is_empty() {
+                    return Operand::Error;
+                }
+                Operand::Cond(one_of_texts(span, value, set))
+            }
+            Operand::Value(value) if matches!(value.ty, Ty::Int(_)) => {
+                let Ty::Int(int) = value.ty else {
+                    return Operand::Error;
+                };
+                let mut set: Vec<Value> = Vec::with_capacity(elements.len());
+                let mut complete = true;
+                for element in elements {
+                    let made = match self.expr(element, hint) {
+                        Operand::Error => None,
+                        Operand::Number(number) => {
+                            if self.clash(int.names, number.names, left.span, element.span).is_some() {
+                                self.meant(int.names, number);
+                                None
+                            } else {
+                                let wrapped = if number.pattern { int.wrap(number.value) } else { number.value };
+                                if wrapped < int.min() || wrapped > int.max() {
+                                    self.report(
+                                        Diagnostic::error(
+                                            code::OUT_OF_RANGE,
+                                            element.span,
+                                            format!("a {} cannot hold {wrapped}", spell(int)),
+                                        )
+                                        .also(left.span, format!("a {}", spell(int))),
+                                    );
+                                    None
+                                } else {
+                                    Some(constant(element.span, Int { names: None, ..int }, wrapped))
+                                }
+                            }
+                        }
+                        Operand::Value(
+                            made @ Value {
+                                ty: Ty::Int(_),
+                                kind: ValueKind::Enumerator { .. } | ValueKind::Const(_),
+                                ..
+                            },
+                        ) => {
+                            let Ty::Int(of) = made.ty else { continue };
+                            self.clash(int.names, of.names, left.span, element.span).is_none().then_some(made)
+                        }
+                        Operand::Value(_) => {
+                            self.report(
+                                Diagnostic::error(
+                                    code::NOT_CONSTANT,
+                                    element.span,
+                                    "the elements of a list must be constant",
+                                )
+                                .help("compare the two values with `==`, joined by `or`"),
+                            );
+                            None
+                        }
+                        other => {
+                            let what = self.say(&other);
+                            self.report(
+                                Diagnostic::error(code::MIXED_LIST, element.span, format!("{what} among numbers"))
+                                    .also(left.span, "a number"),
+                            );
+                            None
+                        }
+                    };
+                    match made {
+                        Some(made) if !set.contains(&made) => set.push(made),
+                        Some(_) => {}
+                        None => complete = false,
+                    }
+                }
+                if !complete {
+                    return Operand::Error;
+                }
+                Operand::Cond(atom(span, AtomKind::OneOf { value, set }))
+            }
+            Operand::Value(value) if self.is_inode(value.ty) => self.one_of_files(&value, elements, span),
+            other => {
+                let what = self.say(&other);
+                self.report(
+                    Diagnostic::error(code::BAD_OPERAND, op_span, "`in` asks for an integer or a string on its left")
+                        .also(left.span, what),
+                )
+            }
+        }
+    }
+
+    /// What stands on the right of `in` is neither a set nor a list.
+    fn no_set(&mut self, right: &Expr) -> Operand {
+        let error = match &right.kind {
+            ExprKind::Error => return Operand::Error,
+            ExprKind::Name(name) if self.items.broken.contains(name.as_str()) => return Operand::Error,
+            ExprKind::Name(name) if !self.items.named.contains_key(name.as_str()) => {
+                let sets = self.items.sets.iter().map(|set| set.name.name.as_str());
+                let error =
+                    Diagnostic::error(code::UNKNOWN_NAME, right.span, format!("no set `{name}`")).label("not known");
+                error.help(
+                    did_you_mean(name, sets)
+                        .unwrap_or("write the elements, `x in { 1, 2 }`, or define it: `set`".into()),
+                )
+            }
+            _ => Diagnostic::error(code::MISMATCH, right.span, "`in` asks for a set or a list on its right")
+                .label("neither")
+                .help("write the elements: `x in { 1, 2 }`"),
+        };
+        self.report(error)
+    }
+
+    /// Whether a string can be what the literal says; otherwise that is an error.
+    pub(in crate::hir) fn fits(&mut self, text: &[u8], value: &Value, at: Span) -> bool {
+        let bytes = match value.ty {
+            Ty::Str { bytes } => bytes,
+            Ty::Text { .. } => return self.plausible(text, value, at),
+            _ => return false,
+        };
+        let error = if let Some(nul) = text.iter().position(|&byte| byte == 0) {
+            Diagnostic::error(code::NUL, at, "a string of the kernel ends at its first NUL")
+                .label(format!("a NUL at byte {nul}"))
+                .help("remove the NUL")
+        } else if text.len() > bytes as usize {
+            Diagnostic::error(
+                code::TOO_LONG,
+                at,
+                format!("this is longer than the {bytes} bytes that it is compared with"),
+            )
+            .label(format!("{} bytes", text.len()))
+            .also(value.span, format!("{bytes} bytes"))
+            .note("the comparison would always be false")
+            .help(if bytes == 16 {
+                "the kernel cuts a task's name to 15 characters: compare with those"
+            } else {
+                "compare with a shorter string"
+            })
+        } else if text.len() == 16 && matches!(value.kind, ValueKind::Task(_)) {
+            Diagnostic::error(code::TOO_LONG, at, "a task's name has at most 15 characters")
+                .label("16 bytes")
+                .note("the comparison would always be false")
+                .help("the kernel cuts a task's name to 15 characters: compare with those")
+        } else {
+            return true;
+        };
+        self.report(error);
+        false
+    }
+}
