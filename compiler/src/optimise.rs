@@ -44,6 +44,8 @@ optimisations! {
     Index = "index",
     /// What is cheap and often decides is asked first.
     Order = "order",
+    /// What does the same and leads to the same stands once.
+    Shared = "shared",
     /// What a way has read or tested for null is not read or tested again on it.
     Reuse = "reuse",
     /// A path is walked only where its last name can be one of those asked for.

@@ -19,6 +19,10 @@ const BRANCHES_MAX: u32 = 8000;
 pub enum TooLarge {
     /// The frame would take so many bytes.
     Frame(u32),
+    /// So would the frame and those of the functions that it calls.
+    Stack(u32),
+    /// So many functions would call each other.
+    Calls(u32),
     /// A jump would have to skip so many slots.
     Jump(usize),
     /// So many conditional jumps stand on one way.
@@ -32,6 +36,14 @@ impl fmt::Display for TooLarge {
         match self {
             TooLarge::Frame(bytes) => {
                 write!(f, "it would need {bytes} bytes of stack, the kernel gives {}", super::allocate::FRAME_BYTES_MAX)
+            }
+            TooLarge::Stack(bytes) => write!(
+                f,
+                "with the functions that it calls it would need {bytes} bytes of stack, the kernel gives {}",
+                super::allocate::FRAME_BYTES_MAX
+            ),
+            TooLarge::Calls(frames) => {
+                write!(f, "{frames} functions would call each other, the kernel follows {}", super::stack::FRAMES_MAX)
             }
             TooLarge::Functions(most) => write!(f, "it would ask more than {most} different questions about ancestors"),
             TooLarge::Jump(slots) => write!(f, "a jump would skip {slots} instructions, the format holds {}", i16::MAX),

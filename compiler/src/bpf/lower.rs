@@ -26,7 +26,7 @@ pub use self::ancestors::Asking;
 use self::builder::Builder;
 pub use self::sets::part_bytes;
 use super::vcode::{Inst, Src};
-use super::{Code, Program, RelocationKind, allocate, encode, flow, layout, library};
+use super::{Code, Program, RelocationKind, allocate, encode, flow, layout, library, stack};
 use crate::decision::{Graph, Node, Plan};
 use crate::diag::{Diagnostic, code};
 use crate::hir::Policy;
@@ -36,9 +36,30 @@ use crate::optimise::{Optimisation, Optimise};
 /// `KMALLOC_MAX_SIZE`.
 const CONSTANTS_BYTES_MAX: usize = 4 << 20;
 
+/// What is left undone where a policy takes more stack than there is, one after the other: values stay in registers
+/// that programs must save, and are read again rather than kept.
+const LESS_STACK: [&[Optimisation]; 2] = [&[Optimisation::Frugal], &[Optimisation::Reuse, Optimisation::Again]];
+
 /// Generates all programs; a hook whose rules do not fit into one is an error.
-pub fn lower(policy: &Policy, plan: &Plan, optimise: Optimise, diagnostics: &mut Vec<Diagnostic>) -> Code {
+pub fn lower(policy: &Policy, plan: &Plan, mut optimise: Optimise, diagnostics: &mut Vec<Diagnostic>) -> Code {
+    let mut less = LESS_STACK.iter();
+    loop {
+        let mut found = Vec::new();
+        let (code, deep) = generate(policy, plan, optimise, &mut found);
+        match less.next() {
+            Some(more) if deep => optimise = more.iter().fold(optimise, |all, one| all.without(*one)),
+            _ => {
+                diagnostics.append(&mut found);
+                return code;
+            }
+        }
+    }
+}
+
+/// All programs, and whether some need more stack than there is.
+fn generate(policy: &Policy, plan: &Plan, optimise: Optimise, diagnostics: &mut Vec<Diagnostic>) -> (Code, bool) {
     let mut code = Code::default();
+    let mut deep = false;
     let mut regions = 0;
     let switches = policy.rules.iter().filter(|rule| rule.since.is_some()).count();
     if !policy.params.is_empty() || switches > 0 {
@@ -94,23 +115,31 @@ pub fn lower(policy: &Policy, plan: &Plan, optimise: Optimise, diagnostics: &mut
         match vcode.and_then(|vcode| encoded(hook, vcode, optimise)) {
             Ok(program) => code.programs.push(program),
             Err(why) => {
-                let first = policy.rules.iter().find(|rule| rule.hook == graph.hook);
-                let count = policy.rules.iter().filter(|rule| rule.hook == graph.hook).count();
-                diagnostics.push(
-                    Diagnostic::error(
-                        code::TOO_LARGE,
-                        first.map_or_else(Span::default, |rule| rule.span),
-                        format!("the {count} rules on `{hook}` make too large a program"),
-                    )
-                    .label("the first of them")
-                    .note(why.to_string())
-                    .help("split the policy in two files and load both: each makes its own program"),
-                );
+                deep |= matches!(why, encode::TooLarge::Frame(_));
+                let first = graph.first(policy).map_or_else(Span::default, |rule| rule.span);
+                diagnostics.push(too_large(policy, hook, why, first, "the first of them"));
             }
         }
     }
     library::link(&mut code, policy, regions);
-    code
+    for stack::TooDeep { program, slot, why } in stack::too_deep(&code) {
+        deep = true;
+        let program = &code.programs[program];
+        let line = program.lines.iter().rev().find(|(at, _)| *at <= slot);
+        let at = line.map_or_else(Span::default, |(_, span)| *span);
+        diagnostics.push(too_large(policy, &program.hook, why, at, "what this calls is the deepest"));
+    }
+    (code, deep)
+}
+
+fn too_large(policy: &Policy, hook: &str, why: encode::TooLarge, at: Span, label: &str) -> Diagnostic {
+    let count = policy.rules.iter().filter(|rule| policy.hooks[rule.hook.index()].name == hook).count();
+    let rules = if count == 1 { "the rule on".to_owned() } else { format!("the {count} rules on") };
+    let makes = if count == 1 { "makes" } else { "make" };
+    Diagnostic::error(code::TOO_LARGE, at, format!("{rules} `{hook}` {makes} too large a program"))
+        .label(label)
+        .note(why.to_string())
+        .help("split the policy in two files and load both: each makes its own program")
 }
 
 /// Registers and slots.

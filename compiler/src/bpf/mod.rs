@@ -30,6 +30,7 @@ pub mod liveness;
 pub mod lower;
 pub mod peephole;
 pub mod print;
+pub mod stack;
 pub mod vcode;
 pub mod verify;
 

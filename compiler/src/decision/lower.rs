@@ -5,7 +5,7 @@
 //! audits of later units, which carry that verdict. A graph is built from its exits to its entry, since a node must
 //! know where it leads.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use super::index::{self, Step, Unit};
 use super::normalise::Literal;
@@ -68,7 +68,7 @@ fn graph(policy: &Policy, hook: HookId, rules: &[RuleId], optimise: Optimise, in
         _ => Verdict::Chosen,
     };
 
-    let mut build = Build::default();
+    let mut build = Build { shared: optimise.does(Optimisation::Shared), ..Build::default() };
     let exit = |build: &mut Build, verdict| build.exit(verdict);
     // Made first, so that it stands last: what is recorded before a denial then runs into the exit that denies.
     if watching.is_empty() {
@@ -124,12 +124,23 @@ fn graph(policy: &Policy, hook: HookId, rules: &[RuleId], optimise: Optimise, in
 struct Build {
     nodes: Vec<Node>,
     exits: Vec<(Verdict, NodeId)>,
+    /// What does the same and leads to the same is one node: above all, a rule's event and all that follows it stand once,
+    /// whether the rule denies or is only recorded behind another's denial.
+    shared: bool,
+    known: HashMap<Node, NodeId>,
 }
 
 impl Build {
     fn push(&mut self, node: Node) -> NodeId {
+        let fresh = NodeId(self.nodes.len() as u32);
+        if self.shared {
+            let id = *self.known.entry(node.clone()).or_insert(fresh);
+            if id != fresh {
+                return id;
+            }
+        }
         self.nodes.push(node);
-        NodeId(self.nodes.len() as u32 - 1)
+        fresh
     }
 
     /// One exit for each verdict.

@@ -1,0 +1,169 @@
+//! The stack that a program takes together with what it calls, as the verifier adds it up.
+//!
+//! ```text
+//! file_open 392 bytes  ->  krs_scan 64  ->  krs_scan_step 16      416 + 64 + 32 = 512
+//! ```
+//!
+//! Source: `check_max_stack_depth_subprog` in `kernel/bpf/verifier.c`. Frames are rounded up to 32 bytes, since 6.9 to 16 where
+//! programs are compiled to machine code; here the larger sum counts. A frame reaches down to the deepest place that an
+//! instruction names.
+//!
+//! Absent: who makes frames smaller; see `lower`.
+
+use std::collections::BTreeMap;
+
+use super::allocate::FRAME_BYTES_MAX;
+use super::encode::TooLarge;
+use super::insn::{SRC_REG, alu, class, mode};
+use super::{Code, Insn, Relocation, RelocationKind};
+
+/// To this a frame is rounded up.
+const ROUNDED: u32 = 32;
+/// `MAX_CALL_FRAMES`: the program and the functions that call each other.
+pub const FRAMES_MAX: u32 = 8;
+const FRAME: u8 = 10;
+
+/// A call that takes a program beyond what the kernel gives.
+#[derive(Debug, PartialEq)]
+pub struct TooDeep {
+    /// Index into [`Code::programs`].
+    pub program: usize,
+    /// Of the call.
+    pub slot: u32,
+    /// By how much.
+    pub why: TooLarge,
+}
+
+/// What something takes with all that it calls.
+#[derive(Clone, Copy, Default)]
+struct Depth {
+    bytes: u32,
+    frames: u32,
+}
+
+/// The deepest call of each program that is too deep.
+pub fn too_deep(code: &Code) -> Vec<TooDeep> {
+    let mut known = BTreeMap::new();
+    let mut found = Vec::new();
+    for (program, of) in code.programs.iter().enumerate() {
+        let own = frame_bytes(&of.insns);
+        let deepest = calls(&of.relocations)
+            .map(|(slot, name)| (slot, below(own, depth(code, name, &mut known))))
+            .max_by_key(|(slot, depth)| (depth.bytes, depth.frames, std::cmp::Reverse(*slot)));
+        if let Some((slot, Depth { bytes, frames })) = deepest {
+            if bytes > FRAME_BYTES_MAX {
+                found.push(TooDeep { program, slot, why: TooLarge::Stack(bytes) });
+            } else if frames > FRAMES_MAX {
+                found.push(TooDeep { program, slot, why: TooLarge::Calls(frames) });
+            }
+        }
+    }
+    found
+}
+
+fn depth<'c>(code: &'c Code, name: &'c str, known: &mut BTreeMap<&'c str, Depth>) -> Depth {
+    if let Some(depth) = known.get(name) {
+        return *depth;
+    }
+    let Some(function) = code.functions.iter().find(|function| function.name == name) else {
+        return Depth::default();
+    };
+    let called =
+        calls(&function.relocations).map(|(_, name)| depth(code, name, known)).fold(Depth::default(), |most, depth| {
+            Depth { bytes: most.bytes.max(depth.bytes), frames: most.frames.max(depth.frames) }
+        });
+    let all = below(frame_bytes(&function.insns), called);
+    known.insert(name, all);
+    all
+}
+
+/// What is called from a frame of so many bytes, and that frame.
+fn below(own: u32, called: Depth) -> Depth {
+    Depth { bytes: own.max(1).next_multiple_of(ROUNDED) + called.bytes, frames: called.frames + 1 }
+}
+
+fn calls(relocations: &[Relocation]) -> impl Iterator<Item = (u32, &'static str)> {
+    relocations.iter().filter_map(|relocation| match relocation.kind {
+        RelocationKind::Function(name) => Some((relocation.slot, name)),
+        _ => None,
+    })
+}
+
+/// How far down instructions reach.
+fn frame_bytes(insns: &[Insn]) -> u32 {
+    let mut most = 0;
+    for (at, insn) in insns.iter().enumerate() {
+        let reached = match insn.code & 7 {
+            class::LDX if insn.src == FRAME => -i32::from(insn.off),
+            class::ST | class::STX if insn.dst == FRAME && insn.code & 0xe0 == mode::MEM => -i32::from(insn.off),
+            // `r2 = r10; r2 += -24`
+            class::ALU64
+                if insn.code == class::ALU64 | alu::ADD
+                    && at > 0
+                    && insns[at - 1].code == class::ALU64 | alu::MOV | SRC_REG
+                    && (insns[at - 1].dst, insns[at - 1].src) == (insn.dst, FRAME) =>
+            {
+                -insn.imm
+            }
+            _ => 0,
+        };
+        most = most.max(reached);
+    }
+    most.cast_unsigned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Function, Program};
+    use super::*;
+
+    fn store(offset: i16) -> Insn {
+        Insn { code: class::STX | mode::MEM | 0x18, dst: FRAME, off: offset, ..Insn::default() }
+    }
+
+    fn call(name: &'static str) -> Relocation {
+        Relocation { slot: 0, kind: RelocationKind::Function(name) }
+    }
+
+    fn function(name: &'static str, offset: i16, calls: Option<&'static str>) -> Function {
+        let relocations = calls.map(call).into_iter().collect();
+        Function { name, params: 0, insns: vec![store(offset)], relocations, notes: Vec::new() }
+    }
+
+    fn code(offset: i16, functions: Vec<Function>) -> Code {
+        let program = Program {
+            hook: "file_open".into(),
+            insns: vec![store(offset)],
+            relocations: vec![call(functions[0].name)],
+            lines: Vec::new(),
+            arguments: Vec::new(),
+        };
+        Code { programs: vec![program], functions, ..Code::default() }
+    }
+
+    #[test]
+    fn frames_are_added_along_calls() {
+        let functions = || vec![function("a", -64, Some("b")), function("b", -16, None)];
+        assert_eq!(too_deep(&code(-416, functions())), []);
+        let found = too_deep(&code(-424, functions()));
+        assert_eq!(found, [TooDeep { program: 0, slot: 0, why: TooLarge::Stack(544) }]);
+    }
+
+    #[test]
+    fn an_address_is_as_deep_as_what_is_stored() {
+        let mov = Insn { code: class::ALU64 | alu::MOV | SRC_REG, dst: 2, src: FRAME, ..Insn::default() };
+        let add = Insn { code: class::ALU64 | alu::ADD, dst: 2, imm: -72, ..Insn::default() };
+        assert_eq!(frame_bytes(&[store(-8), mov, add]), 72);
+        assert_eq!(frame_bytes(&[store(-8), add]), 8);
+    }
+
+    #[test]
+    fn so_many_functions_can_call_each_other() {
+        const NAMES: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
+        let chain = |most: usize| {
+            (0..most).map(|at| function(NAMES[at], -8, (at + 1 < most).then(|| NAMES[at + 1]))).collect::<Vec<_>>()
+        };
+        assert_eq!(too_deep(&code(-8, chain(7))), []);
+        assert_eq!(too_deep(&code(-8, chain(8)))[0].why, TooLarge::Calls(9));
+    }
+}
