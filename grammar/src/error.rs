@@ -141,6 +141,7 @@ pub(crate) fn explain(
         action: may("deny"),
         operator: may("==") && may("and"),
         operand: may("name") && may("("),
+        comma: may(","),
     });
     match found {
         Some(Token::Ident("allow") | Token::Allow) => {

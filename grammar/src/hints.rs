@@ -42,6 +42,20 @@ const FOLLOWING: &[&str] = &[
     "and", "or", "not", "in", "is", "like", "under", "has", "when", "unless", "deny", "audit", "kill", "mark", "unmark",
 ];
 
+/// Units of time in words, each with krs's own.
+const TIMES: &[(&str, &str)] = &[
+    ("msec", "ms"),
+    ("milliseconds", "ms"),
+    ("sec", "s"),
+    ("second", "s"),
+    ("seconds", "s"),
+    ("min", "m"),
+    ("minute", "m"),
+    ("minutes", "m"),
+    ("hour", "h"),
+    ("hours", "h"),
+];
+
 /// Functions that are often written between their arguments, in any spelling.
 const FUNCTIONS: &[(&str, &str)] =
     &[("startswith", "starts_with"), ("endswith", "ends_with"), ("contains", "contains")];
@@ -64,16 +78,38 @@ pub(crate) struct Stop<'t, 's> {
     pub operator: bool,
     /// An operand could have come.
     pub operand: bool,
+    /// A comma could have come.
+    pub comma: bool,
 }
 
 /// The next step, where the text shows what was meant.
 pub(crate) fn hint(stop: &Stop<'_, '_>) -> Option<String> {
     let last = |back: usize| stop.before.len().checked_sub(back).map(|at| &stop.before[at].1);
-    match stop.found? {
+    let Some(found) = stop.found else { return at_end(stop) };
+    match found {
         Token::Ident(_) | Token::Not | Token::OpenParen if stop.action && !stop.operator && condition_follows(stop) => {
             Some("a condition begins with `when`".to_owned())
         }
+        Token::Ident(word) if matches!(last(1), Some(Token::Int(_))) && unit(word).is_some() => {
+            let number = written(stop, stop.before.len() - 1);
+            Some(format!("a time is written in one piece: `{number}{}`", unit(word)?))
+        }
+        Token::Ident(errno)
+            if matches!((last(1), last(2)), (Some(Token::Ident(_)), Some(Token::Deny))) && is_errno(errno) =>
+        {
+            Some("a rule denies with one errno".to_owned())
+        }
         Token::Ident(word) if stop.action || stop.operator => infix(stop, word).or_else(|| other_word(word)),
+        Token::Ident(_) if stop.comma => Some("separate the fields with `,`".to_owned()),
+        Token::OpenBrace if stop.action && starts_action(stop.behind) => {
+            Some("actions stand without braces: remove this `{` and its `}`".to_owned())
+        }
+        Token::Deny | Token::Audit | Token::Kill | Token::Mark | Token::Unmark
+            if stop.operand && matches!(last(1), Some(Token::When | Token::Unless)) =>
+        {
+            let word = written(stop, stop.before.len() - 1);
+            Some(format!("write a condition after `{word}`, or leave `{word}` out"))
+        }
         Token::Slash if stop.operand => Some(format!("a path is a string: write `\"{}\"`", run(stop))),
         Token::Int(_) if matches!((last(1), last(2)), (Some(Token::Dot), Some(Token::Int(_)))) => {
             Some(format!("an address is a string: write `\"{}\"`", run(stop)))
@@ -85,6 +121,17 @@ pub(crate) fn hint(stop: &Stop<'_, '_>) -> Option<String> {
             [(_, Token::Ident(errno), _), ..] => Some(format!("an errno is written by its name alone: `deny {errno}`")),
             _ => Some("an errno is written by its name: `deny EACCES`".to_owned()),
         },
+        Token::Minus if matches!(last(1), Some(Token::Ident(_))) && !stop.operator => Some(format!(
+            "names have `_` where others have `-`: write `{}`",
+            run(stop).trim_end_matches(':').replace('-', "_")
+        )),
+        Token::Int(_) if matches!(last(1), Some(Token::Kill)) => {
+            Some("a signal is written by its name: `kill SIGTERM`".to_owned())
+        }
+        Token::Int(_) | Token::Str(_) if matches!((last(1), last(2)), (Some(Token::Ident(_)), Some(Token::Const))) => {
+            let [name, value] = [stop.before.len() - 1, stop.before.len()].map(|at| written(stop, at));
+            Some(format!("write `const {name} = {value}`"))
+        }
         Token::Int(_) if matches!(last(1), Some(Token::Deny)) => {
             Some("an errno is written by its name: `deny EACCES`".to_owned())
         }
@@ -104,6 +151,40 @@ pub(crate) fn hint(stop: &Stop<'_, '_>) -> Option<String> {
             _ => None,
         },
         _ => None,
+    }
+}
+
+/// The next step where an item ends too early; the place is that of its last token.
+fn at_end(stop: &Stop<'_, '_>) -> Option<String> {
+    let (_, Token::Limit, _) = stop.before.last()? else { return None };
+    let rest = &stop.text[stop.at..];
+    let many = &rest[..rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len())];
+    Some(format!("write how many a second, a minute or an hour: `limit {many}/s`"))
+}
+
+/// The time's unit that a word names.
+fn unit(word: &str) -> Option<&'static str> {
+    let lower = word.to_ascii_lowercase();
+    TIMES.iter().find(|(known, _)| *known == lower).map(|(_, own)| *own)
+}
+
+/// Whether a word looks like an errno: `EACCES`.
+fn is_errno(word: &str) -> bool {
+    word.len() > 2 && word.starts_with('E') && word.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+}
+
+fn starts_action(tokens: &[Spanned<'_>]) -> bool {
+    matches!(tokens.first(), Some((_, Token::Deny | Token::Audit | Token::Kill | Token::Mark | Token::Unmark, _)))
+}
+
+/// A token of the item as it is written; the one where the parser stopped comes right behind those before.
+fn written<'t>(stop: &Stop<'t, '_>, at: usize) -> &'t str {
+    match stop.before.get(at) {
+        Some(token) => &stop.text[token.0 as usize..token.2 as usize],
+        None => {
+            let end = stop.behind.first().map_or(stop.text.len(), |token| token.0 as usize);
+            stop.text[stop.at..end].lines().next().unwrap_or_default().trim_end()
+        }
     }
 }
 

@@ -1,5 +1,33 @@
 //! The nearest names, for "did you mean".
 
+/// Fields by the names that others give them: the struct, the name, and the field.
+const USUAL: &[(&str, &str, &str)] = &[
+    ("task_struct", "user", "uid"),
+    ("task_struct", "group", "gid"),
+    ("task_struct", "name", "comm"),
+    ("task_struct", "command", "comm"),
+    ("task_struct", "process", "tgid"),
+    ("task_struct", "tid", "pid"),
+    ("task_struct", "ppid", "parent.tgid"),
+    ("task_struct", "path", "exe"),
+    ("task_struct", "executable", "exe"),
+    ("task_struct", "binary", "exe"),
+    ("task_struct", "capabilities", "caps"),
+    ("nsproxy", "user", "user_ns"),
+    ("file", "filename", "name"),
+    ("file", "owner", "inode.uid"),
+    ("inode", "owner", "uid"),
+    ("inode", "group", "gid"),
+    ("inode", "type", "mode & S_IFMT"),
+    ("linux_binprm", "exe", "path"),
+    ("linux_binprm", "name", "filename"),
+];
+
+/// What a struct has under the name that others give it: `task.user` is `task.uid`.
+pub fn usual(of: &str, name: &str) -> Option<&'static str> {
+    USUAL.iter().find(|(known, other, _)| *known == of && *other == name).map(|(_, _, own)| *own)
+}
+
 /// Names that a typing mistake could have turned into `wrong`, best first, at most three.
 pub fn nearest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let lower = wrong.to_ascii_lowercase();

@@ -1,13 +1,14 @@
 //! Fields, views and elements.
 
 use krs_grammar::ast::{self, Expr, ExprKind, Span};
+use krs_grammar::print::expr_text;
 
 use super::{Checker, Operand};
 use crate::btf::{Kind, Type};
 use crate::diag::{Diagnostic, code};
 use crate::hir::kernels;
 use crate::hir::place::{self, Place, Reads};
-use crate::hir::suggest::{did_you_mean, list};
+use crate::hir::suggest::{did_you_mean, list, usual};
 use crate::hir::{Int, Ptr, Step, TaskField, Ty, Value, ValueKind};
 
 impl<'a> Checker<'a> {
@@ -73,7 +74,7 @@ impl<'a> Checker<'a> {
         }
         match self.raw_field(&place, &name.name, span) {
             Some(operand) => operand,
-            None => self.unknown_field(&place, &tag, name),
+            None => self.unknown_field(base, &place, &tag, name),
         }
     }
 
@@ -228,7 +229,13 @@ impl<'a> Checker<'a> {
         }
     }
 
-    pub(in crate::hir) fn unknown_field(&mut self, place: &Place, tag: &str, name: &ast::Ident) -> Operand {
+    pub(in crate::hir) fn unknown_field(
+        &mut self,
+        base: &Expr,
+        place: &Place,
+        tag: &str,
+        name: &ast::Ident,
+    ) -> Operand {
         let kernel = self.kernel;
         let mut names = Vec::new();
         place::field_names(&kernel.btf, kernel.btf.strip(place.ty), &mut names);
@@ -245,12 +252,49 @@ impl<'a> Checker<'a> {
         if name.name == "path" && ["dentry", "inode"].contains(&tag) {
             return self.report(self.path_elsewhere(error));
         }
-        error = match did_you_mean(&name.name, names.iter().copied()) {
+        let meant = match usual(tag, &name.name) {
+            // Not in `task.ns` but beside it.
+            Some(field) if tag == "nsproxy" => Some(format!("did you mean `{}`?", field_of(beside(base), field))),
+            Some(field) => Some(format!("did you mean `{}`?", field_of(base, field))),
+            None => {
+                did_you_mean(&name.name, names.iter().copied()).or_else(|| self.behind_field(base, place, tag, name))
+            }
+        };
+        error = match meant {
             Some(help) => error.help(help),
             None if names.len() <= 12 => error.help(format!("it has {}", list(names.iter().copied(), "and"))),
-            None => error,
+            None => error.help(format!("`krsic types {tag}` shows what it has")),
         };
         self.report(error)
+    }
+
+    /// What a field leads to has a field of the name: `file.size` is `file.inode.size`.
+    fn behind_field(&mut self, base: &Expr, place: &Place, tag: &str, name: &ast::Ident) -> Option<String> {
+        let known = self.diagnostics.len();
+        let extent = self.extent;
+        let mut found = Vec::new();
+        for step in self.items.view_fields(tag) {
+            let Some(view) = self.items.views.get(&(tag, step)).copied() else { continue };
+            let behind = match self.view_field(view, place, name.span) {
+                Operand::Place(place) => place,
+                Operand::Value(value) => match value.ty {
+                    Ty::Ptr(Ptr { target, .. }) => match Place::behind(&self.kernel.btf, &value, target) {
+                        Some(place) => place,
+                        None => continue,
+                    },
+                    _ => continue,
+                },
+                _ => continue,
+            };
+            let of = place::tag(&self.kernel.btf, behind.ty);
+            if self.items.views.contains_key(&(of, &name.name)) {
+                found.push(field_of(base, &format!("{step}.{}", name.name)));
+            }
+        }
+        self.diagnostics.truncate(known);
+        self.extent.unreported(extent);
+        found.truncate(3);
+        (!found.is_empty()).then(|| format!("did you mean {}?", list(found.iter().map(String::as_str), "or")))
     }
 
     /// Where the path can be had that a name or an inode alone cannot tell.
@@ -315,5 +359,18 @@ impl<'a> Checker<'a> {
         }
         let next = place.step(Step::Index(number as u32), element, span);
         self.found(next, "", "")
+    }
+}
+
+/// A field as the policy would write it.
+fn field_of(base: &Expr, field: &str) -> String {
+    format!("{}.{field}", expr_text(base))
+}
+
+/// What a field is taken of.
+fn beside(expr: &Expr) -> &Expr {
+    match &expr.kind {
+        ExprKind::Field { base, .. } => base,
+        _ => expr,
     }
 }

@@ -2,6 +2,7 @@
 
 use krs_grammar::ast::{self, Expr, ExprKind, Span};
 
+use super::network::END_FIELDS;
 use super::{Checker, Number, Operand, integer, labels, spell};
 use crate::btf::{Kind, Type, TypeId};
 use crate::diag::{Diagnostic, code};
@@ -147,6 +148,14 @@ impl<'a> Checker<'a> {
         Some(self.described(field, span))
     }
 
+    /// The names that the hook's description adds to its arguments, in alphabetical order.
+    fn hook_values(&self, hook: &str) -> impl Iterator<Item = &'a str> {
+        let mut names: Vec<&'a str> =
+            self.items.values.keys().filter(|(of, _)| *of == hook).map(|(_, name)| *name).collect();
+        names.sort_unstable();
+        names.into_iter()
+    }
+
     /// Whether an expression is made of names that only an expected type can explain, and of numbers.
     pub(in crate::hir) fn needs_hint(&mut self, expr: &'a Expr) -> bool {
         match &expr.kind {
@@ -246,6 +255,7 @@ impl<'a> Checker<'a> {
             && let Some(hook) = self.kernel.hook(&self.hooks[hook.index()].name)
         {
             arguments = hook.args.iter().map(|arg| arg.name.to_owned()).collect();
+            arguments.extend(self.hook_values(hook.name).map(str::to_owned));
         }
         candidates.extend(arguments.iter().map(String::as_str));
         candidates.push("task");
@@ -276,7 +286,8 @@ impl<'a> Checker<'a> {
         self.report(error)
     }
 
-    /// The name is that of a field of what an argument points to: `path` is `file.path`.
+    /// The name is that of a field of what an argument points to, or of an end of a connection: `path` is
+    /// `file.path`, `port` is `dst.port` or `src.port`.
     fn field_of_argument(&self, name: &str) -> Option<String> {
         let hook = self.kernel.hook(&self.hooks[self.scope.hook?.index()].name)?;
         let btf = &self.kernel.btf;
@@ -287,8 +298,12 @@ impl<'a> Checker<'a> {
             }
             _ => false,
         });
-        let fields: Vec<String> =
+        let mut fields: Vec<String> =
             owners.map(|arg| format!("{}.{name}", arg.name)).chain(self.field_of_task(name)).collect();
+        if END_FIELDS.contains(&name) {
+            let ends = self.hook_values(hook.name).filter(|value| ["dst", "src"].contains(value));
+            fields.extend(ends.map(|end| format!("{end}.{name}")));
+        }
         (!fields.is_empty()).then(|| format!("did you mean {}?", list(fields.iter().map(String::as_str), "or")))
     }
 

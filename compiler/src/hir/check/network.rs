@@ -11,6 +11,9 @@ use crate::hir::place::{self, Place, Reads};
 use crate::hir::suggest::did_you_mean;
 use crate::hir::{End, EndField, Int, Shape, Step, Text, Ty, UnixName, Value, ValueKind};
 
+/// What each end of a connection has.
+pub(in crate::hir) const END_FIELDS: [&str; 5] = ["ip", "port", "family", "path", "abstract"];
+
 impl<'a> Checker<'a> {
     pub(in crate::hir) fn end(&mut self, function: &'a ast::Ident, args: &'a [Expr], span: Span) -> Operand {
         let name = function.name.as_str();
@@ -84,7 +87,7 @@ impl<'a> Checker<'a> {
                     format!("one end of a connection has no `{other}`"),
                 )
                 .label("no such field");
-                return self.report(match did_you_mean(other, ["ip", "port", "family", "path", "abstract"]) {
+                return self.report(match did_you_mean(other, END_FIELDS) {
                     Some(help) => error.help(help),
                     None => error.help("it has `ip`, `port` and `family`; Unix sockets have `path` or `abstract`"),
                 });

@@ -4,6 +4,7 @@
 //! pointer to `char` is the characters behind it.
 
 use krs_grammar::ast::{self, BinaryOp, Expr, Span};
+use krs_grammar::print::str_text;
 
 use super::{Checker, Operand};
 use crate::btf::{Type, TypeId};
@@ -167,7 +168,7 @@ impl<'a> Checker<'a> {
         }
         let Some(value) = self.subject(operand, subject, name) else { return Operand::Error };
         let Some(text) = self.literal(pattern, name) else { return Operand::Error };
-        if !self.searchable(&text, &value, pattern.span) {
+        if !self.searchable(&text, pattern.span) {
             return Operand::Error;
         }
         let test = match name {
@@ -308,7 +309,7 @@ impl<'a> Checker<'a> {
     }
 
     /// Whether a text can be looked for in a value.
-    fn searchable(&mut self, text: &[u8], value: &Value, at: Span) -> bool {
+    fn searchable(&mut self, text: &[u8], at: Span) -> bool {
         let error = if text.is_empty() {
             Diagnostic::error(code::BAD_PATTERN, at, "every text has the empty one in it")
                 .help("write what to look for")
@@ -319,7 +320,6 @@ impl<'a> Checker<'a> {
                 .label(format!("{} bytes", text.len()))
                 .help("look for a part of it")
         } else {
-            let _ = value;
             return true;
         };
         self.report(error);
@@ -340,7 +340,10 @@ impl<'a> Checker<'a> {
         } else if path && !text.starts_with(b"/") {
             Diagnostic::error(code::NOT_A_PATH, at, "a full path begins with `/`")
                 .label("the comparison would always be false")
-                .help("write the path from the root; for a name alone use `ends_with(..., \"/name\")` or `like \"**/name\"`")
+                .help(format!(
+                    "write the path from the root; or ask how it ends: `ends_with(..., {})`",
+                    str_text(&[b"/", text].concat())
+                ))
         } else if path && unreachable_path(text) {
             Diagnostic::error(code::NOT_A_PATH, at, "no full path looks like this")
                 .label("the comparison would always be false")

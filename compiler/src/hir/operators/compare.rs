@@ -5,7 +5,7 @@ use krs_grammar::ast::{BinaryOp, Expr, ExprKind, Span};
 use super::{and, atom, constant, not, one_of_texts, or};
 use crate::diag::{Diagnostic, code};
 use crate::hir::check::{Checker, Number, Operand, spell};
-use crate::hir::{AtomKind, Compare, Cond, Int, Ty, Value, ValueKind, place};
+use crate::hir::{AtomKind, Compare, Cond, Int, NamesId, Ty, Value, ValueKind, place};
 
 impl Checker<'_> {
     pub(super) fn compare(
@@ -140,6 +140,9 @@ impl Checker<'_> {
                 if let Some(help) = self.field_help(&l).or_else(|| self.field_help(&r)) {
                     error = error.help(help);
                 }
+                if let Some(help) = self.unquoted(&l, &r).or_else(|| self.unquoted(&r, &l)) {
+                    error = error.help(help);
+                }
                 if let Some(help) = account(left, &r).or_else(|| account(right, &l)) {
                     error = error.help(help);
                 }
@@ -159,6 +162,17 @@ impl Checker<'_> {
             [one] => Some(format!("its only field is `{one}`: write `.{one}` behind it")),
             _ => Some("compare one of its fields".to_owned()),
         }
+    }
+
+    /// A number or a flag in quotes, beside what could be compared with it.
+    pub(super) fn unquoted(&self, text: &Operand, beside: &Operand) -> Option<String> {
+        let (Operand::Text(text), Operand::Value(Value { ty: Ty::Int(int), .. })) = (text, beside) else {
+            return None;
+        };
+        let text = std::str::from_utf8(text).ok()?;
+        let member = |names: NamesId| self.names[names.index()].members.iter().any(|(known, _)| known == text);
+        let fits = text.parse::<i128>().is_ok() || int.names.is_some_and(member);
+        fits.then(|| format!("write it without quotes: `{text}`"))
     }
 
     fn compare_constant(&mut self, op: BinaryOp, value: Value, number: Number, at: Span, span: Span) -> Operand {

@@ -134,10 +134,14 @@ impl<'a> Checker<'a> {
                         }
                         other => {
                             let what = self.say(&other);
-                            self.report(
+                            let error =
                                 Diagnostic::error(code::MIXED_LIST, element.span, format!("{what} among numbers"))
-                                    .also(left.span, "a number"),
-                            );
+                                    .label(what)
+                                    .also(left.span, "a number");
+                            self.report(match self.unquoted(&other, &Operand::Value(value.clone())) {
+                                Some(help) => error.help(help),
+                                None => error,
+                            });
                             None
                         }
                     };
@@ -172,10 +176,9 @@ impl<'a> Checker<'a> {
                 let sets = self.items.sets.iter().map(|set| set.name.name.as_str());
                 let error =
                     Diagnostic::error(code::UNKNOWN_NAME, right.span, format!("no set `{name}`")).label("not known");
-                error.help(
-                    did_you_mean(name, sets)
-                        .unwrap_or("write the elements, `x in { 1, 2 }`, or define it: `set`".into()),
-                )
+                error.help(did_you_mean(name, sets).unwrap_or(format!(
+                    "write the elements, `x in {{ 1, 2 }}`, or define the set: `set {name}: TYPE = {{ ... }}`"
+                )))
             }
             _ => Diagnostic::error(code::MISMATCH, right.span, "`in` asks for a set or a list on its right")
                 .label("neither")
