@@ -88,7 +88,10 @@ pub(super) fn find(code: &Code, words: usize) -> Function {
     for level in (0..code.levels[words - 1]).rev() {
         let (on, stay) = (asm.label(), asm.label());
         asm.jump(jmp::JLE, levels, level.cast_signed(), stay);
-        asm.sum(next, place, (bytes << level).cast_signed());
+        // The place is added to the step and not the step to the place: of a register that is another one and a constant,
+        // 6.12 derives bounds from that one which contradict each other, and then takes what they are added to for no pointer.
+        asm.mov(next, (bytes << level).cast_signed());
+        asm.alu(alu::ADD, next, place);
         asm.jump(jmp::JGT, next, limit, stay);
         asm.mov(row, base);
         asm.alu(alu::ADD, row, next);

@@ -42,6 +42,9 @@ pub struct Arguments {
     /// Only these policies of tests/bench.
     #[arg(long, value_name = "NAME")]
     policy: Vec<String>,
+    /// Only these series of rules.
+    #[arg(long, value_name = "NAME")]
+    series: Vec<String>,
     /// Rules of the longest series.
     #[arg(long, default_value_t = 100_000, value_name = "N")]
     rules: usize,
@@ -85,7 +88,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         }
     }
     if wanted(Part::Series) {
-        let rows = series::measure(&tools, &image, scratch.path(), arguments.rules)?;
+        let rows = series::measure(&tools, &image, scratch.path(), arguments.rules, &arguments.series)?;
         report.series(&rows);
         if arguments.write {
             plot::series(&rows, &folder().join("series.svg"))?;
@@ -121,9 +124,18 @@ fn clang(program: &Path) -> Command {
 
 /// Compiles and strips.
 fn compile(source: &Path, definitions: &[String], to: &Path) -> Result<()> {
-    let program = host::find(CLANG.program).context("clang is not there")?;
-    host::run(clang(&program).args(definitions).arg("-I").arg(folder()).arg(source).arg("-o").arg(to))?;
-    host::run(Command::new(host::find(STRIP.program).context("llvm-strip is not there")?).arg("-g").arg(to))?;
+    host::run(&mut compiler(source, definitions, to)?)?;
+    strip(to)
+}
+
+fn compiler(source: &Path, definitions: &[String], to: &Path) -> Result<Command> {
+    let mut command = clang(&host::find(CLANG.program).context("clang is not there")?);
+    command.args(definitions).arg("-I").arg(folder()).arg(source).arg("-o").arg(to);
+    Ok(command)
+}
+
+fn strip(object: &Path) -> Result<()> {
+    host::run(Command::new(host::find(STRIP.program).context("llvm-strip is not there")?).arg("-g").arg(object))?;
     Ok(())
 }
 
