@@ -248,6 +248,7 @@ fn run<T>(
         return Outcome { diagnostics: sorted(diagnostics), sources, value: None };
     }
     hir::since::settle(&mut policy);
+    policy.readings = hir::overlays::find(&policy, kernel);
     let (kernels, warnings) = hir::kernels::survey(&policy);
     diagnostics.extend(warnings);
     lint::run(&lint::Input { policy: &policy, own, library, given: files.len() }, &mut diagnostics);

@@ -60,6 +60,49 @@ fn against(meaning: &str, code: &str) -> Result<Tried, String> {
     })
 }
 
+/// What went wrong once, each where it went wrong.
+#[test]
+fn what_went_wrong_is_right() {
+    for (newest, text) in [
+        // A test that two ways came to was taken for answered as on the first one: `r0` was not recorded.
+        (
+            false,
+            "r0: on inode_setattr when attr.ia_valid == 0 audit
+            r1: on inode_setattr when attr.ia_valid == 0 and idmap != null deny audit { attr.ia_valid }
+            r2: on inode_setattr when attr.ia_valid == 0 and idmap != null deny audit { attr.ia_valid }
+            r3: on inode_setattr when attr.ia_valid == 0 and idmap != null deny audit { attr.ia_valid }",
+        ),
+        // And here the file, which is null, was read from.
+        (
+            false,
+            "on task_prctl when option == 0 deny
+            on file_mprotect when (prot not in { 5, 1 } and vma.file == null and vma.file.path != \"/\" and prot == 0)
+              or (vma.file.inode == inode(\"/etc/shadow\") and prot == 0) deny audit",
+        ),
+        // `nr_pages` has 8 bytes where the policy is checked and 4 elsewhere, with something else behind them.
+        (
+            true,
+            "on file_open when task.stack_vm_area.nr_pages == 4 and task.stack_vm_area.phys_addr > 0 deny
+            on file_open when any a in task.ancestors {
+              a.stack_vm_area.nr_pages == 4 and a.stack_vm_area.phys_addr > 0
+            } deny",
+        ),
+        // The last array of a struct, which has no length of its own on 6.18.
+        (true, "on socket_bind when address.sa_data == \"a\" deny"),
+    ] {
+        let checked = &krsic::kernel::embedded()[if newest { 4 } else { 2 }];
+        let files = [Source { name: "a.krs".into(), text: text.to_owned() }];
+        let built = krsic::build(&files, &Options { target: Some(checked), ..Options::default() }).value;
+        let built = built.expect("it compiles");
+        let tried = (1..40).fold(Tried::default(), |mut all, seed| {
+            let done = differential::scenes_of(&built, checked, &tape::words(seed, WORDS), SCENES);
+            all += done.unwrap_or_else(|why| panic!("{text}\n{why}"));
+            all
+        });
+        assert!(tried.denied > 0, "{text}\n{tried:?} tried too little");
+    }
+}
+
 #[test]
 fn a_difference_is_found() {
     let right =

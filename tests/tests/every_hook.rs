@@ -30,9 +30,6 @@ const HEAD: &str =
 
 ";
 
-/// Numbers in a union whose first member is a pointer: 5.10's verifier knows that one only.
-const OVERLAID: [(&str, &str); 1] = [("sk_buff", "ip_defrag_offset")];
-
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_path_buf()
 }
@@ -76,7 +73,7 @@ fn fields(pages: &mut Pages<'_, '_>, of: &str, on: &[String]) -> Vec<String> {
         .fields
         .iter()
         .filter(|field| plain(&field.ty) && !field.missing_on.iter().any(|kernel| on.contains(kernel)))
-        .filter(|field| !viewed(&field.name) && !OVERLAID.contains(&(of, field.name.as_str())))
+        .filter(|field| !viewed(&field.name))
         .map(|field| field.name.clone());
     let first = fits.next();
     first.into_iter().chain(fits.next_back()).collect()

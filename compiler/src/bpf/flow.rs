@@ -115,17 +115,29 @@ fn once(writes: &[u32], reg: V) -> bool {
     !reg.is_machine() && writes[reg.0 as usize] == 1
 }
 
-/// The only edge to each block, where there is one: the block that it comes from.
-fn only_edges(code: &Code) -> Vec<Option<B>> {
-    let mut edges: Vec<(u32, Option<B>)> = vec![(0, None); code.blocks.len()];
+/// The only edge to a block.
+#[derive(Clone, Copy)]
+struct Edge {
+    from: B,
+    /// Where it comes from a test, the answer that leads here.
+    holds: Option<bool>,
+}
+
+/// The only edge to each block, where there is one.
+///
+/// What is known of it stays true while [`pass_by`] moves edges: one that comes to a block past a test comes with that test's
+/// answer known to be the one that led there before.
+fn only_edges(code: &Code) -> Vec<Option<Edge>> {
+    let mut edges: Vec<(u32, Option<Edge>)> = vec![(0, None); code.blocks.len()];
     let reached = reached(code);
     for (at, block) in code.blocks.iter().enumerate().filter(|(at, _)| reached[*at]) {
+        let then = Test::of(&block.end).map(|(_, then, _)| then);
         for to in block.end.targets() {
             let seen = &mut edges[to.0 as usize];
-            *seen = (seen.0 + 1, Some(B(at as u32)));
+            *seen = (seen.0 + 1, Some(Edge { from: B(at as u32), holds: then.map(|then| then == to) }));
         }
     }
-    edges.into_iter().map(|(count, from)| from.filter(|_| count == 1)).collect()
+    edges.into_iter().map(|(count, edge)| edge.filter(|_| count == 1)).collect()
 }
 
 fn reached(code: &Code) -> Vec<bool> {
@@ -207,13 +219,13 @@ fn pass_by(code: &mut Code) {
 }
 
 /// The tests on the way to a block, as far as there is only one way; nearest first.
-fn way(code: &Code, only: &[Option<B>], mut at: B) -> Vec<(Test, bool)> {
+fn way(code: &Code, only: &[Option<Edge>], mut at: B) -> Vec<(Test, bool)> {
     let mut way = Vec::new();
-    while let Some(from) = only[at.0 as usize] {
-        if let Some((test, then, otherwise)) = Test::of(&code.blocks[from.0 as usize].end)
-            && then != otherwise
+    while let Some(Edge { from, holds }) = only[at.0 as usize] {
+        if let Some((test, ..)) = Test::of(&code.blocks[from.0 as usize].end)
+            && let Some(holds) = holds
         {
-            way.push((test, then == at));
+            way.push((test, holds));
         }
         if way.len() >= WAY_MAX {
             break;

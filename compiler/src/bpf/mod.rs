@@ -221,6 +221,8 @@ pub enum RelocationKind {
     Lost(RuleId),
     /// On a load from memory: its offset. On an ALU instruction: its immediate.
     FieldOffset(Access),
+    /// On an ALU instruction: its immediate becomes the bytes of the field.
+    FieldSize(Access),
     /// On an ALU instruction: its immediate becomes 1 or 0.
     FieldExists(Access),
     /// On an ALU instruction: by how much a 64-bit load of a bitfield's storage is shifted left.

@@ -138,6 +138,7 @@ fn symbol(kind: &RelocationKind) -> String {
         RelocationKind::Function(name) => (*name).to_owned(),
         RelocationKind::Lost(rule) => format!("krs_lost[{}]", rule.0),
         RelocationKind::FieldOffset(access) => access.to_string(),
+        RelocationKind::FieldSize(access) => format!("size({access})"),
         RelocationKind::FieldExists(access) => format!("exists({access})"),
         RelocationKind::FieldShiftLeft(access) => format!("shift_left({access})"),
         RelocationKind::FieldShiftRight(access) => format!("shift_right({access})"),

@@ -35,6 +35,7 @@ pub mod eval;
 pub mod kernels;
 pub mod lower;
 mod operators;
+pub mod overlays;
 mod own_items;
 pub mod place;
 pub mod policy_tests;
@@ -103,6 +104,8 @@ pub struct Policy {
     pub tests: Vec<policy_tests::Test>,
     /// By object and name.
     pub labels: Vec<Label>,
+    /// Fields that cannot be read like any other.
+    pub readings: std::collections::BTreeMap<Access, overlays::Reading>,
 }
 
 impl Policy {

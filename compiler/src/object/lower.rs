@@ -28,6 +28,7 @@ pub fn lower(code: &bpf::Code, manifest: &Manifest, sources: &Sources) -> Object
     for relocation in relocations.chain(code.functions.iter().flat_map(|function| &function.relocations)) {
         match &relocation.kind {
             RelocationKind::FieldOffset(access)
+            | RelocationKind::FieldSize(access)
             | RelocationKind::FieldExists(access)
             | RelocationKind::FieldShiftLeft(access)
             | RelocationKind::FieldShiftRight(access) => types.field(access),
@@ -128,6 +129,11 @@ fn relocate(made: &mut Program, relocations: &[bpf::Relocation], declared: &Decl
                     insn.imm = local.offset.cast_signed();
                 }
                 core(local.ty, local.spec, CoreKind::FieldByteOffset, format!("byte offset of {access}"));
+            }
+            RelocationKind::FieldSize(access) => {
+                let local = declared.local(access);
+                // What it would be here stands there already.
+                core(local.ty, local.spec, CoreKind::FieldByteSize, format!("size of {access}"));
             }
             RelocationKind::FieldExists(access) => {
                 let local = declared.local(access);

@@ -102,6 +102,7 @@ pub struct Core {
 #[repr(u32)]
 pub enum CoreKind {
     FieldByteOffset = 0,
+    FieldByteSize = 1,
     FieldExists = 2,
     FieldLeftShift = 4,
     FieldRightShift = 5,

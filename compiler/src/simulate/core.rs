@@ -14,7 +14,8 @@ use crate::btf::{Btf, Kind, Type, TypeId};
 
 /// What is asked, by `enum bpf_core_relo_kind`.
 pub const FIELD_BYTE_OFFSET: u32 = 0;
-const FIELD_BYTE_SIZE: u32 = 1;
+/// The bytes of a field.
+pub const FIELD_BYTE_SIZE: u32 = 1;
 const FIELD_EXISTS: u32 = 2;
 const FIELD_SIGNED: u32 = 3;
 const FIELD_LSHIFT: u32 = 4;
@@ -136,33 +137,36 @@ fn steps<'b>(btf: &'b Btf, root: TypeId, indices: &[u32]) -> Option<(Vec<Step<'b
 }
 
 fn follow(btf: &Btf, root: TypeId, steps: &[Step<'_>]) -> Option<Found> {
-    let mut at = Found { bit: 0, bits: 0, ty: root };
+    let (mut at, mut last) = (Found { bit: 0, bits: 0, ty: root }, false);
     for step in steps {
-        at = match step {
+        (at, last) = match step {
             Step::Name(name) => member(btf, at, name, 0)?,
             Step::Index(index) => {
                 let Type::Array { element, count } = btf.ty(btf.strip(at.ty)) else { return None };
-                (*index < count).then_some(())?;
-                Found { bit: at.bit + 8 * btf.size(element) * index, bits: 0, ty: element }
+                // The last array of a struct, without a length of its own, has as many as there are.
+                (*index < count || count == 0 && last).then_some(())?;
+                (Found { bit: at.bit + 8 * btf.size(element) * index, bits: 0, ty: element }, false)
             }
         };
     }
     Some(at)
 }
 
-fn member(btf: &Btf, within: Found, name: &str, depth: usize) -> Option<Found> {
+/// A member, and whether it is the last one of a struct.
+fn member(btf: &Btf, within: Found, name: &str, depth: usize) -> Option<(Found, bool)> {
     if depth > 32 {
         return None;
     }
     let composite = btf.strip(within.ty);
-    for member in btf.members(composite) {
+    let mut members = btf.members(composite);
+    while let Some(member) = members.next() {
         let at = Found { bit: within.bit + member.bit_offset, bits: member.bitfield_bits, ty: member.ty };
         if member.name.is_empty() {
             if let Some(found) = self::member(btf, at, name, depth + 1) {
                 return Some(found);
             }
         } else if essential(member.name) == name {
-            return Some(at);
+            return Some((at, members.len() == 0 && btf.kind(composite) == Kind::Struct));
         }
     }
     None

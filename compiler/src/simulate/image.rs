@@ -173,6 +173,19 @@ impl Image {
                 }
                 (Some(value), class::LDX | class::ST | class::STX) => {
                     insn.off = i16::try_from(value).map_err(|_| format!("{value} does not fit into an offset"))?;
+                    // A load fits a field that is wider or narrower than the object says.
+                    let bytes = |of: &Btf| core::resolve(&btf, of, core.ty, core.spec, core::FIELD_BYTE_SIZE);
+                    let (here, there) = (bytes(&btf)?, bytes(&kernel.btf)?);
+                    if core.kind == core::FIELD_BYTE_OFFSET && here != there {
+                        let width = match there {
+                            Some(1) => size::B,
+                            Some(2) => size::H,
+                            Some(4) => size::W,
+                            Some(8) => size::DW,
+                            other => return Err(format!("no load is {other:?} bytes wide")),
+                        };
+                        insn.code = insn.code & !size::DW | width;
+                    }
                 }
                 (Some(_), _) => return Err("a CO-RE relocation is for no such instruction".to_owned()),
             }

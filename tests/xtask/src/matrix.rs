@@ -15,8 +15,9 @@
 //! A case passes if its script ends with 0 and prints what is expected. A new case is a new folder.
 //!
 //! Cases that want the same `lsm=` list share a boot, one after the other, each with an empty BPF file system
-//! before it. A case that takes the guest down fails, and the cases after it run in a new one. A fault that
-//! a kernel reports without dying is a failure of its own, with the console shown.
+//! before it. A case that takes the guest down fails, and the cases after it run in a new one. A guest that dies before
+//! the first case is started once more; if that one dies too, the kernel's remaining cases are one failure, and the other
+//! kernels go on. A fault that a kernel reports without dying is a failure of its own, with the console shown.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -42,6 +43,8 @@ const CASE_SECONDS: u32 = 90;
 const GUESTS_AT_ONCE: usize = 2;
 /// What a kernel's fault is listed under.
 const KERNEL_LOG: &str = "(kernel log)";
+/// What a guest that does not come to its first case is listed under.
+const BOOT: &str = "(boot)";
 
 /// One folder.
 #[derive(Clone, Debug)]
@@ -246,6 +249,7 @@ fn run_on(image: &Image, cases: &[Case], tools: &Tools, scratch: &Path) -> Resul
     }
     let mut faults = String::new();
     for (lsm, mut waiting) in by_lsm {
+        let mut died = false;
         while !waiting.is_empty() {
             let mut spec = GuestSpec::new(script(&waiting));
             spec.timeout = BOOT_TIMEOUT;
@@ -271,12 +275,15 @@ fn run_on(image: &Image, cases: &[Case], tools: &Tools, scratch: &Path) -> Resul
                 done += 1;
             }
             if done == 0 {
-                anyhow::bail!(
-                    "Linux {} did not come to the first case: {}\n{}",
-                    image.version,
-                    result.failure().unwrap_or_default(),
-                    result.output
-                );
+                let why = format!("{}\n{}", result.failure().unwrap_or_default(), result.output);
+                if died {
+                    let why = format!("no guest came to `{}`, and {} more: {why}", waiting[0].name, waiting.len() - 1);
+                    verdicts.push((BOOT.to_owned(), Verdict::Failed(why)));
+                    break;
+                }
+                println!("Linux {}: the guest died before the first case; once more. It was: {why}", image.version);
+                died = true;
+                continue;
             }
             // A fault within a case that ended: shown once, as nobody knows whose it was.
             if outputs.last().is_some_and(|output| output.status.is_some())

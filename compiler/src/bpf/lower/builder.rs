@@ -136,6 +136,8 @@ pub(super) struct Builder<'p> {
     pub(super) too_large: Option<crate::bpf::encode::TooLarge>,
     /// Registers whose pointers are numbers on kernels without a typed task.
     pub(super) untyped: std::collections::BTreeSet<V>,
+    /// Registers whose pointers are numbers, or pointers to something else, to some verifier.
+    pub(super) numbers: std::collections::BTreeSet<V>,
     /// Registers that point to a `struct sockaddr` as the kernel's types say.
     pub(super) direct: std::collections::BTreeSet<V>,
     labels: Vec<LabelState>,
@@ -205,6 +207,7 @@ impl<'p> Builder<'p> {
             too_large: None,
             context: V(VIRTUAL),
             untyped: std::collections::BTreeSet::new(),
+            numbers: std::collections::BTreeSet::new(),
             direct: std::collections::BTreeSet::new(),
             labels: Vec::new(),
             nodes: Vec::new(),

@@ -373,7 +373,8 @@ impl Builder<'_> {
         }
         let dentry = self.pointer(dentry, no);
         let mount = self.pointer(mount, no);
-        if self.untyped.contains(&dentry) || self.untyped.contains(&mount) {
+        let unlike = |of: &V| self.untyped.contains(of) || self.numbers.contains(of);
+        if unlike(&dentry) || unlike(&mount) {
             return;
         }
         let field = |name: &str, shape| Step::Field { name: name.into(), shape };

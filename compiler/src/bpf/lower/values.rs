@@ -4,6 +4,7 @@ use super::builder::{Builder, Fact, Key, Label};
 use crate::bpf::insn::{alu, jmp};
 use crate::bpf::vcode::{FRAME, Inst, Src, V};
 use crate::bpf::{RelocationKind, helper};
+use crate::hir::overlays::{Overlay, Reading};
 use crate::hir::{
     Access, ArgId, Binary, EndField, Int, Place, Ptr, Shape, Step, TaskField, Ty, Unary, Value, ValueKind,
 };
@@ -217,16 +218,57 @@ impl Builder<'_> {
         if let Some(reg) = self.read(&key) {
             return reg;
         }
-        let dst = if self.untyped.contains(&base) {
+        let overlay = self.reading(access).overlay;
+        let number = self.numbers.contains(&base) || overlay == Some(Overlay::Refused);
+        let dst = if self.asked.is_none() && number {
+            self.copied(base, access, bytes)
+        } else if self.untyped.contains(&base) {
             self.task_load(base, access, bytes)
         } else {
-            let dst = self.fresh();
-            let reloc = Some(RelocationKind::FieldOffset(access.clone()));
-            self.push(Inst::Load { dst, base, offset: 0, bytes, reloc, argument: None });
-            dst
+            self.loaded(base, access, bytes)
         };
+        if number || overlay.is_some() {
+            self.numbers.insert(dst);
+        }
         self.know(Fact::Read(key, dst));
         dst
+    }
+
+    /// How a field must be read, or the array that an element is of.
+    fn reading(&self, access: &Access) -> Reading {
+        let readings = &self.policy.readings;
+        if readings.is_empty() {
+            return Reading::default();
+        }
+        let whole = |(last, steps): (&Step, &[Step])| match last {
+            Step::Index(_) => readings.get(&Access { steps: steps.to_vec(), ..access.clone() }),
+            Step::Field { .. } => None,
+        };
+        readings.get(access).or_else(|| access.steps.split_last().and_then(whole)).copied().unwrap_or_default()
+    }
+
+    fn loaded(&mut self, base: V, access: &Access, bytes: u32) -> V {
+        let dst = self.fresh();
+        let reloc = Some(RelocationKind::FieldOffset(access.clone()));
+        self.push(Inst::Load { dst, base, offset: 0, bytes, reloc, argument: None });
+        dst
+    }
+
+    /// Copies a field to where it can be loaded from; zero where it cannot be read.
+    fn copied(&mut self, base: V, access: &Access, bytes: u32) -> V {
+        let dst = self.fresh();
+        self.copy_number(base, access, bytes, dst);
+        dst
+    }
+
+    fn copy_number(&mut self, base: V, access: &Access, bytes: u32, dst: V) {
+        let (scratch, uneven) = (self.scratch(), self.reading(access).uneven);
+        if uneven {
+            self.push(Inst::Store { base: FRAME, offset: scratch, src: Src::Imm(0), bytes: 8 });
+        }
+        self.probe(base, access.clone(), scratch, bytes as i32, uneven);
+        let bytes = if uneven { 8 } else { bytes };
+        self.push(Inst::Load { dst, base: FRAME, offset: scratch, bytes, reloc: None, argument: None });
     }
 
     /// Loads the storage and shifts the bits to their place; where they are differs by kernel.
@@ -360,11 +402,9 @@ impl Builder<'_> {
     fn task_load(&mut self, base: V, access: &Access, bytes: u32) -> V {
         if let Some(asked) = self.asked {
             // All that is here are numbers.
-            let scratch = self.scratch();
-            self.probe(base, access.clone(), scratch, bytes as i32);
-            self.branch_away(jmp::JNE, true, V(0), Src::Imm(0), asked.otherwise);
             let dst = self.fresh();
-            self.push(Inst::Load { dst, base: FRAME, offset: scratch, bytes, reloc: None, argument: None });
+            self.copy_number(base, access, bytes, dst);
+            self.branch_away(jmp::JNE, true, V(0), Src::Imm(0), asked.otherwise);
             self.untyped.insert(dst);
             return dst;
         }
@@ -376,9 +416,7 @@ impl Builder<'_> {
         self.push(Inst::Load { dst, base, offset: 0, bytes, reloc, argument: None });
         self.jump(join);
         self.place(untyped);
-        let scratch = self.scratch();
-        self.probe(base, access.clone(), scratch, bytes as i32);
-        self.push(Inst::Load { dst, base: FRAME, offset: scratch, bytes, reloc: None, argument: None });
+        self.copy_number(base, access, bytes, dst);
         self.jump(join);
         self.place(join);
         self.untyped.insert(dst);
@@ -405,6 +443,9 @@ impl Builder<'_> {
                 self.branch_away(jmp::JEQ, true, there, Src::Imm(0), next);
             }
             let reg = self.value(alternative, unknown);
+            if self.numbers.contains(&reg) {
+                self.numbers.insert(result);
+            }
             self.push(Inst::Mov { dst: result, src: Src::Reg(reg), wide: true, reloc: None });
             self.jump(join);
             if last {
@@ -423,8 +464,10 @@ impl Builder<'_> {
         result
     }
 
-    /// Copies a field behind an untyped address into the frame; zeros where it cannot be read.
-    fn probe(&mut self, base: V, access: Access, to: i16, bytes: i32) {
+    /// Copies a field behind an untyped address into the frame; zeros where it cannot be read. An uneven one is as wide as
+    /// the kernel has it.
+    fn probe(&mut self, base: V, access: Access, to: i16, bytes: i32, uneven: bool) {
+        let size = uneven.then(|| RelocationKind::FieldSize(access.clone()));
         let from = self.fresh();
         self.push(Inst::Mov {
             dst: from,
@@ -435,7 +478,7 @@ impl Builder<'_> {
         self.push(Inst::Alu { op: alu::ADD, wide: true, dst: from, src: Src::Reg(base), reloc: None });
         self.push(Inst::Mov { dst: V(3), src: Src::Reg(from), wide: true, reloc: None });
         self.frame_address(V(1), to);
-        self.push(Inst::Mov { dst: V(2), src: Src::Imm(bytes), wide: true, reloc: None });
+        self.push(Inst::Mov { dst: V(2), src: Src::Imm(bytes), wide: true, reloc: size });
         self.push(Inst::Call { helper: helper::PROBE_READ_KERNEL, args: 3 });
     }
 

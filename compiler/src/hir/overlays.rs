@@ -1,0 +1,250 @@
+//! Fields that cannot be read like any other: those that a verifier takes for others, and those of many widths.
+//!
+//! A verifier does not know which field a program means, only bytes so far behind a pointer to a struct. It takes the first
+//! member that they touch, and of a union that is the first one:
+//!
+//! ```text
+//! struct sk_buff { union { struct sock *sk; int ip_defrag_offset; }; ... }      24: refused, not all of a pointer
+//! struct inode { union { struct pipe_inode_info *i_pipe; struct cdev *i_cdev; }; ... }    a pointer to the wrong struct
+//! ```
+//!
+//! The first cannot be loaded, the second loads and leads elsewhere. Both are read by copying instead, for which an
+//! address is a number. One known kernel that takes a field for another is enough, since the program is for all.
+//!
+//! A copy takes as many bytes as it is told. Where an unsigned field is wider on one kernel than on another, a loader fits
+//! the width of a load; that of a copy is asked for.
+//!
+//! [`walk`] is `btf_struct_walk` of `kernel/bpf/btf.c` as 5.10 has it; later kernels refuse nothing that it admits.
+//!
+//! Absent: fields that the lowering reads of its own accord, none of which is so (the kernel matrix loads them all).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::kernels::{self, Need};
+use super::{Access, Policy, Step, place};
+use crate::btf::{self, Btf, Kind, Type, TypeId};
+use crate::kernel::{self, Kernel};
+
+/// How a field must be read that cannot be read like any other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// Some verifier takes it for another.
+    pub overlay: Option<Overlay>,
+    /// It is wider on one kernel than on another.
+    pub uneven: bool,
+}
+
+/// What comes of it that a verifier takes a field for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Overlay {
+    /// It can be loaded, but what it points to cannot.
+    Number,
+    /// It cannot be loaded.
+    Refused,
+}
+
+/// The fields of a policy that are so, on any known kernel or the one that it was checked against.
+#[must_use]
+pub fn find(policy: &Policy, checked: &Kernel) -> BTreeMap<Access, Reading> {
+    let mut needs = Vec::new();
+    for rule in 0..policy.rules.len() {
+        kernels::needs(policy, rule, &mut needs);
+    }
+    let mut accesses = Vec::new();
+    for (need, _) in &needs {
+        match need {
+            Need::Field(access) if !accesses.contains(access) => accesses.push(access),
+            Need::AnyOf(values) => values.iter().for_each(|value| value.accesses(&mut accesses)),
+            _ => {}
+        }
+    }
+    let all = || kernel::embedded().iter().chain([checked]);
+    let reading = |access: &Access| {
+        let widths: BTreeSet<u32> = all().filter_map(|kernel| width(&kernel.btf, access)).collect();
+        let overlay = all().filter_map(|kernel| overlay(&kernel.btf, access)).max();
+        Reading { overlay, uneven: widths.len() > 1 }
+    };
+    let readings = accesses.into_iter().map(|access| (access.clone(), reading(access)));
+    readings.filter(|(_, reading)| *reading != Reading::default()).collect()
+}
+
+/// How wide a number is on one kernel.
+fn width(btf: &Btf, access: &Access) -> Option<u32> {
+    let field = Field::locate(btf, access)?;
+    match btf.ty(btf.strip(field.ty)) {
+        Type::Int { bytes, .. } if field.bits == 0 => Some(bytes),
+        _ => None,
+    }
+}
+
+/// What one kernel takes a field for; nothing where it takes it for what it is, or lacks it.
+fn overlay(btf: &Btf, access: &Access) -> Option<Overlay> {
+    let field = Field::locate(btf, access)?;
+    let target = match btf.ty(btf.strip(field.ty)) {
+        Type::Ptr(target) => place::definition(btf, target),
+        _ => None,
+    };
+    for (offset, bytes) in field.loads(btf) {
+        match (walk(btf, field.root, offset, bytes), target) {
+            (None, _) => return Some(Overlay::Refused),
+            (Some(Found::Pointer(to)), Some(target)) if to == target => {}
+            // Nothing is read through what points to no struct.
+            (Some(_), Some(_)) => return Some(Overlay::Number),
+            (Some(_), None) => {}
+        }
+    }
+    None
+}
+
+/// Where a kernel has a field.
+struct Field {
+    root: TypeId,
+    bit: u32,
+    bits: u32,
+    ty: TypeId,
+}
+
+impl Field {
+    fn locate(btf: &Btf, access: &Access) -> Option<Field> {
+        let root = btf.find(if access.is_struct { Kind::Struct } else { Kind::Union }, &access.root)?;
+        let mut at = Field { root, bit: 0, bits: 0, ty: root };
+        for step in &access.steps {
+            match step {
+                Step::Field { name, .. } => {
+                    let found = btf::field(btf, at.ty, name)?;
+                    let bit = at.bit.checked_add(found.bit_offset)?;
+                    at = Field { root, bit, bits: found.bitfield_bits, ty: found.ty };
+                }
+                Step::Index(index) => {
+                    let Type::Array { element, .. } = btf.ty(btf.strip(at.ty)) else { return None };
+                    let bit = btf.size(element).checked_mul(8)?.checked_mul(*index)?;
+                    at = Field { root, bit: at.bit.checked_add(bit)?, bits: 0, ty: element };
+                }
+            }
+        }
+        Some(at)
+    }
+
+    /// The loads that may be made of it: where, and how wide.
+    fn loads(&self, btf: &Btf) -> Vec<(u32, u32)> {
+        let bytes = btf.size(self.ty);
+        if self.bits > 0 {
+            // The aligned word that holds all of a bitfield.
+            let word = bytes.max(1);
+            return vec![(self.bit / 8 / word * word, word)];
+        }
+        let start = self.bit / 8;
+        match btf.ty(btf.strip(self.ty)) {
+            // Texts are compared by words, and their ends by what is left.
+            Type::Array { .. } => {
+                let each = |at| [8, 4, 2, 1].into_iter().filter(move |size| at % size == 0 && at + size <= bytes);
+                (0..bytes).flat_map(|at| each(at).map(move |size| (start + at, size))).collect()
+            }
+            _ => vec![(start, bytes)],
+        }
+    }
+}
+
+/// What a verifier finds where a program loads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    Scalar,
+    /// To a struct or union.
+    Pointer(TypeId),
+}
+
+/// What so many bytes at an offset of a struct are to a verifier; nothing where it refuses to load them.
+fn walk(btf: &Btf, mut of: TypeId, mut offset: u32, bytes: u32) -> Option<Found> {
+    // Structs hold each other no deeper than this.
+    for _ in 0..64 {
+        (of, offset) = match step(btf, btf.strip(of), offset, bytes)? {
+            Next::Into(inner, offset) => (inner, offset),
+            Next::Found(found) => return Some(found),
+        };
+    }
+    None
+}
+
+enum Next {
+    Found(Found),
+    /// In the struct there, from that offset of it.
+    Into(TypeId, u32),
+}
+
+fn step(btf: &Btf, of: TypeId, offset: u32, bytes: u32) -> Option<Next> {
+    let end = offset.checked_add(bytes)?;
+    if end > btf.size(of) {
+        // Behind the end there may be elements of a last array that has no length.
+        let last = btf.members(of).next_back()?;
+        let Type::Array { element, count: 0 } = btf.ty(btf.strip(last.ty)) else { return None };
+        let within = offset.checked_sub(last.bit_offset / 8)?.checked_rem(btf.size(element))?;
+        return composite(btf, element).then_some(Next::Into(element, within));
+    }
+    for member in btf.members(of) {
+        let start = member.bit_offset / 8;
+        if end <= start {
+            break;
+        }
+        if member.bitfield_bits > 0 {
+            // Loaded whole, or it is not what is loaded.
+            if offset <= start && (member.bit_offset + member.bitfield_bits).div_ceil(8) <= end {
+                return Some(Next::Found(Found::Scalar));
+            }
+            continue;
+        }
+        if offset < start {
+            break;
+        }
+        let member_end = start.checked_add(btf.size(member.ty))?;
+        if offset >= member_end {
+            continue;
+        }
+        let mut ty = btf.strip(member.ty);
+        while let Type::Array { element, .. } = btf.ty(ty) {
+            ty = btf.strip(element);
+        }
+        let element = (offset - start) / btf.size(ty) * btf.size(ty);
+        let within = offset - start - element;
+        if composite(btf, ty) {
+            return Some(Next::Into(ty, within));
+        }
+        if let Type::Ptr(target) = btf.ty(ty) {
+            if bytes != btf.size(ty) || within != 0 {
+                return None;
+            }
+            let target = btf.strip(target);
+            if composite(btf, target) {
+                return Some(Next::Found(Found::Pointer(target)));
+            }
+        }
+        return (end <= member_end).then_some(Next::Found(Found::Scalar));
+    }
+    None
+}
+
+fn composite(btf: &Btf, ty: TypeId) -> bool {
+    matches!(btf.kind(btf.strip(ty)), Kind::Struct | Kind::Union)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hir::Shape;
+
+    fn read(kernel: &str, root: &str, fields: &[&str]) -> Option<Overlay> {
+        let kernel = kernel::embedded().iter().find(|known| known.name == kernel).unwrap();
+        // What shape they have is no matter here.
+        let steps = fields.iter().map(|name| Step::Field { name: (*name).to_owned(), shape: Shape::Pointer }).collect();
+        overlay(&kernel.btf, &Access { is_struct: true, root: root.to_owned(), steps })
+    }
+
+    #[test]
+    fn the_first_member_of_a_union_counts() {
+        assert_eq!(read("5.10", "sk_buff", &["ip_defrag_offset"]), Some(Overlay::Refused));
+        assert_eq!(read("5.10", "sk_buff", &["sk"]), None);
+        assert_eq!(read("5.10", "inode", &["i_cdev"]), Some(Overlay::Number));
+        assert_eq!(read("5.10", "inode", &["i_pipe"]), None);
+        // Its union begins with a number that is as wide as both.
+        assert_eq!(read("5.10", "sock", &["__sk_common", "skc_daddr"]), None);
+    }
+}
