@@ -127,6 +127,28 @@ fn a_difference_is_found() {
 }
 
 #[test]
+fn a_difference_of_labels_is_found() {
+    let right = "label seen on task inherit
+        label hot on inode
+        label open on socket inherit
+        on file_open when file.inode is hot and task is not seen deny audit mark seen unmark hot on file.inode
+        on unix_stream_connect when sock is open mark open on other";
+    assert!(against(right, right).is_ok_and(|tried| tried.denied > 0));
+    for (one, other) in [
+        ("is hot", "is not hot"),
+        ("is not seen", "is seen"),
+        ("mark seen", "unmark seen"),
+        ("unmark hot", "mark hot"),
+        ("task inherit", "task"),
+        ("socket inherit", "socket"),
+        ("on other", "on newsk"),
+    ] {
+        let wrong = right.replacen(one, other, 1);
+        assert!(against(right, &wrong).is_err(), "{wrong} passes for {right}");
+    }
+}
+
+#[test]
 fn examples_mean_what_they_do() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
     let mut tried = Tried::default();

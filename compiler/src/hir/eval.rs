@@ -12,9 +12,13 @@
 //!
 //! Absent: how a program finds a field, what it costs, and anything that happens behind an event's fields.
 
+mod labels;
+
+pub use labels::{Entry, Known, Labels};
+
 use super::since::Since;
 use super::{
-    Access, ArgId, Atom, AtomKind, Binary, Compare, Cond, End, EndField, FileField, HookId, Int, Members, Policy,
+    Access, ArgId, Atom, AtomKind, Binary, Compare, Cond, End, EndField, FileField, Hook, HookId, Int, Members, Policy,
     RuleId, Shape, Step, TaskField, Text, TextTest, Ty, Unary, UnixName, Value, ValueKind,
 };
 
@@ -57,10 +61,8 @@ pub trait World {
     fn task(&self, field: TaskField) -> u64;
     /// Its name.
     fn comm(&self) -> [u8; 16];
-    /// Whether an object, known by this pointer, has a label; nothing has one where the world does not say.
-    fn labelled(&self, _object: u64, _label: &str) -> bool {
-        false
-    }
+    /// Labels, as they are before the call.
+    fn labels(&self) -> Labels;
 }
 
 /// A part of an element of a set that changes.
@@ -107,10 +109,14 @@ pub enum Datum {
 pub struct Outcome {
     /// The positive errno that the operation fails with; 0 where it goes on.
     pub errno: i32,
+    /// The same as the rules have it, and events say it: a mark that finds no room refuses behind them.
+    pub decided: i32,
     /// What is recorded, in source order.
     pub events: Vec<Event>,
     /// Signals to the current task, in source order.
     pub signals: Vec<i32>,
+    /// Labels, as they are then.
+    pub labels: Labels,
 }
 
 /// A record of a rule that fired.
@@ -125,8 +131,16 @@ pub struct Event {
 /// What the rules on a hook do in a world.
 #[must_use]
 pub fn outcome(policy: &Policy, hook: HookId, world: &dyn World) -> Outcome {
-    let eval = Eval { policy, hook, world, ancestor: None };
-    let mut outcome = Outcome::default();
+    let Hook { name, void, .. } = &policy.hooks[hook.index()];
+    let call = labels::Call { policy, hook: name, void: *void, world };
+    let mut outcome = Outcome { labels: world.labels(), ..Outcome::default() };
+    if let Err(errno) = call.begin(&mut outcome.labels) {
+        return Outcome { errno, ..outcome };
+    }
+    // Every rule sees the labels as they are before any rule has marked something.
+    let before = outcome.labels.clone();
+    let eval = Eval { policy, hook, world, labels: &before, ancestor: None };
+    let mut marks = Vec::new();
     for (id, rule) in policy.rules.iter().enumerate() {
         let when = || rule.when.as_ref().is_none_or(|cond| eval.cond(cond) == Some(true));
         let unless = || rule.unless.as_ref().is_some_and(|cond| eval.cond(cond) == Some(true));
@@ -145,20 +159,30 @@ pub fn outcome(policy: &Policy, hook: HookId, world: &dyn World) -> Outcome {
             outcome.events.push(Event { rule: RuleId(id as u32), fields });
         }
         outcome.signals.extend(rule.kill.as_ref().map(|kill| kill.signal));
+        for mark in &rule.marks {
+            let object = eval.pointer(&mark.object);
+            let on = policy.labels[mark.label.index()].on;
+            marks.extend(object.map(|object| (mark, call.object(on, object, &mark.object))));
+        }
     }
+    outcome.decided = outcome.errno;
+    if !call.mark(&marks, &mut outcome.labels) && outcome.errno == 0 {
+        outcome.errno = labels::ENOMEM;
+    }
+    call.end(&mut outcome.labels);
     outcome
 }
 
 /// Whether a condition is true or false, if that can be known.
 #[must_use]
 pub fn condition(policy: &Policy, hook: HookId, cond: &Cond, world: &dyn World) -> Option<bool> {
-    Eval { policy, hook, world, ancestor: None }.cond(cond)
+    Eval { policy, hook, world, labels: &world.labels(), ancestor: None }.cond(cond)
 }
 
 /// A value, where it can be read; inside a question about ancestors, of this one.
 #[must_use]
 pub fn value(policy: &Policy, hook: HookId, value: &Value, ancestor: Option<u64>, world: &dyn World) -> Option<Datum> {
-    Eval { policy, hook, world, ancestor }.value(value)
+    Eval { policy, hook, world, labels: &world.labels(), ancestor }.value(value)
 }
 
 /// The longest text that is known.
@@ -176,6 +200,7 @@ struct Eval<'a> {
     policy: &'a Policy,
     hook: HookId,
     world: &'a dyn World,
+    labels: &'a Labels,
     /// The one that is asked at the moment.
     ancestor: Option<u64>,
 }
@@ -239,7 +264,11 @@ impl Eval<'_> {
                 }
             }
             AtomKind::Label { object, label } => {
-                self.world.labelled(self.pointer(object)?, &self.policy.labels[label.index()].name)
+                let Hook { name, void, .. } = &self.policy.hooks[self.hook.index()];
+                let call = labels::Call { policy: self.policy, hook: name, void: *void, world: self.world };
+                let label = &self.policy.labels[label.index()];
+                let known = call.object(label.on, self.pointer(object)?, object);
+                self.labels.entries.get(&known).is_some_and(|entry| entry.labels.contains(&label.name))
             }
             AtomKind::AnyAncestor { of, cond } => return self.any_ancestor(self.pointer(of)?, cond),
             AtomKind::OneOf { value, set } => {

@@ -20,9 +20,14 @@ use crate::btf::{Btf, Builder, Def, Kind, Linkage, Member, Param, Type, TypeId};
 /// Says whether programs may stand behind functions with struct arguments.
 pub(super) const FUNCTION_MODEL: &str = "btf_func_model";
 
-/// Types kept beside those of the hooks: the current task, the helpers that the kernel has, and what the verifier accepts.
-const ROOTS: [(Kind, &str); 3] =
-    [(Kind::Struct, "task_struct"), (Kind::Enum, "bpf_func_id"), (Kind::Struct, FUNCTION_MODEL)];
+/// Types kept beside those of the hooks: the current task, what a `sock` is the beginning of, the helpers that the kernel
+/// has, and what the verifier accepts.
+const ROOTS: [(Kind, &str); 4] = [
+    (Kind::Struct, "task_struct"),
+    (Kind::Struct, "unix_sock"),
+    (Kind::Enum, "bpf_func_id"),
+    (Kind::Struct, FUNCTION_MODEL),
+];
 
 /// Pointers, arrays, typedefs and modifiers that one declaration may pile up.
 const DEPTH_MAX: usize = 64;

@@ -5,15 +5,15 @@
 
 use krsi_abi::{manifest, set};
 
-use super::helpers;
 use super::image::{Function, Image, Link, is_wide};
 use super::maps::{self, Map};
 use super::memory::{Memory, Rights};
 use super::scene::Scene;
 use super::{Fault, Run};
+use super::{helpers, labels};
 use crate::bpf::Insn;
 use crate::bpf::insn::{SRC_REG, alu, class, jmp, mode, pseudo, size};
-use crate::hir::eval::Element;
+use crate::hir::eval::{Element, Labels};
 
 /// Instructions of one run; the kernel has no such bound, but a program that never ends is a mistake.
 const INSTRUCTIONS_MAX: u64 = 10_000_000;
@@ -82,6 +82,7 @@ impl<'i> Machine<'i> {
             .collect();
         let mut maps: Vec<Map> = image.maps.iter().map(|map| Map::new(map, &mut memory)).collect::<Result<_, _>>()?;
         fill(&mut maps, &image.manifest.sets, &scene, &mut memory)?;
+        labels::fill(&mut maps, &image.manifest.labels, &scene.labels, &mut memory)?;
         Ok(Machine {
             image,
             memory,
@@ -101,6 +102,14 @@ impl<'i> Machine<'i> {
     pub fn state(&self) -> Option<&[u8]> {
         let at = self.image.data.iter().position(|data| data.name == krsi_abi::STATE_SECTION)?;
         self.memory.rest(self.data[at])
+    }
+
+    /// The labels of objects, as they are now.
+    ///
+    /// # Errors
+    /// Where a map has what no program may write.
+    pub fn labels(&self) -> Result<Labels, String> {
+        labels::read(&self.maps, &self.image.manifest.labels, &self.memory)
     }
 
     pub(super) fn scene(&self) -> &Scene<'i> {

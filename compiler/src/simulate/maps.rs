@@ -113,6 +113,16 @@ impl Map {
         Ok(())
     }
 
+    /// What is in it: keys, and where their values are.
+    pub fn entries(&self) -> impl ExactSizeIterator<Item = (&[u8], u64)> {
+        self.values.iter().map(|(key, at)| (key.as_slice(), *at))
+    }
+
+    /// Leaves no room for more.
+    pub fn close(&mut self) {
+        self.declared.entries = self.values.len();
+    }
+
     /// Forgets a key; whether it was there.
     pub fn delete(&mut self, key: &[u8]) -> bool {
         self.values.remove(key).is_some()

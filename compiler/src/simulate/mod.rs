@@ -17,6 +17,7 @@ use std::fmt;
 mod core;
 mod helpers;
 pub mod image;
+mod labels;
 pub mod machine;
 mod maps;
 pub mod memory;

@@ -19,7 +19,8 @@ use std::collections::BTreeMap;
 
 use super::memory::{Memory, Rights};
 use super::place::{self, Place as Field};
-use crate::hir::eval::{Element, World};
+use crate::btf::Kind;
+use crate::hir::eval::{Element, Labels, World};
 use crate::hir::since::{Part, Since, Version};
 use crate::hir::{Access, Shape, Step, TaskField};
 use crate::kernel::Kernel;
@@ -72,6 +73,8 @@ pub struct Scene<'k> {
     pub files: BTreeMap<String, (u64, u64)>,
     /// The elements of sets that change, by the set.
     pub sets: BTreeMap<String, Vec<Vec<Element>>>,
+    /// Labels, as they are before the call.
+    pub labels: Labels,
     /// Nanoseconds since boot.
     pub time_ns: u64,
     /// What is in the upper bits of narrow arguments.
@@ -125,6 +128,7 @@ impl<'k> Scene<'k> {
             params: BTreeMap::new(),
             files: BTreeMap::new(),
             sets: BTreeMap::new(),
+            labels: Labels::default(),
             time_ns: 1,
             upper: 0,
             paths: BTreeMap::new(),
@@ -138,6 +142,8 @@ impl<'k> Scene<'k> {
         for name in ["cred", "real_cred"] {
             scene.set(scene.task.address, &named("task_struct", &[name]), cred);
         }
+        // A process of one thread, until somebody says something else.
+        scene.set(scene.task.address, &named("task_struct", &["group_leader"]), scene.task.address);
         scene.be(Task { address: scene.task.address, ..task });
         Ok(scene)
     }
@@ -404,7 +410,19 @@ impl World for Scene<'_> {
     }
 
     fn has(&self, access: &Access) -> bool {
-        self.field(access).is_some()
+        let Some(field) = self.field(access) else { return false };
+        let kind = self.kernel.btf.kind(self.kernel.btf.strip(field.ty));
+        // Loaders do not take a struct of some name for a number of that name.
+        match access.steps.last() {
+            Some(Step::Field { shape, .. }) => match shape {
+                Shape::Int { .. } | Shape::Bits { of: None, .. } => kind == Kind::Int,
+                Shape::Enum { .. } | Shape::Bits { of: Some(_), .. } => matches!(kind, Kind::Enum | Kind::Enum64),
+                Shape::Pointer => kind == Kind::Ptr,
+                Shape::Struct | Shape::Union => matches!(kind, Kind::Struct | Kind::Union),
+                Shape::Array { .. } => kind == Kind::Array,
+            },
+            _ => true,
+        }
     }
 
     fn number(&self, at: u64, access: &Access) -> Option<u64> {
@@ -461,5 +479,9 @@ impl World for Scene<'_> {
 
     fn comm(&self) -> [u8; 16] {
         self.task.comm
+    }
+
+    fn labels(&self) -> Labels {
+        self.labels.clone()
     }
 }

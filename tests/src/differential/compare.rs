@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use krsi_abi::event as abi;
+use krsi_abi::labels::Object;
 use krsi_abi::manifest::Ty;
-use krsic::hir::eval::{self, Datum, Outcome};
+use krsic::hir::eval::{self, Datum, Labels, Outcome};
 use krsic::hir::{HookId, Policy};
 use krsic::simulate::image::Image;
 use krsic::simulate::machine::Machine;
@@ -29,15 +30,17 @@ pub fn compare(policy: &Policy, hook: HookId, image: &Image, scene: &Scene<'_>) 
     let mut verdict = Verdict { outcome, ..Verdict::default() };
     let name = &policy.hooks[hook.index()].name;
     match run(image, scene, name, usize::MAX) {
-        Ok((run, _)) => {
+        Ok(Done { run, state, labels }) => {
             verdict.instructions = run.instructions;
             differences(policy, image, scene, &verdict.outcome, &run, &mut verdict.differences);
+            kept(image, &verdict.outcome, &labels, state.as_deref(), &mut verdict.differences);
         }
         Err(fault) => verdict.differences.push(format!("{name}: {fault}")),
     }
     // Without room for events all else stays, and the rules' losses are counted.
     match run(image, scene, name, 0) {
-        Ok((run, state)) => {
+        Ok(Done { run, state, labels }) => {
+            kept(image, &verdict.outcome, &labels, state.as_deref(), &mut verdict.differences);
             let said = |what: &str, one: String, other: String, all: &mut Vec<String>| {
                 if one != other {
                     all.push(format!("without room {what} is {other}, not {one}"));
@@ -63,12 +66,36 @@ pub fn compare(policy: &Policy, hook: HookId, image: &Image, scene: &Scene<'_>) 
     verdict
 }
 
-fn run(image: &Image, scene: &Scene<'_>, hook: &str, room: usize) -> Result<(Run, Option<Vec<u8>>), Fault> {
+/// A run, and what it left behind.
+struct Done {
+    run: Run,
+    state: Option<Vec<u8>>,
+    labels: Labels,
+}
+
+fn run(image: &Image, scene: &Scene<'_>, hook: &str, room: usize) -> Result<Done, Fault> {
     let outside = |why| Fault { function: String::new(), slot: 0, why };
     let mut machine = Machine::new(image, scene.clone()).map_err(outside)?;
     machine.ring_buffer_room = room;
     let run = machine.run(hook)?;
-    Ok((run, machine.state().map(<[u8]>::to_vec)))
+    let labels = machine.labels().map_err(outside)?;
+    Ok(Done { run, state: machine.state().map(<[u8]>::to_vec), labels })
+}
+
+/// Labels afterwards, and how many found no room.
+fn kept(image: &Image, outcome: &Outcome, labels: &Labels, state: Option<&[u8]>, found: &mut Vec<String>) {
+    // A kind of object that no program looks at has no map.
+    let there = |on: Object| image.maps.iter().any(|map| map.name == on.map());
+    let mut wanted = outcome.labels.entries.clone();
+    wanted.retain(|(on, _), _| there(*on));
+    if labels.entries != wanted {
+        found.push(format!("the labels are {:x?}, not {wanted:x?}", labels.entries));
+    }
+    let lost = image.manifest.labels_lost.and_then(|at| state?.get(at as usize..)?.first_chunk().copied());
+    let lost = lost.map_or(0, u64::from_le_bytes);
+    if lost != outcome.labels.lost {
+        found.push(format!("{lost} labels found no room, not {}", outcome.labels.lost));
+    }
 }
 
 fn differences(
@@ -111,7 +138,7 @@ fn differences(
         };
         let task = &scene.task;
         for (what, at, bytes, wanted) in [
-            ("verdict", abi::VERDICT, 4, u64::from((-outcome.errno).cast_unsigned())),
+            ("verdict", abi::VERDICT, 4, u64::from((-outcome.decided).cast_unsigned())),
             ("thread and process", abi::PID_TGID, 8, u64::from(task.tgid) << 32 | u64::from(task.pid)),
             ("user and group", abi::UID_GID, 8, u64::from(task.gid) << 32 | u64::from(task.uid)),
             ("cgroup", abi::CGROUP, 8, task.cgroup_id),

@@ -13,6 +13,7 @@
 //! `live` makes policies and acts whose outcome the evaluator knows, for kernels that run.
 
 pub mod compare;
+mod labels;
 pub mod live;
 pub mod policy;
 pub mod stage;
@@ -194,10 +195,6 @@ pub fn scenes_of(built: &Built, checked: &Kernel, words: &[u64], scenes: usize) 
     let typed = &built.policy;
     let pool = stage::Pool::of(typed);
     let mut tried = Tried { policies: 1, rules: typed.rules.len(), ..Tried::default() };
-    if !typed.labels.is_empty() {
-        // A scene is one call of a hook, and labels are what lasts from one to another: kernels try those.
-        return Ok(tried);
-    }
     let manifest = Image::new(&built.object, checked)?.manifest;
     let kernels: Vec<&Kernel> =
         embedded().iter().filter(|kernel| manifest.kernels.contains(&kernel.name)).chain([checked]).collect();

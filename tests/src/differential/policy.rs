@@ -132,6 +132,33 @@ const HOOKS: &[(&str, Values)] = &[
     ("task_free", &[("task.pid", I32), ("task.comm", Class::Name)]),
 ];
 
+/// Hooks where labels come and go.
+const KEEPING: &[(&str, Values)] = &[
+    ("task_alloc", &[("task.pid", I32), ("clone_flags", U64)]),
+    ("task_free", &[("task.pid", I32)]),
+    ("bprm_creds_from_file", &[("bprm.argc", I32)]),
+    ("bprm_committing_creds", &[("bprm.argc", I32)]),
+    ("inode_free_security", &[("inode.mode", U16)]),
+    ("sk_clone_security", &[("sk.family", U16)]),
+    ("unix_stream_connect", &[("other.family", U16)]),
+    ("sk_free_security", &[("sk.family", U16)]),
+];
+
+/// What can have labels on a task, an inode and a socket. Each hook has some of them.
+const OBJECTS: [&[&str]; 3] = [
+    &["task", "task", "task", "task.parent", "child", "p"],
+    &[
+        "file.inode",
+        "vma.file.inode",
+        "inode",
+        "dentry.inode",
+        "dir.dentry.inode",
+        "old_dentry.inode",
+        "bprm.file.inode",
+    ],
+    &["sock", "sock.sk", "sk", "newsk", "other"],
+];
+
 const PATHS: &[&str] = &[
     "/",
     "/etc",
@@ -226,8 +253,12 @@ pub fn live(tape: &mut Tape<'_>, kernel: &Kernel) -> Policy {
 }
 
 fn make(tape: &mut Tape<'_>, kernel: &Kernel, live: bool) -> Policy {
-    let mut make = Make { tape, kernel, live, policy: Policy::default(), sets: Vec::new(), params: Vec::new() };
+    let (policy, sets, params, labels) = (Policy::default(), Vec::new(), Vec::new(), Vec::new());
+    let mut make = Make { tape, kernel, live, policy, sets, params, labels };
     make.policy.items.push("def among(n: u64, m: u64): bool = n & m == m or n < m".to_owned());
+    if !live && make.tape.percent(30) {
+        make.labels();
+    }
     // Rules meet on few hooks; a load in an emulated guest costs more than its rules.
     let (rules, hooks) = if live { (12, 4) } else { (5, 2) };
     let count = 1 + make.tape.below(rules);
@@ -261,6 +292,8 @@ struct Make<'m, 't> {
     /// Names, and what they hold.
     sets: Vec<(String, &'static str)>,
     params: Vec<(String, Class)>,
+    /// Names, and which of [`OBJECTS`] have them.
+    labels: Vec<(String, usize)>,
 }
 
 impl Make<'_, '_> {
@@ -272,7 +305,9 @@ impl Make<'_, '_> {
         }
         let any = self.tape.percent(30);
         let names: Vec<&str> = self.kernel.hook_names().filter(|name| self.kernel.disabled(name).is_none()).collect();
-        let (name, known) = if any {
+        let (name, known) = if !self.labels.is_empty() && self.tape.percent(40) {
+            *self.tape.pick(KEEPING)
+        } else if any {
             let name = *self.tape.pick(&names);
             (name, HOOKS.iter().find(|(hook, _)| *hook == name).map_or(&[][..], |(_, values)| *values))
         } else {
@@ -291,6 +326,31 @@ impl Make<'_, '_> {
         }
         let void = self.kernel.hook(name).is_some_and(|hook| hook.ret == Ret::Void);
         Hook { name: name.to_owned(), values, void }
+    }
+
+    /// A few labels, sometimes more than a word of them.
+    fn labels(&mut self) {
+        let most = if self.tape.percent(20) { 20 } else { 4 };
+        for index in 0..1 + self.tape.below(most) {
+            let (name, on) = (format!("l{index}"), self.tape.below(OBJECTS.len()));
+            let inherit = if self.tape.percent(50) { " inherit" } else { "" };
+            self.policy.items.push(match on {
+                0 => format!("label {name} on task{inherit}"),
+                1 => format!("label {name} on inode"),
+                _ => format!("label {name} on socket{inherit}"),
+            });
+            self.labels.push((name, on));
+        }
+    }
+
+    /// A label, and what may have it.
+    fn label(&mut self) -> Option<(String, &'static str)> {
+        let (name, on) = match self.labels.len() {
+            0 => return None,
+            _ => self.tape.pick(&self.labels).clone(),
+        };
+        let object: &&str = self.tape.pick(OBJECTS[on]);
+        Some((name, object))
     }
 
     /// An argument and a few fields behind it.
@@ -447,6 +507,10 @@ impl Make<'_, '_> {
         if !self.live && self.tape.percent(6) {
             text.push_str([" kill", " kill SIGTERM"][self.tape.below(2)]);
         }
+        while !self.labels.is_empty() && self.tape.percent(40) {
+            let Some((label, object)) = self.label() else { break };
+            let _ = write!(text, " {} {label} on {object}", ["mark", "unmark"][self.tape.below(2)]);
+        }
         text
     }
 
@@ -482,6 +546,12 @@ impl Make<'_, '_> {
     }
 
     fn atom(&mut self, hook: &Hook) -> String {
+        if !self.labels.is_empty()
+            && self.tape.percent(35)
+            && let Some((label, object)) = self.label()
+        {
+            return format!("{object} is {}{label}", ["", "not "][self.tape.below(2)]);
+        }
         match if self.live { 0 } else { self.tape.below(42) } {
             40 if hook.name.contains("file") => {
                 let inode = if hook.name == "file_mprotect" { "vma.file.inode" } else { "file.inode" };

@@ -181,17 +181,23 @@ pub fn stage<'k>(
             }
         }
     }
+    stage.kept()?;
+    for mark in rules.iter().flat_map(|rule| &rule.marks) {
+        stage.value(&mark.object, false)?;
+        stage.labelled(policy.labels[mark.label.index()].on, &mark.object);
+    }
+    stage.room();
     Ok(stage.scene)
 }
 
-struct Stage<'s, 't, 'k> {
-    policy: &'s Policy,
-    hook: HookId,
+pub(super) struct Stage<'s, 't, 'k> {
+    pub(super) policy: &'s Policy,
+    pub(super) hook: HookId,
     pool: &'s Pool,
     /// Types of the kernel that the policy was checked against.
     checked: &'s Btf,
-    scene: Scene<'k>,
-    tape: &'s mut Tape<'t>,
+    pub(super) scene: Scene<'k>,
+    pub(super) tape: &'s mut Tape<'t>,
     /// The ancestor that is asked at the moment.
     ancestor: Option<u64>,
     /// Arguments that have their value.
@@ -305,6 +311,10 @@ impl Stage<'_, '_, '_> {
                 walk::values(&atom.kind).into_iter().try_for_each(|value| self.value(value, texts))?;
                 match &atom.kind {
                     AtomKind::AnyAncestor { of, cond } => self.ancestors(of, cond, texts),
+                    AtomKind::Label { object, label } if !texts => {
+                        self.labelled(self.policy.labels[label.index()].on, object);
+                        Ok(())
+                    }
                     _ => Ok(()),
                 }
             }
@@ -312,7 +322,7 @@ impl Stage<'_, '_, '_> {
     }
 
     /// Gives what a value is read from its values; with `texts` only what texts are read from.
-    fn value(&mut self, value: &Value, texts: bool) -> Result<(), String> {
+    pub(super) fn value(&mut self, value: &Value, texts: bool) -> Result<(), String> {
         match &value.kind {
             ValueKind::Text(text) if texts => return self.text(text),
             ValueKind::End(end, _) => return if texts { self.end(end) } else { Ok(()) },
@@ -363,7 +373,7 @@ impl Stage<'_, '_, '_> {
         Ok(())
     }
 
-    fn address(&self, pointer: &Value) -> u64 {
+    pub(super) fn address(&self, pointer: &Value) -> u64 {
         match eval::value(self.policy, self.hook, pointer, self.ancestor, &self.scene) {
             Some(Datum::Number(number)) => number as u64,
             _ => 0,
