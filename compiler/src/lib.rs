@@ -10,6 +10,7 @@
 
 use krs_grammar::ast::{self, FileId};
 
+pub mod automaton;
 pub mod bpf;
 pub mod btf;
 pub mod command;

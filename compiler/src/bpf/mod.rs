@@ -15,6 +15,8 @@
 //! Absent: offsets of kernel fields. An instruction that reads one has a relocation, and its own
 //! offset is 0 until `object` has laid out the types that the object declares.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use krs_grammar::ast::Span;
 use krsi_abi::manifest::RuleId;
 
@@ -61,10 +63,6 @@ pub struct Code {
     pub files: u32,
     /// Where in the state the count of labels that found no room is, where there are labels.
     pub labels_lost: Option<u32>,
-    /// Entries of the largest table of states among the constants.
-    pub table_entries: u32,
-    /// Where the last of them can begin, once no more are added.
-    pub tables_end: Option<u32>,
     /// Tables of sorted rows among the constants: where each begins, and its bytes.
     pub tables: Vec<(u32, u32)>,
     /// The most levels of such a table, by the words of its keys.
@@ -161,6 +159,24 @@ impl Code {
         let offset = self.constants.len() as u32;
         self.constants.extend_from_slice(bytes);
         RelocationKind::Constant(offset)
+    }
+
+    /// Adds constants that may say where they are, if the very same are not there yet; `placed` is what they are there, and
+    /// `bytes` what they are anywhere.
+    pub fn shared_constant(&mut self, bytes: &[u8], placed: impl Fn(u32) -> Vec<u8>) -> u32 {
+        let mut hasher = DefaultHasher::new();
+        bytes.hash(&mut hasher);
+        let hash = hasher.finish();
+        if let Some((at, length)) = self.shared.get(&hash).copied()
+            && length as usize == bytes.len()
+            && self.constants[at as usize..(at + length) as usize] == placed(at)
+        {
+            return at;
+        }
+        let at = self.constants.len().next_multiple_of(8) as u32;
+        self.constant(&placed(at));
+        self.shared.insert(hash, (at, bytes.len() as u32));
+        at
     }
 
     /// Adds state, aligned to 8 bytes.

@@ -4,7 +4,7 @@
 //!
 //! Invariant: [`Texts::possible`] is false only if no text is left.
 
-use crate::glob;
+use crate::automaton::Automaton;
 use crate::hir::TextTest;
 
 /// So many texts are tried with globs.
@@ -43,7 +43,7 @@ impl<'p> Texts<'p> {
             return among.iter().any(|text| {
                 !self.none_of.contains(text)
                     && self.tests.iter().all(|(test, wanted)| match test {
-                        // A table is made for each glob: not for long lists.
+                        // An automaton is made for each glob: not for long lists.
                         TextTest::Like(_) if among.len() > GLOBBED_MAX => true,
                         _ => passes(text, test).is_none_or(|passes| passes == *wanted),
                     })
@@ -108,6 +108,6 @@ fn passes(text: &[u8], test: &TextTest) -> Option<bool> {
         TextTest::StartsWith(part) => text.starts_with(part),
         TextTest::EndsWith(part) => text.ends_with(part),
         TextTest::Contains(part) => text.windows(part.len().max(1)).any(|window| window == part),
-        TextTest::Like(pattern) => glob::like(pattern).ok()?.fits(text),
+        TextTest::Like(_) => Automaton::one(test).ok()?.row(text) != 0,
     })
 }

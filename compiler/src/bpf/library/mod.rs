@@ -8,7 +8,7 @@
 //! krs_path(slot, region)                         the path of the dentry and mount in the slot; its length, or -1
 //! krs_cgroup(slot, region)                       the same for a kernfs node
 //! krs_hash, krs_same                             whole texts: see `words`
-//! krs_scan(slot, region, length, table, start)   whether a text fits a table of states
+//! krs_match(slot, region, length, classes, state) what fits a text: see `automaton`
 //! krs_any_N(task, slot), krs_all_N(task, slot)   what is known of a task's ancestors
 //! krs_key(slot, region, length)                  makes a text a key, at the beginning of the work room
 //! ```
@@ -23,6 +23,7 @@ use super::insn::{SRC_REG, alu, class, jmp, mode, pseudo, size};
 use super::{Access, Code, Function, Insn, Map, MapKind, Relocation, RelocationKind, Shape, Step, helper};
 
 pub mod ancestors;
+pub mod automaton;
 pub mod exact;
 pub mod find;
 pub mod key;
@@ -71,11 +72,11 @@ pub fn link(code: &mut Code, policy: &crate::hir::Policy, regions: usize) {
             .chain(code.functions.iter().flat_map(|function| &function.relocations))
             .any(|relocation| matches!(relocation.kind, RelocationKind::Function(known) if known == name))
     };
-    let mut names: Vec<&'static str> = [CLAIM, PATH, CGROUP, SCAN, key::KEY, words::HASH, words::SAME]
+    let mut names: Vec<&'static str> = [CLAIM, PATH, CGROUP, automaton::MATCH, key::KEY, words::HASH, words::SAME]
         .into_iter()
         .filter(|name| called(code, name))
         .collect();
-    for (function, step) in [(PATH, PATH_STEP), (CGROUP, CGROUP_STEP), (SCAN, SCAN_STEP)] {
+    for (function, step) in [(PATH, PATH_STEP), (CGROUP, CGROUP_STEP), (automaton::MATCH, automaton::STEP)] {
         if names.contains(&function) {
             names.push(step);
         }
@@ -108,13 +109,13 @@ fn link_texts(code: &mut Code, regions: usize, names: Vec<&'static str>) {
             CLAIM => text::claim(),
             PATH => text::path(last),
             CGROUP => text::cgroup(last),
-            SCAN => text::scan(code),
+            automaton::MATCH => automaton::run(code),
             key::KEY => key::key(last),
             words::HASH => words::hash_function(last),
             words::SAME => words::same_function(code, last),
             PATH_STEP => text::path_step(),
             CGROUP_STEP => text::cgroup_step(),
-            _ => text::scan_step(code, last),
+            _ => automaton::step(code, last),
         };
         code.function(name, |_| function);
     }
@@ -126,12 +127,9 @@ pub const CLAIM: &str = "krs_claim";
 pub const PATH: &str = "krs_path";
 /// The path of a kernfs node.
 pub const CGROUP: &str = "krs_cgroup";
-/// Runs a table of states over a text.
-pub const SCAN: &str = "krs_scan";
 
 const PATH_STEP: &str = "krs_path_step";
 const CGROUP_STEP: &str = "krs_cgroup_step";
-const SCAN_STEP: &str = "krs_scan_step";
 
 /// A machine register.
 #[derive(Clone, Copy, PartialEq, Eq)]

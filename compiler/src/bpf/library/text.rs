@@ -1,10 +1,10 @@
-//! Texts: claiming memory for them, paths, and tables of states.
+//! Texts: claiming memory for them, and paths.
 
 use super::{
-    Asm, CGROUP, CGROUP_STEP, CLAIM, COUNT, FIRST, FP, Label, PATH, PATH_STEP, PLACE, R, ROOT, SCAN, SCAN_STEP, SECOND,
-    SLOTS, WORK, alu, field, helper, jmp, size,
+    Asm, CGROUP, CGROUP_STEP, CLAIM, COUNT, FIRST, FP, Label, PATH, PATH_STEP, PLACE, R, ROOT, SECOND, SLOTS, WORK,
+    alu, field, helper, jmp, size,
 };
-use crate::bpf::{Access, Code, Function, RelocationKind, Shape};
+use crate::bpf::{Access, Function, RelocationKind, Shape};
 
 /// Components and mounts on the way to the root, at most: as many components as fit into a path, and some mounts.
 const DEPTH_MAX: i32 = 2200;
@@ -289,110 +289,4 @@ pub(super) fn cgroup(last: i16) -> Function {
     begin(&mut asm, failed);
     walk(&mut asm, CGROUP_STEP, last, failed);
     asm.finish(CGROUP, 2)
-}
-
-/// Bytes that one step of a scan takes.
-const CHUNK: i32 = 64;
-
-/// `krs_scan_step(slot, at, length, table, state)`: the state behind up to [`CHUNK`] bytes at `at` in the slot.
-pub(super) fn scan_step(code: &mut Code, last: i16) -> Function {
-    const TEXT: R = R(6);
-    const TABLE: R = R(7);
-    const STATE: R = R(8);
-    const INDEX: R = R(9);
-    let (entries, table_last) = code.tables();
-    let mut asm = Asm::default();
-    let (failed, again, done) = (asm.label(), asm.label(), asm.label());
-    asm.note("the text and the table");
-    asm.jump(jmp::JGT, R(2), i32::from(last) + END, failed);
-    asm.jump(jmp::JGT, R(4), table_last, failed);
-    asm.store(size::DW, FP, -16, R(3));
-    asm.mov(TEXT, R(2));
-    asm.mov(TABLE, R(4));
-    asm.mov(STATE, R(5));
-    asm.slot(-4, failed);
-    asm.alu(alu::ADD, TEXT, R(0));
-    asm.address(R(1), RelocationKind::Constant(0));
-    asm.alu(alu::ADD, TABLE, R(1));
-    asm.mov(INDEX, 0);
-    asm.load(size::DW, R(4), FP, -16);
-    asm.place(again);
-    asm.note("one byte");
-    asm.jump(jmp::JGE, INDEX, R(4), done);
-    asm.mov(R(1), TEXT);
-    asm.alu(alu::ADD, R(1), INDEX);
-    asm.load(size::B, R(2), R(1), 0);
-    asm.mov(R(1), TABLE);
-    asm.alu(alu::ADD, R(1), R(2));
-    asm.load(size::B, R(2), R(1), 0);
-    // Whatever a state says, an entry lies within the constants.
-    asm.alu(alu::ADD, STATE, R(2));
-    asm.alu(alu::AND, STATE, entries - 1);
-    asm.alu(alu::LSH, STATE, 1);
-    asm.mov(R(1), TABLE);
-    asm.alu(alu::ADD, R(1), STATE);
-    asm.load(size::H, STATE, R(1), 256);
-    asm.alu(alu::ADD, INDEX, 1);
-    asm.jump(jmp::JLT, INDEX, CHUNK, again);
-    asm.place(done);
-    asm.mov(R(0), STATE);
-    asm.exit();
-    answer(&mut asm, failed, 0);
-    asm.finish(SCAN_STEP, 5)
-}
-
-/// `krs_scan(slot, region, length, table, start)`
-pub(super) fn scan(code: &mut Code) -> Function {
-    const AT: R = R(6);
-    const LEFT: R = R(7);
-    const STATE: R = R(8);
-    const CHUNKS: R = R(9);
-    let (entries, table_last) = code.tables();
-    let mut asm = Asm::default();
-    let (failed, again, done) = (asm.label(), asm.label(), asm.label());
-    asm.store(size::DW, FP, -8, R(1));
-    asm.store(size::DW, FP, -16, R(4));
-    asm.mov(AT, R(2));
-    asm.mov(LEFT, R(3));
-    asm.mov(STATE, R(5));
-    asm.mov(CHUNKS, END / CHUNK);
-    asm.place(again);
-    asm.note("chunk by chunk; 0 is the dead state");
-    asm.load(size::DW, R(1), FP, -8);
-    asm.mov(R(2), AT);
-    asm.mov(R(3), LEFT);
-    asm.load(size::DW, R(4), FP, -16);
-    asm.mov(R(5), STATE);
-    asm.invoke(SCAN_STEP);
-    asm.mov(STATE, R(0));
-    asm.alu(alu::ADD, AT, CHUNK);
-    asm.alu(alu::ADD, LEFT, -CHUNK);
-    asm.jump(jmp::JSLE, LEFT, 0, done);
-    asm.alu(alu::ADD, CHUNKS, -1);
-    asm.jump(jmp::JNE, CHUNKS, 0, again);
-    asm.place(done);
-    asm.note("whether a text that ends here fits");
-    asm.load(size::DW, R(2), FP, -16);
-    asm.jump(jmp::JGT, R(2), table_last, failed);
-    asm.alu(alu::AND, STATE, entries - 1);
-    asm.alu(alu::LSH, STATE, 1);
-    asm.address(R(1), RelocationKind::Constant(0));
-    asm.alu(alu::ADD, R(1), R(2));
-    asm.alu(alu::ADD, R(1), STATE);
-    asm.load(size::H, R(0), R(1), 256);
-    asm.exit();
-    answer(&mut asm, failed, 0);
-    asm.finish(SCAN, 5)
-}
-
-impl Code {
-    /// Entries of a table as the functions take them, a power of two, and where the last table can begin. The
-    /// constants are made long enough for every entry of such a table.
-    fn tables(&mut self) -> (i32, i32) {
-        let entries = self.table_entries.next_power_of_two().max(256);
-        let last = *self.tables_end.get_or_insert(self.constants.len() as u32);
-        let room = self.constants.len().max((last + 256 + 2 * entries) as usize);
-        self.constants.resize(room, 0);
-        (entries.cast_signed(), last.cast_signed())
-    }
 }

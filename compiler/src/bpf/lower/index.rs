@@ -9,7 +9,6 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::builder::{Builder, Fact, Key, Label};
 use super::conds::pieces;
@@ -393,19 +392,8 @@ impl Code {
         (TextsAt { hashes, seed, entries: self.numbers(&entries) }, slots)
     }
 
-    /// Adds a table, if the very same is not there yet.
     fn constant_offset(&mut self, bytes: &[u8]) -> u32 {
-        let mut hasher = DefaultHasher::new();
-        bytes.hash(&mut hasher);
-        let hash = hasher.finish();
-        if let Some((at, length)) = self.shared.get(&hash).copied()
-            && self.constants.get(at as usize..(at + length) as usize) == Some(bytes)
-        {
-            return at;
-        }
-        let RelocationKind::Constant(offset) = self.constant(bytes) else { unreachable!("a constant has an offset") };
-        self.shared.insert(hash, (offset, bytes.len() as u32));
-        offset
+        self.shared_constant(bytes, |_| bytes.into())
     }
 
     fn numbers(&mut self, numbers: &[u32]) -> u32 {

@@ -9,11 +9,12 @@ use super::ancestors::{self, Asked};
 use super::builder::{Builder, Fact, Key, Label};
 use super::conds::pieces;
 use super::values::immediate;
+use crate::automaton::Automaton;
 use crate::bpf::insn::{alu, jmp};
+use crate::bpf::library::automaton::{AutomatonAt, MATCH};
 use crate::bpf::vcode::{FRAME, Inst, Src, V};
 use crate::bpf::{Code, RelocationKind, helper, library};
 use crate::decision::{Graph, Node, Plan};
-use crate::glob;
 use crate::hir::{Access, Atom, AtomKind, Cond, Policy, Shape, Step, TEXT_BYTES, Text, TextTest, Ty, Value, ValueKind};
 use crate::optimise::Optimisation;
 
@@ -345,8 +346,12 @@ impl Builder<'_> {
                 self.push(Inst::Alu { op: alu::ADD, wide: true, dst: end, src: Src::Reg(text.memory), reloc: None });
                 self.same_bytes(end, text.offset, suffix, yes, no);
             }
-            TextTest::Contains(part) => self.scan(text, glob::contains(part), yes, no),
-            TextTest::Like(pattern) => self.scan(text, glob::like(pattern), yes, no),
+            TextTest::Contains(_) | TextTest::Like(_) => {
+                let automaton = Automaton::one(test).expect("the checker has made it before");
+                let at = self.code.automaton(&automaton);
+                let row = self.matched(text, at);
+                self.branch(jmp::JNE, true, row, Src::Imm(0), yes, no);
+            }
         }
     }
 
@@ -390,30 +395,21 @@ impl Builder<'_> {
         self.place(fits);
     }
 
-    /// Runs a table over a text.
-    fn scan(&mut self, text: Fetched, table: Result<glob::Table, String>, yes: Label, no: Label) {
-        let table = table.expect("the checker has made the table before");
-        let offset = self.code.table(&table);
-        self.push(Inst::Load {
-            dst: V(1),
-            base: text.memory,
-            offset: library::NUMBER,
-            bytes: 8,
-            reloc: None,
-            argument: None,
-        });
+    /// Runs an automaton over a text: the row of what fits, 0 where nothing does.
+    pub(super) fn matched(&mut self, text: Fetched, at: AutomatonAt) -> V {
+        let (base, offset) = (text.memory, library::NUMBER);
+        self.push(Inst::Load { dst: V(1), base, offset, bytes: 8, reloc: None, argument: None });
         let numbers = [
             Src::Imm(i32::from(text.offset)),
             Src::Reg(text.length),
-            Src::Imm(offset.cast_signed()),
-            Src::Imm(i32::from(table.start)),
+            Src::Imm(at.classes.cast_signed()),
+            Src::Imm(at.start.cast_signed()),
         ];
         for (at, src) in numbers.into_iter().enumerate() {
             self.push(Inst::Mov { dst: V(2 + at as u32), src, wide: true, reloc: None });
         }
-        self.push(Inst::Invoke { function: library::SCAN, args: 5 });
-        let fits = self.copy(V(0), true);
-        self.branch(jmp::JNE, true, fits, Src::Imm(0), yes, no);
+        self.push(Inst::Invoke { function: MATCH, args: 5 });
+        self.copy(V(0), true)
     }
 
     fn byte(&mut self, base: V, offset: i16) -> V {
@@ -466,17 +462,6 @@ impl Builder<'_> {
 }
 
 impl Code {
-    /// Adds a table of states to the constants; its offset.
-    fn table(&mut self, table: &glob::Table) -> u32 {
-        let mut bytes = table.classes.clone();
-        table.rows.iter().for_each(|entry| bytes.extend_from_slice(&entry.to_le_bytes()));
-        self.table_entries = self.table_entries.max(table.rows.len() as u32);
-        match self.constant(&bytes) {
-            RelocationKind::Constant(offset) => offset,
-            _ => unreachable!("a constant has an offset"),
-        }
-    }
-
     /// Counters of what could not be read, one for each rule.
     fn unreadable(&mut self, rules: usize) -> RelocationKind {
         let first = match self.unreadable {

@@ -7,6 +7,7 @@ use krs_grammar::ast::{self, BinaryOp, Expr, Span};
 use krs_grammar::print::str_text;
 
 use super::{Checker, Operand};
+use crate::automaton::Automaton;
 use crate::btf::{Type, TypeId};
 use crate::diag::{Diagnostic, code};
 use crate::hir::operators::atom;
@@ -226,10 +227,10 @@ impl<'a> Checker<'a> {
             }
             TextTest::Under(text[..trimmed].to_vec())
         } else {
-            if let Err(why) = crate::glob::parse(&text) {
-                return self.no_glob(why, right.span);
+            match glob(text) {
+                Ok((test, _)) => test,
+                Err(why) => return self.no_glob(why, right.span),
             }
-            TextTest::Like(text)
         };
         Operand::Cond(atom(span, AtomKind::Text { value, test }))
     }
@@ -245,8 +246,8 @@ impl<'a> Checker<'a> {
     /// `hook.name like "file_*"`
     fn known_like(&mut self, known: &[u8], pattern: &'a Expr) -> Operand {
         let Some(text) = self.literal(pattern, "like") else { return Operand::Error };
-        match crate::glob::like(&text) {
-            Ok(table) => Operand::Cond(Cond::Const(table.fits(known))),
+        match glob(text) {
+            Ok((_, automaton)) => Operand::Cond(Cond::Const(automaton.row(known) != 0)),
             Err(why) => self.no_glob(why, pattern.span),
         }
     }
@@ -363,4 +364,12 @@ fn unreachable_path(text: &[u8]) -> bool {
 
 fn full_path(span: Span, dentry: Value, mount: Value) -> Value {
     Value { span, ty: Ty::Text { path: true }, kind: ValueKind::Text(Box::new(Text::Path { dentry, mount })) }
+}
+
+/// A glob as a test, and what it is run by.
+fn glob(text: Vec<u8>) -> Result<(TextTest, Automaton), String> {
+    crate::glob::parse(&text)?;
+    let test = TextTest::Like(text);
+    let automaton = Automaton::one(&test).map_err(|_| "its table of states would be too large".to_owned())?;
+    Ok((test, automaton))
 }

@@ -1,0 +1,142 @@
+use super::*;
+use crate::hir::eval::passes;
+
+/// Numbers without a pattern.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % bound
+    }
+
+    /// Of few letters, so that patterns and texts meet.
+    fn text(&mut self, most: usize) -> Vec<u8> {
+        (0..self.below(most)).map(|_| b"ab/c"[self.below(4)]).collect()
+    }
+
+    fn glob(&mut self, depth: usize) -> Vec<u8> {
+        let mut glob = Vec::new();
+        for _ in 0..1 + self.below(4) {
+            match self.below(if depth == 0 { 8 } else { 9 }) {
+                0..3 => glob.extend(self.text(4)),
+                3 => glob.push(b'?'),
+                4 => glob.push(b'*'),
+                5 => glob.extend(b"**"),
+                6 => glob.extend(b"[!a]"),
+                7 => glob.extend(b"[a-b/]"),
+                _ => {
+                    let choices: Vec<Vec<u8>> = (0..1 + self.below(3)).map(|_| self.glob(depth - 1)).collect();
+                    glob.extend([b"{", choices.join(&b","[..]).as_slice(), b"}"].concat());
+                }
+            }
+        }
+        glob
+    }
+
+    fn test(&mut self) -> TextTest {
+        let text = || -> fn(&mut Random) -> Vec<u8> { |random| [random.text(6), b"a".to_vec()].concat() };
+        match self.below(8) {
+            0 => TextTest::OneOf((0..1 + self.below(4)).map(|_| self.text(6)).collect()),
+            1 => TextTest::Under([b"/".to_vec(), text()(self)].concat()),
+            2 => TextTest::StartsWith(text()(self)),
+            3 => TextTest::EndsWith(text()(self)),
+            4 => TextTest::Contains(text()(self)),
+            _ => TextTest::Like(self.glob(2)),
+        }
+    }
+}
+
+#[test]
+fn what_fits_is_what_each_pattern_says() {
+    let mut random = Random(1);
+    let mut built = 0;
+    for _ in 0..600 {
+        let tests: Vec<TextTest> = (0..1 + random.below(12)).map(|_| random.test()).collect();
+        // Some patterns share a number.
+        let number = |at: usize| (at / (1 + tests.len() % 2)) as u32;
+        let numbered = || tests.iter().enumerate().map(|(at, test)| (test, number(at)));
+        let Ok(automaton) = Automaton::several(numbered()) else { continue };
+        built += 1;
+        for _ in 0..60 {
+            let text = random.text(14);
+            let mut fitting: Vec<u32> =
+                numbered().filter(|(test, _)| passes(test, &text)).map(|(_, number)| number).collect();
+            fitting.dedup();
+            assert_eq!(automaton.fitting(&text), fitting, "{tests:?} {:?}", String::from_utf8_lossy(&text));
+        }
+    }
+    assert!(built > 500, "{built}");
+}
+
+#[test]
+fn globs_fit_what_they_say() {
+    for (glob, text, fits) in [
+        ("/etc/*", "/etc/passwd", true),
+        ("/etc/*", "/etc/ssh/sshd_config", false),
+        ("/etc/**", "/etc/ssh/sshd_config", true),
+        ("/etc/**", "/etc/", true),
+        ("/etc/**", "/etc", false),
+        ("**/*.so", "/usr/lib/libc.so", true),
+        ("**/*.so", "libc.so", false),
+        ("/tmp/?", "/tmp/x", true),
+        ("/tmp/?", "/tmp//", false),
+        ("[a-c]x[!0-9]", "bxy", true),
+        ("[a-c]x[!0-9]", "bx7", false),
+        ("[!a]", "/", false),
+        ("[]]", "]", true),
+        ("[a\\-]", "-", true),
+        ("{[,],x}", ",", true),
+        ("a{b,c{d,e}}f", "acef", true),
+        ("a{b,c{d,e}}f", "acf", false),
+        ("{,x}y", "y", true),
+        (r"\*\{", "*{", true),
+        ("ä?", "äx", true),
+        ("*", "\u{ff}", true),
+        ("", "", true),
+    ] {
+        let test = TextTest::Like(glob.as_bytes().to_vec());
+        let automaton = Automaton::one(&test).expect(glob);
+        assert_eq!(automaton.row(text.as_bytes()) == 1, fits, "{glob} {text}");
+        assert_eq!(passes(&test, text.as_bytes()), fits, "{glob} {text}");
+    }
+}
+
+#[test]
+fn many_patterns_have_about_a_word_for_each_byte() {
+    let prefix = |n: usize| TextTest::Under(format!("/srv/tenants/{}/t{n}", n % 89).into_bytes());
+    let glob = |n: usize| TextTest::Like(format!("/srv/*/t{n}/*.key").into_bytes());
+    let end = |n: usize| TextTest::EndsWith(format!("x{n}y").into_bytes());
+    let kinds: [&dyn Fn(usize) -> TextTest; 3] = [&prefix, &glob, &end];
+    for (kind, most) in kinds.into_iter().zip([60_000, 160_000, 120_000]) {
+        let tests: Vec<TextTest> = (0..10_000).map(kind).collect();
+        let automaton = Automaton::several(tests.iter().zip(0..)).expect("they are simple");
+        assert!(automaton.words.len() < most, "{}", automaton.words.len());
+        for text in ["/srv/tenants/7/t7/a", "/srv/tenants/9/t9998", "/srv/a/t77/b.key", "/srv/a/t77/b.keys", "x12y34y"]
+        {
+            let fitting = (0..10_000u32).filter(|n| passes(&tests[*n as usize], text.as_bytes()));
+            assert_eq!(automaton.fitting(text.as_bytes()), fitting.collect::<Vec<_>>(), "{text}");
+        }
+    }
+}
+
+#[test]
+fn what_follows_alike_is_there_once() {
+    let glob = |n: usize| TextTest::Like(format!("/srv/*/t{n}/*.key").into_bytes());
+    let part = |n: usize| TextTest::Contains(format!("x{n}y").into_bytes());
+    let kinds: [&dyn Fn(usize) -> TextTest; 2] = [&glob, &part];
+    for kind in kinds {
+        let tests: Vec<TextTest> = (0..1000).map(kind).collect();
+        let automaton = Automaton::several(tests.iter().map(|test| (test, 0))).expect("they are simple");
+        assert!(automaton.states < 150, "{}", automaton.states);
+    }
+}
+
+#[test]
+fn what_would_be_too_large_is_refused() {
+    let long = TextTest::Like([b"**a".as_slice(), &[b'?'; 20]].concat());
+    assert_eq!(Automaton::one(&long), Err(TooComplex));
+    let crossed: Vec<TextTest> = (0..20).map(|n| TextTest::Like(format!("**x{n}y**z{n}w**").into_bytes())).collect();
+    assert_eq!(Automaton::several(crossed.iter().zip(0..)), Err(TooComplex));
+    assert!(crossed.iter().all(|test| Automaton::one(test).is_ok()));
+}
