@@ -31,6 +31,12 @@ pub fn refusal(manifest: &Manifest, hook: &str, error: &io::Error, log: &str, ve
         })
         .copied()
         .unwrap_or_default();
+    // From btf_distill_func_proto, before 6.0.
+    if reason.contains("type STRUCT is unsupported") {
+        return Failure::refused(format!("this kernel takes no program on `{hook}`"))
+            .note("an argument of the hook is a struct passed by value, which kernels before 6.0 cannot hand to a program")
+            .help("say in the policy that its rules there are for newer kernels, `@since(\"6.1\")`, or use another hook");
+    }
     let quoted = lines.iter().rev().find_map(|line| line.strip_prefix("; "));
     let rule = quoted.and_then(|quoted| rule_of(manifest, hook, quoted));
     let mut failure = match rule {
@@ -130,6 +136,15 @@ mod tests {
             assert!(failure.contains("rule `second`") && failure.contains("R1 invalid mem access"), "{failure}");
             assert!(!failure.contains("(79)"), "{failure}");
         }
+    }
+
+    #[test]
+    fn a_hook_that_the_kernel_cannot_hand_over_is_no_fault_of_the_policy() {
+        let error = io::Error::from_raw_os_error(libc::EINVAL);
+        let log = "The function bpf_lsm_file_open arg1 type STRUCT is unsupported.\nprocessed 0 insns (limit 1000000)";
+        let failure = refusal(&manifest(), "file_open", &error, log, false).to_string();
+        assert!(failure.contains("no program on `file_open`") && failure.contains("@since"), "{failure}");
+        assert!(!failure.contains("report"), "{failure}");
     }
 
     #[test]
