@@ -97,6 +97,45 @@ pub fn parse(glob: &[u8]) -> Result<Vec<Piece>, String> {
     Ok(pieces)
 }
 
+/// The glob that fits what any of some fits.
+#[must_use]
+pub fn choice(globs: &[Vec<u8>]) -> Vec<u8> {
+    let mut made = vec![b'{'];
+    for (at, glob) in globs.iter().enumerate() {
+        if at > 0 {
+            made.push(b',');
+        }
+        enclosed(glob, &mut made);
+    }
+    made.push(b'}');
+    made
+}
+
+/// A glob within braces: its own commas, which are no choice, are taken for themselves.
+fn enclosed(glob: &[u8], made: &mut Vec<u8>) {
+    let (mut depth, mut at) = (0u32, 0);
+    while let Some(&byte) = glob.get(at) {
+        let mut end = at + 1;
+        match byte {
+            b'\\' => end += 1,
+            b'[' => end = class(glob, at + 1).map_or(end, |(_, end)| end),
+            b'{' => depth += 1,
+            b'}' => depth = depth.saturating_sub(1),
+            b',' if depth == 0 => made.push(b'\\'),
+            _ => {}
+        }
+        made.extend_from_slice(&glob[at..end.min(glob.len())]);
+        at = end;
+    }
+}
+
+/// The glob that only a text itself fits.
+#[must_use]
+pub fn literal(text: &[u8]) -> Vec<u8> {
+    let special = |byte: u8| b"\\?*[]{},".contains(&byte);
+    text.iter().flat_map(|&byte| special(byte).then_some(b'\\').into_iter().chain([byte])).collect()
+}
+
 /// A class from behind its `[`, and the place behind its `]`.
 fn class(glob: &[u8], mut at: usize) -> Result<(Bytes, usize), String> {
     let unclosed = || "a `[` without its `]`; write `\\\\[` for the character".to_owned();
@@ -149,6 +188,19 @@ mod tests {
             panic!("a class")
         };
         assert!(others.has(b'y') && others.has(0) && others.has(0xff) && !others.has(b'x') && !others.has(b'/'));
+    }
+
+    #[test]
+    fn a_choice_has_the_pieces_of_its_globs() {
+        let globs = [&b"a,b"[..], b"{c,d}*", b"[,x]", br"\,", b""].map(<[u8]>::to_vec);
+        let pieces = globs.iter().map(|glob| parse(glob).expect("a glob")).collect();
+        assert_eq!(parse(&choice(&globs)).ok(), Some(vec![Piece::Choice(pieces)]));
+    }
+
+    #[test]
+    fn a_literal_is_taken_for_itself() {
+        let text = br"/a*b?[c]{d,e}\!-^";
+        assert_eq!(parse(&literal(text)).ok(), Some(text.map(Piece::Byte).to_vec()));
     }
 
     #[test]

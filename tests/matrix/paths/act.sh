@@ -2,9 +2,10 @@
 try() { if "$@" >/dev/null 2>/tmp/why; then echo "$*: ok"; else echo "$*: $(sed 's/.*: //; 1q' /tmp/why)"; fi; }
 policy=$PWD/paths.o
 cd /tmp
-mkdir -p dir/sub directory mnt closed jail/tmp
-for f in exact one two three dir/sub/x directory/x a.key a.keys a.bad pre1 xneedlex keep fixed lib.so; do
-  echo text > $f
+mkdir -p dir/sub directory mnt closed jail/tmp l1 l7 l8 l,8 'l{9}' m2
+for f in exact one two three dir/sub/x directory/x a.key a.keys a.bad pre1 xneedlex keep fixed lib.so \
+  l1/file l7/file l8/file l,8/file 'l{9}/file' m2/file a.m3 m4a a.m4; do
+  echo text > "$f"
 done
 mount -t tmpfs none mnt
 mkdir mnt/deep
@@ -14,6 +15,9 @@ echo text > jail/tmp/exact
 krsi load $policy
 for f in exact one two three dir/sub/x directory/x a.key a.keys a.bad pre1 xneedlex; do
   try cat $f
+done
+for f in l1/file l7/file l,8/file 'l{9}/file' l8/file m2/file a.m3 m4a a.m4; do
+  try cat "$f"
 done
 ln -s /tmp/exact link
 try cat link

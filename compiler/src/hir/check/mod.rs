@@ -25,6 +25,7 @@ mod labels;
 mod named_sets;
 mod names;
 mod network;
+mod patterns;
 pub(in crate::hir) mod sets;
 mod text;
 mod versions;

@@ -3,19 +3,14 @@
 //! A `struct path`, embedded or behind a pointer, is the full path of its file wherever a path is asked for; a
 //! pointer to `char` is the characters behind it.
 
-use krs_grammar::ast::{self, BinaryOp, Expr, Span};
+use krs_grammar::ast::{Expr, Span};
 use krs_grammar::print::str_text;
 
 use super::{Checker, Operand};
-use crate::automaton::Automaton;
 use crate::btf::{Type, TypeId};
 use crate::diag::{Diagnostic, code};
-use crate::hir::operators::atom;
 use crate::hir::place::{self, Place, Reads};
-use crate::hir::{AtomKind, Cond, Ptr, Shape, Step, TEXT_BYTES, Text, TextTest, Ty, Value, ValueKind};
-
-/// Longest pattern that is not compared from a text's beginning.
-const PATTERN_MAX: usize = 255;
+use crate::hir::{Cond, Ptr, Shape, Step, TEXT_BYTES, Text, Ty, Value, ValueKind};
 
 impl<'a> Checker<'a> {
     /// A value as a text, where it is one.
@@ -149,109 +144,6 @@ impl<'a> Checker<'a> {
         None
     }
 
-    /// `starts_with(text, "...")` and its like.
-    pub(in crate::hir) fn text_call(&mut self, function: &'a ast::Ident, args: &'a [Expr], span: Span) -> Operand {
-        let name = function.name.as_str();
-        let [subject, pattern] = args else {
-            return self.report(
-                Diagnostic::error(code::BAD_CALL, span, format!("`{name}` takes 2 arguments, not {}", args.len()))
-                    .help(format!("give it a text and what to look for: `{name}(task.comm, \"...\")`")),
-            );
-        };
-        let operand = self.expr(subject, None);
-        if let Operand::Text(known) = operand {
-            let Some(text) = self.literal(pattern, name) else { return Operand::Error };
-            return Operand::Cond(Cond::Const(match name {
-                "starts_with" => known.starts_with(&text),
-                "ends_with" => known.ends_with(&text),
-                _ => text.is_empty() || known.windows(text.len()).any(|part| part == text),
-            }));
-        }
-        let Some(value) = self.subject(operand, subject, name) else { return Operand::Error };
-        let Some(text) = self.literal(pattern, name) else { return Operand::Error };
-        if !self.searchable(&text, pattern.span) {
-            return Operand::Error;
-        }
-        let test = match name {
-            "starts_with" => TextTest::StartsWith(text),
-            "ends_with" => TextTest::EndsWith(text),
-            _ => TextTest::Contains(text),
-        };
-        Operand::Cond(atom(span, AtomKind::Text { value, test }))
-    }
-
-    /// `under` and `like`.
-    pub(in crate::hir) fn pattern(
-        &mut self,
-        op: BinaryOp,
-        op_span: Span,
-        left: &'a Expr,
-        right: &'a Expr,
-        span: Span,
-    ) -> Operand {
-        let operand = self.expr(left, None);
-        if let Operand::Text(known) = &operand
-            && op == BinaryOp::Like
-        {
-            return self.known_like(known, right);
-        }
-        let Some(value) = self.subject(operand, left, op.text()) else {
-            self.expr(right, None);
-            return Operand::Error;
-        };
-        let Some(text) = self.literal(right, op.text()) else { return Operand::Error };
-        if text.contains(&0) || text.is_empty() {
-            return self.report(
-                Diagnostic::error(code::BAD_PATTERN, right.span, "a pattern has at least one character and no NUL")
-                    .help("write what the text should be"),
-            );
-        }
-        let test = if op == BinaryOp::Under {
-            if value.ty != (Ty::Text { path: true }) {
-                return self.report(
-                    Diagnostic::error(code::NOT_A_TEXT, op_span, "`under` asks for a path on its left")
-                        .also(left.span, "a string, which has no directories")
-                        .help("use `starts_with(..., \"...\")`"),
-                );
-            }
-            if !text.starts_with(b"/") {
-                return self.report(
-                    Diagnostic::error(code::NOT_A_PATH, right.span, "a directory is given from the root")
-                        .label("does not begin with `/`")
-                        .help("paths here are full paths: `under \"/etc\"`"),
-                );
-            }
-            let trimmed = text.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
-            if !self.plausible(&text[..trimmed.max(1)], &value, right.span) {
-                return Operand::Error;
-            }
-            TextTest::Under(text[..trimmed].to_vec())
-        } else {
-            match glob(text) {
-                Ok((test, _)) => test,
-                Err(why) => return self.no_glob(why, right.span),
-            }
-        };
-        Operand::Cond(atom(span, AtomKind::Text { value, test }))
-    }
-
-    fn no_glob(&mut self, why: String, at: Span) -> Operand {
-        self.report(
-            Diagnostic::error(code::BAD_GLOB, at, "this glob cannot be read")
-                .label(why)
-                .help("`?` is one character but `/`, `*` any run of them, `**` any run at all, `[a-z]` a class, `{a,b}` a choice; `\\\\` before a character takes it for itself"),
-        )
-    }
-
-    /// `hook.name like "file_*"`
-    fn known_like(&mut self, known: &[u8], pattern: &'a Expr) -> Operand {
-        let Some(text) = self.literal(pattern, "like") else { return Operand::Error };
-        match glob(text) {
-            Ok((_, automaton)) => Operand::Cond(Cond::Const(automaton.row(known) != 0)),
-            Err(why) => self.no_glob(why, pattern.span),
-        }
-    }
-
     /// `hook.name in { "path_unlink", "path_rmdir" }`
     pub(in crate::hir) fn text_in(&mut self, known: &[u8], elements: &'a [Expr], left: Span) -> Operand {
         let mut found = false;
@@ -272,7 +164,7 @@ impl<'a> Checker<'a> {
     }
 
     /// What a test of texts is about, as a text.
-    fn subject(&mut self, operand: Operand, expr: &Expr, word: &str) -> Option<Value> {
+    pub(super) fn subject(&mut self, operand: Operand, expr: &Expr, word: &str) -> Option<Value> {
         let operand = self.texts(operand);
         match operand {
             Operand::Error => None,
@@ -293,7 +185,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn literal(&mut self, expr: &'a Expr, word: &str) -> Option<Vec<u8>> {
+    pub(super) fn literal(&mut self, expr: &'a Expr, word: &str) -> Option<Vec<u8>> {
         match self.expr(expr, None) {
             Operand::Error => None,
             Operand::Text(text) => Some(text),
@@ -307,24 +199,6 @@ impl<'a> Checker<'a> {
                 None
             }
         }
-    }
-
-    /// Whether a text can be looked for in a value.
-    fn searchable(&mut self, text: &[u8], at: Span) -> bool {
-        let error = if text.is_empty() {
-            Diagnostic::error(code::BAD_PATTERN, at, "every text has the empty one in it")
-                .help("write what to look for")
-        } else if text.contains(&0) {
-            Diagnostic::error(code::NUL, at, "a string of the kernel ends at its first NUL").help("remove the NUL")
-        } else if text.len() > PATTERN_MAX {
-            Diagnostic::error(code::BAD_PATTERN, at, format!("this is longer than {PATTERN_MAX} bytes"))
-                .label(format!("{} bytes", text.len()))
-                .help("look for a part of it")
-        } else {
-            return true;
-        };
-        self.report(error);
-        false
     }
 
     /// Whether a text can be exactly so; otherwise that is an error.
@@ -364,12 +238,4 @@ fn unreachable_path(text: &[u8]) -> bool {
 
 fn full_path(span: Span, dentry: Value, mount: Value) -> Value {
     Value { span, ty: Ty::Text { path: true }, kind: ValueKind::Text(Box::new(Text::Path { dentry, mount })) }
-}
-
-/// A glob as a test, and what it is run by.
-fn glob(text: Vec<u8>) -> Result<(TextTest, Automaton), String> {
-    crate::glob::parse(&text)?;
-    let test = TextTest::Like(text);
-    let automaton = Automaton::one(&test).map_err(|_| "its table of states would be too large".to_owned())?;
-    Ok((test, automaton))
 }
