@@ -156,7 +156,12 @@ pub(crate) fn explain(
                     .take_while(|t| t.0 < span.start)
                     .any(|t| matches!(t.1, Token::When | Token::Unless | Token::Where)) =>
         {
-            SyntaxError::new("KRS0012", span, "`=` does not compare", "write `==`").help("write `==` to compare")
+            let error = SyntaxError::new("KRS0012", span, "`=` does not compare", "write `==`");
+            match tokens.get(split + 1) {
+                Some((_, Token::Tilde, _)) => SyntaxError { label: "write `like`".to_owned(), ..error }
+                    .help("write `like` with a glob: `like \"/tmp/*.so\"`"),
+                _ => error.help("write `==` to compare"),
+            }
         }
         Some(Token::Rule | Token::Map) if may("const") => {
             SyntaxError::new("KRS0019", span, format!("no item begins with {quoted}"), "a reserved word")

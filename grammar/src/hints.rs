@@ -117,6 +117,15 @@ pub(crate) fn hint(stop: &Stop<'_, '_>) -> Option<String> {
         Token::Dot if matches!(last(1), Some(Token::Int(_))) => {
             Some(format!("an address is a string: write `\"{}\"`", run(stop)))
         }
+        Token::Dot if matches!((last(1), last(2)), (Some(Token::Dot), Some(Token::Int(_)))) => {
+            Some("a range is two comparisons: `x >= 1 and x <= 1024`".to_owned())
+        }
+        Token::OpenBracket if stop.operand => Some("a list stands in braces: `{ 80, 443 }`".to_owned()),
+        Token::EqEq | Token::NotEq | Token::Less | Token::LessEq | Token::Greater | Token::GreaterEq
+            if stop.operand && matches!(last(1), Some(Token::And | Token::Or)) =>
+        {
+            Some("a comparison has both its sides: write the left one again".to_owned())
+        }
         Token::Minus if matches!(last(1), Some(Token::Deny)) => match stop.behind {
             [(_, Token::Ident(errno), _), ..] => Some(format!("an errno is written by its name alone: `deny {errno}`")),
             _ => Some("an errno is written by its name: `deny EACCES`".to_owned()),
@@ -142,6 +151,9 @@ pub(crate) fn hint(stop: &Stop<'_, '_>) -> Option<String> {
         }
         Token::Str(_) | Token::Int(_) if stop.operator && matches!(last(1), Some(Token::Str(_) | Token::Int(_))) => {
             Some("separate the elements with `,`".to_owned())
+        }
+        Token::When if stop.before.iter().any(|token| matches!(token.1, Token::Unless)) => {
+            Some("`when` stands before `unless`".to_owned())
         }
         Token::When | Token::Unless => match (last(1), last(2)) {
             (Some(Token::Ident(hook)), Some(action @ (Token::Deny | Token::Kill))) => {

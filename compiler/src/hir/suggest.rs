@@ -1,7 +1,12 @@
 //! The nearest names, for "did you mean".
 
-/// Fields by the names that others give them: the struct, the name, and the field.
+/// Fields by the names that others give them: the struct, the name, and the field; what stands alone has no struct.
 const USUAL: &[(&str, &str, &str)] = &[
+    ("", "current", "task"),
+    ("", "process", "task"),
+    ("", "proc", "task"),
+    ("", "user", "task.uid"),
+    ("", "time", "now"),
     ("task_struct", "user", "uid"),
     ("task_struct", "group", "gid"),
     ("task_struct", "name", "comm"),

@@ -44,9 +44,9 @@ impl<'a> Checker<'a> {
                     format!("no definition `{}`", function.name),
                 )
                 .label("not known");
-                if let Some(help) = did_you_mean(&function.name, defs.iter().copied()) {
-                    error = error.help(help);
-                }
+                error = error.help(did_you_mean(&function.name, defs.iter().copied()).unwrap_or_else(|| {
+                    format!("define it, for instance `def {}(file: file): bool = file.inode.uid == 0`", function.name)
+                }));
                 return self.report(error);
             }
         };

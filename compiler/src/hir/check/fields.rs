@@ -253,6 +253,9 @@ impl<'a> Checker<'a> {
             return self.report(self.path_elsewhere(error));
         }
         let meant = match usual(tag, &name.name) {
+            None if tag == "path" && name.name == "path" => {
+                Some(format!("`{}` is the path itself: compare it with a string", expr_text(base)))
+            }
             // Not in `task.ns` but beside it.
             Some(field) if tag == "nsproxy" => Some(format!("did you mean `{}`?", field_of(beside(base), field))),
             Some(field) => Some(format!("did you mean `{}`?", field_of(base, field))),

@@ -9,7 +9,7 @@ use crate::diag::{Diagnostic, code};
 use crate::hir::kernels;
 use crate::hir::place::{self, Place, Reads};
 use crate::hir::resolve::Named;
-use crate::hir::suggest::{did_you_mean, list};
+use crate::hir::suggest::{did_you_mean, list, usual};
 use crate::hir::{Arg, ArgId, Cond, Int, Names, NamesId, Ptr, Ty, Value, ValueKind};
 
 impl<'a> Checker<'a> {
@@ -267,8 +267,12 @@ impl<'a> Checker<'a> {
             .map(|n| n.ident().name.as_str())
             .collect();
         candidates.extend(constants);
-        if let Some(help) = did_you_mean(name, candidates.iter().copied()) {
+        if let Some(own) = usual("", name) {
+            error = error.help(format!("did you mean `{own}`?"));
+        } else if let Some(help) = did_you_mean(name, candidates.iter().copied()) {
             error = error.help(help);
+        } else if let Some(end) = self.other_end(name) {
+            error = error.help(format!("did you mean `{end}`?"));
         } else if let Some(help) = self.field_of_argument(name) {
             error = error.help(help);
         }
@@ -308,7 +312,20 @@ impl<'a> Checker<'a> {
     }
 
     fn field_of_task(&self, name: &str) -> Option<String> {
-        self.items.views.contains_key(&("task_struct", name)).then(|| format!("task.{name}"))
+        let btf = &self.kernel.btf;
+        let raw = || btf.find(Kind::Struct, "task_struct").is_some_and(|of| place::field(btf, of, name).is_some());
+        (self.items.views.contains_key(&("task_struct", name)) || raw()).then(|| format!("task.{name}"))
+    }
+
+    /// The end that a hook has where it lacks the other.
+    fn other_end(&self, name: &str) -> Option<&'a str> {
+        let hook = self.hooks[self.scope.hook?.index()].name.clone();
+        let other = match name {
+            "src" => "dst",
+            "dst" => "src",
+            _ => return None,
+        };
+        self.hook_values(&hook).find(|value| *value == other)
     }
 
     /// An argument of the rule's hook.

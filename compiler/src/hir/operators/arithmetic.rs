@@ -1,12 +1,13 @@
 //! What computes with integers, and bits that are asked for: `has`.
 
 use krs_grammar::ast::{BinaryOp, Expr, Span};
+use krs_grammar::print::expr_text;
 
 use super::cast::{convert, meet, promote};
 use super::{atom, constant};
 use crate::diag::{Diagnostic, code};
 use crate::hir::check::{Checker, Number, Operand, spell};
-use crate::hir::{AtomKind, Binary, Int, Ty, Value, ValueKind};
+use crate::hir::{AtomKind, Binary, Int, NamesId, Ty, Value, ValueKind};
 
 impl Checker<'_> {
     pub(super) fn has(
@@ -40,6 +41,9 @@ impl Checker<'_> {
             self.meant(int.names, number);
             return error;
         }
+        if let Some(of) = self.one_at_a_time(int.names, number.names) {
+            return self.no_bits(of, op_span, left, right, "==");
+        }
         let Some(mask) = self.bits(int, number, left.span, right.span) else {
             return Operand::Error;
         };
@@ -52,6 +56,25 @@ impl Checker<'_> {
         }
         let mask = (mask & ((1i128 << (8 * int.bytes)) - 1)) as u64;
         Operand::Cond(atom(span, AtomKind::AllBits { value, mask }))
+    }
+
+    /// The enum that both sides are of, whose names are numbers and no bits. What BTF calls an enum may well be bits.
+    fn one_at_a_time(&self, left: Option<NamesId>, right: Option<NamesId>) -> Option<NamesId> {
+        let of = left.filter(|_| left == right)?;
+        let names = &self.names[of.index()];
+        (!names.flags && !names.kernel).then_some(of)
+    }
+
+    /// Names of an enum taken for bits; `instead` is the operator that asks what was meant.
+    fn no_bits(&mut self, of: NamesId, op_span: Span, left: &Expr, right: &Expr, instead: &str) -> Operand {
+        let (of, l, r) = (&self.names[of.index()].name, expr_text(left), expr_text(right));
+        let error = Diagnostic::error(code::BAD_OPERAND, op_span, format!("`{of}` has no bits"))
+            .label("works on bits")
+            .note(format!("a `{of}` is one of its names at a time, each a number"));
+        self.report(match instead {
+            "in" => error.help(format!("ask for one of several with a list: `in {{ {l}, {r} }}`")),
+            _ => error.help(format!("compare it: `{l} == {r}`")),
+        })
     }
 
     /// A constant as the bits of a type: what fits with or without sign is the same pattern.
@@ -114,6 +137,17 @@ impl Checker<'_> {
                             .help("multiply the other side of the comparison instead"),
                     );
                 }
+            }
+        }
+        if bitwise {
+            let names = |operand: &Operand| match operand {
+                Operand::Number(number) => number.names,
+                Operand::Value(Value { ty: Ty::Int(int), .. }) => int.names,
+                _ => None,
+            };
+            let instead = if matches!((&l, &r), (Operand::Number(_), Operand::Number(_))) { "in" } else { "==" };
+            if let Some(of) = self.one_at_a_time(names(&l), names(&r)) {
+                return self.no_bits(of, op_span, left, right, instead);
             }
         }
         match (l, r) {

@@ -1,6 +1,7 @@
 //! `==`, `!=`, `<`, `<=`, `>`, `>=`: of mathematical values, whatever the widths.
 
 use krs_grammar::ast::{BinaryOp, Expr, ExprKind, Span};
+use krs_grammar::print::expr_text;
 
 use super::{and, atom, constant, not, one_of_texts, or};
 use crate::diag::{Diagnostic, code};
@@ -129,9 +130,12 @@ impl Checker<'_> {
                         .also(left.span, x)
                         .also(right.span, y);
                 if text && pointer {
-                    error = error.help(
-                        "text behind a pointer cannot be read yet; strings that are arrays can, such as `task.comm`",
-                    );
+                    error = error.help(self.path_of_object(left, &l).or_else(|| self.path_of_object(right, &r)).unwrap_or(
+                        "text behind a pointer cannot be read yet; strings that are arrays can, such as `task.comm`".into(),
+                    ));
+                }
+                if text && [&l, &r].into_iter().any(|side| matches!(side, Operand::End(_))) {
+                    error = error.help("compare its `ip` with an address and its `port` with a number");
                 }
                 if matches!(l, Operand::File(_)) || matches!(r, Operand::File(_)) {
                     error =
@@ -162,6 +166,13 @@ impl Checker<'_> {
             [one] => Some(format!("its only field is `{one}`: write `.{one}` behind it")),
             _ => Some("compare one of its fields".to_owned()),
         }
+    }
+
+    /// What has a path stands where the path is meant: `file == "/etc/passwd"`.
+    pub(super) fn path_of_object(&self, expr: &Expr, operand: &Operand) -> Option<String> {
+        let Operand::Value(Value { ty: Ty::Ptr(pointer), .. }) = operand else { return None };
+        let tag = place::tag(&self.kernel.btf, pointer.target);
+        self.items.views.contains_key(&(tag, "path")).then(|| format!("did you mean `{}.path`?", expr_text(expr)))
     }
 
     /// A number or a flag in quotes, beside what could be compared with it.

@@ -159,10 +159,14 @@ impl<'a> Checker<'a> {
             Operand::Value(value) if self.is_inode(value.ty) => self.one_of_files(&value, elements, span),
             other => {
                 let what = self.say(&other);
-                self.report(
+                let error =
                     Diagnostic::error(code::BAD_OPERAND, op_span, "`in` asks for an integer or a string on its left")
-                        .also(left.span, what),
-                )
+                        .also(left.span, what);
+                self.report(match self.path_of_object(left, &other) {
+                    Some(help) => error.help(help),
+                    None if matches!(other, Operand::File(_)) => error.help("`==` compares an inode with it"),
+                    None => error.help("name a field of it"),
+                })
             }
         }
     }

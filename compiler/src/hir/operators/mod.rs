@@ -94,7 +94,9 @@ impl<'a> Checker<'a> {
             },
             Operand::Number(_) => error.label("a number").help("compare it with something, or write `true` or `false`"),
             Operand::Null => error.label("null").help("compare a pointer with it: `vma.vm_file == null`"),
-            Operand::Text(_) => error.label("a string").help("compare something with it: `task.comm == \"...\"`"),
+            Operand::Text(_) => error
+                .label("a string")
+                .help("compare something with it: `task.comm == \"...\"`; one of several is `in { \"...\", \"...\" }`"),
             Operand::List => error.label("a list").help("put a value and `in` before it"),
             Operand::End(_) => {
                 error.label("one end of a connection").help("name its `ip` or its `port`: `dst.port == 443`")
