@@ -9,7 +9,8 @@
 //! there. A file's rules are rules of the policy that uses it.
 //!
 //! Invariants: a file is there once, at its first `use`, however often it is used or given; files are the same if
-//! they have the same name, which who reads them sees to; no `use` of a file is left. Spans keep their own file.
+//! they have the same name, which who reads them sees to; a `use` that is left is of a file that cannot be read. Spans
+//! keep their own file.
 //!
 //! Absent: all input. [`Read`] does it.
 
@@ -57,6 +58,9 @@ enum State {
     Done,
 }
 
+/// Nobody knows what is in a file, and why was said.
+struct Unread;
+
 struct Splicer<'r, 's> {
     read: Option<Read<'r>>,
     sources: &'s mut Sources,
@@ -77,11 +81,14 @@ impl Splicer<'_, '_> {
         };
         for item in std::mem::take(&mut made.items) {
             match &item.kind {
-                ItemKind::Use(Use::File(path)) => {
-                    let used = self.file(path).unwrap_or_default();
-                    made.items.extend(used.items);
-                    made.broken.extend(used.broken);
-                }
+                ItemKind::Use(Use::File(path)) => match self.file(path) {
+                    Ok(used) => {
+                        let used = used.unwrap_or_default();
+                        made.items.extend(used.items);
+                        made.broken.extend(used.broken);
+                    }
+                    Err(Unread) => made.items.push(item),
+                },
                 ItemKind::Use(Use::Module(path)) => {
                     self.module(path);
                     made.items.push(item);
@@ -95,8 +102,8 @@ impl Splicer<'_, '_> {
         Some(made)
     }
 
-    /// What a `use` stands for.
-    fn file(&mut self, path: &ast::Str) -> Option<ast::File> {
+    /// What a `use` stands for; nothing where that stands elsewhere already.
+    fn file(&mut self, path: &ast::Str) -> Result<Option<ast::File>, Unread> {
         let span = path.span;
         let written = String::from_utf8_lossy(&path.value).into_owned();
         let wrong = |why: &str| {
@@ -113,25 +120,25 @@ impl Splicer<'_, '_> {
             Ok(source) => source,
             Err(why) => {
                 self.diagnostics.push(wrong(&why));
-                return None;
+                return Err(Unread);
             }
         };
         let name = source.name.clone();
         match self.known.get(&name) {
-            Some((_, State::Done)) => return None,
+            Some((_, State::Done)) => return Ok(None),
             Some((id, State::Open)) => {
                 self.circle(span, *id);
-                return None;
+                return Ok(None);
             }
             Some((_, State::Waiting(_))) => {}
             None => {
                 if source.text.starts_with("\x7fELF") {
                     self.diagnostics.push(wrong("is an object, not a policy's source"));
-                    return None;
+                    return Err(Unread);
                 }
                 let Some(id) = self.sources.push(source) else {
                     self.diagnostics.push(wrong("is one file too many"));
-                    return None;
+                    return Err(Unread);
                 };
                 let parsed = krs_grammar::parse(id, self.sources.file(id));
                 self.diagnostics.extend(parsed.errors.into_iter().map(Diagnostic::from));
@@ -140,12 +147,12 @@ impl Splicer<'_, '_> {
         }
         if self.chain.len() == DEPTH_MAX {
             self.diagnostics.push(wrong(&format!("is the end of a chain of more than {DEPTH_MAX} files")));
-            return None;
+            return Err(Unread);
         }
         self.chain.push(span);
         let used = self.enter(&name);
         self.chain.pop();
-        used
+        Ok(used)
     }
 
     /// The `use` at `closing` names a file that has led to it.
@@ -271,6 +278,12 @@ mod tests {
             .map(|found| (found.code.0, outcome.sources.name(found.primary.span.file)))
             .collect();
         assert_eq!(said, [("KRS0110", "a"), ("KRS0200", "b"), ("KRS0010", "b")]);
+    }
+
+    #[test]
+    fn what_an_unread_file_may_define_is_not_missed() {
+        let policy = format!("use \"gone\"\n{RULE}\non file_opn deny\non file_open when blocked(task.uid) deny");
+        assert_eq!(codes(&[("a", &policy)]), ["KRS0110", "KRS0200"]);
     }
 
     #[test]

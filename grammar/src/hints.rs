@@ -101,6 +101,15 @@ pub(crate) fn hint(stop: &Stop<'_, '_>) -> Option<String> {
         }
         Token::Ident(word) if stop.action || stop.operator => infix(stop, word).or_else(|| other_word(word)),
         Token::Ident(_) if stop.comma => Some("separate the fields with `,`".to_owned()),
+        Token::OpenBrace if matches!((last(3), last(4)), (Some(Token::Int(_)), Some(Token::Limit))) => {
+            let [count, unit] = [3, 1].map(|back| written(stop, stop.before.len() - back));
+            Some(format!("the limit stands behind the fields: `audit {{ ... }} limit {count}/{unit}`"))
+        }
+        Token::Deny | Token::Audit | Token::Kill | Token::Mark | Token::Unmark
+            if stop.operator && matches!(stop.before.first(), Some((_, Token::Where, _))) =>
+        {
+            Some("in a rule a condition begins with `when`; a `where` has rules in braces".to_owned())
+        }
         Token::OpenBrace if stop.action && starts_action(stop.behind) => {
             Some("actions stand without braces: remove this `{` and its `}`".to_owned())
         }

@@ -1,4 +1,4 @@
-//! Golden cases: `tests/cases/NAME.krs` is compiled for the embedded kernel 6.12; what the compiler says of it must be
+//! Golden cases: `tests/cases/NAME.krs` is compiled for the embedded kernel 6.12, `NAME@5.10.krs` for that one; what the compiler says of it must be
 //! `NAME.diag` (no file: nothing), and where there is a `NAME.asm`, the assembly must be that. What a case or an example
 //! of `docs/errors.md` uses is in `tests/cases/files`.
 //!
@@ -16,7 +16,14 @@ fn folder() -> PathBuf {
 }
 
 fn options() -> Options<'static> {
-    let target = kernel::embedded().iter().find(|kernel| kernel.name == "6.12");
+    options_of("")
+}
+
+/// For the kernel that a case's name ends with.
+fn options_of(name: &str) -> Options<'static> {
+    let wanted = name.split_once('@').map_or("6.12", |(_, kernel)| kernel);
+    let target = kernel::embedded().iter().find(|kernel| kernel.name == wanted);
+    assert!(target.is_some(), "no kernel `{wanted}` for the case `{name}`");
     Options { target, read: Some(&read), ..Options::default() }
 }
 
@@ -61,12 +68,12 @@ fn cases_say_what_they_said() {
         let path = folder().join(format!("{name}.krs"));
         let text = fs::read_to_string(&path).expect("readable");
         let files = [Source { name: format!("{name}.krs"), text }];
-        let outcome = krsic::check(&files, &options());
+        let outcome = krsic::check(&files, &options_of(&name));
         let said = plain::print(&outcome.diagnostics, &outcome.sources);
         wrong.extend(golden(&folder().join(format!("{name}.diag")), &said).err());
         let assembly = folder().join(format!("{name}.asm"));
         if assembly.exists() {
-            let outcome = krsic::emit(&files, &options(), Stage::Bpf);
+            let outcome = krsic::emit(&files, &options_of(&name), Stage::Bpf);
             wrong.extend(golden(&assembly, &outcome.value.unwrap_or_default()).err());
         }
     }

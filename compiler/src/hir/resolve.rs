@@ -57,8 +57,10 @@ pub struct RuleItem<'a> {
 pub struct Items<'a> {
     /// Constants, definitions and types.
     pub named: HashMap<&'a str, Named<'a>>,
-    /// Names of items that could not be read. What uses one is not reported: the item is.
-    pub broken: HashSet<&'a str>,
+    /// Names of items that could not be read.
+    broken: HashSet<&'a str>,
+    /// A file could not be read: any name may be one of its items.
+    unread: bool,
     /// `flags` and `enum` by the prefix of their kernel names: `Prot` by `PROT`.
     pub prefixes: HashMap<String, &'a str>,
     /// Fields by struct and name.
@@ -117,6 +119,7 @@ pub fn resolve<'a>(library: &'a [ast::File], policy: &'a [ast::File], diagnostic
     let mut own = Own::default();
     for file in policy {
         items.broken.extend(file.broken.iter().map(String::as_str));
+        items.unread |= file.items.iter().any(|item| matches!(item.kind, ItemKind::Use(ast::Use::File(_))));
         for item in &file.items {
             if let ItemKind::Where(block) = &item.kind {
                 own.block(block, &mut vec![&block.condition], &mut items, diagnostics);
@@ -144,6 +147,12 @@ pub fn resolve<'a>(library: &'a [ast::File], policy: &'a [ast::File], diagnostic
 }
 
 impl<'a> Items<'a> {
+    /// Whether a name may be that of an item which could not be read. What uses it is not reported: the item is, or its file.
+    #[must_use]
+    pub fn is_broken(&self, name: &str) -> bool {
+        self.unread || self.broken.contains(name)
+    }
+
     fn add(&mut self, item: &'a ast::Item) {
         match &item.kind {
             ItemKind::Const(item) => {

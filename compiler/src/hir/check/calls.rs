@@ -35,7 +35,7 @@ impl<'a> Checker<'a> {
                     .filter(|n| matches!(n, Named::Def(_)))
                     .map(|n| n.ident().name.as_str())
                     .collect();
-                if self.items.broken.contains(function.name.as_str()) {
+                if self.items.is_broken(&function.name) {
                     return Operand::Error;
                 }
                 let mut error = Diagnostic::error(

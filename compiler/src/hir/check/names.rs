@@ -204,7 +204,7 @@ impl<'a> Checker<'a> {
     }
 
     pub(in crate::hir) fn unknown_name(&mut self, name: &str, span: Span, hint: Option<NamesId>) -> Operand {
-        if self.items.broken.contains(name) {
+        if self.items.is_broken(name) {
             return Operand::Error;
         }
         let mut error =
@@ -409,7 +409,7 @@ impl<'a> Checker<'a> {
     }
 
     pub(in crate::hir) fn unknown_type(&mut self, name: &str, span: Span) {
-        if self.items.broken.contains(name) {
+        if self.items.is_broken(name) {
             return;
         }
         let types =

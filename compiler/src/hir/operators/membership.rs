@@ -175,7 +175,7 @@ impl<'a> Checker<'a> {
     fn no_set(&mut self, right: &Expr) -> Operand {
         let error = match &right.kind {
             ExprKind::Error => return Operand::Error,
-            ExprKind::Name(name) if self.items.broken.contains(name.as_str()) => return Operand::Error,
+            ExprKind::Name(name) if self.items.is_broken(name) => return Operand::Error,
             ExprKind::Name(name) if !self.items.named.contains_key(name.as_str()) => {
                 let sets = self.items.sets.iter().map(|set| set.name.name.as_str());
                 let error =

@@ -184,10 +184,17 @@ impl<'a> Checker<'a> {
             (self.expr(left, hint), self.expr(right, None))
         } else if self.needs_hint(left) && !self.needs_hint(right) {
             let r = self.expr(right, hint);
+            // What is wrong with that side was said, and this one's names would be those of its type.
+            if matches!(r, Operand::Error) {
+                return Operand::Error;
+            }
             let l = self.expr(left, names_of(&r).or(hint));
             (l, r)
         } else {
             let l = self.expr(left, hint);
+            if matches!(l, Operand::Error) && self.needs_hint(right) {
+                return Operand::Error;
+            }
             let r = self.expr(right, names_of(&l).or(hint));
             (l, r)
         };
