@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use krsi_abi::modes::Mode;
 
 use crate::events::Format;
 use crate::failure::{Failure, REFUSED, USAGE};
-use crate::{doctor, events, list, load, sets};
+use crate::{doctor, events, list, load, modes, sets, stats};
 
 /// Load krs policies into the kernel's BPF LSM
 #[derive(Parser)]
@@ -45,6 +46,12 @@ enum Command {
         /// Refuse the policy where a file that it names by `inode("...")` is not there, instead of a warning
         #[arg(long)]
         strict: bool,
+        /// Begin with this mode instead of `enforce`
+        #[arg(long, value_parser = modes::parser())]
+        mode: Option<Mode>,
+        /// Keep the modes that were set for a loaded policy of the name and for its rules
+        #[arg(long, conflicts_with = "mode")]
+        keep_modes: bool,
     },
     /// Unload a policy
     Unload {
@@ -62,6 +69,22 @@ enum Command {
         /// Its name
         name: String,
     },
+    /// Show or change whether a loaded policy, or some of its rules, are enforced
+    #[command(
+        after_help = "Examples:\n  krsi mode policy\n  krsi mode policy permissive\n  krsi mode policy off no_shell no_ptrace\n  krsi mode policy enforce no_shell\n\nA change counts from the moment that the command ends, and until the policy is loaded again. Of a rule's own mode and its\npolicy's the weaker counts: a policy that is enforced again gives each rule its own mode back."
+    )]
+    Mode {
+        /// The policy's name
+        policy: String,
+        /// Make this the mode
+        #[arg(value_parser = modes::parser())]
+        mode: Option<Mode>,
+        /// Of these rules instead of the policy: names as `krsi show` has them
+        rules: Vec<String>,
+        /// How to print the modes
+        #[arg(long, value_enum, default_value_t = Listing::Text)]
+        format: Listing,
+    },
     /// Print or change a set of a loaded policy, one that is `dynamic` in the source
     #[command(
         after_help = "Examples:\n  krsi set policy quarantine add 10.0.0.7 2001:db8::/32\n  krsi set policy quarantine replace --from blocked.txt\n  krsi set policy edges remove '10.0.0.0/8, 443'\n  krsi set policy quarantine list > saved.txt\n\nA change counts from the moment that the command ends. Nothing is changed where an element cannot be read or there\nis no room for all. `krsi load` keeps the elements when it replaces the policy."
@@ -73,6 +96,17 @@ enum Command {
         set: String,
         #[command(subcommand)]
         action: sets::Action,
+    },
+    /// Tell how much policies have recorded, and what their programs cost
+    #[command(
+        after_help = "WRITTEN  events that were recorded\nLOST     events that found no room\nLIMITED  events over the limit of their rule\nUNKNOWN  times that a path, a text, an address or an ancestor could not be read, so that what was asked of it was unknown"
+    )]
+    Stats {
+        /// Of this policy only
+        name: Option<String>,
+        /// How to print them
+        #[arg(long, value_enum, default_value_t = Listing::Text)]
+        format: Listing,
     },
     /// Print what policies have recorded
     Events {
@@ -118,8 +152,9 @@ pub fn run() -> ExitCode {
 
 fn command(command: Command, verbose: bool) -> Result<u8, Failure> {
     match command {
-        Command::Load { object, name, set, fresh, strict } => {
-            let options = load::Options { name: name.as_deref(), settings: &set, fresh, strict, verbose };
+        Command::Load { object, name, set, fresh, strict, mode, keep_modes } => {
+            let options =
+                load::Options { name: name.as_deref(), settings: &set, fresh, strict, mode, keep_modes, verbose };
             let loaded = load::load(&object, &options)?;
             let plural = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
             let verb = if loaded.replaced { "replaced" } else { "loaded" };
@@ -132,6 +167,9 @@ fn command(command: Command, verbose: bool) -> Result<u8, Failure> {
             for rule in &loaded.inactive {
                 print(&format!("  not active here: {rule}\n"))?;
             }
+            if let Some(state) = &loaded.state {
+                print(&format!("{} is {state}\n", loaded.name))?;
+            }
             for (set, count) in &loaded.carried.kept {
                 print(&format!("set {set} keeps its {}\n", plural(*count, "element")))?;
             }
@@ -143,9 +181,15 @@ fn command(command: Command, verbose: bool) -> Result<u8, Failure> {
             load::unload(&name)?;
             print(&format!("unloaded {name}\n"))?;
         }
+        Command::Mode { policy, mode, rules, format } => {
+            let (out, warning) = modes::run(&policy, mode, &rules, format == Listing::Json)?;
+            print(&out)?;
+            warning.iter().for_each(|sentence| warn(sentence));
+        }
         Command::Set { policy, set, action } => print(&sets::run(&policy, &set, &action)?)?,
         Command::List { format } => print(&list::list(format == Listing::Json)?)?,
         Command::Show { name } => print(&list::show(&name)?)?,
+        Command::Stats { name, format } => print(&stats::stats(name.as_deref(), format == Listing::Json)?)?,
         Command::Events { name, format, follow } => events::events(name.as_deref(), format, follow)?,
         Command::Doctor => {
             let (text, fine) = doctor::doctor();
@@ -158,7 +202,12 @@ fn command(command: Command, verbose: bool) -> Result<u8, Failure> {
 
 /// Says something that does not keep the command from doing its work.
 fn warn(text: &str) {
-    let _ = writeln!(io::stderr(), "warning: {text}");
+    tell(&format!("warning: {text}"));
+}
+
+/// Says something beside what the command prints.
+pub fn tell(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
 }
 
 fn print(text: &str) -> Result<(), Failure> {

@@ -9,7 +9,7 @@
 
 use std::fmt::Write;
 
-use krsi_abi::event::Header;
+use krsi_abi::event::{HEADER_BYTES, Header};
 use krsi_abi::manifest::{Field, Manifest, Names, Rule, Ty};
 use serde_json::{Map, Value, json};
 
@@ -42,8 +42,9 @@ impl<'m> Event<'m> {
     pub fn read(manifest: &'m Manifest, record: &[u8]) -> Option<Event<'m>> {
         let header = Header::read(record)?;
         let rule = manifest.rules.get(header.rule as usize)?;
-        let audit = rule.audit.as_ref()?;
-        (record.len() >= audit.bytes as usize).then(|| Event { header, rule, manifest, record: record.to_vec() })
+        // A rule without `audit` records what it would deny, and nothing more.
+        let bytes = rule.audit.as_ref().map_or(HEADER_BYTES, |audit| audit.bytes);
+        (record.len() >= bytes as usize).then(|| Event { header, rule, manifest, record: record.to_vec() })
     }
 
     /// How many events of the rule were over its limit so far, where it has one.
@@ -93,29 +94,28 @@ impl<'m> Event<'m> {
         })
     }
 
-    fn verdict(&self) -> String {
+    /// The verdict as JSON has it, and its errno.
+    fn verdict(&self) -> (&'static str, Option<String>) {
+        let errno = errno_name(self.header.verdict.abs());
         match self.header.verdict {
-            0 => match self.would_deny() {
-                Some(errno) => format!("would deny {errno}"),
-                None => "allowed".into(),
-            },
-            errno => format!("denied {}", errno_name(-errno)),
+            0 => ("allow", None),
+            1.. => ("would_deny", Some(errno)),
+            _ => ("deny", Some(errno)),
         }
-    }
-
-    /// The errno of a rule that denies without being enforced.
-    fn would_deny(&self) -> Option<String> {
-        self.rule.deny.filter(|_| self.rule.permissive).map(errno_name)
     }
 
     /// One line; `wall` is the time of day as text.
     pub fn text(&self, policy: &str, wall: &str) -> String {
         let header = &self.header;
+        let verdict = match self.verdict() {
+            ("deny", Some(errno)) => format!("denied {errno}"),
+            (_, Some(errno)) => format!("would deny {errno}"),
+            (_, None) => "allowed".to_owned(),
+        };
         let mut line = format!(
-            "{wall} {policy}/{} {} {}  {}[{}] uid={}",
+            "{wall} {policy}/{} {} {verdict}  {}[{}] uid={}",
             self.rule.name,
             self.hook(),
-            self.verdict(),
             escape(&String::from_utf8_lossy(header.comm())),
             header.tgid,
             header.uid,
@@ -163,6 +163,7 @@ impl<'m> Event<'m> {
             fields.insert(field.name.clone(), value);
         }
         let source = &self.rule.source;
+        let (verdict, errno) = self.verdict();
         let mut event = json!({
             "time": wall,
             "boot_ns": header.time_ns,
@@ -172,13 +173,12 @@ impl<'m> Event<'m> {
             "source": format!("{}:{}:{}", source.file, source.line, source.column),
             "doc": self.rule.doc,
             "message": self.rule.audit.as_ref().and_then(|audit| audit.message.as_ref()),
-            "verdict": if header.verdict == 0 { "allow" } else { "deny" },
-            "would_deny": self.would_deny(),
+            "verdict": verdict,
             "severity": self.rule.severity,
             "tags": self.rule.tags,
             "id": self.rule.id,
             "kill": self.rule.kill,
-            "errno": (header.verdict != 0).then(|| errno_name(-header.verdict)),
+            "errno": errno,
             "pid": header.pid,
             "tgid": header.tgid,
             "uid": header.uid,

@@ -201,21 +201,7 @@ mod tests {
 
     fn manifest() -> Manifest {
         let prot = Names { name: "Prot".into(), flags: true, members: vec![("READ".into(), 1), ("EXEC".into(), 4)] };
-        Manifest {
-            producer: String::new(),
-            policy: String::new(),
-            programs: Vec::new(),
-            rules: Vec::new(),
-            names: vec![prot],
-            kernels: Vec::new(),
-            params: Vec::new(),
-            files: Vec::new(),
-            sets: Vec::new(),
-            unreadable: None,
-            limited: None,
-            labels: Vec::new(),
-            labels_lost: None,
-        }
+        Manifest { names: vec![prot], ..Manifest::default() }
     }
 
     fn int(bytes: u32, signed: bool) -> Part {

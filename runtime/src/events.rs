@@ -94,7 +94,7 @@ fn look(name: Option<&str>, sources: &mut BTreeMap<String, Source>) -> Result<()
         let folder = pins::folder(&name);
         let pin = folder.join("maps").join("events");
         if !pin.exists() {
-            // A policy without audits records nothing.
+            // A policy whose rules only kill and mark records nothing.
             continue;
         }
         let lock = File::open(&folder).map_err(|error| failure::at(&folder, "opened", error))?;
@@ -194,7 +194,7 @@ impl Printer {
             Format::Json => self.line(&event.json(policy, &wall).to_string()),
             Format::Text => {
                 let text = event.text(policy, &wall);
-                if self.color && event.header.verdict != 0 {
+                if self.color && event.header.verdict < 0 {
                     self.line(&format!("\x1b[31m{text}\x1b[0m"))
                 } else {
                     self.line(&text)

@@ -7,6 +7,9 @@ pub const REFUSED: u8 = 1;
 /// The command line, a file or the machine is at fault.
 pub const USAGE: u8 = 2;
 
+/// The most names that are listed.
+const NAMES_MAX: usize = 16;
+
 /// An error for people.
 #[derive(Debug)]
 pub struct Failure {
@@ -36,6 +39,22 @@ impl Failure {
     pub fn note(mut self, text: impl Into<String>) -> Failure {
         self.notes.push(text.into());
         self
+    }
+
+    /// Adds what was perhaps meant by a name that is none of these, or all that there are.
+    #[must_use]
+    pub fn instead_of<'n>(self, name: &str, names: impl Iterator<Item = &'n str>) -> Failure {
+        let mut names: Vec<&str> = names.collect();
+        names.dedup();
+        let near = names.iter().map(|known| (strsim::damerau_levenshtein(name, known), *known)).min();
+        match near {
+            Some((distance, near)) if distance <= name.len().max(3) / 3 => self.help(format!("did you mean `{near}`?")),
+            _ => {
+                let more = if names.len() > NAMES_MAX { ", ..." } else { "" };
+                let names: Vec<String> = names.iter().take(NAMES_MAX).map(|name| format!("`{name}`")).collect();
+                self.help(format!("it has {}{more}", names.join(", ")))
+            }
+        }
     }
 
     /// Adds a next step.

@@ -7,16 +7,17 @@ use std::path::Path;
 use aya::maps::MapData;
 use aya::programs::ProgramInfo;
 use krsi_abi::manifest::Manifest;
+use krsi_abi::modes::Mode;
 use serde_json::json;
 
 use crate::failure::{self, Failure};
 use crate::kernel::Kernel;
 use crate::load::not_loaded;
 use crate::since::{self, Inactive};
-use crate::{decode, elements, files, labels, params, pins, set_map, sets, sys};
+use crate::{decode, elements, files, labels, modes, params, pins, set_map, sets, sys};
 
 /// The value of a map that has one.
-fn value(pin: &Path) -> Result<Vec<u8>, Failure> {
+pub fn value(pin: &Path) -> Result<Vec<u8>, Failure> {
     let map = MapData::from_pin(pin).map_err(|error| failure::at(pin, "opened", error))?;
     let info = map.info().map_err(|error| failure::at(pin, "read", error))?;
     sys::first_element(map.fd().as_fd(), info.value_size() as usize).map_err(|error| failure::at(pin, "read", error))
@@ -34,6 +35,8 @@ pub fn manifest(name: &str) -> Result<Manifest, Failure> {
 /// What a policy's programs have counted so far, by rule.
 #[derive(Debug, Default)]
 pub struct Counters {
+    /// Events that were written; empty where the policy records none.
+    pub written: Vec<u64>,
     /// Events that found no room; empty where the policy records none.
     pub lost: Vec<u64>,
     /// Events over the limit of their rule; empty where no rule has one.
@@ -55,8 +58,9 @@ pub fn counters(name: &str, manifest: &Manifest) -> Result<Counters, Failure> {
         let words = bytes.get(start..).unwrap_or_default().chunks_exact(8).take(manifest.rules.len());
         words.map(|word| u64::from_ne_bytes(word.try_into().unwrap_or_default())).collect()
     };
-    let records = manifest.rules.iter().any(|rule| rule.audit.is_some());
+    let records = manifest.rules.iter().any(|rule| rule.audit.is_some() || rule.deny.is_some());
     Ok(Counters {
+        written: if records { from(krsi_abi::written_at(manifest.rules.len())) } else { Vec::new() },
         lost: if records { from(0) } else { Vec::new() },
         limited: manifest.limited.map(|start| from(start as usize)).unwrap_or_default(),
         unreadable: manifest.unreadable.map(|start| from(start as usize)).unwrap_or_default(),
@@ -100,14 +104,16 @@ pub fn list(as_json: bool) -> Result<String, Failure> {
                 let detached = detached(&name, &manifest, &inactive);
                 let counters = counters(&name, &manifest)?;
                 let [lost, limited] = [counters.lost, counters.limited].map(|counts| counts.iter().sum::<u64>());
+                let modes = modes::read(&name, &manifest)?;
                 let state = if detached.is_empty() {
-                    "enforcing".to_owned()
+                    modes::state(&manifest, &modes)
                 } else {
                     format!("damaged: not attached to {}", detached.join(", "))
                 };
                 objects.push(json!({
                     "name": name,
-                    "state": if detached.is_empty() { "enforcing" } else { "damaged" },
+                    "state": if detached.is_empty() { modes::word(modes.policy) } else { "damaged" },
+                    "mode": modes.policy,
                     "detached": detached,
                     "hooks": manifest.programs.len(),
                     "rules": manifest.rules.len(),
@@ -131,23 +137,26 @@ pub fn list(as_json: bool) -> Result<String, Failure> {
             }
         }
     }
-    let mut out = String::new();
     if as_json {
-        for object in objects {
-            let _ = writeln!(out, "{object}");
-        }
-        return Ok(out);
+        return Ok(objects.iter().map(|object| format!("{object}\n")).collect());
     }
     if rows.is_empty() {
         return Ok("no policy is loaded\n".into());
     }
-    rows.insert(0, ["NAME", "HOOKS", "RULES", "LOST", "LIMITED", "STATE"].map(str::to_owned));
-    let widths: Vec<usize> = (0..6).map(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or(0)).collect();
-    for row in rows {
-        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+    Ok(table(["NAME", "HOOKS", "RULES", "LOST", "LIMITED", "STATE"], rows))
+}
+
+/// Rows below a head, in columns.
+pub fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+    let rows: Vec<[String; N]> = std::iter::once(head.map(str::to_owned)).chain(rows).collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
+    let widths: [usize; N] = std::array::from_fn(width);
+    let mut out = String::new();
+    for row in &rows {
+        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
         let _ = writeln!(out, "{}", cells.join("  ").trim_end());
     }
-    Ok(out)
+    out
 }
 
 /// Prints one policy.
@@ -161,7 +170,8 @@ pub fn show(name: &str) -> Result<String, Failure> {
     let inactive = inactive(&manifest)?;
     let idle = since::idle(&manifest, &inactive);
     let detached = detached(name, &manifest, &inactive);
-    let mut out = format!("policy {name}, built by {}\n", manifest.producer);
+    let modes = modes::read(name, &manifest)?;
+    let mut out = format!("policy {name}, {}, built by {}\n", modes::state(&manifest, &modes), manifest.producer);
     let constants = if manifest.params.is_empty() && manifest.files.is_empty() {
         Vec::new()
     } else {
@@ -236,8 +246,10 @@ pub fn show(name: &str) -> Result<String, Failure> {
             if !rule.tags.is_empty() {
                 let _ = writeln!(out, "    tags: {}", decode::escape(&rule.tags.join(", ")));
             }
-            if rule.permissive {
-                let _ = writeln!(out, "    permissive: its deny is recorded and not enforced");
+            match modes.rules.get(id) {
+                Some(Mode::Permissive) => out.push_str("    permissive: its deny is recorded and not enforced\n"),
+                Some(Mode::Off) => out.push_str("    off\n"),
+                _ => {}
             }
             if let Some(off) = inactive.iter().find(|off| off.rule == id) {
                 let _ = writeln!(out, "    not active here: {}", off.why);

@@ -6,18 +6,18 @@ use aya::programs::links::FdLink;
 use aya::programs::{Lsm, Program, ProgramError};
 use aya::{Btf, Ebpf, EbpfError, EbpfLoader};
 use krsi_abi::manifest::Manifest;
+use krsi_abi::modes::{MODES_SECTION, Mode, Modes};
 use krsi_abi::{CONSTANTS_SECTION, EVENTS_MAP, MANIFEST_SECTION, STATE_SECTION};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 use crate::doctor;
 use crate::failure::{self, Failure};
 use crate::kernel::Kernel;
-use crate::labels;
 use crate::object::{self, Object};
 use crate::pins::{self, Pins};
 use crate::sets::{self, Carried};
-use crate::since;
 use crate::verifier;
+use crate::{labels, list, modes, since};
 
 /// How to load.
 #[derive(Debug)]
@@ -30,6 +30,10 @@ pub struct Options<'o> {
     pub fresh: bool,
     /// A file that is not there is an error.
     pub strict: bool,
+    /// The policy begins with this mode.
+    pub mode: Option<Mode>,
+    /// Modes are those that were set for a loaded policy of the name.
+    pub keep_modes: bool,
     /// Show the verifier's log.
     pub verbose: bool,
 }
@@ -41,7 +45,7 @@ pub fn load(path: &Path, options: &Options<'_>) -> Result<Loaded, Failure> {
     let name = options.name.unwrap_or(&object.manifest.policy).to_owned();
     pins::check_name(&name)?;
     doctor::preflight()?;
-    let warnings = object.find_files(options.strict)?;
+    let mut warnings = object.find_files(options.strict)?;
     let kernel = Kernel::running()?;
     let inactive = object.turn_off(&kernel)?;
     let idle = since::idle(&object.manifest, &inactive);
@@ -49,6 +53,8 @@ pub fn load(path: &Path, options: &Options<'_>) -> Result<Loaded, Failure> {
 
     let pins = Pins::lock()?;
     let replaced = pins::folder(&name).exists();
+    let modes = first_modes(&object.manifest, &name, options, &mut warnings)?;
+    object.set_modes(&modes)?;
     let keep = (replaced && !options.fresh).then_some(name.as_str());
     let done = stage(&pins, &name, &object, &kernel, &idle, keep, options.verbose)
         .and_then(|carried| pins.commit(&name).map(|()| carried));
@@ -63,6 +69,7 @@ pub fn load(path: &Path, options: &Options<'_>) -> Result<Loaded, Failure> {
         programs: manifest.programs.len() - idle.len(),
         rules: manifest.rules.len() - inactive.len(),
         warnings,
+        state: (modes.policy != Mode::Enforce || options.keep_modes).then(|| modes::state(manifest, &modes)),
         carried,
         inactive: inactive.iter().map(|off| since::words(manifest, off)).collect(),
     })
@@ -81,10 +88,37 @@ pub struct Loaded {
     pub rules: usize,
     /// What is not as the policy may expect, each a sentence.
     pub warnings: Vec<String>,
+    /// How it begins, where that was asked for.
+    pub state: Option<String>,
     /// Elements of the older one's sets.
     pub carried: Carried,
     /// Rules that the kernel is too old for, each with the reason.
     pub inactive: Vec<String>,
+}
+
+/// The modes that a policy begins with: those of its object, unless the load says otherwise.
+fn first_modes(
+    manifest: &Manifest,
+    name: &str,
+    options: &Options<'_>,
+    warnings: &mut Vec<String>,
+) -> Result<Modes, Failure> {
+    let mut first = Modes::first(manifest);
+    if pins::folder(name).exists() {
+        // What nobody can read nobody can keep.
+        let before = list::manifest(name).and_then(|old| modes::read(name, &old).map(|modes| (old, modes)));
+        match before {
+            Ok((old, before)) if options.keep_modes => first = modes::keep(&old, &before, manifest),
+            Ok((old, before)) => warnings.extend(modes::set_before(name, &old, &before)),
+            Err(failure) if options.keep_modes => return Err(failure.note("its modes cannot be kept")),
+            Err(_) => {}
+        }
+    }
+    first.policy = options.mode.unwrap_or(first.policy);
+    if first.policy == Mode::Permissive {
+        warnings.extend(modes::still_kills(manifest, &first, |_| true));
+    }
+    Ok(first)
 }
 
 /// Unloads a policy.
@@ -137,6 +171,7 @@ fn stage(
         (EVENTS_MAP, "events"),
         (STATE_SECTION, "lost"),
         (CONSTANTS_SECTION, "constants"),
+        (MODES_SECTION, "modes"),
     ] {
         if let Some(map) = ebpf.map(map) {
             let pin = staging.join("maps").join(pin);

@@ -9,8 +9,9 @@
 //! - [`sets`]: sets that change while their policy is loaded; [`elements`] as text and as keys, [`set_map`] their maps
 //! - [`files`]: files that a policy names, found when it is loaded
 //! - [`kernel`]: the running kernel's hooks, and where their arguments are
+//! - [`modes`]: whether a policy and its rules do what they say
 //! - [`pins`]: the folders below `/sys/fs/bpf/krsi`
-//! - [`load`], [`list`], [`events`], [`doctor`]: the commands
+//! - [`load`], [`list`], [`stats`], [`events`], [`doctor`]: the commands
 //! - [`decode`]: records of the ring buffer to text and JSON
 //! - [`verifier`]: a refusal of the kernel, told in the policy's words
 //!
@@ -27,12 +28,14 @@ mod kernel;
 mod labels;
 mod list;
 mod load;
+mod modes;
 mod object;
 mod params;
 mod pins;
 mod set_map;
 mod sets;
 mod since;
+mod stats;
 mod sys;
 mod verifier;
 

@@ -10,6 +10,7 @@ use std::path::Path;
 use aya_obj::btf::BtfFeatures;
 use krsi_abi::MANIFEST_SECTION;
 use krsi_abi::manifest::{Manifest, ManifestError, Need, Part, Ty};
+use krsi_abi::modes::{MODES_SECTION, Modes};
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
 
 use crate::failure::{self, Failure};
@@ -160,6 +161,10 @@ impl Object {
         }
         let state = file.section_by_name(krsi_abi::STATE_SECTION).map_or(0, |section| section.size());
         crate::labels::verify(manifest, state)?;
+        let modes = file.section_by_name(MODES_SECTION).map_or(0, |section| section.size());
+        if modes != Modes::bytes(manifest.rules.len()) as u64 {
+            return Err("it has not as many modes as rules".into());
+        }
         if manifest.rules.iter().any(|rule| rule.program as usize >= manifest.programs.len()) {
             return Err("a rule is of no program".into());
         }
@@ -171,6 +176,32 @@ impl Object {
             };
             if !fits {
                 return Err(format!("field `{}` has no size", field.name));
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes these the modes that the policy begins with.
+    pub fn set_modes(&mut self, modes: &Modes) -> Result<(), Failure> {
+        match modes.rules.is_empty() {
+            true => Ok(()),
+            false => self.put(MODES_SECTION, 0, &modes.value(&self.manifest)),
+        }
+    }
+
+    /// Puts bytes into a section.
+    pub fn put(&mut self, section: &str, at: u32, bytes: &[u8]) -> Result<(), Failure> {
+        let start = || {
+            let file = object::File::parse(&*self.bytes).ok()?;
+            let (start, _) = file.section_by_name(section)?.file_range()?;
+            usize::try_from(start).ok()
+        };
+        let start = start().map_or(usize::MAX, |start| start + at as usize);
+        match self.bytes.get_mut(start..start.saturating_add(bytes.len())) {
+            Some(place) => place.copy_from_slice(bytes),
+            None => {
+                return Err(Failure::usage(format!("the object is damaged: its section `{section}` is too short"))
+                    .help("build it again with `krsic build`"));
             }
         }
         Ok(())

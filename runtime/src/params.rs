@@ -6,7 +6,6 @@
 use krsi_abi::CONSTANTS_SECTION;
 use krsi_abi::manifest::{Manifest, Param, Ty};
 use krsi_abi::value;
-use object::{Object as _, ObjectSection as _};
 
 use crate::failure::Failure;
 use crate::object::Object;
@@ -36,38 +35,16 @@ impl Object {
 
     /// Puts 8 bytes into the constants.
     pub fn set_word(&mut self, at: u32, value: u64) -> Result<(), Failure> {
-        let start = self.constants().unwrap_or(0) + at as usize;
-        match self.bytes.get_mut(start..start + 8) {
-            Some(place) => place.copy_from_slice(&value.to_le_bytes()),
-            None => return Err(Failure::usage("the object is damaged: it has no room for its parameters")),
-        }
-        Ok(())
-    }
-
-    /// Where in the file the constants begin.
-    fn constants(&self) -> Option<usize> {
-        let file = object::File::parse(&*self.bytes).ok()?;
-        let (start, _) = file.section_by_name(CONSTANTS_SECTION)?.file_range()?;
-        usize::try_from(start).ok()
+        self.put(CONSTANTS_SECTION, at, &value.to_le_bytes())
     }
 }
 
 fn unknown(manifest: &Manifest, name: &str) -> Failure {
     let failure = Failure::usage(format!("the policy has no parameter `{name}`"));
-    let names: Vec<String> = manifest.params.iter().map(|param| format!("`{}`", param.name)).collect();
-    match names.as_slice() {
-        [] => failure.help("it has none; in the source they are `param NAME: TYPE = VALUE`"),
-        _ => {
-            let near =
-                manifest.params.iter().map(|param| (strsim::damerau_levenshtein(name, &param.name), &param.name));
-            match near.min() {
-                Some((distance, near)) if distance <= name.len().max(3) / 3 => {
-                    failure.help(format!("did you mean `{near}`?"))
-                }
-                _ => failure.help(format!("it has {}", names.join(", "))),
-            }
-        }
+    if manifest.params.is_empty() {
+        return failure.help("it has none; in the source they are `param NAME: TYPE = VALUE`");
     }
+    failure.instead_of(name, manifest.params.iter().map(|param| param.name.as_str()))
 }
 
 fn parse(manifest: &Manifest, param: &Param, text: &str) -> Result<u64, Failure> {
@@ -136,24 +113,14 @@ mod tests {
         let param = |name: &str, ty| Param { name: name.into(), ty, offset: 0, default: 0 };
         let prot = Names { name: "Prot".into(), flags: true, members: vec![("READ".into(), 1), ("EXEC".into(), 4)] };
         Manifest {
-            producer: String::new(),
-            policy: String::new(),
-            programs: Vec::new(),
-            rules: Vec::new(),
             names: vec![prot],
-            kernels: Vec::new(),
             params: vec![
                 param("port", Ty::Int { bytes: 2, signed: false }),
                 param("least", Ty::Int { bytes: 4, signed: true }),
                 param("on", Ty::Bool),
                 param("prot", Ty::Names { names: 0, bytes: 8, signed: false }),
             ],
-            files: Vec::new(),
-            sets: Vec::new(),
-            unreadable: None,
-            limited: None,
-            labels: Vec::new(),
-            labels_lost: None,
+            ..Manifest::default()
         }
     }
 

@@ -3,9 +3,10 @@
 //! ```text
 //! /sys/fs/bpf/krsi/NAME/programs/HOOK   one program a hook
 //!                      /maps/manifest   what the policy is
-//!                      /maps/events     the ring buffer, if any rule audits
+//!                      /maps/events     the ring buffer, if any rule audits or denies
 //!                      /maps/lost       counters of lost events
 //!                      /maps/constants  parameters and tables
+//!                      /maps/modes      what each rule does where it fires
 //!                      /maps/set-NAME   the elements of a set that changes
 //!                      /maps/KIND-labels  which tasks, inodes and sockets have labels
 //!                      /links/HOOK      what keeps the programs attached
@@ -31,6 +32,7 @@ use aya::programs::{ProgramInfo, loaded_programs};
 use krsi_abi::PIN_ROOT;
 use rustix::fs::{FlockOperation, flock};
 
+use crate::cli;
 use crate::failure::{self, Failure};
 
 const STAGING: &str = "staging~";
@@ -183,6 +185,9 @@ impl Pins {
 /// on a busy machine with many programs seconds.
 const DETACH: Duration = Duration::from_secs(20);
 
+/// How long to wait without a word.
+const SILENT: Duration = Duration::from_secs(1);
+
 /// Removes a folder: links first, so that what is half removed does nothing. Returns when the programs have run for
 /// the last time.
 fn remove(folder: &Path) -> Result<(), Failure> {
@@ -199,11 +204,39 @@ fn remove(folder: &Path) -> Result<(), Failure> {
     // The kernel lets go of a link some time after its pin is gone, and of its id before it detaches the program; but
     // it holds the program until it has (`bpf_link_free`). So the programs' ids tell.
     let start = Instant::now();
-    let there = |program: ProgramInfo| programs.contains(&program.id());
-    while start.elapsed() < DETACH && loaded_programs().any(|program| program.is_ok_and(there)) {
-        std::thread::sleep(Duration::from_millis(2));
-    }
+    let left = || {
+        let left = loaded_programs().filter_map(Result::ok).filter(|program| programs.contains(&program.id())).count();
+        if left > 0 {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        left
+    };
+    wait(left, || start.elapsed(), cli::tell);
     Ok(())
+}
+
+/// Waits until nothing is left, and says so where that takes its time.
+fn wait(mut left: impl FnMut() -> usize, elapsed: impl Fn() -> Duration, mut say: impl FnMut(&str)) {
+    let mut silent = true;
+    loop {
+        let programs = match left() {
+            0 => return,
+            1 => "1 program".to_owned(),
+            count => format!("{count} programs"),
+        };
+        if elapsed() >= DETACH {
+            say(&format!(
+                "warning: the kernel has not detached {programs} within {} s: what they deny is denied until it has; \
+                 `bpftool prog` shows them",
+                DETACH.as_secs()
+            ));
+            return;
+        }
+        if silent && elapsed() >= SILENT {
+            say(&format!("waiting for the kernel to detach {programs}"));
+            silent = false;
+        }
+    }
 }
 
 /// Ids of the programs pinned in a folder.
@@ -221,6 +254,8 @@ fn remove_folder(folder: &Path) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
 
     /// Does a step to a list of names as the file system would.
@@ -260,6 +295,24 @@ mod tests {
                 assert_eq!(state, expected, "{names:?} killed after {killed_after} steps");
             }
         }
+    }
+
+    #[test]
+    fn waiting_is_told_once_and_ends() {
+        let said = |detached_after_s: u64| {
+            let (now, mut words) = (Cell::new(0), Vec::new());
+            let left = || {
+                now.set(now.get() + 300);
+                usize::from(now.get() < 1000 * detached_after_s)
+            };
+            wait(left, || Duration::from_millis(now.get()), |text| words.push(text.to_owned()));
+            words
+        };
+        assert_eq!(said(0), [""; 0]);
+        assert_eq!(said(1), [""; 0]);
+        assert_eq!(said(9), ["waiting for the kernel to detach 1 program"]);
+        let late = said(99);
+        assert!(late.len() == 2 && late[1].starts_with("warning: the kernel has not detached 1 program"), "{late:?}");
     }
 
     #[test]

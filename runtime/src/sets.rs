@@ -118,19 +118,10 @@ fn find<'m>(manifest: &'m Manifest, policy: &str, name: &str) -> Result<&'m Set,
         return Ok(set);
     }
     let failure = Failure::usage(format!("`{policy}` has no set `{name}` that can be changed"));
-    let names: Vec<String> = manifest.sets.iter().map(|set| format!("`{}`", set.name)).collect();
-    Err(match names.as_slice() {
-        [] => failure.help("none of its sets can be; in the source such a set is `set NAME: TYPE dynamic max N`"),
-        names => {
-            let near = manifest.sets.iter().map(|set| (strsim::damerau_levenshtein(name, &set.name), &set.name)).min();
-            match near {
-                Some((distance, near)) if distance <= name.len().max(3) / 3 => {
-                    failure.help(format!("did you mean `{near}`?"))
-                }
-                _ => failure.help(format!("it has {}", names.join(", "))),
-            }
-        }
-    })
+    if manifest.sets.is_empty() {
+        return Err(failure.help("none of its sets can be; in the source such a set is `set NAME: TYPE dynamic max N`"));
+    }
+    Err(failure.instead_of(name, manifest.sets.iter().map(|set| set.name.as_str())))
 }
 
 impl Elements {

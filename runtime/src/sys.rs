@@ -1,4 +1,4 @@
-//! The one system call that no crate used here offers: reading the value of a map whose size is known
+//! The one system call that no crate used here offers: reading and writing the value of a map whose size is known
 //! only when the program runs.
 
 use std::io;
@@ -6,8 +6,10 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// `BPF_MAP_LOOKUP_ELEM`
 const MAP_LOOKUP_ELEM: libc::c_long = 1;
+/// `BPF_MAP_UPDATE_ELEM`
+const MAP_UPDATE_ELEM: libc::c_long = 2;
 
-/// The part of `union bpf_attr` that the command reads; source: `include/uapi/linux/bpf.h`.
+/// The part of `union bpf_attr` that the commands read; source: `include/uapi/linux/bpf.h`.
 #[repr(C)]
 struct Attributes {
     map_fd: u32,
@@ -19,8 +21,18 @@ struct Attributes {
 
 /// Reads element 0 of an array map with values of `bytes` bytes.
 pub fn first_element(map: BorrowedFd<'_>, bytes: usize) -> io::Result<Vec<u8>> {
-    let key = 0u32;
     let mut value = vec![0u8; bytes];
+    element(MAP_LOOKUP_ELEM, map, &mut value)?;
+    Ok(value)
+}
+
+/// Writes element 0 of an array map with values of as many bytes.
+pub fn set_first_element(map: BorrowedFd<'_>, value: &[u8]) -> io::Result<()> {
+    element(MAP_UPDATE_ELEM, map, &mut value.to_vec())
+}
+
+fn element(command: libc::c_long, map: BorrowedFd<'_>, value: &mut [u8]) -> io::Result<()> {
+    let key = 0u32;
     let attributes = Attributes {
         map_fd: map.as_raw_fd().cast_unsigned(),
         padding: 0,
@@ -31,9 +43,9 @@ pub fn first_element(map: BorrowedFd<'_>, bytes: usize) -> io::Result<Vec<u8>> {
     let size = size_of::<Attributes>();
     #[expect(
         unsafe_code,
-        reason = "the kernel reads 4 bytes at `key` and `size` at `attributes`, and writes the map's value size, which \
+        reason = "the kernel reads 4 bytes at `key` and `size` at `attributes`, and reads or writes the map's value size, which \
                   callers take from the kernel's own description of this map, at `value`; all live until the call returns"
     )]
-    let done = unsafe { libc::syscall(libc::SYS_bpf, MAP_LOOKUP_ELEM, &raw const attributes, size) };
-    if done == 0 { Ok(value) } else { Err(io::Error::last_os_error()) }
+    let done = unsafe { libc::syscall(libc::SYS_bpf, command, &raw const attributes, size) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

@@ -90,20 +90,11 @@ mod tests {
     fn manifest() -> Manifest {
         let rule = |name: &str, line, text: &str| Rule {
             name: name.into(),
-            doc: None,
-            program: 0,
             source: Source { file: "dir/p.krs".into(), line, column: 1, text: text.into() },
             deny: Some(1),
-            audit: None,
-            kill: None,
-            severity: None,
-            tags: Vec::new(),
-            id: None,
-            permissive: false,
-            since: None,
+            ..Rule::default()
         };
         Manifest {
-            producer: String::new(),
             policy: "p".into(),
             programs: vec![Program {
                 hook: "file_open".into(),
@@ -113,15 +104,7 @@ mod tests {
                 arguments: vec![],
             }],
             rules: vec![rule("first", 1, "on file_open when a deny"), rule("second", 3, "on file_open when b deny")],
-            names: vec![],
-            kernels: vec![],
-            params: vec![],
-            files: Vec::new(),
-            sets: Vec::new(),
-            unreadable: None,
-            limited: None,
-            labels: Vec::new(),
-            labels_lost: None,
+            ..Manifest::default()
         }
     }
 

@@ -140,14 +140,14 @@ bprm_committing_creds:    # 16 instructions
     14  r0 = 0
     15  exit
 
-file_open:    # 195 instructions
+file_open:    # 225 instructions
   ; labels.krs:3:1: on file_open when task is tainted and file.flags & O_CREAT deny
      0  r6 = -1
   ; labels.krs:3:39: file.flags & O_CREAT
      1  r2 = *(u64 *)(r1 + 0)                   # file
-     2  r8 = *(u32 *)(r2 + file.f_flags)
-     3  if w8 & 0x40 goto 5
-     4  goto 36
+     2  r7 = *(u32 *)(r2 + file.f_flags)
+     3  if w7 & 0x40 goto 5
+     4  goto 33
   ; labels.krs:3:19: task is tainted
      5  r2 = exists(BPF_FUNC_get_current_task_btf)
      6  if r2 == 0x0 goto 9
@@ -174,176 +174,207 @@ file_open:    # 195 instructions
     28  r6 = *(u64 *)(r0 + 0)
     29  goto 32
     30  r6 = 0
-    31  goto 36
-    32  if w6 & 0x1 goto 34
-    33  goto 36
-    34  r7 = -1
-    35  goto 37
-    36  r7 = 0
+    31  goto 33
+    32  if w6 & 0x1 goto 103
   ; labels.krs:5:19: task.uid == 0
-    37  call get_current_uid_gid
-    38  if w0 == 0x0 goto 106
+    33  call get_current_uid_gid
+    34  if w0 == 0x0 goto 123
   ; labels.krs:4:19: file.flags & O_EXCL
-    39  if w8 & 0x80 goto 41
-    40  goto 68
+    35  if w7 & 0x80 goto 37
+    36  goto 64
   ; labels.krs:4:46: task is tainted
-    41  r2 = exists(BPF_FUNC_get_current_task_btf)
-    42  if r2 == 0x0 goto 45
-    43  call get_current_task_btf
-    44  goto 46
-    45  call get_current_task
-    46  r2 = exists(BPF_FUNC_get_current_task_btf)
-    47  if r2 == 0x0 goto 50
-    48  r2 = *(u64 *)(r0 + task_struct.group_leader)
-    49  goto 57
-    50  r3 = task_struct.group_leader
-    51  r3 += r0
-    52  r1 = r10
-    53  r1 += -8
-    54  r2 = 8
-    55  call probe_read_kernel
-    56  r2 = *(u64 *)(r10 - 8)
-    57  if r6 != 0xffffffff goto 66
-    58  *(u64 *)(r10 - 40) = r2
-    59  r1 = krs_tasks ll
-    61  r2 = r10
-    62  r2 += -40
-    63  call map_lookup_elem
-    64  if r0 == 0x0 goto 141
-    65  r6 = *(u64 *)(r0 + 0)
-    66  if w6 & 0x1 goto 68
-    67  goto 149
+    37  r2 = exists(BPF_FUNC_get_current_task_btf)
+    38  if r2 == 0x0 goto 41
+    39  call get_current_task_btf
+    40  goto 42
+    41  call get_current_task
+    42  r2 = exists(BPF_FUNC_get_current_task_btf)
+    43  if r2 == 0x0 goto 46
+    44  r2 = *(u64 *)(r0 + task_struct.group_leader)
+    45  goto 53
+    46  r3 = task_struct.group_leader
+    47  r3 += r0
+    48  r1 = r10
+    49  r1 += -8
+    50  r2 = 8
+    51  call probe_read_kernel
+    52  r2 = *(u64 *)(r10 - 8)
+    53  if r6 != 0xffffffff goto 62
+    54  *(u64 *)(r10 - 40) = r2
+    55  r1 = krs_tasks ll
+    57  r2 = r10
+    58  r2 += -40
+    59  call map_lookup_elem
+    60  if r0 == 0x0 goto 165
+    61  r6 = *(u64 *)(r0 + 0)
+    62  if w6 & 0x1 goto 64
+    63  goto 174
   ; labels.krs:4:62: mark tainted
-    68  r6 = 0
-    69  r3 = 0
-    70  r3 |= 0
-    71  if r3 == 0x0 goto 100
-    72  r2 = exists(BPF_FUNC_get_current_task_btf)
-    73  if r2 == 0x0 goto 76
-    74  call get_current_task_btf
-    75  goto 77
-    76  call get_current_task
-    77  r2 = exists(BPF_FUNC_get_current_task_btf)
-    78  if r2 == 0x0 goto 81
-    79  r2 = *(u64 *)(r0 + task_struct.group_leader)
-    80  goto 88
-    81  r3 = task_struct.group_leader
-    82  r3 += r0
-    83  r1 = r10
-    84  r1 += -8
-    85  r2 = 8
-    86  call probe_read_kernel
-    87  r2 = *(u64 *)(r10 - 8)
-    88  *(u64 *)(r10 - 8) = r2
-    89  r1 = r10
-    90  r1 += -40
-    91  r2 = 8
-    92  r3 = r10
-    93  r3 += -8
-    94  call probe_read_kernel
-    95  r1 = *(u64 *)(r10 - 40)
+    64  r6 = 0
+    65  r3 = 0
+    66  r3 |= 0
+    67  if r3 == 0x0 goto 96
+    68  r2 = exists(BPF_FUNC_get_current_task_btf)
+    69  if r2 == 0x0 goto 72
+    70  call get_current_task_btf
+    71  goto 73
+    72  call get_current_task
+    73  r2 = exists(BPF_FUNC_get_current_task_btf)
+    74  if r2 == 0x0 goto 77
+    75  r2 = *(u64 *)(r0 + task_struct.group_leader)
+    76  goto 84
+    77  r3 = task_struct.group_leader
+    78  r3 += r0
+    79  r1 = r10
+    80  r1 += -8
+    81  r2 = 8
+    82  call probe_read_kernel
+    83  r2 = *(u64 *)(r10 - 8)
+    84  *(u64 *)(r10 - 8) = r2
+    85  r1 = r10
+    86  r1 += -40
+    87  r2 = 8
+    88  r3 = r10
+    89  r3 += -8
+    90  call probe_read_kernel
+    91  r1 = *(u64 *)(r10 - 40)
+    92  r2 = 0
+    93  r3 = 0
+    94  call krs_mark_task
+    95  r6 |= r0
     96  r2 = 0
-    97  r3 = 0
-    98  call krs_mark_task
-    99  r6 |= r0
-   100  if r7 != 0x0 goto 102
-   101  if r6 != 0x0 goto 104
-   102  r0 = r7
-   103  exit
-   104  r0 = -12
-   105  exit
-  ; labels.krs:5:33: unmark tainted
-   106  r2 = 0
-   107  *(u64 *)(r10 - 48) = r2
-   108  r2 = 0
-   109  *(u64 *)(r10 - 56) = r2
-   110  r2 = *(u64 *)(r10 - 48)
-   111  r2 |= 1
-   112  *(u64 *)(r10 - 48) = r2
-  ; labels.krs:4:19: file.flags & O_EXCL
-   113  if w8 & 0x80 goto 115
-   114  goto 156
-  ; labels.krs:4:46: task is tainted
-   115  r2 = exists(BPF_FUNC_get_current_task_btf)
-   116  if r2 == 0x0 goto 119
-   117  call get_current_task_btf
+    97  if r2 != 0x0 goto 99
+    98  if r6 != 0x0 goto 101
+    99  r0 = 0
+   100  exit
+   101  r0 = -12
+   102  exit
+  ; labels.krs:3:1: on file_open when task is tainted and file.flags & O_CREAT deny
+   103  r2 = 0
+   104  *(u64 *)(r10 - 48) = r2
+   105  r2 = 0
+   106  *(u64 *)(r10 - 56) = r2
+   107  *(u64 *)(r10 - 64) = r7
+   108  r2 = krs_modes[0] ll
+   110  r2 = *(u8 *)(r2 + 0)
+   111  if r2 <= 0x1 goto 117
+   112  if r2 > 0x2 goto 119
+   113  r1 = 0
+   114  r2 = 1
+   115  call krs_would
+   116  goto 119
+   117  r7 = -1
    118  goto 120
-   119  call get_current_task
-   120  r2 = exists(BPF_FUNC_get_current_task_btf)
-   121  if r2 == 0x0 goto 124
-   122  r2 = *(u64 *)(r0 + task_struct.group_leader)
-   123  goto 131
-   124  r3 = task_struct.group_leader
-   125  r3 += r0
-   126  r1 = r10
-   127  r1 += -8
-   128  r2 = 8
-   129  call probe_read_kernel
-   130  r2 = *(u64 *)(r10 - 8)
-   131  if r6 != 0xffffffff goto 147
-   132  *(u64 *)(r10 - 40) = r2
-   133  r1 = krs_tasks ll
-   135  r2 = r10
-   136  r2 += -40
-   137  call map_lookup_elem
-   138  if r0 == 0x0 goto 145
-   139  r6 = *(u64 *)(r0 + 0)
-   140  goto 147
-   141  r2 = 0
-   142  *(u64 *)(r10 - 48) = r2
-   143  r2 = 0
-   144  *(u64 *)(r10 - 56) = r2
-   145  r6 = 0
-   146  goto 153
-   147  if w6 & 0x1 goto 156
-   148  goto 153
+   119  r7 = 0
+  ; labels.krs:5:19: task.uid == 0
+   120  call get_current_uid_gid
+   121  if w0 == 0x0 goto 129
+   122  goto 136
+  ; labels.krs:5:1: on file_open when task.uid == 0 unmark tainted
+   123  r2 = 0
+   124  *(u64 *)(r10 - 48) = r2
+   125  r2 = 0
+   126  *(u64 *)(r10 - 56) = r2
+   127  *(u64 *)(r10 - 64) = r7
+   128  r7 = 0
+   129  r2 = krs_modes[2] ll
+   131  r2 = *(u8 *)(r2 + 0)
+   132  if r2 > 0x2 goto 136
+  ; labels.krs:5:33: unmark tainted
+   133  r2 = *(u64 *)(r10 - 48)
+   134  r2 |= 1
+   135  *(u64 *)(r10 - 48) = r2
+  ; labels.krs:4:19: file.flags & O_EXCL
+   136  r2 = *(u64 *)(r10 - 64)
+   137  if w2 & 0x80 goto 139
+   138  goto 186
+  ; labels.krs:4:46: task is tainted
+   139  r2 = exists(BPF_FUNC_get_current_task_btf)
+   140  if r2 == 0x0 goto 143
+   141  call get_current_task_btf
+   142  goto 144
+   143  call get_current_task
+   144  r2 = exists(BPF_FUNC_get_current_task_btf)
+   145  if r2 == 0x0 goto 148
+   146  r2 = *(u64 *)(r0 + task_struct.group_leader)
+   147  goto 155
+   148  r3 = task_struct.group_leader
+   149  r3 += r0
+   150  r1 = r10
+   151  r1 += -8
+   152  r2 = 8
+   153  call probe_read_kernel
+   154  r2 = *(u64 *)(r10 - 8)
+   155  if r6 != 0xffffffff goto 172
+   156  *(u64 *)(r10 - 40) = r2
+   157  r1 = krs_tasks ll
+   159  r2 = r10
+   160  r2 += -40
+   161  call map_lookup_elem
+   162  if r0 == 0x0 goto 170
+   163  r6 = *(u64 *)(r0 + 0)
+   164  goto 172
+   165  r2 = 0
+   166  *(u64 *)(r10 - 48) = r2
+   167  r2 = 0
+   168  *(u64 *)(r10 - 56) = r2
+   169  r7 = 0
+   170  r6 = 0
+   171  goto 179
+   172  if w6 & 0x1 goto 186
+   173  goto 179
+  ; labels.krs:4:1: on file_open when file.flags & O_EXCL unless task is tainted mark tainted
+   174  r2 = 0
+   175  *(u64 *)(r10 - 48) = r2
+   176  r2 = 0
+   177  *(u64 *)(r10 - 56) = r2
+   178  r7 = 0
+   179  r2 = krs_modes[1] ll
+   181  r2 = *(u8 *)(r2 + 0)
+   182  if r2 > 0x2 goto 186
   ; labels.krs:4:62: mark tainted
-   149  r2 = 0
-   150  *(u64 *)(r10 - 48) = r2
-   151  r2 = 0
-   152  *(u64 *)(r10 - 56) = r2
-   153  r2 = *(u64 *)(r10 - 56)
-   154  r2 |= 1
-   155  *(u64 *)(r10 - 56) = r2
-   156  r6 = 0
-   157  r3 = *(u64 *)(r10 - 56)
-   158  r2 = *(u64 *)(r10 - 48)
-   159  r3 |= r2
-   160  if r3 == 0x0 goto 189
-   161  r2 = exists(BPF_FUNC_get_current_task_btf)
-   162  if r2 == 0x0 goto 165
-   163  call get_current_task_btf
-   164  goto 166
-   165  call get_current_task
-   166  r2 = exists(BPF_FUNC_get_current_task_btf)
-   167  if r2 == 0x0 goto 170
-   168  r2 = *(u64 *)(r0 + task_struct.group_leader)
-   169  goto 177
-   170  r3 = task_struct.group_leader
-   171  r3 += r0
-   172  r1 = r10
-   173  r1 += -8
-   174  r2 = 8
-   175  call probe_read_kernel
-   176  r2 = *(u64 *)(r10 - 8)
-   177  *(u64 *)(r10 - 8) = r2
-   178  r1 = r10
-   179  r1 += -40
-   180  r2 = 8
-   181  r3 = r10
-   182  r3 += -8
-   183  call probe_read_kernel
-   184  r1 = *(u64 *)(r10 - 40)
-   185  r2 = *(u64 *)(r10 - 56)
-   186  r3 = *(u64 *)(r10 - 48)
-   187  call krs_mark_task
-   188  r6 |= r0
-   189  if r7 != 0x0 goto 191
-   190  if r6 != 0x0 goto 193
-   191  r0 = r7
-   192  exit
-   193  r0 = -12
-   194  exit
+   183  r2 = *(u64 *)(r10 - 56)
+   184  r2 |= 1
+   185  *(u64 *)(r10 - 56) = r2
+   186  r6 = 0
+   187  r3 = *(u64 *)(r10 - 56)
+   188  r2 = *(u64 *)(r10 - 48)
+   189  r3 |= r2
+   190  if r3 == 0x0 goto 219
+   191  r2 = exists(BPF_FUNC_get_current_task_btf)
+   192  if r2 == 0x0 goto 195
+   193  call get_current_task_btf
+   194  goto 196
+   195  call get_current_task
+   196  r2 = exists(BPF_FUNC_get_current_task_btf)
+   197  if r2 == 0x0 goto 200
+   198  r2 = *(u64 *)(r0 + task_struct.group_leader)
+   199  goto 207
+   200  r3 = task_struct.group_leader
+   201  r3 += r0
+   202  r1 = r10
+   203  r1 += -8
+   204  r2 = 8
+   205  call probe_read_kernel
+   206  r2 = *(u64 *)(r10 - 8)
+   207  *(u64 *)(r10 - 8) = r2
+   208  r1 = r10
+   209  r1 += -40
+   210  r2 = 8
+   211  r3 = r10
+   212  r3 += -8
+   213  call probe_read_kernel
+   214  r1 = *(u64 *)(r10 - 40)
+   215  r2 = *(u64 *)(r10 - 56)
+   216  r3 = *(u64 *)(r10 - 48)
+   217  call krs_mark_task
+   218  r6 |= r0
+   219  if r7 != 0x0 goto 221
+   220  if r6 != 0x0 goto 223
+   221  r0 = r7
+   222  exit
+   223  r0 = -12
+   224  exit
 
 krs_exec:    # 31 instructions, 2 arguments
   ; a copy of what the process has
@@ -371,7 +402,7 @@ krs_exec:    # 31 instructions, 2 arguments
     23  r0 = 0
     24  exit
   ; no room: it is counted
-    25  r1 = state[0] ll
+    25  r1 = state[48] ll
     27  r2 = 1
     28  lock *(u64 *)(r1 + 0) += r2
     29  r0 = -1
@@ -474,7 +505,7 @@ krs_inherit_task:    # 48 instructions, 2 arguments
     40  r0 = 0
     41  exit
   ; no room: it is counted
-    42  r1 = state[0] ll
+    42  r1 = state[48] ll
     44  r2 = 1
     45  lock *(u64 *)(r1 + 0) += r2
     46  r0 = -1
@@ -520,8 +551,61 @@ krs_mark_task:    # 45 instructions, 3 arguments
     37  r0 = 0
     38  exit
   ; no room: it is counted
-    39  r1 = state[0] ll
+    39  r1 = state[48] ll
     41  r2 = 1
     42  lock *(u64 *)(r1 + 0) += r2
     43  r0 = -1
     44  exit
+
+krs_would:    # 51 instructions, 2 arguments
+  ; room for an event
+     0  r6 = r1
+     1  r7 = r2
+     2  if r6 >= 0x3 goto 49
+     3  r1 = krs_events ll
+     5  r2 = 72
+     6  r3 = 0
+     7  call ringbuf_reserve
+     8  if r0 == 0x0 goto 42
+     9  r8 = r0
+  ; who and when
+    10  call ktime_get_boot_ns
+    11  *(u64 *)(r8 + 0) = r0
+    12  call get_current_pid_tgid
+    13  *(u64 *)(r8 + 8) = r0
+    14  call get_current_uid_gid
+    15  *(u64 *)(r8 + 16) = r0
+    16  call get_current_cgroup_id
+    17  *(u64 *)(r8 + 24) = r0
+    18  *(u32 *)(r8 + 32) = r6
+    19  *(u32 *)(r8 + 36) = r7
+    20  r1 = krs_lost[0] ll
+    22  r2 = r6
+    23  r2 <<= 3
+    24  r1 += r2
+    25  r1 = *(u64 *)(r1 + 0)
+    26  *(u64 *)(r8 + 40) = r1
+    27  *(u64 *)(r8 + 48) = 0
+    28  r1 = r8
+    29  r1 += 56
+    30  r2 = 16
+    31  call get_current_comm
+    32  r1 = r8
+    33  r2 = 0
+    34  call ringbuf_submit
+  ; it is counted as written
+    35  r1 = krs_lost[0] ll
+    37  r2 = r6
+    38  r2 <<= 3
+    39  r1 += r2
+    40  r1 += 24
+    41  goto 47
+  ; no room: it is counted as lost
+    42  r1 = krs_lost[0] ll
+    44  r2 = r6
+    45  r2 <<= 3
+    46  r1 += r2
+    47  r2 = 1
+    48  lock *(u64 *)(r1 + 0) += r2
+    49  r0 = 0
+    50  exit

@@ -1,4 +1,4 @@
-inode_setattr:    # 108 instructions
+inode_setattr:    # 117 instructions
   ; moved-argument.krs:1:1: on inode_setattr when dentry.d_inode.i_ino == 4 and task.euid == 0 and task.comm == "chmod" audit { attr.ia_valid, task.euid, task.comm }
      0  r6 = r1
   ; moved-argument.krs:1:23: dentry.d_inode.i_ino == 4
@@ -56,63 +56,71 @@ inode_setattr:    # 108 instructions
     49  r2 = *(u64 *)(r10 - 24)
     50  *(u64 *)(r10 - 32) = r2
     51  r3 = 0x646f6d6863 ll
-    53  if r2 != r3 goto 106
+    53  if r2 != r3 goto 115
+  ; moved-argument.krs:1:1: on inode_setattr when dentry.d_inode.i_ino == 4 and task.euid == 0 and task.comm == "chmod" audit { attr.ia_valid, task.euid, task.comm }
+    54  r2 = krs_modes[0] ll
+    56  r2 = *(u8 *)(r2 + 0)
+    57  if r2 > 0x2 goto 115
   ; moved-argument.krs:1:93: audit { attr.ia_valid, task.euid, task.comm }
-    54  r1 = krs_events ll
-    56  r2 = 96
-    57  r3 = 0
-    58  call ringbuf_reserve
-    59  r6 = r0
-    60  if r6 == 0x0 goto 100
-    61  call ktime_get_boot_ns
-    62  *(u64 *)(r6 + 0) = r0
-    63  call get_current_pid_tgid
-    64  *(u64 *)(r6 + 8) = r0
-    65  call get_current_uid_gid
-    66  *(u64 *)(r6 + 16) = r0
-    67  call get_current_cgroup_id
-    68  *(u64 *)(r6 + 24) = r0
-    69  *(u32 *)(r6 + 32) = 0
-    70  *(u32 *)(r6 + 36) = 0
-    71  r2 = krs_lost[0] ll
-    73  r2 = *(u64 *)(r2 + 0)
-    74  *(u64 *)(r6 + 40) = r2
-    75  *(u64 *)(r6 + 48) = 0
-    76  r1 = r6
-    77  r1 += 56
-    78  r2 = 16
-    79  call get_current_comm
+    58  r1 = krs_events ll
+    60  r2 = 96
+    61  r3 = 0
+    62  call ringbuf_reserve
+    63  r6 = r0
+    64  if r6 == 0x0 goto 109
+    65  call ktime_get_boot_ns
+    66  *(u64 *)(r6 + 0) = r0
+    67  call get_current_pid_tgid
+    68  *(u64 *)(r6 + 8) = r0
+    69  call get_current_uid_gid
+    70  *(u64 *)(r6 + 16) = r0
+    71  call get_current_cgroup_id
+    72  *(u64 *)(r6 + 24) = r0
+    73  *(u32 *)(r6 + 32) = 0
+    74  *(u32 *)(r6 + 36) = 0
+    75  r2 = krs_lost[0] ll
+    77  r2 = *(u64 *)(r2 + 0)
+    78  *(u64 *)(r6 + 40) = r2
+    79  *(u64 *)(r6 + 48) = 0
+    80  r1 = r6
+    81  r1 += 56
+    82  r2 = 16
+    83  call get_current_comm
   ; moved-argument.krs:1:101: attr.ia_valid
-    80  r2 = exists(security_list_options.inode_post_setattr)
-    81  if r2 == 0x0 goto 85
-    82  r2 = *(u64 *)(r10 - 40)
-    83  r2 = *(u64 *)(r2 + 16)                  # attr
-    84  goto 87
-    85  r2 = *(u64 *)(r10 - 40)
-    86  r2 = *(u64 *)(r2 + 8)                   # attr
-    87  r2 = *(u32 *)(r2 + iattr.ia_valid)
-    88  *(u32 *)(r6 + 72) = r2
+    84  r2 = exists(security_list_options.inode_post_setattr)
+    85  if r2 == 0x0 goto 89
+    86  r2 = *(u64 *)(r10 - 40)
+    87  r2 = *(u64 *)(r2 + 16)                  # attr
+    88  goto 91
+    89  r2 = *(u64 *)(r10 - 40)
+    90  r2 = *(u64 *)(r2 + 8)                   # attr
+    91  r2 = *(u32 *)(r2 + iattr.ia_valid)
+    92  *(u32 *)(r6 + 72) = r2
   ; moved-argument.krs:1:116: task.euid
-    89  r2 = *(u64 *)(r10 - 48)
-    90  *(u32 *)(r6 + 76) = r2
+    93  r2 = *(u64 *)(r10 - 48)
+    94  *(u32 *)(r6 + 76) = r2
   ; moved-argument.krs:1:127: task.comm
-    91  r2 = *(u64 *)(r10 - 32)
-    92  *(u64 *)(r6 + 80) = r2
-    93  r2 = *(u64 *)(r10 - 16)
-    94  *(u64 *)(r6 + 88) = r2
+    95  r2 = *(u64 *)(r10 - 32)
+    96  *(u64 *)(r6 + 80) = r2
+    97  r2 = *(u64 *)(r10 - 16)
+    98  *(u64 *)(r6 + 88) = r2
   ; moved-argument.krs:1:93: audit { attr.ia_valid, task.euid, task.comm }
-    95  r1 = r6
-    96  r2 = 0
-    97  call ringbuf_submit
-    98  r0 = 0
-    99  exit
-   100  r2 = krs_lost[0] ll
-   102  r3 = 1
-   103  lock *(u64 *)(r2 + 0) += r3
-   104  r0 = 0
-   105  exit
-   106  r0 = 0
-   107  exit
+    99  r1 = r6
+   100  r2 = 0
+   101  call ringbuf_submit
+   102  r2 = krs_lost[0] ll
+   104  r2 += 32
+   105  r3 = 1
+   106  lock *(u64 *)(r2 + 0) += r3
+   107  r0 = 0
+   108  exit
+   109  r2 = krs_lost[0] ll
+   111  r3 = 1
+   112  lock *(u64 *)(r2 + 0) += r3
+   113  r0 = 0
+   114  exit
+   115  r0 = 0
+   116  exit
 
 inode_mkdir:    # 5 instructions
   ; moved-argument.krs:2:21: dentry.d_inode == null
@@ -123,7 +131,7 @@ inode_mkdir:    # 5 instructions
      3  r0 = 0
      4  exit
 
-bprm_check_security:    # 51 instructions
+bprm_check_security:    # 62 instructions
   ; moved-argument.krs:3:29: bprm.secureexec == 0
      0  r2 = *(u64 *)(r1 + 0)                   # bprm
      1  r2 = *(u32 *)(r2 + linux_binprm.secureexec)
@@ -133,51 +141,62 @@ bprm_check_security:    # 51 instructions
   ; moved-argument.krs:3:50: audit { bprm.secureexec }
      5  r0 = 0
      6  exit
+  ; moved-argument.krs:3:1: on bprm_check_security when bprm.secureexec == 0 audit { bprm.secureexec }
      7  *(u64 *)(r10 - 16) = r2
-     8  r1 = krs_events ll
-    10  r2 = 80
-    11  r3 = 0
-    12  call ringbuf_reserve
-    13  *(u64 *)(r10 - 8) = r0
-    14  if r0 == 0x0 goto 45
-    15  call ktime_get_boot_ns
-    16  r2 = *(u64 *)(r10 - 8)
-    17  *(u64 *)(r2 + 0) = r0
-    18  call get_current_pid_tgid
-    19  r2 = *(u64 *)(r10 - 8)
-    20  *(u64 *)(r2 + 8) = r0
-    21  call get_current_uid_gid
-    22  r2 = *(u64 *)(r10 - 8)
-    23  *(u64 *)(r2 + 16) = r0
-    24  call get_current_cgroup_id
-    25  r1 = *(u64 *)(r10 - 8)
-    26  *(u64 *)(r1 + 24) = r0
-    27  *(u32 *)(r1 + 32) = 2
-    28  *(u32 *)(r1 + 36) = 0
-    29  r2 = krs_lost[2] ll
-    31  r2 = *(u64 *)(r2 + 0)
-    32  *(u64 *)(r1 + 40) = r2
-    33  *(u64 *)(r1 + 48) = 0
-    34  r1 += 56
-    35  r2 = 16
-    36  call get_current_comm
-    37  r1 = *(u64 *)(r10 - 8)
-    38  *(u32 *)(r1 + 76) = 0
-  ; moved-argument.krs:3:58: bprm.secureexec
-    39  r2 = *(u64 *)(r10 - 16)
-    40  *(u32 *)(r1 + 72) = r2
+     8  r2 = krs_modes[2] ll
+    10  r2 = *(u8 *)(r2 + 0)
+    11  if r2 > 0x2 goto 60
   ; moved-argument.krs:3:50: audit { bprm.secureexec }
-    41  r2 = 0
-    42  call ringbuf_submit
-    43  r0 = 0
-    44  exit
-    45  r2 = krs_lost[2] ll
-    47  r3 = 1
-    48  lock *(u64 *)(r2 + 0) += r3
-    49  r0 = 0
-    50  exit
+    12  r1 = krs_events ll
+    14  r2 = 80
+    15  r3 = 0
+    16  call ringbuf_reserve
+    17  *(u64 *)(r10 - 8) = r0
+    18  if r0 == 0x0 goto 54
+    19  call ktime_get_boot_ns
+    20  r2 = *(u64 *)(r10 - 8)
+    21  *(u64 *)(r2 + 0) = r0
+    22  call get_current_pid_tgid
+    23  r2 = *(u64 *)(r10 - 8)
+    24  *(u64 *)(r2 + 8) = r0
+    25  call get_current_uid_gid
+    26  r2 = *(u64 *)(r10 - 8)
+    27  *(u64 *)(r2 + 16) = r0
+    28  call get_current_cgroup_id
+    29  r1 = *(u64 *)(r10 - 8)
+    30  *(u64 *)(r1 + 24) = r0
+    31  *(u32 *)(r1 + 32) = 2
+    32  *(u32 *)(r1 + 36) = 0
+    33  r2 = krs_lost[2] ll
+    35  r2 = *(u64 *)(r2 + 0)
+    36  *(u64 *)(r1 + 40) = r2
+    37  *(u64 *)(r1 + 48) = 0
+    38  r1 += 56
+    39  r2 = 16
+    40  call get_current_comm
+    41  r1 = *(u64 *)(r10 - 8)
+    42  *(u32 *)(r1 + 76) = 0
+  ; moved-argument.krs:3:58: bprm.secureexec
+    43  r2 = *(u64 *)(r10 - 16)
+    44  *(u32 *)(r1 + 72) = r2
+  ; moved-argument.krs:3:50: audit { bprm.secureexec }
+    45  r2 = 0
+    46  call ringbuf_submit
+    47  r2 = krs_lost[2] ll
+    49  r2 += 32
+    50  r3 = 1
+    51  lock *(u64 *)(r2 + 0) += r3
+    52  r0 = 0
+    53  exit
+    54  r2 = krs_lost[2] ll
+    56  r3 = 1
+    57  lock *(u64 *)(r2 + 0) += r3
+    58  r0 = 0
+    59  exit
+    60  r0 = 0
+    61  exit
 
-task_kill:    # 52 instructions
+task_kill:    # 63 instructions
   ; moved-argument.krs:4:19: sig in { 9, 15 }
      0  r2 = *(u32 *)(r1 + 16)                  # sig
      1  if w2 == 0x9 goto 3
@@ -189,46 +208,57 @@ task_kill:    # 52 instructions
   ; moved-argument.krs:4:53: audit { sig }
      6  r0 = 0
      7  exit
+  ; moved-argument.krs:4:1: on task_kill when sig in { 9, 15 } and info == null audit { sig }
      8  *(u64 *)(r10 - 16) = r2
-     9  r1 = krs_events ll
-    11  r2 = 80
-    12  r3 = 0
-    13  call ringbuf_reserve
-    14  *(u64 *)(r10 - 8) = r0
-    15  if r0 == 0x0 goto 46
-    16  call ktime_get_boot_ns
-    17  r2 = *(u64 *)(r10 - 8)
-    18  *(u64 *)(r2 + 0) = r0
-    19  call get_current_pid_tgid
-    20  r2 = *(u64 *)(r10 - 8)
-    21  *(u64 *)(r2 + 8) = r0
-    22  call get_current_uid_gid
-    23  r2 = *(u64 *)(r10 - 8)
-    24  *(u64 *)(r2 + 16) = r0
-    25  call get_current_cgroup_id
-    26  r1 = *(u64 *)(r10 - 8)
-    27  *(u64 *)(r1 + 24) = r0
-    28  *(u32 *)(r1 + 32) = 3
-    29  *(u32 *)(r1 + 36) = 0
-    30  r2 = krs_lost[3] ll
-    32  r2 = *(u64 *)(r2 + 0)
-    33  *(u64 *)(r1 + 40) = r2
-    34  *(u64 *)(r1 + 48) = 0
-    35  r1 += 56
-    36  r2 = 16
-    37  call get_current_comm
-    38  r1 = *(u64 *)(r10 - 8)
-    39  *(u32 *)(r1 + 76) = 0
-  ; moved-argument.krs:4:61: sig
-    40  r2 = *(u64 *)(r10 - 16)
-    41  *(u32 *)(r1 + 72) = r2
+     9  r2 = krs_modes[3] ll
+    11  r2 = *(u8 *)(r2 + 0)
+    12  if r2 > 0x2 goto 61
   ; moved-argument.krs:4:53: audit { sig }
-    42  r2 = 0
-    43  call ringbuf_submit
-    44  r0 = 0
-    45  exit
-    46  r2 = krs_lost[3] ll
-    48  r3 = 1
-    49  lock *(u64 *)(r2 + 0) += r3
-    50  r0 = 0
-    51  exit
+    13  r1 = krs_events ll
+    15  r2 = 80
+    16  r3 = 0
+    17  call ringbuf_reserve
+    18  *(u64 *)(r10 - 8) = r0
+    19  if r0 == 0x0 goto 55
+    20  call ktime_get_boot_ns
+    21  r2 = *(u64 *)(r10 - 8)
+    22  *(u64 *)(r2 + 0) = r0
+    23  call get_current_pid_tgid
+    24  r2 = *(u64 *)(r10 - 8)
+    25  *(u64 *)(r2 + 8) = r0
+    26  call get_current_uid_gid
+    27  r2 = *(u64 *)(r10 - 8)
+    28  *(u64 *)(r2 + 16) = r0
+    29  call get_current_cgroup_id
+    30  r1 = *(u64 *)(r10 - 8)
+    31  *(u64 *)(r1 + 24) = r0
+    32  *(u32 *)(r1 + 32) = 3
+    33  *(u32 *)(r1 + 36) = 0
+    34  r2 = krs_lost[3] ll
+    36  r2 = *(u64 *)(r2 + 0)
+    37  *(u64 *)(r1 + 40) = r2
+    38  *(u64 *)(r1 + 48) = 0
+    39  r1 += 56
+    40  r2 = 16
+    41  call get_current_comm
+    42  r1 = *(u64 *)(r10 - 8)
+    43  *(u32 *)(r1 + 76) = 0
+  ; moved-argument.krs:4:61: sig
+    44  r2 = *(u64 *)(r10 - 16)
+    45  *(u32 *)(r1 + 72) = r2
+  ; moved-argument.krs:4:53: audit { sig }
+    46  r2 = 0
+    47  call ringbuf_submit
+    48  r2 = krs_lost[3] ll
+    50  r2 += 32
+    51  r3 = 1
+    52  lock *(u64 *)(r2 + 0) += r3
+    53  r0 = 0
+    54  exit
+    55  r2 = krs_lost[3] ll
+    57  r3 = 1
+    58  lock *(u64 *)(r2 + 0) += r3
+    59  r0 = 0
+    60  exit
+    61  r0 = 0
+    62  exit

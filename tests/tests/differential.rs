@@ -37,7 +37,7 @@ fn campaign(seconds: u64, examine: fn(&[u64], usize) -> Result<Tried, String>) -
 #[test]
 fn the_evaluator_and_the_object_agree() {
     let tried = campaign(6, differential::examine);
-    assert!(tried.denied > 0 && tried.events > 0, "{tried:?} tried too little");
+    assert!(tried.denied > 0 && tried.events > 0 && tried.would_deny > 0, "{tried:?} tried too little");
 }
 
 #[test]

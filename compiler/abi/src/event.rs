@@ -1,4 +1,4 @@
-//! The record that a program writes for each `audit` that fires.
+//! The record that a program writes for each `audit` that fires, and for each `deny` that is not enforced.
 //!
 //! ```text
 //!  0  u64  time_ns      since boot, suspend included (bpf_ktime_get_boot_ns)
@@ -6,7 +6,8 @@
 //! 16  u64  uid_gid      gid << 32 | uid, real ids in the initial user namespace
 //! 24  u64  cgroup       id of the task's cgroup v2
 //! 32  u32  rule         manifest::RuleId
-//! 36  i32  verdict      0, or the negative errno that the operation ends with
+//! 36  i32  verdict      0, or the negative errno that the operation ends with; of a permissive rule that denies the positive
+//!                        one that it would end with
 //! 40  u64  lost         events of this rule lost so far for want of room
 //! 48  u64  unknown      bit i: field i of the event could not be read (a null on its way)
 //! 56  [u8; 16] comm     name of the task, NUL-padded
@@ -58,7 +59,7 @@ pub struct Header {
     pub cgroup: u64,
     /// Index into `Manifest::rules`.
     pub rule: u32,
-    /// 0 or a negative errno.
+    /// 0, a negative errno, or a positive one of a `deny` that is not enforced.
     pub verdict: i32,
     /// Events of this rule lost so far.
     pub lost: u64,

@@ -11,6 +11,7 @@
 //! - [`value`]: values as people write them.
 //! - [`event`]: the records that programs write into the ring buffer.
 //! - [`labels`]: the maps that hold labels.
+//! - [`modes`]: what each rule does where it fires.
 //!
 //! Absent: krs itself. No expression, type name or condition is here that a loader would have
 //! to understand.
@@ -18,22 +19,31 @@
 pub mod event;
 pub mod labels;
 pub mod manifest;
+pub mod modes;
 pub mod renamed;
 pub mod set;
 pub mod value;
 
 /// Bumped when a loader of the old number could misread the new object.
-pub const FORMAT_VERSION: u16 = 2;
+pub const FORMAT_VERSION: u16 = 3;
 
 /// The section that holds [`manifest::Manifest`]. The prefix makes libbpf and aya treat it as constant data.
 pub const MANIFEST_SECTION: &str = ".rodata.krsi";
 
-/// The ring buffer that all programs of a policy write events to. Present when a rule audits.
+/// The ring buffer that all programs of a policy write events to. Present when a rule audits or denies: a denial that is not
+/// enforced is recorded.
 pub const EVENTS_MAP: &str = "krs_events";
 
-/// The section (and so the map) of what programs change. It begins with the counters of lost events, where a rule
-/// audits: a `u64` for each [`manifest::RuleId`], native byte order.
+/// The section (and so the map) of what programs change. It begins with two counters for each rule, where one audits or
+/// denies, in native byte order: a `u64` for each [`manifest::RuleId`] of its lost events, then one for each of those that were
+/// written ([`written_at`]).
 pub const STATE_SECTION: &str = ".bss";
+
+/// By how many bytes the counters of written events stand behind those of lost ones.
+#[must_use]
+pub fn written_at(rules: usize) -> usize {
+    8 * rules
+}
 
 /// The section (and so the map) of what is known when the policy is loaded.
 pub const CONSTANTS_SECTION: &str = ".rodata";

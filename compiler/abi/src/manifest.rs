@@ -18,7 +18,7 @@ pub const MAGIC: [u8; 4] = *b"KRSI";
 pub struct RuleId(pub u32);
 
 /// A whole policy.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     /// `krsic 0.1.0`
     pub producer: String,
@@ -165,7 +165,7 @@ pub struct ArgumentLoad {
 }
 
 /// A rule on one of its hooks.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Rule {
     /// Its name, given or made of its hook and place.
     pub name: String,
@@ -194,7 +194,7 @@ pub struct Rule {
     /// A name that other systems know it by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// Its `deny` is recorded and not enforced.
+    /// Its first mode is permissive (see [`crate::modes`]).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub permissive: bool,
     /// It is active on newer kernels only.
@@ -248,7 +248,7 @@ pub enum Need {
 }
 
 /// A place in a policy's text.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
     /// As named on the compiler's command line.
     pub file: String,

@@ -14,6 +14,7 @@ mod guard;
 mod index;
 mod labels;
 mod limit;
+mod modes;
 mod network;
 mod sets;
 mod text;
@@ -25,9 +26,10 @@ use krs_grammar::ast::Span;
 pub use self::ancestors::Asking;
 use self::builder::Builder;
 pub use self::sets::part_bytes;
+use super::insn::jmp;
 use super::vcode::{Inst, Src};
 use super::{Code, Program, RelocationKind, allocate, encode, flow, layout, library, stack};
-use crate::decision::{Graph, Node, Plan};
+use crate::decision::{Graph, Node, NodeId, Plan};
 use crate::diag::{Diagnostic, code};
 use crate::hir::Policy;
 use crate::optimise::{Optimisation, Optimise};
@@ -74,9 +76,9 @@ fn generate(policy: &Policy, plan: &Plan, optimise: Optimise, diagnostics: &mut 
             code.files = at;
         }
     }
-    if policy.rules.iter().any(|rule| rule.audit.is_some()) {
-        // The counters of lost events come first: their place is known to whoever reads them.
-        code.state(8 * policy.rules.len() as u32);
+    if policy.rules.iter().any(|rule| rule.audit.is_some() || rule.deny.is_some()) {
+        // The counters of lost and written events come first: their place is known to whoever reads them.
+        code.state(2 * krsi_abi::written_at(policy.rules.len()) as u32);
     }
     // Also those that no rule asks: whoever fills them finds them.
     policy.sets.iter().for_each(|set| dynamic_sets::declare(set, &mut code));
@@ -161,12 +163,14 @@ fn graph_code(
 ) -> Result<super::vcode::Code, encode::TooLarge> {
     let mut build = Builder::new(policy, plan, graph, optimise, code);
     let after_marks = labels::after_marks(policy, graph);
-    build.begin_labels(graph);
+    let (rare, modes) = (graph.rare(), graph.modes());
+    build.begin_labels(graph, &rare);
     for (at, node) in graph.nodes.iter().enumerate() {
         if !build.begin(at) {
             continue;
         }
-        (build.cold, build.dear) = (matches!(node, Node::Record { .. }), false);
+        build.act = modes[at].and_then(|mode| build.acts.get(&mode).copied());
+        (build.cold, build.dear) = (rare[at] || matches!(node, Node::Mode { .. }), false);
         match node {
             Node::Test { atom, sense, then, otherwise, rule } => {
                 build.rule = *rule;
@@ -186,8 +190,21 @@ fn graph_code(
                 let (then, otherwise) = (build.label(*then), build.label(*otherwise));
                 build.find_rules(*index, then, otherwise);
             }
-            Node::Set { errno, next } => {
+            Node::Mode { rule, index, next } => {
+                let next = build.label(*next);
+                let act = build.mode(*rule, *index, next);
+                build.acts.insert(NodeId(at as u32), act);
+            }
+            Node::Does { act, then, otherwise, .. } => {
+                let (then, otherwise) = (build.label(*then), build.label(*otherwise));
+                build.does(*act, then, otherwise);
+            }
+            Node::Set { errno, first, next } => {
                 let verdict = build.verdict();
+                if *first {
+                    let next = build.label(*next);
+                    build.branch_away(jmp::JNE, true, verdict, Src::Imm(0), next);
+                }
                 build.push(Inst::Mov { dst: verdict, src: Src::Imm(-errno), wide: true, reloc: None });
                 let next = build.label(*next);
                 build.jump(next);

@@ -153,6 +153,17 @@ impl Code {
         RelocationKind::Map(name)
     }
 
+    /// Adds the ring buffer that events are written to.
+    pub fn events(&mut self) -> RelocationKind {
+        self.map(Map {
+            name: krsi_abi::EVENTS_MAP.into(),
+            kind: MapKind::RingBuf,
+            key: 0,
+            value: 0,
+            entries: krsi_abi::EVENTS_BYTES,
+        })
+    }
+
     /// Adds constants, aligned to 8 bytes.
     pub fn constant(&mut self, bytes: &[u8]) -> RelocationKind {
         self.constants.resize(self.constants.len().next_multiple_of(8), 0);
@@ -235,6 +246,8 @@ pub enum RelocationKind {
     Function(&'static str),
     /// On a 64-bit immediate load: the address of the rule's counter of lost events.
     Lost(RuleId),
+    /// On a 64-bit immediate load: the address of what the rule does where it fires (`krsi_abi::modes`).
+    Act(RuleId),
     /// On a load from memory: its offset. On an ALU instruction: its immediate.
     FieldOffset(Access),
     /// On an ALU instruction: its immediate becomes the bytes of the field.

@@ -137,6 +137,7 @@ fn symbol(kind: &RelocationKind) -> String {
         RelocationKind::State(offset) => format!("state[{offset}]"),
         RelocationKind::Function(name) => (*name).to_owned(),
         RelocationKind::Lost(rule) => format!("krs_lost[{}]", rule.0),
+        RelocationKind::Act(rule) => format!("krs_modes[{}]", rule.0),
         RelocationKind::FieldOffset(access) => access.to_string(),
         RelocationKind::FieldSize(access) => format!("size({access})"),
         RelocationKind::FieldExists(access) => format!("exists({access})"),

@@ -45,6 +45,7 @@ fn verify_program(program: &Program) {
             RelocationKind::Map(_)
             | RelocationKind::Constant(_)
             | RelocationKind::State(_)
+            | RelocationKind::Act(_)
             | RelocationKind::Lost(_) => kind == class::LD,
             RelocationKind::Function(_) => kind == class::JMP,
             RelocationKind::FieldOffset(_) => matches!(kind, class::LDX | class::ALU64),

@@ -10,8 +10,10 @@
 //! rules of a shape compare with the same constant is not looked up but tested. Rules that deny with different errnos never
 //! meet: the first in source order settles the errno, and only among rules with the same one is order free.
 //!
-//! Invariants: a row has each of its rules once, in source order, and at most [`ROW_RULES_MAX`] of them; what is beyond is
-//! in a further unit's index. Rows of which nobody asks whose they are have no rules.
+//! Which of a row's rules fire is known; which of them do what they say is their modes', and asked for when the row is found.
+//!
+//! Invariants: a row has each of its rules once, in source order, and at most [`ROW_RULES_MAX`] of them, of those that audit
+//! [`ROW_EVENTS_MAX`]; what is beyond is in a further unit's index.
 //!
 //! Absent: `when` and `unless`, which are lists of steps.
 
@@ -26,8 +28,11 @@ use crate::hir::{
 };
 use crate::hir::{TaskField, ValueKind};
 
-/// The most rules of a row: their events are written one after the other, each by instructions of its own.
-pub const ROW_RULES_MAX: usize = 4;
+/// The most rules of a row, whose modes are asked for by a loop, which the verifier follows.
+pub const ROW_RULES_MAX: usize = 256;
+
+/// The most that audit: their events are written one after the other, each by instructions of its own.
+const ROW_EVENTS_MAX: usize = 4;
 
 /// The most rows of an index, and of what one rule brings.
 const ROWS_MAX: usize = (1 << 17) - 1;
@@ -49,6 +54,17 @@ pub struct Unit<'p> {
     pub guarded: bool,
     /// All must hold.
     pub steps: Vec<Step<'p>>,
+}
+
+impl Unit<'_> {
+    /// Where its rules are found, if they are several.
+    #[must_use]
+    pub fn index(&self) -> Option<IndexId> {
+        self.steps.iter().find_map(|step| match step {
+            Step::Find(index) => Some(*index),
+            Step::Test(_) => None,
+        })
+    }
 }
 
 /// Something that must hold for a unit to fire.
@@ -197,7 +213,7 @@ fn shape<'p>(
         parts,
         columns: columns.iter().map(|column| column.parts.len()).collect(),
         rest,
-        errno: rule.enforced().map(|deny| deny.errno),
+        errno: rule.deny.as_ref().map(|deny| deny.errno),
         fields: audit.as_ref().map(|audit| audit.fields.iter().map(|field| &field.value).collect()),
         kill: kill.as_ref().map(|kill| kill.signal),
         marks: marks.iter().map(|mark| (mark.label, &mark.object, mark.set)).collect(),
@@ -357,35 +373,20 @@ fn unit<'p>(
     }) {
         return apart(members);
     }
-    // Where nobody asks whose a row is, all are the first rule's.
-    let owner = |member: &Candidate<'_>| if recorded { member.rule } else { members[0].rule };
-    let rows = members.iter().flat_map(|member| product(&member.columns).into_iter().map(|row| (row, owner(member))));
+    let rows = members.iter().flat_map(|member| product(&member.columns).into_iter().map(|row| (row, member.rule)));
     let rows = if kept.last().is_some_and(|part| part.kind == PartKind::Network) { flat(rows) } else { exact(rows) };
-    if rows.is_empty() {
-        return Vec::new();
-    }
-    let layers =
-        if recorded { rows.iter().map(|row| row.rules.len().div_ceil(ROW_RULES_MAX)).max().unwrap_or(1) } else { 1 };
-    let all: Vec<RuleId> = members.iter().map(|member| member.rule).collect();
+    let most = if recorded { ROW_EVENTS_MAX } else { ROW_RULES_MAX };
+    let layers = rows.iter().map(|row| row.rules.len().div_ceil(most)).max().unwrap_or(0);
     (0..layers)
         .map(|layer| {
             let within = |row: &Row| {
-                let rules = match recorded {
-                    true => row.rules.iter().skip(layer * ROW_RULES_MAX).take(ROW_RULES_MAX).copied().collect(),
-                    false => Vec::new(),
-                };
+                let rules = row.rules.iter().skip(layer * most).take(most).copied().collect();
                 Row { key: row.key.clone(), rules }
             };
-            let rows: Vec<Row> = rows.iter().map(within).filter(|row| !recorded || !row.rules.is_empty()).collect();
-            let rules = match recorded {
-                true => {
-                    let mut rules: Vec<RuleId> = rows.iter().flat_map(|row| row.rules.iter().copied()).collect();
-                    rules.sort_unstable();
-                    rules.dedup();
-                    rules
-                }
-                false => all.clone(),
-            };
+            let rows: Vec<Row> = rows.iter().map(within).filter(|row| !row.rules.is_empty()).collect();
+            let mut rules: Vec<RuleId> = rows.iter().flat_map(|row| row.rules.iter().copied()).collect();
+            rules.sort_unstable();
+            rules.dedup();
             indexes.push(Index { parts: kept.clone(), rows, rules: rules.len() });
             let find = Step::Find(IndexId(indexes.len() as u32 - 1));
             Unit { rules, guarded: false, steps: rest.iter().copied().map(Step::Test).chain([find]).collect() }

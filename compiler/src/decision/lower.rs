@@ -1,11 +1,28 @@
 //! Typed rules to graphs.
 //!
 //! Rules become units, each a rule or many of one shape (`index.rs`), whose steps are put in order (`order.rs`). Units that
-//! deny come first, in source order: the first that fires settles the verdict. What is left to do then is recording: the
-//! audits of later units, which carry that verdict. A graph is built from its exits to its entry, since a node must
-//! know where it leads.
+//! deny come first, in source order: the first that fires and is enforced settles the verdict. What is left to do then is
+//! recording: the events of later units, which carry that verdict. A graph is built from its exits to its entry, since a
+//! node must know where it leads.
+//!
+//! ```text
+//! tests of a ──> tests of b ──> tests of c ──> tests of those that watch ──> allowed
+//!     │              │              │                       ^
+//!   what a does    what b does    what c does               │
+//!     │              v              v                       │
+//!     └─────────> tests of b ──> tests of c ────────────────┘ as set
+//!                  and what it does
+//! ```
+//!
+//! What follows the first unit that fires is a chain of nodes of its own, whose verdict is a variable. So the tests that every
+//! operation meets are followed by nothing that calls and comes back, and what they have read can stay in registers that
+//! calls take. That chain has also the rules that only deny: while one that came before is permissive or off they are what denies, and
+//! while they are permissive themselves what they would deny is recorded whatever else denies it. Where the modes of a hook
+//! leave nothing of that to do, a denial ends the program at once ([`Act::Alone`]).
 
 use std::collections::{BTreeSet, HashMap};
+
+use krsi_abi::modes::Act;
 
 use super::index::{self, Step, Unit};
 use super::normalise::Literal;
@@ -36,7 +53,7 @@ struct Run<'p> {
 }
 
 fn runs<'p>(policy: &'p Policy, rules: &[RuleId], optimise: Optimise, indexes: &mut Vec<Index>) -> Vec<Run<'p>> {
-    let errno = |id: &RuleId| policy.rules[id.0 as usize].enforced().map_or(0, |deny| deny.errno);
+    let errno = |id: &RuleId| policy.rules[id.0 as usize].deny.as_ref().map_or(0, |deny| deny.errno);
     rules
         .chunk_by(|a, b| errno(a) == errno(b))
         .map(|rules| {
@@ -50,71 +67,71 @@ fn runs<'p>(policy: &'p Policy, rules: &[RuleId], optimise: Optimise, indexes: &
 }
 
 fn graph(policy: &Policy, hook: HookId, rules: &[RuleId], optimise: Optimise, indexes: &mut Vec<Index>) -> Graph {
-    let effects = |unit: &Unit<'_>| policy.rules[unit.rules[0].0 as usize].has_effects();
     let (denying, watching): (Vec<RuleId>, Vec<RuleId>) =
-        rules.iter().partition(|id| policy.rules[id.0 as usize].enforced().is_some());
+        rules.iter().partition(|id| policy.rules[id.0 as usize].deny.is_some());
     let denying: Vec<(i32, Unit<'_>)> = runs(policy, &denying, optimise, indexes)
         .into_iter()
         .flat_map(|run| run.units.into_iter().map(move |unit| (run.errno, unit)))
         .collect();
     let watching: Vec<Unit<'_>> =
         runs(policy, &watching, optimise, indexes).into_iter().flat_map(|run| run.units).collect();
-    let errnos: BTreeSet<i32> = denying.iter().map(|(errno, _)| *errno).collect();
-    // What can follow a denial: nothing, or recording, by code that several verdicts share.
-    let last_audit = denying.iter().rposition(|(_, unit)| effects(unit));
-    let recorded_after = |at: usize| !watching.is_empty() || last_audit.is_some_and(|last| last > at);
-    let shared = match (watching.is_empty(), errnos.len()) {
-        (true, 0 | 1) | (false, 0) => Verdict::Constant(errnos.first().copied().unwrap_or(0)),
-        _ => Verdict::Chosen,
-    };
+    let effects = |unit: &Unit<'_>| policy.rules[unit.rules[0].0 as usize].has_effects();
+    // Of rules that an index finds some can be permissive while others deny.
+    let records = |unit: &Unit<'_>| effects(unit) || unit.index().is_some();
+    let last_effect = denying.iter().rposition(|(_, unit)| effects(unit));
+    // Whether recording can follow the denial of one unit, also where no rule is permissive.
+    let recorded_after = |at: usize| !watching.is_empty() || last_effect.is_some_and(|last| last > at);
+    let one_errno = denying.iter().map(|(errno, _)| *errno).collect::<BTreeSet<i32>>().len() < 2;
+    let shared = if denying.is_empty() { Verdict::Constant(0) } else { Verdict::Chosen };
 
     let mut build = Build { shared: optimise.does(Optimisation::Shared), ..Build::default() };
-    let exit = |build: &mut Build, verdict| build.exit(verdict);
     // Made first, so that it stands last: what is recorded before a denial then runs into the exit that denies.
-    if watching.is_empty() {
-        build.exit(Verdict::Constant(0));
-    }
-    // Behind a denial: the audits of the other denying rules, then those of the watching ones.
-    let mut tail = exit(&mut build, shared);
+    let allow = watching.is_empty().then(|| build.exit(Verdict::Constant(0)));
+    let mut tail = build.exit(shared);
     for unit in watching.iter().rev() {
-        tail = build.fires(unit, |build| build.record(unit, shared, tail), tail);
+        tail = build.fires(unit, |build| build.watches(unit, shared, tail), tail);
     }
-    let mut after = vec![tail; denying.len() + 1];
-    for (at, (_, unit)) in denying.iter().enumerate().rev() {
-        let next = after[at + 1];
-        // The first rule is never behind another's denial.
-        after[at] = if effects(unit) && at > 0 {
-            build.fires(unit, |build| build.record(unit, shared, next), next)
-        } else {
-            next
+    // Behind a unit that has fired, from the last unit to the first: where the next ones are looked at.
+    let mut behind = vec![tail; denying.len() + 1];
+    for (at, (errno, unit)) in denying.iter().enumerate().rev().take_while(|(at, _)| *at > 0) {
+        let next = behind[at + 1];
+        let does = |build: &mut Build| {
+            let record = build.record(unit, shared, next);
+            let then = if records(unit) { record } else { next };
+            let denies = build.push(Node::Set { errno: *errno, first: !one_errno, next: then });
+            build.mode(unit, [denies, denies, record, next])
         };
+        behind[at] = build.fires(unit, does, next);
     }
-    let allowed = match (shared, watching.is_empty()) {
-        (_, true) => exit(&mut build, Verdict::Constant(0)),
-        (Verdict::Chosen, false) => build.push(Node::Set { errno: 0, next: tail }),
-        (Verdict::Constant(_), false) => tail,
-    };
+    let allowed = allow.unwrap_or_else(|| match shared {
+        Verdict::Chosen => build.push(Node::Set { errno: 0, first: false, next: tail }),
+        Verdict::Constant(_) => tail,
+    });
     let mut entry = allowed;
     for (at, (errno, unit)) in denying.iter().enumerate().rev() {
-        let (errno, next) = (*errno, after[at + 1]);
-        let otherwise = entry;
-        entry = build.fires(
-            unit,
-            |build| {
-                let (verdict, next) = if recorded_after(at) {
-                    (shared, next)
-                } else {
-                    let verdict = Verdict::Constant(errno);
-                    (verdict, build.exit(verdict))
-                };
-                let next = match effects(unit) {
-                    true => build.record(unit, verdict, next),
-                    false => next,
-                };
-                if verdict == Verdict::Chosen { build.push(Node::Set { errno, next }) } else { next }
-            },
-            otherwise,
-        );
+        let (errno, next, otherwise) = (*errno, behind[at + 1], entry);
+        let last = at + 1 == denying.len();
+        let does = |build: &mut Build| {
+            // Nothing is denied so far.
+            let goes_on = match last {
+                true => allowed,
+                false => build.push(Node::Set { errno: 0, first: false, next }),
+            };
+            let exit = build.exit(Verdict::Constant(errno));
+            let denied = match last && watching.is_empty() {
+                true => exit,
+                false => build.push(Node::Set { errno, first: false, next }),
+            };
+            let alone = if recorded_after(at) { denied } else { exit };
+            if !records(unit) {
+                let record = build.record(unit, Verdict::Constant(0), goes_on);
+                return build.mode(unit, [alone, denied, record, goes_on]);
+            }
+            let after = build.by_act(unit, [alone, denied, goes_on, goes_on]);
+            let record = build.record(unit, Verdict::Constant(errno), after);
+            build.mode(unit, [if effects(unit) { record } else { alone }, record, record, goes_on])
+        };
+        entry = build.fires(unit, does, otherwise);
     }
     build.finish(hook, entry)
 }
@@ -170,14 +187,35 @@ impl Build {
         entry
     }
 
+    /// Asks for the mode of a unit that has fired.
+    fn mode(&mut self, unit: &Unit<'_>, to: [NodeId; 4]) -> NodeId {
+        let next = self.by_act(unit, to);
+        self.push(Node::Mode { rule: unit.rules[0], index: unit.index(), next })
+    }
+
+    /// Goes where the mode that was asked for leads, by [`Act`], the strongest first.
+    fn by_act(&mut self, unit: &Unit<'_>, [alone, enforce, permissive, off]: [NodeId; 4]) -> NodeId {
+        let rule = unit.rules[0];
+        let (mut entry, mut weaker) = (off, off);
+        for (act, then) in [(Act::Try, permissive), (Act::Enforce, enforce), (Act::Alone, alone)] {
+            if then != weaker {
+                entry = self.push(Node::Does { rule, act, then, otherwise: entry });
+            }
+            weaker = then;
+        }
+        entry
+    }
+
+    /// Does what the rules of a unit do that does not deny.
+    fn watches(&mut self, unit: &Unit<'_>, verdict: Verdict, next: NodeId) -> NodeId {
+        let record = self.record(unit, verdict, next);
+        self.mode(unit, [record, record, record, next])
+    }
+
     /// Does what a unit's rules do besides denying.
     fn record(&mut self, unit: &Unit<'_>, verdict: Verdict, next: NodeId) -> NodeId {
         let rule = unit.rules[0];
-        let found = unit.steps.iter().find_map(|step| match step {
-            Step::Find(index) => Some(*index),
-            Step::Test(_) => None,
-        });
-        self.push(match found {
+        self.push(match unit.index() {
             Some(index) => Node::RecordFound { index, rule, verdict, next },
             None => Node::Record { rule, verdict, next },
         })

@@ -2,12 +2,18 @@
 //!
 //! ```text
 //! hook file_mprotect
-//!   n0 test bits(prot & 4) ? n1 : n4
-//!   n1 test null(vma->vm_file) ? n2 : n4
-//!   n2 record rule 0, denied EPERM; n3
-//!   n3 exit EPERM
-//!   n4 exit allow
+//!   n0 test bits(prot & 4) ? n1 : n6
+//!   n1 test null(vma->vm_file) ? n2 : n6
+//!   n2 mode of rule 0; n3
+//!   n3 permissive at least ? n4 : n6
+//!   n4 record rule 0, denied EPERM; n5
+//!   n5 enforced ? n7 : n6
+//!   n6 exit allow
+//!   n7 exit EPERM
 //! ```
+//!
+//! Modes change while the policy is loaded, and matter only where a rule fires: an operation that nothing is about asks for
+//! none. Once a rule that denies has fired, others are still looked at, by other nodes: `lower.rs` says why.
 //!
 //! Rules of one shape, which compare the same values with different constants, share one search in an [`Index`]:
 //!
@@ -19,11 +25,13 @@
 //! Invariants: edges lead to larger ids only, so there is no circle and a node comes after all that lead
 //! to it; node 0 is the entry and every node can be reached; `Verdict::Chosen` stands only behind a `Set` on
 //! every way; every event is recorded after the verdict that it carries is settled; what an index found is recorded
-//! only behind its `Find` that led to `then`; the rows of an index differ, and their ranges do not overlap.
+//! only behind its `Find` that led to `then`, and what a rule does only behind its `Mode`; the rows of an index differ, and their ranges do not overlap.
 //!
 //! Absent: `and`, `or`, `not`, `when` and `unless`: they have become edges. A test that can't be answered
 //! (a null on the way) takes the edge `otherwise`, which is Kleene's logic once every negation has been
 //! pushed down to the tests.
+
+use krsi_abi::modes::Act;
 
 use crate::hir::{Atom, HookId, Policy, Rule, RuleId};
 
@@ -80,10 +88,10 @@ pub struct Index {
 }
 
 impl Index {
-    /// The most rules that one row has; 0 where nobody asks whose rows they are.
+    /// The most rules that one row has.
     #[must_use]
     pub fn most(&self) -> usize {
-        self.rows.iter().map(|row| row.rules.len()).max().unwrap_or(0)
+        self.rows.iter().map(|row| row.rules.len()).max().unwrap_or(1)
     }
 }
 
@@ -92,7 +100,7 @@ impl Index {
 pub struct Row {
     /// For each part of the index.
     pub key: Vec<key::Element>,
-    /// The rules that fire here, where what they do needs to know which they are.
+    /// The rules that fire here; not empty.
     pub rules: Vec<RuleId>,
 }
 
@@ -110,6 +118,35 @@ impl Graph {
     #[must_use]
     pub fn first<'p>(&self, policy: &'p Policy) -> Option<&'p Rule> {
         policy.rules.iter().find(|rule| rule.hook == self.hook)
+    }
+
+    /// By node: the `Mode` that was passed last on every way to it, if that is the same one.
+    #[must_use]
+    pub fn modes(&self) -> Vec<Option<NodeId>> {
+        let mut last: Vec<Option<Option<NodeId>>> = vec![None; self.nodes.len()];
+        last[0] = Some(None);
+        for (at, node) in self.nodes.iter().enumerate() {
+            let here = NodeId(at as u32);
+            let after = if let Node::Mode { .. } = node { Some(here) } else { last[at].flatten() };
+            for next in node.edges() {
+                let next = &mut last[next.index()];
+                *next = Some(next.unwrap_or(after).filter(|known| Some(*known) == after));
+            }
+        }
+        last.into_iter().map(Option::flatten).collect()
+    }
+
+    /// By node: whether it is passed only where some rule has fired.
+    #[must_use]
+    pub fn rare(&self) -> Vec<bool> {
+        let mut rare = vec![true; self.nodes.len()];
+        rare[0] = false;
+        for (at, node) in self.nodes.iter().enumerate() {
+            if !rare[at] && !matches!(node, Node::Mode { .. }) {
+                node.edges().for_each(|next| rare[next.index()] = false);
+            }
+        }
+        rare
     }
 }
 
@@ -149,18 +186,41 @@ pub enum Node {
         /// Where there is none, or a value cannot be read.
         otherwise: NodeId,
     },
+    /// Asks for the mode of a rule that has fired; of the rules that an index has found, for the strongest.
+    Mode {
+        /// This one, or the first of the index's.
+        rule: RuleId,
+        /// They were found there.
+        index: Option<IndexId>,
+        /// And goes on.
+        next: NodeId,
+    },
+    /// Whether the mode that was asked for lets a rule do so much.
+    Does {
+        /// Of this rule.
+        rule: RuleId,
+        /// This, or what is stronger.
+        act: Act,
+        /// It does.
+        then: NodeId,
+        /// It does less.
+        otherwise: NodeId,
+    },
     /// Settles the verdict, where more than one can reach what follows.
     Set {
         /// Positive errno, or 0 to allow.
         errno: i32,
+        /// Only where nothing has been denied yet.
+        first: bool,
         /// And goes on.
         next: NodeId,
     },
-    /// What a rule does besides denying: writes its event, sends its signal.
+    /// What a rule does besides denying: writes its event, sends its signal. The event of a rule that would deny says so,
+    /// and one that has no `audit` has an event then.
     Record {
         /// This one.
         rule: RuleId,
-        /// The verdict that the event carries.
+        /// The verdict that the event carries otherwise.
         verdict: Verdict,
         /// And goes on.
         next: NodeId,
@@ -169,9 +229,9 @@ pub enum Node {
     RecordFound {
         /// There.
         index: IndexId,
-        /// One of them.
+        /// The first of the index's.
         rule: RuleId,
-        /// The verdict that the events carry.
+        /// The verdict that the events carry otherwise.
         verdict: Verdict,
         /// And goes on.
         next: NodeId,
@@ -198,8 +258,12 @@ impl Node {
         let (first, second) = match self {
             Node::Test { then, otherwise, .. }
             | Node::Guard { then, otherwise, .. }
+            | Node::Does { then, otherwise, .. }
             | Node::Find { then, otherwise, .. } => (Some(then), Some(otherwise)),
-            Node::Set { next, .. } | Node::Record { next, .. } | Node::RecordFound { next, .. } => (Some(next), None),
+            Node::Mode { next, .. }
+            | Node::Set { next, .. }
+            | Node::Record { next, .. }
+            | Node::RecordFound { next, .. } => (Some(next), None),
             Node::Exit { .. } => (None, None),
         };
         first.into_iter().chain(second)
@@ -210,8 +274,12 @@ impl Node {
         let (first, second) = match self {
             Node::Test { then, otherwise, .. }
             | Node::Guard { then, otherwise, .. }
+            | Node::Does { then, otherwise, .. }
             | Node::Find { then, otherwise, .. } => (Some(*then), Some(*otherwise)),
-            Node::Set { next, .. } | Node::Record { next, .. } | Node::RecordFound { next, .. } => (Some(*next), None),
+            Node::Mode { next, .. }
+            | Node::Set { next, .. }
+            | Node::Record { next, .. }
+            | Node::RecordFound { next, .. } => (Some(*next), None),
             Node::Exit { .. } => (None, None),
         };
         first.into_iter().chain(second)

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
+use krsi_abi::modes::Act;
+
 use super::key::PartKind;
 use super::{IndexId, Node, Plan, Verdict};
 use crate::hir::errno::ERRNOS;
@@ -47,8 +49,24 @@ pub fn print(plan: &Plan, policy: &Policy) -> String {
                 Node::RecordFound { index, verdict: with, next, .. } => {
                     writeln!(out, "  n{at} record what i{} found, {}; n{}", index.0, verdict(*with), next.0)
                 }
-                Node::Set { errno, next } => {
-                    writeln!(out, "  n{at} set {}; n{}", verdict(Verdict::Constant(*errno)), next.0)
+                Node::Mode { rule, index: None, next } => {
+                    writeln!(out, "  n{at} mode of {}; n{}", policy.rules[rule.0 as usize].name, next.0)
+                }
+                Node::Mode { index: Some(index), next, .. } => {
+                    writeln!(out, "  n{at} strongest mode of what i{} found; n{}", index.0, next.0)
+                }
+                Node::Does { act, then, otherwise, .. } => {
+                    let act = match act {
+                        Act::Alone => "enforced, and none on the hook permissive",
+                        Act::Enforce => "enforced",
+                        Act::Try => "not off",
+                        Act::Nothing => "any",
+                    };
+                    writeln!(out, "  n{at} {act} ? n{} : n{}", then.0, otherwise.0)
+                }
+                Node::Set { errno, first, next } => {
+                    let first = if *first { " unless denied" } else { "" };
+                    writeln!(out, "  n{at} set {}{first}; n{}", verdict(Verdict::Constant(*errno)), next.0)
                 }
                 Node::Record { rule, verdict: with, next } => {
                     writeln!(
@@ -87,7 +105,6 @@ fn print_index(out: &mut String, plan: &Plan, policy: &Policy, hook: HookId, id:
         _ => "hashed",
     };
     let each = match index.most() {
-        0 => String::new(),
         1 => ", one a row".to_owned(),
         most => format!(", at most {most} a row"),
     };

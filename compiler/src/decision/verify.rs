@@ -14,6 +14,7 @@ pub fn verify(plan: &Plan) {
     for graph in &plan.graphs {
         verify_graph(graph);
         verify_found(graph);
+        verify_modes(graph);
     }
     for index in &plan.indexes {
         verify_index(index);
@@ -47,6 +48,17 @@ fn verify_found(graph: &Graph) {
     }
 }
 
+/// What a rule does stands behind the question for its own mode, and no other's in between.
+fn verify_modes(graph: &Graph) {
+    for (at, (node, mode)) in graph.nodes.iter().zip(graph.modes()).enumerate() {
+        if let Node::Does { rule, .. } | Node::Record { rule, .. } | Node::RecordFound { rule, .. } = node {
+            let asked = mode.map(|mode| &graph.nodes[mode.index()]);
+            let own = matches!(asked, Some(Node::Mode { rule: known, .. }) if known == rule);
+            assert!(own, "n{at} does not know the mode of its rule");
+        }
+    }
+}
+
 fn verify_index(index: &Index) {
     assert!(!index.parts.is_empty() && !index.rows.is_empty(), "an index of nothing");
     assert!(key::places(&index.parts).is_some(), "the parts have no room in a key");
@@ -61,7 +73,7 @@ fn verify_index(index: &Index) {
     }
     for row in &index.rows {
         assert_eq!(row.key.len(), index.parts.len(), "a row has an element for each part");
-        assert!(row.rules.is_sorted() && row.rules.len() <= ROW_RULES_MAX, "a row's rules");
+        assert!((1..=ROW_RULES_MAX).contains(&row.rules.len()) && row.rules.is_sorted(), "a row's rules");
     }
 }
 
@@ -71,13 +83,14 @@ fn verify_graph(graph: &Graph) {
     chosen[0] = Some(false);
     for (at, node) in graph.nodes.iter().enumerate() {
         let before = chosen[at].unwrap_or_else(|| panic!("n{at} cannot be reached"));
-        let after = before || matches!(node, Node::Set { .. });
+        let after = before || matches!(node, Node::Set { first: false, .. });
         for next in node.edges() {
             assert!(next.index() > at, "n{at} leads back to n{}", next.0);
             let next = &mut chosen[next.index()];
             *next = Some(next.unwrap_or(true) && after);
         }
         if let Node::Record { verdict: Verdict::Chosen, .. }
+        | Node::Set { first: true, .. }
         | Node::RecordFound { verdict: Verdict::Chosen, .. }
         | Node::Exit { verdict: Verdict::Chosen } = node
         {

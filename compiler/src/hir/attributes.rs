@@ -6,7 +6,7 @@ use super::check::Checker;
 use super::kernels;
 use super::since::Since;
 use super::suggest::{did_you_mean, list};
-use super::{Attributes, Audit, Deny, HookId, Kill};
+use super::{Attributes, HookId, Kill};
 use crate::diag::{Diagnostic, code};
 
 const KNOWN: [&str; 7] = ["allow", "doc", "id", "permissive", "severity", "since", "tag"];
@@ -136,21 +136,20 @@ impl<'a> Checker<'a> {
         texts
     }
 
-    /// A rule whose `deny` is only recorded records it.
-    pub(super) fn permissive(&mut self, rule: &ast::Rule, deny: Option<&Deny>, audit: &mut Option<Audit>) {
-        if let Some(deny) = deny {
-            audit.get_or_insert_with(|| Audit { span: deny.span, message: None, fields: Vec::new(), limit: None });
-        } else if !rule.actions.iter().any(|action| matches!(action.kind, ast::ActionKind::Deny { .. })) {
-            let attribute = rule.attributes.iter().find(|known| known.name.name == "permissive");
-            self.report(
-                Diagnostic::error(
-                    code::BAD_ATTRIBUTE,
-                    attribute.map_or(rule.on, |attribute| attribute.span),
-                    "`@permissive` is about a `deny`, and the rule has none",
-                )
-                .help("remove it"),
-            );
+    /// `@permissive` is about what a rule denies.
+    pub(super) fn permissive(&mut self, rule: &ast::Rule) {
+        if rule.actions.iter().any(|action| matches!(action.kind, ast::ActionKind::Deny { .. })) {
+            return;
         }
+        let attribute = rule.attributes.iter().find(|known| known.name.name == "permissive");
+        self.report(
+            Diagnostic::error(
+                code::BAD_ATTRIBUTE,
+                attribute.map_or(rule.on, |attribute| attribute.span),
+                "`@permissive` is about a `deny`, and the rule has none",
+            )
+            .help("remove it"),
+        );
     }
 
     pub(super) fn kill(&mut self, signal: Option<&ast::Ident>, span: Span, hook: HookId) -> Option<Kill> {

@@ -7,6 +7,8 @@
 //! outcome: allowed, no events, no signals
 //! ```
 //!
+//! A rule that is permissive only records that it would deny, and one that is off is passed over.
+//!
 //! It is the oracle of all that follows `hir`: the differential tests hold emitted code and kernels against it. So it shares
 //! no code with the stages behind it, globs included, and asks a [`World`] for everything that it does not compute.
 //!
@@ -18,8 +20,8 @@ pub use labels::{Entry, Known, Labels};
 
 use super::since::Since;
 use super::{
-    Access, ArgId, Atom, AtomKind, Binary, Compare, Cond, End, EndField, FileField, Hook, HookId, Int, Members, Policy,
-    RuleId, Shape, Step, TaskField, Text, TextTest, Ty, Unary, UnixName, Value, ValueKind,
+    Access, ArgId, Atom, AtomKind, Binary, Compare, Cond, End, EndField, FileField, Hook, HookId, Int, Members, Mode,
+    Policy, RuleId, Shape, Step, TaskField, Text, TextTest, Ty, Unary, UnixName, Value, ValueKind,
 };
 
 /// Everything outside a policy that one call of a hook can look at. Addresses are numbers that only the world knows
@@ -63,6 +65,10 @@ pub trait World {
     fn comm(&self) -> [u8; 16];
     /// Labels, as they are before the call.
     fn labels(&self) -> Labels;
+    /// The mode of a rule; `None` leaves the first one.
+    fn mode(&self, _rule: &str) -> Option<Mode> {
+        None
+    }
 }
 
 /// A part of an element of a set that changes.
@@ -124,6 +130,8 @@ pub struct Outcome {
 pub struct Event {
     /// This one.
     pub rule: RuleId,
+    /// The positive errno that it would have denied with.
+    pub would_deny: Option<i32>,
     /// The values of its fields; none where one cannot be read.
     pub fields: Vec<Option<Datum>>,
 }
@@ -145,18 +153,20 @@ pub fn outcome(policy: &Policy, hook: HookId, world: &dyn World) -> Outcome {
         let when = || rule.when.as_ref().is_none_or(|cond| eval.cond(cond) == Some(true));
         let unless = || rule.unless.as_ref().is_some_and(|cond| eval.cond(cond) == Some(true));
         let active = rule.since.as_ref().is_none_or(|since| world.active(since));
-        if rule.hook != hook || !active || !when() || unless() {
+        let mode = world.mode(&rule.name).unwrap_or(rule.first_mode());
+        if rule.hook != hook || mode == Mode::Off || !active || !when() || unless() {
             continue;
         }
-        if let Some(deny) = &rule.deny
-            && !rule.attributes.permissive
+        let would_deny = rule.deny.as_ref().filter(|_| mode == Mode::Permissive).map(|deny| deny.errno);
+        if let (Some(deny), None) = (&rule.deny, would_deny)
             && outcome.errno == 0
         {
             outcome.errno = deny.errno;
         }
-        if let Some(audit) = &rule.audit {
-            let fields = audit.fields.iter().map(|field| eval.value(&field.value)).collect();
-            outcome.events.push(Event { rule: RuleId(id as u32), fields });
+        if rule.audit.is_some() || would_deny.is_some() {
+            let fields =
+                rule.audit.iter().flat_map(|audit| &audit.fields).map(|field| eval.value(&field.value)).collect();
+            outcome.events.push(Event { rule: RuleId(id as u32), would_deny, fields });
         }
         outcome.signals.extend(rule.kill.as_ref().map(|kill| kill.signal));
         for mark in &rule.marks {

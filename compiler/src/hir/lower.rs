@@ -101,9 +101,9 @@ impl<'a> Checker<'a> {
                 .map(|expr| self.cond(expr).unwrap_or(Cond::Const(false)))
                 .reduce(|left, right| Cond::And(Box::new(left), Box::new(right)));
             let unless = rule.unless.as_ref().map(|expr| self.cond(expr).unwrap_or(Cond::Const(false)));
-            let (deny, mut audit, kill) = self.actions(rule, hook);
+            let (deny, audit, kill) = self.actions(rule, hook);
             if attributes.permissive {
-                self.permissive(rule, deny.as_ref(), &mut audit);
+                self.permissive(rule);
             }
             let marks = self.marks(rule, hook);
             self.once(known);

@@ -82,6 +82,7 @@ ids! {
 
 pub use krsi_abi::labels::Object;
 pub use krsi_abi::manifest::RuleId;
+pub use krsi_abi::modes::Mode;
 
 /// A whole policy.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -272,10 +273,16 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// Its `deny`, where that is enforced.
+    /// The mode that it begins with.
+    #[must_use]
+    pub fn first_mode(&self) -> Mode {
+        if self.attributes.permissive { Mode::Permissive } else { Mode::Enforce }
+    }
+
+    /// Its `deny`, where that is enforced from the beginning.
     #[must_use]
     pub fn enforced(&self) -> Option<&Deny> {
-        self.deny.as_ref().filter(|_| !self.attributes.permissive)
+        self.deny.as_ref().filter(|_| self.first_mode() == Mode::Enforce)
     }
 
     /// It does something besides denying.
@@ -318,7 +325,7 @@ pub struct Attributes {
     pub tags: Vec<String>,
     /// A name that other systems know it by.
     pub id: Option<String>,
-    /// Its `deny` is recorded and not enforced.
+    /// Its first mode is permissive.
     pub permissive: bool,
 }
 

@@ -8,7 +8,7 @@ use object::{
     Architecture, BinaryFormat, Endianness, RelocationFlags, SectionKind, SymbolFlags, SymbolKind, SymbolScope,
 };
 
-use super::lower::{CONSTANTS_SYMBOL, FUNCTIONS_SECTION, MAP_BYTES, STATE_SYMBOL};
+use super::lower::{CONSTANTS_SYMBOL, FUNCTIONS_SECTION, MAP_BYTES, MODES_SYMBOL, STATE_SYMBOL};
 use super::{Object, Symbol as Address};
 
 /// The kernel lets only programs under a compatible license use what LSM programs need.
@@ -57,6 +57,11 @@ pub fn to_elf(object: &Object) -> Vec<u8> {
         file.append_section_bss(section, u64::from(object.state), 8);
         symbol(&mut file, STATE_SYMBOL, 0, u64::from(object.state), SymbolKind::Data, section)
     });
+    let modes = (!object.modes.is_empty()).then(|| {
+        let section = add(&mut file, krsi_abi::modes::MODES_SECTION, SectionKind::Data);
+        file.append_section_data(section, &object.modes, 8);
+        symbol(&mut file, MODES_SYMBOL, 0, object.modes.len() as u64, SymbolKind::Data, section)
+    });
     // Symbols of functions must be there before a program names them.
     let mut sections: Vec<SectionId> = Vec::with_capacity(object.programs.len());
     let mut functions: BTreeMap<&str, SymbolId> = BTreeMap::new();
@@ -80,6 +85,7 @@ pub fn to_elf(object: &Object) -> Vec<u8> {
                 Address::Map(name) => (data(maps.get(name.as_str()).copied()), R_BPF_64_64),
                 Address::Constants => (data(constants), R_BPF_64_64),
                 Address::State => (data(state), R_BPF_64_64),
+                Address::Modes => (data(modes), R_BPF_64_64),
                 Address::Function(name) => (data(functions.get(name).copied()), R_BPF_64_32),
             };
             let relocation = Relocation {

@@ -1,6 +1,7 @@
 //! Programs to an object: declares types, turns relocations by name into CO-RE's, writes the manifest.
 
 use krsi_abi::manifest::Manifest;
+use krsi_abi::modes::{MODES_SECTION, Modes};
 
 use super::layout::{Declared, Types};
 use super::{Core, CoreKind, Line, Object, Program, Symbol, btf_ext};
@@ -13,6 +14,9 @@ pub const CONSTANTS_SYMBOL: &str = "krs_constants";
 
 /// Symbol of the state.
 pub const STATE_SYMBOL: &str = "krs_state";
+
+/// Symbol of the modes.
+pub const MODES_SYMBOL: &str = "krs_modes";
 
 /// The section of all functions.
 pub const FUNCTIONS_SECTION: &str = ".text";
@@ -38,6 +42,7 @@ pub fn lower(code: &bpf::Code, manifest: &Manifest, sources: &Sources) -> Object
             | RelocationKind::Constant(_)
             | RelocationKind::State(_)
             | RelocationKind::Function(_)
+            | RelocationKind::Act(_)
             | RelocationKind::Lost(_) => {}
         }
     }
@@ -85,7 +90,8 @@ pub fn lower(code: &bpf::Code, manifest: &Manifest, sources: &Sources) -> Object
         start += function.insns.len() as u32;
         programs.push(made);
     }
-    declare_data(&mut btf, int, code);
+    let modes = if manifest.rules.is_empty() { Vec::new() } else { Modes::first(manifest).value(manifest) };
+    declare_data(&mut btf, int, code, modes.len() as u32);
     // The license is data in a section of its own; loaders read it from there without BTF.
     let btf_ext = btf_ext::write(&programs, &mut btf);
     Object {
@@ -93,6 +99,7 @@ pub fn lower(code: &bpf::Code, manifest: &Manifest, sources: &Sources) -> Object
         maps: code.maps.clone(),
         constants: code.constants.clone(),
         state: code.state,
+        modes,
         manifest: manifest.to_bytes(),
         types: declared.text,
         btf: btf.finish(),
@@ -120,6 +127,10 @@ fn relocate(made: &mut Program, relocations: &[bpf::Relocation], declared: &Decl
             RelocationKind::Lost(rule) => {
                 insn.imm = (8 * rule.0).cast_signed();
                 symbol(Symbol::State);
+            }
+            RelocationKind::Act(rule) => {
+                insn.imm = rule.0.cast_signed();
+                symbol(Symbol::Modes);
             }
             RelocationKind::FieldOffset(access) => {
                 let local = declared.local(access);
@@ -165,7 +176,7 @@ fn relocate(made: &mut Program, relocations: &[bpf::Relocation], declared: &Decl
 }
 
 /// Maps as libbpf wants them declared, where numbers are lengths of arrays; and the sections of data.
-fn declare_data(btf: &mut Builder, int: TypeId, code: &bpf::Code) {
+fn declare_data(btf: &mut Builder, int: TypeId, code: &bpf::Code, modes_bytes: u32) {
     let member = |name, ty, bit_offset| Member { name, ty, bit_offset, bitfield_bits: 0 };
     let mut vars = Vec::with_capacity(code.maps.len());
     for (index, map) in code.maps.iter().enumerate() {
@@ -197,6 +208,7 @@ fn declare_data(btf: &mut Builder, int: TypeId, code: &bpf::Code) {
     for (section, name, bytes) in [
         (krsi_abi::CONSTANTS_SECTION, CONSTANTS_SYMBOL, code.constants.len() as u32),
         (krsi_abi::STATE_SECTION, STATE_SYMBOL, code.state),
+        (MODES_SECTION, MODES_SYMBOL, modes_bytes),
     ] {
         if bytes > 0 {
             let array = btf.array(byte, bytes);

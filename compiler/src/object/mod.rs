@@ -37,6 +37,8 @@ pub struct Object {
     pub constants: Vec<u8>,
     /// Bytes of the section `.bss`.
     pub state: u32,
+    /// The section `.data`: the modes that the policy begins with.
+    pub modes: Vec<u8>,
     /// The manifest's bytes.
     pub manifest: Vec<u8>,
     /// The types, in words.
@@ -77,6 +79,8 @@ pub enum Symbol {
     Constants,
     /// State; the instruction has its offset already.
     State,
+    /// Modes; the instruction has its offset already.
+    Modes,
     /// A function.
     Function(&'static str),
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::lower::{CONSTANTS_SYMBOL, STATE_SYMBOL};
+use super::lower::{CONSTANTS_SYMBOL, MODES_SYMBOL, STATE_SYMBOL};
 use super::{Object, Symbol};
 use crate::bpf::MapKind;
 
@@ -20,6 +20,9 @@ pub fn print(object: &Object) -> String {
                 }
                 Symbol::State => {
                     writeln!(out, "  address {slot}: {STATE_SYMBOL} + {}", program.insns[*slot as usize].imm)
+                }
+                Symbol::Modes => {
+                    writeln!(out, "  address {slot}: {MODES_SYMBOL} + {}", program.insns[*slot as usize].imm)
                 }
                 Symbol::Function(name) => writeln!(out, "  address {slot}: {name}"),
             };
@@ -53,6 +56,9 @@ pub fn print(object: &Object) -> String {
     }
     if object.state > 0 {
         let _ = writeln!(out, "section {}: {} bytes", krsi_abi::STATE_SECTION, object.state);
+    }
+    if !object.modes.is_empty() {
+        let _ = writeln!(out, "section {}: {} bytes", krsi_abi::modes::MODES_SECTION, object.modes.len());
     }
     let _ = writeln!(out, "section license: GPL");
     let _ = writeln!(out, "section {}: {} bytes", krsi_abi::MANIFEST_SECTION, object.manifest.len());

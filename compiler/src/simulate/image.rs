@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use krsi_abi::manifest::{Manifest, Need};
+use krsi_abi::modes::MODES_SECTION;
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _, RelocationTarget, SymbolKind};
 
 use super::core;
@@ -62,7 +63,7 @@ pub struct Data {
     pub name: String,
     /// As loaded.
     pub bytes: Vec<u8>,
-    /// Programs may write to it.
+    /// Programs write to it.
     pub writable: bool,
 }
 
@@ -73,7 +74,7 @@ pub struct Image {
     pub functions: Vec<Function>,
     /// In the order of their section.
     pub maps: Vec<Map>,
-    /// Constants and state.
+    /// Constants, state and modes.
     pub data: Vec<Data>,
     /// What the object says about itself.
     pub manifest: Manifest,
@@ -103,11 +104,12 @@ impl Image {
         for section in file.sections() {
             let name = section.name().map_err(|error| error.to_string())?;
             let constants = name.starts_with(krsi_abi::CONSTANTS_SECTION) && name != krsi_abi::MANIFEST_SECTION;
-            if constants || name == krsi_abi::STATE_SECTION {
+            let state = name == krsi_abi::STATE_SECTION;
+            if constants || state || name == MODES_SECTION {
                 let mut bytes = section.uncompressed_data().map_err(|error| error.to_string())?.into_owned();
                 bytes.resize(section.size() as usize, 0);
                 data.insert(section.index().0, image.data.len());
-                image.data.push(Data { name: name.to_owned(), bytes, writable: !constants });
+                image.data.push(Data { name: name.to_owned(), bytes, writable: state });
             }
         }
         for symbol in file.symbols().filter(|symbol| symbol.kind() == SymbolKind::Text) {

@@ -3,6 +3,7 @@
 //! Only what 5.10 executes is known here: instruction set v3 without fetching atomics. A register that a call leaves
 //! undefined holds a number that is no address, and the upper half of a 32-bit result is zero.
 
+use krsi_abi::modes::{MODES_SECTION, Modes};
 use krsi_abi::{manifest, set};
 
 use super::image::{Function, Image, Link, is_wide};
@@ -76,6 +77,13 @@ impl<'i> Machine<'i> {
                             bytes[at..at + 8].copy_from_slice(&(*value as u64).to_le_bytes());
                         }
                     }
+                }
+                if data.name == MODES_SECTION {
+                    let mut modes = Modes::first(&image.manifest);
+                    for (rule, mode) in image.manifest.rules.iter().zip(&mut modes.rules) {
+                        *mode = scene.modes.get(&rule.name).copied().unwrap_or(*mode);
+                    }
+                    bytes = modes.value(&image.manifest);
                 }
                 memory.add(bytes, rights(data.writable), if data.writable { "state" } else { "constants" })
             })

@@ -22,7 +22,7 @@ use super::place::{self, Place as Field};
 use crate::btf::Kind;
 use crate::hir::eval::{Element, Labels, World};
 use crate::hir::since::{Part, Since, Version};
-use crate::hir::{Access, Shape, Step, TaskField};
+use crate::hir::{Access, Mode, Shape, Step, TaskField};
 use crate::kernel::Kernel;
 
 /// The current task, as helpers tell it.
@@ -69,6 +69,8 @@ pub struct Scene<'k> {
     pub arguments: BTreeMap<String, u64>,
     /// What the load has set parameters to.
     pub params: BTreeMap<String, i128>,
+    /// Modes of rules by their names; those that are not here have their first one.
+    pub modes: BTreeMap<String, Mode>,
     /// Device and inode of the files that the load has found, by path.
     pub files: BTreeMap<String, (u64, u64)>,
     /// The elements of sets that change, by the set.
@@ -126,6 +128,7 @@ impl<'k> Scene<'k> {
             task: task.clone(),
             arguments: BTreeMap::new(),
             params: BTreeMap::new(),
+            modes: BTreeMap::new(),
             files: BTreeMap::new(),
             sets: BTreeMap::new(),
             labels: Labels::default(),
@@ -397,6 +400,10 @@ impl World for Scene<'_> {
 
     fn param(&self, name: &str) -> Option<i128> {
         self.params.get(name).copied()
+    }
+
+    fn mode(&self, rule: &str) -> Option<Mode> {
+        self.modes.get(rule).copied()
     }
 
     fn found(&self, path: &str) -> Option<(u64, u64)> {

@@ -44,3 +44,5 @@ echo "events"
 run/sshd/sh -c '/bin/cat /tmp/a/values; true'
 /bin/cat /tmp/a/values
 krsi events ancestors | cut -d' ' -f2- | sed 's,\[[0-9]*\] uid, uid,'
+echo "asked of more ancestors than are"
+krsi stats ancestors | awk '$7 ~ /^[1-9]/ { print $2 }'

@@ -4,6 +4,7 @@ ip link set lo up
 ip addr add 10.0.2.5/32 dev lo 2>/dev/null || true
 ip addr add 192.0.2.5/32 dev lo 2>/dev/null || true
 mkdir -p /etc/sudoers.d /root/.ssh /usr/sbin /usr/bin /var/tmp /dev/shm /home/a/.ssh
+cp /etc/passwd /tmp/passwd.was
 echo root > /etc/passwd; echo x > /etc/shadow; echo k > /root/.ssh/authorized_keys
 ln -s /etc/shadow /var/tmp/link
 cp /bin/busybox /usr/sbin/useradd
@@ -48,3 +49,4 @@ echo "  a shell of what the service runs, of what that runs, and none of these:"
 /tmp/service/sh -c 'krs-guest as=0 /bin/krs-guest as=0 /bin/sh -c :; exit $?' || true
 /tmp/service/sh -c 'krs-guest as=0 /bin/krs-guest pipe; exit $?'
 recorded service-shells
+cp /tmp/passwd.was /etc/passwd

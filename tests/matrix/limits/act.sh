@@ -18,3 +18,4 @@ rmdir /tmp/d6
 short
 krsi list | sed 's/  */ /g'
 krsi list --format json | grep -c '"limited":[1-9]'
+krsi unload limits >/dev/null

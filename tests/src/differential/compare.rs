@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use krsi_abi::event as abi;
 use krsi_abi::labels::Object;
 use krsi_abi::manifest::Ty;
+use krsi_abi::written_at;
 use krsic::hir::eval::{self, Datum, Labels, Outcome};
-use krsic::hir::{HookId, Policy};
+use krsic::hir::{HookId, Policy, Rule};
 use krsic::simulate::image::Image;
 use krsic::simulate::machine::Machine;
 use krsic::simulate::scene::Scene;
@@ -34,6 +35,12 @@ pub fn compare(policy: &Policy, hook: HookId, image: &Image, scene: &Scene<'_>) 
             verdict.instructions = run.instructions;
             differences(policy, image, scene, &verdict.outcome, &run, &mut verdict.differences);
             kept(image, &verdict.outcome, &labels, state.as_deref(), &mut verdict.differences);
+            let written = counts(policy, &verdict.outcome, state.as_deref(), written_at(policy.rules.len()));
+            verdict.differences.extend(
+                written
+                    .into_iter()
+                    .map(|(rule, is, not)| format!("{rule} has written {is} events, as its counter says, not {not}")),
+            );
         }
         Err(fault) => verdict.differences.push(format!("{name}: {fault}")),
     }
@@ -52,18 +59,26 @@ pub fn compare(policy: &Policy, hook: HookId, image: &Image, scene: &Scene<'_>) 
                 said("the verdict", (-outcome.errno).to_string(), run.verdict.to_string(), all);
             }
             said("the number of events", "0".into(), run.events.len().to_string(), all);
-            let lost = |rule: usize| {
-                let counter = state.as_ref().and_then(|state| state.get(8 * rule..)?.first_chunk().copied());
-                counter.map_or(0, u64::from_le_bytes)
-            };
-            for (rule, of) in policy.rules.iter().enumerate().filter(|(_, of)| of.audit.is_some()) {
-                let expected = outcome.events.iter().filter(|event| event.rule.0 as usize == rule).count() as u64;
-                said(&format!("what {} lost", of.name), expected.to_string(), lost(rule).to_string(), all);
+            for (rule, is, not) in counts(policy, outcome, state.as_deref(), 0) {
+                said(&format!("what {rule} lost"), not.to_string(), is.to_string(), all);
             }
         }
         Err(fault) => verdict.differences.push(format!("{name} without room: {fault}")),
     }
     verdict
+}
+
+/// Where the counters of rules that record, which begin there in the state, are not as many as their events: the rule, what
+/// its counter says, and how many events it has.
+fn counts(policy: &Policy, outcome: &Outcome, state: Option<&[u8]>, from: usize) -> Vec<(String, u64, u64)> {
+    let counter = |rule: usize| state.and_then(|state| state.get(from + 8 * rule..)?.first_chunk().copied());
+    let records = |of: &Rule| of.audit.is_some() || of.deny.is_some();
+    let rules = policy.rules.iter().enumerate().filter(|(_, of)| records(of));
+    let counts = rules.map(|(rule, of)| {
+        let events = outcome.events.iter().filter(|event| event.rule.0 as usize == rule).count() as u64;
+        (of.name.clone(), counter(rule).map_or(0, u64::from_le_bytes), events)
+    });
+    counts.filter(|(_, is, not)| is != not).collect()
 }
 
 /// A run, and what it left behind.
@@ -137,8 +152,9 @@ fn differences(
             }
         };
         let task = &scene.task;
+        let said = event.would_deny.unwrap_or(-outcome.decided);
         for (what, at, bytes, wanted) in [
-            ("verdict", abi::VERDICT, 4, u64::from((-outcome.decided).cast_unsigned())),
+            ("verdict", abi::VERDICT, 4, u64::from(said.cast_unsigned())),
             ("thread and process", abi::PID_TGID, 8, u64::from(task.tgid) << 32 | u64::from(task.pid)),
             ("user and group", abi::UID_GID, 8, u64::from(task.gid) << 32 | u64::from(task.uid)),
             ("cgroup", abi::CGROUP, 8, task.cgroup_id),

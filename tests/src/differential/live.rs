@@ -101,7 +101,11 @@ pub fn batch(words: &[u64]) -> Option<Batch> {
                 .map(|(field, value)| (field.name.as_str(), json(field.value.ty, value.as_ref())))
                 .collect();
             let fields: Vec<String> = fields.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
-            let verdict = if outcome.errno == 0 { "allow" } else { "deny" };
+            let verdict = match (event.would_deny, outcome.errno) {
+                (Some(_), _) => "would_deny",
+                (None, 0) => "allow",
+                (None, _) => "deny",
+            };
             events.push(format!("{} {verdict} {{{}}}\n", rule.name, fields.join(",")));
         }
     }

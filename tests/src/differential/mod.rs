@@ -49,6 +49,8 @@ pub struct Tried {
     pub denied: usize,
     /// Events.
     pub events: usize,
+    /// Events of denials that were not enforced.
+    pub would_deny: usize,
     /// Fields of events that could not be read.
     pub unknown: usize,
     /// Instructions that objects took.
@@ -62,6 +64,7 @@ impl std::ops::AddAssign for Tried {
         self.scenes += other.scenes;
         self.denied += other.denied;
         self.events += other.events;
+        self.would_deny += other.would_deny;
         self.unknown += other.unknown;
         self.instructions += other.instructions;
     }
@@ -178,8 +181,9 @@ pub fn reorder(words: &[u64], scenes: usize) -> Result<Tried, String> {
 
 /// What the order of rules must not change: whether something is denied, what is recorded by which rule, and signals.
 fn seen(policy: &krsic::hir::Policy, outcome: &krsic::hir::eval::Outcome) -> (bool, Vec<String>, Vec<i32>) {
-    let event =
-        |event: &krsic::hir::eval::Event| format!("{} {:?}", policy.rules[event.rule.0 as usize].name, event.fields);
+    let event = |event: &krsic::hir::eval::Event| {
+        format!("{} {:?} {:?}", policy.rules[event.rule.0 as usize].name, event.would_deny, event.fields)
+    };
     let mut events: Vec<String> = outcome.events.iter().map(event).collect();
     let mut signals = outcome.signals.clone();
     events.sort();
@@ -229,6 +233,7 @@ pub fn scenes_of(built: &Built, checked: &Kernel, words: &[u64], scenes: usize) 
         tried.scenes += 1;
         tried.denied += usize::from(verdict.outcome.errno != 0);
         tried.events += verdict.outcome.events.len();
+        tried.would_deny += verdict.outcome.events.iter().filter(|event| event.would_deny.is_some()).count();
         tried.unknown += verdict.outcome.events.iter().flat_map(|event| &event.fields).filter(|f| f.is_none()).count();
         tried.instructions += verdict.instructions;
     }

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use krsic::btf::{Btf, Kind, Type};
 use krsic::hir::eval::{self, Datum, Element, World as _};
 use krsic::hir::{
-    Atom, AtomKind, Cond, End, HookId, Int, Members, Part, Policy, Ptr, Set, Text, TextTest, Ty, Value, ValueKind, walk,
+    Atom, AtomKind, Cond, End, HookId, Int, Members, Mode, Part, Policy, Ptr, Set, Text, TextTest, Ty, Value,
+    ValueKind, walk,
 };
 use krsic::kernel::Kernel;
 use krsic::simulate::scene::{Scene, Tail, Task, named};
@@ -155,6 +156,15 @@ pub fn stage<'k>(
         {
             let value = stage.number(int);
             stage.scene.params.insert(param.name.clone(), value);
+        }
+    }
+    // A mode is that of a rule on all of its hooks. Most often all are what they were at first.
+    if stage.tape.percent(40) {
+        for rule in &policy.rules {
+            if stage.tape.percent(60) {
+                let mode = *stage.tape.pick(&Mode::ALL);
+                stage.scene.modes.insert(rule.name.clone(), mode);
+            }
         }
     }
     stage.scene.upper = stage.tape.word();

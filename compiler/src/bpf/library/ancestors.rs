@@ -22,7 +22,7 @@ pub const QUESTIONS_MAX: usize = 64;
 
 /// A function says yes: of an ancestor, or of them all.
 pub const ANSWER: i32 = 1;
-/// A text could not be read on the way.
+/// Something could not be read on the way: a text, or an ancestor beyond the last that is asked.
 pub const UNREADABLE: i32 = 2;
 
 /// `krs_any_3`, `krs_all_3` and `krs_asked_3`
@@ -65,7 +65,7 @@ mod frame {
 /// The walk for a question. `some` asks whether there is one, otherwise whether all are so.
 pub fn walk(name: &'static str, asked: &'static str, some: bool) -> Function {
     let mut asm = Asm::default();
-    let (again, end, unknown) = (asm.label(), asm.label(), asm.label());
+    let (again, end, no, unknown) = (asm.label(), asm.label(), asm.label(), asm.label());
     asm.note("from a task to its parent");
     asm.mov(TASK, R(1));
     asm.mov(SLOT, R(2));
@@ -94,15 +94,17 @@ pub fn walk(name: &'static str, asked: &'static str, some: bool) -> Function {
         answer(&mut asm, ANSWER);
     } else {
         asm.jump(jmp::JNE, R(0), 0, again);
-        asm.goto(unknown);
+        asm.goto(no);
     }
     asm.place(end);
     if some {
-        asm.goto(unknown);
+        asm.goto(no);
     } else {
         answer(&mut asm, ANSWER);
     }
     asm.place(unknown);
+    asm.mov(SAID, UNREADABLE);
+    asm.place(no);
     asm.mov(R(0), SAID);
     asm.exit();
     asm.finish(name, 2)

@@ -11,6 +11,7 @@
 //! krs_match(slot, region, length, classes, state) what fits a text: see `automaton`
 //! krs_any_N(task, slot), krs_all_N(task, slot)   what is known of a task's ancestors
 //! krs_key(slot, region, length)                  makes a text a key, at the beginning of the work room
+//! krs_would, krs_row, krs_row_step               denials that are not enforced: see `record`
 //! ```
 //!
 //! A processor's slots are several because a program can be preempted by another on the same processor (from 5.11
@@ -28,6 +29,7 @@ pub mod exact;
 pub mod find;
 pub mod key;
 pub mod labels;
+pub mod record;
 mod text;
 pub mod words;
 
@@ -87,6 +89,7 @@ pub fn link(code: &mut Code, policy: &crate::hir::Policy, regions: usize) {
     if let Some(lost) = code.labels_lost {
         labels::link(code, policy, lost, called);
     }
+    record::link(code, policy.rules.len() as i32, called);
     for (at, name) in find::FIND.into_iter().enumerate() {
         if called(code, name) {
             let function = find::find(code, at + 1);

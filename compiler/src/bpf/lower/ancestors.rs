@@ -80,14 +80,12 @@ impl Builder<'_> {
         self.push(Inst::Mov { dst: V(2), src: Src::Reg(slot), wide: true, reloc: None });
         self.push(Inst::Invoke { function: if sense { &names.any } else { &names.all }, args: 2 });
         let answer = self.copy(V(0), true);
-        if !texts.is_empty() {
-            let (count, go_on) = (self.fresh_label(), self.fresh_label());
-            self.branch(jmp::JSET, true, answer, Src::Imm(UNREADABLE), count, go_on);
-            self.place(count);
-            self.count_unreadable();
-            self.jump(go_on);
-            self.place(go_on);
-        }
+        let (count, go_on) = (self.fresh_label(), self.fresh_label());
+        self.branch(jmp::JSET, true, answer, Src::Imm(UNREADABLE), count, go_on);
+        self.place(count);
+        self.count_unreadable();
+        self.jump(go_on);
+        self.place(go_on);
         answer
     }
 

@@ -125,6 +125,10 @@ pub(super) struct Builder<'p> {
     pub(super) dear: bool,
     /// The rule that asks.
     pub(super) rule: crate::hir::RuleId,
+    /// What rules do, by the question for their modes.
+    pub(super) acts: std::collections::BTreeMap<NodeId, V>,
+    /// The answer that the node at hand is behind.
+    pub(super) act: Option<V>,
     /// The texts that this program looks at, each with a place of its own.
     pub(super) texts: Vec<&'p crate::hir::Value>,
     /// The memory for them; 0 until it is claimed.
@@ -201,6 +205,8 @@ impl<'p> Builder<'p> {
             cold: false,
             dear: false,
             rule: crate::hir::RuleId(0),
+            acts: std::collections::BTreeMap::new(),
+            act: None,
             texts,
             memory: None,
             asked: None,

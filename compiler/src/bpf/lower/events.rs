@@ -3,12 +3,13 @@
 //! Room that is not to be had is counted, and changes nothing else: logging never turns a verdict.
 
 use krsi_abi::event as abi;
+use krsi_abi::modes::Act;
 
 use super::builder::{Builder, Label};
 use super::conds::{element, pieces, unreadable};
 use crate::bpf::insn::{alu, jmp};
 use crate::bpf::vcode::{Inst, Src, V};
-use crate::bpf::{Map, MapKind, RelocationKind, event, helper};
+use crate::bpf::{RelocationKind, event, helper};
 use crate::decision::Verdict;
 use crate::hir::{Field, RuleId, Ty, Value, ValueKind};
 
@@ -29,9 +30,14 @@ enum Which {
 impl Builder<'_> {
     /// Does what a rule does besides denying, and goes to `next`.
     pub(super) fn record(&mut self, rule: RuleId, verdict: Verdict, next: Label) {
-        let recorded = self.fresh_label();
-        self.event(rule, Which::Rule(rule), verdict, recorded);
-        self.place(recorded);
+        if self.policy.rules[rule.0 as usize].audit.is_some() {
+            let recorded = self.fresh_label();
+            let said = self.said(rule, self.act(), verdict);
+            self.event(rule, Which::Rule(rule), said, recorded);
+            self.place(recorded);
+        } else {
+            self.would_deny(rule, Src::Imm(rule.0.cast_signed()));
+        }
         self.effects(rule);
         self.jump(next);
     }
@@ -48,6 +54,9 @@ impl Builder<'_> {
 
     /// Writes the event of the rule whose number is in a register, which records the same as `like`, and goes to `next`.
     pub(super) fn event_of(&mut self, like: RuleId, which: V, verdict: Verdict, next: Label) {
+        let act = self.act_of(which, next);
+        self.branch_away(jmp::JGT, true, act, Src::Imm(Act::Try as i32), next);
+        let said = self.said(like, act, verdict);
         let rules = self.policy.rules.len() as i32;
         // The number comes from a table: the verifier wants to see that it has a counter, in the register that is used.
         let bytes = self.copy(which, true);
@@ -56,11 +65,11 @@ impl Builder<'_> {
         let counter = self.fresh();
         self.push(Inst::Address { dst: counter, of: RelocationKind::Lost(RuleId(0)) });
         self.push(Inst::Alu { op: alu::ADD, wide: true, dst: counter, src: Src::Reg(bytes), reloc: None });
-        self.event(like, Which::Found { which, counter }, verdict, next);
+        self.event(like, Which::Found { which, counter }, said, next);
     }
 
     /// Writes a rule's event, if it has one, and goes to `next`.
-    fn event(&mut self, rule: RuleId, which: Which, verdict: Verdict, next: Label) {
+    fn event(&mut self, rule: RuleId, which: Which, verdict: Src, next: Label) {
         let policy = self.policy;
         let Some(audit) = &policy.rules[rule.0 as usize].audit else {
             return self.jump(next);
@@ -71,13 +80,7 @@ impl Builder<'_> {
         let lost = self.fresh_label();
         let over = audit.limit.map(|limit| self.within_limit(rule, limit, next));
 
-        let events = self.code.map(Map {
-            name: krsi_abi::EVENTS_MAP.into(),
-            kind: MapKind::RingBuf,
-            key: 0,
-            value: 0,
-            entries: krsi_abi::EVENTS_BYTES,
-        });
+        let events = self.code.events();
         self.push(Inst::Address { dst: V(1), of: events });
         self.push(Inst::Mov { dst: V(2), src: Src::Imm(layout.bytes as i32), wide: true, reloc: None });
         self.push(Inst::Mov { dst: V(3), src: Src::Imm(0), wide: true, reloc: None });
@@ -98,10 +101,6 @@ impl Builder<'_> {
             Which::Found { which, .. } => Src::Reg(which),
         };
         self.store(room, abi::RULE, number, 4);
-        let verdict = match verdict {
-            Verdict::Constant(errno) => Src::Imm(-errno),
-            Verdict::Chosen => Src::Reg(self.verdict()),
-        };
         self.store(room, abi::VERDICT, verdict, 4);
         let counter = self.counter(which);
         let count = self.fresh();
@@ -127,6 +126,11 @@ impl Builder<'_> {
         }
         self.span = audit.span;
         self.call_only(helper::RINGBUF_SUBMIT, &[Src::Reg(room), Src::Imm(0)]);
+        let counter = self.counter(which);
+        let written = self.copy(counter, true);
+        self.add(written, krsi_abi::written_at(policy.rules.len()) as i32);
+        let one = self.constant(1);
+        self.push(Inst::AtomicAdd { base: written, src: one });
         self.jump(next);
 
         self.place(lost);

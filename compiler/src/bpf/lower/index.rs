@@ -16,6 +16,7 @@ use super::text::Fetched;
 use crate::bpf::insn::{alu, jmp};
 use crate::bpf::library::exact::{Exact, SPREAD, Words};
 use crate::bpf::library::find::{self, FIND, Row};
+use crate::bpf::library::record::MORE;
 use crate::bpf::library::words;
 use crate::bpf::vcode::{Inst, Src, V};
 use crate::bpf::{Code, RelocationKind};
@@ -23,16 +24,13 @@ use crate::decision::key::{Element, Part, PartKind, Place, places};
 use crate::decision::{Index, IndexId, Verdict};
 use crate::hir::{RuleId, Ty, Value};
 
-/// Another rule of the row follows.
-const MORE: u32 = 1 << 31;
-
 /// Tables of an index in the constants.
 #[derive(Clone, Debug)]
 struct Tables {
     rows: Rows,
     /// For each part that is a text.
     texts: Vec<Option<TextsAt>>,
-    heads: Option<u32>,
+    heads: u32,
     /// Where the list is, and how long; only where some row has several rules.
     list: Option<(u32, u32)>,
 }
@@ -111,28 +109,33 @@ impl Builder<'_> {
 
     /// Keeps what a row leads to, and goes to `then`.
     fn found_row(&mut self, id: IndexId, tables: &Tables, row: V, rows: Option<(u32, Label)>, then: Label) {
-        if let Some(heads) = tables.heads {
-            let found = match self.found.registers.get(&id) {
-                Some(found) => *found,
-                None => {
-                    let found = self.fresh();
-                    self.found.registers.insert(id, found);
-                    found
-                }
-            };
-            self.entry(found, heads, row, rows);
-        }
+        let found = match self.found.registers.get(&id) {
+            Some(found) => *found,
+            None => {
+                let found = self.fresh();
+                self.found.registers.insert(id, found);
+                found
+            }
+        };
+        self.entry(found, tables.heads, row, rows);
         self.jump(then);
+    }
+
+    /// What the last search in an index found: a rule, or a place in the list, which begins there.
+    pub(super) fn found_rules(&self, id: IndexId) -> Option<(V, Option<u32>)> {
+        let (tables, found) = (self.found.tables.get(&id)?, self.found.registers.get(&id)?);
+        Some((*found, tables.list.map(|(list, _)| list)))
     }
 
     /// Does what the rules of the row that was found do besides denying, and goes to `next`.
     pub(super) fn record_found(&mut self, id: IndexId, rule: RuleId, verdict: Verdict, next: Label) {
         let indexes = self.indexes;
+        let audits = self.policy.rules[rule.0 as usize].audit.is_some();
         let (tables, found) = (self.found.tables.get(&id).cloned(), self.found.registers.get(&id).copied());
         let recorded = self.fresh_label();
         match (tables.map(|tables| tables.list), found) {
-            (Some(None), Some(found)) => self.event_of(rule, found, verdict, recorded),
-            (Some(Some((list, length))), Some(found)) => {
+            (Some(None), Some(found)) if audits => self.event_of(rule, found, verdict, recorded),
+            (Some(Some((list, length))), Some(found)) if audits => {
                 let place = self.copy(found, true);
                 let most = indexes[id.index()].most();
                 for at in 0..most {
@@ -152,6 +155,14 @@ impl Builder<'_> {
                     self.place(more);
                     self.push(Inst::Alu { op: alu::ADD, wide: true, dst: place, src: Src::Imm(1), reloc: None });
                 }
+            }
+            (Some(None), Some(found)) => {
+                self.would_deny(rule, Src::Reg(found));
+                self.jump(recorded);
+            }
+            (Some(Some((list, _))), Some(found)) => {
+                self.row_would_deny(rule, found, list);
+                self.jump(recorded);
             }
             _ => self.jump(recorded),
         }
@@ -408,7 +419,6 @@ fn tables<'i>(code: &mut Code, index: &'i Index, words: usize, places: &[Place])
     let (mut list, mut heads) = (Vec::new(), Vec::with_capacity(index.rows.len()));
     for row in &index.rows {
         match row.rules.as_slice() {
-            _ if most == 0 => {}
             [rule] if most == 1 => heads.push(rule.0),
             rules => {
                 heads.push(list.len() as u32);
@@ -467,7 +477,7 @@ fn tables<'i>(code: &mut Code, index: &'i Index, words: usize, places: &[Place])
         slots.iter().enumerate().for_each(|(row, slot)| places[*slot as usize] = row);
         (Rows::Exact(at), places)
     };
-    let heads = (most > 0).then(|| code.numbers(&by_place.iter().map(|row| heads[*row]).collect::<Vec<u32>>()));
+    let heads = code.numbers(&by_place.iter().map(|row| heads[*row]).collect::<Vec<u32>>());
     let list = (most > 1).then(|| (code.numbers(&list), list.len() as u32));
     Tables { rows, texts, heads, list }
 }

@@ -57,7 +57,7 @@ struct Asked {
     on: Object,
     /// Registers of the words of its value that matter.
     words: BTreeMap<usize, V>,
-    /// How many tests ask: of several the first on a way looks.
+    /// How many tests ask that are not rare: of several the first on a way looks.
     tests: usize,
 }
 
@@ -89,16 +89,22 @@ fn recorded(node: &Node) -> Option<RuleId> {
     }
 }
 
-/// Every test of a graph, also those inside of values, as often as it stands there.
-fn tests<'p>(policy: &'p Policy, graph: &'p Graph, each: &mut impl FnMut(&'p Atom)) {
-    for node in &graph.nodes {
+/// Every test of a graph, also those inside of values, as often as it stands there, and the node where it does.
+fn tests<'p>(policy: &'p Policy, graph: &'p Graph, each: &mut impl FnMut(usize, &'p Atom)) {
+    for (at, node) in graph.nodes.iter().enumerate() {
+        let each = &mut |atom| each(at, atom);
         match node {
             Node::Test { atom, .. } => each_in_atom(atom, each),
             Node::Record { rule, .. } | Node::RecordFound { rule, .. } => {
                 let audit = &policy.rules[rule.0 as usize].audit;
                 audit.iter().flat_map(|audit| &audit.fields).for_each(|field| each_in_value(&field.value, each));
             }
-            Node::Guard { .. } | Node::Find { .. } | Node::Set { .. } | Node::Exit { .. } => {}
+            Node::Guard { .. }
+            | Node::Find { .. }
+            | Node::Mode { .. }
+            | Node::Does { .. }
+            | Node::Set { .. }
+            | Node::Exit { .. } => {}
         }
     }
 }
@@ -112,14 +118,15 @@ fn unsigned(bytes: u32) -> Shape {
 }
 
 impl Builder<'_> {
-    /// Before anything is tested: finds what the program does with labels, and does what its hook is there for.
-    pub(super) fn begin_labels(&mut self, graph: &Graph) {
+    /// Before anything is tested: finds what the program does with labels, and does what its hook is there for. Nodes
+    /// that are `rare` may look an object up again.
+    pub(super) fn begin_labels(&mut self, graph: &Graph, rare: &[bool]) {
         let policy = self.policy;
         if policy.labels.is_empty() {
             return;
         }
         let mut atoms = Vec::new();
-        tests(policy, graph, &mut |atom| atoms.push(atom));
+        tests(policy, graph, &mut |at, atom| atoms.push((atom, rare[at])));
         let mut labels = Labels { asked: self.asked_about(&atoms), marked: Vec::new() };
         for node in &graph.nodes {
             let Some(rule) = recorded(node) else { continue };
@@ -142,21 +149,21 @@ impl Builder<'_> {
     /// The same for what is asked of an ancestor, which is a function of its own.
     pub(super) fn begin_asked_labels(&mut self, cond: &Cond) {
         let mut atoms = Vec::new();
-        each_in_cond(cond, &mut |atom| atoms.push(atom));
+        each_in_cond(cond, &mut |atom| atoms.push((atom, false)));
         self.object_labels.asked = self.asked_about(&atoms);
         self.begin_registers();
     }
 
-    fn asked_about(&mut self, atoms: &[&Atom]) -> Vec<Asked> {
+    fn asked_about(&mut self, atoms: &[(&Atom, bool)]) -> Vec<Asked> {
         let mut all: Vec<Asked> = Vec::new();
-        for atom in atoms {
+        for (atom, rare) in atoms {
             let AtomKind::Label { object, label } = &atom.kind else { continue };
             let at = all.iter().position(|asked| asked.object == *object).unwrap_or_else(|| {
                 let (object, on) = (object.clone(), self.policy.labels[label.index()].on);
                 all.push(Asked { object, on, words: BTreeMap::new(), tests: 0 });
                 all.len() - 1
             });
-            all[at].tests += 1;
+            all[at].tests += usize::from(!rare);
             all[at].words.entry(self.policy.label_byte(*label) / 8).or_insert_with(|| self.fresh());
         }
         all

@@ -200,7 +200,7 @@ impl Builder<'_> {
         }
     }
 
-    /// The first bytes of an address, in the frame.
+    /// The first bytes of an address, in the frame; counted where they cannot be read.
     ///
     /// Where a hook's argument says that it is a `struct sockaddr`, programs may load its 16 bytes ([`Base::Direct`]); what is
     /// behind them, and what an untyped pointer leads to, is copied.
@@ -210,7 +210,12 @@ impl Builder<'_> {
         self.push(Inst::Mov { dst: V(2), src: Src::Imm(bytes), wide: true, reloc: None });
         self.push(Inst::Mov { dst: V(3), src: Src::Reg(address), wide: true, reloc: None });
         self.push(Inst::Call { helper: helper::PROBE_READ_KERNEL, args: 3 });
-        self.branch_away(jmp::JNE, true, V(0), Src::Imm(0), unknown);
+        let (failed, read) = (self.fresh_label(), self.fresh_label());
+        self.branch(jmp::JNE, true, V(0), Src::Imm(0), failed, read);
+        self.place(failed);
+        self.count_unreadable();
+        self.jump(unknown);
+        self.place(read);
         buffer
     }
 

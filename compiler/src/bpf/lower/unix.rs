@@ -86,7 +86,7 @@ impl Builder<'_> {
     ) -> V {
         self.branch_away(jmp::JSLE, true, length, Src::Imm(FAMILY_BYTES), none);
         self.branch_away(jmp::JSGT, true, length, Src::Imm(ADDRESS_MAX), none);
-        let buffer = self.begin_of(address, FAMILY_BYTES + 1, failed);
+        let buffer = self.begin_of(address, FAMILY_BYTES + 1, none);
         let family = self.frame_load(buffer, 2);
         self.branch_away(jmp::JNE, true, family, Src::Imm(AF_UNIX), none);
         let first = self.frame_load(buffer + FAMILY_BYTES as i16, 1);

@@ -1,0 +1,126 @@
+//! Modes: what a rule does where it has fired.
+//!
+//! A byte of a map says it for each rule (see `krsi_abi::modes`). It is read once for a unit, into a register that all that
+//! follows looks at, so that a mode which changes meanwhile does not count twice. Of the rules of a row that an index has found
+//! the strongest counts; what each of them records is its own mode's.
+
+use krsi_abi::modes::Act;
+
+use super::builder::{Builder, Label};
+use crate::bpf::RelocationKind;
+use crate::bpf::insn::{alu, jmp};
+use crate::bpf::library::record::{ROW, WOULD};
+use crate::bpf::vcode::{Inst, Src, V};
+use crate::decision::{IndexId, Verdict};
+use crate::hir::RuleId;
+
+impl Builder<'_> {
+    /// Reads what a rule does, or the strongest of those that an index has found, and goes to `next`.
+    pub(super) fn mode(&mut self, rule: RuleId, index: Option<IndexId>, next: Label) -> V {
+        self.span = self.policy.rules[rule.0 as usize].span;
+        let act = match index.and_then(|index| self.found_rules(index)) {
+            None => {
+                let base = self.fresh();
+                self.push(Inst::Address { dst: base, of: RelocationKind::Act(rule) });
+                self.act_at(base)
+            }
+            Some((found, Some(list))) => self.of_row(found, list, 0),
+            Some((which, None)) => {
+                let act = self.constant(Act::Nothing as u64);
+                let done = self.fresh_label();
+                let known = self.act_of(which, done);
+                self.push(Inst::Mov { dst: act, src: Src::Reg(known), wide: true, reloc: None });
+                self.jump(done);
+                self.place(done);
+                act
+            }
+        };
+        self.jump(next);
+        act
+    }
+
+    /// What the rule at hand does.
+    pub(super) fn act(&self) -> V {
+        self.act.expect("what a rule does stands behind the question for its mode")
+    }
+
+    /// Leads to `then` where the rule at hand does so much.
+    pub(super) fn does(&mut self, least: Act, then: Label, otherwise: Label) {
+        self.branch(jmp::JGT, true, self.act(), Src::Imm(least as i32), otherwise, then);
+    }
+
+    /// What a rule does whose number is in a register; to `beyond` where there is none of that number.
+    pub(super) fn act_of(&mut self, which: V, beyond: Label) -> V {
+        let rules = self.policy.rules.len() as i32;
+        // The number comes from a table: the verifier wants to see that it has a byte, in the register that is used.
+        let at = self.copy(which, true);
+        self.branch_away(jmp::JGE, true, at, Src::Imm(rules), beyond);
+        let base = self.fresh();
+        self.push(Inst::Address { dst: base, of: RelocationKind::Act(RuleId(0)) });
+        self.push(Inst::Alu { op: alu::ADD, wide: true, dst: base, src: Src::Reg(at), reloc: None });
+        self.act_at(base)
+    }
+
+    fn act_at(&mut self, base: V) -> V {
+        let act = self.fresh();
+        self.push(Inst::Load { dst: act, base, offset: 0, bytes: 1, reloc: None, argument: None });
+        act
+    }
+
+    /// The verdict that a rule's event carries.
+    pub(super) fn said(&mut self, rule: RuleId, act: V, verdict: Verdict) -> Src {
+        let met = match verdict {
+            Verdict::Constant(errno) => Src::Imm(-errno),
+            Verdict::Chosen => Src::Reg(self.verdict()),
+        };
+        let Some(deny) = &self.policy.rules[rule.0 as usize].deny else { return met };
+        let errno = deny.errno;
+        let (said, would, done) = (self.fresh(), self.fresh_label(), self.fresh_label());
+        self.push(Inst::Mov { dst: said, src: met, wide: true, reloc: None });
+        self.branch(jmp::JGT, true, act, Src::Imm(Act::Enforce as i32), would, done);
+        self.place(would);
+        self.push(Inst::Mov { dst: said, src: Src::Imm(errno), wide: true, reloc: None });
+        self.jump(done);
+        self.place(done);
+        Src::Reg(said)
+    }
+
+    /// Records that a rule without `audit` would deny, where its mode is so.
+    pub(super) fn would_deny(&mut self, rule: RuleId, which: Src) {
+        let Some(errno) = self.policy.rules[rule.0 as usize].deny.as_ref().map(|deny| deny.errno) else { return };
+        let (would, done) = (self.fresh_label(), self.fresh_label());
+        self.branch(jmp::JGT, true, self.act(), Src::Imm(Act::Enforce as i32), would, done);
+        self.place(would);
+        self.invoke(WOULD, &[which, Src::Imm(errno)]);
+        self.jump(done);
+        self.place(done);
+    }
+
+    /// The same for all rules of a row.
+    pub(super) fn row_would_deny(&mut self, rule: RuleId, found: V, list: u32) {
+        let Some(errno) = self.policy.rules[rule.0 as usize].deny.as_ref().map(|deny| deny.errno) else { return };
+        let (would, done) = (self.fresh_label(), self.fresh_label());
+        self.branch(jmp::JGT, true, self.act(), Src::Imm(Act::Alone as i32), would, done);
+        self.place(would);
+        self.of_row(found, list, errno);
+        self.jump(done);
+        self.place(done);
+    }
+
+    /// Calls the function that looks at the rules of a row.
+    fn of_row(&mut self, found: V, list: u32, errno: i32) -> V {
+        let at = self.copy(found, true);
+        for (op, imm) in [(alu::LSH, 2), (alu::ADD, list.cast_signed())] {
+            self.push(Inst::Alu { op, wide: true, dst: at, src: Src::Imm(imm), reloc: None });
+        }
+        self.invoke(ROW, &[Src::Reg(at), Src::Imm(errno)]);
+        self.copy(V(0), true)
+    }
+
+    fn invoke(&mut self, function: &'static str, args: &[Src]) {
+        for (at, src) in args.iter().enumerate() {
+            self.push(Inst::Mov { dst: V(1 + at as u32), src: *src, wide: true, reloc: None });
+        }
+        self.push(Inst::Invoke { function, args: args.len() as u8 });
+    }
+}
