@@ -136,6 +136,14 @@ pub fn literal(text: &[u8]) -> Vec<u8> {
     text.iter().flat_map(|&byte| special(byte).then_some(b'\\').into_iter().chain([byte])).collect()
 }
 
+/// Whether the states of a glob can be far more than its parts. With bytes and two runs alone they are not.
+#[must_use]
+pub fn grows(pieces: &[Piece]) -> bool {
+    let runs = pieces.iter().filter(|piece| matches!(piece, Piece::Names | Piece::Any)).count();
+    let plain = pieces.iter().all(|piece| !matches!(piece, Piece::OneOf(_) | Piece::Choice(_)));
+    pieces.iter().any(|piece| matches!(piece, Piece::Choice(_))) || runs > if plain { 2 } else { 0 }
+}
+
 /// A class from behind its `[`, and the place behind its `]`.
 fn class(glob: &[u8], mut at: usize) -> Result<(Bytes, usize), String> {
     let unclosed = || "a `[` without its `]`; write `\\\\[` for the character".to_owned();

@@ -42,6 +42,8 @@ macro_rules! optimisations {
 optimisations! {
     /// Rules that compare the same values with different constants share one search.
     Index = "index",
+    /// Patterns of rules that do the same are run over a text together.
+    Automata = "automata",
     /// What is cheap and often decides is asked first.
     Order = "order",
     /// What does the same and leads to the same stands once.

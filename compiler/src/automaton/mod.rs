@@ -7,7 +7,7 @@
 //!
 //! Patterns that begin alike share their beginning (`nfa.rs`); the states are the sets of places that a text can have come
 //! to (`subset.rs`), and are packed into words (`comb.rs`). An automaton that could be large is bounded by [`STATES_MAX`]
-//! where it stands for one pattern, else by a multiple of its patterns' places: whoever asks for it takes fewer.
+//! where it stands for one pattern, else by four times as many as its patterns have places: whoever asks for it takes fewer.
 //!
 //! The words are a comb: the moves of all states lie in one another's gaps. A state is the place of its first word.
 //!
@@ -79,7 +79,7 @@ impl Automaton {
     /// The automaton of several patterns, each with a number, which need not differ.
     ///
     /// # Errors
-    /// Where it would have far more states than its patterns have places.
+    /// Where it would have more than four times as many states as its patterns have places.
     pub fn several<'t>(patterns: impl IntoIterator<Item = (&'t TextTest, u32)>) -> Result<Automaton, TooComplex> {
         Automaton::build(patterns, 0)
     }
@@ -93,8 +93,10 @@ impl Automaton {
             nfa.add(pattern, number)?;
         }
         let nfa = nfa.shared();
-        let states_max = states_max.max(1024 + 4 * nfa.nodes.len());
-        Ok(comb::pack(subset::states(&nfa, states_max)?))
+        let states_max = states_max.max(64 + 4 * nfa.nodes.len());
+        let states = subset::states(&nfa, states_max)?;
+        drop(nfa);
+        Ok(comb::pack(states))
     }
 
     /// The row of a text, as the code on the kernel finds it.

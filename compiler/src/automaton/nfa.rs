@@ -6,6 +6,7 @@
 //! Invariant: what a node leads to has a larger number.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::TooComplex;
 use crate::glob::{self, Bytes, Piece};
@@ -179,29 +180,38 @@ impl Nfa {
     #[must_use]
     pub fn shared(self) -> Nfa {
         let count = self.nodes.len();
-        // From the leaves: the number of each among those that are kept, in that order.
-        let mut kept: Vec<Node> = Vec::new();
-        let mut known: HashMap<Node, u32> = HashMap::with_capacity(count);
+        // From the leaves: the number of each among those that are kept, in that order. Those that differ and have one hash
+        // are not looked for again.
+        let mut kept: Vec<Node> = Vec::with_capacity(count);
+        let mut known: HashMap<u64, u32> = HashMap::with_capacity(count);
         let mut place = vec![0u32; count];
         for (at, mut node) in self.nodes.into_iter().enumerate().rev() {
-            let edges = node.bytes.iter_mut().map(|(_, to)| to).chain(node.sets.iter_mut().map(|(_, to)| to));
-            edges.chain(&mut node.free).for_each(|to| *to = place[*to as usize]);
+            node.lead(|to| place[to as usize]);
             node.bytes.sort_unstable();
             node.free.sort_unstable();
             node.free.dedup();
-            place[at] = *known.entry(node).or_insert_with_key(|node| {
-                kept.push(node.clone());
-                kept.len() as u32 - 1
-            });
+            let mut hasher = DefaultHasher::new();
+            node.hash(&mut hasher);
+            let new = kept.len() as u32;
+            let same = *known.entry(hasher.finish()).or_insert(new);
+            place[at] = if same < new && kept[same as usize] == node { same } else { new };
+            if place[at] == new {
+                kept.push(node);
+            }
         }
         // The first node was the last to be kept, or is the same as an earlier one.
         let last = place[0];
         kept.truncate(last as usize + 1);
         kept.reverse();
-        for node in &mut kept {
-            let edges = node.bytes.iter_mut().map(|(_, to)| to).chain(node.sets.iter_mut().map(|(_, to)| to));
-            edges.chain(&mut node.free).for_each(|to| *to = last - *to);
-        }
+        kept.iter_mut().for_each(|node| node.lead(|to| last - to));
         Nfa { nodes: kept }
+    }
+}
+
+impl Node {
+    /// Leads elsewhere.
+    fn lead(&mut self, to: impl Fn(u32) -> u32) {
+        let edges = self.bytes.iter_mut().map(|(_, to)| to).chain(self.sets.iter_mut().map(|(_, to)| to));
+        edges.chain(&mut self.free).for_each(|edge| *edge = to(*edge));
     }
 }

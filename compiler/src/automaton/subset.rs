@@ -1,6 +1,7 @@
 //! Sets of places to states: one for each set that a text can have come to.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use super::nfa::{Nfa, Node, Stays};
 use super::{FALLS, FIRST_CLASS, TooComplex};
@@ -116,12 +117,12 @@ struct Build<'n> {
     nfa: &'n Nfa,
     classes: Classes,
     sets: HashMap<Bytes, Set>,
-    /// By node: what can be reached by nothing and counts for something, itself included.
+    /// By node that leads anywhere by nothing: what is reached so and counts for something, perhaps itself.
     reached: Vec<Vec<u32>>,
     ends: Vec<Ends>,
-    known: HashMap<Vec<u32>, u32>,
+    known: HashMap<Rc<[u32]>, u32>,
     /// By state: its nodes.
-    nodes: Vec<Vec<u32>>,
+    nodes: Vec<Rc<[u32]>>,
     states_max: usize,
 }
 
@@ -137,7 +138,7 @@ pub fn states(nfa: &Nfa, states_max: usize) -> Result<States, TooComplex> {
     let (reached, ends) = (reached(nfa), ends(nfa));
     let mut build = Build { nfa, classes, sets, reached, ends, known: HashMap::new(), nodes: Vec::new(), states_max };
     build.state(Vec::new())?;
-    let start = build.state(build.settled(build.reached[0].clone()))?;
+    let start = build.state(build.places(std::iter::once(0)))?;
     let (mut states, mut rows) = (vec![State { rests: true, ..State::default() }], vec![Vec::new()]);
     let mut known_rows: HashMap<Vec<u32>, u32> = HashMap::from([(Vec::new(), 0)]);
     // Where others lead: the first state from which they do.
@@ -176,10 +177,16 @@ fn set(bytes: Bytes, classes: &Classes) -> Set {
 fn reached(nfa: &Nfa) -> Vec<Vec<u32>> {
     let mut reached: Vec<Vec<u32>> = vec![Vec::new(); nfa.nodes.len()];
     for (at, Node { stays, fits, bytes, sets, free }) in nfa.nodes.iter().enumerate().rev() {
+        if free.is_empty() {
+            continue;
+        }
         let counts = *stays != Stays::No || !fits.is_empty() || !bytes.is_empty() || !sets.is_empty();
-        let mut all: Vec<u32> = free.iter().flat_map(|to| &reached[*to as usize]).copied().collect();
-        if counts {
-            all.push(at as u32);
+        let mut all: Vec<u32> = if counts { vec![at as u32] } else { Vec::new() };
+        for &to in free {
+            match nfa.nodes[to as usize].free.is_empty() {
+                true => all.push(to),
+                false => all.extend_from_slice(&reached[to as usize]),
+            }
         }
         all.sort_unstable();
         all.dedup();
@@ -247,16 +254,31 @@ fn differences(moves: &[(u8, u32)], model: &[(u8, u32)], others: u32, most: usiz
 
 impl Build<'_> {
     fn state(&mut self, nodes: Vec<u32>) -> Result<u32, TooComplex> {
-        if let Some(known) = self.known.get(&nodes) {
+        if let Some(known) = self.known.get(nodes.as_slice()) {
             return Ok(*known);
         }
         if self.nodes.len() >= self.states_max {
             return Err(TooComplex);
         }
         let state = self.nodes.len() as u32;
-        self.nodes.push(nodes.clone());
+        let nodes: Rc<[u32]> = nodes.into();
+        self.nodes.push(Rc::clone(&nodes));
         self.known.insert(nodes, state);
         Ok(state)
+    }
+
+    /// The places of a state that leads here.
+    fn places(&self, targets: impl Iterator<Item = u32>) -> Vec<u32> {
+        let mut all = Vec::new();
+        for to in targets {
+            match self.nfa.nodes[to as usize].free.is_empty() {
+                true => all.push(to),
+                false => all.extend_from_slice(&self.reached[to as usize]),
+            }
+        }
+        all.sort_unstable();
+        all.dedup();
+        self.settled(all)
     }
 
     /// Without places from which only that can fit which fits already, whatever follows.
@@ -287,7 +309,7 @@ impl Build<'_> {
         let mut wide: Vec<(&Set, u32)> = Vec::new();
         let mut classes: Vec<u8> = Vec::new();
         let nfa = self.nfa;
-        for &at in &self.nodes[state as usize] {
+        for &at in self.nodes[state as usize].iter() {
             let node = &nfa.nodes[at as usize];
             single.extend(node.bytes.iter().map(|(byte, to)| (self.classes.by_byte[usize::from(*byte)], *to)));
             let stays = node.stays.bytes().map(|set| (set, at));
@@ -298,13 +320,7 @@ impl Build<'_> {
         classes.extend(wide.iter().flat_map(|(set, _)| &set.apart));
         classes.sort_unstable();
         classes.dedup();
-        let reached = |targets: &mut dyn Iterator<Item = u32>| {
-            let mut all: Vec<u32> = targets.flat_map(|to| &self.reached[to as usize]).copied().collect();
-            all.sort_unstable();
-            all.dedup();
-            self.settled(all)
-        };
-        let others = reached(&mut wide.iter().filter(|(set, _)| set.others).map(|(_, to)| *to));
+        let others = self.places(wide.iter().filter(|(set, _)| set.others).map(|(_, to)| *to));
         let mut found: Vec<(u8, Vec<u32>)> = Vec::with_capacity(classes.len());
         let mut at = 0;
         for class in classes {
@@ -313,7 +329,7 @@ impl Build<'_> {
                 at += 1;
             }
             let several = wide.iter().filter(|(set, _)| set.has[usize::from(class)]).map(|(_, to)| *to);
-            found.push((class, reached(&mut single[begin..at].iter().map(|(_, to)| *to).chain(several))));
+            found.push((class, self.places(single[begin..at].iter().map(|(_, to)| *to).chain(several))));
         }
         let others = self.state(others)?;
         let mut moves = Vec::with_capacity(found.len());

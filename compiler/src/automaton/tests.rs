@@ -108,14 +108,15 @@ fn many_patterns_have_about_a_word_for_each_byte() {
     let glob = |n: usize| TextTest::Like(format!("/srv/*/t{n}/*.key").into_bytes());
     let end = |n: usize| TextTest::EndsWith(format!("x{n}y").into_bytes());
     let kinds: [&dyn Fn(usize) -> TextTest; 3] = [&prefix, &glob, &end];
-    for (kind, most) in kinds.into_iter().zip([60_000, 160_000, 120_000]) {
+    let texts = ["/srv/tenants/7/t7/a", "/srv/tenants/9/t9998", "/srv/a/t77/b.key", "/srv/a/t77/b.keys", "x1x12x345y"];
+    let fitting: [[&[u32]; 5]; 3] =
+        [[&[7], &[], &[], &[], &[]], [&[], &[], &[77], &[], &[]], [&[], &[], &[], &[], &[345]]];
+    for ((kind, most), fitting) in kinds.into_iter().zip([60_000, 160_000, 120_000]).zip(fitting) {
         let tests: Vec<TextTest> = (0..10_000).map(kind).collect();
         let automaton = Automaton::several(tests.iter().zip(0..)).expect("they are simple");
         assert!(automaton.words.len() < most, "{}", automaton.words.len());
-        for text in ["/srv/tenants/7/t7/a", "/srv/tenants/9/t9998", "/srv/a/t77/b.key", "/srv/a/t77/b.keys", "x12y34y"]
-        {
-            let fitting = (0..10_000u32).filter(|n| passes(&tests[*n as usize], text.as_bytes()));
-            assert_eq!(automaton.fitting(text.as_bytes()), fitting.collect::<Vec<_>>(), "{text}");
+        for (text, fitting) in texts.into_iter().zip(fitting) {
+            assert_eq!(automaton.fitting(text.as_bytes()), fitting, "{text}");
         }
     }
 }

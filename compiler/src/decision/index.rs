@@ -8,7 +8,8 @@
 //!
 //! A rule's *shape* is the values that it compares with constants, whatever else must hold, and what it does. What all
 //! rules of a shape compare with the same constant is not looked up but tested. Rules that deny with different errnos never
-//! meet: the first in source order settles the errno, and only among rules with the same one is order free.
+//! meet: the first in source order settles the errno, and only among rules with the same one is order free. Patterns of a text
+//! stand for the rows of an automaton (`texts.rs`).
 //!
 //! Which of a row's rules fire is known; which of them do what they say is their modes', and asked for when the row is found.
 //!
@@ -17,16 +18,21 @@
 //!
 //! Absent: `when` and `unless`, which are lists of steps.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::rc::Rc;
 
 use super::key::{Element, Part, PartKind, places};
 use super::normalise::{Literal, literals};
+use super::rows::{exact, flat};
+use super::texts::{self, Patterns};
 use super::{Index, IndexId, Row};
+use crate::automaton::TooComplex;
 use crate::hir::{
-    AtomKind, Compare, Cond, Int, LabelId, Members, Part as SetPart, Policy, Rule, RuleId, TextTest, Ty, Value,
+    AtomKind, Compare, Cond, Int, LabelId, Members, Part as SetPart, Policy, Rule, RuleId, TaskField, TextTest, Ty,
+    Value, ValueKind,
 };
-use crate::hir::{TaskField, ValueKind};
+use crate::optimise::{Optimisation, Optimise};
 
 /// The most rules of a row, whose modes are asked for by a loop, which the verifier follows.
 pub const ROW_RULES_MAX: usize = 256;
@@ -77,14 +83,15 @@ pub enum Step<'p> {
 }
 
 /// Rules whose order is free to units; those that never fire are gone.
-pub fn units<'p>(policy: &'p Policy, rules: &[RuleId], group: bool, indexes: &mut Vec<Index>) -> Vec<Unit<'p>> {
+pub fn units<'p>(policy: &'p Policy, rules: &[RuleId], optimise: Optimise, indexes: &mut Vec<Index>) -> Vec<Unit<'p>> {
+    let group = optimise.does(Optimisation::Index);
     let mut units = Vec::new();
     let mut shapes: HashMap<Shape<'p>, usize> = HashMap::new();
     let mut groups: Vec<(Vec<Part>, Vec<Literal<'p>>, Vec<Candidate<'p>>)> = Vec::new();
     for &id in rules {
         let rule = &policy.rules[id.0 as usize];
         let Some(literals) = literals(rule) else { continue };
-        let shape = group.then(|| shape(policy, id, rule, &literals)).flatten();
+        let shape = group.then(|| shape(policy, id, rule, &literals, optimise)).flatten();
         match shape {
             Some((shape, candidate)) => {
                 let at = *shapes.entry(shape).or_insert_with_key(|shape| {
@@ -141,6 +148,7 @@ fn shape<'p>(
     id: RuleId,
     rule: &'p Rule,
     literals: &[Literal<'p>],
+    optimise: Optimise,
 ) -> Option<(Shape<'p>, Candidate<'p>)> {
     // Every effect is named here: one that an index does not know keeps its rule out of all.
     let Rule {
@@ -163,11 +171,13 @@ fn shape<'p>(
     let mut columns: Vec<Column<'p>> = Vec::new();
     let mut rest = Vec::new();
     for literal in literals {
-        match column(policy, *literal) {
+        match column(policy, *literal, optimise) {
             Some(column) if column.rows.len() <= ROWS_OF_RULE_MAX => {
                 let same = columns.iter_mut().find(|known| known.parts.len() == 1 && known.parts == column.parts);
                 match same {
                     Some(_) if column.parts[0].0 == PartKind::Network => rest.push(*literal),
+                    // Of several patterns for one text those that all rules have may be tests.
+                    Some(_) if column.parts[0].0 == PartKind::Match => columns.push(column),
                     // Both must hold.
                     Some(known) => {
                         known.literals.push(*literal);
@@ -187,7 +197,8 @@ fn shape<'p>(
     };
     columns.sort_by_cached_key(|column| {
         let network = column.parts.iter().any(|part| part.0 == PartKind::Network);
-        (network, column.parts.iter().map(|part| part.0).max(), hash(&|hasher| column.parts.hash(hasher)))
+        let pattern = hash(&|hasher| column.pattern().map(std::mem::discriminant).hash(hasher));
+        (network, column.parts.iter().map(|part| part.0).max(), hash(&|hasher| column.parts.hash(hasher)), pattern)
     });
     let mut parts: Vec<(PartKind, &Value)> = Vec::new();
     columns.retain(|column| {
@@ -222,7 +233,7 @@ fn shape<'p>(
 }
 
 /// What a literal compares with constants; `None` where it does not, or not so that it could be looked up.
-fn column<'p>(policy: &'p Policy, literal: Literal<'p>) -> Option<Column<'p>> {
+fn column<'p>(policy: &'p Policy, literal: Literal<'p>, optimise: Optimise) -> Option<Column<'p>> {
     let Literal { cond: Cond::Atom(atom), sense, known: true } = literal else { return None };
     let (parts, rows) = match &atom.kind {
         AtomKind::Compare { op, left, right } if *op == (if sense { Compare::Eq } else { Compare::Ne }) => {
@@ -262,6 +273,9 @@ fn column<'p>(policy: &'p Policy, literal: Literal<'p>) -> Option<Column<'p>> {
         AtomKind::Text { value, test: TextTest::OneOf(set) } => {
             let rows = set.iter().map(|text| vec![Element::Text(text.clone())]).collect();
             (vec![(PartKind::Text, value)], rows)
+        }
+        AtomKind::Text { value, test } if optimise.does(Optimisation::Automata) => {
+            (vec![(PartKind::Match, value)], vec![vec![Element::Pattern(test.clone())]])
         }
         AtomKind::InSet { values, set } => {
             let set = &policy.sets[set.index()];
@@ -330,26 +344,12 @@ fn unit<'p>(
 ) -> Vec<Unit<'p>> {
     let first = &policy.rules[members[0].rule.0 as usize];
     let (recorded, effects) = (first.audit.is_some(), first.has_effects());
-    let apart = |members: Vec<Candidate<'p>>| -> Vec<Unit<'p>> {
-        let alone = |one: Candidate<'p>| Unit {
-            rules: vec![one.rule],
-            guarded: false,
-            steps: one.literals.into_iter().map(Step::Test).collect(),
-        };
-        members.into_iter().map(alone).collect()
-    };
-    if members.len() <= if effects { RECORDED_MAX } else { TESTED_MAX } {
-        return apart(members);
-    }
     // What all have in common is a test.
     let same = |column: usize| {
         let rows = &members[0].columns[column].rows;
         members.iter().all(|member| member.columns[column].rows == *rows)
     };
     let common: Vec<bool> = (0..members[0].columns.len()).map(same).collect();
-    if common.iter().all(|common| *common) {
-        return apart(members);
-    }
     let mut kept: Vec<Part> = Vec::new();
     let mut at = 0;
     for (column, common) in members[0].columns.iter().zip(&common) {
@@ -364,16 +364,30 @@ fn unit<'p>(
         let mut common = common.iter();
         member.columns.retain(|_| !common.next().is_some_and(|common| *common));
     }
-    let count = |member: &Candidate<'_>| {
-        member.columns.iter().try_fold(1usize, |count, column| count.checked_mul(column.rows.len()))
+    let few = match kept.iter().all(|part| part.kind == PartKind::Match) {
+        true => !texts::together(members.iter().flat_map(Candidate::patterns), effects),
+        false => members.len() <= if effects { RECORDED_MAX } else { TESTED_MAX },
     };
-    let counts: Option<Vec<usize>> = members.iter().map(count).collect();
-    if counts.is_none_or(|counts| {
-        counts.iter().any(|count| *count > ROWS_OF_RULE_MAX) || counts.iter().sum::<usize>() > ROWS_MAX
-    }) {
+    let apart = |members: Vec<Candidate<'p>>| members.into_iter().map(Candidate::alone).collect();
+    if kept.is_empty() || few {
         return apart(members);
     }
-    let rows = members.iter().flat_map(|member| product(&member.columns).into_iter().map(|row| (row, member.rule)));
+    // Where patterns are too many for an automaton, fewer may not be.
+    let halves = |members: Vec<Candidate<'p>>, indexes: &mut Vec<Index>| {
+        let (some, others) = texts::halves(members, |member| member.patterns().next());
+        let mut units = unit(policy, kept.clone(), rest.clone(), some, indexes);
+        units.extend(unit(policy, kept.clone(), rest.clone(), others, indexes));
+        units
+    };
+    let Ok(patterns) = patterns(&kept, &members) else { return halves(members, indexes) };
+    let count = |member: &Candidate<'_>| member.count(&patterns).filter(|count| *count <= ROWS_OF_RULE_MAX);
+    let all = members.iter().try_fold(0usize, |all, member| all.checked_add(count(member)?));
+    if all.is_none_or(|all| all > ROWS_MAX) {
+        let patterned = patterns.iter().any(Option::is_some);
+        drop(patterns);
+        return if patterned { halves(members, indexes) } else { apart(members) };
+    }
+    let rows = members.iter().flat_map(|member| member.rows(&patterns).into_iter().map(|row| (row, member.rule)));
     let rows = if kept.last().is_some_and(|part| part.kind == PartKind::Network) { flat(rows) } else { exact(rows) };
     let most = if recorded { ROW_EVENTS_MAX } else { ROW_RULES_MAX };
     let layers = rows.iter().map(|row| row.rules.len().div_ceil(most)).max().unwrap_or(0);
@@ -387,91 +401,77 @@ fn unit<'p>(
             let mut rules: Vec<RuleId> = rows.iter().flat_map(|row| row.rules.iter().copied()).collect();
             rules.sort_unstable();
             rules.dedup();
-            indexes.push(Index { parts: kept.clone(), rows, rules: rules.len() });
+            let automata = patterns.iter().map(|of| of.as_ref().map(|of| Rc::clone(&of.automaton))).collect();
+            indexes.push(Index { parts: kept.clone(), automata, rows, rules: rules.len() });
             let find = Step::Find(IndexId(indexes.len() as u32 - 1));
             Unit { rules, guarded: false, steps: rest.iter().copied().map(Step::Test).chain([find]).collect() }
         })
         .collect()
 }
 
-/// All rows of a rule.
-fn product(columns: &[Column<'_>]) -> Vec<Vec<Element>> {
-    columns.iter().fold(vec![Vec::new()], |rows, column| {
-        let with = |row: &Vec<Element>| {
-            let row = row.clone();
-            column.rows.iter().map(move |more| row.iter().chain(more).cloned().collect::<Vec<Element>>())
-        };
-        rows.iter().flat_map(with).collect()
-    })
+/// The automaton of each part that is matched against patterns.
+fn patterns<'m>(parts: &[Part], members: &'m [Candidate<'_>]) -> Result<Vec<Option<Patterns<'m>>>, TooComplex> {
+    let mut found = Vec::with_capacity(parts.len());
+    for (at, column) in members[0].columns.iter().enumerate() {
+        found.extend(match parts[found.len()].kind {
+            PartKind::Match => {
+                vec![Some(Patterns::of(members.iter().filter_map(|of| of.columns[at].pattern()))?)]
+            }
+            _ => column.parts.iter().map(|_| None).collect(),
+        });
+    }
+    Ok(found)
 }
 
-/// One row for each key, in the order of the keys.
-fn exact(rows: impl Iterator<Item = (Vec<Element>, RuleId)>) -> Vec<Row> {
-    let mut rows: Vec<(Vec<Element>, RuleId)> = rows.collect();
-    rows.sort_unstable();
-    rows.dedup();
-    let mut found: Vec<Row> = Vec::with_capacity(rows.len());
-    for (key, rule) in rows {
-        match found.last_mut() {
-            Some(last) if last.key == key => last.rules.push(rule),
-            _ => found.push(Row { key, rules: vec![rule] }),
-        }
+impl<'p> Candidate<'p> {
+    /// As a unit of its own.
+    fn alone(self) -> Unit<'p> {
+        let steps = self.literals.into_iter().map(Step::Test).collect();
+        Unit { rules: vec![self.rule], guarded: false, steps }
     }
-    found
+
+    /// What it asks of texts.
+    fn patterns(&self) -> impl Iterator<Item = &TextTest> {
+        self.columns.iter().filter_map(Column::pattern)
+    }
+
+    /// For each column the rows that it stands for.
+    fn columns<'a>(&'a self, patterns: &'a [Option<Patterns<'_>>]) -> impl Iterator<Item = Vec<Vec<Element>>> + 'a {
+        let mut part = 0;
+        self.columns.iter().map(move |column| {
+            let at = part;
+            part += column.parts.len();
+            match (&patterns[at], column.pattern()) {
+                (Some(patterns), Some(test)) => patterns.elements(test).map(|element| vec![element]).collect(),
+                _ => column.rows.clone(),
+            }
+        })
+    }
+
+    /// How many rows it has.
+    fn count(&self, patterns: &[Option<Patterns<'_>>]) -> Option<usize> {
+        self.columns(patterns).try_fold(1usize, |count, rows| count.checked_mul(rows.len()))
+    }
+
+    /// All its rows.
+    fn rows(&self, patterns: &[Option<Patterns<'_>>]) -> Vec<Vec<Element>> {
+        self.columns(patterns).fold(vec![Vec::new()], |before, rows| {
+            let with = |row: &Vec<Element>| {
+                let row = row.clone();
+                let after = |more: &Vec<Element>| row.iter().chain(more).cloned().collect();
+                rows.iter().map(after).collect::<Vec<Vec<Element>>>()
+            };
+            before.iter().flat_map(with).collect()
+        })
+    }
 }
 
-/// Rows whose ranges do not overlap: each has all rules whose ranges were around it.
-fn flat(rows: impl Iterator<Item = (Vec<Element>, RuleId)>) -> Vec<Row> {
-    let mut by_rest: BTreeMap<Vec<Element>, Vec<(u128, u128, RuleId)>> = BTreeMap::new();
-    for (mut key, rule) in rows {
-        if let Some(Element::Range(first, last)) = key.pop() {
-            by_rest.entry(key).or_default().push((first, last, rule));
+impl Column<'_> {
+    /// What it asks of a text, where it does.
+    fn pattern(&self) -> Option<&TextTest> {
+        match self.rows.first().map(Vec::as_slice) {
+            Some([Element::Pattern(test)]) => Some(test),
+            _ => None,
         }
     }
-    let mut found: Vec<Row> = Vec::new();
-    for (rest, ranges) in by_rest {
-        // Where something begins and, beyond the last address, ends.
-        let mut edges: Vec<(u128, bool, RuleId)> = Vec::with_capacity(2 * ranges.len());
-        for (first, last, rule) in ranges {
-            edges.push((first, true, rule));
-            edges.extend(last.checked_add(1).map(|end| (end, false, rule)));
-        }
-        edges.sort_unstable();
-        // Ranges of one rule may overlap each other.
-        let mut open: BTreeMap<RuleId, u32> = BTreeMap::new();
-        let mut at = 0;
-        let begin = found.len();
-        while at < edges.len() {
-            let here = edges[at].0;
-            while let Some((_, opens, rule)) = edges.get(at).filter(|edge| edge.0 == here) {
-                let count = open.entry(*rule).or_insert(0);
-                *count = if *opens { *count + 1 } else { *count - 1 };
-                if *count == 0 {
-                    open.remove(rule);
-                }
-                at += 1;
-            }
-            if open.is_empty() {
-                continue;
-            }
-            let last = edges.get(at).map_or(u128::MAX, |edge| edge.0 - 1);
-            let rules: Vec<RuleId> = open.keys().copied().collect();
-            match found[begin..].last_mut() {
-                Some(Row { key, rules: known }) if *known == rules && ends_before(key, here) => {
-                    if let Some(Element::Range(_, end)) = key.last_mut() {
-                        *end = last;
-                    }
-                }
-                _ => {
-                    let key = rest.iter().cloned().chain([Element::Range(here, last)]).collect();
-                    found.push(Row { key, rules });
-                }
-            }
-        }
-    }
-    found
-}
-
-fn ends_before(key: &[Element], here: u128) -> bool {
-    matches!(key.last(), Some(Element::Range(_, end)) if end.checked_add(1) == Some(here))
 }

@@ -3,13 +3,13 @@
 //! ```text
 //! (u32, u16)                one word, the second part above the first
 //! (ip, u16)                 three words: the port, then the halves of the address
-//! (text, u32)               one word: the text's row in a table of its own, and the number
+//! (text, u32)               one word: the text's row in a table or an automaton of its own, and the number
 //! ```
 //!
 //! Invariants: numbers and texts come before addresses and names, which have two words each; of networks, which are
 //! not looked up exactly, there is at most one, and it comes last.
 
-use crate::hir::{Ty, Value};
+use crate::hir::{TextTest, Ty, Value};
 
 /// The most words of a key that is looked up exactly.
 pub const WORDS_MAX: usize = 4;
@@ -30,6 +30,8 @@ pub enum PartKind {
     Number,
     /// A text, exactly.
     Text,
+    /// A text, by the patterns that fit it.
+    Match,
     /// The task's name, exactly.
     Name,
     /// An address, exactly.
@@ -47,6 +49,8 @@ pub enum Element {
     Range(u128, u128),
     /// Bytes of a text.
     Text(Vec<u8>),
+    /// What a text is like: stands for the rows of an automaton, and in no row of an index.
+    Pattern(TextTest),
 }
 
 /// Where a part is in a key.
@@ -65,7 +69,7 @@ impl Part {
         match (self.kind, self.value.ty) {
             (PartKind::Number, Ty::Int(int)) => int.bytes,
             // The number of a row.
-            (PartKind::Number | PartKind::Text, _) => 4,
+            (PartKind::Number | PartKind::Text | PartKind::Match, _) => 4,
             (PartKind::Name | PartKind::Ip | PartKind::Network, _) => 16,
         }
     }

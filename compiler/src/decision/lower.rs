@@ -57,7 +57,7 @@ fn runs<'p>(policy: &'p Policy, rules: &[RuleId], optimise: Optimise, indexes: &
     rules
         .chunk_by(|a, b| errno(a) == errno(b))
         .map(|rules| {
-            let mut units = index::units(policy, rules, optimise.does(Optimisation::Index), indexes);
+            let mut units = index::units(policy, rules, optimise, indexes);
             if optimise.does(Optimisation::Order) {
                 order::order(&mut units, indexes);
             }

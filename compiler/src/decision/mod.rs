@@ -31,8 +31,11 @@
 //! (a null on the way) takes the edge `otherwise`, which is Kleene's logic once every negation has been
 //! pushed down to the tests.
 
+use std::rc::Rc;
+
 use krsi_abi::modes::Act;
 
+use crate::automaton::Automaton;
 use crate::hir::{Atom, HookId, Policy, Rule, RuleId};
 
 pub mod index;
@@ -41,6 +44,8 @@ pub mod lower;
 pub mod normalise;
 pub mod order;
 pub mod print;
+pub mod rows;
+pub mod texts;
 pub mod verify;
 
 /// Index into [`Graph::nodes`].
@@ -81,6 +86,8 @@ pub struct Plan {
 pub struct Index {
     /// What is looked up, in the order of a row's elements; not empty.
     pub parts: Vec<key::Part>,
+    /// By part: what tells by a row which patterns fit a text.
+    pub automata: Vec<Option<Rc<Automaton>>>,
     /// By key.
     pub rows: Vec<Row>,
     /// How many rules have a row.

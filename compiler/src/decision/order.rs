@@ -6,10 +6,10 @@
 //!
 //! Costs are instructions, roughly; what costs about the same stays in source order.
 
-use super::Index;
 use super::index::{Step, Unit};
 use super::key::PartKind;
-use crate::hir::{Atom, AtomKind, Cond, TaskField, Text, TextTest, Value, ValueKind};
+use super::{Index, texts};
+use crate::hir::{Atom, AtomKind, Cond, TaskField, Text, Value, ValueKind};
 
 /// Puts the steps of units, and the units, in order.
 pub fn order(units: &mut [Unit<'_>], indexes: &[Index]) {
@@ -33,7 +33,7 @@ fn step_cost(step: &Step<'_>, indexes: &[Index]) -> u32 {
                 Some(PartKind::Network) => 150,
                 Some(PartKind::Text) => 100,
                 _ => 30,
-            };
+            } + texts::RUN_COST * parts.iter().filter(|part| part.kind == PartKind::Match).count() as u32;
             parts.iter().map(|part| value(&part.value)).fold(search, u32::saturating_add)
         }
     }
@@ -61,15 +61,7 @@ fn atom(Atom { kind, .. }: &Atom) -> u32 {
         AtomKind::InSet { values, .. } => 50 + values.iter().map(value).sum::<u32>(),
         AtomKind::OneOf { value: of, set } => value(of) + few(set.len(), 1),
         AtomKind::OneOfStrings { value: of, set } => value(of) + few(set.len(), 2),
-        AtomKind::Text { value: of, test } => {
-            value(of)
-                + match test {
-                    TextTest::OneOf(set) => few(set.len(), 3),
-                    TextTest::Under(_) | TextTest::StartsWith(_) | TextTest::EndsWith(_) => 5,
-                    // Some ten for each byte.
-                    TextTest::Contains(_) | TextTest::Like(_) => 400,
-                }
-        }
+        AtomKind::Text { value: of, test } => value(of) + texts::cost(test),
     }
 }
 

@@ -89,10 +89,15 @@ fn print_index(out: &mut String, plan: &Plan, policy: &Policy, hook: HookId, id:
     let parts: Vec<String> = index
         .parts
         .iter()
-        .map(|part| {
+        .zip(&index.automata)
+        .map(|(part, automaton)| {
             let how = match part.kind {
                 PartKind::Number => format!("{} bytes", part.bytes()),
                 PartKind::Text => "text".to_owned(),
+                PartKind::Match => {
+                    let (states, rows) = automaton.as_ref().map_or((0, 1), |of| (of.states, of.rows.len()));
+                    format!("patterns, {states} states, {} rows", rows - 1)
+                }
                 PartKind::Name => "name".to_owned(),
                 PartKind::Ip => "address".to_owned(),
                 PartKind::Network => "network".to_owned(),
@@ -102,6 +107,7 @@ fn print_index(out: &mut String, plan: &Plan, policy: &Policy, hook: HookId, id:
         .collect();
     let search = match index.parts.last().map(|part| part.kind) {
         Some(PartKind::Network) => "by halves",
+        Some(PartKind::Match) if index.parts.len() == 1 => "run",
         _ => "hashed",
     };
     let each = match index.most() {

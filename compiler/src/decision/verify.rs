@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::index::ROW_RULES_MAX;
-use super::key::{self, Element};
+use super::key::{self, Element, PartKind};
 use super::{Graph, Index, IndexId, Node, Plan, Verdict};
 
 /// Checks every graph.
@@ -62,6 +62,10 @@ fn verify_modes(graph: &Graph) {
 fn verify_index(index: &Index) {
     assert!(!index.parts.is_empty() && !index.rows.is_empty(), "an index of nothing");
     assert!(key::places(&index.parts).is_some(), "the parts have no room in a key");
+    assert_eq!(index.automata.len(), index.parts.len(), "an automaton, or none, for each part");
+    for (part, automaton) in index.parts.iter().zip(&index.automata) {
+        assert_eq!(part.kind == PartKind::Match, automaton.is_some(), "patterns have an automaton");
+    }
     for rows in index.rows.windows(2) {
         let [before, after] = rows else { continue };
         assert!(before.key < after.key, "rows are out of order");

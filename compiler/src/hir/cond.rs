@@ -124,7 +124,7 @@ pub enum AtomKind {
 }
 
 /// A question about a text. No pattern is empty or has a NUL.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum TextTest {
     /// It is one of these; not empty, no two the same.
     OneOf(Vec<Vec<u8>>),

@@ -456,7 +456,7 @@ impl Make<'_, '_> {
             Class::Int { bytes, signed } => format!("{value} == {}", self.constant(bytes, signed)),
             Class::Bool => value.to_owned(),
             Class::Pointer => format!("{value} != null"),
-            Class::Path if self.tape.percent(40) => format!("{value} under \"{}\"", self.tape.pick(texts)),
+            Class::Path | Class::Name | Class::Text if self.tape.percent(60) => self.pattern(value, class, texts),
             Class::Name | Class::Text | Class::Path => format!("{value} == \"{}\"", self.tape.pick(texts)),
             Class::Ip if self.tape.percent(50) => format!("{value} == \"{}\"", self.tape.pick(IPS)),
             Class::Ip => format!("{value} in \"{}\"", self.tape.pick(NETWORKS)),
@@ -598,6 +598,23 @@ impl Make<'_, '_> {
                     format!("{value} {not}in {set}")
                 }
             },
+        }
+    }
+
+    /// A question about what a text is like: patterns of the same texts, so that they begin and end alike and overlap.
+    fn pattern(&mut self, value: &str, class: Class, texts: &[&str]) -> String {
+        let text = *self.tape.pick(texts);
+        let from = self.tape.below(text.len());
+        let to = from + 1 + self.tape.below(text.len() - from);
+        match self.tape.below(8) {
+            0 if class == Class::Path => format!("{value} under \"{text}\""),
+            0 | 1 => format!("starts_with({value}, \"{}\")", &text[..to]),
+            2 => format!("ends_with({value}, \"{}\")", &text[from..]),
+            3 => format!("contains({value}, \"{}\")", &text[from..to]),
+            _ => {
+                let wild = *self.tape.pick(&["*", "**", "?", "[!e]", "[a-e]*", "{a,b,}", "{**/,}*", "?*"]);
+                format!("{value} like \"{}{wild}{}\"", &text[..from], &text[to..])
+            }
         }
     }
 

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use krs_grammar::ast::Span;
 
+use crate::bpf::library::automaton::AutomatonAt;
 use crate::bpf::vcode::{B, Block, Code, End, Inst, Src, V, VIRTUAL};
 use crate::decision::{Graph, Index, NodeId, Plan};
 use crate::hir::{Access, ArgId, Hook, Policy};
@@ -63,6 +64,8 @@ pub(super) enum Key {
     Text(usize),
     /// The hash of such a text.
     TextHash { text: usize, seed: u32 },
+    /// The row of such a text in an automaton.
+    TextMatch { text: usize, at: AutomatonAt },
     /// Bytes of the task's name.
     CommBytes { offset: u32, bytes: u32 },
 }

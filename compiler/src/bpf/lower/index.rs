@@ -1,7 +1,8 @@
 //! Searches: which rules of one shape fire.
 //!
 //! What is looked up exactly is hashed, and one row is compared (see `library::exact`); of networks the rows are sorted
-//! and searched by halves (see `library::find`). Where it matters whose a row is, its number leads to a rule, or to a list:
+//! and searched by halves (see `library::find`); which patterns fit a text an automaton tells (see `automaton`). Where it matters
+//! whose a row is, its number leads to a rule, or to a list:
 //!
 //! ```text
 //! heads    by row: the rule; or, where some row has several, where in the list its rules begin
@@ -14,6 +15,7 @@ use super::builder::{Builder, Fact, Key, Label};
 use super::conds::pieces;
 use super::text::Fetched;
 use crate::bpf::insn::{alu, jmp};
+use crate::bpf::library::automaton::AutomatonAt;
 use crate::bpf::library::exact::{Exact, SPREAD, Words};
 use crate::bpf::library::find::{self, FIND, Row};
 use crate::bpf::library::record::MORE;
@@ -24,15 +26,32 @@ use crate::decision::key::{Element, Part, PartKind, Place, places};
 use crate::decision::{Index, IndexId, Verdict};
 use crate::hir::{RuleId, Ty, Value};
 
+/// A row of an automaton that is none of the index.
+const NO_ROW: usize = usize::MAX;
+
+/// What the head of such a row says.
+const NOBODY: u32 = u32::MAX;
+
 /// Tables of an index in the constants.
 #[derive(Clone, Debug)]
 struct Tables {
     rows: Rows,
-    /// For each part that is a text.
-    texts: Vec<Option<TextsAt>>,
+    /// For each part.
+    texts: Vec<Texts>,
     heads: u32,
     /// Where the list is, and how long; only where some row has several rules.
     list: Option<(u32, u32)>,
+}
+
+/// Where a text stands for a row of its own.
+#[derive(Clone, Copy, Debug)]
+enum Texts {
+    /// The part is no text.
+    No,
+    /// Of a table.
+    Exact(TextsAt),
+    /// Of an automaton.
+    Match(AutomatonAt),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +59,8 @@ enum Rows {
     Exact(ExactAt),
     /// Those of the only part, a text.
     Texts,
+    /// The same, of an automaton with so many.
+    Match(u32),
     /// Where the table is, and its levels.
     Sorted(u32, u32),
 }
@@ -89,15 +110,20 @@ impl Builder<'_> {
                 tables
             }
         };
-        if let (Rows::Texts, [Some(texts)]) = (tables.rows, tables.texts.as_slice()) {
-            let row = self.text_row(&index.parts[0].value, texts, otherwise, otherwise);
+        let value = &index.parts[0].value;
+        if let (Rows::Texts, [Texts::Exact(texts)]) = (tables.rows, tables.texts.as_slice()) {
+            let row = self.text_row(value, texts, otherwise, otherwise);
             return self.found_row(id, &tables, row, Some((texts.hashes.slots, otherwise)), then);
+        }
+        if let (Rows::Match(rows), [Texts::Match(at)]) = (tables.rows, tables.texts.as_slice()) {
+            let row = self.match_row(value, *at, otherwise);
+            return self.found_row(id, &tables, row, Some((rows, otherwise)), then);
         }
         let key = self.index_key(&index.parts, &places, &tables.texts, words, otherwise);
         let (row, rows) = match tables.rows {
             // The search is in this program, and the verifier knows what comes of it.
             Rows::Exact(table) => (self.exact(&table, &key, otherwise), None),
-            Rows::Texts => return self.jump(otherwise),
+            Rows::Texts | Rows::Match(_) => return self.jump(otherwise),
             Rows::Sorted(table, levels) => {
                 let row = self.search(table, levels, &key);
                 self.branch_away(jmp::JEQ, true, row, Src::Imm(0), otherwise);
@@ -118,6 +144,9 @@ impl Builder<'_> {
             }
         };
         self.entry(found, tables.heads, row, rows);
+        if let (Rows::Match(_), Some((_, otherwise))) = (tables.rows, rows) {
+            self.branch_away(jmp::JEQ, false, found, Src::Imm(NOBODY.cast_signed()), otherwise);
+        }
         self.jump(then);
     }
 
@@ -192,14 +221,7 @@ impl Builder<'_> {
     }
 
     /// The words of a key.
-    fn index_key(
-        &mut self,
-        parts: &[Part],
-        places: &[Place],
-        texts: &[Option<TextsAt>],
-        words: usize,
-        unknown: Label,
-    ) -> Vec<V> {
+    fn index_key(&mut self, parts: &[Part], places: &[Place], texts: &[Texts], words: usize, unknown: Label) -> Vec<V> {
         let mut key: Vec<Option<V>> = vec![None; words];
         for ((part, place), texts) in parts.iter().zip(places).zip(texts) {
             let value = &part.value;
@@ -214,11 +236,12 @@ impl Builder<'_> {
                         key[place.word + word] = Some(self.comm_bytes(offset, bytes));
                     }
                 }
-                PartKind::Number | PartKind::Text => {
+                PartKind::Number | PartKind::Text | PartKind::Match => {
                     let of = match texts {
                         // A text that no rule names is in no row.
-                        Some(texts) => self.text_row(value, texts, unknown, unknown),
-                        None => self.value(value, unknown),
+                        Texts::Exact(texts) => self.text_row(value, texts, unknown, unknown),
+                        Texts::Match(at) => self.match_row(value, *at, unknown),
+                        Texts::No => self.value(value, unknown),
                     };
                     let signed = matches!(value.ty, Ty::Int(int) if int.signed && int.bytes < 8);
                     key[place.word] = Some(self.packed(key[place.word], of, signed, part.bytes(), place.shift));
@@ -308,6 +331,23 @@ impl Builder<'_> {
         self.branch_away(jmp::JNE, true, length, Src::Reg(text.length), no);
         let same = self.of_text(words::SAME, text, Src::Reg(from));
         self.branch_away(jmp::JEQ, true, same, Src::Imm(0), no);
+        row
+    }
+
+    /// The row of an automaton for a text, found once; to `no` where nothing fits.
+    fn match_row(&mut self, value: &Value, at: AutomatonAt, no: Label) -> V {
+        let text = self.text(value, no);
+        let known = self.texts.iter().position(|known| *known == value).unwrap_or(usize::MAX);
+        let key = Key::TextMatch { text: known, at };
+        let row = match self.read(&key) {
+            Some(row) => row,
+            None => {
+                let row = self.matched(text, at);
+                self.know(Fact::Read(key, row));
+                row
+            }
+        };
+        self.branch_away(jmp::JEQ, true, row, Src::Imm(0), no);
         row
     }
 
@@ -432,7 +472,8 @@ fn tables<'i>(code: &mut Code, index: &'i Index, words: usize, places: &[Place])
     let mut text_rows: Vec<HashMap<&'i [u8], u32>> = Vec::with_capacity(index.parts.len());
     for (at, part) in index.parts.iter().enumerate() {
         if part.kind != PartKind::Text {
-            texts.push(None);
+            let automaton = index.automata[at].as_ref();
+            texts.push(automaton.map_or(Texts::No, |automaton| Texts::Match(code.automaton(automaton))));
             text_rows.push(HashMap::new());
             continue;
         }
@@ -442,7 +483,7 @@ fn tables<'i>(code: &mut Code, index: &'i Index, words: usize, places: &[Place])
         };
         let different: Vec<&[u8]> = index.rows.iter().filter_map(text).collect::<BTreeSet<_>>().into_iter().collect();
         let (table, slots) = code.texts(&different);
-        texts.push(Some(table));
+        texts.push(Texts::Exact(table));
         text_rows.push(different.into_iter().zip(slots).collect());
     }
     let sorted = index.parts.iter().any(|part| part.kind == PartKind::Network);
@@ -461,7 +502,16 @@ fn tables<'i>(code: &mut Code, index: &'i Index, words: usize, places: &[Place])
         let places =
             (0..1usize << levels).map(|at| at.checked_sub(1).map_or(0, |at| order.get(at).copied().unwrap_or(last)));
         (Rows::Sorted(table, levels), places.collect::<Vec<usize>>())
-    } else if let ([Some(table)], [rows]) = (texts.as_slice(), text_rows.as_slice()) {
+    } else if let ([Texts::Match(_)], [Some(automaton)]) = (texts.as_slice(), index.automata.as_slice()) {
+        // Row 0 is where nothing fits.
+        let mut places = vec![NO_ROW; automaton.rows.len()];
+        for (at, row) in index.rows.iter().enumerate() {
+            if let [Element::Number(number)] = row.key.as_slice() {
+                places[*number as usize] = at;
+            }
+        }
+        (Rows::Match(places.len() as u32), places)
+    } else if let ([Texts::Exact(table)], [rows]) = (texts.as_slice(), text_rows.as_slice()) {
         let mut places = vec![0; table.hashes.slots as usize];
         for (at, row) in index.rows.iter().enumerate() {
             if let [Element::Text(text)] = row.key.as_slice() {
@@ -477,7 +527,8 @@ fn tables<'i>(code: &mut Code, index: &'i Index, words: usize, places: &[Place])
         slots.iter().enumerate().for_each(|(row, slot)| places[*slot as usize] = row);
         (Rows::Exact(at), places)
     };
-    let heads = code.numbers(&by_place.iter().map(|row| heads[*row]).collect::<Vec<u32>>());
+    let head = |row: &usize| heads.get(*row).copied().unwrap_or(NOBODY);
+    let heads = code.numbers(&by_place.iter().map(head).collect::<Vec<u32>>());
     let list = (most > 1).then(|| (code.numbers(&list), list.len() as u32));
     Tables { rows, texts, heads, list }
 }
@@ -502,6 +553,7 @@ fn key(parts: &[Part], places: &[Place], elements: &[Element], texts: &[HashMap<
             }
             (_, Element::Number(number)) => key[place.word] |= (*number as u64) << place.shift,
             (_, Element::Text(text)) => key[place.word] |= u64::from(texts[text.as_slice()]) << place.shift,
+            (_, Element::Pattern(_)) => unreachable!("a pattern stands for the rows of an automaton"),
         }
     }
     key

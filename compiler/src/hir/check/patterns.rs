@@ -90,7 +90,7 @@ impl<'a> Checker<'a> {
         }
         if tests.len() > TESTED_MAX {
             return match known_glob(glob::choice(&tests.iter().map(as_glob).collect::<Vec<_>>())) {
-                Ok((test, _)) => Operand::Cond(atom(span, AtomKind::Text { value, test })),
+                Ok(test) => Operand::Cond(atom(span, AtomKind::Text { value, test })),
                 Err(why) => self.no_glob(why, right.span),
             };
         }
@@ -161,7 +161,7 @@ impl<'a> Checker<'a> {
             return None;
         }
         match known_glob(text) {
-            Ok((test, _)) => Some(test),
+            Ok(test) => Some(test),
             Err(why) => {
                 self.no_glob(why, at);
                 None
@@ -183,7 +183,7 @@ impl<'a> Checker<'a> {
         let mut fits = false;
         for (text, at) in patterns {
             match known_glob(text) {
-                Ok((_, automaton)) => fits |= automaton.row(known) != 0,
+                Ok(test) => fits |= Automaton::one(&test).is_ok_and(|of| of.row(known) != 0),
                 Err(why) => return self.no_glob(why, at),
             }
         }
@@ -220,10 +220,12 @@ fn as_glob(test: &TextTest) -> Vec<u8> {
     }
 }
 
-/// A glob as a test, and what it is run by.
-fn known_glob(text: Vec<u8>) -> Result<(TextTest, Automaton), String> {
-    glob::parse(&text)?;
+/// A glob as a test.
+fn known_glob(text: Vec<u8>) -> Result<TextTest, String> {
+    let pieces = glob::parse(&text)?;
     let test = TextTest::Like(text);
-    let automaton = Automaton::one(&test).map_err(|_| "its table of states would be too large".to_owned())?;
-    Ok((test, automaton))
+    if glob::grows(&pieces) && Automaton::one(&test).is_err() {
+        return Err("its table of states would be too large".to_owned());
+    }
+    Ok(test)
 }
