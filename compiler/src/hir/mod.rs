@@ -149,7 +149,7 @@ pub struct Param {
 }
 
 /// A set of addresses or of tuples, or one that changes while the policy is loaded.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Set {
     /// Its name; none where it was written in braces.
     pub name: Option<String>,
@@ -161,7 +161,7 @@ pub struct Set {
 }
 
 /// One part of an element.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Part {
     /// An integer, compared as a number.
     Int(Int),
@@ -177,7 +177,7 @@ pub enum Part {
 }
 
 /// The elements of a set.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Members {
     /// Known now: for each element a range for each part, the first and the last value. A negative number is its
     /// pattern of 64 bits. No two of the same.

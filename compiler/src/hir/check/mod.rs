@@ -11,7 +11,7 @@ use crate::diag::{Code, Diagnostic, code};
 use crate::hir::lower::Lists;
 use crate::hir::place::{self, Place, Reads};
 use crate::hir::resolve::Items;
-use crate::hir::{Cond, End, FileId, Hook, HookId, Int, Label, Names, NamesId, Param, ParamId, Set, Ty, Value};
+use crate::hir::{Cond, End, FileId, Hook, HookId, Int, Label, Names, NamesId, Param, ParamId, Set, SetId, Ty, Value};
 use crate::kernel::Kernel;
 use crate::source::Sources;
 
@@ -95,6 +95,8 @@ pub struct Checker<'a> {
     pub(in crate::hir) params: Vec<Param>,
     pub(in crate::hir) files: Vec<String>,
     pub(in crate::hir) labels: Vec<Label>,
+    /// Those that have no name.
+    anonymous_sets: HashMap<Set, SetId>,
     /// What the sets that have a name are.
     pub(in crate::hir) named_sets: HashMap<&'a str, sets::Named>,
     /// Parameters by name.
@@ -119,6 +121,7 @@ impl<'a> Checker<'a> {
             params: Vec::new(),
             files: Vec::new(),
             labels: Vec::new(),
+            anonymous_sets: HashMap::new(),
             named_sets: HashMap::new(),
             named_params: HashMap::new(),
             lists: None,

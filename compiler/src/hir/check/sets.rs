@@ -101,11 +101,12 @@ impl<'a> Checker<'a> {
 
     /// Adds a set that stands in braces; the same elements give the same set.
     fn add_set(&mut self, set: Set) -> SetId {
-        let at = self.sets.iter().position(|known| *known == set).unwrap_or_else(|| {
+        let next = SetId(self.sets.len() as u32);
+        let id = *self.anonymous_sets.entry(set.clone()).or_insert(next);
+        if id == next {
             self.sets.push(set);
-            self.sets.len() - 1
-        });
-        SetId(at as u32)
+        }
+        id
     }
 }
 

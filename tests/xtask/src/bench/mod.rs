@@ -54,7 +54,7 @@ pub struct Arguments {
     /// How to build our tools.
     #[arg(long, default_value = "release", value_enum)]
     profile: Profile,
-    /// Write tests/bench/RESULTS.md and the plots.
+    /// Write tests/bench/RESULTS.md and the plots; of the file only the part that was measured.
     #[arg(long)]
     write: bool,
 }
@@ -101,7 +101,12 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let text = report.finish();
     println!("{text}");
     if arguments.write {
-        std::fs::write(folder().join("RESULTS.md"), &text)?;
+        let results = folder().join("RESULTS.md");
+        let whole = match arguments.part {
+            Some(_) => report::with_parts(&std::fs::read_to_string(&results)?, &text),
+            None => text,
+        };
+        std::fs::write(results, whole)?;
     }
     Ok(if agree { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
