@@ -48,6 +48,8 @@ optimisations! {
     Order = "order",
     /// What does the same and leads to the same stands once.
     Shared = "shared",
+    /// What a way has asked is not asked again on it.
+    Asked = "asked",
     /// What a way has read or tested for null is not read or tested again on it.
     Reuse = "reuse",
     /// A path is walked only where its last name can be one of those asked for.
@@ -60,16 +62,28 @@ optimisations! {
     Constants = "constants",
     /// Copies are whole where only their low half counts.
     Copies = "copies",
+    /// A copy of what changes no more is that itself.
+    Joined = "joined",
     /// Instructions whose results nothing reads are dropped.
     Unused = "unused",
     /// Code that records and does not return to the tests stands behind them.
     Sinking = "sinking",
+    /// What is known is found again once that code stands apart, and registers that both used are several.
+    Webs = "webs",
     /// What that code needs of the tests is copied where it begins.
     Splitting = "splitting",
     /// Registers that a program must save are used only where that pays.
     Frugal = "frugal",
     /// What is taken from the frame serves until the next call.
     Reloads = "reloads",
+    /// Registers are not copied for those who can read the other.
+    Moves = "moves",
+    /// Values are stored in the frame behind the tests that do without.
+    Late = "late",
+    /// What a register still holds is not taken from the frame again.
+    Kept = "kept",
+    /// Blocks follow those that lead to them.
+    Chains = "chains",
     /// Short exits are copied rather than jumped to.
     Exits = "exits",
     /// Jumps to jumps lead to where those lead.

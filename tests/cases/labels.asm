@@ -26,10 +26,10 @@ task_free:    # 25 instructions
     23  r0 = 0
     24  exit
 
-task_alloc:    # 43 instructions
+task_alloc:    # 41 instructions
   ; labels.krs:1:1: 
      0  r2 = *(u64 *)(r1 + 8)                   # clone_flags
-     1  if r2 & 0x10000 goto 41
+     1  if r2 & 0x10000 goto 39
      2  r2 = *(u64 *)(r1 + 0)                   # task
      3  *(u64 *)(r10 - 8) = r2
      4  r1 = r10
@@ -41,85 +41,80 @@ task_alloc:    # 43 instructions
     10  r2 = *(u64 *)(r10 - 40)
     11  *(u64 *)(r10 - 48) = r2
     12  r2 = exists(BPF_FUNC_get_current_task_btf)
-    13  if r2 == 0x0 goto 16
+    13  if r2 == 0x0 goto 17
     14  call get_current_task_btf
-    15  goto 17
-    16  call get_current_task
-    17  r2 = exists(BPF_FUNC_get_current_task_btf)
-    18  if r2 == 0x0 goto 21
-    19  r2 = *(u64 *)(r0 + task_struct.group_leader)
-    20  goto 28
-    21  r3 = task_struct.group_leader
-    22  r3 += r0
-    23  r1 = r10
-    24  r1 += -8
-    25  r2 = 8
+    15  r2 = *(u64 *)(r0 + task_struct.group_leader)
+    16  goto 26
+    17  call get_current_task
+    18  r4 = r0
+    19  r3 = task_struct.group_leader
+    20  r3 += r4
+    21  r1 = r10
+    22  r1 += -8
+    23  r2 = 8
+    24  call probe_read_kernel
+    25  r2 = *(u64 *)(r10 - 8)
+    26  *(u64 *)(r10 - 8) = r2
+    27  r1 = r10
+    28  r1 += -40
+    29  r2 = 8
+    30  r3 = r10
+    31  r3 += -8
+    32  call probe_read_kernel
+    33  r1 = *(u64 *)(r10 - 40)
+    34  r2 = *(u64 *)(r10 - 48)
+    35  call krs_inherit_task
+    36  if r0 == 0x0 goto 39
+    37  r0 = -11
+    38  exit
+    39  r0 = 0
+    40  exit
+
+bprm_creds_from_file:    # 43 instructions
+  ; labels.krs:1:1: 
+     0  call get_current_pid_tgid
+     1  w3 = w0
+     2  r2 = r0
+     3  r2 >>= 32
+     4  if r3 == r2 goto 41
+     5  r2 = exists(BPF_FUNC_get_current_task_btf)
+     6  if r2 == 0x0 goto 11
+     7  call get_current_task_btf
+     8  r6 = r0
+     9  r7 = *(u64 *)(r6 + task_struct.group_leader)
+    10  goto 20
+    11  call get_current_task
+    12  r6 = r0
+    13  r3 = task_struct.group_leader
+    14  r3 += r6
+    15  r1 = r10
+    16  r1 += -8
+    17  r2 = 8
+    18  call probe_read_kernel
+    19  r7 = *(u64 *)(r10 - 8)
+    20  *(u64 *)(r10 - 8) = r6
+    21  r1 = r10
+    22  r1 += -40
+    23  r2 = 8
+    24  r3 = r10
+    25  r3 += -8
     26  call probe_read_kernel
-    27  r2 = *(u64 *)(r10 - 8)
-    28  *(u64 *)(r10 - 8) = r2
+    27  r6 = *(u64 *)(r10 - 40)
+    28  *(u64 *)(r10 - 8) = r7
     29  r1 = r10
     30  r1 += -40
     31  r2 = 8
     32  r3 = r10
     33  r3 += -8
     34  call probe_read_kernel
-    35  r1 = *(u64 *)(r10 - 40)
-    36  r2 = *(u64 *)(r10 - 48)
-    37  call krs_inherit_task
+    35  r2 = *(u64 *)(r10 - 40)
+    36  r1 = r6
+    37  call krs_exec
     38  if r0 == 0x0 goto 41
-    39  r0 = -11
+    39  r0 = -12
     40  exit
     41  r0 = 0
     42  exit
-
-bprm_creds_from_file:    # 46 instructions
-  ; labels.krs:1:1: 
-     0  call get_current_pid_tgid
-     1  w3 = w0
-     2  r2 = r0
-     3  r2 >>= 32
-     4  if r3 == r2 goto 44
-     5  r2 = exists(BPF_FUNC_get_current_task_btf)
-     6  if r2 == 0x0 goto 10
-     7  call get_current_task_btf
-     8  r6 = r0
-     9  goto 12
-    10  call get_current_task
-    11  r6 = r0
-    12  r2 = exists(BPF_FUNC_get_current_task_btf)
-    13  if r2 == 0x0 goto 16
-    14  r7 = *(u64 *)(r6 + task_struct.group_leader)
-    15  goto 23
-    16  r3 = task_struct.group_leader
-    17  r3 += r6
-    18  r1 = r10
-    19  r1 += -8
-    20  r2 = 8
-    21  call probe_read_kernel
-    22  r7 = *(u64 *)(r10 - 8)
-    23  *(u64 *)(r10 - 8) = r6
-    24  r1 = r10
-    25  r1 += -40
-    26  r2 = 8
-    27  r3 = r10
-    28  r3 += -8
-    29  call probe_read_kernel
-    30  r6 = *(u64 *)(r10 - 40)
-    31  *(u64 *)(r10 - 8) = r7
-    32  r1 = r10
-    33  r1 += -40
-    34  r2 = 8
-    35  r3 = r10
-    36  r3 += -8
-    37  call probe_read_kernel
-    38  r2 = *(u64 *)(r10 - 40)
-    39  r1 = r6
-    40  call krs_exec
-    41  if r0 == 0x0 goto 44
-    42  r0 = -12
-    43  exit
-    44  r0 = 0
-    45  exit
 
 bprm_committing_creds:    # 16 instructions
   ; labels.krs:1:1: 
@@ -140,241 +135,223 @@ bprm_committing_creds:    # 16 instructions
     14  r0 = 0
     15  exit
 
-file_open:    # 225 instructions
+file_open:    # 207 instructions
   ; labels.krs:3:1: on file_open when task is tainted and file.flags & O_CREAT deny
      0  r6 = -1
   ; labels.krs:3:39: file.flags & O_CREAT
      1  r2 = *(u64 *)(r1 + 0)                   # file
      2  r7 = *(u32 *)(r2 + file.f_flags)
      3  if w7 & 0x40 goto 5
-     4  goto 33
+     4  goto 30
   ; labels.krs:3:19: task is tainted
      5  r2 = exists(BPF_FUNC_get_current_task_btf)
-     6  if r2 == 0x0 goto 9
+     6  if r2 == 0x0 goto 10
      7  call get_current_task_btf
-     8  goto 10
-     9  call get_current_task
-    10  r2 = exists(BPF_FUNC_get_current_task_btf)
-    11  if r2 == 0x0 goto 14
-    12  r2 = *(u64 *)(r0 + task_struct.group_leader)
-    13  goto 21
-    14  r3 = task_struct.group_leader
-    15  r3 += r0
-    16  r1 = r10
-    17  r1 += -8
-    18  r2 = 8
-    19  call probe_read_kernel
-    20  r2 = *(u64 *)(r10 - 8)
-    21  *(u64 *)(r10 - 40) = r2
-    22  r1 = krs_tasks ll
-    24  r2 = r10
-    25  r2 += -40
-    26  call map_lookup_elem
-    27  if r0 == 0x0 goto 30
-    28  r6 = *(u64 *)(r0 + 0)
-    29  goto 32
-    30  r6 = 0
-    31  goto 33
-    32  if w6 & 0x1 goto 103
+     8  r2 = *(u64 *)(r0 + task_struct.group_leader)
+     9  goto 19
+    10  call get_current_task
+    11  r4 = r0
+    12  r3 = task_struct.group_leader
+    13  r3 += r4
+    14  r1 = r10
+    15  r1 += -8
+    16  r2 = 8
+    17  call probe_read_kernel
+    18  r2 = *(u64 *)(r10 - 8)
+    19  *(u64 *)(r10 - 40) = r2
+    20  r1 = krs_tasks ll
+    22  r2 = r10
+    23  r2 += -40
+    24  call map_lookup_elem
+    25  if r0 == 0x0 goto 29
+    26  r6 = *(u64 *)(r0 + 0)
+    27  if w6 & 0x1 goto 94
+    28  goto 30
+    29  r6 = 0
   ; labels.krs:5:19: task.uid == 0
-    33  call get_current_uid_gid
-    34  if w0 == 0x0 goto 123
+    30  call get_current_uid_gid
+    31  if w0 == 0x0 goto 113
   ; labels.krs:4:19: file.flags & O_EXCL
-    35  if w7 & 0x80 goto 37
-    36  goto 64
+    32  if w7 & 0x80 goto 34
+    33  goto 59
   ; labels.krs:4:46: task is tainted
-    37  r2 = exists(BPF_FUNC_get_current_task_btf)
-    38  if r2 == 0x0 goto 41
-    39  call get_current_task_btf
-    40  goto 42
-    41  call get_current_task
-    42  r2 = exists(BPF_FUNC_get_current_task_btf)
-    43  if r2 == 0x0 goto 46
-    44  r2 = *(u64 *)(r0 + task_struct.group_leader)
-    45  goto 53
-    46  r3 = task_struct.group_leader
-    47  r3 += r0
-    48  r1 = r10
-    49  r1 += -8
-    50  r2 = 8
-    51  call probe_read_kernel
-    52  r2 = *(u64 *)(r10 - 8)
-    53  if r6 != 0xffffffff goto 62
-    54  *(u64 *)(r10 - 40) = r2
-    55  r1 = krs_tasks ll
-    57  r2 = r10
-    58  r2 += -40
-    59  call map_lookup_elem
-    60  if r0 == 0x0 goto 165
-    61  r6 = *(u64 *)(r0 + 0)
-    62  if w6 & 0x1 goto 64
-    63  goto 174
+    34  r2 = exists(BPF_FUNC_get_current_task_btf)
+    35  if r2 == 0x0 goto 39
+    36  call get_current_task_btf
+    37  r2 = *(u64 *)(r0 + task_struct.group_leader)
+    38  goto 48
+    39  call get_current_task
+    40  r4 = r0
+    41  r3 = task_struct.group_leader
+    42  r3 += r4
+    43  r1 = r10
+    44  r1 += -8
+    45  r2 = 8
+    46  call probe_read_kernel
+    47  r2 = *(u64 *)(r10 - 8)
+    48  if r6 != 0xffffffff goto 57
+    49  *(u64 *)(r10 - 40) = r2
+    50  r1 = krs_tasks ll
+    52  r2 = r10
+    53  r2 += -40
+    54  call map_lookup_elem
+    55  if r0 == 0x0 goto 152
+    56  r6 = *(u64 *)(r0 + 0)
+    57  if w6 & 0x1 goto 59
+    58  goto 157
   ; labels.krs:4:62: mark tainted
-    64  r6 = 0
-    65  r3 = 0
-    66  r3 |= 0
-    67  if r3 == 0x0 goto 96
-    68  r2 = exists(BPF_FUNC_get_current_task_btf)
-    69  if r2 == 0x0 goto 72
-    70  call get_current_task_btf
-    71  goto 73
-    72  call get_current_task
-    73  r2 = exists(BPF_FUNC_get_current_task_btf)
-    74  if r2 == 0x0 goto 77
-    75  r2 = *(u64 *)(r0 + task_struct.group_leader)
-    76  goto 84
-    77  r3 = task_struct.group_leader
-    78  r3 += r0
-    79  r1 = r10
-    80  r1 += -8
-    81  r2 = 8
-    82  call probe_read_kernel
-    83  r2 = *(u64 *)(r10 - 8)
-    84  *(u64 *)(r10 - 8) = r2
-    85  r1 = r10
-    86  r1 += -40
-    87  r2 = 8
-    88  r3 = r10
-    89  r3 += -8
-    90  call probe_read_kernel
-    91  r1 = *(u64 *)(r10 - 40)
-    92  r2 = 0
-    93  r3 = 0
-    94  call krs_mark_task
-    95  r6 |= r0
-    96  r2 = 0
-    97  if r2 != 0x0 goto 99
-    98  if r6 != 0x0 goto 101
-    99  r0 = 0
-   100  exit
-   101  r0 = -12
-   102  exit
+    59  r6 = 0
+    60  r2 = 0
+    61  r2 |= 0
+    62  if r2 == 0x0 goto 90
+    63  r2 = exists(BPF_FUNC_get_current_task_btf)
+    64  if r2 == 0x0 goto 68
+    65  call get_current_task_btf
+    66  r2 = *(u64 *)(r0 + task_struct.group_leader)
+    67  goto 77
+    68  call get_current_task
+    69  r4 = r0
+    70  r3 = task_struct.group_leader
+    71  r3 += r4
+    72  r1 = r10
+    73  r1 += -8
+    74  r2 = 8
+    75  call probe_read_kernel
+    76  r2 = *(u64 *)(r10 - 8)
+    77  *(u64 *)(r10 - 8) = r2
+    78  r1 = r10
+    79  r1 += -40
+    80  r2 = 8
+    81  r3 = r10
+    82  r3 += -8
+    83  call probe_read_kernel
+    84  r1 = *(u64 *)(r10 - 40)
+    85  r2 = 0
+    86  r3 = 0
+    87  call krs_mark_task
+    88  r6 |= r0
+    89  if r6 != 0x0 goto 92
+    90  r0 = 0
+    91  exit
+    92  r0 = -12
+    93  exit
   ; labels.krs:3:1: on file_open when task is tainted and file.flags & O_CREAT deny
-   103  r2 = 0
-   104  *(u64 *)(r10 - 48) = r2
-   105  r2 = 0
-   106  *(u64 *)(r10 - 56) = r2
-   107  *(u64 *)(r10 - 64) = r7
-   108  r2 = krs_modes[0] ll
-   110  r2 = *(u8 *)(r2 + 0)
-   111  if r2 <= 0x1 goto 117
-   112  if r2 > 0x2 goto 119
-   113  r1 = 0
-   114  r2 = 1
-   115  call krs_would
-   116  goto 119
-   117  r7 = -1
-   118  goto 120
-   119  r7 = 0
+    94  *(u64 *)(r10 - 48) = r6
+    95  r6 = 0
+    96  r2 = 0
+    97  *(u64 *)(r10 - 56) = r2
+    98  *(u64 *)(r10 - 64) = r7
+    99  r2 = krs_modes[0] ll
+   101  r2 = *(u8 *)(r2 + 0)
+   102  if r2 <= 0x1 goto 109
+   103  if r2 > 0x2 goto 107
+   104  r1 = 0
+   105  r2 = 1
+   106  call krs_would
+   107  r7 = 0
+   108  goto 110
+   109  r7 = -1
   ; labels.krs:5:19: task.uid == 0
-   120  call get_current_uid_gid
-   121  if w0 == 0x0 goto 129
-   122  goto 136
+   110  call get_current_uid_gid
+   111  if w0 == 0x0 goto 119
+   112  goto 124
   ; labels.krs:5:1: on file_open when task.uid == 0 unmark tainted
-   123  r2 = 0
-   124  *(u64 *)(r10 - 48) = r2
-   125  r2 = 0
-   126  *(u64 *)(r10 - 56) = r2
-   127  *(u64 *)(r10 - 64) = r7
-   128  r7 = 0
-   129  r2 = krs_modes[2] ll
-   131  r2 = *(u8 *)(r2 + 0)
-   132  if r2 > 0x2 goto 136
+   113  *(u64 *)(r10 - 48) = r6
+   114  r6 = 0
+   115  r2 = 0
+   116  *(u64 *)(r10 - 56) = r2
+   117  *(u64 *)(r10 - 64) = r7
+   118  r7 = 0
+   119  r2 = krs_modes[2] ll
+   121  r2 = *(u8 *)(r2 + 0)
+   122  if r2 > 0x2 goto 124
   ; labels.krs:5:33: unmark tainted
-   133  r2 = *(u64 *)(r10 - 48)
-   134  r2 |= 1
-   135  *(u64 *)(r10 - 48) = r2
+   123  r6 |= 1
   ; labels.krs:4:19: file.flags & O_EXCL
-   136  r2 = *(u64 *)(r10 - 64)
-   137  if w2 & 0x80 goto 139
-   138  goto 186
+   124  r2 = *(u64 *)(r10 - 64)
+   125  if w2 & 0x80 goto 127
+   126  goto 168
   ; labels.krs:4:46: task is tainted
-   139  r2 = exists(BPF_FUNC_get_current_task_btf)
-   140  if r2 == 0x0 goto 143
-   141  call get_current_task_btf
-   142  goto 144
-   143  call get_current_task
-   144  r2 = exists(BPF_FUNC_get_current_task_btf)
-   145  if r2 == 0x0 goto 148
-   146  r2 = *(u64 *)(r0 + task_struct.group_leader)
-   147  goto 155
-   148  r3 = task_struct.group_leader
-   149  r3 += r0
-   150  r1 = r10
-   151  r1 += -8
-   152  r2 = 8
-   153  call probe_read_kernel
-   154  r2 = *(u64 *)(r10 - 8)
-   155  if r6 != 0xffffffff goto 172
-   156  *(u64 *)(r10 - 40) = r2
-   157  r1 = krs_tasks ll
-   159  r2 = r10
-   160  r2 += -40
-   161  call map_lookup_elem
-   162  if r0 == 0x0 goto 170
-   163  r6 = *(u64 *)(r0 + 0)
-   164  goto 172
-   165  r2 = 0
-   166  *(u64 *)(r10 - 48) = r2
-   167  r2 = 0
-   168  *(u64 *)(r10 - 56) = r2
-   169  r7 = 0
-   170  r6 = 0
-   171  goto 179
-   172  if w6 & 0x1 goto 186
-   173  goto 179
+   127  r2 = exists(BPF_FUNC_get_current_task_btf)
+   128  if r2 == 0x0 goto 132
+   129  call get_current_task_btf
+   130  r3 = *(u64 *)(r0 + task_struct.group_leader)
+   131  goto 140
+   132  call get_current_task
+   133  r3 = task_struct.group_leader
+   134  r3 += r0
+   135  r1 = r10
+   136  r1 += -8
+   137  r2 = 8
+   138  call probe_read_kernel
+   139  r3 = *(u64 *)(r10 - 8)
+   140  r2 = *(u64 *)(r10 - 48)
+   141  if r2 != 0xffffffff goto 150
+   142  *(u64 *)(r10 - 40) = r3
+   143  r1 = krs_tasks ll
+   145  r2 = r10
+   146  r2 += -40
+   147  call map_lookup_elem
+   148  if r0 == 0x0 goto 161
+   149  r2 = *(u64 *)(r0 + 0)
+   150  if w2 & 0x1 goto 168
+   151  goto 161
+   152  r6 = 0
+   153  r2 = 0
+   154  *(u64 *)(r10 - 56) = r2
+   155  r7 = 0
+   156  goto 161
   ; labels.krs:4:1: on file_open when file.flags & O_EXCL unless task is tainted mark tainted
-   174  r2 = 0
-   175  *(u64 *)(r10 - 48) = r2
-   176  r2 = 0
-   177  *(u64 *)(r10 - 56) = r2
-   178  r7 = 0
-   179  r2 = krs_modes[1] ll
-   181  r2 = *(u8 *)(r2 + 0)
-   182  if r2 > 0x2 goto 186
+   157  r6 = 0
+   158  r2 = 0
+   159  *(u64 *)(r10 - 56) = r2
+   160  r7 = 0
+   161  r2 = krs_modes[1] ll
+   163  r2 = *(u8 *)(r2 + 0)
+   164  if r2 > 0x2 goto 168
   ; labels.krs:4:62: mark tainted
-   183  r2 = *(u64 *)(r10 - 56)
-   184  r2 |= 1
-   185  *(u64 *)(r10 - 56) = r2
-   186  r6 = 0
-   187  r3 = *(u64 *)(r10 - 56)
-   188  r2 = *(u64 *)(r10 - 48)
-   189  r3 |= r2
-   190  if r3 == 0x0 goto 219
-   191  r2 = exists(BPF_FUNC_get_current_task_btf)
-   192  if r2 == 0x0 goto 195
-   193  call get_current_task_btf
-   194  goto 196
-   195  call get_current_task
-   196  r2 = exists(BPF_FUNC_get_current_task_btf)
-   197  if r2 == 0x0 goto 200
-   198  r2 = *(u64 *)(r0 + task_struct.group_leader)
-   199  goto 207
-   200  r3 = task_struct.group_leader
-   201  r3 += r0
-   202  r1 = r10
-   203  r1 += -8
-   204  r2 = 8
-   205  call probe_read_kernel
-   206  r2 = *(u64 *)(r10 - 8)
-   207  *(u64 *)(r10 - 8) = r2
-   208  r1 = r10
-   209  r1 += -40
-   210  r2 = 8
-   211  r3 = r10
-   212  r3 += -8
-   213  call probe_read_kernel
-   214  r1 = *(u64 *)(r10 - 40)
-   215  r2 = *(u64 *)(r10 - 56)
-   216  r3 = *(u64 *)(r10 - 48)
-   217  call krs_mark_task
-   218  r6 |= r0
-   219  if r7 != 0x0 goto 221
-   220  if r6 != 0x0 goto 223
-   221  r0 = r7
-   222  exit
-   223  r0 = -12
-   224  exit
+   165  r2 = *(u64 *)(r10 - 56)
+   166  r2 |= 1
+   167  *(u64 *)(r10 - 56) = r2
+   168  r2 = 0
+   169  *(u64 *)(r10 - 48) = r2
+   170  r2 = *(u64 *)(r10 - 56)
+   171  r2 |= r6
+   172  if r2 == 0x0 goto 200
+   173  r2 = exists(BPF_FUNC_get_current_task_btf)
+   174  if r2 == 0x0 goto 178
+   175  call get_current_task_btf
+   176  r2 = *(u64 *)(r0 + task_struct.group_leader)
+   177  goto 186
+   178  call get_current_task
+   179  r3 = task_struct.group_leader
+   180  r3 += r0
+   181  r1 = r10
+   182  r1 += -8
+   183  r2 = 8
+   184  call probe_read_kernel
+   185  r2 = *(u64 *)(r10 - 8)
+   186  *(u64 *)(r10 - 8) = r2
+   187  r1 = r10
+   188  r1 += -40
+   189  r2 = 8
+   190  r3 = r10
+   191  r3 += -8
+   192  call probe_read_kernel
+   193  r1 = *(u64 *)(r10 - 40)
+   194  r2 = *(u64 *)(r10 - 56)
+   195  r3 = r6
+   196  call krs_mark_task
+   197  r2 = *(u64 *)(r10 - 48)
+   198  r2 |= r0
+   199  *(u64 *)(r10 - 48) = r2
+   200  if r7 != 0x0 goto 203
+   201  r2 = *(u64 *)(r10 - 48)
+   202  if r2 != 0x0 goto 205
+   203  r0 = r7
+   204  exit
+   205  r0 = -12
+   206  exit
 
 krs_exec:    # 31 instructions, 2 arguments
   ; a copy of what the process has

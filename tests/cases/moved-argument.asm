@@ -1,4 +1,4 @@
-inode_setattr:    # 117 instructions
+inode_setattr:    # 112 instructions
   ; moved-argument.krs:1:1: on inode_setattr when dentry.d_inode.i_ino == 4 and task.euid == 0 and task.comm == "chmod" audit { attr.ia_valid, task.euid, task.comm }
      0  r6 = r1
   ; moved-argument.krs:1:23: dentry.d_inode.i_ino == 4
@@ -8,119 +8,114 @@ inode_setattr:    # 117 instructions
      4  goto 6
      5  r2 = *(u64 *)(r6 + 0)                   # dentry
      6  r2 = *(u64 *)(r2 + dentry.d_inode)
-     7  if r2 == 0x0 goto 39
-     8  if r2 < 0x1000 goto 39
+     7  if r2 == 0x0 goto 34
+     8  if r2 < 0x1000 goto 34
      9  r2 = *(u64 *)(r2 + inode.i_ino)
-    10  if r2 != 0x4 goto 39
+    10  if r2 != 0x4 goto 34
   ; moved-argument.krs:1:53: task.euid == 0
     11  r2 = exists(BPF_FUNC_get_current_task_btf)
-    12  if r2 == 0x0 goto 15
+    12  if r2 == 0x0 goto 17
     13  call get_current_task_btf
-    14  goto 16
-    15  call get_current_task
-    16  r2 = exists(BPF_FUNC_get_current_task_btf)
-    17  if r2 == 0x0 goto 20
-    18  r2 = *(u64 *)(r0 + task_struct.cred)
-    19  goto 27
-    20  r3 = task_struct.cred
-    21  r3 += r0
-    22  r1 = r10
-    23  r1 += -8
-    24  r2 = 8
-    25  call probe_read_kernel
-    26  r2 = *(u64 *)(r10 - 8)
-    27  r3 = exists(BPF_FUNC_get_current_task_btf)
-    28  if r3 == 0x0 goto 31
-    29  r2 = *(u32 *)(r2 + cred.euid.val)
-    30  goto 38
-    31  r3 = cred.euid.val
-    32  r3 += r2
-    33  r1 = r10
-    34  r1 += -8
-    35  r2 = 4
-    36  call probe_read_kernel
-    37  r2 = *(u32 *)(r10 - 8)
-    38  if w2 == 0x0 goto 41
+    14  r3 = *(u64 *)(r0 + task_struct.cred)
+    15  r3 = *(u32 *)(r3 + cred.euid.val)
+    16  goto 33
+    17  call get_current_task
+    18  r4 = r0
+    19  r3 = task_struct.cred
+    20  r3 += r4
+    21  r1 = r10
+    22  r1 += -8
+    23  r2 = 8
+    24  call probe_read_kernel
+    25  r4 = *(u64 *)(r10 - 8)
+    26  r3 = cred.euid.val
+    27  r3 += r4
+    28  r1 = r10
+    29  r1 += -8
+    30  r2 = 4
+    31  call probe_read_kernel
+    32  r3 = *(u32 *)(r10 - 8)
+    33  if w3 == 0x0 goto 36
   ; moved-argument.krs:1:93: audit { attr.ia_valid, task.euid, task.comm }
-    39  r0 = 0
-    40  exit
+    34  r0 = 0
+    35  exit
   ; moved-argument.krs:1:72: task.comm == "chmod"
-    41  *(u64 *)(r10 - 40) = r6
-    42  *(u64 *)(r10 - 48) = r2
-    43  *(u64 *)(r10 - 24) = 0
-    44  *(u64 *)(r10 - 16) = 0
-    45  r1 = r10
-    46  r1 += -24
-    47  r2 = 16
-    48  call get_current_comm
-    49  r2 = *(u64 *)(r10 - 24)
-    50  *(u64 *)(r10 - 32) = r2
-    51  r3 = 0x646f6d6863 ll
-    53  if r2 != r3 goto 115
+    36  r2 = exists(security_list_options.inode_post_setattr)
+    37  *(u64 *)(r10 - 48) = r2
+    38  *(u64 *)(r10 - 56) = r3
+    39  *(u64 *)(r10 - 24) = 0
+    40  *(u64 *)(r10 - 16) = 0
+    41  r1 = r10
+    42  r1 += -24
+    43  r2 = 16
+    44  call get_current_comm
+    45  r2 = *(u64 *)(r10 - 24)
+    46  r3 = 0x646f6d6863 ll
+    48  if r2 != r3 goto 110
   ; moved-argument.krs:1:1: on inode_setattr when dentry.d_inode.i_ino == 4 and task.euid == 0 and task.comm == "chmod" audit { attr.ia_valid, task.euid, task.comm }
-    54  r2 = krs_modes[0] ll
-    56  r2 = *(u8 *)(r2 + 0)
-    57  if r2 > 0x2 goto 115
+    49  *(u64 *)(r10 - 40) = r6
+    50  *(u64 *)(r10 - 32) = r2
+    51  r2 = krs_modes[0] ll
+    53  r2 = *(u8 *)(r2 + 0)
+    54  if r2 > 0x2 goto 110
   ; moved-argument.krs:1:93: audit { attr.ia_valid, task.euid, task.comm }
-    58  r1 = krs_events ll
-    60  r2 = 96
-    61  r3 = 0
-    62  call ringbuf_reserve
-    63  r6 = r0
-    64  if r6 == 0x0 goto 109
-    65  call ktime_get_boot_ns
-    66  *(u64 *)(r6 + 0) = r0
-    67  call get_current_pid_tgid
-    68  *(u64 *)(r6 + 8) = r0
-    69  call get_current_uid_gid
-    70  *(u64 *)(r6 + 16) = r0
-    71  call get_current_cgroup_id
-    72  *(u64 *)(r6 + 24) = r0
-    73  *(u32 *)(r6 + 32) = 0
-    74  *(u32 *)(r6 + 36) = 0
-    75  r2 = krs_lost[0] ll
-    77  r2 = *(u64 *)(r2 + 0)
-    78  *(u64 *)(r6 + 40) = r2
-    79  *(u64 *)(r6 + 48) = 0
-    80  r1 = r6
-    81  r1 += 56
-    82  r2 = 16
-    83  call get_current_comm
+    55  r1 = krs_events ll
+    57  r2 = 96
+    58  r3 = 0
+    59  call ringbuf_reserve
+    60  r6 = r0
+    61  if r6 == 0x0 goto 106
+    62  call ktime_get_boot_ns
+    63  *(u64 *)(r6 + 0) = r0
+    64  call get_current_pid_tgid
+    65  *(u64 *)(r6 + 8) = r0
+    66  call get_current_uid_gid
+    67  *(u64 *)(r6 + 16) = r0
+    68  call get_current_cgroup_id
+    69  *(u64 *)(r6 + 24) = r0
+    70  *(u32 *)(r6 + 32) = 0
+    71  *(u32 *)(r6 + 36) = 0
+    72  r2 = krs_lost[0] ll
+    74  r2 = *(u64 *)(r2 + 0)
+    75  *(u64 *)(r6 + 40) = r2
+    76  *(u64 *)(r6 + 48) = 0
+    77  r1 = r6
+    78  r1 += 56
+    79  r2 = 16
+    80  call get_current_comm
   ; moved-argument.krs:1:101: attr.ia_valid
-    84  r2 = exists(security_list_options.inode_post_setattr)
-    85  if r2 == 0x0 goto 89
+    81  r2 = *(u64 *)(r10 - 48)
+    82  if r2 == 0x0 goto 86
+    83  r2 = *(u64 *)(r10 - 40)
+    84  r2 = *(u64 *)(r2 + 16)                  # attr
+    85  goto 88
     86  r2 = *(u64 *)(r10 - 40)
-    87  r2 = *(u64 *)(r2 + 16)                  # attr
-    88  goto 91
-    89  r2 = *(u64 *)(r10 - 40)
-    90  r2 = *(u64 *)(r2 + 8)                   # attr
-    91  r2 = *(u32 *)(r2 + iattr.ia_valid)
-    92  *(u32 *)(r6 + 72) = r2
+    87  r2 = *(u64 *)(r2 + 8)                   # attr
+    88  r2 = *(u32 *)(r2 + iattr.ia_valid)
+    89  *(u32 *)(r6 + 72) = r2
   ; moved-argument.krs:1:116: task.euid
-    93  r2 = *(u64 *)(r10 - 48)
-    94  *(u32 *)(r6 + 76) = r2
+    90  r2 = *(u64 *)(r10 - 56)
+    91  *(u32 *)(r6 + 76) = r2
   ; moved-argument.krs:1:127: task.comm
-    95  r2 = *(u64 *)(r10 - 32)
-    96  *(u64 *)(r6 + 80) = r2
-    97  r2 = *(u64 *)(r10 - 16)
-    98  *(u64 *)(r6 + 88) = r2
+    92  r2 = *(u64 *)(r10 - 32)
+    93  *(u64 *)(r6 + 80) = r2
+    94  r2 = *(u64 *)(r10 - 16)
+    95  *(u64 *)(r6 + 88) = r2
   ; moved-argument.krs:1:93: audit { attr.ia_valid, task.euid, task.comm }
-    99  r1 = r6
-   100  r2 = 0
-   101  call ringbuf_submit
-   102  r2 = krs_lost[0] ll
-   104  r2 += 32
-   105  r3 = 1
-   106  lock *(u64 *)(r2 + 0) += r3
-   107  r0 = 0
-   108  exit
-   109  r2 = krs_lost[0] ll
-   111  r3 = 1
-   112  lock *(u64 *)(r2 + 0) += r3
-   113  r0 = 0
-   114  exit
-   115  r0 = 0
-   116  exit
+    96  r1 = r6
+    97  r2 = 0
+    98  call ringbuf_submit
+    99  r2 = krs_lost[0] ll
+   101  r2 += 32
+   102  r3 = 1
+   103  lock *(u64 *)(r2 + 0) += r3
+   104  r0 = 0
+   105  exit
+   106  r2 = krs_lost[0] ll
+   108  r3 = 1
+   109  lock *(u64 *)(r2 + 0) += r3
+   110  r0 = 0
+   111  exit
 
 inode_mkdir:    # 5 instructions
   ; moved-argument.krs:2:21: dentry.d_inode == null
@@ -131,7 +126,7 @@ inode_mkdir:    # 5 instructions
      3  r0 = 0
      4  exit
 
-bprm_check_security:    # 62 instructions
+bprm_check_security:    # 60 instructions
   ; moved-argument.krs:3:29: bprm.secureexec == 0
      0  r2 = *(u64 *)(r1 + 0)                   # bprm
      1  r2 = *(u32 *)(r2 + linux_binprm.secureexec)
@@ -145,14 +140,14 @@ bprm_check_security:    # 62 instructions
      7  *(u64 *)(r10 - 16) = r2
      8  r2 = krs_modes[2] ll
     10  r2 = *(u8 *)(r2 + 0)
-    11  if r2 > 0x2 goto 60
+    11  if r2 > 0x2 goto 58
   ; moved-argument.krs:3:50: audit { bprm.secureexec }
     12  r1 = krs_events ll
     14  r2 = 80
     15  r3 = 0
     16  call ringbuf_reserve
-    17  *(u64 *)(r10 - 8) = r0
-    18  if r0 == 0x0 goto 54
+    17  if r0 == 0x0 goto 54
+    18  *(u64 *)(r10 - 8) = r0
     19  call ktime_get_boot_ns
     20  r2 = *(u64 *)(r10 - 8)
     21  *(u64 *)(r2 + 0) = r0
@@ -193,10 +188,8 @@ bprm_check_security:    # 62 instructions
     57  lock *(u64 *)(r2 + 0) += r3
     58  r0 = 0
     59  exit
-    60  r0 = 0
-    61  exit
 
-task_kill:    # 63 instructions
+task_kill:    # 61 instructions
   ; moved-argument.krs:4:19: sig in { 9, 15 }
      0  r2 = *(u32 *)(r1 + 16)                  # sig
      1  if w2 == 0x9 goto 3
@@ -212,14 +205,14 @@ task_kill:    # 63 instructions
      8  *(u64 *)(r10 - 16) = r2
      9  r2 = krs_modes[3] ll
     11  r2 = *(u8 *)(r2 + 0)
-    12  if r2 > 0x2 goto 61
+    12  if r2 > 0x2 goto 59
   ; moved-argument.krs:4:53: audit { sig }
     13  r1 = krs_events ll
     15  r2 = 80
     16  r3 = 0
     17  call ringbuf_reserve
-    18  *(u64 *)(r10 - 8) = r0
-    19  if r0 == 0x0 goto 55
+    18  if r0 == 0x0 goto 55
+    19  *(u64 *)(r10 - 8) = r0
     20  call ktime_get_boot_ns
     21  r2 = *(u64 *)(r10 - 8)
     22  *(u64 *)(r2 + 0) = r0
@@ -260,5 +253,3 @@ task_kill:    # 63 instructions
     58  lock *(u64 *)(r2 + 0) += r3
     59  r0 = 0
     60  exit
-    61  r0 = 0
-    62  exit

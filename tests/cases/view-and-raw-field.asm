@@ -1,4 +1,4 @@
-task_fix_setuid:    # 75 instructions
+task_fix_setuid:    # 74 instructions
   ; view-and-raw-field.krs:2:25: old.uid.val != 0
      0  r2 = *(u64 *)(r1 + 8)                   # old
      1  r2 = *(u32 *)(r2 + cred.uid.val)
@@ -16,64 +16,63 @@ task_fix_setuid:    # 75 instructions
     10  r2 = krs_modes[0] ll
     12  r2 = *(u8 *)(r2 + 0)
     13  *(u64 *)(r10 - 8) = r2
-    14  r2 = *(u64 *)(r10 - 8)
-    15  if r2 > 0x2 goto 73
-    16  r2 = -1
-    17  *(u64 *)(r10 - 16) = r2
-    18  r2 = *(u64 *)(r10 - 8)
-    19  if r2 <= 0x1 goto 22
-    20  r2 = 1
-    21  *(u64 *)(r10 - 16) = r2
+    14  if r2 > 0x2 goto 72
+    15  r2 = -1
+    16  *(u64 *)(r10 - 16) = r2
+    17  r2 = *(u64 *)(r10 - 8)
+    18  if r2 <= 0x1 goto 21
+    19  r2 = 1
+    20  *(u64 *)(r10 - 16) = r2
   ; view-and-raw-field.krs:2:64: audit { old.uid.val, new.uid }
-    22  r1 = krs_events ll
-    24  r2 = 80
-    25  r3 = 0
-    26  call ringbuf_reserve
+    21  r1 = krs_events ll
+    23  r2 = 80
+    24  r3 = 0
+    25  call ringbuf_reserve
+    26  if r0 == 0x0 goto 64
     27  *(u64 *)(r10 - 24) = r0
-    28  if r0 == 0x0 goto 65
-    29  call ktime_get_boot_ns
-    30  r2 = *(u64 *)(r10 - 24)
-    31  *(u64 *)(r2 + 0) = r0
-    32  call get_current_pid_tgid
-    33  r2 = *(u64 *)(r10 - 24)
-    34  *(u64 *)(r2 + 8) = r0
-    35  call get_current_uid_gid
-    36  r2 = *(u64 *)(r10 - 24)
-    37  *(u64 *)(r2 + 16) = r0
-    38  call get_current_cgroup_id
-    39  r1 = *(u64 *)(r10 - 24)
-    40  *(u64 *)(r1 + 24) = r0
-    41  *(u32 *)(r1 + 32) = 0
-    42  r2 = *(u64 *)(r10 - 16)
-    43  *(u32 *)(r1 + 36) = r2
-    44  r2 = krs_lost[0] ll
-    46  r2 = *(u64 *)(r2 + 0)
-    47  *(u64 *)(r1 + 40) = r2
-    48  *(u64 *)(r1 + 48) = 0
-    49  r1 += 56
-    50  r2 = 16
-    51  call get_current_comm
+    28  call ktime_get_boot_ns
+    29  r2 = *(u64 *)(r10 - 24)
+    30  *(u64 *)(r2 + 0) = r0
+    31  call get_current_pid_tgid
+    32  r2 = *(u64 *)(r10 - 24)
+    33  *(u64 *)(r2 + 8) = r0
+    34  call get_current_uid_gid
+    35  r2 = *(u64 *)(r10 - 24)
+    36  *(u64 *)(r2 + 16) = r0
+    37  call get_current_cgroup_id
+    38  r1 = *(u64 *)(r10 - 24)
+    39  *(u64 *)(r1 + 24) = r0
+    40  *(u32 *)(r1 + 32) = 0
+    41  r2 = *(u64 *)(r10 - 16)
+    42  *(u32 *)(r1 + 36) = r2
+    43  r2 = krs_lost[0] ll
+    45  r2 = *(u64 *)(r2 + 0)
+    46  *(u64 *)(r1 + 40) = r2
+    47  *(u64 *)(r1 + 48) = 0
+    48  r1 += 56
+    49  r2 = 16
+    50  call get_current_comm
   ; view-and-raw-field.krs:2:72: old.uid.val
-    52  r2 = *(u64 *)(r10 - 32)
-    53  r1 = *(u64 *)(r10 - 24)
-    54  *(u32 *)(r1 + 72) = r2
+    51  r2 = *(u64 *)(r10 - 32)
+    52  r1 = *(u64 *)(r10 - 24)
+    53  *(u32 *)(r1 + 72) = r2
   ; view-and-raw-field.krs:2:85: new.uid
-    55  r2 = *(u64 *)(r10 - 40)
-    56  *(u32 *)(r1 + 76) = r2
+    54  r2 = *(u64 *)(r10 - 40)
+    55  *(u32 *)(r1 + 76) = r2
   ; view-and-raw-field.krs:2:64: audit { old.uid.val, new.uid }
-    57  r2 = 0
-    58  call ringbuf_submit
-    59  r2 = krs_lost[0] ll
-    61  r2 += 8
-    62  r3 = 1
-    63  lock *(u64 *)(r2 + 0) += r3
-    64  goto 69
-    65  r2 = krs_lost[0] ll
-    67  r3 = 1
-    68  lock *(u64 *)(r2 + 0) += r3
-    69  r2 = *(u64 *)(r10 - 8)
-    70  if r2 > 0x1 goto 73
-    71  r0 = -1
-    72  exit
-    73  r0 = 0
-    74  exit
+    56  r2 = 0
+    57  call ringbuf_submit
+    58  r2 = krs_lost[0] ll
+    60  r2 += 8
+    61  r3 = 1
+    62  lock *(u64 *)(r2 + 0) += r3
+    63  goto 68
+    64  r2 = krs_lost[0] ll
+    66  r3 = 1
+    67  lock *(u64 *)(r2 + 0) += r3
+    68  r2 = *(u64 *)(r10 - 8)
+    69  if r2 > 0x1 goto 72
+    70  r0 = -1
+    71  exit
+    72  r0 = 0
+    73  exit

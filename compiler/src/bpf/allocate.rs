@@ -14,12 +14,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::layout::{self, Registers};
 use super::liveness::{Place, Range, Values, liveness};
-use super::peephole;
-use super::vcode::{Code, End, FRAME, Inst, Src, V};
+use super::vcode::{Code, FRAME, Inst, Src, V};
+use super::{flow, frame, peephole, webs};
 use crate::optimise::{Optimisation, Optimise};
-
-/// Bytes of stack that the kernel gives a program.
-pub const FRAME_BYTES_MAX: u32 = 512;
 
 /// Gives every virtual register a machine register.
 ///
@@ -28,6 +25,11 @@ pub const FRAME_BYTES_MAX: u32 = 512;
 pub fn allocate(mut code: Code, optimise: Optimise) -> Result<Code, u32> {
     if optimise.does(Optimisation::Sinking) {
         layout::sink_cold(&mut code);
+        if optimise.does(Optimisation::Webs) {
+            // What cold code shared with the rest is a copy now, so that each is known to be reached by fewer ways.
+            webs::split(&mut code);
+            flow::optimise(&mut code, optimise);
+        }
         if optimise.does(Optimisation::Splitting) {
             layout::split_cold(&mut code);
         }
@@ -37,6 +39,9 @@ pub fn allocate(mut code: Code, optimise: Optimise) -> Result<Code, u32> {
     }
     if optimise.does(Optimisation::Copies) {
         peephole::copies(&mut code);
+    }
+    if optimise.does(Optimisation::Joined) {
+        peephole::joined(&mut code);
     }
     if optimise.does(Optimisation::Unused) {
         remove_unused(&mut code);
@@ -49,7 +54,7 @@ pub fn allocate(mut code: Code, optimise: Optimise) -> Result<Code, u32> {
         None => place_all(code, Options { share: false, ..options })
             .expect("what lives for one instruction finds a register"),
     };
-    frame(&mut code)?;
+    frame::lay_out(&mut code, optimise)?;
     Ok(code)
 }
 
@@ -228,7 +233,7 @@ fn values(code: &Code) -> BTreeMap<u32, Value> {
 }
 
 fn can_be_made_again(inst: &Inst) -> bool {
-    matches!(inst, Inst::Mov { src: Src::Imm(_), reloc: None, .. } | Inst::Wide { .. } | Inst::Address { .. })
+    matches!(inst, Inst::Mov { src: Src::Imm(_), .. } | Inst::Wide { .. } | Inst::Address { .. })
 }
 
 /// A machine register for each virtual one, and those that must live in the frame. `None` where one finds no register that
@@ -417,61 +422,4 @@ fn reload(home: &Home, to: V) -> Inst {
             inst
         }
     }
-}
-
-/// Slots of the frame.
-struct Slots;
-
-impl Values for Slots {
-    fn uses(&self, inst: &Inst, each: &mut dyn FnMut(u32)) {
-        if let Inst::Reload { slot, .. } = inst {
-            each(*slot);
-        }
-    }
-
-    fn def(&self, inst: &Inst) -> Option<u32> {
-        match inst {
-            Inst::Spill { slot, .. } => Some(*slot),
-            _ => None,
-        }
-    }
-
-    fn end_uses(&self, _: &End, _: &mut dyn FnMut(u32)) {}
-}
-
-/// Gives slots their offsets. Those that are not needed at the same time share one.
-fn frame(code: &mut Code) -> Result<(), u32> {
-    let needed = liveness(code, &Slots).ranges;
-    if needed.is_empty() {
-        return Ok(());
-    }
-    let mut places: Vec<Place> = Vec::new();
-    let mut offsets: BTreeMap<u32, usize> = BTreeMap::new();
-    for (slot, ranges) in &needed {
-        let place = places.iter().position(|place| place.is_free(ranges)).unwrap_or(places.len());
-        if place == places.len() {
-            places.push(Place::default());
-        }
-        places[place].take(ranges);
-        offsets.insert(*slot, place);
-    }
-    // Loads and stores of 8 bytes must lie at multiples of 8.
-    let first = code.frame_bytes.next_multiple_of(8);
-    code.frame_bytes = first + 8 * places.len() as u32;
-    if code.frame_bytes > FRAME_BYTES_MAX {
-        return Err(code.frame_bytes);
-    }
-    let offset = |slot: &u32| -((first + 8 + 8 * offsets[slot] as u32) as i16);
-    for (inst, _) in code.blocks.iter_mut().flat_map(|block| &mut block.insts) {
-        *inst = match inst {
-            Inst::Spill { slot, src } => {
-                Inst::Store { base: FRAME, offset: offset(slot), src: Src::Reg(*src), bytes: 8 }
-            }
-            Inst::Reload { dst, slot } => {
-                Inst::Load { dst: *dst, base: FRAME, offset: offset(slot), bytes: 8, reloc: None, argument: None }
-            }
-            _ => continue,
-        };
-    }
-    Ok(())
 }

@@ -35,12 +35,12 @@ impl fmt::Display for TooLarge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             TooLarge::Frame(bytes) => {
-                write!(f, "it would need {bytes} bytes of stack, the kernel gives {}", super::allocate::FRAME_BYTES_MAX)
+                write!(f, "it would need {bytes} bytes of stack, the kernel gives {}", super::frame::FRAME_BYTES_MAX)
             }
             TooLarge::Stack(bytes) => write!(
                 f,
                 "with the functions that it calls it would need {bytes} bytes of stack, the kernel gives {}",
-                super::allocate::FRAME_BYTES_MAX
+                super::frame::FRAME_BYTES_MAX
             ),
             TooLarge::Calls(frames) => {
                 write!(f, "{frames} functions would call each other, the kernel follows {}", super::stack::FRAMES_MAX)

@@ -19,8 +19,8 @@ use super::layout::through;
 use super::vcode::{B, Code, End, FRAME, Inst, Src, V};
 use crate::optimise::{Optimisation, Optimise};
 
-/// Tests looked at on the way to one, at most: they are found one by one, back from it.
-const WAY_MAX: usize = 48;
+/// Blocks looked at on the way to one, at most: they are found one by one, back from it.
+const WAY_MAX: usize = 64;
 
 /// A test.
 #[derive(Clone, Copy, PartialEq)]
@@ -151,12 +151,29 @@ fn reached(code: &Code) -> Vec<bool> {
     reached
 }
 
-/// Registers that are written more than once and hold a known constant: by block, what each holds at its end.
-fn constants(code: &Code, writes: &[u32]) -> Vec<Vec<(V, i32)>> {
+/// Registers that hold known constants.
+struct Constants {
+    /// What those hold that are written once.
+    always: HashMap<V, i32>,
+    /// By block: what the others hold at its end.
+    leaving: Vec<Vec<(V, i32)>>,
+}
+
+impl Constants {
+    /// What a register holds at the end of a block.
+    fn at(&self, block: B, reg: V) -> Option<i32> {
+        let here = self.leaving[block.0 as usize].iter().find(|(known, _)| *known == reg).map(|(_, number)| *number);
+        here.or_else(|| self.always.get(&reg).copied())
+    }
+}
+
+fn constants(code: &Code, writes: &[u32]) -> Constants {
     let constant = |inst: &Inst| match inst {
         Inst::Mov { dst, src: Src::Imm(imm), wide: true, reloc: None } if !dst.is_machine() => Some((*dst, *imm)),
         _ => None,
     };
+    let all = code.blocks.iter().flat_map(|block| &block.insts).filter_map(|(inst, _)| constant(inst));
+    let always = all.filter(|(reg, _)| once(writes, *reg)).collect();
     let mut entering: Vec<Option<Vec<(V, i32)>>> = vec![None; code.blocks.len()];
     let mut leaving = vec![Vec::new(); code.blocks.len()];
     entering[0] = Some(Vec::new());
@@ -176,7 +193,7 @@ fn constants(code: &Code, writes: &[u32]) -> Vec<Vec<(V, i32)>> {
         }
         leaving[at] = known;
     }
-    leaving
+    Constants { always, leaving }
 }
 
 /// Leads past tests whose answer is known on the way.
@@ -189,54 +206,60 @@ fn pass_by(code: &mut Code) {
                 Src::Imm(_) => true,
             }
     };
-    let only = only_edges(code);
+    let (only, above) = (only_edges(code), above(code));
     let constants = constants(code, &writes);
     for at in 0..code.blocks.len() {
-        let constants = &constants[at];
+        let constant = |reg: V| constants.at(B(at as u32), reg);
         if let Some((test, then, otherwise)) = Test::of(&code.blocks[at].end)
-            && let Some((_, number)) = constants.iter().find(|(reg, _)| *reg == test.left)
-            && let Some(holds) = test.holds_for(*number)
+            && let Some(holds) = constant(test.left).and_then(|number| test.holds_for(number))
         {
             code.blocks[at].end = End::Jump(if holds { then } else { otherwise });
         }
         let Some((test, then, otherwise)) = Test::of(&code.blocks[at].end) else {
             if let End::Jump(to) = code.blocks[at].end {
-                let way = way(code, &only, B(at as u32));
-                let to = beyond(code, to, &way, constants, &fixed);
+                let way = way(code, &only, &above, B(at as u32));
+                let to = beyond(code, to, &way, &constant, &fixed);
                 code.blocks[at].end = End::Jump(to);
             }
             continue;
         };
-        let mut way = way(code, &only, B(at as u32));
+        let mut way = way(code, &only, &above, B(at as u32));
         way.insert(0, (test, true));
-        let new_then = beyond(code, then, &way, constants, &fixed);
+        let new_then = beyond(code, then, &way, &constant, &fixed);
         way[0].1 = false;
-        let new_otherwise = beyond(code, otherwise, &way, constants, &fixed);
+        let new_otherwise = beyond(code, otherwise, &way, &constant, &fixed);
         if let End::Branch { then, otherwise, .. } = &mut code.blocks[at].end {
             (*then, *otherwise) = (new_then, new_otherwise);
         }
     }
 }
 
-/// The tests on the way to a block, as far as there is only one way; nearest first.
-fn way(code: &Code, only: &[Option<Edge>], mut at: B) -> Vec<(Test, bool)> {
+/// The tests on the way to a block; nearest first. Where several ways meet, those count that stand before they parted.
+fn way(code: &Code, only: &[Option<Edge>], above: &[Option<usize>], mut at: B) -> Vec<(Test, bool)> {
     let mut way = Vec::new();
-    while let Some(Edge { from, holds }) = only[at.0 as usize] {
-        if let Some((test, ..)) = Test::of(&code.blocks[from.0 as usize].end)
-            && let Some(holds) = holds
-        {
-            way.push((test, holds));
-        }
-        if way.len() >= WAY_MAX {
+    for _ in 0..WAY_MAX {
+        if let Some(Edge { from, holds }) = only[at.0 as usize] {
+            if let (Some((test, ..)), Some(holds)) = (Test::of(&code.blocks[from.0 as usize].end), holds) {
+                way.push((test, holds));
+            }
+            at = from;
+        } else if let Some(before) = above[at.0 as usize] {
+            at = B(before as u32);
+        } else {
             break;
         }
-        at = from;
     }
     way
 }
 
 /// Where a way leads, past blocks that only ask what it has answered.
-fn beyond(code: &Code, to: B, way: &[(Test, bool)], constants: &[(V, i32)], fixed: &impl Fn(&Test) -> bool) -> B {
+fn beyond(
+    code: &Code,
+    to: B,
+    way: &[(Test, bool)],
+    constant: &impl Fn(V) -> Option<i32>,
+    fixed: &impl Fn(&Test) -> bool,
+) -> B {
     let mut to = through(code, to);
     loop {
         let block = &code.blocks[to.0 as usize];
@@ -244,9 +267,8 @@ fn beyond(code: &Code, to: B, way: &[(Test, bool)], constants: &[(V, i32)], fixe
             return to;
         }
         let Some((test, then, otherwise)) = Test::of(&block.end) else { return to };
-        let constant = constants.iter().find(|(reg, _)| *reg == test.left);
-        let answer = match constant {
-            Some((_, number)) => test.holds_for(*number),
+        let answer = match constant(test.left) {
+            Some(number) => test.holds_for(number),
             None if fixed(&test) => way.iter().find_map(|(known, holds)| test.answer(known, *holds)),
             None => None,
         };
@@ -262,6 +284,8 @@ fn beyond(code: &Code, to: B, way: &[(Test, bool)], constants: &[(V, i32)], fixe
 enum Key {
     /// A field, or an argument of the hook, behind a register.
     Load { base: V, offset: i16, bytes: u32, access: Option<super::Access>, argument: Option<String> },
+    /// What a loader puts in.
+    Loaded { imm: i32, wide: bool, kind: RelocationKind },
     /// `dst = of; dst op= imm`
     Alu { of: V, copy_wide: bool, op: u8, wide: bool, imm: i32 },
 }
@@ -291,6 +315,9 @@ fn reuse(code: &mut Code) -> bool {
                     };
                     let argument = argument.clone();
                     (Key::Load { base: name(*base), offset: *offset, bytes: *bytes, access, argument }, *dst)
+                }
+                (Inst::Mov { dst, src: Src::Imm(imm), wide, reloc: Some(kind) }, _) if once(&writes, *dst) => {
+                    (Key::Loaded { imm: *imm, wide: *wide, kind: kind.clone() }, *dst)
                 }
                 (
                     Inst::Mov { dst, src: Src::Reg(of), wide: copy_wide, reloc: None },

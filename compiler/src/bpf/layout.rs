@@ -15,7 +15,7 @@
 //!
 //! Invariant: jumps still lead to later blocks only.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::insn::jmp;
 use super::liveness::{Values, liveness};
@@ -98,6 +98,51 @@ fn below_cold(code: &Code) -> Vec<bool> {
     below
 }
 
+/// Puts blocks behind those that lead to them, as far as all others that do stand before them too, so that most ways run on
+/// without a jump. Cold blocks stay behind the rest.
+pub fn chain(code: &mut Code) {
+    let count = code.blocks.len();
+    for at in 0..count {
+        let mut end = code.blocks[at].end.clone();
+        for_targets(&mut end, |to| *to = through(code, *to));
+        code.blocks[at].end = end;
+    }
+    // How many edges of blocks that can be reached lead to each and have not been followed.
+    let mut edges = vec![0u32; count];
+    let mut reached = vec![false; count];
+    reached[0] = true;
+    for at in 0..count {
+        if reached[at] {
+            for to in code.blocks[at].end.targets() {
+                reached[to.0 as usize] = true;
+                edges[to.0 as usize] += 1;
+            }
+        }
+    }
+    let sunk = code.sunk as usize;
+    let mut ready = BTreeSet::from([0]);
+    let mut order: Vec<usize> = Vec::with_capacity(count);
+    let mut next = Some(0);
+    while let Some(at) = next.or_else(|| ready.first().copied()) {
+        ready.remove(&at);
+        order.push(at);
+        let targets: Vec<usize> = code.blocks[at].end.targets().map(|to| to.0 as usize).collect();
+        for to in &targets {
+            edges[*to] -= 1;
+            if edges[*to] == 0 {
+                ready.insert(*to);
+            }
+        }
+        // The one that was next, or else where a test does not hold.
+        let mut follow: Vec<usize> =
+            targets.into_iter().rev().filter(|to| ready.contains(to) && (*to < sunk) == (at < sunk)).collect();
+        follow.sort_by_key(|to| *to != at + 1);
+        next = follow.first().copied();
+    }
+    code.sunk = order.iter().filter(|at| **at < sunk).count() as u32;
+    reorder(code, &order);
+}
+
 /// Copies short exits to where a jump would lead to them, and behind tests that cannot be turned round.
 pub fn copy_exits(code: &mut Code) {
     let count = code.blocks.len();
@@ -155,8 +200,9 @@ fn for_targets(end: &mut End, mut each: impl FnMut(&mut B)) {
     }
 }
 
+/// Puts blocks in order, without those that are left out, to which none of the others leads.
 fn reorder(code: &mut Code, order: &[usize]) {
-    let mut places = vec![B(0); order.len()];
+    let mut places = vec![B(0); code.blocks.len()];
     for (to, from) in order.iter().enumerate() {
         places[*from] = B(to as u32);
     }

@@ -6,6 +6,7 @@
 //! what is known at the nearest block that all ways to it pass.
 
 mod ancestors;
+mod arithmetic;
 mod builder;
 mod conds;
 mod dynamic_sets;
@@ -16,6 +17,7 @@ mod labels;
 mod limit;
 mod modes;
 mod network;
+mod reads;
 mod sets;
 mod text;
 mod unix;
@@ -148,6 +150,9 @@ fn too_large(policy: &Policy, hook: &str, why: encode::TooLarge, at: Span, label
 fn encoded(name: &str, mut vcode: super::vcode::Code, optimise: Optimise) -> Result<Program, encode::TooLarge> {
     flow::optimise(&mut vcode, optimise);
     let mut code = allocate::allocate(vcode, optimise).map_err(encode::TooLarge::Frame)?;
+    if optimise.does(Optimisation::Chains) {
+        layout::chain(&mut code);
+    }
     if optimise.does(Optimisation::Exits) {
         layout::copy_exits(&mut code);
     }

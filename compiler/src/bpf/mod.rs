@@ -24,17 +24,20 @@ pub mod allocate;
 pub mod encode;
 pub mod event;
 pub mod flow;
+pub mod frame;
 pub mod helper;
 pub mod insn;
 pub mod layout;
 pub mod library;
 pub mod liveness;
 pub mod lower;
+mod moves;
 pub mod peephole;
 pub mod print;
 pub mod stack;
 pub mod vcode;
 pub mod verify;
+mod webs;
 
 pub use insn::Insn;
 
@@ -234,7 +237,7 @@ pub struct Relocation {
 }
 
 /// What a loader fills in.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum RelocationKind {
     /// On a 64-bit immediate load: the map of this name.
     Map(String),

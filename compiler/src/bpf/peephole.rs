@@ -3,6 +3,8 @@
 //! A constant stands where it is used, where an instruction takes one; a copy whose upper half the next instruction
 //! clears is a whole copy, which often vanishes.
 //!
+//! A register that is a copy of another is that one, where the other changes no more.
+//!
 //! Invariant: no instruction is added.
 
 use std::collections::BTreeMap;
@@ -59,5 +61,44 @@ pub fn copies(code: &mut Code) {
                 *wide = true;
             }
         }
+    }
+}
+
+/// Takes a register itself for a copy of it, where all that changes it stands before the copy in the same block.
+pub fn joined(code: &mut Code) {
+    // Of each register: the block of its last write, where that is the only one that has any; the index there; how many.
+    let mut writes: Vec<(Option<usize>, usize, u32)> = vec![(None, 0, 0); code.next as usize];
+    for (at, block) in code.blocks.iter().enumerate() {
+        for (index, (inst, _)) in block.insts.iter().enumerate() {
+            if let Some(reg) = inst.def() {
+                let known = &mut writes[reg.0 as usize];
+                let only = known.2 == 0 || known.0 == Some(at);
+                *known = (only.then_some(at), index, known.2 + 1);
+            }
+        }
+    }
+    let mut same: BTreeMap<V, V> = BTreeMap::new();
+    for (at, block) in code.blocks.iter_mut().enumerate() {
+        let mut index = 0;
+        block.insts.retain(|(inst, _)| {
+            index += 1;
+            let Inst::Mov { dst, src: Src::Reg(src), wide: true, reloc: None } = inst else { return true };
+            let of = writes[src.0 as usize];
+            let settled = !dst.is_machine()
+                && !src.is_machine()
+                && writes[dst.0 as usize].2 == 1
+                && of.0 == Some(at)
+                && of.1 + 1 < index;
+            if settled {
+                let src = same.get(src).copied().unwrap_or(*src);
+                same.insert(*dst, src);
+            }
+            !settled
+        });
+    }
+    let rename = |reg: V| same.get(&reg).copied().unwrap_or(reg);
+    for block in &mut code.blocks {
+        block.insts.iter_mut().for_each(|(inst, _)| inst.rename(rename));
+        block.end.rename(rename);
     }
 }

@@ -12,8 +12,8 @@
 
 use std::collections::BTreeMap;
 
-use super::allocate::FRAME_BYTES_MAX;
 use super::encode::TooLarge;
+use super::frame::FRAME_BYTES_MAX;
 use super::insn::{SRC_REG, alu, class, mode};
 use super::{Code, Insn, Relocation, RelocationKind};
 

@@ -287,7 +287,7 @@ impl Inst {
 
 impl End {
     /// Replaces registers.
-    pub fn rename(&mut self, to: impl Fn(V) -> V) {
+    pub fn rename(&mut self, mut to: impl FnMut(V) -> V) {
         if let End::Branch { left, right, .. } = self {
             *left = to(*left);
             if let Src::Reg(right) = right {

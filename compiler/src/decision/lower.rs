@@ -18,16 +18,14 @@
 //! operation meets are followed by nothing that calls and comes back, and what they have read can stay in registers that
 //! calls take. That chain has also the rules that only deny: while one that came before is permissive or off they are what denies, and
 //! while they are permissive themselves what they would deny is recorded whatever else denies it. Where the modes of a hook
-//! leave nothing of that to do, a denial ends the program at once ([`Act::Alone`]).
+//! leave nothing of that to do, a denial ends the program at once ([`krsi_abi::modes::Act::Alone`]).
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
-use krsi_abi::modes::Act;
-
-use super::index::{self, Step, Unit};
-use super::normalise::Literal;
-use super::{Graph, Index, Node, NodeId, Plan, Verdict, order};
-use crate::hir::{Cond, HookId, Policy, RuleId};
+use super::build::Build;
+use super::index::{self, Unit};
+use super::{Graph, Index, Node, Plan, Verdict, asked, order};
+use crate::hir::{HookId, Policy, RuleId};
 use crate::optimise::{Optimisation, Optimise};
 
 /// Plans every hook.
@@ -84,7 +82,7 @@ fn graph(policy: &Policy, hook: HookId, rules: &[RuleId], optimise: Optimise, in
     let one_errno = denying.iter().map(|(errno, _)| *errno).collect::<BTreeSet<i32>>().len() < 2;
     let shared = if denying.is_empty() { Verdict::Constant(0) } else { Verdict::Chosen };
 
-    let mut build = Build { shared: optimise.does(Optimisation::Shared), ..Build::default() };
+    let mut build = Build::new(optimise.does(Optimisation::Shared));
     // Made first, so that it stands last: what is recorded before a denial then runs into the exit that denies.
     let allow = watching.is_empty().then(|| build.exit(Verdict::Constant(0)));
     let mut tail = build.exit(shared);
@@ -133,148 +131,6 @@ fn graph(policy: &Policy, hook: HookId, rules: &[RuleId], optimise: Optimise, in
         };
         entry = build.fires(unit, does, otherwise);
     }
-    build.finish(hook, entry)
-}
-
-/// Nodes in the reverse of their final order.
-#[derive(Default)]
-struct Build {
-    nodes: Vec<Node>,
-    exits: Vec<(Verdict, NodeId)>,
-    /// What does the same and leads to the same is one node: above all, a rule's event and all that follows it stand once,
-    /// whether the rule denies or is only recorded behind another's denial.
-    shared: bool,
-    known: HashMap<Node, NodeId>,
-}
-
-impl Build {
-    fn push(&mut self, node: Node) -> NodeId {
-        let fresh = NodeId(self.nodes.len() as u32);
-        if self.shared {
-            let id = *self.known.entry(node.clone()).or_insert(fresh);
-            if id != fresh {
-                return id;
-            }
-        }
-        self.nodes.push(node);
-        fresh
-    }
-
-    /// One exit for each verdict.
-    fn exit(&mut self, verdict: Verdict) -> NodeId {
-        if let Some((_, id)) = self.exits.iter().find(|(known, _)| *known == verdict) {
-            return *id;
-        }
-        let id = self.push(Node::Exit { verdict });
-        self.exits.push((verdict, id));
-        id
-    }
-
-    /// Tests whether a unit fires: all of its steps hold.
-    fn fires(&mut self, unit: &Unit<'_>, then: impl FnOnce(&mut Build) -> NodeId, otherwise: NodeId) -> NodeId {
-        let rule = unit.rules[0];
-        let mut entry = then(self);
-        for step in unit.steps.iter().rev() {
-            entry = match step {
-                Step::Find(index) => self.push(Node::Find { index: *index, rule, then: entry, otherwise }),
-                Step::Test(Literal { cond, sense, known: true }) => self.cond(rule, cond, *sense, entry, otherwise),
-                Step::Test(Literal { cond, sense, known: false }) => self.cond(rule, cond, *sense, otherwise, entry),
-            };
-        }
-        if unit.guarded && entry != otherwise {
-            entry = self.push(Node::Guard { rule, then: entry, otherwise });
-        }
-        entry
-    }
-
-    /// Asks for the mode of a unit that has fired.
-    fn mode(&mut self, unit: &Unit<'_>, to: [NodeId; 4]) -> NodeId {
-        let next = self.by_act(unit, to);
-        self.push(Node::Mode { rule: unit.rules[0], index: unit.index(), next })
-    }
-
-    /// Goes where the mode that was asked for leads, by [`Act`], the strongest first.
-    fn by_act(&mut self, unit: &Unit<'_>, [alone, enforce, permissive, off]: [NodeId; 4]) -> NodeId {
-        let rule = unit.rules[0];
-        let (mut entry, mut weaker) = (off, off);
-        for (act, then) in [(Act::Try, permissive), (Act::Enforce, enforce), (Act::Alone, alone)] {
-            if then != weaker {
-                entry = self.push(Node::Does { rule, act, then, otherwise: entry });
-            }
-            weaker = then;
-        }
-        entry
-    }
-
-    /// Does what the rules of a unit do that does not deny.
-    fn watches(&mut self, unit: &Unit<'_>, verdict: Verdict, next: NodeId) -> NodeId {
-        let record = self.record(unit, verdict, next);
-        self.mode(unit, [record, record, record, next])
-    }
-
-    /// Does what a unit's rules do besides denying.
-    fn record(&mut self, unit: &Unit<'_>, verdict: Verdict, next: NodeId) -> NodeId {
-        let rule = unit.rules[0];
-        self.push(match unit.index() {
-            Some(index) => Node::RecordFound { index, rule, verdict, next },
-            None => Node::Record { rule, verdict, next },
-        })
-    }
-
-    /// `then` where the condition is known to be `sense`, else `otherwise`. Not knowing never leads to
-    /// `then`: for `and` and `or` that follows from the parts, and `not` only turns the sense.
-    fn cond(&mut self, rule: RuleId, cond: &Cond, sense: bool, then: NodeId, otherwise: NodeId) -> NodeId {
-        match cond {
-            Cond::Const(value) => {
-                if *value == sense {
-                    then
-                } else {
-                    otherwise
-                }
-            }
-            Cond::Atom(atom) => {
-                if then == otherwise {
-                    return then;
-                }
-                self.push(Node::Test { atom: atom.clone(), sense, rule, then, otherwise })
-            }
-            Cond::Not(inner) => self.cond(rule, inner, !sense, then, otherwise),
-            // Both must hold: known true for `and`, known false for `or`.
-            Cond::And(left, right) | Cond::Or(left, right) if matches!(cond, Cond::And(..)) == sense => {
-                let right = self.cond(rule, right, sense, then, otherwise);
-                self.cond(rule, left, sense, right, otherwise)
-            }
-            Cond::And(left, right) | Cond::Or(left, right) => {
-                let right = self.cond(rule, right, sense, then, otherwise);
-                self.cond(rule, left, sense, then, right)
-            }
-        }
-    }
-
-    /// Drops what cannot be reached, and turns the order round.
-    fn finish(self, hook: HookId, entry: NodeId) -> Graph {
-        let mut reached = vec![false; self.nodes.len()];
-        reached[entry.index()] = true;
-        for at in (0..self.nodes.len()).rev() {
-            if reached[at] {
-                for next in self.nodes[at].edges() {
-                    reached[next.index()] = true;
-                }
-            }
-        }
-        let mut ids = vec![NodeId(0); self.nodes.len()];
-        let mut count = 0;
-        for at in (0..self.nodes.len()).rev() {
-            if reached[at] {
-                ids[at] = NodeId(count);
-                count += 1;
-            }
-        }
-        let mut nodes: Vec<Node> =
-            self.nodes.into_iter().zip(&reached).rev().filter(|(_, reached)| **reached).map(|(node, _)| node).collect();
-        for node in &mut nodes {
-            node.edges_mut().for_each(|next| *next = ids[next.index()]);
-        }
-        Graph { hook, nodes }
-    }
+    let graph = build.finish(hook, entry);
+    if optimise.does(Optimisation::Asked) { asked::once(graph) } else { graph }
 }

@@ -38,6 +38,8 @@ use krsi_abi::modes::Act;
 use crate::automaton::Automaton;
 use crate::hir::{Atom, HookId, Policy, Rule, RuleId};
 
+mod asked;
+mod build;
 pub mod index;
 pub mod key;
 pub mod lower;

@@ -48,7 +48,8 @@ fn cond(of: &Cond) -> u32 {
     }
 }
 
-fn atom(Atom { kind, .. }: &Atom) -> u32 {
+/// What a test costs.
+pub(super) fn atom(Atom { kind, .. }: &Atom) -> u32 {
     let few = |count: usize, each: u32| (count as u32).saturating_mul(each).min(100);
     match kind {
         AtomKind::Compare { left, right, .. } | AtomKind::Same(left, right) => 1 + value(left) + value(right),

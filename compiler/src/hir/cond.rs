@@ -10,7 +10,7 @@ use std::hash::{Hash, Hasher};
 
 use krs_grammar::ast::Span;
 
-use super::{Hook, LabelId, SetId, Value, ValueKind};
+use super::{Hook, LabelId, SetId, Ty, Value, ValueKind};
 
 /// A condition. Three-valued: an atom that reads through null is neither true nor false.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -27,6 +27,19 @@ pub enum Cond {
     Or(Box<Cond>, Box<Cond>),
 }
 
+impl Cond {
+    /// Whether it can be neither true nor false.
+    #[must_use]
+    pub fn may_be_unknown(&self) -> bool {
+        match self {
+            Cond::Const(_) => false,
+            Cond::Not(inner) => inner.may_be_unknown(),
+            Cond::And(left, right) | Cond::Or(left, right) => left.may_be_unknown() || right.may_be_unknown(),
+            Cond::Atom(atom) => atom.may_be_unknown(),
+        }
+    }
+}
+
 /// A test of values. Where one of them cannot be read, the test is neither true nor false.
 #[derive(Clone, Debug)]
 pub struct Atom {
@@ -34,6 +47,31 @@ pub struct Atom {
     pub span: Span,
     /// What.
     pub kind: AtomKind,
+}
+
+impl Atom {
+    /// Whether it can have no answer: some pointer on its way can be null.
+    #[must_use]
+    pub fn may_be_unknown(&self) -> bool {
+        match &self.kind {
+            AtomKind::Compare { left, right, .. } | AtomKind::Same(left, right) => {
+                left.unreadable() || right.unreadable()
+            }
+            AtomKind::AnyBit(value)
+            | AtomKind::AllBits { value, .. }
+            | AtomKind::True(value)
+            | AtomKind::Null(value)
+            | AtomKind::OneOf { value, .. }
+            | AtomKind::OneOfStrings { value, .. }
+            | AtomKind::Text { value, .. } => value.unreadable(),
+            AtomKind::Label { object, .. } => {
+                matches!(object.ty, Ty::Ptr(pointer) if pointer.nullable) || object.unreadable()
+            }
+            AtomKind::InSet { values, .. } => values.iter().any(Value::unreadable),
+            // There can be too many.
+            AtomKind::AnyAncestor { .. } => true,
+        }
+    }
 }
 
 /// Where a test was written is no part of what it is.

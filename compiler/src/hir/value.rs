@@ -272,6 +272,32 @@ pub enum Text {
 }
 
 impl Value {
+    /// Whether it is read through a pointer that can be null.
+    #[must_use]
+    pub fn unreadable(&self) -> bool {
+        match &self.kind {
+            ValueKind::Const(_)
+            | ValueKind::Address(_)
+            | ValueKind::Param(_)
+            | ValueKind::File(..)
+            | ValueKind::Enumerator { .. }
+            | ValueKind::Arg(_)
+            | ValueKind::Task(_)
+            | ValueKind::Current
+            | ValueKind::Ancestor
+            | ValueKind::Now
+            | ValueKind::Literal(_) => false,
+            ValueKind::FirstOf(values) => values.iter().any(Value::unreadable),
+            ValueKind::Load { base, .. } => {
+                matches!(base.ty, Ty::Ptr(pointer) if pointer.nullable) || base.unreadable()
+            }
+            ValueKind::Unary(_, inner) | ValueKind::Convert(inner) => inner.unreadable(),
+            ValueKind::Binary(_, left, right) => left.unreadable() || right.unreadable(),
+            ValueKind::Cond(cond) => cond.may_be_unknown(),
+            ValueKind::Text(_) | ValueKind::End(..) => true,
+        }
+    }
+
     /// Whether it is read from the current task or an ancestor, through any number of pointers.
     #[must_use]
     pub fn of_current(&self) -> bool {

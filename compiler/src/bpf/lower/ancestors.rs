@@ -60,7 +60,7 @@ impl Builder<'_> {
             .map(|of| self.texts.iter().position(|known| known == of).expect("every text of a graph is in its list"));
         let asking = Asking { cond: cond.clone(), sense, regions: regions.collect() };
         let names = self.question(asking);
-        let task = self.number_of(of, otherwise);
+        let task = self.task_number(of, otherwise);
         let slot = match self.memory.filter(|_| !texts.is_empty()) {
             None => self.constant(0),
             Some(memory) => {
@@ -89,20 +89,13 @@ impl Builder<'_> {
         answer
     }
 
-    /// The address of a task as a number: what the verifier calls a pointer cannot be passed to a function.
-    fn number_of(&mut self, task: &Value, unknown: Label) -> V {
+    /// The address of a task as a number.
+    fn task_number(&mut self, task: &Value, unknown: Label) -> V {
         if task.kind == ValueKind::Current {
             return self.call(helper::GET_CURRENT_TASK, &[]);
         }
         let pointer = self.pointer(task, unknown);
-        let (from, to) = (self.address_buffer(), self.scratch());
-        self.push(Inst::Store { base: FRAME, offset: from, src: Src::Reg(pointer), bytes: 8 });
-        self.frame_address(V(1), to);
-        self.push(Inst::Mov { dst: V(2), src: Src::Imm(8), wide: true, reloc: None });
-        self.frame_address(V(3), from);
-        self.push(Inst::Call { helper: helper::PROBE_READ_KERNEL, args: 3 });
-        self.branch_away(jmp::JNE, true, V(0), Src::Imm(0), unknown);
-        self.frame_load(to, 8)
+        self.number(pointer)
     }
 
     /// The functions of a question, made where they are not there yet.

@@ -375,54 +375,22 @@ impl<'p> Builder<'p> {
 
     /// Offset of 16 bytes of the frame for the task's name.
     pub(super) fn comm_buffer(&mut self) -> i16 {
-        match self.comm_buffer {
-            Some(offset) => offset,
-            None => {
-                self.frame_bytes += 16;
-                let offset = -(self.frame_bytes as i16);
-                self.comm_buffer = Some(offset);
-                offset
-            }
-        }
+        room(&mut self.frame_bytes, &mut self.comm_buffer, 16)
     }
 
     /// Offset of 24 bytes of the frame for an address.
     pub(super) fn address_buffer(&mut self) -> i16 {
-        match self.address_buffer {
-            Some(offset) => offset,
-            None => {
-                self.frame_bytes += 24;
-                let offset = -(self.frame_bytes as i16);
-                self.address_buffer = Some(offset);
-                offset
-            }
-        }
+        room(&mut self.frame_bytes, &mut self.address_buffer, 24)
     }
 
-    /// Offset of 32 bytes of the frame for a key of a map, a multiple of 8.
+    /// Offset of 32 bytes of the frame for a key of a map.
     pub(super) fn key_buffer(&mut self) -> i16 {
-        match self.key_buffer {
-            Some(offset) => offset,
-            None => {
-                self.frame_bytes = self.frame_bytes.next_multiple_of(8) + 32;
-                let offset = -(self.frame_bytes as i16);
-                self.key_buffer = Some(offset);
-                offset
-            }
-        }
+        room(&mut self.frame_bytes, &mut self.key_buffer, 32)
     }
 
     /// Offset of 8 bytes of the frame that nothing keeps.
     pub(super) fn scratch(&mut self) -> i16 {
-        match self.scratch {
-            Some(offset) => offset,
-            None => {
-                self.frame_bytes += 8;
-                let offset = -(self.frame_bytes as i16);
-                self.scratch = Some(offset);
-                offset
-            }
-        }
+        room(&mut self.frame_bytes, &mut self.scratch, 8)
     }
 
     /// Turns labels into blocks.
@@ -443,4 +411,12 @@ impl<'p> Builder<'p> {
         let sunk = self.blocks.len() as u32;
         Code { blocks: self.blocks, next: self.next, frame_bytes: self.frame_bytes, sunk }
     }
+}
+
+/// Offset of so many bytes of the frame, a multiple of 8; where they are is decided once.
+fn room(frame_bytes: &mut u32, at: &mut Option<i16>, bytes: u32) -> i16 {
+    *at.get_or_insert_with(|| {
+        *frame_bytes = frame_bytes.next_multiple_of(8) + bytes;
+        -(*frame_bytes as i16)
+    })
 }

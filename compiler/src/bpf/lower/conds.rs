@@ -1,8 +1,8 @@
 //! Conditions: short-circuit jumps.
 
+use super::arithmetic::immediate;
 use super::builder::{Builder, Fact, Label};
 use super::sets::{NAMES_INLINE_MAX, NUMBERS_INLINE_MAX};
-use super::values::immediate;
 use crate::bpf::insn::{alu, jmp};
 use crate::bpf::vcode::{Inst, Src, V};
 use crate::hir::{Access, Atom, AtomKind, Binary, Compare, Cond, Step, Ty, Value, ValueKind};
@@ -45,7 +45,7 @@ impl Builder<'_> {
         }
         if self.reached(rest) {
             self.place(rest);
-            if may_be_unknown(cond) {
+            if cond.may_be_unknown() {
                 self.cond(cond, false, no, unknown);
                 if self.reached(no) {
                     self.place(no);
@@ -236,6 +236,22 @@ impl Builder<'_> {
         }
     }
 
+    /// Leads to `no` where a register is not made of these bytes, at most 8; and to `yes`, or on where there is none, where it
+    /// is.
+    pub(super) fn compare_bytes(&mut self, reg: V, bytes: &[u8], yes: Option<Label>, no: Label) {
+        let mut word = [0u8; 8];
+        word[..bytes.len()].copy_from_slice(bytes);
+        let (word, wide) = (u64::from_le_bytes(word), bytes.len() == 8);
+        let right = match immediate(i128::from(word), wide) {
+            Some(imm) => Src::Imm(imm),
+            None => Src::Reg(self.constant(word)),
+        };
+        match yes {
+            Some(yes) => self.branch(jmp::JEQ, wide, reg, right, yes, no),
+            None => self.branch_away(jmp::JNE, wide, reg, right, no),
+        }
+    }
+
     fn one_of_strings(&mut self, value: &Value, set: &[Vec<u8>], yes: Label, no: Label, unknown: Label) {
         let Ty::Str { bytes: room } = value.ty else {
             return self.jump(no);
@@ -271,19 +287,8 @@ impl Builder<'_> {
                     Some((base, access)) => self.load(base, &element(access, offset), bytes),
                     None => self.comm_bytes(offset, bytes),
                 };
-                let mut word = [0u8; 8];
-                word[..bytes as usize].copy_from_slice(&wanted[offset as usize..(offset + bytes) as usize]);
-                let word = u64::from_le_bytes(word);
-                let wide = bytes == 8;
-                let right = match immediate(i128::from(word), wide) {
-                    Some(imm) => Src::Imm(imm),
-                    None => Src::Reg(self.constant(word)),
-                };
-                if index + 1 == pieces.len() {
-                    self.branch(jmp::JEQ, wide, reg, right, yes, next);
-                } else {
-                    self.branch_away(jmp::JNE, wide, reg, right, next);
-                }
+                let word = &wanted[offset as usize..(offset + bytes) as usize];
+                self.compare_bytes(reg, word, (index + 1 == pieces.len()).then_some(yes), next);
             }
             if !last {
                 self.place(next);
@@ -323,55 +328,5 @@ fn jump(op: Compare, signed: bool) -> u8 {
         (Compare::Le, true) => jmp::JSLE,
         (Compare::Gt, true) => jmp::JSGT,
         (Compare::Ge, true) => jmp::JSGE,
-    }
-}
-
-/// Whether some pointer on the way of a test can be null.
-fn may_be_unknown(cond: &Cond) -> bool {
-    match cond {
-        Cond::Const(_) => false,
-        Cond::Not(inner) => may_be_unknown(inner),
-        Cond::And(left, right) | Cond::Or(left, right) => may_be_unknown(left) || may_be_unknown(right),
-        Cond::Atom(atom) => match &atom.kind {
-            AtomKind::Compare { left, right, .. } | AtomKind::Same(left, right) => {
-                unreadable(left) || unreadable(right)
-            }
-            AtomKind::AnyBit(value)
-            | AtomKind::AllBits { value, .. }
-            | AtomKind::True(value)
-            | AtomKind::Null(value)
-            | AtomKind::OneOf { value, .. }
-            | AtomKind::OneOfStrings { value, .. }
-            | AtomKind::Text { value, .. } => unreadable(value),
-            AtomKind::Label { object, .. } => {
-                matches!(object.ty, Ty::Ptr(pointer) if pointer.nullable) || unreadable(object)
-            }
-            AtomKind::InSet { values, .. } => values.iter().any(unreadable),
-            // There can be too many.
-            AtomKind::AnyAncestor { .. } => true,
-        },
-    }
-}
-
-/// Whether a value is read through a pointer that can be null.
-pub(super) fn unreadable(value: &Value) -> bool {
-    match &value.kind {
-        ValueKind::Const(_)
-        | ValueKind::Address(_)
-        | ValueKind::Param(_)
-        | ValueKind::File(..)
-        | ValueKind::Enumerator { .. }
-        | ValueKind::Arg(_)
-        | ValueKind::Task(_)
-        | ValueKind::Current
-        | ValueKind::Ancestor
-        | ValueKind::Now
-        | ValueKind::Literal(_) => false,
-        ValueKind::FirstOf(values) => values.iter().any(unreadable),
-        ValueKind::Load { base, .. } => matches!(base.ty, Ty::Ptr(pointer) if pointer.nullable) || unreadable(base),
-        ValueKind::Unary(_, inner) | ValueKind::Convert(inner) => unreadable(inner),
-        ValueKind::Binary(_, left, right) => unreadable(left) || unreadable(right),
-        ValueKind::Cond(cond) => may_be_unknown(cond),
-        ValueKind::Text(_) | ValueKind::End(..) => true,
     }
 }

@@ -6,7 +6,7 @@ use krsi_abi::event as abi;
 use krsi_abi::modes::Act;
 
 use super::builder::{Builder, Label};
-use super::conds::{element, pieces, unreadable};
+use super::conds::{element, pieces};
 use crate::bpf::insn::{alu, jmp};
 use crate::bpf::vcode::{Inst, Src, V};
 use crate::bpf::{RelocationKind, event, helper};
@@ -163,7 +163,7 @@ impl Builder<'_> {
     }
 
     fn field_of_event(&mut self, room: V, index: usize, field: &Field, offset: u32) {
-        if !unreadable(&field.value) {
+        if !field.value.unreadable() {
             // Nothing leads there.
             let never = self.fresh_label();
             return self.copy_field(room, &field.value, offset, never);

@@ -391,26 +391,9 @@ impl Builder<'_> {
         let key = self.key_buffer();
         if on == Object::Inode {
             self.store_key(on, pointer, key);
-            return [0, 8].into_iter().map(|offset| Src::Reg(self.frame_word(key + offset))).collect();
+            return [0, 8].into_iter().map(|offset| Src::Reg(self.frame_load(key + offset, 8))).collect();
         }
         vec![Src::Reg(self.number(pointer))]
-    }
-
-    fn frame_word(&mut self, offset: i16) -> V {
-        let dst = self.fresh();
-        self.push(Inst::Load { dst, base: FRAME, offset, bytes: 8, reloc: None, argument: None });
-        dst
-    }
-
-    /// A pointer as a number. The verifier follows a pointer through the frame, but not what a helper has copied.
-    fn number(&mut self, pointer: V) -> V {
-        let (from, to) = (self.scratch(), self.key_buffer());
-        self.push(Inst::Store { base: FRAME, offset: from, src: Src::Reg(pointer), bytes: 8 });
-        self.frame_address(V(1), to);
-        self.push(Inst::Mov { dst: V(2), src: Src::Imm(8), wide: true, reloc: None });
-        self.frame_address(V(3), from);
-        self.push(Inst::Call { helper: helper::PROBE_READ_KERNEL, args: 3 });
-        self.frame_word(to)
     }
 
     /// Calls a function that changes labels.

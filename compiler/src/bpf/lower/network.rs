@@ -62,14 +62,8 @@ impl Builder<'_> {
                         other => other,
                     };
                     for (half, first) in [(high, 0), (low, 2)] {
-                        let upper = build.part(base, Part::In6(first));
-                        build.push(Inst::Swap { dst: upper, bits: 32 });
-                        let by = Src::Imm(32);
-                        build.push(Inst::Alu { op: alu::LSH, wide: true, dst: upper, src: by, reloc: None });
-                        let lower = build.part(base, Part::In6(first + 1));
-                        build.push(Inst::Swap { dst: lower, bits: 32 });
-                        build.or(upper, lower);
-                        build.set(half, Src::Reg(upper));
+                        let word = build.in6_half(base, first);
+                        build.set(half, Src::Reg(word));
                     }
                     build.jump(join);
                     build.dear = dear;
@@ -263,6 +257,23 @@ impl Builder<'_> {
         each(self, Source::In(base));
         self.place(six);
         each(self, Source::In6(base));
+    }
+
+    /// Two words of an address of IPv6 as a number, in a register of its own.
+    fn in6_half(&mut self, base: Base, first: u32) -> V {
+        if let Base::Address(buffer) = base {
+            let both = self.frame_load(buffer + IN6_ADDRESS + 4 * first as i16, 8);
+            self.push(Inst::Swap { dst: both, bits: 64 });
+            return both;
+        }
+        let upper = self.part(base, Part::In6(first));
+        self.push(Inst::Swap { dst: upper, bits: 32 });
+        let by = Src::Imm(32);
+        self.push(Inst::Alu { op: alu::LSH, wide: true, dst: upper, src: by, reloc: None });
+        let lower = self.part(base, Part::In6(first + 1));
+        self.push(Inst::Swap { dst: lower, bits: 32 });
+        self.or(upper, lower);
+        upper
     }
 
     /// A part of an end in a register of its own, in the order that it is kept in.

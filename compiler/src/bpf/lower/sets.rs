@@ -2,9 +2,9 @@
 
 use krsi_abi::set;
 
+use super::arithmetic::immediate;
 use super::builder::{Builder, Key, Label};
 use super::conds::pieces;
-use super::values::immediate;
 use crate::bpf::RelocationKind;
 use crate::bpf::insn::{alu, jmp};
 use crate::bpf::library::exact::Words;

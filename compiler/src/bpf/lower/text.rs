@@ -8,7 +8,6 @@ use std::collections::BTreeSet;
 use super::ancestors::{self, Asked};
 use super::builder::{Builder, Fact, Key, Label};
 use super::conds::pieces;
-use super::values::immediate;
 use crate::automaton::Automaton;
 use crate::bpf::insn::{alu, jmp};
 use crate::bpf::library::automaton::{AutomatonAt, MATCH};
@@ -423,19 +422,8 @@ impl Builder<'_> {
         for (index, &(at, bytes)) in pieces.iter().enumerate() {
             let dst = self.fresh();
             self.push(Inst::Load { dst, base, offset: offset + at as i16, bytes, reloc: None, argument: None });
-            let mut word = [0u8; 8];
-            word[..bytes as usize].copy_from_slice(&wanted[at as usize..(at + bytes) as usize]);
-            let word = u64::from_le_bytes(word);
-            let wide = bytes == 8;
-            let right = match immediate(i128::from(word), wide) {
-                Some(imm) => Src::Imm(imm),
-                None => Src::Reg(self.constant(word)),
-            };
-            if index + 1 == pieces.len() {
-                self.branch(jmp::JEQ, wide, dst, right, yes, no);
-            } else {
-                self.branch_away(jmp::JNE, wide, dst, right, no);
-            }
+            let word = &wanted[at as usize..(at + bytes) as usize];
+            self.compare_bytes(dst, word, (index + 1 == pieces.len()).then_some(yes), no);
         }
         if pieces.is_empty() {
             self.jump(yes);

@@ -1,0 +1,292 @@
+//! Values that live in the frame: which stores and loads they need, and where they are.
+//!
+//! ```text
+//! spill 3, r2                                     if r2 & 4 goto b7
+//! if r2 & 4 goto b7                               spill 3, r2        only where slot 3 is taken from
+//! reload r2, 3                                                       r2 still holds it
+//! call ..                                         call ..
+//! reload r1, 3                                    r1 = *(u64 *)(r10 - 24)
+//! ```
+//!
+//! Registers have been given out, each value that lives in the frame a slot. Slots that are not needed at the same time share
+//! a place.
+//!
+//! Absent: buffers in the frame, which calls write to; they have their places before.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::liveness::{Place, Values, liveness};
+use super::moves;
+use super::vcode::{Code, End, FRAME, Inst, Src, V};
+use crate::optimise::{Optimisation, Optimise};
+
+/// Bytes of stack that the kernel gives a program.
+pub const FRAME_BYTES_MAX: u32 = 512;
+
+/// Gives slots their places.
+///
+/// # Errors
+/// When there is too little room; the bytes that it would take.
+pub fn lay_out(code: &mut Code, optimise: Optimise) -> Result<(), u32> {
+    if optimise.does(Optimisation::Kept) {
+        keep(code);
+    }
+    if optimise.does(Optimisation::Moves) {
+        moves::spare(code);
+    }
+    if optimise.does(Optimisation::Late) {
+        store_late(code);
+    }
+    place(code)
+}
+
+/// Slots of the frame.
+struct Slots;
+
+impl Values for Slots {
+    fn uses(&self, inst: &Inst, each: &mut dyn FnMut(u32)) {
+        if let Inst::Reload { slot, .. } = inst {
+            each(*slot);
+        }
+    }
+
+    fn def(&self, inst: &Inst) -> Option<u32> {
+        match inst {
+            Inst::Spill { slot, .. } => Some(*slot),
+            _ => None,
+        }
+    }
+
+    fn end_uses(&self, _: &End, _: &mut dyn FnMut(u32)) {}
+}
+
+/// By register: the slot whose value it holds.
+type Held = BTreeMap<V, u32>;
+
+/// Does not take from a slot what a register still holds: where several ways meet, what all of them hold counts. What
+/// nothing is taken from any more is not written either.
+fn keep(code: &mut Code) {
+    let mut entering: Vec<Option<Held>> = vec![None; code.blocks.len()];
+    for at in 0..code.blocks.len() {
+        let mut held = entering[at].take().unwrap_or_default();
+        let block = &mut code.blocks[at];
+        block.insts.retain_mut(|(inst, _)| keep_one(inst, &mut held));
+        let targets: BTreeSet<_> = block.end.targets().collect();
+        for to in targets {
+            let seen = &mut entering[to.0 as usize];
+            match seen {
+                None => *seen = Some(held.clone()),
+                Some(seen) => seen.retain(|reg, slot| held.get(reg) == Some(slot)),
+            }
+        }
+    }
+    let insts = code.blocks.iter().flat_map(|block| &block.insts);
+    let taken: BTreeSet<u32> = insts
+        .filter_map(|(inst, _)| match inst {
+            Inst::Reload { slot, .. } => Some(*slot),
+            _ => None,
+        })
+        .collect();
+    for block in &mut code.blocks {
+        block.insts.retain(|(inst, _)| !matches!(inst, Inst::Spill { slot, .. } if !taken.contains(slot)));
+    }
+}
+
+/// Whether an instruction is still needed; what registers hold behind it.
+fn keep_one(inst: &mut Inst, held: &mut Held) -> bool {
+    match *inst {
+        Inst::Spill { slot, src } => {
+            if held.get(&src) == Some(&slot) {
+                return false;
+            }
+            held.retain(|_, other| *other != slot);
+            held.insert(src, slot);
+        }
+        Inst::Reload { dst, slot } => {
+            if held.get(&dst) == Some(&slot) {
+                return false;
+            }
+            if let Some((other, _)) = held.iter().find(|(_, known)| **known == slot) {
+                *inst = Inst::Mov { dst, src: Src::Reg(*other), wide: true, reloc: None };
+            }
+            held.insert(dst, slot);
+        }
+        Inst::Mov { dst, src: Src::Reg(src), wide: true, reloc: None } => {
+            match held.get(&src).copied() {
+                Some(slot) => held.insert(dst, slot),
+                None => held.remove(&dst),
+            };
+        }
+        // Calls take `r0` to `r5`.
+        Inst::Call { .. } | Inst::Invoke { .. } => held.retain(|reg, _| reg.0 > 5),
+        ref other => {
+            other.def().map(|dst| held.remove(&dst));
+        }
+    }
+    true
+}
+
+/// What happens next to a slot.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    Stored,
+    Taken,
+}
+
+/// Moves stores behind the tests that follow them, to where something is taken from their slots: ways that take nothing
+/// store nothing. What is stored over before anything takes it is not stored.
+fn store_late(code: &mut Code) {
+    let entering = liveness(code, &Slots).entering;
+    let mut edges = vec![0u32; code.blocks.len()];
+    code.blocks.iter().flat_map(|block| block.end.targets()).for_each(|to| edges[to.0 as usize] += 1);
+    for at in 0..code.blocks.len() {
+        let targets: Vec<usize> = code.blocks[at].end.targets().map(|to| to.0 as usize).collect();
+        let needed = |to: &usize, slot: &u32| entering[*to].binary_search(slot).is_ok();
+        let mut moved: Vec<(u32, V)> = Vec::new();
+        let mut written = BTreeSet::new();
+        let mut next: BTreeMap<u32, Next> = BTreeMap::new();
+        let block = &mut code.blocks[at];
+        let mut kept = Vec::with_capacity(block.insts.len());
+        for (inst, span) in std::mem::take(&mut block.insts).into_iter().rev() {
+            match inst {
+                Inst::Spill { slot, src } => match next.insert(slot, Next::Stored) {
+                    Some(Next::Stored) => continue,
+                    Some(Next::Taken) => {}
+                    None => {
+                        let one_way = targets.iter().all(|to| !needed(to, &slot) || edges[*to] == 1);
+                        let always = targets.iter().all(|to| needed(to, &slot));
+                        if !written.contains(&src) && one_way && !always {
+                            moved.push((slot, src));
+                            continue;
+                        }
+                    }
+                },
+                Inst::Reload { slot, .. } => {
+                    next.insert(slot, Next::Taken);
+                }
+                Inst::Call { .. } | Inst::Invoke { .. } => written.extend((0..6).map(V)),
+                _ => {}
+            }
+            written.extend(inst.def());
+            kept.push((inst, span));
+        }
+        kept.reverse();
+        block.insts = kept;
+        for to in targets {
+            let stores = moved.iter().rev().filter(|(slot, _)| needed(&to, slot));
+            let block = &mut code.blocks[to];
+            let span = block.insts.first().map_or(block.end_span, |(_, span)| *span);
+            let stores: Vec<_> = stores.map(|(slot, src)| (Inst::Spill { slot: *slot, src: *src }, span)).collect();
+            block.insts.splice(0..0, stores);
+        }
+    }
+}
+
+/// Gives slots their offsets. Those that are not needed at the same time share one.
+fn place(code: &mut Code) -> Result<(), u32> {
+    let needed = liveness(code, &Slots).ranges;
+    if needed.is_empty() {
+        return Ok(());
+    }
+    let mut places: Vec<Place> = Vec::new();
+    let mut offsets: BTreeMap<u32, usize> = BTreeMap::new();
+    for (slot, ranges) in &needed {
+        let place = places.iter().position(|place| place.is_free(ranges)).unwrap_or(places.len());
+        if place == places.len() {
+            places.push(Place::default());
+        }
+        places[place].take(ranges);
+        offsets.insert(*slot, place);
+    }
+    // Loads and stores of 8 bytes must lie at multiples of 8.
+    let first = code.frame_bytes.next_multiple_of(8);
+    code.frame_bytes = first + 8 * places.len() as u32;
+    if code.frame_bytes > FRAME_BYTES_MAX {
+        return Err(code.frame_bytes);
+    }
+    let offset = |slot: &u32| -((first + 8 + 8 * offsets[slot] as u32) as i16);
+    for (inst, _) in code.blocks.iter_mut().flat_map(|block| &mut block.insts) {
+        *inst = match inst {
+            Inst::Spill { slot, src } => {
+                Inst::Store { base: FRAME, offset: offset(slot), src: Src::Reg(*src), bytes: 8 }
+            }
+            Inst::Reload { dst, slot } => {
+                Inst::Load { dst: *dst, base: FRAME, offset: offset(slot), bytes: 8, reloc: None, argument: None }
+            }
+            _ => continue,
+        };
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::insn::jmp;
+    use super::super::vcode::{B, Block};
+    use super::*;
+
+    fn block(insts: Vec<Inst>, end: End) -> Block {
+        let insts = insts.into_iter().map(|inst| (inst, Default::default())).collect();
+        Block { insts, end, end_span: Default::default(), cold: false, dear: false }
+    }
+
+    fn branch(left: V, then: u32, otherwise: u32) -> End {
+        let (then, otherwise) = (B(then), B(otherwise));
+        End::Branch { op: jmp::JEQ, wide: true, left, right: Src::Imm(0), then, otherwise }
+    }
+
+    fn insts(code: &Code, block: usize) -> Vec<Inst> {
+        code.blocks[block].insts.iter().map(|(inst, _)| inst.clone()).collect()
+    }
+
+    fn spill(slot: u32, src: u32) -> Inst {
+        Inst::Spill { slot, src: V(src) }
+    }
+
+    fn code(blocks: Vec<Block>) -> Code {
+        let sunk = blocks.len() as u32;
+        Code { blocks, next: 11, frame_bytes: 0, sunk }
+    }
+
+    #[test]
+    fn only_the_last_store_is_moved() {
+        let changed = Inst::Mov { dst: V(2), src: Src::Imm(7), wide: true, reloc: None };
+        let taken = Inst::Reload { dst: V(0), slot: 0 };
+        let mut code = code(vec![
+            block(vec![spill(0, 1), spill(0, 2), changed.clone()], branch(V(1), 1, 2)),
+            block(vec![], End::Exit),
+            block(vec![taken], End::Exit),
+        ]);
+        store_late(&mut code);
+        // The register of the last store changes, so that it stays; the one before it is stored over.
+        assert_eq!(insts(&code, 0), [spill(0, 2), changed]);
+    }
+
+    #[test]
+    fn stores_stand_where_their_slots_are_taken_from() {
+        let taken = Inst::Reload { dst: V(0), slot: 0 };
+        let mut code = code(vec![
+            block(vec![spill(0, 2)], branch(V(1), 1, 2)),
+            block(vec![], End::Exit),
+            block(vec![taken.clone()], End::Exit),
+        ]);
+        store_late(&mut code);
+        assert_eq!(insts(&code, 0), []);
+        assert_eq!(insts(&code, 2), [spill(0, 2), taken]);
+        keep(&mut code);
+        let moved = Inst::Mov { dst: V(0), src: Src::Reg(V(2)), wide: true, reloc: None };
+        assert_eq!(insts(&code, 2), [moved]);
+    }
+
+    #[test]
+    fn what_a_call_takes_is_taken_from_the_frame_again() {
+        let taken = Inst::Reload { dst: V(1), slot: 0 };
+        let call = Inst::Call { helper: 5, args: 0 };
+        let insts_before = vec![spill(0, 2), call, taken, spill(1, 6), Inst::Reload { dst: V(1), slot: 1 }];
+        let mut code = code(vec![block(insts_before.clone(), End::Exit)]);
+        keep(&mut code);
+        let copied = Inst::Mov { dst: V(1), src: Src::Reg(V(6)), wide: true, reloc: None };
+        assert_eq!(insts(&code, 0)[..3], insts_before[..3]);
+        assert_eq!(insts(&code, 0)[3..], [copied]);
+    }
+}

@@ -1,0 +1,191 @@
+//! What computes with integers. Those narrower than 64 bits that have a sign are extended where their upper half counts.
+
+use super::builder::{Builder, Fact, Key, Label};
+use crate::bpf::insn::alu;
+use crate::bpf::vcode::{Inst, Src, V};
+use crate::hir::{Binary, Int, Ty, Unary, Value, ValueKind};
+
+impl Builder<'_> {
+    /// A signed value of fewer than 8 bytes, extended. The instruction set of 5.10 has no move that does it.
+    pub(super) fn extended(&mut self, of: V, bytes: u32) -> V {
+        if bytes >= 8 {
+            return of;
+        }
+        let key = Key::Extended { of, bytes };
+        if let Some(reg) = self.read(&key) {
+            return reg;
+        }
+        let dst = self.copy(of, true);
+        self.extend(dst, bytes);
+        self.know(Fact::Read(key, dst));
+        dst
+    }
+
+    fn extend(&mut self, dst: V, bytes: u32) {
+        let shift = Src::Imm((64 - 8 * bytes) as i32);
+        self.push(Inst::Alu { op: alu::LSH, wide: true, dst, src: shift, reloc: None });
+        self.push(Inst::Alu { op: alu::ARSH, wide: true, dst, src: shift, reloc: None });
+    }
+
+    /// An operand of an operation on `ty`: an immediate where it fits.
+    fn operand(&mut self, value: &Value, wide: bool, full: bool, unknown: Label) -> Src {
+        match &value.kind {
+            ValueKind::Const(number) => match immediate(*number, wide) {
+                Some(imm) => Src::Imm(imm),
+                None => Src::Reg(self.constant(*number as u64)),
+            },
+            _ if full => Src::Reg(self.value(value, unknown)),
+            _ => Src::Reg(self.low(value, unknown)),
+        }
+    }
+
+    pub(super) fn unary(&mut self, op: Unary, inner: &Value, ty: Ty, unknown: Label, full: bool) -> V {
+        let Ty::Int(int) = ty else {
+            return self.value(inner, unknown);
+        };
+        match op {
+            Unary::Complement => {
+                let of = if full || int.bytes == 8 { self.value(inner, unknown) } else { self.low(inner, unknown) };
+                let wide = int.bytes == 8 || int.signed;
+                let dst = self.copy(of, wide);
+                // Unsigned narrow values have zeros above; the others have copies of their sign.
+                let mask = if int.signed { -1 } else { int.max() };
+                let src = match immediate(mask, wide) {
+                    Some(imm) => Src::Imm(imm),
+                    None => Src::Imm(-1),
+                };
+                self.push(Inst::Alu { op: alu::XOR, wide, dst, src, reloc: None });
+                dst
+            }
+            Unary::Neg => {
+                let wide = int.bytes == 8;
+                let of = if wide { self.value(inner, unknown) } else { self.low(inner, unknown) };
+                let dst = self.copy(of, wide);
+                self.push(Inst::Alu { op: alu::NEG, wide, dst, src: Src::Imm(0), reloc: None });
+                self.settle(dst, int, full);
+                dst
+            }
+        }
+    }
+
+    /// After a 32-bit operation: extends the result where it is signed and asked for.
+    fn settle(&mut self, dst: V, int: Int, full: bool) {
+        if int.signed && int.bytes < 8 && full {
+            self.extend(dst, int.bytes);
+        }
+    }
+
+    pub(super) fn binary(&mut self, op: Binary, left: &Value, right: &Value, ty: Ty, unknown: Label, full: bool) -> V {
+        let Ty::Int(int) = ty else {
+            return self.value(left, unknown);
+        };
+        if matches!(op, Binary::Div | Binary::Rem) && int.signed {
+            return self.divide_signed(op, left, right, unknown);
+        }
+        let bitwise = matches!(op, Binary::And | Binary::Or | Binary::Xor);
+        // Bit operations keep an extension as it is; the others are done at the type's width.
+        let wide = int.bytes == 8 || bitwise && int.signed && full;
+        let whole = wide || int.bytes < 4;
+        let op_code = match op {
+            Binary::Add => alu::ADD,
+            Binary::Sub => alu::SUB,
+            Binary::Mul => alu::MUL,
+            Binary::Div => alu::DIV,
+            Binary::Rem => alu::MOD,
+            Binary::And => alu::AND,
+            Binary::Or => alu::OR,
+            Binary::Xor => alu::XOR,
+            Binary::Shl => alu::LSH,
+            Binary::Shr if int.signed => alu::ARSH,
+            Binary::Shr => alu::RSH,
+        };
+        let reg = if whole { self.value(left, unknown) } else { self.low(left, unknown) };
+        let shift = matches!(op, Binary::Shl | Binary::Shr);
+        let src = match &right.kind {
+            // The machine takes the amount modulo the operation's width.
+            _ if shift => {
+                let narrow = matches!(right.ty, Ty::Int(int) if int.bytes <= 4);
+                self.operand(right, wide, !narrow, unknown)
+            }
+            _ => self.operand(right, wide, whole, unknown),
+        };
+        let dst = self.copy(reg, wide);
+        self.push(Inst::Alu { op: op_code, wide, dst, src, reloc: None });
+        if !wide || !bitwise {
+            let extended_already = bitwise && whole;
+            if !extended_already {
+                self.settle(dst, int, full);
+            }
+        }
+        dst
+    }
+
+    /// The machine divides without sign until 6.6. With `s` the dividend's sign, all ones or zero, `(x ^ s) - s` is
+    /// its magnitude, and the same steps put a sign back on.
+    fn divide_signed(&mut self, op: Binary, left: &Value, right: &Value, unknown: Label) -> V {
+        let ValueKind::Const(divisor) = right.kind else {
+            return self.value(left, unknown);
+        };
+        let of = self.value(left, unknown);
+        let sign = self.copy(of, true);
+        self.push(Inst::Alu { op: alu::ARSH, wide: true, dst: sign, src: Src::Imm(63), reloc: None });
+        let dst = self.copy(of, true);
+        let mut apply = |op, src| self.push(Inst::Alu { op, wide: true, dst, src, reloc: None });
+        apply(alu::XOR, Src::Reg(sign));
+        apply(alu::SUB, Src::Reg(sign));
+        let magnitude = divisor.unsigned_abs();
+        let by = match immediate(magnitude as i128, true) {
+            Some(imm) => Src::Imm(imm),
+            None => Src::Reg(self.constant(magnitude as u64)),
+        };
+        let code = if op == Binary::Div { alu::DIV } else { alu::MOD };
+        self.push(Inst::Alu { op: code, wide: true, dst, src: by, reloc: None });
+        if op == Binary::Div && divisor < 0 {
+            self.push(Inst::Alu { op: alu::XOR, wide: true, dst: sign, src: Src::Imm(-1), reloc: None });
+        }
+        self.push(Inst::Alu { op: alu::XOR, wide: true, dst, src: Src::Reg(sign), reloc: None });
+        self.push(Inst::Alu { op: alu::SUB, wide: true, dst, src: Src::Reg(sign), reloc: None });
+        if let Ty::Int(int) = left.ty {
+            // Only the smallest value divided by -1 leaves its type, and wraps to itself.
+            if op == Binary::Div && divisor == -1 && int.bytes < 8 {
+                self.extend(dst, int.bytes);
+            }
+        }
+        dst
+    }
+
+    pub(super) fn convert(&mut self, inner: &Value, ty: Ty, unknown: Label) -> V {
+        let (Ty::Int(to), from) = (ty, inner.ty) else {
+            return self.value(inner, unknown);
+        };
+        let Ty::Int(from) = from else {
+            return self.value(inner, unknown);
+        };
+        if to.holds(from) || to.bytes == 8 {
+            return self.value(inner, unknown);
+        }
+        let of = if from.bytes == 4 { self.low(inner, unknown) } else { self.value(inner, unknown) };
+        if to.signed {
+            let dst = self.copy(of, true);
+            self.extend(dst, to.bytes);
+            return dst;
+        }
+        let dst = self.copy(of, false);
+        if to.bytes < 4 {
+            let mask = Src::Imm(to.max() as i32);
+            self.push(Inst::Alu { op: alu::AND, wide: false, dst, src: mask, reloc: None });
+        }
+        dst
+    }
+}
+
+/// A constant as an immediate of an operation.
+pub(super) fn immediate(value: i128, wide: bool) -> Option<i32> {
+    if wide {
+        // 64-bit operations extend their immediate with its sign. A u64 above i64::MAX is its pattern.
+        let pattern = (value as u64).cast_signed();
+        i32::try_from(pattern).ok()
+    } else {
+        i32::try_from(value).ok().or_else(|| u32::try_from(value).ok().map(u32::cast_signed))
+    }
+}
