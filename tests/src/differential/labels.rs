@@ -74,8 +74,9 @@ impl Stage<'_, '_, '_> {
             self.scene.set(address, &sb, at);
             let magic = [0xef53, 0x4d44, 0x9fa0, 0x0102_1994][self.tape.below(4)];
             let flags = [1 << 30, 0, 1 << 22, 1 << 31 | 1 << 30][self.tape.below(4)];
-            let disk = self.tape.below(2) as u64;
-            for (name, value) in [("s_magic", magic), ("s_flags", flags), ("s_bdev", disk), ("s_dev", 5)] {
+            let (disk, root) = (self.tape.below(2) as u64, self.tape.below(2) as u64);
+            let fields = [("s_magic", magic), ("s_flags", flags), ("s_bdev", disk), ("s_root", root), ("s_dev", 5)];
+            for (name, value) in fields {
                 let field = named("super_block", &[name]);
                 if !self.scene.is_given(at, &field) {
                     self.scene.set(at, &field, value);

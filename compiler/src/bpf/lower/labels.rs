@@ -517,6 +517,10 @@ impl Builder<'_> {
         self.branch_away(jmp::JNE, true, disk, Src::Imm(0), back);
         let flags = self.load(sb, &field("super_block", "s_flags", unsigned(8)), 8);
         self.branch_away(jmp::JSET, false, flags, Src::Imm(INTERNAL.cast_signed()), gone);
+        // Those that keep no inode without a name let go of theirs before they are inactive, but behind their root
+        // (`shrink_dcache_for_umount`): tmpfs, overlayfs.
+        let root = self.load(sb, &field("super_block", "s_root", Shape::Pointer), 8);
+        self.branch_away(jmp::JEQ, true, root, Src::Imm(0), gone);
         self.branch_away(jmp::JSET, false, flags, Src::Imm(ACTIVE.cast_signed()), back);
         self.jump(gone);
         self.place(gone);

@@ -223,7 +223,8 @@ impl Call<'_> {
         let sb = self.number(inode, "inode", "i_sb");
         let of_sb = |name| self.number(sb, "super_block", name);
         let flags = of_sb("s_flags");
-        let stays = of_sb("s_bdev") != 0 || flags & (KERN_MOUNT | NO_USER) == 0 && flags & ACTIVE != 0;
+        let mounted = flags & (KERN_MOUNT | NO_USER) == 0 && flags & ACTIVE != 0 && of_sb("s_root") != 0;
+        let stays = of_sb("s_bdev") != 0 || mounted;
         self.number(inode, "inode", "i_nlink") != 0 && ![FAT, EXFAT, PROC].contains(&of_sb("s_magic")) && stays
     }
 }
