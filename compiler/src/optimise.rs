@@ -44,6 +44,8 @@ optimisations! {
     Index = "index",
     /// Patterns of rules that do the same are run over a text together.
     Automata = "automata",
+    /// Numbers that rules of one shape compare by order are looked for in ranges.
+    Ranges = "ranges",
     /// What is cheap and often decides is asked first.
     Order = "order",
     /// What does the same and leads to the same stands once.

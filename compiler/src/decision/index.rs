@@ -4,6 +4,9 @@
 //! ```text
 //! on file_open when task.uid == 1 and file.inode.uid == 7 deny        (1, 7)
 //! on file_open when task.uid == 4 and file.inode.uid in { 2, 3 } deny (4, 2) (4, 3)
+//!
+//! on file_open when task.gid == 7 and task.uid >= 1000 audit                        (7, 1000..1999) 1
+//! on file_open when task.gid == 7 and task.uid >= 2000 and task.uid < 2010 audit    (7, 2000..2009) 1 and 2, (7, 2010..) 1
 //! ```
 //!
 //! A rule's *shape* is the values that it compares with constants, whatever else must hold, and what it does. What all
@@ -22,7 +25,7 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
 
-use super::key::{Element, Part, PartKind, places};
+use super::key::{Element, Part, PartKind, ordered, places};
 use super::normalise::{Literal, literals};
 use super::rows::{exact, flat};
 use super::texts::{self, Patterns};
@@ -178,6 +181,10 @@ fn shape<'p>(
                     Some(_) if column.parts[0].0 == PartKind::Network => rest.push(*literal),
                     // Of several patterns for one text those that all rules have may be tests.
                     Some(_) if column.parts[0].0 == PartKind::Match => columns.push(column),
+                    Some(known) if column.parts[0].0 == PartKind::Range => {
+                        known.literals.push(*literal);
+                        known.rows = meet(&known.rows, &column.rows);
+                    }
                     // Both must hold.
                     Some(known) => {
                         known.literals.push(*literal);
@@ -196,9 +203,9 @@ fn shape<'p>(
         hasher.finish()
     };
     columns.sort_by_cached_key(|column| {
-        let network = column.parts.iter().any(|part| part.0 == PartKind::Network);
+        let range = column.parts.iter().any(|part| part.0.is_range());
         let pattern = hash(&|hasher| column.pattern().map(std::mem::discriminant).hash(hasher));
-        (network, column.parts.iter().map(|part| part.0).max(), hash(&|hasher| column.parts.hash(hasher)), pattern)
+        (range, column.parts.iter().map(|part| part.0).max(), hash(&|hasher| column.parts.hash(hasher)), pattern)
     });
     let mut parts: Vec<(PartKind, &Value)> = Vec::new();
     columns.retain(|column| {
@@ -207,8 +214,8 @@ fn shape<'p>(
             .chain(&column.parts)
             .map(|(kind, value)| Part { kind: *kind, value: (*value).clone() })
             .collect();
-        let networks = both.iter().filter(|part| part.kind == PartKind::Network).count();
-        let fits = networks <= 1 && places(&both).is_some();
+        let ranges = both.iter().filter(|part| part.kind.is_range()).count();
+        let fits = ranges <= 1 && places(&both).is_some();
         if fits {
             parts.extend(&column.parts);
         } else {
@@ -243,6 +250,14 @@ fn column<'p>(policy: &'p Policy, literal: Literal<'p>, optimise: Optimise) -> O
                 _ => return None,
             };
             (vec![(PartKind::Number, value)], vec![vec![number(value, constant)?]])
+        }
+        AtomKind::Compare { op, left, right } if optimise.does(Optimisation::Ranges) => {
+            let (value, constant, op) = match (&left.kind, &right.kind) {
+                (_, ValueKind::Const(number)) => (left, *number, *op),
+                (ValueKind::Const(number), _) => (right, *number, op.turned()),
+                _ => return None,
+            };
+            (vec![(PartKind::Range, value)], vec![vec![range(value, if sense { op } else { op.negated() }, constant)?]])
         }
         _ if !sense => return None,
         AtomKind::Same(value, other) => {
@@ -284,7 +299,7 @@ fn column<'p>(policy: &'p Policy, literal: Literal<'p>, optimise: Optimise) -> O
         }
         _ => return None,
     };
-    if let [(PartKind::Number, value)] = parts.as_slice()
+    if let [(PartKind::Number | PartKind::Range, value)] = parts.as_slice()
         && matches!(value.kind, ValueKind::Const(_) | ValueKind::Param(_) | ValueKind::Enumerator { .. })
     {
         return None;
@@ -296,6 +311,32 @@ fn column<'p>(policy: &'p Policy, literal: Literal<'p>, optimise: Optimise) -> O
 fn number(value: &Value, constant: i128) -> Option<Element> {
     let Ty::Int(int) = value.ty else { return None };
     (int.min() <= constant && constant <= int.max()).then(|| Element::Number((constant as u128) & mask(int)))
+}
+
+/// The values that compare so with a constant; `None` where the value is no integer, or they are no range.
+fn range(value: &Value, op: Compare, constant: i128) -> Option<Element> {
+    let Ty::Int(int) = value.ty else { return None };
+    let (first, last) = match op {
+        Compare::Lt => (int.min(), constant - 1),
+        Compare::Le => (int.min(), constant),
+        Compare::Gt => (constant + 1, int.max()),
+        Compare::Ge => (constant, int.max()),
+        Compare::Eq | Compare::Ne => return None,
+    };
+    let (first, last) = (first.max(int.min()), last.min(int.max()));
+    (first <= last).then(|| Element::Range(ordered(int, first), ordered(int, last)))
+}
+
+/// What is in a range of both.
+fn meet(a: &[Vec<Element>], b: &[Vec<Element>]) -> Vec<Vec<Element>> {
+    let both = |a: &[Element], b: &[Element]| match (a, b) {
+        ([Element::Range(a, b)], [Element::Range(c, d)]) => {
+            let (first, last) = (*a.max(c), *b.min(d));
+            (first <= last).then(|| vec![Element::Range(first, last)])
+        }
+        _ => None,
+    };
+    a.iter().flat_map(|a| b.iter().filter_map(move |b| both(a, b))).collect()
 }
 
 fn mask(int: Int) -> u128 {
@@ -388,7 +429,11 @@ fn unit<'p>(
         return if patterned { halves(members, indexes) } else { apart(members) };
     }
     let rows = members.iter().flat_map(|member| member.rows(&patterns).into_iter().map(|row| (row, member.rule)));
-    let rows = if kept.last().is_some_and(|part| part.kind == PartKind::Network) { flat(rows) } else { exact(rows) };
+    let rows = if kept.last().is_some_and(|part| part.kind.is_range()) { flat(rows) } else { Some(exact(rows)) };
+    let Some(rows) = rows else {
+        drop(patterns);
+        return apart(members);
+    };
     let most = if recorded { ROW_EVENTS_MAX } else { ROW_RULES_MAX };
     let layers = rows.iter().map(|row| row.rules.len().div_ceil(most)).max().unwrap_or(0);
     (0..layers)

@@ -4,12 +4,13 @@
 //! (u32, u16)                one word, the second part above the first
 //! (ip, u16)                 three words: the port, then the halves of the address
 //! (text, u32)               one word: the text's row in a table or an automaton of its own, and the number
+//! (u32, range of u16)       two words: the first part, and the number by itself
 //! ```
 //!
-//! Invariants: numbers and texts come before addresses and names, which have two words each; of networks, which are
-//! not looked up exactly, there is at most one, and it comes last.
+//! Invariants: numbers and texts come before addresses and names, which have two words each; of networks and ranges,
+//! which are not looked up exactly, there is at most one, and it comes last.
 
-use crate::hir::{TextTest, Ty, Value};
+use crate::hir::{Int, TextTest, Ty, Value};
 
 /// The most words of a key that is looked up exactly.
 pub const WORDS_MAX: usize = 4;
@@ -38,6 +39,22 @@ pub enum PartKind {
     Ip,
     /// An address, by the networks around it.
     Network,
+    /// An integer, by the ranges around it.
+    Range,
+}
+
+impl PartKind {
+    /// It is looked up by what is around it.
+    #[must_use]
+    pub fn is_range(self) -> bool {
+        matches!(self, PartKind::Network | PartKind::Range)
+    }
+}
+
+/// A number as it is searched for among ranges: negative ones come first.
+#[must_use]
+pub fn ordered(int: Int, number: i128) -> u128 {
+    if int.signed { (number - i128::from(i64::MIN)) as u128 } else { number as u128 }
 }
 
 /// What a rule has for a part.
@@ -45,7 +62,7 @@ pub enum PartKind {
 pub enum Element {
     /// A number's pattern, an address, or the bytes of a name, filled up with zeros, the first the lowest.
     Number(u128),
-    /// The first and the last address.
+    /// The first and the last address, or number, which are [`ordered`].
     Range(u128, u128),
     /// Bytes of a text.
     Text(Vec<u8>),
@@ -70,6 +87,7 @@ impl Part {
             (PartKind::Number, Ty::Int(int)) => int.bytes,
             // The number of a row.
             (PartKind::Number | PartKind::Text | PartKind::Match, _) => 4,
+            (PartKind::Range, _) => 8,
             (PartKind::Name | PartKind::Ip | PartKind::Network, _) => 16,
         }
     }
@@ -78,12 +96,19 @@ impl Part {
 /// The words of a key and the places of its parts; `None` where there is not so much room.
 #[must_use]
 pub fn places<'a>(parts: impl IntoIterator<Item = &'a Part>) -> Option<(usize, Vec<Place>)> {
-    let (mut words, mut used, mut places, mut network) = (0, 64, Vec::new(), false);
+    let (mut words, mut used, mut places, mut range) = (0, 64, Vec::new(), false);
     for part in parts {
         let bytes = part.bytes();
+        debug_assert!(!range, "what is not looked up exactly comes last");
+        range = part.kind.is_range();
+        if part.kind == PartKind::Range {
+            // The search takes two words at least.
+            let word = words.max(1);
+            places.push(Place { word, shift: 0 });
+            (words, used) = (word + 1, 64);
+            continue;
+        }
         if bytes == 16 {
-            debug_assert!(!network, "a network comes last");
-            network = part.kind == PartKind::Network;
             places.push(Place { word: words, shift: 0 });
             (words, used) = (words + 2, 64);
             continue;
@@ -94,6 +119,6 @@ pub fn places<'a>(parts: impl IntoIterator<Item = &'a Part>) -> Option<(usize, V
         places.push(Place { word: words - 1, shift: used });
         used += 8 * bytes;
     }
-    let most = if network { crate::bpf::library::find::FIND.len() } else { WORDS_MAX };
+    let most = if range { crate::bpf::library::find::FIND.len() } else { WORDS_MAX };
     (1..=most).contains(&words).then_some((words, places))
 }

@@ -30,7 +30,7 @@ fn step_cost(step: &Step<'_>, indexes: &[Index]) -> u32 {
         Step::Find(index) => {
             let parts = &indexes[index.index()].parts;
             let search = match parts.last().map(|part| part.kind) {
-                Some(PartKind::Network) => 150,
+                Some(PartKind::Network | PartKind::Range) => 150,
                 Some(PartKind::Text) => 100,
                 _ => 30,
             } + texts::RUN_COST * parts.iter().filter(|part| part.kind == PartKind::Match).count() as u32;

@@ -101,12 +101,13 @@ fn print_index(out: &mut String, plan: &Plan, policy: &Policy, hook: HookId, id:
                 PartKind::Name => "name".to_owned(),
                 PartKind::Ip => "address".to_owned(),
                 PartKind::Network => "network".to_owned(),
+                PartKind::Range => "range".to_owned(),
             };
             format!("{}: {how}", value(policy, hook, &part.value))
         })
         .collect();
     let search = match index.parts.last().map(|part| part.kind) {
-        Some(PartKind::Network) => "by halves",
+        Some(kind) if kind.is_range() => "by halves",
         Some(PartKind::Match) if index.parts.len() == 1 => "run",
         _ => "hashed",
     };

@@ -6,6 +6,9 @@ use super::Row;
 use super::key::Element;
 use crate::hir::RuleId;
 
+/// The most that rows of ranges name rules: each range stands in all that it is around.
+const NAMED_MAX: usize = 1 << 17;
+
 /// One row for each key, in the order of the keys.
 pub fn exact(rows: impl Iterator<Item = (Vec<Element>, RuleId)>) -> Vec<Row> {
     let mut rows: Vec<(Vec<Element>, RuleId)> = rows.collect();
@@ -21,8 +24,9 @@ pub fn exact(rows: impl Iterator<Item = (Vec<Element>, RuleId)>) -> Vec<Row> {
     found
 }
 
-/// Rows whose ranges do not overlap: each has all rules whose ranges were around it.
-pub fn flat(rows: impl Iterator<Item = (Vec<Element>, RuleId)>) -> Vec<Row> {
+/// Rows whose ranges do not overlap: each has all rules whose ranges were around it; `None` where that is too many.
+pub fn flat(rows: impl Iterator<Item = (Vec<Element>, RuleId)>) -> Option<Vec<Row>> {
+    let mut named = 0;
     let mut by_rest: BTreeMap<Vec<Element>, Vec<(u128, u128, RuleId)>> = BTreeMap::new();
     for (mut key, rule) in rows {
         if let Some(Element::Range(first, last)) = key.pop() {
@@ -57,6 +61,10 @@ pub fn flat(rows: impl Iterator<Item = (Vec<Element>, RuleId)>) -> Vec<Row> {
             }
             let last = edges.get(at).map_or(u128::MAX, |edge| edge.0 - 1);
             let rules: Vec<RuleId> = open.keys().copied().collect();
+            named += rules.len();
+            if named > NAMED_MAX {
+                return None;
+            }
             match found[begin..].last_mut() {
                 Some(Row { key, rules: known }) if *known == rules && ends_before(key, here) => {
                     if let Some(Element::Range(_, end)) = key.last_mut() {
@@ -70,7 +78,7 @@ pub fn flat(rows: impl Iterator<Item = (Vec<Element>, RuleId)>) -> Vec<Row> {
             }
         }
     }
-    found
+    Some(found)
 }
 
 fn ends_before(key: &[Element], here: u128) -> bool {

@@ -418,7 +418,12 @@ impl Make<'_, '_> {
         let parts: Vec<(String, Vec<String>)> = (0..1 + self.tape.below(3))
             .map(|_| {
                 let (value, class) = self.value(hook);
-                let tests = (0..2 + self.tape.below(3)).map(|_| self.equality(&value, class)).collect();
+                let ordered = self.tape.percent(25);
+                let test = |make: &mut Self| match class {
+                    Class::Int { bytes, signed } if ordered => make.range(&value, bytes, signed),
+                    _ => make.equality(&value, class),
+                };
+                let tests = (0..2 + self.tape.below(3)).map(|_| test(self)).collect();
                 (value, tests)
             })
             .collect();
@@ -438,6 +443,17 @@ impl Make<'_, '_> {
                 (true, "file_open") => format!("where {folder} {{ {rule} }}"),
                 (true, _) => format!("where {around} {{ {rule} }}"),
             });
+        }
+    }
+
+    /// An integer, compared by its order.
+    fn range(&mut self, value: &str, bytes: u32, signed: bool) -> String {
+        let (a, b) = (self.constant(bytes, signed), self.constant(bytes, signed));
+        match self.tape.below(4) {
+            0 => format!("{value} >= {a} and {value} <= {b}"),
+            1 => format!("{value} < {a}"),
+            2 => format!("{a} < {value}"),
+            _ => format!("not ({value} > {a} or {value} < {b})"),
         }
     }
 

@@ -112,6 +112,11 @@ impl Builder<'_> {
         };
         let value = &index.parts[0].value;
         if let (Rows::Texts, [Texts::Exact(texts)]) = (tables.rows, tables.texts.as_slice()) {
+            let names = index.rows.iter().filter_map(|row| match row.key.as_slice() {
+                [Element::Text(text)] => Some(text.as_slice()),
+                _ => None,
+            });
+            self.name_may_fit(value, names, otherwise);
             let row = self.text_row(value, texts, otherwise, otherwise);
             return self.found_row(id, &tables, row, Some((texts.hashes.slots, otherwise)), then);
         }
@@ -235,6 +240,18 @@ impl Builder<'_> {
                     for (word, (offset, bytes)) in pieces(16).into_iter().enumerate() {
                         key[place.word + word] = Some(self.comm_bytes(offset, bytes));
                     }
+                }
+                PartKind::Range => {
+                    let number = self.value(value, unknown);
+                    key[place.word] = Some(match value.ty {
+                        Ty::Int(int) if int.signed => {
+                            let ordered = self.constant(1 << 63);
+                            let src = Src::Reg(number);
+                            self.push(Inst::Alu { op: alu::XOR, wide: true, dst: ordered, src, reloc: None });
+                            ordered
+                        }
+                        _ => number,
+                    });
                 }
                 PartKind::Number | PartKind::Text | PartKind::Match => {
                     let of = match texts {
@@ -486,7 +503,7 @@ fn tables<'i>(code: &mut Code, index: &'i Index, words: usize, places: &[Place])
         texts.push(Texts::Exact(table));
         text_rows.push(different.into_iter().zip(slots).collect());
     }
-    let sorted = index.parts.iter().any(|part| part.kind == PartKind::Network);
+    let sorted = index.parts.iter().any(|part| part.kind.is_range());
     let (rows, by_place) = if sorted {
         let ends = |row: &crate::decision::Row, last: bool| {
             let words = key(&index.parts, places, &row.key, &text_rows, last);
@@ -538,6 +555,7 @@ fn key(parts: &[Part], places: &[Place], elements: &[Element], texts: &[HashMap<
     let mut key = Words::default();
     for (((part, place), element), texts) in parts.iter().zip(places).zip(elements).zip(texts) {
         match (part.kind, element) {
+            (PartKind::Range, Element::Range(from, to)) => key[place.word] = if last { *to } else { *from } as u64,
             (_, Element::Range(from, to)) => {
                 let end = if last { *to } else { *from };
                 key[place.word] = (end >> 64) as u64;

@@ -17,7 +17,7 @@ use crate::decision::{Graph, Node, Plan};
 use crate::hir::{Access, Atom, AtomKind, Cond, Policy, Shape, Step, TEXT_BYTES, Text, TextTest, Ty, Value, ValueKind};
 use crate::optimise::Optimisation;
 
-/// So many lengths of names are compared before a path is walked.
+/// So many lengths of names are compared one by one before a path is walked.
 const NAME_LENGTHS_MAX: usize = 8;
 
 /// So many texts are compared one by one, two instructions for most; a search takes some sixty and ten for each eight bytes.
@@ -293,7 +293,7 @@ impl Builder<'_> {
         if let TextTest::OneOf(set) = test
             && no == unknown
         {
-            self.name_may_fit(value, set, no);
+            self.name_may_fit(value, set.iter().map(Vec::as_slice), no);
         }
         if let TextTest::OneOf(set) = test
             && set.len() > TEXTS_INLINE_MAX
@@ -357,7 +357,7 @@ impl Builder<'_> {
     /// Leads to `no` where a path cannot be one of some, since its last name is longer or shorter than all of theirs: that
     /// costs a few loads, where a walk to the root costs thousands of instructions. What is the root of a mount has its
     /// name from where that is mounted, and is walked.
-    fn name_may_fit(&mut self, value: &Value, set: &[Vec<u8>], no: Label) {
+    pub(super) fn name_may_fit<'t>(&mut self, value: &Value, set: impl IntoIterator<Item = &'t [u8]>, no: Label) {
         let ValueKind::Text(text) = &value.kind else { return };
         let Text::Path { dentry, mount } = &**text else { return };
         let index = self.texts.iter().position(|known| *known == value);
@@ -372,9 +372,6 @@ impl Builder<'_> {
             }
             lengths.insert(path.len() - path.iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1));
         }
-        if lengths.len() > NAME_LENGTHS_MAX {
-            return;
-        }
         let dentry = self.pointer(dentry, no);
         let mount = self.pointer(mount, no);
         let unlike = |of: &V| self.untyped.contains(of) || self.numbers.contains(of);
@@ -386,12 +383,27 @@ impl Builder<'_> {
         let length = [field("d_name", Shape::Struct), field("len", Shape::Int { bytes: 4, signed: false })];
         let length = self.load(dentry, &access("dentry", length.to_vec()), 4);
         let fits = self.fresh_label();
-        for bytes in lengths {
-            self.branch_away(jmp::JEQ, false, length, Src::Imm(bytes as i32), fits);
+        if lengths.len() <= NAME_LENGTHS_MAX {
+            for bytes in lengths {
+                self.branch_away(jmp::JEQ, false, length, Src::Imm(bytes as i32), fits);
+            }
+        } else {
+            self.one_of_lengths(length, &lengths, fits);
         }
         let root = self.load(mount, &access("vfsmount", vec![field("mnt_root", Shape::Pointer)]), 8);
         self.branch(jmp::JEQ, true, root, Src::Reg(dentry), fits, no);
         self.place(fits);
+    }
+
+    /// Leads to `fits` where a length is one of many, by a bit for each; where some have no bit, all that have none fit.
+    fn one_of_lengths(&mut self, length: V, lengths: &BTreeSet<usize>, fits: Label) {
+        let other = self.fresh_label();
+        let beyond = if lengths.range(64..).next().is_some() { fits } else { other };
+        self.branch_away(jmp::JGT, false, length, Src::Imm(63), beyond);
+        let bits = self.constant(lengths.range(..64).fold(0, |bits, length| bits | 1u64 << length));
+        self.push(Inst::Alu { op: alu::RSH, wide: true, dst: bits, src: Src::Reg(length), reloc: None });
+        self.branch(jmp::JSET, true, bits, Src::Imm(1), fits, other);
+        self.place(other);
     }
 
     /// Runs an automaton over a text: the row of what fits, 0 where nothing does.
