@@ -24,7 +24,7 @@
 //! while both are attached, what either denies is denied.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -211,13 +211,13 @@ fn remove(folder: &Path) -> Result<(), Failure> {
         }
         left
     };
-    wait(left, || start.elapsed(), cli::tell);
+    wait(left, io::stderr().is_terminal(), || start.elapsed(), cli::tell);
     Ok(())
 }
 
-/// Waits until nothing is left, and says so where that takes its time.
-fn wait(mut left: impl FnMut() -> usize, elapsed: impl Fn() -> Duration, mut say: impl FnMut(&str)) {
-    let mut silent = true;
+/// Waits until nothing is left. Says that it waits where somebody looks on, and that it has given up in any case.
+fn wait(mut left: impl FnMut() -> usize, watched: bool, elapsed: impl Fn() -> Duration, mut say: impl FnMut(&str)) {
+    let mut silent = watched;
     loop {
         let programs = match left() {
             0 => return,
@@ -299,19 +299,21 @@ mod tests {
 
     #[test]
     fn waiting_is_told_once_and_ends() {
-        let said = |detached_after_s: u64| {
+        let said = |watched: bool, detached_after_s: u64| {
             let (now, mut words) = (Cell::new(0), Vec::new());
             let left = || {
                 now.set(now.get() + 300);
                 usize::from(now.get() < 1000 * detached_after_s)
             };
-            wait(left, || Duration::from_millis(now.get()), |text| words.push(text.to_owned()));
+            wait(left, watched, || Duration::from_millis(now.get()), |text| words.push(text.to_owned()));
             words
         };
-        assert_eq!(said(0), [""; 0]);
-        assert_eq!(said(1), [""; 0]);
-        assert_eq!(said(9), ["waiting for the kernel to detach 1 program"]);
-        let late = said(99);
+        assert_eq!(said(true, 0), [""; 0]);
+        assert_eq!(said(true, 1), [""; 0]);
+        assert_eq!(said(false, 9), [""; 0]);
+        assert_eq!(said(true, 9), ["waiting for the kernel to detach 1 program"]);
+        assert_eq!(said(false, 99).len(), 1);
+        let late = said(true, 99);
         assert!(late.len() == 2 && late[1].starts_with("warning: the kernel has not detached 1 program"), "{late:?}");
     }
 
