@@ -48,7 +48,7 @@ pub fn written_at(rules: usize) -> usize {
 /// The section (and so the map) of what is known when the policy is loaded.
 pub const CONSTANTS_SECTION: &str = ".rodata";
 
-/// Bytes of the ring buffer that the compiler asks for; a power of two and of whole pages.
+/// Bytes of the ring buffer that the compiler asks for, at least; a power of two and of whole pages.
 pub const EVENTS_BYTES: u32 = 256 * 1024;
 
 /// Where `krsi` keeps one folder for each loaded policy.

@@ -3,7 +3,7 @@
 
 use krsi_abi::event::HEADER_BYTES;
 
-use crate::hir::{Audit, TEXT_BYTES, Ty};
+use crate::hir::{Audit, Policy, TEXT_BYTES, Ty};
 
 /// Places of an event's fields.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +27,18 @@ pub fn bytes(ty: Ty) -> u32 {
         Ty::Str { bytes } => bytes,
         Ty::Text { .. } => TEXT_BYTES,
     }
+}
+
+/// Events that the ring buffer has room for at least, each the policy's largest: it holds what comes while `krsi events` is
+/// not at it.
+const EVENTS_MIN: u32 = 64;
+
+/// Bytes of the ring buffer that a policy needs; a power of two.
+#[must_use]
+pub fn ring_bytes(policy: &Policy) -> u32 {
+    let largest = policy.rules.iter().filter_map(|rule| rule.audit.as_ref()).map(|audit| layout(audit).bytes).max();
+    // Each has a head of 8 bytes there.
+    (EVENTS_MIN * (largest.unwrap_or(0) + 8)).next_power_of_two().max(krsi_abi::EVENTS_BYTES)
 }
 
 /// Lays an event out.

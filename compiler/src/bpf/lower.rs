@@ -62,7 +62,7 @@ pub fn lower(policy: &Policy, plan: &Plan, mut optimise: Optimise, diagnostics: 
 
 /// All programs, and whether some need more stack than there is.
 fn generate(policy: &Policy, plan: &Plan, optimise: Optimise, diagnostics: &mut Vec<Diagnostic>) -> (Code, bool) {
-    let mut code = Code::default();
+    let mut code = Code { events_bytes: crate::bpf::event::ring_bytes(policy), ..Code::default() };
     let mut deep = false;
     let mut regions = 0;
     let switches = policy.rules.iter().filter(|rule| rule.since.is_some()).count();

@@ -50,6 +50,8 @@ pub struct Code {
     pub functions: Vec<Function>,
     /// By name.
     pub maps: Vec<Map>,
+    /// Bytes of the ring buffer.
+    pub events_bytes: u32,
     /// Constants: the section `.rodata`.
     pub constants: Vec<u8>,
     /// Tables among the constants by the hash of their bytes: where each begins, and its bytes.
@@ -163,7 +165,7 @@ impl Code {
             kind: MapKind::RingBuf,
             key: 0,
             value: 0,
-            entries: krsi_abi::EVENTS_BYTES,
+            entries: self.events_bytes,
         })
     }
 

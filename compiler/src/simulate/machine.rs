@@ -91,13 +91,15 @@ impl<'i> Machine<'i> {
         let mut maps: Vec<Map> = image.maps.iter().map(|map| Map::new(map, &mut memory)).collect::<Result<_, _>>()?;
         fill(&mut maps, &image.manifest.sets, &scene, &mut memory)?;
         labels::fill(&mut maps, &image.manifest.labels, &scene.labels, &mut memory)?;
+        let ring_buffer = maps.iter().find(|map| map.is_ring_buffer());
+        let ring_buffer_room = ring_buffer.map_or(0, |map| map.declared.entries);
         Ok(Machine {
             image,
             memory,
             maps,
             data,
             scene,
-            ring_buffer_room: krsi_abi::EVENTS_BYTES as usize,
+            ring_buffer_room,
             events: Vec::new(),
             signals: Vec::new(),
             reserved: Vec::new(),

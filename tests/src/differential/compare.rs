@@ -91,7 +91,7 @@ struct Done {
 fn run(image: &Image, scene: &Scene<'_>, hook: &str, room: usize) -> Result<Done, Fault> {
     let outside = |why| Fault { function: String::new(), slot: 0, why };
     let mut machine = Machine::new(image, scene.clone()).map_err(outside)?;
-    machine.ring_buffer_room = room;
+    machine.ring_buffer_room = machine.ring_buffer_room.min(room);
     let run = machine.run(hook)?;
     let labels = machine.labels().map_err(outside)?;
     Ok(Done { run, state: machine.state().map(<[u8]>::to_vec), labels })

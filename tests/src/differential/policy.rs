@@ -592,6 +592,15 @@ impl Make<'_, '_> {
         }
         let (value, class) = self.value(hook);
         let not = ["", "not "][self.tape.below(2)];
+        let text = |class: Class| matches!(class, Class::Name | Class::Text | Class::Path);
+        if !self.live && text(class) && self.tape.percent(12) {
+            let others: Vec<&String> = hook.values.iter().filter(|(_, of)| text(*of)).map(|(other, _)| other).collect();
+            return format!("{value} {} {}", ["==", "!="][self.tape.below(2)], self.tape.pick(&others));
+        }
+        if class == Class::Name && self.tape.percent(8) {
+            let element = format!("{value}[{}]", self.tape.below(16));
+            return self.int_atom(&element, 1, false, not, hook);
+        }
         match class {
             Class::Int { bytes, signed } => self.int_atom(&value, bytes, signed, not, hook),
             Class::Bool => match self.tape.below(3) {

@@ -7,7 +7,7 @@
 //! krs_claim()                                    a free slot, SLOTS where there is none
 //! krs_path(slot, region)                         the path of the dentry and mount in the slot; its length, or -1
 //! krs_cgroup(slot, region)                       the same for a kernfs node
-//! krs_hash, krs_same                             whole texts: see `words`
+//! krs_hash, krs_same, krs_equal                  whole texts: see `words`
 //! krs_match(slot, region, length, classes, state) what fits a text: see `automaton`
 //! krs_any_N(task, slot), krs_all_N(task, slot)   what is known of a task's ancestors
 //! krs_key(slot, region, length)                  makes a text a key, at the beginning of the work room
@@ -74,10 +74,11 @@ pub fn link(code: &mut Code, policy: &crate::hir::Policy, regions: usize) {
             .chain(code.functions.iter().flat_map(|function| &function.relocations))
             .any(|relocation| matches!(relocation.kind, RelocationKind::Function(known) if known == name))
     };
-    let mut names: Vec<&'static str> = [CLAIM, PATH, CGROUP, automaton::MATCH, key::KEY, words::HASH, words::SAME]
-        .into_iter()
-        .filter(|name| called(code, name))
-        .collect();
+    let mut names: Vec<&'static str> =
+        [CLAIM, PATH, CGROUP, automaton::MATCH, key::KEY, words::HASH, words::SAME, words::EQUAL]
+            .into_iter()
+            .filter(|name| called(code, name))
+            .collect();
     for (function, step) in [(PATH, PATH_STEP), (CGROUP, CGROUP_STEP), (automaton::MATCH, automaton::STEP)] {
         if names.contains(&function) {
             names.push(step);
@@ -116,6 +117,7 @@ fn link_texts(code: &mut Code, regions: usize, names: Vec<&'static str>) {
             key::KEY => key::key(last),
             words::HASH => words::hash_function(last),
             words::SAME => words::same_function(code, last),
+            words::EQUAL => words::equal_function(last),
             PATH_STEP => text::path_step(),
             CGROUP_STEP => text::cgroup_step(),
             _ => automaton::step(code, last),

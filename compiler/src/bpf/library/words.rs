@@ -3,6 +3,7 @@
 //! ```text
 //! krs_hash(slot, region, length, seed)       64 bits of the text in a region
 //! krs_same(slot, region, length, constant)   whether the text is the one that begins at this offset of the constants
+//! krs_equal(slot, region, length, other)     whether it is the text in another region, which is as long
 //! ```
 //!
 //! The hash only says where to look: whatever a caller writes into a path, what was found is compared byte by byte.
@@ -15,6 +16,8 @@ use crate::bpf::{Code, Function, RelocationKind};
 pub const HASH: &str = "krs_hash";
 /// Whether a text is a constant.
 pub const SAME: &str = "krs_same";
+/// Whether two texts are the same.
+pub const EQUAL: &str = "krs_equal";
 
 /// Odd, without a pattern.
 const MULTIPLIER: u64 = 0xd6e8_feb8_6659_fd93;
@@ -133,6 +136,22 @@ pub(super) fn same_function(code: &mut Code, last: i16) -> Function {
     begin(&mut asm, last, no);
     asm.address(R(1), RelocationKind::Constant(0));
     asm.alu(alu::ADD, OTHER, R(1));
+    compare(asm, no, SAME)
+}
+
+/// `krs_equal(slot, region, length, other)`
+pub(super) fn equal_function(last: i16) -> Function {
+    let mut asm = Asm::default();
+    let no = asm.label();
+    asm.jump(jmp::JGT, R(4), i32::from(last), no);
+    begin(&mut asm, last, no);
+    // The slot is still at hand.
+    asm.alu(alu::ADD, OTHER, R(0));
+    compare(asm, no, EQUAL)
+}
+
+/// Compares what is at `TEXT` with what is at `OTHER`.
+fn compare(mut asm: Asm, no: Label, name: &'static str) -> Function {
     words(
         &mut asm,
         |asm| {
@@ -153,7 +172,7 @@ pub(super) fn same_function(code: &mut Code, last: i16) -> Function {
     asm.place(no);
     asm.mov(R(0), 0);
     asm.exit();
-    asm.finish(SAME, 4)
+    asm.finish(name, 4)
 }
 
 impl Code {

@@ -82,6 +82,9 @@ impl Builder<'_> {
             AtomKind::AnyAncestor { of, cond } => self.any_ancestor(of, cond, sense, then, otherwise),
             AtomKind::InSet { values, set } => self.in_set(values, *set, yes, no, unknown),
             AtomKind::Same(left, right) if left.ty == Ty::Ip => self.same_ip(left, right, yes, no, unknown),
+            AtomKind::Same(left, right) if matches!(left.ty, Ty::Text { .. }) => {
+                self.same_text(left, right, yes, no, unknown);
+            }
             AtomKind::Same(left, right) => {
                 let left = self.value(left, unknown);
                 let right = self.value(right, unknown);

@@ -423,6 +423,28 @@ impl Builder<'_> {
         self.copy(V(0), true)
     }
 
+    /// Leads to `yes` where two texts are the same.
+    pub(super) fn same_text(&mut self, left: &Value, right: &Value, yes: Label, no: Label, unknown: Label) {
+        let one = self.text(left, unknown);
+        let other = self.text(right, unknown);
+        self.branch_away(jmp::JNE, true, one.length, Src::Reg(other.length), no);
+        self.push(Inst::Load {
+            dst: V(1),
+            base: one.memory,
+            offset: library::NUMBER,
+            bytes: 8,
+            reloc: None,
+            argument: None,
+        });
+        let numbers = [Src::Imm(i32::from(one.offset)), Src::Reg(one.length), Src::Imm(i32::from(other.offset))];
+        for (at, src) in numbers.into_iter().enumerate() {
+            self.push(Inst::Mov { dst: V(2 + at as u32), src, wide: true, reloc: None });
+        }
+        self.push(Inst::Invoke { function: library::words::EQUAL, args: 4 });
+        let equal = self.copy(V(0), true);
+        self.branch(jmp::JNE, true, equal, Src::Imm(0), yes, no);
+    }
+
     fn byte(&mut self, base: V, offset: i16) -> V {
         let dst = self.fresh();
         self.push(Inst::Load { dst, base, offset, bytes: 1, reloc: None, argument: None });

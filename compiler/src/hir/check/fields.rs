@@ -322,6 +322,16 @@ impl<'a> Checker<'a> {
         let place = match self.expr(base, None) {
             Operand::Error => return Operand::Error,
             Operand::Place(place) => place,
+            // A helper tells the whole name; a byte of it is read where it stands.
+            Operand::Value(Value { kind: ValueKind::Task(TaskField::Comm), .. }) => {
+                let task = self.current(base.span);
+                let Ty::Ptr(Ptr { target, .. }) = task.ty else { unreachable!("a task is a pointer") };
+                let place = Place::behind(&self.kernel.btf, &task, target);
+                match place.and_then(|place| self.raw_field(&place, "comm", base.span)) {
+                    Some(Operand::Place(place)) => place,
+                    _ => return Operand::Error,
+                }
+            }
             _ => {
                 return self.report(
                     Diagnostic::error(code::NOT_AN_ARRAY, base.span, "only an array can be indexed")
@@ -332,10 +342,12 @@ impl<'a> Checker<'a> {
         let kernel = self.kernel;
         let Type::Array { element, count } = kernel.btf.ty(kernel.btf.strip(place.ty)) else {
             let what = place::describe(&kernel.btf, place.ty);
-            return self.report(
-                Diagnostic::error(code::NOT_AN_ARRAY, base.span, "only an array can be indexed")
-                    .label(format!("this is {what}")),
-            );
+            let error = Diagnostic::error(code::NOT_AN_ARRAY, base.span, "only an array can be indexed")
+                .label(format!("this is {what}"));
+            return self.report(match place::tag(&kernel.btf, place.ty) {
+                "path" => error.help("a path is fetched whole: test it with `under`, `like` or `starts_with`"),
+                _ => error,
+            });
         };
         let number = match self.expr(index, None) {
             Operand::Error => return Operand::Error,
@@ -361,6 +373,10 @@ impl<'a> Checker<'a> {
             );
         }
         let next = place.step(Step::Index(number as u32), element, span);
+        // Whether `char` has a sign is the compiler's choice; a byte of a text has none.
+        if matches!(self.reads(place.ty, true), Reads::As(Ty::Str { .. })) {
+            return Operand::Value(next.load(Ty::Int(Int::plain(1, false))));
+        }
         self.found(next, "", "")
     }
 }

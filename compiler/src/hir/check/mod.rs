@@ -27,7 +27,7 @@ mod names;
 mod network;
 mod patterns;
 pub(in crate::hir) mod sets;
-mod text;
+pub(in crate::hir) mod text;
 mod versions;
 
 /// What an expression turned out to be.

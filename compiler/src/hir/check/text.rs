@@ -168,12 +168,7 @@ impl<'a> Checker<'a> {
         let operand = self.texts(operand);
         match operand {
             Operand::Error => None,
-            Operand::Value(value) if matches!(value.ty, Ty::Text { .. }) => Some(value),
-            Operand::Value(value) if matches!(value.ty, Ty::Str { .. }) => Some(Value {
-                span: value.span,
-                ty: Ty::Text { path: false },
-                kind: ValueKind::Text(Box::new(Text::Copy(value))),
-            }),
+            Operand::Value(value) if matches!(value.ty, Ty::Str { .. } | Ty::Text { .. }) => Some(as_text(value)),
             other => {
                 let what = self.say(&other);
                 self.report(
@@ -229,6 +224,16 @@ impl<'a> Checker<'a> {
         };
         self.report(error);
         false
+    }
+}
+
+/// A string that lies in its struct as a text that is fetched, for tests that only those have.
+pub(in crate::hir) fn as_text(value: Value) -> Value {
+    match value.ty {
+        Ty::Str { .. } => {
+            Value { span: value.span, ty: Ty::Text { path: false }, kind: ValueKind::Text(Box::new(Text::Copy(value))) }
+        }
+        _ => value,
     }
 }
 

@@ -5,7 +5,7 @@ use krs_grammar::print::expr_text;
 
 use super::{and, atom, constant, not, one_of_texts, or};
 use crate::diag::{Diagnostic, code};
-use crate::hir::check::{Checker, Number, Operand, spell};
+use crate::hir::check::{Checker, Number, Operand, spell, text::as_text};
 use crate::hir::{AtomKind, Compare, Cond, Int, NamesId, Ty, Value, ValueKind, place};
 
 impl Checker<'_> {
@@ -97,10 +97,12 @@ impl Checker<'_> {
                 (Ty::Bool, Ty::Bool) if equality => {
                     finish(same(atom(a.span, AtomKind::True(a)), atom(b.span, AtomKind::True(b))))
                 }
-                (Ty::Str { .. } | Ty::Text { .. }, Ty::Str { .. } | Ty::Text { .. }) => self.report(
-                    Diagnostic::error(code::NOT_YET, span, "comparing two strings of the kernel is not available yet")
-                        .help("compare each with a literal"),
-                ),
+                (Ty::Str { .. } | Ty::Text { .. }, Ty::Str { .. } | Ty::Text { .. }) => {
+                    if !equality {
+                        return self.error(code::UNORDERED, op_span, "strings can only be compared with `==` and `!=`");
+                    }
+                    finish(atom(span, AtomKind::Same(as_text(a), as_text(b))))
+                }
                 (x, y) => {
                     let (x, y) = (self.describe(x), self.describe(y));
                     self.report(
@@ -129,6 +131,12 @@ impl Checker<'_> {
                     Diagnostic::error(code::INCOMPARABLE, op_span, format!("{x} cannot be compared with {y}"))
                         .also(left.span, x)
                         .also(right.span, y);
+                if let (Operand::Text(text), Operand::Value(Value { ty: Ty::Int(Int { bytes: 1, .. }), .. }))
+                | (Operand::Value(Value { ty: Ty::Int(Int { bytes: 1, .. }), .. }), Operand::Text(text)) = (&l, &r)
+                    && let [byte] = text[..]
+                {
+                    error = error.help(format!("a byte is a number; that of this character is `{byte:#04x}`"));
+                }
                 if text && pointer {
                     error = error.help(self.path_of_object(left, &l).or_else(|| self.path_of_object(right, &r)).unwrap_or(
                         "text behind a pointer cannot be read yet; strings that are arrays can, such as `task.comm`".into(),
