@@ -112,16 +112,17 @@ fn every_code_has_a_case() {
 }
 
 #[test]
-fn a_hook_with_too_many_rules_is_refused_in_words() {
-    let rules: String = (1..9001).map(|at| format!("on file_open when file.f_flags & {at} deny\n")).collect();
-    let files = [Source { name: "many.krs".into(), text: rules }];
-    let outcome = krsic::check(&files, &options());
-    assert!(outcome.value.is_none());
-    assert!(
-        outcome.diagnostics.iter().all(|diagnostic| diagnostic.code == code::TOO_LARGE),
-        "{:?}",
-        outcome.diagnostics.first()
-    );
+fn a_hook_with_too_many_rules_is_refused_at_the_one_too_many() {
+    let rules: Vec<String> = (1..3001).map(|at| format!("on file_open when file.f_flags & {at} deny\n")).collect();
+    let check =
+        |rules: &[String]| krsic::check(&[Source { name: "many.krs".into(), text: rules.concat() }], &options());
+    let refused = check(&rules);
+    let error = &refused.diagnostics[0];
+    assert!(refused.value.is_none() && error.code == code::TOO_LARGE, "{error:?}");
+    let before = rules.concat()[..error.primary.span.start as usize].matches('\n').count();
+    assert!(before > 100, "the rule is the {before}th");
+    assert!(check(&rules[..before]).value.is_some(), "what came before it fits");
+    assert!(check(&rules[..=before]).value.is_none(), "with it, it does not");
 }
 
 #[test]

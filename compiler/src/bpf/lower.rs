@@ -31,9 +31,9 @@ pub use self::sets::part_bytes;
 use super::insn::jmp;
 use super::vcode::{Inst, Src};
 use super::{Code, Program, RelocationKind, allocate, encode, flow, layout, library, stack};
-use crate::decision::{Graph, Node, NodeId, Plan};
+use crate::decision::{self, Graph, Node, NodeId, Plan};
 use crate::diag::{Diagnostic, code};
-use crate::hir::Policy;
+use crate::hir::{HookId, Policy, Rule, RuleId};
 use crate::optimise::{Optimisation, Optimise};
 
 /// Bytes of the constants, which are one value of a map. Source: `array_map_alloc_check` of 5.10, which refuses more than
@@ -48,47 +48,30 @@ const LESS_STACK: [&[Optimisation]; 2] = [&[Optimisation::Frugal], &[Optimisatio
 pub fn lower(policy: &Policy, plan: &Plan, mut optimise: Optimise, diagnostics: &mut Vec<Diagnostic>) -> Code {
     let mut less = LESS_STACK.iter();
     loop {
-        let mut found = Vec::new();
-        let (code, deep) = generate(policy, plan, optimise, &mut found);
+        let (mut found, mut large) = (Vec::new(), Vec::new());
+        let (code, deep) = generate(policy, plan, optimise, &mut large, &mut found);
         match less.next() {
             Some(more) if deep => optimise = more.iter().fold(optimise, |all, one| all.without(*one)),
             _ => {
                 diagnostics.append(&mut found);
+                diagnostics.extend(large.into_iter().map(|(hook, why)| does_not_fit(policy, hook, why, optimise)));
                 return code;
             }
         }
     }
 }
 
-/// All programs, and whether some need more stack than there is.
-fn generate(policy: &Policy, plan: &Plan, optimise: Optimise, diagnostics: &mut Vec<Diagnostic>) -> (Code, bool) {
-    let mut code = Code { events_bytes: crate::bpf::event::ring_bytes(policy), ..Code::default() };
+/// All programs but those that are too `large`, and whether some need more stack than there is.
+fn generate(
+    policy: &Policy,
+    plan: &Plan,
+    optimise: Optimise,
+    large: &mut Vec<(HookId, encode::TooLarge)>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> (Code, bool) {
+    let mut code = begun(policy);
     let mut deep = false;
     let mut regions = 0;
-    let switches = policy.rules.iter().filter(|rule| rule.since.is_some()).count();
-    if !policy.params.is_empty() || switches > 0 {
-        // They come first: their place is known to whoever sets them. A rule for newer kernels is on until it is turned off.
-        let defaults = policy.params.iter().map(|param| param.default as u64);
-        let words = defaults.chain(std::iter::repeat_n(1, switches));
-        code.constant(&words.flat_map(u64::to_le_bytes).collect::<Vec<u8>>());
-    }
-    if !policy.files.is_empty() {
-        // Until the load has found a file, none has its numbers.
-        if let RelocationKind::Constant(at) = code.constant(&vec![0xff; 16 * policy.files.len()]) {
-            code.files = at;
-        }
-    }
-    if policy.rules.iter().any(|rule| rule.audit.is_some() || rule.deny.is_some()) {
-        // The counters of lost and written events come first: their place is known to whoever reads them.
-        code.state(2 * krsi_abi::written_at(policy.rules.len()) as u32);
-    }
-    // Also those that no rule asks: whoever fills them finds them.
-    policy.sets.iter().for_each(|set| dynamic_sets::declare(set, &mut code));
-    if !policy.labels.is_empty()
-        && let super::RelocationKind::State(offset) = code.state(8)
-    {
-        code.labels_lost = Some(offset);
-    }
     for graph in &plan.graphs {
         let texts = text::texts(policy, plan, graph);
         if let Some(too_many) = texts.get(library::REGIONS_MAX) {
@@ -120,8 +103,7 @@ fn generate(policy: &Policy, plan: &Plan, optimise: Optimise, diagnostics: &mut 
             Ok(program) => code.programs.push(program),
             Err(why) => {
                 deep |= matches!(why, encode::TooLarge::Frame(_));
-                let first = graph.first(policy).map_or_else(Span::default, |rule| rule.span);
-                diagnostics.push(too_large(policy, hook, why, first, "the first of them"));
+                large.push((graph.hook, why));
             }
         }
     }
@@ -134,6 +116,64 @@ fn generate(policy: &Policy, plan: &Plan, optimise: Optimise, diagnostics: &mut 
         diagnostics.push(too_large(policy, &program.hook, why, at, "what this calls is the deepest"));
     }
     (code, deep)
+}
+
+/// What comes before all programs.
+fn begun(policy: &Policy) -> Code {
+    let mut code = Code { events_bytes: crate::bpf::event::ring_bytes(policy), ..Code::default() };
+    let switches = policy.rules.iter().filter(|rule| rule.since.is_some()).count();
+    if !policy.params.is_empty() || switches > 0 {
+        // They come first: their place is known to whoever sets them. A rule for newer kernels is on until it is turned off.
+        let defaults = policy.params.iter().map(|param| param.default as u64);
+        let words = defaults.chain(std::iter::repeat_n(1, switches));
+        code.constant(&words.flat_map(u64::to_le_bytes).collect::<Vec<u8>>());
+    }
+    if !policy.files.is_empty() {
+        // Until the load has found a file, none has its numbers.
+        if let RelocationKind::Constant(at) = code.constant(&vec![0xff; 16 * policy.files.len()]) {
+            code.files = at;
+        }
+    }
+    if policy.rules.iter().any(|rule| rule.audit.is_some() || rule.deny.is_some()) {
+        // The counters of lost and written events come first: their place is known to whoever reads them.
+        code.state(2 * krsi_abi::written_at(policy.rules.len()) as u32);
+    }
+    // Also those that no rule asks: whoever fills them finds them.
+    policy.sets.iter().for_each(|set| dynamic_sets::declare(set, &mut code));
+    if !policy.labels.is_empty()
+        && let super::RelocationKind::State(offset) = code.state(8)
+    {
+        code.labels_lost = Some(offset);
+    }
+    code
+}
+
+fn does_not_fit(policy: &Policy, hook: HookId, why: encode::TooLarge, optimise: Optimise) -> Diagnostic {
+    let (at, label) = match one_too_many(policy, hook, optimise) {
+        Some((rule, true)) => (rule.span, "too large by itself"),
+        Some((rule, false)) => (rule.span, "those before it fit, with this one they do not"),
+        None => (Span::default(), ""),
+    };
+    too_large(policy, &policy.hooks[hook.index()].name, why, at, label)
+}
+
+/// The rule with which those of a hook no longer fit into one program, and whether it is the first of them.
+fn one_too_many(policy: &Policy, hook: HookId, optimise: Optimise) -> Option<(&Rule, bool)> {
+    let on_hook = |(_, rule): &(usize, &Rule)| rule.hook == hook;
+    let rules: Vec<RuleId> = policy.rules.iter().enumerate().filter(on_hook).map(|(id, _)| RuleId(id as u32)).collect();
+    let name = &policy.hooks[hook.index()].name;
+    let fit = |count: usize| {
+        let plan = decision::lower::some(policy, hook, &rules[..count], optimise);
+        let code = graph_code(policy, &plan, &plan.graphs[0], optimise, &mut begun(policy));
+        code.and_then(|code| encoded(name, code, optimise)).is_ok()
+    };
+    // The most that fit, by halves: more rules make no smaller program.
+    let (mut fits, mut not) = (0, rules.len());
+    while not > fits + 1 {
+        let middle = fits.midpoint(not);
+        *(if fit(middle) { &mut fits } else { &mut not }) = middle;
+    }
+    rules.get(fits).map(|id| (&policy.rules[id.0 as usize], fits == 0))
 }
 
 fn too_large(policy: &Policy, hook: &str, why: encode::TooLarge, at: Span, label: &str) -> Diagnostic {

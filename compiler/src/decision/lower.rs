@@ -44,6 +44,14 @@ pub fn lower(policy: &Policy, optimise: Optimise) -> Plan {
     Plan { graphs, indexes }
 }
 
+/// Plans one hook alone, as if it had no other rules than these.
+#[must_use]
+pub fn some(policy: &Policy, hook: HookId, rules: &[RuleId], optimise: Optimise) -> Plan {
+    let mut indexes = Vec::new();
+    let graph = graph(policy, hook, rules, optimise, &mut indexes);
+    Plan { graphs: vec![graph], indexes }
+}
+
 /// Units with one errno that follow each other; 0 for those that only watch.
 struct Run<'p> {
     errno: i32,
