@@ -169,6 +169,10 @@ fn page(page: &HookPage) -> String {
     if !others.is_empty() {
         facts.push(("not on", others.join("; ")));
     }
+    if page.acts == Acts::Deny {
+        let order = "the newest runs first, and the first denial ends the hook: older ones do not see it";
+        facts.push(("policies", order.to_owned()));
+    }
     facts.push(("may sleep", if page.sleepable { "yes" } else { "no" }.to_owned()));
     if let Some(why) = &page.task_unrelated {
         facts.push(("task", format!("unrelated: {why}")));

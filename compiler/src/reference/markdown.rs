@@ -15,7 +15,8 @@ prints one of them, for the kernel that runs.
 
 **Kernels** are those of 5.10, 6.1, 6.12, 6.18 and 7.2 on which a rule can be on the hook. `?` behind an argument says
 that it may be null. What rules can do: `deny` refuses, `watch` hooks have no result, `answer` hooks only answer the kernel
-yes or no; all can `audit`.
+yes or no; all can `audit`. Of several policies on a hook the newest runs first, and the first denial ends it: those loaded
+before, and modules behind `bpf`, do not see what was denied.
 ";
 
 /// The page.
