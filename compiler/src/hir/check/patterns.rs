@@ -124,11 +124,7 @@ impl<'a> Checker<'a> {
             return Some(vec![(self.literal(right, op.text())?, right.span)]);
         };
         if elements.is_empty() {
-            self.report(
-                Diagnostic::error(code::EMPTY_LIST, right.span, "an empty list holds nothing")
-                    .note("the test would always be false")
-                    .help("name at least one element"),
-            );
+            self.empty_list(right.span);
             return None;
         }
         // Each is looked at, so that all that are wrong are told.

@@ -45,11 +45,7 @@ impl<'a> Checker<'a> {
             if elements.iter().any(|of| matches!(of.kind, ExprKind::Str(_))) { self.texts(operand) } else { operand };
         let hint = names_of(&operand);
         if elements.is_empty() {
-            return self.report(
-                Diagnostic::error(code::EMPTY_LIST, right.span, "an empty list holds nothing")
-                    .note("the test would always be false")
-                    .help("name at least one element"),
-            );
+            return self.empty_list(right.span);
         }
         match operand {
             Operand::Error => Operand::Error,
@@ -169,6 +165,15 @@ impl<'a> Checker<'a> {
                 })
             }
         }
+    }
+
+    /// A list that nothing can be in.
+    pub(in crate::hir) fn empty_list(&mut self, at: Span) -> Operand {
+        self.report(
+            Diagnostic::error(code::EMPTY_LIST, at, "an empty list holds nothing")
+                .note("the test would always be false")
+                .help("name at least one element"),
+        )
     }
 
     /// What stands on the right of `in` is neither a set nor a list.
