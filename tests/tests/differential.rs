@@ -1,34 +1,16 @@
 //! Random policies, answered by the evaluator and by the object that ships.
 //!
-//! `KRS_SEED=7 KRS_SECONDS=60` begins elsewhere and takes longer; `cargo xtask fuzz --policies N` is for long runs.
+//! `cargo xtask fuzz --policies N` is for long runs; `--seed S` begins with one that failed here.
 
-use std::time::Instant;
-
-use krs_tests::differential::{self, Tried, WORDS, tape};
+use krs_tests::differential::case::{self, Question};
+use krs_tests::differential::{self, Tried};
 use krsic::{Built, Options, Source};
 
-/// Scenes of each policy.
-const SCENES: usize = 12;
-
-fn number(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-}
-
-/// Examines policy after policy until the time is over; a failure is made small first.
-fn campaign(seconds: u64, examine: fn(&[u64], usize) -> Result<Tried, String>) -> Tried {
-    let (seconds, mut seed) = (number("KRS_SECONDS", seconds), number("KRS_SEED", 1));
-    let started = Instant::now();
+/// Asks about so many policies; a failure is made small first.
+fn campaign(policies: u64, question: Question) -> Tried {
     let mut tried = Tried::default();
-    while started.elapsed().as_secs() < seconds {
-        let words = tape::words(seed, WORDS);
-        match examine(&words, SCENES) {
-            Ok(more) => tried += more,
-            Err(_) => {
-                let words = tape::shrink(words, 2000, |words| examine(words, SCENES).is_err());
-                panic!("KRS_SEED={seed}, made small:\n{}", examine(&words, SCENES).err().unwrap_or_default());
-            }
-        }
-        seed += 1;
+    for seed in 1..=policies {
+        tried += case::ask(seed, question).unwrap_or_else(|why| panic!("seed {seed}, made small:\n{why}"));
     }
     println!("{tried:?}");
     tried
@@ -36,13 +18,13 @@ fn campaign(seconds: u64, examine: fn(&[u64], usize) -> Result<Tried, String>) -
 
 #[test]
 fn the_evaluator_and_the_object_agree() {
-    let tried = campaign(6, differential::examine);
+    let tried = campaign(60, differential::examine);
     assert!(tried.denied > 0 && tried.events > 0 && tried.would_deny > 0, "{tried:?} tried too little");
 }
 
 #[test]
 fn order_never_matters() {
-    let tried = campaign(3, differential::reorder);
+    let tried = campaign(30, differential::reorder);
     assert!(tried.denied > 0 && tried.events > 0, "{tried:?} tried too little");
 }
 
@@ -55,7 +37,7 @@ fn against(meaning: &str, code: &str) -> Result<Tried, String> {
     };
     let built = Built { object: build(code).object, ..build(meaning) };
     (1..40).try_fold(Tried::default(), |mut all, seed| {
-        all += differential::scenes_of(&built, checked, &tape::words(seed, WORDS), SCENES)?;
+        all += differential::scenes_of(&built, checked, &case::scenes(seed))?;
         Ok(all)
     })
 }
@@ -95,7 +77,7 @@ fn what_went_wrong_is_right() {
         let built = krsic::build(&files, &Options { target: Some(checked), ..Options::default() }).value;
         let built = built.expect("it compiles");
         let tried = (1..40).fold(Tried::default(), |mut all, seed| {
-            let done = differential::scenes_of(&built, checked, &tape::words(seed, WORDS), SCENES);
+            let done = differential::scenes_of(&built, checked, &case::scenes(seed));
             all += done.unwrap_or_else(|why| panic!("{text}\n{why}"));
             all
         });
@@ -164,7 +146,7 @@ fn examples_mean_what_they_do() {
         let options = Options { target: Some(checked), ..Options::default() };
         let Some(built) = krsic::build(&files, &options).value else { continue };
         for seed in 0..4 {
-            let done = differential::scenes_of(&built, checked, &tape::words(seed, WORDS), 10);
+            let done = differential::scenes_of(&built, checked, &case::scenes(seed));
             tried += done.unwrap_or_else(|why| panic!("{}\n{why}", path.display()));
         }
     }

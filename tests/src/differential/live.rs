@@ -21,9 +21,10 @@ use krsic::kernel::{Kernel, embedded};
 use krsic::simulate::scene::{Scene, Tail, Task, named};
 use krsic::{Built, Options};
 
+use super::case::{Case, cases, draw};
 use super::policy::{LIVE_FOLDER, LIVE_NAME, live};
 use super::stage::Pool;
-use super::tape::{Tape, words};
+use super::tape::Tape;
 use super::{build, optimise};
 
 /// A policy, acts, and what must come of them.
@@ -55,25 +56,28 @@ impl Batch {
     }
 }
 
-/// Acts of a policy.
-const ACTS: usize = 60;
+/// The most acts of a policy.
+const ACTS: usize = 120;
+
+/// The most rules; a load in an emulated guest costs more than its rules.
+const RULES: usize = 12;
 
 /// Batches with their seeds, from a seed on.
 pub fn batches(seed: u64) -> impl Iterator<Item = (u64, Batch)> {
-    (seed..).filter_map(|seed| Some((seed, batch(&words(seed, 3000))?)))
+    let cases = cases(ACTS, RULES);
+    (seed..).filter_map(move |seed| Some((seed, batch(&draw(seed, &cases))?)))
 }
 
-/// The batch of a tape, if its policy compiles.
+/// The batch of a case, if its policy compiles; each of its scenes is an act.
 #[must_use]
-pub fn batch(words: &[u64]) -> Option<Batch> {
-    let mut tape = Tape::new(words);
+pub fn batch(case: &Case) -> Option<Batch> {
     // Nothing here depends on the kernel.
     let kernel = &embedded()[2];
-    let optimise = optimise(&mut tape);
-    let mut policy = live(&mut tape, kernel);
+    let optimise = optimise(case);
+    let mut policy = live(Tape::new(&case.frame), case, kernel);
     let options = Options { target: Some(kernel), optimise, name: Some("random".to_owned()), ..Options::default() };
     let built = build(&mut policy, &options)?;
-    let mut acting = Acting { built: &built, kernel, pool: Pool::of(&built.policy), tape: &mut tape };
+    let pool = Pool::of(&built.policy);
     let mut batch = Batch {
         text: policy.text(),
         object: built.object.clone(),
@@ -82,7 +86,8 @@ pub fn batch(words: &[u64]) -> Option<Batch> {
         events: String::new(),
     };
     let mut events = Vec::new();
-    for _ in 0..ACTS {
+    for words in &case.scenes {
+        let mut acting = Acting { built: &built, kernel, pool: &pool, tape: Tape::new(words) };
         let hook = HookId(acting.tape.below(built.policy.hooks.len()) as u32);
         let (act, scene) = acting.act(hook).ok()?;
         let outcome = eval::outcome(&built.policy, hook, &scene);
@@ -123,14 +128,14 @@ fn json(ty: krsic::hir::Ty, value: Option<&Datum>) -> String {
     }
 }
 
-struct Acting<'a, 't> {
+struct Acting<'a> {
     built: &'a Built,
     kernel: &'static Kernel,
-    pool: Pool,
-    tape: &'a mut Tape<'t>,
+    pool: &'a Pool,
+    tape: Tape<'a>,
 }
 
-impl Acting<'_, '_> {
+impl Acting<'_> {
     /// An act that calls a hook, and what its program meets then.
     fn act(&mut self, hook: HookId) -> Result<(String, Scene<'static>), String> {
         let mut scene = Scene::new(self.kernel)?;
@@ -186,8 +191,10 @@ impl Acting<'_, '_> {
                 };
                 ip = ip.wrapping_add([0, 0, 1, u128::MAX][self.tape.below(4)]);
                 let four = ip >> 32 == 0xffff;
-                // Broadcasts are refused with an errno that rules use, and multicast is a subject of its own.
-                if four && (ip & 0xff == 255 || (ip >> 24) as u8 >= 224) {
+                // Broadcasts are refused with an errno that rules use, the first address of the loopback network too before
+                // 5.14; multicast is a subject of its own.
+                let four_bytes = ip as u32;
+                if four && (four_bytes & 0xff == 255 || four_bytes == 0x7f00_0000 || four_bytes >> 24 >= 224) {
                     ip = 0xffff_7f00_0001;
                 }
                 let port = self.number(Int::plain(2, false)) as u16;

@@ -2,16 +2,17 @@
 //! ships, run instruction by instruction. The two must agree on everything that can be seen.
 //!
 //! ```text
-//! tape     a row of numbers ──> policy: text ──> krsic: object and typed policy
-//!                           └─> stage: a scene for a hook, from what its rules read
+//! case     rows of numbers ──> policy: text ──> krsic: object and typed policy
+//!                          └─> stage: a scene for a hook, from what its rules read
 //! compare  evaluator and interpreter over the scene
 //! ```
 //!
-//! All that is random comes from a [`tape::Tape`]. A shorter tape of smaller numbers makes a simpler policy, so
-//! that what shrinks tapes shrinks policies.
+//! All that is random comes from rows of numbers, which proptest draws and shrinks. A shorter row of smaller numbers
+//! makes a simpler rule, so that what shrinks rows shrinks policies.
 //!
 //! `live` makes policies and acts whose outcome the evaluator knows, for kernels that run.
 
+pub mod case;
 pub mod compare;
 mod labels;
 pub mod live;
@@ -21,20 +22,13 @@ pub mod tape;
 
 use krsic::hir::HookId;
 use krsic::kernel::{Kernel, embedded};
-use krsic::optimise::{Optimisation, Optimise};
+use krsic::optimise::Optimise;
 use krsic::simulate::image::Image;
 use krsic::{Built, Options, Outcome, Source};
 
+use case::{Case, Words};
 use policy::Policy;
 use tape::Tape;
-
-/// Numbers that a policy is made of; the rest of a tape is for scenes.
-const POLICY_WORDS: usize = 300;
-/// Numbers for the scenes of a policy.
-const SCENE_WORDS: usize = 400;
-
-/// A tape of a useful length.
-pub const WORDS: usize = POLICY_WORDS + SCENE_WORDS;
 
 /// What was tried.
 #[derive(Clone, Copy, Debug, Default)]
@@ -102,45 +96,52 @@ pub fn build(policy: &mut Policy, options: &Options<'_>) -> Option<Built> {
     None
 }
 
-/// Optimisations to do, by chance; most often all.
-fn optimise(tape: &mut Tape<'_>) -> Optimise {
-    if !tape.percent(40) {
-        return Optimise::default();
-    }
-    Optimisation::ALL.iter().filter(|_| tape.percent(50)).fold(Optimise::default(), |all, one| all.without(*one))
+/// All optimisations but those that a case leaves out.
+fn optimise(case: &Case) -> Optimise {
+    case.without.iter().fold(Optimise::default(), |all, one| all.without(*one))
 }
 
-/// The policy of a tape, compiled, or nothing.
-#[must_use]
-pub fn policy_of(words: &[u64]) -> Option<(Policy, Built, &'static Kernel, Optimise)> {
-    let mut tape = Tape::new(&words[..words.len().min(POLICY_WORDS)]);
+/// The policy of a case, also what the compiler refuses of it; the kernel that it is for, and what is done to it.
+fn made_of(case: &Case) -> (Policy, &'static Kernel, Optimise) {
+    let mut frame = Tape::new(&case.frame);
     let kernels = embedded();
-    let checked = &kernels[(2 + tape.below(kernels.len())) % kernels.len()];
-    let optimise = optimise(&mut tape);
-    let mut policy = policy::policy(&mut tape, checked);
+    let checked = &kernels[(2 + frame.below(kernels.len())) % kernels.len()];
+    (policy::policy(frame, case, checked), checked, optimise(case))
+}
+
+/// What is needed to see a case again.
+fn describe(case: &Case) -> String {
+    let (policy, checked, optimise) = made_of(case);
+    format!("{}\nchecked against {}, {optimise:?}", policy.text(), checked.name)
+}
+
+/// The policy of a case, compiled, or nothing.
+#[must_use]
+pub fn policy_of(case: &Case) -> Option<(Policy, Built, &'static Kernel, Optimise)> {
+    let (mut policy, checked, optimise) = made_of(case);
     let options = Options { target: Some(checked), optimise, ..Options::default() };
     let built = build(&mut policy, &options)?;
     Some((policy, built, checked, optimise))
 }
 
-/// Makes the policy of a tape and tries it in some scenes.
+/// Tries the policy of a case in its scenes.
 ///
 /// # Errors
-/// How the two answers differ, with all that is needed to see it again.
-pub fn examine(words: &[u64], scenes: usize) -> Result<Tried, String> {
-    let Some((policy, built, checked, optimise)) = policy_of(words) else { return Ok(Tried::default()) };
-    let name = format!("checked against {}, {optimise:?}", checked.name);
-    let rest = &words[words.len().min(POLICY_WORDS)..];
-    scenes_of(&built, checked, rest, scenes).map_err(|why| format!("{}\n{name}\n{why}", policy.text()))
+/// How the two answers differ.
+pub fn examine(case: &Case) -> Result<Tried, String> {
+    let Some((_, built, checked, _)) = policy_of(case) else { return Ok(Tried::default()) };
+    scenes_of(&built, checked, &case.scenes)
 }
 
 /// Shuffles a policy's rules, splits them over two files, and asks whether anything means something else then.
 ///
 /// # Errors
 /// What does.
-pub fn reorder(words: &[u64], scenes: usize) -> Result<Tried, String> {
-    let Some((policy, built, checked, optimise)) = policy_of(words) else { return Ok(Tried::default()) };
-    let mut tape = Tape::new(&words[words.len().min(POLICY_WORDS)..]);
+pub fn reorder(case: &Case) -> Result<Tried, String> {
+    let Some((policy, built, checked, optimise)) = policy_of(case) else { return Ok(Tried::default()) };
+    // The first scene's row is for the order.
+    let Some((order, scenes)) = case.scenes.split_first() else { return Ok(Tried::default()) };
+    let mut tape = Tape::new(order);
     let mut rules = policy.rules.clone();
     for at in (1..rules.len()).rev() {
         rules.swap(at, tape.below(at + 1));
@@ -151,7 +152,7 @@ pub fn reorder(words: &[u64], scenes: usize) -> Result<Tried, String> {
         parts.reverse();
     }
     let texts = parts.map(|part| part.text());
-    let describe = |why: &str| format!("{}\nas one file, and as two:\n{}\n{why}", policy.text(), texts.join("\n---\n"));
+    let describe = |why: &str| format!("as two files:\n{}\n{why}", texts.join("\n---\n"));
     let files = ["a.krs", "b.krs"].into_iter().zip(&texts);
     let files: Vec<Source> = files.map(|(name, text)| Source { name: name.into(), text: text.clone() }).collect();
     let options = Options { target: Some(checked), optimise, ..Options::default() };
@@ -159,7 +160,8 @@ pub fn reorder(words: &[u64], scenes: usize) -> Result<Tried, String> {
     let pool = stage::Pool::of(&built.policy);
     let image = Image::new(&other.object, checked)?;
     let mut tried = Tried { policies: 1, rules: built.policy.rules.len(), ..Tried::default() };
-    for _ in 0..scenes {
+    for words in scenes {
+        let mut tape = Tape::new(words);
         let hook = HookId(tape.below(built.policy.hooks.len()) as u32);
         let scene = stage::stage(&built.policy, hook, &pool, checked, checked, &mut tape)?;
         let one = krsic::hir::eval::outcome(&built.policy, hook, &scene);
@@ -195,7 +197,7 @@ fn seen(policy: &krsic::hir::Policy, outcome: &krsic::hir::eval::Outcome) -> (bo
 ///
 /// # Errors
 /// How the two answers differ.
-pub fn scenes_of(built: &Built, checked: &Kernel, words: &[u64], scenes: usize) -> Result<Tried, String> {
+pub fn scenes_of(built: &Built, checked: &Kernel, scenes: &[Words]) -> Result<Tried, String> {
     let typed = &built.policy;
     let pool = stage::Pool::of(typed);
     let mut tried = Tried { policies: 1, rules: typed.rules.len(), ..Tried::default() };
@@ -203,8 +205,8 @@ pub fn scenes_of(built: &Built, checked: &Kernel, words: &[u64], scenes: usize) 
     let kernels: Vec<&Kernel> =
         embedded().iter().filter(|kernel| manifest.kernels.contains(&kernel.name)).chain([checked]).collect();
     let mut images: Vec<Option<Image>> = vec![None; kernels.len()];
-    let mut tape = Tape::new(words);
-    for _ in 0..scenes {
+    for words in scenes {
+        let mut tape = Tape::new(words);
         // The checked one comes first, for the simplest case.
         let at = kernels.len() - 1 - tape.below(kernels.len());
         let kernel = kernels[at];

@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use krsic::btf::{Kind, Type, TypeId};
 use krsic::kernel::{Kernel, Ret};
 
+use super::case::{Case, Words};
 use super::tape::Tape;
 
 /// What can be asked of a value.
@@ -240,37 +241,38 @@ const LIVE_PATHS: &[&str] =
     &["/tmp/random", "/tmp/random/a", "/tmp/random/a/b", "/tmp/random/etc", "/tmp/random/etcetera", "/tmp/random/x.so"];
 const LIVE_NAMES: &[&str] = &["krs-random", "krs-", "random", "krs-rando", "bash"];
 
-/// Makes a policy.
+/// Makes the policy of a case, with what is left of its frame.
 #[must_use]
-pub fn policy(tape: &mut Tape<'_>, kernel: &Kernel) -> Policy {
-    make(tape, kernel, false)
+pub fn policy(frame: Tape<'_>, case: &Case, kernel: &Kernel) -> Policy {
+    make(frame, case, kernel, false)
 }
 
 /// Makes a policy for [`LIVE_NAME`] alone, on hooks that it can be made to call, whose events have numbers only.
 #[must_use]
-pub fn live(tape: &mut Tape<'_>, kernel: &Kernel) -> Policy {
-    make(tape, kernel, true)
+pub fn live(frame: Tape<'_>, case: &Case, kernel: &Kernel) -> Policy {
+    make(frame, case, kernel, true)
 }
 
-fn make(tape: &mut Tape<'_>, kernel: &Kernel, live: bool) -> Policy {
+fn make(tape: Tape<'_>, case: &Case, kernel: &Kernel, live: bool) -> Policy {
     let (policy, sets, params, labels) = (Policy::default(), Vec::new(), Vec::new(), Vec::new());
     let mut make = Make { tape, kernel, live, policy, sets, params, labels };
     make.policy.items.push("def among(n: u64, m: u64): bool = n & m == m or n < m".to_owned());
     if !live && make.tape.percent(30) {
         make.labels();
     }
-    // Rules meet on few hooks; a load in an emulated guest costs more than its rules.
-    let (rules, hooks) = if live { (12, 4) } else { (5, 2) };
-    let count = 1 + make.tape.below(rules);
-    let hooks: Vec<Hook> = (0..1 + make.tape.below(hooks)).map(|_| make.hook()).collect();
-    for index in 0..count {
+    // Rules meet on few hooks.
+    let most = if live { 4 } else { 2 };
+    let hooks: Vec<Hook> = (0..1 + make.tape.below(most)).map(|_| make.hook()).collect();
+    for (index, words) in case.rules.iter().enumerate() {
+        make.tape = Tape::new(words);
         let hook = make.tape.pick(&hooks).clone();
         let rule = make.item(index, &hook);
         make.policy.rules.push(rule);
     }
-    if make.tape.percent(35) {
+    if let Some(series) = &case.series {
+        make.tape = Tape::new(&series.shape);
         let hook = make.tape.pick(&hooks).clone();
-        make.series(count, &hook);
+        make.series(case.rules.len(), &hook, &series.rules);
     }
     make.policy
 }
@@ -283,8 +285,8 @@ struct Hook {
     void: bool,
 }
 
-struct Make<'m, 't> {
-    tape: &'m mut Tape<'t>,
+struct Make<'m> {
+    tape: Tape<'m>,
     kernel: &'m Kernel,
     /// For a kernel that runs.
     live: bool,
@@ -296,7 +298,7 @@ struct Make<'m, 't> {
     labels: Vec<(String, usize)>,
 }
 
-impl Make<'_, '_> {
+impl<'m> Make<'m> {
     fn hook(&mut self) -> Hook {
         if self.live {
             let (name, known) = *self.tape.pick(LIVE);
@@ -414,7 +416,7 @@ impl Make<'_, '_> {
     }
 
     /// Rules of one shape, which ask for the same values and differ in constants: few of each, so that rules meet.
-    fn series(&mut self, first: usize, hook: &Hook) {
+    fn series(&mut self, first: usize, hook: &Hook, rules: &'m [Words]) {
         let parts: Vec<(String, Vec<String>)> = (0..1 + self.tape.below(3))
             .map(|_| {
                 let (value, class) = self.value(hook);
@@ -435,7 +437,8 @@ impl Make<'_, '_> {
             if deny.is_empty() || self.tape.percent(60) { format!(" audit {{ {field} }}") } else { String::new() };
         let around = format!("task.comm == \"{LIVE_NAME}\"");
         let folder = format!("{around} and file.path under \"{LIVE_FOLDER}\"");
-        for index in first..first + 3 + self.tape.below(25) {
+        for (index, words) in (first..).zip(rules) {
+            self.tape = Tape::new(words);
             let tests: Vec<String> = parts.iter().map(|(_, tests)| self.tape.pick(tests).clone()).collect();
             let rule = format!("r{index}: on {} when {}{rest}{unless}{deny}{audit}", hook.name, tests.join(" and "));
             self.policy.rules.push(match (self.live, hook.name.as_str()) {

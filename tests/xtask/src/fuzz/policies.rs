@@ -6,38 +6,29 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use krs_tests::differential::{self, Tried, WORDS, tape};
+use krs_tests::differential::case::{self, Question};
+use krs_tests::differential::{self, Tried};
 
 use crate::tools::{Profile, Tools};
 use crate::vm::{self, GuestEnd, GuestSpec};
 use crate::{host, kernel, matrix};
 
-/// Scenes of each policy.
-const SCENES: usize = 12;
 /// Policies of one boot.
 const BOOT_POLICIES: usize = 40;
 /// For one boot.
 const BOOT_TIMEOUT: Duration = Duration::from_secs(900);
-/// Tries to make a failure smaller.
-const SHRINK_TRIES: usize = 3000;
-
-/// A question about the policy of a tape.
-type Examine = fn(&[u64], usize) -> Result<Tried, String>;
 
 /// Tries so many policies here.
 pub(super) fn here(seed: u64, policies: usize, output: &Path) -> Result<ExitCode> {
     std::fs::create_dir_all(output).with_context(|| format!("{} cannot be made", output.display()))?;
     let (mut tried, mut failures) = (Tried::default(), 0);
-    let questions: [(&str, Examine); 2] = [("meaning", differential::examine), ("order", differential::reorder)];
+    let questions: [(&str, Question); 2] = [("meaning", differential::examine), ("order", differential::reorder)];
     for seed in seed..seed.saturating_add(policies as u64) {
-        for (name, examine) in questions {
-            let words = tape::words(seed, WORDS);
-            match examine(&words, SCENES) {
+        for (name, question) in questions {
+            match case::ask(seed, question) {
                 Ok(more) => tried += more,
-                Err(_) => {
+                Err(why) => {
                     failures += 1;
-                    let words = tape::shrink(words, SHRINK_TRIES, |words| examine(words, SCENES).is_err());
-                    let why = examine(&words, SCENES).err().unwrap_or_default();
                     let path = output.join(format!("{name}-{seed}.txt"));
                     std::fs::write(&path, &why).with_context(|| format!("{} cannot be written", path.display()))?;
                     println!("{}:\n{why}", path.display());
