@@ -62,8 +62,8 @@ pub struct Code {
     pub unreadable: Option<u32>,
     /// Where in the state the counters of events over a limit begin, one for each rule.
     pub limited: Option<u32>,
-    /// Where in the state a rule's limit has the beginning of its time, and how many events were in it so far.
-    pub windows: Vec<(RuleId, u32)>,
+    /// Where in the state the windows of limits begin, one for each rule: when its time began, and how many events were in it.
+    pub windows: Option<u32>,
     /// Where in the constants the files begin that the load finds: a device and an inode each, 8 bytes both.
     pub files: u32,
     /// Where in the state the count of labels that found no room is, where there are labels.

@@ -32,8 +32,8 @@ use super::texts::{self, Patterns};
 use super::{Index, IndexId, Row};
 use crate::automaton::TooComplex;
 use crate::hir::{
-    AtomKind, Compare, Cond, Int, LabelId, Members, Part as SetPart, Policy, Rule, RuleId, TaskField, TextTest, Ty,
-    Value, ValueKind,
+    AtomKind, Compare, Cond, Int, LabelId, Limit, Members, Part as SetPart, Policy, Rule, RuleId, TaskField, TextTest,
+    Ty, Value, ValueKind,
 };
 use crate::optimise::{Optimisation, Optimise};
 
@@ -126,6 +126,7 @@ struct Shape<'p> {
     rest: Vec<Literal<'p>>,
     errno: Option<i32>,
     fields: Option<Vec<&'p Value>>,
+    limit: Option<Limit>,
     kill: Option<i32>,
     marks: Vec<(LabelId, &'p Value, bool)>,
 }
@@ -233,6 +234,7 @@ fn shape<'p>(
         rest,
         errno: rule.deny.as_ref().map(|deny| deny.errno),
         fields: audit.as_ref().map(|audit| audit.fields.iter().map(|field| &field.value).collect()),
+        limit: audit.as_ref().and_then(|audit| audit.limit),
         kill: kill.as_ref().map(|kill| kill.signal),
         marks: marks.iter().map(|mark| (mark.label, &mark.object, mark.set)).collect(),
     };

@@ -354,7 +354,7 @@ pub struct Audit {
 }
 
 /// `limit 10/s`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Limit {
     /// At least 1.
     pub count: u32,

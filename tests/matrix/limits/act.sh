@@ -19,3 +19,14 @@ short
 krsi list | sed 's/  */ /g'
 krsi list --format json | grep -c '"limited":[1-9]'
 krsi unload limits >/dev/null
+krsi load shape.o
+for i in 1 2 3; do
+  mkdir /tmp/sa /tmp/sc
+  rmdir /tmp/sa /tmp/sc
+done
+mkdir /tmp/sb
+events shape >/tmp/events
+for rule in a b c also more free; do
+  echo "$rule: $(grep -c "\"fields\".*\"rule\":\"$rule\"" /tmp/events), over: $(sed -n "s/^{\"limited\":\([0-9]*\),.*\"rule\":\"$rule\"}$/\1/p" /tmp/events | tail -1)"
+done
+krsi unload shape >/dev/null

@@ -433,8 +433,12 @@ impl<'m> Make<'m> {
         let unless = if self.tape.percent(20) { format!(" unless {}", self.atom(hook)) } else { String::new() };
         let field = self.field(0, hook);
         let deny = if hook.void { "" } else { *self.tape.pick(&[" deny", " deny EACCES", ""]) };
-        let audit =
-            if deny.is_empty() || self.tape.percent(60) { format!(" audit {{ {field} }}") } else { String::new() };
+        let limit = if !self.live && self.tape.percent(20) { " limit 1/h" } else { "" };
+        let audit = if deny.is_empty() || self.tape.percent(60) {
+            format!(" audit {{ {field} }}{limit}")
+        } else {
+            String::new()
+        };
         let around = format!("task.comm == \"{LIVE_NAME}\"");
         let folder = format!("{around} and file.path under \"{LIVE_FOLDER}\"");
         for (index, words) in (first..).zip(rules) {
@@ -522,6 +526,10 @@ impl<'m> Make<'m> {
         if !denies || self.tape.percent(70) {
             let fields: Vec<String> = (0..self.tape.below(4)).map(|at| self.field(at, hook)).collect();
             let _ = write!(text, " audit {{ {} }}", fields.join(", "));
+            // A time begins with each scene, and each rule fires once in it; acts are more.
+            if !self.live && self.tape.percent(8) {
+                text.push_str([" limit 1/h", " limit 5/s"][self.tape.below(2)]);
+            }
         }
         if !self.live && self.tape.percent(6) {
             text.push_str([" kill", " kill SIGTERM"][self.tape.below(2)]);

@@ -15,7 +15,7 @@ use crate::hir::{Field, RuleId, Ty, Value, ValueKind};
 
 /// Whose event is written.
 #[derive(Clone, Copy)]
-enum Which {
+pub(super) enum Which {
     /// This rule's.
     Rule(RuleId),
     /// That of a rule that a search has found.
@@ -78,7 +78,7 @@ impl Builder<'_> {
         self.rule = rule;
         let layout = event::layout(audit);
         let lost = self.fresh_label();
-        let over = audit.limit.map(|limit| self.within_limit(rule, limit, next));
+        let over = audit.limit.map(|limit| self.within_limit(which, limit, next));
 
         let events = self.code.events();
         self.push(Inst::Address { dst: V(1), of: events });

@@ -5,42 +5,44 @@
 //! time at once it can have an event more for each of them.
 
 use super::builder::{Builder, Label};
+use super::events::Which;
 use crate::bpf::insn::{alu, jmp};
 use crate::bpf::vcode::{Inst, Src, V};
 use crate::bpf::{Code, RelocationKind, helper};
-use crate::hir::{Limit, RuleId};
+use crate::hir::Limit;
 
-/// Where a window has the number of its events.
-const COUNT: u32 = 8;
+/// Where a window has the number of its events, behind the time when it began.
+const COUNT: i16 = 8;
 const WINDOW_BYTES: u32 = 16;
 
 impl Builder<'_> {
     /// Goes on where the rule may record an event now, and to `next` where not. Tells where the count is of those that
     /// were over the limit.
-    pub(super) fn within_limit(&mut self, rule: RuleId, limit: Limit, next: Label) -> V {
-        let limited = self.code.limited(rule, self.policy.rules.len());
-        let window = self.code.window(rule);
-        let counter = self.address(RelocationKind::State(limited));
-        let begin = self.address(RelocationKind::State(window));
-        let count = self.address(RelocationKind::State(window + COUNT));
+    pub(super) fn within_limit(&mut self, which: Which, limit: Limit, next: Label) -> V {
+        let rules = self.policy.rules.len() as u32;
+        let (limited, windows) = (self.code.limited(rules), self.code.windows(rules));
+        let counter = self.state_of(which, limited, 8, next);
+        let window = self.state_of(which, windows, WINDOW_BYTES, next);
         let (fresh, within, over, record) =
             (self.fresh_label(), self.fresh_label(), self.fresh_label(), self.fresh_label());
 
         let now = self.call(helper::KTIME_GET_BOOT_NS, &[]);
         let since = self.copy(now, true);
-        let began = self.word(begin);
+        let began = self.word(window, 0);
         self.push(Inst::Alu { op: alu::SUB, wide: true, dst: since, src: Src::Reg(began), reloc: None });
         let period = self.constant(limit.per.ns());
         self.branch(jmp::JGE, true, since, Src::Reg(period), fresh, within);
 
         self.place(fresh);
-        self.push(Inst::Store { base: begin, offset: 0, src: Src::Reg(now), bytes: 8 });
-        self.push(Inst::Store { base: count, offset: 0, src: Src::Imm(1), bytes: 8 });
+        self.push(Inst::Store { base: window, offset: 0, src: Src::Reg(now), bytes: 8 });
+        self.push(Inst::Store { base: window, offset: COUNT, src: Src::Imm(1), bytes: 8 });
         self.jump(record);
 
         self.place(within);
-        let so_far = self.word(count);
+        let so_far = self.word(window, COUNT);
         self.branch_away(jmp::JGE, true, so_far, Src::Imm(limit.count.cast_signed()), over);
+        let count = self.copy(window, true);
+        self.add(count, COUNT.into());
         let one = self.constant(1);
         self.push(Inst::AtomicAdd { base: count, src: one });
         self.jump(record);
@@ -54,38 +56,44 @@ impl Builder<'_> {
         counter
     }
 
-    fn address(&mut self, of: RelocationKind) -> V {
-        let dst = self.fresh();
-        self.push(Inst::Address { dst, of });
-        dst
+    /// The address of a rule's own entry of a table in the state, of so many bytes each.
+    fn state_of(&mut self, which: Which, table: u32, bytes: u32, beyond: Label) -> V {
+        let (rule, found) = match which {
+            Which::Rule(rule) => (rule.0, None),
+            Which::Found { which, .. } => (0, Some(which)),
+        };
+        let entry = self.fresh();
+        self.push(Inst::Address { dst: entry, of: RelocationKind::State(table + bytes * rule) });
+        if let Some(which) = found {
+            // As with its counter of lost events: the verifier wants to see that there is one, in the register that is used.
+            let at = self.copy(which, true);
+            let rules = self.policy.rules.len() as i32;
+            self.branch_away(jmp::JGE, true, at, Src::Imm(rules), beyond);
+            let shift = Src::Imm(bytes.trailing_zeros() as i32);
+            self.push(Inst::Alu { op: alu::LSH, wide: true, dst: at, src: shift, reloc: None });
+            self.push(Inst::Alu { op: alu::ADD, wide: true, dst: entry, src: Src::Reg(at), reloc: None });
+        }
+        entry
     }
 
-    fn word(&mut self, base: V) -> V {
+    fn word(&mut self, base: V, offset: i16) -> V {
         let dst = self.fresh();
-        self.push(Inst::Load { dst, base, offset: 0, bytes: 8, reloc: None, argument: None });
+        self.push(Inst::Load { dst, base, offset, bytes: 8, reloc: None, argument: None });
         dst
     }
 }
 
 impl Code {
-    /// Where the state counts what is over a rule's limit.
-    fn limited(&mut self, rule: RuleId, rules: usize) -> u32 {
-        let first = match self.limited {
-            Some(first) => first,
-            None => self.state_at(8 * rules as u32),
-        };
-        self.limited = Some(first);
-        first + 8 * rule.0
+    /// Where the state counts, by rule, what is over a limit.
+    fn limited(&mut self, rules: u32) -> u32 {
+        let first = self.limited.unwrap_or_else(|| self.state_at(8 * rules));
+        *self.limited.insert(first)
     }
 
-    /// A rule's window: it may record in several places.
-    fn window(&mut self, rule: RuleId) -> u32 {
-        if let Some((_, at)) = self.windows.iter().find(|(of, _)| *of == rule) {
-            return *at;
-        }
-        let at = self.state_at(WINDOW_BYTES);
-        self.windows.push((rule, at));
-        at
+    /// Where the state has the windows, by rule. A rule may record in several places.
+    fn windows(&mut self, rules: u32) -> u32 {
+        let first = self.windows.unwrap_or_else(|| self.state_at(WINDOW_BYTES * rules));
+        *self.windows.insert(first)
     }
 
     fn state_at(&mut self, bytes: u32) -> u32 {
