@@ -441,6 +441,34 @@ krs_free:    # 31 instructions, 2 arguments
     29  r0 = 0
     30  exit
 
+krs_head:    # 23 instructions, 4 arguments
+  ; whose event, and what it says
+     0  r6 = r1
+     1  *(u32 *)(r6 + 32) = r2
+     2  *(u32 *)(r6 + 36) = r3
+     3  *(u64 *)(r6 + 48) = 0
+  ; how many were lost; this one is not
+     4  r2 = *(u64 *)(r4 + 0)
+     5  *(u64 *)(r6 + 40) = r2
+     6  r4 += 24
+     7  r2 = 1
+     8  lock *(u64 *)(r4 + 0) += r2
+  ; who and when
+     9  call ktime_get_boot_ns
+    10  *(u64 *)(r6 + 0) = r0
+    11  call get_current_pid_tgid
+    12  *(u64 *)(r6 + 8) = r0
+    13  call get_current_uid_gid
+    14  *(u64 *)(r6 + 16) = r0
+    15  call get_current_cgroup_id
+    16  *(u64 *)(r6 + 24) = r0
+    17  r1 = r6
+    18  r1 += 56
+    19  r2 = 16
+    20  call get_current_comm
+    21  r0 = r6
+    22  exit
+
 krs_inherit_task:    # 48 instructions, 2 arguments
   ; what is inherited
      0  *(u64 *)(r10 - 16) = r1
@@ -534,55 +562,44 @@ krs_mark_task:    # 45 instructions, 3 arguments
     43  r0 = -1
     44  exit
 
-krs_would:    # 51 instructions, 2 arguments
+krs_no_room:    # 10 instructions, 1 arguments
+  ; it is counted as lost
+     0  r2 = r1
+     1  if r2 >= 0x3 goto 8
+     2  r2 <<= 3
+     3  r4 = krs_lost[0] ll
+     5  r4 += r2
+     6  r2 = 1
+     7  lock *(u64 *)(r4 + 0) += r2
+     8  r0 = 0
+     9  exit
+
+krs_would:    # 28 instructions, 2 arguments
   ; room for an event
      0  r6 = r1
      1  r7 = r2
-     2  if r6 >= 0x3 goto 49
-     3  r1 = krs_events ll
-     5  r2 = 72
-     6  r3 = 0
-     7  call ringbuf_reserve
-     8  if r0 == 0x0 goto 42
-     9  r8 = r0
-  ; who and when
-    10  call ktime_get_boot_ns
-    11  *(u64 *)(r8 + 0) = r0
-    12  call get_current_pid_tgid
-    13  *(u64 *)(r8 + 8) = r0
-    14  call get_current_uid_gid
-    15  *(u64 *)(r8 + 16) = r0
-    16  call get_current_cgroup_id
-    17  *(u64 *)(r8 + 24) = r0
-    18  *(u32 *)(r8 + 32) = r6
-    19  *(u32 *)(r8 + 36) = r7
-    20  r1 = krs_lost[0] ll
-    22  r2 = r6
-    23  r2 <<= 3
-    24  r1 += r2
-    25  r1 = *(u64 *)(r1 + 0)
-    26  *(u64 *)(r8 + 40) = r1
-    27  *(u64 *)(r8 + 48) = 0
-    28  r1 = r8
-    29  r1 += 56
-    30  r2 = 16
-    31  call get_current_comm
-    32  r1 = r8
-    33  r2 = 0
-    34  call ringbuf_submit
-  ; it is counted as written
-    35  r1 = krs_lost[0] ll
-    37  r2 = r6
-    38  r2 <<= 3
-    39  r1 += r2
-    40  r1 += 24
-    41  goto 47
-  ; no room: it is counted as lost
-    42  r1 = krs_lost[0] ll
-    44  r2 = r6
-    45  r2 <<= 3
-    46  r1 += r2
-    47  r2 = 1
-    48  lock *(u64 *)(r1 + 0) += r2
-    49  r0 = 0
-    50  exit
+     2  r2 = r6
+     3  if r2 >= 0x3 goto 26
+     4  r2 <<= 3
+     5  r4 = krs_lost[0] ll
+     7  r4 += r2
+     8  r8 = r4
+     9  r1 = krs_events ll
+    11  r2 = 72
+    12  r3 = 0
+    13  call ringbuf_reserve
+    14  if r0 == 0x0 goto 24
+  ; there is no more to it than its head
+    15  r1 = r0
+    16  r2 = r6
+    17  r3 = r7
+    18  r4 = r8
+    19  call krs_head
+    20  r1 = r0
+    21  r2 = 0
+    22  call ringbuf_submit
+    23  goto 26
+    24  r1 = r6
+    25  call krs_no_room
+    26  r0 = 0
+    27  exit

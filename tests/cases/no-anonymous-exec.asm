@@ -1,4 +1,4 @@
-file_mprotect:    # 69 instructions
+file_mprotect:    # 41 instructions
   ; no-anonymous-exec.krs:1:23: prot & EXEC
      0  r2 = *(u64 *)(r1 + 16)                  # prot
      1  if w2 & 0x4 goto 4
@@ -16,56 +16,70 @@ file_mprotect:    # 69 instructions
      9  r2 = krs_modes[0] ll
     11  r2 = *(u8 *)(r2 + 0)
     12  *(u64 *)(r10 - 8) = r2
-    13  if r2 > 0x2 goto 67
-    14  r2 = -1
-    15  *(u64 *)(r10 - 16) = r2
-    16  r2 = *(u64 *)(r10 - 8)
-    17  if r2 <= 0x1 goto 20
-    18  r2 = 1
-    19  *(u64 *)(r10 - 16) = r2
+    13  if r2 > 0x2 goto 39
   ; no-anonymous-exec.krs:1:61: audit
-    20  r1 = krs_events ll
-    22  r2 = 72
-    23  r3 = 0
-    24  call ringbuf_reserve
-    25  if r0 == 0x0 goto 59
-    26  *(u64 *)(r10 - 24) = r0
-    27  call ktime_get_boot_ns
-    28  r2 = *(u64 *)(r10 - 24)
-    29  *(u64 *)(r2 + 0) = r0
-    30  call get_current_pid_tgid
-    31  r2 = *(u64 *)(r10 - 24)
-    32  *(u64 *)(r2 + 8) = r0
-    33  call get_current_uid_gid
-    34  r2 = *(u64 *)(r10 - 24)
-    35  *(u64 *)(r2 + 16) = r0
-    36  call get_current_cgroup_id
-    37  r1 = *(u64 *)(r10 - 24)
-    38  *(u64 *)(r1 + 24) = r0
-    39  *(u32 *)(r1 + 32) = 0
-    40  r2 = *(u64 *)(r10 - 16)
-    41  *(u32 *)(r1 + 36) = r2
-    42  r2 = krs_lost[0] ll
-    44  r2 = *(u64 *)(r2 + 0)
-    45  *(u64 *)(r1 + 40) = r2
-    46  *(u64 *)(r1 + 48) = 0
-    47  r1 += 56
-    48  r2 = 16
-    49  call get_current_comm
-    50  r1 = *(u64 *)(r10 - 24)
-    51  r2 = 0
-    52  call ringbuf_submit
-    53  r2 = krs_lost[0] ll
-    55  r2 += 8
-    56  r3 = 1
-    57  lock *(u64 *)(r2 + 0) += r3
-    58  goto 63
-    59  r2 = krs_lost[0] ll
-    61  r3 = 1
-    62  lock *(u64 *)(r2 + 0) += r3
-    63  r2 = *(u64 *)(r10 - 8)
-    64  if r2 > 0x1 goto 67
-    65  r0 = -1
-    66  exit
-    67  r0 = 0
-    68  exit
+    14  r1 = krs_events ll
+    16  r2 = 72
+    17  r3 = 0
+    18  call ringbuf_reserve
+    19  if r0 == 0x0 goto 33
+    20  r3 = -1
+    21  r2 = *(u64 *)(r10 - 8)
+    22  if r2 <= 0x1 goto 24
+    23  r3 = 1
+    24  r4 = krs_lost[0] ll
+    26  r1 = r0
+    27  r2 = 0
+    28  call krs_head
+    29  r1 = r0
+    30  r2 = 0
+    31  call ringbuf_submit
+    32  goto 35
+    33  r1 = 0
+    34  call krs_no_room
+    35  r2 = *(u64 *)(r10 - 8)
+    36  if r2 > 0x1 goto 39
+    37  r0 = -1
+    38  exit
+    39  r0 = 0
+    40  exit
+
+krs_head:    # 23 instructions, 4 arguments
+  ; whose event, and what it says
+     0  r6 = r1
+     1  *(u32 *)(r6 + 32) = r2
+     2  *(u32 *)(r6 + 36) = r3
+     3  *(u64 *)(r6 + 48) = 0
+  ; how many were lost; this one is not
+     4  r2 = *(u64 *)(r4 + 0)
+     5  *(u64 *)(r6 + 40) = r2
+     6  r4 += 8
+     7  r2 = 1
+     8  lock *(u64 *)(r4 + 0) += r2
+  ; who and when
+     9  call ktime_get_boot_ns
+    10  *(u64 *)(r6 + 0) = r0
+    11  call get_current_pid_tgid
+    12  *(u64 *)(r6 + 8) = r0
+    13  call get_current_uid_gid
+    14  *(u64 *)(r6 + 16) = r0
+    15  call get_current_cgroup_id
+    16  *(u64 *)(r6 + 24) = r0
+    17  r1 = r6
+    18  r1 += 56
+    19  r2 = 16
+    20  call get_current_comm
+    21  r0 = r6
+    22  exit
+
+krs_no_room:    # 10 instructions, 1 arguments
+  ; it is counted as lost
+     0  r2 = r1
+     1  if r2 >= 0x1 goto 8
+     2  r2 <<= 3
+     3  r4 = krs_lost[0] ll
+     5  r4 += r2
+     6  r2 = 1
+     7  lock *(u64 *)(r4 + 0) += r2
+     8  r0 = 0
+     9  exit

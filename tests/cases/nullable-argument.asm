@@ -1,4 +1,4 @@
-mmap_file:    # 155 instructions
+mmap_file:    # 98 instructions
   ; nullable-argument.krs:1:22: file.f_inode.i_ino == 1
      0  r2 = *(u64 *)(r1 + 0)                   # file
      1  if r2 == 0x0 goto 6
@@ -7,157 +7,144 @@ mmap_file:    # 155 instructions
      4  r3 = *(u64 *)(r3 + inode.i_ino)
      5  if r3 == 0x1 goto 10
   ; nullable-argument.krs:2:22: file == null
-     6  if r2 == 0x0 goto 82
-     7  if r2 < 0x1000 goto 82
+     6  if r2 == 0x0 goto 53
+     7  if r2 < 0x1000 goto 53
   ; nullable-argument.krs:2:35: audit "anon" { prot, flags, x = file.f_inode.i_ino }
      8  r0 = 0
      9  exit
   ; nullable-argument.krs:1:1: a: on mmap_file when file.f_inode.i_ino == 1 deny EACCES audit { file.f_inode.i_ino, prot }
-    10  *(u64 *)(r10 - 32) = r1
-    11  *(u64 *)(r10 - 40) = r3
+    10  *(u64 *)(r10 - 16) = r1
+    11  *(u64 *)(r10 - 24) = r3
     12  r2 = krs_modes[0] ll
     14  r2 = *(u8 *)(r2 + 0)
     15  *(u64 *)(r10 - 8) = r2
-    16  if r2 > 0x2 goto 78
-    17  r2 = -13
-    18  *(u64 *)(r10 - 16) = r2
-    19  r2 = *(u64 *)(r10 - 8)
-    20  if r2 <= 0x1 goto 23
-    21  r2 = 13
-    22  *(u64 *)(r10 - 16) = r2
+    16  if r2 > 0x2 goto 49
   ; nullable-argument.krs:1:58: audit { file.f_inode.i_ino, prot }
-    23  r1 = krs_events ll
-    25  r2 = 88
-    26  r3 = 0
-    27  call ringbuf_reserve
-    28  if r0 == 0x0 goto 68
-    29  *(u64 *)(r10 - 24) = r0
-    30  call ktime_get_boot_ns
-    31  r2 = *(u64 *)(r10 - 24)
-    32  *(u64 *)(r2 + 0) = r0
-    33  call get_current_pid_tgid
-    34  r2 = *(u64 *)(r10 - 24)
-    35  *(u64 *)(r2 + 8) = r0
-    36  call get_current_uid_gid
-    37  r2 = *(u64 *)(r10 - 24)
-    38  *(u64 *)(r2 + 16) = r0
-    39  call get_current_cgroup_id
-    40  r1 = *(u64 *)(r10 - 24)
-    41  *(u64 *)(r1 + 24) = r0
-    42  *(u32 *)(r1 + 32) = 0
-    43  r2 = *(u64 *)(r10 - 16)
-    44  *(u32 *)(r1 + 36) = r2
-    45  r2 = krs_lost[0] ll
-    47  r2 = *(u64 *)(r2 + 0)
-    48  *(u64 *)(r1 + 40) = r2
-    49  *(u64 *)(r1 + 48) = 0
-    50  r1 += 56
-    51  r2 = 16
-    52  call get_current_comm
+    17  r1 = krs_events ll
+    19  r2 = 88
+    20  r3 = 0
+    21  call ringbuf_reserve
+    22  if r0 == 0x0 goto 41
+    23  r3 = -13
+    24  r2 = *(u64 *)(r10 - 8)
+    25  if r2 <= 0x1 goto 27
+    26  r3 = 13
+    27  r4 = krs_lost[0] ll
+    29  r1 = r0
+    30  r2 = 0
+    31  call krs_head
   ; nullable-argument.krs:1:66: file.f_inode.i_ino
-    53  r2 = *(u64 *)(r10 - 40)
-    54  r3 = *(u64 *)(r10 - 24)
-    55  *(u64 *)(r3 + 72) = r2
+    32  r2 = *(u64 *)(r10 - 24)
+    33  *(u64 *)(r0 + 72) = r2
   ; nullable-argument.krs:1:86: prot
-    56  r2 = *(u64 *)(r10 - 32)
-    57  r2 = *(u64 *)(r2 + 16)                  # prot
-    58  r1 = r3
-    59  *(u64 *)(r3 + 80) = r2
+    34  r2 = *(u64 *)(r10 - 16)
+    35  r2 = *(u64 *)(r2 + 16)                  # prot
+    36  *(u64 *)(r0 + 80) = r2
   ; nullable-argument.krs:1:58: audit { file.f_inode.i_ino, prot }
-    60  r2 = 0
-    61  call ringbuf_submit
-    62  r2 = krs_lost[0] ll
-    64  r2 += 16
-    65  r3 = 1
-    66  lock *(u64 *)(r2 + 0) += r3
-    67  goto 72
-    68  r2 = krs_lost[0] ll
-    70  r3 = 1
-    71  lock *(u64 *)(r2 + 0) += r3
-    72  r2 = *(u64 *)(r10 - 8)
-    73  if r2 > 0x1 goto 78
-    74  r2 = -13
-    75  *(u64 *)(r10 - 24) = r2
+    37  r1 = r0
+    38  r2 = 0
+    39  call ringbuf_submit
+    40  goto 43
+    41  r1 = 0
+    42  call krs_no_room
+    43  r2 = *(u64 *)(r10 - 8)
+    44  if r2 > 0x1 goto 49
+    45  r2 = -13
+    46  *(u64 *)(r10 - 24) = r2
   ; nullable-argument.krs:2:35: audit "anon" { prot, flags, x = file.f_inode.i_ino }
-    76  r0 = *(u64 *)(r10 - 24)
-    77  exit
+    47  r0 = *(u64 *)(r10 - 24)
+    48  exit
   ; nullable-argument.krs:1:58: audit { file.f_inode.i_ino, prot }
-    78  r2 = 0
-    79  *(u64 *)(r10 - 24) = r2
+    49  r2 = 0
+    50  *(u64 *)(r10 - 24) = r2
   ; nullable-argument.krs:2:35: audit "anon" { prot, flags, x = file.f_inode.i_ino }
-    80  r0 = *(u64 *)(r10 - 24)
-    81  exit
+    51  r0 = *(u64 *)(r10 - 24)
+    52  exit
   ; nullable-argument.krs:2:1: b: on mmap_file when file == null audit "anon" { prot, flags, x = file.f_inode.i_ino }
-    82  *(u64 *)(r10 - 32) = r1
-    83  *(u64 *)(r10 - 16) = r2
-    84  r2 = 0
-    85  *(u64 *)(r10 - 24) = r2
-    86  r2 = krs_modes[1] ll
-    88  r2 = *(u8 *)(r2 + 0)
-    89  if r2 > 0x2 goto 153
+    53  *(u64 *)(r10 - 16) = r1
+    54  *(u64 *)(r10 - 8) = r2
+    55  r2 = 0
+    56  *(u64 *)(r10 - 24) = r2
+    57  r2 = krs_modes[1] ll
+    59  r2 = *(u8 *)(r2 + 0)
+    60  if r2 > 0x2 goto 96
   ; nullable-argument.krs:2:35: audit "anon" { prot, flags, x = file.f_inode.i_ino }
-    90  r1 = krs_events ll
-    92  r2 = 96
-    93  r3 = 0
-    94  call ringbuf_reserve
-    95  if r0 == 0x0 goto 149
-    96  *(u64 *)(r10 - 8) = r0
-    97  call ktime_get_boot_ns
-    98  r2 = *(u64 *)(r10 - 8)
-    99  *(u64 *)(r2 + 0) = r0
-   100  call get_current_pid_tgid
-   101  r2 = *(u64 *)(r10 - 8)
-   102  *(u64 *)(r2 + 8) = r0
-   103  call get_current_uid_gid
-   104  r2 = *(u64 *)(r10 - 8)
-   105  *(u64 *)(r2 + 16) = r0
-   106  call get_current_cgroup_id
-   107  r1 = *(u64 *)(r10 - 8)
-   108  *(u64 *)(r1 + 24) = r0
-   109  *(u32 *)(r1 + 32) = 1
-   110  r2 = *(u64 *)(r10 - 24)
-   111  *(u32 *)(r1 + 36) = r2
-   112  r2 = krs_lost[1] ll
-   114  r2 = *(u64 *)(r2 + 0)
-   115  *(u64 *)(r1 + 40) = r2
-   116  *(u64 *)(r1 + 48) = 0
-   117  r1 += 56
-   118  r2 = 16
-   119  call get_current_comm
+    61  r1 = krs_events ll
+    63  r2 = 96
+    64  r3 = 0
+    65  call ringbuf_reserve
+    66  if r0 == 0x0 goto 94
+    67  r4 = krs_lost[1] ll
+    69  r1 = r0
+    70  r2 = 1
+    71  r3 = *(u64 *)(r10 - 24)
+    72  call krs_head
   ; nullable-argument.krs:2:50: prot
-   120  r2 = *(u64 *)(r10 - 32)
-   121  r4 = *(u64 *)(r2 + 16)                  # prot
-   122  r3 = *(u64 *)(r10 - 8)
-   123  *(u64 *)(r3 + 72) = r4
+    73  r2 = *(u64 *)(r10 - 16)
+    74  r3 = *(u64 *)(r2 + 16)                  # prot
+    75  *(u64 *)(r0 + 72) = r3
   ; nullable-argument.krs:2:56: flags
-   124  r2 = *(u64 *)(r2 + 24)                  # flags
-   125  *(u64 *)(r3 + 80) = r2
+    76  r2 = *(u64 *)(r2 + 24)                  # flags
+    77  *(u64 *)(r0 + 80) = r2
   ; nullable-argument.krs:2:67: file.f_inode.i_ino
-   126  r2 = *(u64 *)(r10 - 16)
-   127  if r2 == 0x0 goto 134
-   128  if r2 < 0x1000 goto 134
-   129  r2 = *(u64 *)(r2 + file.f_inode)
-   130  r3 = *(u64 *)(r2 + inode.i_ino)
-   131  r2 = *(u64 *)(r10 - 8)
-   132  *(u64 *)(r2 + 88) = r3
-   133  goto 139
-   134  r2 = r3
-   135  *(u64 *)(r3 + 88) = 0
-   136  r3 = *(u64 *)(r3 + 48)
-   137  r3 |= 4
-   138  *(u64 *)(r2 + 48) = r3
+    78  r2 = *(u64 *)(r10 - 8)
+    79  if r2 == 0x0 goto 85
+    80  if r2 < 0x1000 goto 85
+    81  r2 = *(u64 *)(r2 + file.f_inode)
+    82  r2 = *(u64 *)(r2 + inode.i_ino)
+    83  *(u64 *)(r0 + 88) = r2
+    84  goto 89
+    85  *(u64 *)(r0 + 88) = 0
+    86  r2 = *(u64 *)(r0 + 48)
+    87  r2 |= 4
+    88  *(u64 *)(r0 + 48) = r2
   ; nullable-argument.krs:2:35: audit "anon" { prot, flags, x = file.f_inode.i_ino }
-   139  r1 = r2
-   140  r2 = 0
-   141  call ringbuf_submit
-   142  r2 = krs_lost[1] ll
-   144  r2 += 16
-   145  r3 = 1
-   146  lock *(u64 *)(r2 + 0) += r3
-   147  r0 = *(u64 *)(r10 - 24)
-   148  exit
-   149  r2 = krs_lost[1] ll
-   151  r3 = 1
-   152  lock *(u64 *)(r2 + 0) += r3
-   153  r0 = *(u64 *)(r10 - 24)
-   154  exit
+    89  r1 = r0
+    90  r2 = 0
+    91  call ringbuf_submit
+    92  r0 = *(u64 *)(r10 - 24)
+    93  exit
+    94  r1 = 1
+    95  call krs_no_room
+    96  r0 = *(u64 *)(r10 - 24)
+    97  exit
+
+krs_head:    # 23 instructions, 4 arguments
+  ; whose event, and what it says
+     0  r6 = r1
+     1  *(u32 *)(r6 + 32) = r2
+     2  *(u32 *)(r6 + 36) = r3
+     3  *(u64 *)(r6 + 48) = 0
+  ; how many were lost; this one is not
+     4  r2 = *(u64 *)(r4 + 0)
+     5  *(u64 *)(r6 + 40) = r2
+     6  r4 += 16
+     7  r2 = 1
+     8  lock *(u64 *)(r4 + 0) += r2
+  ; who and when
+     9  call ktime_get_boot_ns
+    10  *(u64 *)(r6 + 0) = r0
+    11  call get_current_pid_tgid
+    12  *(u64 *)(r6 + 8) = r0
+    13  call get_current_uid_gid
+    14  *(u64 *)(r6 + 16) = r0
+    15  call get_current_cgroup_id
+    16  *(u64 *)(r6 + 24) = r0
+    17  r1 = r6
+    18  r1 += 56
+    19  r2 = 16
+    20  call get_current_comm
+    21  r0 = r6
+    22  exit
+
+krs_no_room:    # 10 instructions, 1 arguments
+  ; it is counted as lost
+     0  r2 = r1
+     1  if r2 >= 0x2 goto 8
+     2  r2 <<= 3
+     3  r4 = krs_lost[0] ll
+     5  r4 += r2
+     6  r2 = 1
+     7  lock *(u64 *)(r4 + 0) += r2
+     8  r0 = 0
+     9  exit

@@ -1,4 +1,4 @@
-task_fix_setuid:    # 74 instructions
+task_fix_setuid:    # 46 instructions
   ; view-and-raw-field.krs:2:25: old.uid.val != 0
      0  r2 = *(u64 *)(r1 + 8)                   # old
      1  r2 = *(u32 *)(r2 + cred.uid.val)
@@ -11,68 +11,82 @@ task_fix_setuid:    # 74 instructions
      6  r0 = 0
      7  exit
   ; view-and-raw-field.krs:2:1: on task_fix_setuid when old.uid.val != 0 and new.uid == 0 deny audit { old.uid.val, new.uid }
-     8  *(u64 *)(r10 - 32) = r2
-     9  *(u64 *)(r10 - 40) = r3
+     8  *(u64 *)(r10 - 16) = r2
+     9  *(u64 *)(r10 - 24) = r3
     10  r2 = krs_modes[0] ll
     12  r2 = *(u8 *)(r2 + 0)
     13  *(u64 *)(r10 - 8) = r2
-    14  if r2 > 0x2 goto 72
-    15  r2 = -1
-    16  *(u64 *)(r10 - 16) = r2
-    17  r2 = *(u64 *)(r10 - 8)
-    18  if r2 <= 0x1 goto 21
-    19  r2 = 1
-    20  *(u64 *)(r10 - 16) = r2
+    14  if r2 > 0x2 goto 44
   ; view-and-raw-field.krs:2:64: audit { old.uid.val, new.uid }
-    21  r1 = krs_events ll
-    23  r2 = 80
-    24  r3 = 0
-    25  call ringbuf_reserve
-    26  if r0 == 0x0 goto 64
-    27  *(u64 *)(r10 - 24) = r0
-    28  call ktime_get_boot_ns
-    29  r2 = *(u64 *)(r10 - 24)
-    30  *(u64 *)(r2 + 0) = r0
-    31  call get_current_pid_tgid
-    32  r2 = *(u64 *)(r10 - 24)
-    33  *(u64 *)(r2 + 8) = r0
-    34  call get_current_uid_gid
-    35  r2 = *(u64 *)(r10 - 24)
-    36  *(u64 *)(r2 + 16) = r0
-    37  call get_current_cgroup_id
-    38  r1 = *(u64 *)(r10 - 24)
-    39  *(u64 *)(r1 + 24) = r0
-    40  *(u32 *)(r1 + 32) = 0
-    41  r2 = *(u64 *)(r10 - 16)
-    42  *(u32 *)(r1 + 36) = r2
-    43  r2 = krs_lost[0] ll
-    45  r2 = *(u64 *)(r2 + 0)
-    46  *(u64 *)(r1 + 40) = r2
-    47  *(u64 *)(r1 + 48) = 0
-    48  r1 += 56
-    49  r2 = 16
-    50  call get_current_comm
+    15  r1 = krs_events ll
+    17  r2 = 80
+    18  r3 = 0
+    19  call ringbuf_reserve
+    20  if r0 == 0x0 goto 38
+    21  r3 = -1
+    22  r2 = *(u64 *)(r10 - 8)
+    23  if r2 <= 0x1 goto 25
+    24  r3 = 1
+    25  r4 = krs_lost[0] ll
+    27  r1 = r0
+    28  r2 = 0
+    29  call krs_head
   ; view-and-raw-field.krs:2:72: old.uid.val
-    51  r2 = *(u64 *)(r10 - 32)
-    52  r1 = *(u64 *)(r10 - 24)
-    53  *(u32 *)(r1 + 72) = r2
+    30  r2 = *(u64 *)(r10 - 16)
+    31  *(u32 *)(r0 + 72) = r2
   ; view-and-raw-field.krs:2:85: new.uid
-    54  r2 = *(u64 *)(r10 - 40)
-    55  *(u32 *)(r1 + 76) = r2
+    32  r2 = *(u64 *)(r10 - 24)
+    33  *(u32 *)(r0 + 76) = r2
   ; view-and-raw-field.krs:2:64: audit { old.uid.val, new.uid }
-    56  r2 = 0
-    57  call ringbuf_submit
-    58  r2 = krs_lost[0] ll
-    60  r2 += 8
-    61  r3 = 1
-    62  lock *(u64 *)(r2 + 0) += r3
-    63  goto 68
-    64  r2 = krs_lost[0] ll
-    66  r3 = 1
-    67  lock *(u64 *)(r2 + 0) += r3
-    68  r2 = *(u64 *)(r10 - 8)
-    69  if r2 > 0x1 goto 72
-    70  r0 = -1
-    71  exit
-    72  r0 = 0
-    73  exit
+    34  r1 = r0
+    35  r2 = 0
+    36  call ringbuf_submit
+    37  goto 40
+    38  r1 = 0
+    39  call krs_no_room
+    40  r2 = *(u64 *)(r10 - 8)
+    41  if r2 > 0x1 goto 44
+    42  r0 = -1
+    43  exit
+    44  r0 = 0
+    45  exit
+
+krs_head:    # 23 instructions, 4 arguments
+  ; whose event, and what it says
+     0  r6 = r1
+     1  *(u32 *)(r6 + 32) = r2
+     2  *(u32 *)(r6 + 36) = r3
+     3  *(u64 *)(r6 + 48) = 0
+  ; how many were lost; this one is not
+     4  r2 = *(u64 *)(r4 + 0)
+     5  *(u64 *)(r6 + 40) = r2
+     6  r4 += 8
+     7  r2 = 1
+     8  lock *(u64 *)(r4 + 0) += r2
+  ; who and when
+     9  call ktime_get_boot_ns
+    10  *(u64 *)(r6 + 0) = r0
+    11  call get_current_pid_tgid
+    12  *(u64 *)(r6 + 8) = r0
+    13  call get_current_uid_gid
+    14  *(u64 *)(r6 + 16) = r0
+    15  call get_current_cgroup_id
+    16  *(u64 *)(r6 + 24) = r0
+    17  r1 = r6
+    18  r1 += 56
+    19  r2 = 16
+    20  call get_current_comm
+    21  r0 = r6
+    22  exit
+
+krs_no_room:    # 10 instructions, 1 arguments
+  ; it is counted as lost
+     0  r2 = r1
+     1  if r2 >= 0x1 goto 8
+     2  r2 <<= 3
+     3  r4 = krs_lost[0] ll
+     5  r4 += r2
+     6  r2 = 1
+     7  lock *(u64 *)(r4 + 0) += r2
+     8  r0 = 0
+     9  exit

@@ -76,11 +76,13 @@ pub struct Code {
     pub asked: Vec<lower::Asking>,
 }
 
-/// A function that programs call. The verifier checks it once, whatever its arguments, which are numbers.
+/// A function that programs call.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Function {
     /// Its symbol.
     pub name: &'static str,
+    /// When the verifier looks at it.
+    pub checked: Checked,
     /// At most 5.
     pub params: u32,
     /// Its instructions.
@@ -89,6 +91,15 @@ pub struct Function {
     pub relocations: Vec<Relocation>,
     /// What a verifier's log quotes, by slot, ascending from 0.
     pub notes: Vec<(u32, &'static str)>,
+}
+
+/// When the verifier looks at a function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checked {
+    /// Once, whatever its arguments, which are numbers.
+    Once,
+    /// At each call, with what is known there: arguments can be pointers, and the function is short.
+    EachCall,
 }
 
 /// A map of the object.

@@ -114,7 +114,7 @@ fn frame_bytes(insns: &[Insn]) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Function, Program};
+    use super::super::{Checked, Function, Program};
     use super::*;
 
     fn store(offset: i16) -> Insn {
@@ -127,7 +127,8 @@ mod tests {
 
     fn function(name: &'static str, offset: i16, calls: Option<&'static str>) -> Function {
         let relocations = calls.map(call).into_iter().collect();
-        Function { name, params: 0, insns: vec![store(offset)], relocations, notes: Vec::new() }
+        let insns = vec![store(offset)];
+        Function { name, checked: Checked::Once, params: 0, insns, relocations, notes: Vec::new() }
     }
 
     fn code(offset: i16, functions: Vec<Function>) -> Code {

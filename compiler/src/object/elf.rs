@@ -10,6 +10,7 @@ use object::{
 
 use super::lower::{CONSTANTS_SYMBOL, FUNCTIONS_SECTION, MAP_BYTES, MODES_SYMBOL, STATE_SYMBOL};
 use super::{Object, Symbol as Address};
+use crate::btf::Linkage;
 
 /// The kernel lets only programs under a compatible license use what LSM programs need.
 const LICENSE: &[u8] = b"GPL\0";
@@ -24,13 +25,13 @@ pub fn to_elf(object: &Object) -> Vec<u8> {
     let add = |file: &mut File<'_>, name: &str, kind| {
         file.add_section(file.segment_name(StandardSegment::Data).to_vec(), name.as_bytes().to_vec(), kind)
     };
-    let symbol = |file: &mut File<'_>, name: &str, value: u64, size: u64, kind, section| {
+    let symbol = |file: &mut File<'_>, name: &str, value: u64, size: u64, kind, scope, section| {
         file.add_symbol(Symbol {
             name: name.as_bytes().to_vec(),
             value,
             size,
             kind,
-            scope: SymbolScope::Dynamic,
+            scope,
             weak: false,
             section: SymbolSection::Section(section),
             flags: SymbolFlags::None,
@@ -43,24 +44,40 @@ pub fn to_elf(object: &Object) -> Vec<u8> {
         file.append_section_data(section, &vec![0; MAP_BYTES as usize * object.maps.len()], 8);
         for (index, map) in object.maps.iter().enumerate() {
             let offset = u64::from(MAP_BYTES) * index as u64;
-            let id = symbol(&mut file, &map.name, offset, u64::from(MAP_BYTES), SymbolKind::Data, section);
+            let id = symbol(
+                &mut file,
+                &map.name,
+                offset,
+                u64::from(MAP_BYTES),
+                SymbolKind::Data,
+                SymbolScope::Dynamic,
+                section,
+            );
             maps.insert(&map.name, id);
         }
     }
     let constants = (!object.constants.is_empty()).then(|| {
         let section = add(&mut file, krsi_abi::CONSTANTS_SECTION, SectionKind::ReadOnlyData);
         file.append_section_data(section, &object.constants, 8);
-        symbol(&mut file, CONSTANTS_SYMBOL, 0, object.constants.len() as u64, SymbolKind::Data, section)
+        symbol(
+            &mut file,
+            CONSTANTS_SYMBOL,
+            0,
+            object.constants.len() as u64,
+            SymbolKind::Data,
+            SymbolScope::Dynamic,
+            section,
+        )
     });
     let state = (object.state > 0).then(|| {
         let section = add(&mut file, krsi_abi::STATE_SECTION, SectionKind::UninitializedData);
         file.append_section_bss(section, u64::from(object.state), 8);
-        symbol(&mut file, STATE_SYMBOL, 0, u64::from(object.state), SymbolKind::Data, section)
+        symbol(&mut file, STATE_SYMBOL, 0, u64::from(object.state), SymbolKind::Data, SymbolScope::Dynamic, section)
     });
     let modes = (!object.modes.is_empty()).then(|| {
         let section = add(&mut file, krsi_abi::modes::MODES_SECTION, SectionKind::Data);
         file.append_section_data(section, &object.modes, 8);
-        symbol(&mut file, MODES_SYMBOL, 0, object.modes.len() as u64, SymbolKind::Data, section)
+        symbol(&mut file, MODES_SYMBOL, 0, object.modes.len() as u64, SymbolKind::Data, SymbolScope::Dynamic, section)
     });
     // Symbols of functions must be there before a program names them.
     let mut sections: Vec<SectionId> = Vec::with_capacity(object.programs.len());
@@ -72,7 +89,11 @@ pub fn to_elf(object: &Object) -> Vec<u8> {
         };
         let code: Vec<u8> = program.insns.iter().flat_map(|insn| insn.to_bytes()).collect();
         let at = file.append_section_data(section, &code, 8);
-        let id = symbol(&mut file, &program.name, at, code.len() as u64, SymbolKind::Text, section);
+        let scope = match program.linkage {
+            Linkage::Static => SymbolScope::Compilation,
+            Linkage::Global | Linkage::Extern => SymbolScope::Dynamic,
+        };
+        let id = symbol(&mut file, &program.name, at, code.len() as u64, SymbolKind::Text, scope, section);
         if program.section == FUNCTIONS_SECTION {
             functions.insert(&program.name, id);
         }
@@ -100,7 +121,7 @@ pub fn to_elf(object: &Object) -> Vec<u8> {
     }
     let license = add(&mut file, "license", SectionKind::Data);
     file.append_section_data(license, LICENSE, 1);
-    symbol(&mut file, "_license", 0, LICENSE.len() as u64, SymbolKind::Data, license);
+    symbol(&mut file, "_license", 0, LICENSE.len() as u64, SymbolKind::Data, SymbolScope::Dynamic, license);
     let manifest = add(&mut file, krsi_abi::MANIFEST_SECTION, SectionKind::ReadOnlyData);
     file.append_section_data(manifest, &object.manifest, 8);
     for (name, bytes) in [(".BTF", &object.btf), (".BTF.ext", &object.btf_ext)] {

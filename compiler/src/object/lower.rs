@@ -5,7 +5,7 @@ use krsi_abi::modes::{MODES_SECTION, Modes};
 
 use super::layout::{Declared, Types};
 use super::{Core, CoreKind, Line, Object, Program, Symbol, btf_ext};
-use crate::bpf::{self, RelocationKind};
+use crate::bpf::{self, Checked, RelocationKind};
 use crate::btf::{Builder, Def, Linkage, Member, Param, SectionVar, TypeId};
 use crate::source::Sources;
 
@@ -66,6 +66,7 @@ pub fn lower(code: &bpf::Code, manifest: &Manifest, sources: &Sources) -> Object
             core: Vec::new(),
             lines: lines(program, sources),
             function,
+            linkage: Linkage::Global,
         };
         relocate(&mut made, &program.relocations, &declared);
         programs.push(made);
@@ -75,7 +76,11 @@ pub fn lower(code: &bpf::Code, manifest: &Manifest, sources: &Sources) -> Object
         let params: Vec<Param<'_>> =
             ["a", "b", "c", "d", "e"][..function.params as usize].iter().map(|name| Param { name, ty: word }).collect();
         let prototype = btf.add(Def::FuncProto { ret: word, params: &params });
-        let id = btf.add(Def::Func { name: function.name, proto: prototype, linkage: Linkage::Global });
+        let linkage = match function.checked {
+            Checked::Once => Linkage::Global,
+            Checked::EachCall => Linkage::Static,
+        };
+        let id = btf.add(Def::Func { name: function.name, proto: prototype, linkage });
         let mut made = Program {
             name: function.name.to_owned(),
             section: FUNCTIONS_SECTION.to_owned(),
@@ -85,6 +90,7 @@ pub fn lower(code: &bpf::Code, manifest: &Manifest, sources: &Sources) -> Object
             core: Vec::new(),
             lines: notes(function),
             function: id,
+            linkage,
         };
         relocate(&mut made, &function.relocations, &declared);
         start += function.insns.len() as u32;

@@ -16,7 +16,7 @@
 //!
 //! Absent: section numbers, string offsets and symbol tables, which `elf` makes.
 
-use crate::btf::TypeId;
+use crate::btf::{Linkage, TypeId};
 
 pub mod btf_ext;
 pub mod elf;
@@ -68,6 +68,8 @@ pub struct Program {
     pub lines: Vec<Line>,
     /// Its function type.
     pub function: TypeId,
+    /// Whether the verifier checks it by itself.
+    pub linkage: Linkage,
 }
 
 /// What an address is of.

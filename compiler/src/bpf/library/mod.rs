@@ -1,7 +1,8 @@
 //! Functions that programs share, written by hand: what a policy's own code has no loops for.
 //!
 //! They take numbers and return a number, so that the verifier checks each once and for any argument. What is
-//! larger goes through a *slot* of [`SCRATCH_MAP`]: memory that one program has for itself while it runs.
+//! larger goes through a *slot* of [`SCRATCH_MAP`]: memory that one program has for itself while it runs. The one that
+//! takes an event is looked at with each call.
 //!
 //! ```text
 //! krs_claim()                                    a free slot, SLOTS where there is none
@@ -11,6 +12,7 @@
 //! krs_match(slot, region, length, classes, state) what fits a text: see `automaton`
 //! krs_any_N(task, slot), krs_all_N(task, slot)   what is known of a task's ancestors
 //! krs_key(slot, region, length)                  makes a text a key, at the beginning of the work room
+//! krs_head, krs_no_room                          what all events have: see `record`
 //! krs_would, krs_row, krs_row_step               denials that are not enforced: see `record`
 //! ```
 //!
@@ -21,7 +23,7 @@
 //! Absent: policies. What depends on one comes as an argument or as a table in the constants.
 
 use super::insn::{SRC_REG, alu, class, jmp, mode, pseudo, size};
-use super::{Access, Code, Function, Insn, Map, MapKind, Relocation, RelocationKind, Shape, Step, helper};
+use super::{Access, Checked, Code, Function, Insn, Map, MapKind, Relocation, RelocationKind, Shape, Step, helper};
 
 pub mod ancestors;
 pub mod automaton;
@@ -307,7 +309,8 @@ impl Asm {
             let target = self.labels[label.0].expect("every label is placed");
             self.insns[*at].off = (target as i64 - *at as i64 - 1) as i16;
         }
-        Function { name, params, insns: self.insns, relocations: self.relocations, notes: self.notes }
+        let (insns, relocations, notes) = (self.insns, self.relocations, self.notes);
+        Function { name, checked: Checked::Once, params, insns, relocations, notes }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::bpf::insn::jmp;
 pub(super) use crate::bpf::library::ancestors::UNREADABLE;
 use crate::bpf::library::ancestors::{ANSWER, Names, QUESTIONS_MAX, names, walk};
 use crate::bpf::vcode::{End, FRAME, Inst, Src, V};
-use crate::bpf::{Function, RelocationKind, helper, library};
+use crate::bpf::{Checked, Function, RelocationKind, helper, library};
 use crate::hir::{Cond, Value, ValueKind};
 
 /// A question that has functions.
@@ -154,6 +154,7 @@ impl Builder<'_> {
         }
         let made = super::encoded(name, build.finish(), optimise)?;
         let notes = vec![(0, "what is asked of an ancestor")];
-        Ok(Function { name, params: 2, insns: made.insns, relocations: made.relocations, notes })
+        let (insns, relocations) = (made.insns, made.relocations);
+        Ok(Function { name, checked: Checked::Once, params: 2, insns, relocations, notes })
     }
 }

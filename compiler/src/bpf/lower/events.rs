@@ -1,13 +1,14 @@
-//! Recording: an event is written straight into the ring buffer.
+//! Recording: an event is written straight into the ring buffer, what all have by a function (`library/record.rs`).
 //!
 //! Room that is not to be had is counted, and changes nothing else: logging never turns a verdict.
 
 use krsi_abi::event as abi;
 use krsi_abi::modes::Act;
 
-use super::builder::{Builder, Label};
+use super::builder::{Builder, Key, Label};
 use super::conds::{element, pieces};
 use crate::bpf::insn::{alu, jmp};
+use crate::bpf::library::record::{HEAD, NO_ROOM};
 use crate::bpf::vcode::{Inst, Src, V};
 use crate::bpf::{RelocationKind, event, helper};
 use crate::decision::Verdict;
@@ -32,8 +33,7 @@ impl Builder<'_> {
     pub(super) fn record(&mut self, rule: RuleId, verdict: Verdict, next: Label) {
         if self.policy.rules[rule.0 as usize].audit.is_some() {
             let recorded = self.fresh_label();
-            let said = self.said(rule, self.act(), verdict);
-            self.event(rule, Which::Rule(rule), said, recorded);
+            self.event(rule, Which::Rule(rule), self.act(), verdict, recorded);
             self.place(recorded);
         } else {
             self.would_deny(rule, Src::Imm(rule.0.cast_signed()));
@@ -56,7 +56,6 @@ impl Builder<'_> {
     pub(super) fn event_of(&mut self, like: RuleId, which: V, verdict: Verdict, next: Label) {
         let act = self.act_of(which, next);
         self.branch_away(jmp::JGT, true, act, Src::Imm(Act::Try as i32), next);
-        let said = self.said(like, act, verdict);
         let rules = self.policy.rules.len() as i32;
         // The number comes from a table: the verifier wants to see that it has a counter, in the register that is used.
         let bytes = self.copy(which, true);
@@ -65,11 +64,11 @@ impl Builder<'_> {
         let counter = self.fresh();
         self.push(Inst::Address { dst: counter, of: RelocationKind::Lost(RuleId(0)) });
         self.push(Inst::Alu { op: alu::ADD, wide: true, dst: counter, src: Src::Reg(bytes), reloc: None });
-        self.event(like, Which::Found { which, counter }, said, next);
+        self.event(like, Which::Found { which, counter }, act, verdict, next);
     }
 
-    /// Writes a rule's event, if it has one, and goes to `next`.
-    fn event(&mut self, rule: RuleId, which: Which, verdict: Src, next: Label) {
+    /// Writes an event as `rule` records it, if it does, for a rule that does this much, and goes to `next`.
+    fn event(&mut self, rule: RuleId, which: Which, act: V, verdict: Verdict, next: Label) {
         let policy = self.policy;
         let Some(audit) = &policy.rules[rule.0 as usize].audit else {
             return self.jump(next);
@@ -85,37 +84,27 @@ impl Builder<'_> {
         self.push(Inst::Mov { dst: V(2), src: Src::Imm(layout.bytes as i32), wide: true, reloc: None });
         self.push(Inst::Mov { dst: V(3), src: Src::Imm(0), wide: true, reloc: None });
         self.push(Inst::Call { helper: helper::RINGBUF_RESERVE, args: 3 });
-        let room = self.copy(V(0), true);
-        self.branch_away(jmp::JEQ, true, room, Src::Imm(0), lost);
+        let found = self.copy(V(0), true);
+        self.branch_away(jmp::JEQ, true, found, Src::Imm(0), lost);
 
-        let time = self.call(helper::KTIME_GET_BOOT_NS, &[]);
-        self.store(room, abi::TIME, Src::Reg(time), 8);
-        let pid_tgid = self.pid_tgid();
-        self.store(room, abi::PID_TGID, Src::Reg(pid_tgid), 8);
-        let uid_gid = self.uid_gid();
-        self.store(room, abi::UID_GID, Src::Reg(uid_gid), 8);
-        let cgroup = self.call(helper::GET_CURRENT_CGROUP_ID, &[]);
-        self.store(room, abi::CGROUP, Src::Reg(cgroup), 8);
-        let number = match which {
-            Which::Rule(rule) => Src::Imm(rule.0.cast_signed()),
-            Which::Found { which, .. } => Src::Reg(which),
+        let said = self.said(rule, act, verdict);
+        let (number, counter) = match which {
+            Which::Rule(rule) => {
+                let counter = self.fresh();
+                self.push(Inst::Address { dst: counter, of: RelocationKind::Lost(rule) });
+                (Src::Imm(rule.0.cast_signed()), counter)
+            }
+            Which::Found { which, counter } => (Src::Reg(which), counter),
         };
-        self.store(room, abi::RULE, number, 4);
-        self.store(room, abi::VERDICT, verdict, 4);
-        let counter = self.counter(which);
-        let count = self.fresh();
-        self.push(Inst::Load { dst: count, base: counter, offset: 0, bytes: 8, reloc: None, argument: None });
-        self.store(room, abi::LOST, Src::Reg(count), 8);
+        self.invoke(HEAD, &[Src::Reg(found), number, said, Src::Reg(counter)]);
+        let room = self.copy(V(0), true);
+        // What the head says need not be asked again.
+        self.once(Key::PidTgid, |build| build.word(room, abi::PID_TGID as i16));
+        self.once(Key::UidGid, |build| build.word(room, abi::UID_GID as i16));
         if let Some(counter) = over {
-            let count = self.fresh();
-            self.push(Inst::Load { dst: count, base: counter, offset: 0, bytes: 8, reloc: None, argument: None });
+            let count = self.word(counter, 0);
             self.store(room, abi::HEADER_BYTES, Src::Reg(count), 8);
         }
-        self.store(room, abi::UNKNOWN, Src::Imm(0), 8);
-        self.push(Inst::Mov { dst: V(1), src: Src::Reg(room), wide: true, reloc: None });
-        self.push(Inst::Alu { op: alu::ADD, wide: true, dst: V(1), src: Src::Imm(abi::COMM as i32), reloc: None });
-        self.push(Inst::Mov { dst: V(2), src: Src::Imm(abi::COMM_BYTES as i32), wide: true, reloc: None });
-        self.push(Inst::Call { helper: helper::GET_CURRENT_COMM, args: 2 });
         for &(offset, bytes) in &layout.gaps {
             // The buffer holds what was there before; nothing of it may be taken for a value.
             self.zero(room, offset, bytes);
@@ -126,30 +115,11 @@ impl Builder<'_> {
         }
         self.span = audit.span;
         self.call_only(helper::RINGBUF_SUBMIT, &[Src::Reg(room), Src::Imm(0)]);
-        let counter = self.counter(which);
-        let written = self.copy(counter, true);
-        self.add(written, krsi_abi::written_at(policy.rules.len()) as i32);
-        let one = self.constant(1);
-        self.push(Inst::AtomicAdd { base: written, src: one });
         self.jump(next);
 
         self.place(lost);
-        let counter = self.counter(which);
-        let one = self.constant(1);
-        self.push(Inst::AtomicAdd { base: counter, src: one });
+        self.invoke(NO_ROOM, &[number]);
         self.jump(next);
-    }
-
-    /// The address of a rule's counter of lost events.
-    fn counter(&mut self, which: Which) -> V {
-        match which {
-            Which::Rule(rule) => {
-                let counter = self.fresh();
-                self.push(Inst::Address { dst: counter, of: RelocationKind::Lost(rule) });
-                counter
-            }
-            Which::Found { counter, .. } => counter,
-        }
     }
 
     fn store(&mut self, base: V, offset: u32, src: Src, bytes: u32) {
@@ -173,16 +143,10 @@ impl Builder<'_> {
         self.jump(done);
         if self.reached(unknown) {
             self.place(unknown);
-            self.zero(room, offset, event::bytes(field.value.ty));
-            let mask = self.fresh();
-            self.push(Inst::Load {
-                dst: mask,
-                base: room,
-                offset: abi::UNKNOWN as i16,
-                bytes: 8,
-                reloc: None,
-                argument: None,
-            });
+            // A text ends at its NUL, whatever is behind it.
+            let bytes = if let Ty::Text { .. } = field.value.ty { 8 } else { event::bytes(field.value.ty) };
+            self.zero(room, offset, bytes);
+            let mask = self.word(room, abi::UNKNOWN as i16);
             let bit = 1u64 << index;
             let src = match i32::try_from(bit.cast_signed()) {
                 Ok(imm) => Src::Imm(imm),

@@ -75,12 +75,6 @@ impl Builder<'_> {
         }
         entry
     }
-
-    fn word(&mut self, base: V, offset: i16) -> V {
-        let dst = self.fresh();
-        self.push(Inst::Load { dst, base, offset, bytes: 8, reloc: None, argument: None });
-        dst
-    }
 }
 
 impl Code {

@@ -117,7 +117,7 @@ impl Builder<'_> {
         self.copy(V(0), true)
     }
 
-    fn invoke(&mut self, function: &'static str, args: &[Src]) {
+    pub(super) fn invoke(&mut self, function: &'static str, args: &[Src]) {
         for (at, src) in args.iter().enumerate() {
             self.push(Inst::Mov { dst: V(1 + at as u32), src: *src, wide: true, reloc: None });
         }

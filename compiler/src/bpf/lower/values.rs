@@ -125,6 +125,13 @@ impl Builder<'_> {
         }
     }
 
+    /// Reads eight bytes that are the program's own.
+    pub(super) fn word(&mut self, base: V, offset: i16) -> V {
+        let dst = self.fresh();
+        self.push(Inst::Load { dst, base, offset, bytes: 8, reloc: None, argument: None });
+        dst
+    }
+
     /// Calls a helper and keeps its result.
     pub(super) fn call(&mut self, helper: u32, args: &[Src]) -> V {
         for (at, arg) in args.iter().enumerate() {
