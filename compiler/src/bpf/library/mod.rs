@@ -1,11 +1,11 @@
 //! Functions that programs share, written by hand: what a policy's own code has no loops for.
 //!
 //! They take numbers and return a number, so that the verifier checks each once and for any argument. What is
-//! larger goes through a *slot* of [`SCRATCH_MAP`]: memory that one program has for itself while it runs. The one that
-//! takes an event is looked at with each call.
+//! larger goes through a *slot* of [`SCRATCH_MAP`]: memory that one program has for itself while it runs. Those that
+//! take or give a pointer are looked at with each call.
 //!
 //! ```text
-//! krs_claim()                                    a free slot, SLOTS where there is none
+//! krs_claim()                                    the memory of a free slot, 0 where there is none
 //! krs_path(slot, region)                         the path of the dentry and mount in the slot; its length, or -1
 //! krs_cgroup(slot, region)                       the same for a kernfs node
 //! krs_hash, krs_same, krs_equal                  whole texts: see `words`

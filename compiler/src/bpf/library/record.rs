@@ -170,7 +170,9 @@ fn row() -> Function {
     asm.note("the strongest");
     for act in [Act::Alone, Act::Enforce, Act::Try] {
         let weaker = asm.label();
-        asm.alu(alu::RSH, said, i32::from(act != Act::Alone));
+        if act != Act::Alone {
+            asm.alu(alu::RSH, said, 1);
+        }
         asm.mov(R(0), said);
         asm.alu(alu::AND, R(0), 1);
         asm.jump(jmp::JEQ, R(0), 0, weaker);

@@ -1,10 +1,10 @@
 //! Texts: claiming memory for them, and paths.
 
 use super::{
-    Asm, CGROUP, CGROUP_STEP, CLAIM, COUNT, FIRST, FP, Label, PATH, PATH_STEP, PLACE, R, ROOT, SECOND, SLOTS, WORK,
-    alu, field, helper, jmp, size,
+    Asm, CGROUP, CGROUP_STEP, CLAIM, COUNT, FIRST, FP, Label, NUMBER, PATH, PATH_STEP, PLACE, R, ROOT, SECOND, SLOTS,
+    WORK, alu, field, helper, jmp, size,
 };
-use crate::bpf::{Access, Function, RelocationKind, Shape};
+use crate::bpf::{Access, Checked, Function, RelocationKind, Shape};
 
 /// Components and mounts on the way to the root, at most: as many components as fit into a path, and some mounts.
 const DEPTH_MAX: i32 = 2200;
@@ -19,7 +19,7 @@ const NAME: i16 = WORK + 4096 + 8;
 pub(super) fn claim() -> Function {
     let mut asm = Asm::default();
     let none = asm.label();
-    asm.note("find memory that no other program on this processor uses");
+    asm.note("memory that no other program on this processor uses");
     for slot in 0..SLOTS {
         let taken = asm.label();
         asm.store(size::W, FP, -4, slot);
@@ -28,16 +28,16 @@ pub(super) fn claim() -> Function {
         asm.add_atomic(R(0), R(1));
         asm.load(size::DW, R(2), R(0), COUNT);
         asm.jump(jmp::JNE, R(2), 1, taken);
-        asm.mov(R(0), slot);
+        asm.store(size::DW, R(0), NUMBER, slot);
         asm.exit();
         asm.place(taken);
         asm.mov(R(1), -1);
         asm.add_atomic(R(0), R(1));
     }
     asm.place(none);
-    asm.mov(R(0), SLOTS);
+    asm.mov(R(0), 0);
     asm.exit();
-    asm.finish(CLAIM, 0)
+    Function { checked: Checked::EachCall, ..asm.finish(CLAIM, 0) }
 }
 
 /// What a step answers: go on, the root is reached, or it cannot be read.

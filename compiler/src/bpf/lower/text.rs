@@ -11,7 +11,7 @@ use super::conds::pieces;
 use crate::automaton::Automaton;
 use crate::bpf::insn::{alu, jmp};
 use crate::bpf::library::automaton::{AutomatonAt, MATCH};
-use crate::bpf::vcode::{FRAME, Inst, Src, V};
+use crate::bpf::vcode::{Inst, Src, V};
 use crate::bpf::{Code, RelocationKind, helper, library};
 use crate::decision::{Graph, Node, Plan};
 use crate::hir::{Access, Atom, AtomKind, Cond, Policy, Shape, Step, TEXT_BYTES, Text, TextTest, Ty, Value, ValueKind};
@@ -178,17 +178,8 @@ impl Builder<'_> {
         self.branch(jmp::JNE, true, memory, Src::Imm(0), have, claim);
         self.place(claim);
         self.push(Inst::Invoke { function: library::CLAIM, args: 0 });
-        let slot = self.copy(V(0), true);
-        self.branch_away(jmp::JEQ, true, slot, Src::Imm(library::SLOTS), failed);
-        let key = self.scratch();
-        self.push(Inst::Store { base: FRAME, offset: key, src: Src::Reg(slot), bytes: 4 });
-        self.push(Inst::Address { dst: V(1), of: RelocationKind::Map(library::SCRATCH_MAP.into()) });
-        self.frame_address(V(2), key);
-        self.push(Inst::Call { helper: helper::MAP_LOOKUP_ELEM, args: 2 });
         self.push(Inst::Mov { dst: memory, src: Src::Reg(V(0)), wide: true, reloc: None });
-        self.branch_away(jmp::JEQ, true, memory, Src::Imm(0), failed);
-        self.push(Inst::Store { base: memory, offset: library::NUMBER, src: Src::Reg(slot), bytes: 8 });
-        self.jump(have);
+        self.branch(jmp::JNE, true, memory, Src::Imm(0), have, failed);
     }
 
     /// Gives the memory back, at the program's end.
