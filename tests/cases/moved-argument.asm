@@ -62,36 +62,36 @@ inode_setattr:    # 88 instructions
     56  r2 = 96
     57  r3 = 0
     58  call ringbuf_reserve
-    59  if r0 == 0x0 goto 84
-    60  r4 = krs_lost[0] ll
-    62  r1 = r0
-    63  r2 = 0
-    64  r3 = 0
-    65  call krs_head
+    59  if r0 != 0x0 goto 64
+    60  r1 = 0
+    61  call krs_no_room
+    62  r0 = 0
+    63  exit
+    64  r4 = krs_lost[0] ll
+    66  r1 = r0
+    67  r2 = 0
+    68  r3 = 0
+    69  call krs_head
   ; moved-argument.krs:1:101: attr.ia_valid
-    66  r2 = *(u64 *)(r10 - 40)
-    67  if r2 == 0x0 goto 70
-    68  r2 = *(u64 *)(r6 + 16)                  # attr
-    69  goto 71
-    70  r2 = *(u64 *)(r6 + 8)                   # attr
-    71  r2 = *(u32 *)(r2 + iattr.ia_valid)
-    72  *(u32 *)(r0 + 72) = r2
+    70  r2 = *(u64 *)(r10 - 40)
+    71  if r2 == 0x0 goto 74
+    72  r2 = *(u64 *)(r6 + 16)                  # attr
+    73  goto 75
+    74  r2 = *(u64 *)(r6 + 8)                   # attr
+    75  r2 = *(u32 *)(r2 + iattr.ia_valid)
+    76  *(u32 *)(r0 + 72) = r2
   ; moved-argument.krs:1:116: task.euid
-    73  r2 = *(u64 *)(r10 - 48)
-    74  *(u32 *)(r0 + 76) = r2
+    77  r2 = *(u64 *)(r10 - 48)
+    78  *(u32 *)(r0 + 76) = r2
   ; moved-argument.krs:1:127: task.comm
-    75  r2 = *(u64 *)(r10 - 32)
-    76  *(u64 *)(r0 + 80) = r2
-    77  r2 = *(u64 *)(r10 - 16)
-    78  *(u64 *)(r0 + 88) = r2
+    79  r2 = *(u64 *)(r10 - 32)
+    80  *(u64 *)(r0 + 80) = r2
+    81  r2 = *(u64 *)(r10 - 16)
+    82  *(u64 *)(r0 + 88) = r2
   ; moved-argument.krs:1:93: audit { attr.ia_valid, task.euid, task.comm }
-    79  r1 = r0
-    80  r2 = 0
-    81  call ringbuf_submit
-    82  r0 = 0
-    83  exit
-    84  r1 = 0
-    85  call krs_no_room
+    83  r1 = r0
+    84  r2 = 0
+    85  call ringbuf_submit
     86  r0 = 0
     87  exit
 
@@ -124,24 +124,24 @@ bprm_check_security:    # 36 instructions
     14  r2 = 80
     15  r3 = 0
     16  call ringbuf_reserve
-    17  if r0 == 0x0 goto 32
-    18  r4 = krs_lost[2] ll
-    20  r1 = r0
-    21  r2 = 2
-    22  r3 = 0
-    23  call krs_head
-    24  *(u32 *)(r0 + 76) = 0
+    17  if r0 != 0x0 goto 22
+    18  r1 = 2
+    19  call krs_no_room
+    20  r0 = 0
+    21  exit
+    22  r4 = krs_lost[2] ll
+    24  r1 = r0
+    25  r2 = 2
+    26  r3 = 0
+    27  call krs_head
+    28  *(u64 *)(r0 + 72) = 0
   ; moved-argument.krs:3:58: bprm.secureexec
-    25  r2 = *(u64 *)(r10 - 8)
-    26  *(u32 *)(r0 + 72) = r2
+    29  r2 = *(u64 *)(r10 - 8)
+    30  *(u32 *)(r0 + 72) = r2
   ; moved-argument.krs:3:50: audit { bprm.secureexec }
-    27  r1 = r0
-    28  r2 = 0
-    29  call ringbuf_submit
-    30  r0 = 0
-    31  exit
-    32  r1 = 2
-    33  call krs_no_room
+    31  r1 = r0
+    32  r2 = 0
+    33  call ringbuf_submit
     34  r0 = 0
     35  exit
 
@@ -167,24 +167,24 @@ task_kill:    # 37 instructions
     15  r2 = 80
     16  r3 = 0
     17  call ringbuf_reserve
-    18  if r0 == 0x0 goto 33
-    19  r4 = krs_lost[3] ll
-    21  r1 = r0
-    22  r2 = 3
-    23  r3 = 0
-    24  call krs_head
-    25  *(u32 *)(r0 + 76) = 0
+    18  if r0 != 0x0 goto 23
+    19  r1 = 3
+    20  call krs_no_room
+    21  r0 = 0
+    22  exit
+    23  r4 = krs_lost[3] ll
+    25  r1 = r0
+    26  r2 = 3
+    27  r3 = 0
+    28  call krs_head
+    29  *(u64 *)(r0 + 72) = 0
   ; moved-argument.krs:4:61: sig
-    26  r2 = *(u64 *)(r10 - 8)
-    27  *(u32 *)(r0 + 72) = r2
+    30  r2 = *(u64 *)(r10 - 8)
+    31  *(u32 *)(r0 + 72) = r2
   ; moved-argument.krs:4:53: audit { sig }
-    28  r1 = r0
-    29  r2 = 0
-    30  call ringbuf_submit
-    31  r0 = 0
-    32  exit
-    33  r1 = 3
-    34  call krs_no_room
+    32  r1 = r0
+    33  r2 = 0
+    34  call ringbuf_submit
     35  r0 = 0
     36  exit
 

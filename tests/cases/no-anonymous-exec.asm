@@ -22,21 +22,21 @@ file_mprotect:    # 41 instructions
     16  r2 = 72
     17  r3 = 0
     18  call ringbuf_reserve
-    19  if r0 == 0x0 goto 33
-    20  r3 = -1
-    21  r2 = *(u64 *)(r10 - 8)
-    22  if r2 <= 0x1 goto 24
-    23  r3 = 1
-    24  r4 = krs_lost[0] ll
-    26  r1 = r0
-    27  r2 = 0
-    28  call krs_head
+    19  if r0 != 0x0 goto 23
+    20  r1 = 0
+    21  call krs_no_room
+    22  goto 35
+    23  r3 = -1
+    24  r2 = *(u64 *)(r10 - 8)
+    25  if r2 <= 0x1 goto 27
+    26  r3 = 1
+    27  r4 = krs_lost[0] ll
     29  r1 = r0
     30  r2 = 0
-    31  call ringbuf_submit
-    32  goto 35
-    33  r1 = 0
-    34  call krs_no_room
+    31  call krs_head
+    32  r1 = r0
+    33  r2 = 0
+    34  call ringbuf_submit
     35  r2 = *(u64 *)(r10 - 8)
     36  if r2 > 0x1 goto 39
     37  r0 = -1

@@ -24,29 +24,29 @@ mmap_file:    # 98 instructions
     19  r2 = 88
     20  r3 = 0
     21  call ringbuf_reserve
-    22  if r0 == 0x0 goto 41
-    23  r3 = -13
-    24  r2 = *(u64 *)(r10 - 8)
-    25  if r2 <= 0x1 goto 27
-    26  r3 = 13
-    27  r4 = krs_lost[0] ll
-    29  r1 = r0
-    30  r2 = 0
-    31  call krs_head
+    22  if r0 != 0x0 goto 26
+    23  r1 = 0
+    24  call krs_no_room
+    25  goto 43
+    26  r3 = -13
+    27  r2 = *(u64 *)(r10 - 8)
+    28  if r2 <= 0x1 goto 30
+    29  r3 = 13
+    30  r4 = krs_lost[0] ll
+    32  r1 = r0
+    33  r2 = 0
+    34  call krs_head
   ; nullable-argument.krs:1:66: file.f_inode.i_ino
-    32  r2 = *(u64 *)(r10 - 24)
-    33  *(u64 *)(r0 + 72) = r2
+    35  r2 = *(u64 *)(r10 - 24)
+    36  *(u64 *)(r0 + 72) = r2
   ; nullable-argument.krs:1:86: prot
-    34  r2 = *(u64 *)(r10 - 16)
-    35  r2 = *(u64 *)(r2 + 16)                  # prot
-    36  *(u64 *)(r0 + 80) = r2
+    37  r2 = *(u64 *)(r10 - 16)
+    38  r2 = *(u64 *)(r2 + 16)                  # prot
+    39  *(u64 *)(r0 + 80) = r2
   ; nullable-argument.krs:1:58: audit { file.f_inode.i_ino, prot }
-    37  r1 = r0
-    38  r2 = 0
-    39  call ringbuf_submit
-    40  goto 43
-    41  r1 = 0
-    42  call krs_no_room
+    40  r1 = r0
+    41  r2 = 0
+    42  call ringbuf_submit
     43  r2 = *(u64 *)(r10 - 8)
     44  if r2 > 0x1 goto 49
     45  r2 = -13
@@ -73,39 +73,39 @@ mmap_file:    # 98 instructions
     63  r2 = 96
     64  r3 = 0
     65  call ringbuf_reserve
-    66  if r0 == 0x0 goto 94
-    67  r4 = krs_lost[1] ll
-    69  r1 = r0
-    70  r2 = 1
-    71  r3 = *(u64 *)(r10 - 24)
-    72  call krs_head
+    66  if r0 != 0x0 goto 71
+    67  r1 = 1
+    68  call krs_no_room
+    69  r0 = *(u64 *)(r10 - 24)
+    70  exit
+    71  r4 = krs_lost[1] ll
+    73  r1 = r0
+    74  r2 = 1
+    75  r3 = *(u64 *)(r10 - 24)
+    76  call krs_head
   ; nullable-argument.krs:2:50: prot
-    73  r2 = *(u64 *)(r10 - 16)
-    74  r3 = *(u64 *)(r2 + 16)                  # prot
-    75  *(u64 *)(r0 + 72) = r3
+    77  r2 = *(u64 *)(r10 - 16)
+    78  r3 = *(u64 *)(r2 + 16)                  # prot
+    79  *(u64 *)(r0 + 72) = r3
   ; nullable-argument.krs:2:56: flags
-    76  r2 = *(u64 *)(r2 + 24)                  # flags
-    77  *(u64 *)(r0 + 80) = r2
+    80  r2 = *(u64 *)(r2 + 24)                  # flags
+    81  *(u64 *)(r0 + 80) = r2
   ; nullable-argument.krs:2:67: file.f_inode.i_ino
-    78  r2 = *(u64 *)(r10 - 8)
-    79  if r2 == 0x0 goto 85
-    80  if r2 < 0x1000 goto 85
-    81  r2 = *(u64 *)(r2 + file.f_inode)
-    82  r2 = *(u64 *)(r2 + inode.i_ino)
-    83  *(u64 *)(r0 + 88) = r2
-    84  goto 89
-    85  *(u64 *)(r0 + 88) = 0
-    86  r2 = *(u64 *)(r0 + 48)
-    87  r2 |= 4
-    88  *(u64 *)(r0 + 48) = r2
+    82  r2 = *(u64 *)(r10 - 8)
+    83  if r2 == 0x0 goto 89
+    84  if r2 < 0x1000 goto 89
+    85  r2 = *(u64 *)(r2 + file.f_inode)
+    86  r2 = *(u64 *)(r2 + inode.i_ino)
+    87  *(u64 *)(r0 + 88) = r2
+    88  goto 93
+    89  *(u64 *)(r0 + 88) = 0
+    90  r2 = *(u64 *)(r0 + 48)
+    91  r2 |= 4
+    92  *(u64 *)(r0 + 48) = r2
   ; nullable-argument.krs:2:35: audit "anon" { prot, flags, x = file.f_inode.i_ino }
-    89  r1 = r0
-    90  r2 = 0
-    91  call ringbuf_submit
-    92  r0 = *(u64 *)(r10 - 24)
-    93  exit
-    94  r1 = 1
-    95  call krs_no_room
+    93  r1 = r0
+    94  r2 = 0
+    95  call ringbuf_submit
     96  r0 = *(u64 *)(r10 - 24)
     97  exit
 

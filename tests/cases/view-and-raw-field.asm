@@ -22,28 +22,28 @@ task_fix_setuid:    # 46 instructions
     17  r2 = 80
     18  r3 = 0
     19  call ringbuf_reserve
-    20  if r0 == 0x0 goto 38
-    21  r3 = -1
-    22  r2 = *(u64 *)(r10 - 8)
-    23  if r2 <= 0x1 goto 25
-    24  r3 = 1
-    25  r4 = krs_lost[0] ll
-    27  r1 = r0
-    28  r2 = 0
-    29  call krs_head
+    20  if r0 != 0x0 goto 24
+    21  r1 = 0
+    22  call krs_no_room
+    23  goto 40
+    24  r3 = -1
+    25  r2 = *(u64 *)(r10 - 8)
+    26  if r2 <= 0x1 goto 28
+    27  r3 = 1
+    28  r4 = krs_lost[0] ll
+    30  r1 = r0
+    31  r2 = 0
+    32  call krs_head
   ; view-and-raw-field.krs:2:72: old.uid.val
-    30  r2 = *(u64 *)(r10 - 16)
-    31  *(u32 *)(r0 + 72) = r2
+    33  r2 = *(u64 *)(r10 - 16)
+    34  *(u32 *)(r0 + 72) = r2
   ; view-and-raw-field.krs:2:85: new.uid
-    32  r2 = *(u64 *)(r10 - 24)
-    33  *(u32 *)(r0 + 76) = r2
+    35  r2 = *(u64 *)(r10 - 24)
+    36  *(u32 *)(r0 + 76) = r2
   ; view-and-raw-field.krs:2:64: audit { old.uid.val, new.uid }
-    34  r1 = r0
-    35  r2 = 0
-    36  call ringbuf_submit
-    37  goto 40
-    38  r1 = 0
-    39  call krs_no_room
+    37  r1 = r0
+    38  r2 = 0
+    39  call ringbuf_submit
     40  r2 = *(u64 *)(r10 - 8)
     41  if r2 > 0x1 goto 44
     42  r0 = -1

@@ -10,8 +10,8 @@ use crate::hir::{Audit, Policy, TEXT_BYTES, Ty};
 pub struct Layout {
     /// By field.
     pub offsets: Vec<u32>,
-    /// Bytes that no field covers: offset and length.
-    pub gaps: Vec<(u32, u32)>,
+    /// Where eight bytes begin of which fields do not cover all; none is between those of two.
+    pub holed: Vec<u32>,
     /// Of the whole record.
     pub bytes: u32,
 }
@@ -46,11 +46,12 @@ pub fn ring_bytes(policy: &Policy) -> u32 {
 pub fn layout(audit: &Audit) -> Layout {
     // Behind the head a rule with a limit tells how many events were over it.
     let mut at = HEADER_BYTES + if audit.limit.is_some() { 8 } else { 0 };
-    let (mut offsets, mut gaps) = (Vec::with_capacity(audit.fields.len()), Vec::new());
+    let (mut offsets, mut holed) = (Vec::with_capacity(audit.fields.len()), Vec::new());
     let mut align = |at: &mut u32, to: u32| {
         let aligned = at.next_multiple_of(to);
         if aligned != *at {
-            gaps.push((*at, aligned - *at));
+            // No gap reaches beyond the next multiple of 8.
+            holed.push(*at / 8 * 8);
         }
         *at = aligned;
     };
@@ -61,5 +62,36 @@ pub fn layout(audit: &Audit) -> Layout {
         at += size;
     }
     align(&mut at, 8);
-    Layout { offsets, gaps, bytes: at }
+    holed.dedup();
+    Layout { offsets, holed, bytes: at }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hir::{Field, Int, Value, ValueKind};
+    use krs_grammar::ast::Span;
+
+    fn of(types: &[Ty]) -> Layout {
+        let field = |ty: &Ty| Field {
+            name: String::new(),
+            value: Value { span: Span::default(), ty: *ty, kind: ValueKind::Const(0) },
+        };
+        layout(&Audit { span: Span::default(), message: None, fields: types.iter().map(field).collect(), limit: None })
+    }
+
+    #[test]
+    fn each_word_with_a_gap_is_known_once() {
+        let int = |bytes| Ty::Int(Int { bytes, signed: false, names: None });
+        let at = HEADER_BYTES;
+        assert_eq!(
+            of(&[int(8), int(4), int(4)]),
+            Layout { offsets: vec![at, at + 8, at + 12], holed: vec![], bytes: at + 16 }
+        );
+        // One gap between the fields and one behind them.
+        assert_eq!(of(&[int(1), int(2)]), Layout { offsets: vec![at, at + 2], holed: vec![at], bytes: at + 8 });
+        let all = of(&[int(4), Ty::Ip, Ty::Bool]);
+        assert_eq!((all.offsets, all.holed), (vec![at, at + 8, at + 24], vec![at, at + 24]));
+        assert_eq!(of(&[Ty::Str { bytes: 12 }]).holed, [at + 8]);
+    }
 }

@@ -76,7 +76,7 @@ impl Builder<'_> {
         self.span = audit.span;
         self.rule = rule;
         let layout = event::layout(audit);
-        let lost = self.fresh_label();
+        let (room, lost) = (self.fresh_label(), self.fresh_label());
         let over = audit.limit.map(|limit| self.within_limit(which, limit, next));
 
         let events = self.code.events();
@@ -85,16 +85,26 @@ impl Builder<'_> {
         self.push(Inst::Mov { dst: V(3), src: Src::Imm(0), wide: true, reloc: None });
         self.push(Inst::Call { helper: helper::RINGBUF_RESERVE, args: 3 });
         let found = self.copy(V(0), true);
-        self.branch_away(jmp::JEQ, true, found, Src::Imm(0), lost);
+        self.branch(jmp::JNE, true, found, Src::Imm(0), room, lost);
+        let number = match which {
+            Which::Rule(rule) => Src::Imm(rule.0.cast_signed()),
+            Which::Found { which, .. } => Src::Reg(which),
+        };
 
+        // What is rare comes first: so what is written runs into what follows.
+        self.place(lost);
+        self.invoke(NO_ROOM, &[number]);
+        self.jump(next);
+
+        self.place(room);
         let said = self.said(rule, act, verdict);
-        let (number, counter) = match which {
+        let counter = match which {
             Which::Rule(rule) => {
                 let counter = self.fresh();
                 self.push(Inst::Address { dst: counter, of: RelocationKind::Lost(rule) });
-                (Src::Imm(rule.0.cast_signed()), counter)
+                counter
             }
-            Which::Found { which, counter } => (Src::Reg(which), counter),
+            Which::Found { counter, .. } => counter,
         };
         self.invoke(HEAD, &[Src::Reg(found), number, said, Src::Reg(counter)]);
         let room = self.copy(V(0), true);
@@ -105,9 +115,9 @@ impl Builder<'_> {
             let count = self.word(counter, 0);
             self.store(room, abi::HEADER_BYTES, Src::Reg(count), 8);
         }
-        for &(offset, bytes) in &layout.gaps {
-            // The buffer holds what was there before; nothing of it may be taken for a value.
-            self.zero(room, offset, bytes);
+        for &offset in &layout.holed {
+            // The buffer holds what was there before; nothing of it may be taken for a value. Fields come later.
+            self.store(room, offset, Src::Imm(0), 8);
         }
         for (index, (field, &offset)) in audit.fields.iter().zip(&layout.offsets).enumerate() {
             self.span = field.value.span;
@@ -115,10 +125,6 @@ impl Builder<'_> {
         }
         self.span = audit.span;
         self.call_only(helper::RINGBUF_SUBMIT, &[Src::Reg(room), Src::Imm(0)]);
-        self.jump(next);
-
-        self.place(lost);
-        self.invoke(NO_ROOM, &[number]);
         self.jump(next);
     }
 
@@ -159,13 +165,19 @@ impl Builder<'_> {
         self.place(done);
     }
 
-    /// Writes a constant text, four bytes at a time: as many as an instruction has room for.
+    /// Writes a constant text in whole words. An instruction has room for half a word, or for one that is its half's extension.
     fn literal_field(&mut self, room: V, text: &[u8], offset: u32, bytes: u32) {
-        for at in (0..bytes).step_by(4) {
-            let mut four = [0; 4];
-            let rest = text.get(at as usize..).unwrap_or_default();
-            four.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-            self.store(room, offset + at, Src::Imm(i32::from_le_bytes(four)), 4);
+        let mut words = text.to_vec();
+        words.resize(bytes as usize, 0);
+        for (word, at) in words.as_chunks::<8>().0.iter().zip((offset..).step_by(8)) {
+            let word = i64::from_le_bytes(*word);
+            if let Ok(word) = i32::try_from(word) {
+                self.store(room, at, Src::Imm(word), 8);
+                continue;
+            }
+            for (at, half) in [(at, word), (at + 4, word >> 32)] {
+                self.store(room, at, Src::Imm((half as u32).cast_signed()), 4);
+            }
         }
     }
 
