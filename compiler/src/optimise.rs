@@ -42,6 +42,8 @@ macro_rules! optimisations {
 optimisations! {
     /// Rules that compare the same values with different constants share one search.
     Index = "index",
+    /// Also those that deny with different errnos.
+    Errnos = "errnos",
     /// Patterns of rules that do the same are run over a text together.
     Automata = "automata",
     /// Numbers that rules of one shape compare by order are looked for in ranges.

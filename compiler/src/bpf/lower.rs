@@ -29,7 +29,7 @@ pub use self::ancestors::Asking;
 use self::builder::Builder;
 pub use self::sets::part_bytes;
 use super::insn::jmp;
-use super::vcode::{Inst, Src};
+use super::vcode::Src;
 use super::{Code, Program, RelocationKind, allocate, encode, flow, layout, library, stack};
 use crate::decision::{self, Graph, Node, NodeId, Plan};
 use crate::diag::{Diagnostic, code};
@@ -250,7 +250,7 @@ fn graph_code(
                     let next = build.label(*next);
                     build.branch_away(jmp::JNE, true, verdict, Src::Imm(0), next);
                 }
-                build.push(Inst::Mov { dst: verdict, src: Src::Imm(-errno), wide: true, reloc: None });
+                build.set_verdict(*errno);
                 let next = build.label(*next);
                 build.jump(next);
             }

@@ -10,14 +10,17 @@
 //! ```
 //!
 //! A rule's *shape* is the values that it compares with constants, whatever else must hold, and what it does. What all
-//! rules of a shape compare with the same constant is not looked up but tested. Rules that deny with different errnos never
-//! meet: the first in source order settles the errno, and only among rules with the same one is order free. Patterns of a text
-//! stand for the rows of an automaton (`texts.rs`).
+//! rules of a shape compare with the same constant is not looked up but tested. Patterns of a text stand for the rows of an
+//! automaton (`texts.rs`).
+//!
+//! The first rule in source order settles the errno, so order is free only among rules with the same one. Where rules of one
+//! shape follow each other with several, each row has rules with one errno, which the row tells; what follows those with
+//! another is in a further unit, which is asked later.
 //!
 //! Which of a row's rules fire is known; which of them do what they say is their modes', and asked for when the row is found.
 //!
-//! Invariants: a row has each of its rules once, in source order, and at most [`ROW_RULES_MAX`] of them, of those that audit
-//! [`ROW_EVENTS_MAX`]; what is beyond is in a further unit's index.
+//! Invariants: a row has each of its rules once, in source order, all with one errno or none, and at most [`ROW_RULES_MAX`] of
+//! them, of those that audit [`ROW_EVENTS_MAX`]; what is beyond is in a further unit's index.
 //!
 //! Absent: `when` and `unless`, which are lists of steps.
 
@@ -94,12 +97,11 @@ pub fn units<'p>(policy: &'p Policy, rules: &[RuleId], optimise: Optimise, index
     for &id in rules {
         let rule = &policy.rules[id.0 as usize];
         let Some(literals) = literals(rule) else { continue };
-        let shape = group.then(|| shape(policy, id, rule, &literals, optimise)).flatten();
+        let shape = group.then(|| shape(policy, id, rule, &literals, false, optimise)).flatten();
         match shape {
             Some((shape, candidate)) => {
                 let at = *shapes.entry(shape).or_insert_with_key(|shape| {
-                    let part = |(kind, value): &(PartKind, &Value)| Part { kind: *kind, value: (*value).clone() };
-                    groups.push((shape.parts.iter().map(part).collect(), shape.rest.clone(), Vec::new()));
+                    groups.push((shape.parts(), shape.rest.clone(), Vec::new()));
                     groups.len() - 1
                 });
                 groups[at].2.push(candidate);
@@ -117,6 +119,35 @@ pub fn units<'p>(policy: &'p Policy, rules: &[RuleId], optimise: Optimise, index
     units
 }
 
+/// How many of these rules, which deny, have the shape of the first, whatever their errnos; and units for those, in the order
+/// that they must be asked in, where they are found by few searches.
+pub fn of_one_shape<'p>(
+    policy: &'p Policy,
+    rules: &[RuleId],
+    optimise: Optimise,
+    indexes: &mut Vec<Index>,
+) -> (usize, Option<Vec<Unit<'p>>>) {
+    if !optimise.does(Optimisation::Index) || !optimise.does(Optimisation::Errnos) {
+        return (0, None);
+    }
+    let shape_of = |id: &RuleId| {
+        let rule = &policy.rules[id.0 as usize];
+        shape(policy, *id, rule, &literals(rule)?, true, optimise)
+    };
+    let mut shapes = rules.iter().map_while(shape_of);
+    let Some((first, candidate)) = shapes.next() else { return (0, None) };
+    let mut members = vec![candidate];
+    members.extend(shapes.map_while(|(shape, candidate)| (shape == first).then_some(candidate)));
+    let count = members.len();
+    let known = indexes.len();
+    let units = search(policy, first.parts(), first.rest, members, indexes).ok();
+    let few = units.filter(|units| units.len() * TESTED_MAX <= count);
+    if few.is_none() {
+        indexes.truncate(known);
+    }
+    (count, few)
+}
+
 /// What rules of one unit have in common.
 #[derive(PartialEq, Eq, Hash)]
 struct Shape<'p> {
@@ -129,6 +160,12 @@ struct Shape<'p> {
     limit: Option<Limit>,
     kill: Option<i32>,
     marks: Vec<(LabelId, &'p Value, bool)>,
+}
+
+impl Shape<'_> {
+    fn parts(&self) -> Vec<Part> {
+        self.parts.iter().map(|(kind, value)| Part { kind: *kind, value: (*value).clone() }).collect()
+    }
 }
 
 /// A rule that could be looked up.
@@ -152,6 +189,7 @@ fn shape<'p>(
     id: RuleId,
     rule: &'p Rule,
     literals: &[Literal<'p>],
+    any_errno: bool,
     optimise: Optimise,
 ) -> Option<(Shape<'p>, Candidate<'p>)> {
     // Every effect is named here: one that an index does not know keeps its rule out of all.
@@ -232,7 +270,7 @@ fn shape<'p>(
         parts,
         columns: columns.iter().map(|column| column.parts.len()).collect(),
         rest,
-        errno: rule.deny.as_ref().map(|deny| deny.errno),
+        errno: rule.deny.as_ref().map(|deny| deny.errno).filter(|_| !any_errno),
         fields: audit.as_ref().map(|audit| audit.fields.iter().map(|field| &field.value).collect()),
         limit: audit.as_ref().and_then(|audit| audit.limit),
         kill: kill.as_ref().map(|kill| kill.signal),
@@ -381,10 +419,38 @@ fn in_set<'p>(
 fn unit<'p>(
     policy: &'p Policy,
     parts: Vec<Part>,
+    rest: Vec<Literal<'p>>,
+    members: Vec<Candidate<'p>>,
+    indexes: &mut Vec<Index>,
+) -> Vec<Unit<'p>> {
+    match search(policy, parts, rest, members, indexes) {
+        Ok(units) => units,
+        Err(Refused::Apart(members)) => members.into_iter().map(Candidate::alone).collect(),
+        Err(Refused::Halves { parts, rest, members }) => {
+            let (some, others) = texts::halves(members, |member| member.patterns().next());
+            let mut units = unit(policy, parts.clone(), rest.clone(), some, indexes);
+            units.extend(unit(policy, parts, rest, others, indexes));
+            units
+        }
+    }
+}
+
+/// Why rules of one shape are not found by a search.
+enum Refused<'p> {
+    /// They are few, or have too many rows.
+    Apart(Vec<Candidate<'p>>),
+    /// Their patterns are too many for an automaton, and fewer may not be.
+    Halves { parts: Vec<Part>, rest: Vec<Literal<'p>>, members: Vec<Candidate<'p>> },
+}
+
+/// The units of a search, in the order in which a row's rules stand in them.
+fn search<'p>(
+    policy: &'p Policy,
+    parts: Vec<Part>,
     mut rest: Vec<Literal<'p>>,
     mut members: Vec<Candidate<'p>>,
     indexes: &mut Vec<Index>,
-) -> Vec<Unit<'p>> {
+) -> Result<Vec<Unit<'p>>, Refused<'p>> {
     let first = &policy.rules[members[0].rule.0 as usize];
     let (recorded, effects) = (first.audit.is_some(), first.has_effects());
     // What all have in common is a test.
@@ -411,49 +477,51 @@ fn unit<'p>(
         true => !texts::together(members.iter().flat_map(Candidate::patterns), effects),
         false => members.len() <= if effects { RECORDED_MAX } else { TESTED_MAX },
     };
-    let apart = |members: Vec<Candidate<'p>>| members.into_iter().map(Candidate::alone).collect();
     if kept.is_empty() || few {
-        return apart(members);
+        return Err(Refused::Apart(members));
     }
-    // Where patterns are too many for an automaton, fewer may not be.
-    let halves = |members: Vec<Candidate<'p>>, indexes: &mut Vec<Index>| {
-        let (some, others) = texts::halves(members, |member| member.patterns().next());
-        let mut units = unit(policy, kept.clone(), rest.clone(), some, indexes);
-        units.extend(unit(policy, kept.clone(), rest.clone(), others, indexes));
-        units
-    };
-    let Ok(patterns) = patterns(&kept, &members) else { return halves(members, indexes) };
+    let Ok(patterns) = patterns(&kept, &members) else { return Err(Refused::Halves { parts: kept, rest, members }) };
     let count = |member: &Candidate<'_>| member.count(&patterns).filter(|count| *count <= ROWS_OF_RULE_MAX);
     let all = members.iter().try_fold(0usize, |all, member| all.checked_add(count(member)?));
     if all.is_none_or(|all| all > ROWS_MAX) {
         let patterned = patterns.iter().any(Option::is_some);
         drop(patterns);
-        return if patterned { halves(members, indexes) } else { apart(members) };
+        return Err(match patterned {
+            true => Refused::Halves { parts: kept, rest, members },
+            false => Refused::Apart(members),
+        });
     }
     let rows = members.iter().flat_map(|member| member.rows(&patterns).into_iter().map(|row| (row, member.rule)));
     let rows = if kept.last().is_some_and(|part| part.kind.is_range()) { flat(rows) } else { Some(exact(rows)) };
     let Some(rows) = rows else {
         drop(patterns);
-        return apart(members);
+        return Err(Refused::Apart(members));
     };
     let most = if recorded { ROW_EVENTS_MAX } else { ROW_RULES_MAX };
-    let layers = rows.iter().map(|row| row.rules.len().div_ceil(most)).max().unwrap_or(0);
-    (0..layers)
-        .map(|layer| {
-            let within = |row: &Row| {
-                let rules = row.rules.iter().skip(layer * most).take(most).copied().collect();
-                Row { key: row.key.clone(), rules }
-            };
-            let rows: Vec<Row> = rows.iter().map(within).filter(|row| !row.rules.is_empty()).collect();
+    let errno = |rule: &RuleId| policy.rules[rule.0 as usize].deny.as_ref().map(|deny| deny.errno);
+    // By row, what each unit has of it.
+    let mut layers: Vec<Vec<Row>> = Vec::new();
+    for Row { key, rules } in rows {
+        let of_one_errno = rules.chunk_by(|a, b| errno(a) == errno(b));
+        for (layer, rules) in of_one_errno.flat_map(|rules| rules.chunks(most)).enumerate() {
+            layers.resize_with(layers.len().max(layer + 1), Vec::new);
+            layers[layer].push(Row { key: key.clone(), rules: rules.to_vec() });
+        }
+    }
+    let units = layers
+        .into_iter()
+        .map(|rows| {
             let mut rules: Vec<RuleId> = rows.iter().flat_map(|row| row.rules.iter().copied()).collect();
             rules.sort_unstable();
             rules.dedup();
             let automata = patterns.iter().map(|of| of.as_ref().map(|of| Rc::clone(&of.automaton))).collect();
-            indexes.push(Index { parts: kept.clone(), automata, rows, rules: rules.len() });
+            let one_errno = rules.iter().all(|rule| errno(rule) == errno(&rules[0]));
+            indexes.push(Index { parts: kept.clone(), automata, rows, rules: rules.len(), one_errno });
             let find = Step::Find(IndexId(indexes.len() as u32 - 1));
             Unit { rules, guarded: false, steps: rest.iter().copied().map(Step::Test).chain([find]).collect() }
         })
-        .collect()
+        .collect();
+    Ok(units)
 }
 
 /// The automaton of each part that is matched against patterns.

@@ -24,7 +24,7 @@ use std::collections::BTreeSet;
 
 use super::build::Build;
 use super::index::{self, Unit};
-use super::{Graph, Index, Node, Plan, Verdict, asked, order};
+use super::{Errno, Graph, Index, Node, Plan, Verdict, asked, order};
 use crate::hir::{HookId, Policy, RuleId};
 use crate::optimise::{Optimisation, Optimise};
 
@@ -52,42 +52,56 @@ pub fn some(policy: &Policy, hook: HookId, rules: &[RuleId], optimise: Optimise)
     Plan { graphs: vec![graph], indexes }
 }
 
-/// Units with one errno that follow each other; 0 for those that only watch.
-struct Run<'p> {
-    errno: i32,
-    units: Vec<Unit<'p>>,
+/// A rule's errno; 0 where it only watches.
+fn errno(policy: &Policy, rule: RuleId) -> i32 {
+    policy.rules[rule.0 as usize].deny.as_ref().map_or(0, |deny| deny.errno)
 }
 
-fn runs<'p>(policy: &'p Policy, rules: &[RuleId], optimise: Optimise, indexes: &mut Vec<Index>) -> Vec<Run<'p>> {
-    let errno = |id: &RuleId| policy.rules[id.0 as usize].deny.as_ref().map_or(0, |deny| deny.errno);
-    rules
-        .chunk_by(|a, b| errno(a) == errno(b))
-        .map(|rules| {
-            let mut units = index::units(policy, rules, optimise, indexes);
-            if optimise.does(Optimisation::Order) {
-                order::order(&mut units, indexes);
+/// Units in the order that they are asked in: it is free among rules with one errno that follow each other. Rules with several
+/// errnos that have one shape are units that know by the row with which.
+fn units<'p>(policy: &'p Policy, rules: &[RuleId], optimise: Optimise, indexes: &mut Vec<Index>) -> Vec<Unit<'p>> {
+    let (mut all, mut at, mut refused) = (Vec::new(), 0, 0);
+    while at < rules.len() {
+        let errno_here = errno(policy, rules[at]);
+        let same = rules[at..].iter().take_while(|id| errno(policy, **id) == errno_here).count();
+        if at + same < rules.len() && at >= refused {
+            let (count, found) = index::of_one_shape(policy, &rules[at..], optimise, indexes);
+            if let Some(mut units) = found.filter(|_| count > same) {
+                if optimise.does(Optimisation::Order) {
+                    units.chunks_mut(1).for_each(|unit| order::order(unit, indexes));
+                }
+                all.extend(units);
+                at += count;
+                continue;
             }
-            Run { errno: errno(&rules[0]), units }
-        })
-        .collect()
+            refused = at + count;
+        }
+        let mut units = index::units(policy, &rules[at..at + same], optimise, indexes);
+        if optimise.does(Optimisation::Order) {
+            order::order(&mut units, indexes);
+        }
+        all.extend(units);
+        at += same;
+    }
+    all
 }
 
 fn graph(policy: &Policy, hook: HookId, rules: &[RuleId], optimise: Optimise, indexes: &mut Vec<Index>) -> Graph {
     let (denying, watching): (Vec<RuleId>, Vec<RuleId>) =
         rules.iter().partition(|id| policy.rules[id.0 as usize].deny.is_some());
-    let denying: Vec<(i32, Unit<'_>)> = runs(policy, &denying, optimise, indexes)
-        .into_iter()
-        .flat_map(|run| run.units.into_iter().map(move |unit| (run.errno, unit)))
-        .collect();
-    let watching: Vec<Unit<'_>> =
-        runs(policy, &watching, optimise, indexes).into_iter().flat_map(|run| run.units).collect();
+    let one_errno = denying.iter().map(|id| errno(policy, *id)).collect::<BTreeSet<i32>>().len() < 2;
+    let denying = units(policy, &denying, optimise, indexes);
+    let watching = units(policy, &watching, optimise, indexes);
+    let errno = |unit: &Unit<'_>| match unit.index() {
+        Some(index) if !indexes[index.index()].one_errno => Errno::Found(index),
+        _ => Errno::Constant(errno(policy, unit.rules[0])),
+    };
     let effects = |unit: &Unit<'_>| policy.rules[unit.rules[0].0 as usize].has_effects();
     // Of rules that an index finds some can be permissive while others deny.
     let records = |unit: &Unit<'_>| effects(unit) || unit.index().is_some();
-    let last_effect = denying.iter().rposition(|(_, unit)| effects(unit));
+    let last_effect = denying.iter().rposition(effects);
     // Whether recording can follow the denial of one unit, also where no rule is permissive.
     let recorded_after = |at: usize| !watching.is_empty() || last_effect.is_some_and(|last| last > at);
-    let one_errno = denying.iter().map(|(errno, _)| *errno).collect::<BTreeSet<i32>>().len() < 2;
     let shared = if denying.is_empty() { Verdict::Constant(0) } else { Verdict::Chosen };
 
     let mut build = Build::new(optimise.does(Optimisation::Shared));
@@ -99,34 +113,48 @@ fn graph(policy: &Policy, hook: HookId, rules: &[RuleId], optimise: Optimise, in
     }
     // Behind a unit that has fired, from the last unit to the first: where the next ones are looked at.
     let mut behind = vec![tail; denying.len() + 1];
-    for (at, (errno, unit)) in denying.iter().enumerate().rev().take_while(|(at, _)| *at > 0) {
+    for (at, unit) in denying.iter().enumerate().rev().take_while(|(at, _)| *at > 0) {
         let next = behind[at + 1];
         let does = |build: &mut Build| {
             let record = build.record(unit, shared, next);
             let then = if records(unit) { record } else { next };
-            let denies = build.push(Node::Set { errno: *errno, first: !one_errno, next: then });
+            let denies = build.push(Node::Set { errno: errno(unit), first: !one_errno, next: then });
             build.mode(unit, [denies, denies, record, next])
         };
         behind[at] = build.fires(unit, does, next);
     }
     let allowed = allow.unwrap_or_else(|| match shared {
-        Verdict::Chosen => build.push(Node::Set { errno: 0, first: false, next: tail }),
+        Verdict::Chosen => build.push(Node::Set { errno: Errno::Constant(0), first: false, next: tail }),
         Verdict::Constant(_) => tail,
     });
     let mut entry = allowed;
-    for (at, (errno, unit)) in denying.iter().enumerate().rev() {
-        let (errno, next, otherwise) = (*errno, behind[at + 1], entry);
+    for (at, unit) in denying.iter().enumerate().rev() {
+        let (next, otherwise) = (behind[at + 1], entry);
         let last = at + 1 == denying.len();
         let does = |build: &mut Build| {
             // Nothing is denied so far.
             let goes_on = match last {
                 true => allowed,
-                false => build.push(Node::Set { errno: 0, first: false, next }),
+                false => build.push(Node::Set { errno: Errno::Constant(0), first: false, next }),
+            };
+            let errno = match errno(unit) {
+                Errno::Constant(errno) => errno,
+                found @ Errno::Found(_) => {
+                    let exit = build.exit(Verdict::Chosen);
+                    let denied = if last && watching.is_empty() { exit } else { next };
+                    let alone = if recorded_after(at) { denied } else { exit };
+                    let after = build.by_act(unit, [alone, denied, goes_on, goes_on]);
+                    let record = build.record(unit, Verdict::Chosen, after);
+                    let records = build.push(Node::Set { errno: found, first: false, next: record });
+                    let denies = build.push(Node::Set { errno: found, first: false, next: alone });
+                    let alone = if effects(unit) { records } else { denies };
+                    return build.mode(unit, [alone, records, records, goes_on]);
+                }
             };
             let exit = build.exit(Verdict::Constant(errno));
             let denied = match last && watching.is_empty() {
                 true => exit,
-                false => build.push(Node::Set { errno, first: false, next }),
+                false => build.push(Node::Set { errno: Errno::Constant(errno), first: false, next }),
             };
             let alone = if recorded_after(at) { denied } else { exit };
             if !records(unit) {

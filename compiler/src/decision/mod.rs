@@ -24,8 +24,8 @@
 //!
 //! Invariants: edges lead to larger ids only, so there is no circle and a node comes after all that lead
 //! to it; node 0 is the entry and every node can be reached; `Verdict::Chosen` stands only behind a `Set` on
-//! every way; every event is recorded after the verdict that it carries is settled; what an index found is recorded
-//! only behind its `Find` that led to `then`, and what a rule does only behind its `Mode`; the rows of an index differ, and their ranges do not overlap.
+//! every way; every event is recorded after the verdict that it carries is settled; what an index found is recorded,
+//! and denied with its errno, only behind its `Find` that led to `then`, and what a rule does only behind its `Mode`; the rows of an index differ, and their ranges do not overlap.
 //!
 //! Absent: `and`, `or`, `not`, `when` and `unless`: they have become edges. A test that can't be answered
 //! (a null on the way) takes the edge `otherwise`, which is Kleene's logic once every negation has been
@@ -94,6 +94,8 @@ pub struct Index {
     pub rows: Vec<Row>,
     /// How many rules have a row.
     pub rules: usize,
+    /// Whether all of them deny with one errno, or none; else those of a row do.
+    pub one_errno: bool,
 }
 
 impl Index {
@@ -217,8 +219,8 @@ pub enum Node {
     },
     /// Settles the verdict, where more than one can reach what follows.
     Set {
-        /// Positive errno, or 0 to allow.
-        errno: i32,
+        /// To this.
+        errno: Errno,
         /// Only where nothing has been denied yet.
         first: bool,
         /// And goes on.
@@ -250,6 +252,15 @@ pub enum Node {
         /// With this.
         verdict: Verdict,
     },
+}
+
+/// What a verdict is set to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Errno {
+    /// Positive, or 0 to allow.
+    Constant(i32),
+    /// What the rules of the row that was found there deny with.
+    Found(IndexId),
 }
 
 /// How the operation ends.

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use krsi_abi::modes::Act;
 
 use super::key::PartKind;
-use super::{IndexId, Node, Plan, Verdict};
+use super::{Errno, IndexId, Node, Plan, Verdict};
 use crate::hir::errno::ERRNOS;
 use crate::hir::print::{atom, value};
 use crate::hir::{HookId, Policy};
@@ -66,7 +66,11 @@ pub fn print(plan: &Plan, policy: &Policy) -> String {
                 }
                 Node::Set { errno, first, next } => {
                     let first = if *first { " unless denied" } else { "" };
-                    writeln!(out, "  n{at} set {}{first}; n{}", verdict(Verdict::Constant(*errno)), next.0)
+                    let to = match errno {
+                        Errno::Constant(errno) => verdict(Verdict::Constant(*errno)),
+                        Errno::Found(index) => format!("the errno of what i{} found", index.0),
+                    };
+                    writeln!(out, "  n{at} set {to}{first}; n{}", next.0)
                 }
                 Node::Record { rule, verdict: with, next } => {
                     writeln!(

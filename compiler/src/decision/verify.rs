@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::index::ROW_RULES_MAX;
 use super::key::{self, Element, PartKind};
-use super::{Graph, Index, IndexId, Node, Plan, Verdict};
+use super::{Errno, Graph, Index, IndexId, Node, Plan, Verdict};
 
 /// Checks every graph.
 ///
@@ -21,13 +21,9 @@ pub fn verify(plan: &Plan) {
     }
 }
 
-/// What an index found is recorded on ways only that found it.
+/// What an index found is used on ways only that found it.
 fn verify_found(graph: &Graph) {
-    let used: BTreeSet<IndexId> = graph
-        .nodes
-        .iter()
-        .filter_map(|node| if let Node::RecordFound { index, .. } = node { Some(*index) } else { None })
-        .collect();
+    let used: BTreeSet<IndexId> = graph.nodes.iter().filter_map(uses).collect();
     for index in used {
         let mut found: Vec<Option<bool>> = vec![None; graph.nodes.len()];
         found[0] = Some(false);
@@ -41,10 +37,18 @@ fn verify_found(graph: &Graph) {
                 let next = &mut found[next.index()];
                 *next = Some(next.unwrap_or(true) && after);
             }
-            if matches!(node, Node::RecordFound { index: known, .. } if *known == index) {
-                assert!(before, "n{at} records what i{} has not found", index.0);
+            if uses(node) == Some(index) {
+                assert!(before, "n{at} uses what i{} has not found", index.0);
             }
         }
+    }
+}
+
+/// Of which index a node uses what was found.
+fn uses(node: &Node) -> Option<IndexId> {
+    match node {
+        Node::RecordFound { index, .. } | Node::Set { errno: Errno::Found(index), .. } => Some(*index),
+        _ => None,
     }
 }
 

@@ -432,9 +432,15 @@ impl<'m> Make<'m> {
         let rest = if self.tape.percent(40) { format!(" and {}", self.atom(hook)) } else { String::new() };
         let unless = if self.tape.percent(20) { format!(" unless {}", self.atom(hook)) } else { String::new() };
         let field = self.field(0, hook);
-        let deny = if hook.void { "" } else { *self.tape.pick(&[" deny", " deny EACCES", ""]) };
+        let denies: &[&str] = match self.tape.below(4) {
+            _ if hook.void => &[""],
+            0 => &[" deny"],
+            1 => &[" deny EACCES"],
+            2 => &[""],
+            _ => &[" deny", " deny EACCES", " deny EBUSY"],
+        };
         let limit = if !self.live && self.tape.percent(20) { " limit 1/h" } else { "" };
-        let audit = if deny.is_empty() || self.tape.percent(60) {
+        let audit = if denies[0].is_empty() || self.tape.percent(60) {
             format!(" audit {{ {field} }}{limit}")
         } else {
             String::new()
@@ -444,6 +450,7 @@ impl<'m> Make<'m> {
         for (index, words) in (first..).zip(rules) {
             self.tape = Tape::new(words);
             let tests: Vec<String> = parts.iter().map(|(_, tests)| self.tape.pick(tests).clone()).collect();
+            let deny = *self.tape.pick(denies);
             let rule = format!("r{index}: on {} when {}{rest}{unless}{deny}{audit}", hook.name, tests.join(" and "));
             self.policy.rules.push(match (self.live, hook.name.as_str()) {
                 (false, _) => rule,

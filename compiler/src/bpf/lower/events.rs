@@ -25,6 +25,8 @@ pub(super) enum Which {
         which: V,
         /// Points to its counter of lost events.
         counter: V,
+        /// What it denies with, if it does.
+        errno: Option<Src>,
     },
 }
 
@@ -36,7 +38,7 @@ impl Builder<'_> {
             self.event(rule, Which::Rule(rule), self.act(), verdict, recorded);
             self.place(recorded);
         } else {
-            self.would_deny(rule, Src::Imm(rule.0.cast_signed()));
+            self.would_deny(self.errno(rule), Src::Imm(rule.0.cast_signed()));
         }
         self.effects(rule);
         self.jump(next);
@@ -52,8 +54,9 @@ impl Builder<'_> {
         }
     }
 
-    /// Writes the event of the rule whose number is in a register, which records the same as `like`, and goes to `next`.
-    pub(super) fn event_of(&mut self, like: RuleId, which: V, verdict: Verdict, next: Label) {
+    /// Writes the event of the rule whose number is in a register, which records the same as `like` and denies with `errno`, if
+    /// it does, and goes to `next`.
+    pub(super) fn event_of(&mut self, like: RuleId, which: V, errno: Option<Src>, verdict: Verdict, next: Label) {
         let act = self.act_of(which, next);
         self.branch_away(jmp::JGT, true, act, Src::Imm(Act::Try as i32), next);
         let rules = self.policy.rules.len() as i32;
@@ -64,7 +67,7 @@ impl Builder<'_> {
         let counter = self.fresh();
         self.push(Inst::Address { dst: counter, of: RelocationKind::Lost(RuleId(0)) });
         self.push(Inst::Alu { op: alu::ADD, wide: true, dst: counter, src: Src::Reg(bytes), reloc: None });
-        self.event(like, Which::Found { which, counter }, act, verdict, next);
+        self.event(like, Which::Found { which, counter, errno }, act, verdict, next);
     }
 
     /// Writes an event as `rule` records it, if it does, for a rule that does this much, and goes to `next`.
@@ -97,7 +100,11 @@ impl Builder<'_> {
         self.jump(next);
 
         self.place(room);
-        let said = self.said(rule, act, verdict);
+        let errno = match which {
+            Which::Rule(rule) => self.errno(rule),
+            Which::Found { errno, .. } => errno,
+        };
+        let said = self.said(errno, act, verdict);
         let counter = match which {
             Which::Rule(rule) => {
                 let counter = self.fresh();

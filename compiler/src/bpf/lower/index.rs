@@ -29,6 +29,9 @@ use crate::hir::{RuleId, Ty, Value};
 /// A row of an automaton that is none of the index.
 const NO_ROW: usize = usize::MAX;
 
+/// The largest errno (`MAX_ERRNO` of the kernel).
+const ERRNO_MAX: i32 = 4095;
+
 /// What the head of such a row says.
 const NOBODY: u32 = u32::MAX;
 
@@ -161,14 +164,52 @@ impl Builder<'_> {
         Some((*found, tables.list.map(|(list, _)| list)))
     }
 
+    /// What the rules of the row that was found deny with, if they do: a constant where it is the same for all rows.
+    pub(super) fn errno_found(&mut self, id: IndexId) -> Option<Src> {
+        let (indexes, policy) = (self.indexes, self.policy);
+        let index = &indexes[id.index()];
+        let first = self.errno(index.rows[0].rules[0]);
+        let tables = self.found.tables.get(&id).cloned().filter(|_| !index.one_errno);
+        let (Some(Src::Imm(any)), Some(tables), Some(found)) = (first, tables, self.found.registers.get(&id).copied())
+        else {
+            return first;
+        };
+        let numbers: Vec<u32> =
+            policy.rules.iter().map(|rule| rule.deny.as_ref().map_or(0, |deny| deny.errno.cast_unsigned())).collect();
+        let errnos = self.code.numbers(&numbers);
+        let errno = self.constant(any as u64);
+        let done = self.fresh_label();
+        let and = |build: &mut Self, dst, mask: i32| {
+            build.push(Inst::Alu { op: alu::AND, wide: true, dst, src: Src::Imm(mask), reloc: None });
+        };
+        let which = match tables.list {
+            None => found,
+            Some((list, length)) => {
+                let entry = self.fresh();
+                self.entry(entry, list, found, Some((length, done)));
+                and(self, entry, (MORE - 1).cast_signed());
+                entry
+            }
+        };
+        let known = self.fresh();
+        self.entry(known, errnos, which, Some((numbers.len() as u32, done)));
+        // The verifier asks that what a program returns is an errno, and does not look into constants.
+        and(self, known, ERRNO_MAX);
+        self.push(Inst::Mov { dst: errno, src: Src::Reg(known), wide: true, reloc: None });
+        self.jump(done);
+        self.place(done);
+        Some(Src::Reg(errno))
+    }
+
     /// Does what the rules of the row that was found do besides denying, and goes to `next`.
     pub(super) fn record_found(&mut self, id: IndexId, rule: RuleId, verdict: Verdict, next: Label) {
         let indexes = self.indexes;
         let audits = self.policy.rules[rule.0 as usize].audit.is_some();
+        let errno = self.errno_found(id);
         let (tables, found) = (self.found.tables.get(&id).cloned(), self.found.registers.get(&id).copied());
         let recorded = self.fresh_label();
         match (tables.map(|tables| tables.list), found) {
-            (Some(None), Some(found)) if audits => self.event_of(rule, found, verdict, recorded),
+            (Some(None), Some(found)) if audits => self.event_of(rule, found, errno, verdict, recorded),
             (Some(Some((list, length))), Some(found)) if audits => {
                 let place = self.copy(found, true);
                 let most = indexes[id.index()].most();
@@ -179,11 +220,11 @@ impl Builder<'_> {
                     let no_flag = Src::Imm((MORE - 1).cast_signed());
                     self.push(Inst::Alu { op: alu::AND, wide: false, dst: which, src: no_flag, reloc: None });
                     if at + 1 == most {
-                        self.event_of(rule, which, verdict, recorded);
+                        self.event_of(rule, which, errno, verdict, recorded);
                         break;
                     }
                     let (written, more) = (self.fresh_label(), self.fresh_label());
-                    self.event_of(rule, which, verdict, written);
+                    self.event_of(rule, which, errno, verdict, written);
                     self.place(written);
                     self.branch(jmp::JSET, false, entry, Src::Imm(MORE.cast_signed()), more, recorded);
                     self.place(more);
@@ -191,11 +232,11 @@ impl Builder<'_> {
                 }
             }
             (Some(None), Some(found)) => {
-                self.would_deny(rule, Src::Reg(found));
+                self.would_deny(errno, Src::Reg(found));
                 self.jump(recorded);
             }
             (Some(Some((list, _))), Some(found)) => {
-                self.row_would_deny(rule, found, list);
+                self.row_would_deny(errno, found, list);
                 self.jump(recorded);
             }
             _ => self.jump(recorded),

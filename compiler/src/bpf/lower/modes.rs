@@ -11,7 +11,7 @@ use crate::bpf::RelocationKind;
 use crate::bpf::insn::{alu, jmp};
 use crate::bpf::library::record::{ROW, WOULD};
 use crate::bpf::vcode::{Inst, Src, V};
-use crate::decision::{IndexId, Verdict};
+use crate::decision::{Errno, IndexId, Verdict};
 use crate::hir::RuleId;
 
 impl Builder<'_> {
@@ -24,7 +24,7 @@ impl Builder<'_> {
                 self.push(Inst::Address { dst: base, of: RelocationKind::Act(rule) });
                 self.act_at(base)
             }
-            Some((found, Some(list))) => self.of_row(found, list, 0),
+            Some((found, Some(list))) => self.of_row(found, list, Src::Imm(0)),
             Some((which, None)) => {
                 let act = self.constant(Act::Nothing as u64);
                 let done = self.fresh_label();
@@ -67,38 +67,61 @@ impl Builder<'_> {
         act
     }
 
-    /// The verdict that a rule's event carries.
-    pub(super) fn said(&mut self, rule: RuleId, act: V, verdict: Verdict) -> Src {
+    /// Settles the verdict.
+    pub(super) fn set_verdict(&mut self, errno: Errno) {
+        let verdict = self.verdict();
+        let known = match errno {
+            Errno::Constant(errno) => Some(Src::Imm(errno)),
+            Errno::Found(index) => self.errno_found(index),
+        };
+        match known {
+            Some(Src::Reg(errno)) => {
+                self.push(Inst::Mov { dst: verdict, src: Src::Imm(0), wide: true, reloc: None });
+                self.push(Inst::Alu { op: alu::SUB, wide: true, dst: verdict, src: Src::Reg(errno), reloc: None });
+            }
+            Some(Src::Imm(errno)) => {
+                self.push(Inst::Mov { dst: verdict, src: Src::Imm(-errno), wide: true, reloc: None });
+            }
+            None => unreachable!("rules that set the verdict deny"),
+        }
+    }
+
+    /// What a rule denies with, if it does.
+    pub(super) fn errno(&self, rule: RuleId) -> Option<Src> {
+        self.policy.rules[rule.0 as usize].deny.as_ref().map(|deny| Src::Imm(deny.errno))
+    }
+
+    /// The verdict that the event of a rule carries which denies with this errno, or does not.
+    pub(super) fn said(&mut self, errno: Option<Src>, act: V, verdict: Verdict) -> Src {
         let met = match verdict {
             Verdict::Constant(errno) => Src::Imm(-errno),
             Verdict::Chosen => Src::Reg(self.verdict()),
         };
-        let Some(deny) = &self.policy.rules[rule.0 as usize].deny else { return met };
-        let errno = deny.errno;
+        let Some(errno) = errno else { return met };
         let (said, would, done) = (self.fresh(), self.fresh_label(), self.fresh_label());
         self.push(Inst::Mov { dst: said, src: met, wide: true, reloc: None });
         self.branch(jmp::JGT, true, act, Src::Imm(Act::Enforce as i32), would, done);
         self.place(would);
-        self.push(Inst::Mov { dst: said, src: Src::Imm(errno), wide: true, reloc: None });
+        self.push(Inst::Mov { dst: said, src: errno, wide: true, reloc: None });
         self.jump(done);
         self.place(done);
         Src::Reg(said)
     }
 
     /// Records that a rule without `audit` would deny, where its mode is so.
-    pub(super) fn would_deny(&mut self, rule: RuleId, which: Src) {
-        let Some(errno) = self.policy.rules[rule.0 as usize].deny.as_ref().map(|deny| deny.errno) else { return };
+    pub(super) fn would_deny(&mut self, errno: Option<Src>, which: Src) {
+        let Some(errno) = errno else { return };
         let (would, done) = (self.fresh_label(), self.fresh_label());
         self.branch(jmp::JGT, true, self.act(), Src::Imm(Act::Enforce as i32), would, done);
         self.place(would);
-        self.invoke(WOULD, &[which, Src::Imm(errno)]);
+        self.invoke(WOULD, &[which, errno]);
         self.jump(done);
         self.place(done);
     }
 
     /// The same for all rules of a row.
-    pub(super) fn row_would_deny(&mut self, rule: RuleId, found: V, list: u32) {
-        let Some(errno) = self.policy.rules[rule.0 as usize].deny.as_ref().map(|deny| deny.errno) else { return };
+    pub(super) fn row_would_deny(&mut self, errno: Option<Src>, found: V, list: u32) {
+        let Some(errno) = errno else { return };
         let (would, done) = (self.fresh_label(), self.fresh_label());
         self.branch(jmp::JGT, true, self.act(), Src::Imm(Act::Alone as i32), would, done);
         self.place(would);
@@ -108,12 +131,12 @@ impl Builder<'_> {
     }
 
     /// Calls the function that looks at the rules of a row.
-    fn of_row(&mut self, found: V, list: u32, errno: i32) -> V {
+    fn of_row(&mut self, found: V, list: u32, errno: Src) -> V {
         let at = self.copy(found, true);
         for (op, imm) in [(alu::LSH, 2), (alu::ADD, list.cast_signed())] {
             self.push(Inst::Alu { op, wide: true, dst: at, src: Src::Imm(imm), reloc: None });
         }
-        self.invoke(ROW, &[Src::Reg(at), Src::Imm(errno)]);
+        self.invoke(ROW, &[Src::Reg(at), errno]);
         self.copy(V(0), true)
     }
 
