@@ -22,7 +22,7 @@ pub fn manifest(policy: &Policy, code: &Code, kernels: Vec<String>, sources: &So
             doc: rule.doc.clone(),
             program: rule.hook.0,
             source: source(sources, rule.span),
-            deny: rule.deny.as_ref().map(|deny| deny.errno),
+            deny: rule.errno(),
             audit: rule.audit.as_ref().map(|audit| self::audit(audit, &mut used)),
             kill: rule.kill.as_ref().map(|kill| kill.name.clone()),
             severity: rule.attributes.severity.clone(),

@@ -270,7 +270,7 @@ fn shape<'p>(
         parts,
         columns: columns.iter().map(|column| column.parts.len()).collect(),
         rest,
-        errno: rule.deny.as_ref().map(|deny| deny.errno).filter(|_| !any_errno),
+        errno: rule.errno().filter(|_| !any_errno),
         fields: audit.as_ref().map(|audit| audit.fields.iter().map(|field| &field.value).collect()),
         limit: audit.as_ref().and_then(|audit| audit.limit),
         kill: kill.as_ref().map(|kill| kill.signal),
@@ -498,7 +498,7 @@ fn search<'p>(
         return Err(Refused::Apart(members));
     };
     let most = if recorded { ROW_EVENTS_MAX } else { ROW_RULES_MAX };
-    let errno = |rule: &RuleId| policy.rules[rule.0 as usize].deny.as_ref().map(|deny| deny.errno);
+    let errno = |rule: &RuleId| policy.rules[rule.0 as usize].errno();
     // By row, what each unit has of it.
     let mut layers: Vec<Vec<Row>> = Vec::new();
     for Row { key, rules } in rows {

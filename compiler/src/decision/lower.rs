@@ -54,7 +54,7 @@ pub fn some(policy: &Policy, hook: HookId, rules: &[RuleId], optimise: Optimise)
 
 /// A rule's errno; 0 where it only watches.
 fn errno(policy: &Policy, rule: RuleId) -> i32 {
-    policy.rules[rule.0 as usize].deny.as_ref().map_or(0, |deny| deny.errno)
+    policy.rules[rule.0 as usize].errno().unwrap_or(0)
 }
 
 /// Units in the order that they are asked in: it is free among rules with one errno that follow each other. Rules with several

@@ -285,6 +285,12 @@ impl Rule {
         self.deny.as_ref().filter(|_| self.first_mode() == Mode::Enforce)
     }
 
+    /// What it denies with, whatever its mode; `None` where it only watches.
+    #[must_use]
+    pub fn errno(&self) -> Option<i32> {
+        self.deny.as_ref().map(|deny| deny.errno)
+    }
+
     /// It does something besides denying.
     #[must_use]
     pub fn has_effects(&self) -> bool {

@@ -25,13 +25,13 @@ pub fn to_elf(object: &Object) -> Vec<u8> {
     let add = |file: &mut File<'_>, name: &str, kind| {
         file.add_section(file.segment_name(StandardSegment::Data).to_vec(), name.as_bytes().to_vec(), kind)
     };
-    let symbol = |file: &mut File<'_>, name: &str, value: u64, size: u64, kind, scope, section| {
+    let symbol = |file: &mut File<'_>, name: &str, value: u64, size: u64, kind, section| {
         file.add_symbol(Symbol {
             name: name.as_bytes().to_vec(),
             value,
             size,
             kind,
-            scope,
+            scope: SymbolScope::Dynamic,
             weak: false,
             section: SymbolSection::Section(section),
             flags: SymbolFlags::None,
@@ -44,40 +44,24 @@ pub fn to_elf(object: &Object) -> Vec<u8> {
         file.append_section_data(section, &vec![0; MAP_BYTES as usize * object.maps.len()], 8);
         for (index, map) in object.maps.iter().enumerate() {
             let offset = u64::from(MAP_BYTES) * index as u64;
-            let id = symbol(
-                &mut file,
-                &map.name,
-                offset,
-                u64::from(MAP_BYTES),
-                SymbolKind::Data,
-                SymbolScope::Dynamic,
-                section,
-            );
+            let id = symbol(&mut file, &map.name, offset, u64::from(MAP_BYTES), SymbolKind::Data, section);
             maps.insert(&map.name, id);
         }
     }
     let constants = (!object.constants.is_empty()).then(|| {
         let section = add(&mut file, krsi_abi::CONSTANTS_SECTION, SectionKind::ReadOnlyData);
         file.append_section_data(section, &object.constants, 8);
-        symbol(
-            &mut file,
-            CONSTANTS_SYMBOL,
-            0,
-            object.constants.len() as u64,
-            SymbolKind::Data,
-            SymbolScope::Dynamic,
-            section,
-        )
+        symbol(&mut file, CONSTANTS_SYMBOL, 0, object.constants.len() as u64, SymbolKind::Data, section)
     });
     let state = (object.state > 0).then(|| {
         let section = add(&mut file, krsi_abi::STATE_SECTION, SectionKind::UninitializedData);
         file.append_section_bss(section, u64::from(object.state), 8);
-        symbol(&mut file, STATE_SYMBOL, 0, u64::from(object.state), SymbolKind::Data, SymbolScope::Dynamic, section)
+        symbol(&mut file, STATE_SYMBOL, 0, u64::from(object.state), SymbolKind::Data, section)
     });
     let modes = (!object.modes.is_empty()).then(|| {
         let section = add(&mut file, krsi_abi::modes::MODES_SECTION, SectionKind::Data);
         file.append_section_data(section, &object.modes, 8);
-        symbol(&mut file, MODES_SYMBOL, 0, object.modes.len() as u64, SymbolKind::Data, SymbolScope::Dynamic, section)
+        symbol(&mut file, MODES_SYMBOL, 0, object.modes.len() as u64, SymbolKind::Data, section)
     });
     // Symbols of functions must be there before a program names them.
     let mut sections: Vec<SectionId> = Vec::with_capacity(object.programs.len());
@@ -89,11 +73,10 @@ pub fn to_elf(object: &Object) -> Vec<u8> {
         };
         let code: Vec<u8> = program.insns.iter().flat_map(|insn| insn.to_bytes()).collect();
         let at = file.append_section_data(section, &code, 8);
-        let scope = match program.linkage {
-            Linkage::Static => SymbolScope::Compilation,
-            Linkage::Global | Linkage::Extern => SymbolScope::Dynamic,
-        };
-        let id = symbol(&mut file, &program.name, at, code.len() as u64, SymbolKind::Text, scope, section);
+        let id = symbol(&mut file, &program.name, at, code.len() as u64, SymbolKind::Text, section);
+        if program.linkage == Linkage::Static {
+            file.symbol_mut(id).scope = SymbolScope::Compilation;
+        }
         if program.section == FUNCTIONS_SECTION {
             functions.insert(&program.name, id);
         }
@@ -121,7 +104,7 @@ pub fn to_elf(object: &Object) -> Vec<u8> {
     }
     let license = add(&mut file, "license", SectionKind::Data);
     file.append_section_data(license, LICENSE, 1);
-    symbol(&mut file, "_license", 0, LICENSE.len() as u64, SymbolKind::Data, SymbolScope::Dynamic, license);
+    symbol(&mut file, "_license", 0, LICENSE.len() as u64, SymbolKind::Data, license);
     let manifest = add(&mut file, krsi_abi::MANIFEST_SECTION, SectionKind::ReadOnlyData);
     file.append_section_data(manifest, &object.manifest, 8);
     for (name, bytes) in [(".BTF", &object.btf), (".BTF.ext", &object.btf_ext)] {

@@ -59,14 +59,7 @@ impl Builder<'_> {
     pub(super) fn event_of(&mut self, like: RuleId, which: V, errno: Option<Src>, verdict: Verdict, next: Label) {
         let act = self.act_of(which, next);
         self.branch_away(jmp::JGT, true, act, Src::Imm(Act::Try as i32), next);
-        let rules = self.policy.rules.len() as i32;
-        // The number comes from a table: the verifier wants to see that it has a counter, in the register that is used.
-        let bytes = self.copy(which, true);
-        self.branch_away(jmp::JGE, true, bytes, Src::Imm(rules), next);
-        self.push(Inst::Alu { op: alu::LSH, wide: true, dst: bytes, src: Src::Imm(3), reloc: None });
-        let counter = self.fresh();
-        self.push(Inst::Address { dst: counter, of: RelocationKind::Lost(RuleId(0)) });
-        self.push(Inst::Alu { op: alu::ADD, wide: true, dst: counter, src: Src::Reg(bytes), reloc: None });
+        let counter = self.entry_of(RelocationKind::Lost(RuleId(0)), 8, which, next);
         self.event(like, Which::Found { which, counter, errno }, act, verdict, next);
     }
 

@@ -174,8 +174,7 @@ impl Builder<'_> {
         else {
             return first;
         };
-        let numbers: Vec<u32> =
-            policy.rules.iter().map(|rule| rule.deny.as_ref().map_or(0, |deny| deny.errno.cast_unsigned())).collect();
+        let numbers: Vec<u32> = policy.rules.iter().map(|rule| rule.errno().unwrap_or(0).cast_unsigned()).collect();
         let errnos = self.code.numbers(&numbers);
         let errno = self.constant(any as u64);
         let done = self.fresh_label();

@@ -58,22 +58,14 @@ impl Builder<'_> {
 
     /// The address of a rule's own entry of a table in the state, of so many bytes each.
     fn state_of(&mut self, which: Which, table: u32, bytes: u32, beyond: Label) -> V {
-        let (rule, found) = match which {
-            Which::Rule(rule) => (rule.0, None),
-            Which::Found { which, .. } => (0, Some(which)),
-        };
-        let entry = self.fresh();
-        self.push(Inst::Address { dst: entry, of: RelocationKind::State(table + bytes * rule) });
-        if let Some(which) = found {
-            // As with its counter of lost events: the verifier wants to see that there is one, in the register that is used.
-            let at = self.copy(which, true);
-            let rules = self.policy.rules.len() as i32;
-            self.branch_away(jmp::JGE, true, at, Src::Imm(rules), beyond);
-            let shift = Src::Imm(bytes.trailing_zeros() as i32);
-            self.push(Inst::Alu { op: alu::LSH, wide: true, dst: at, src: shift, reloc: None });
-            self.push(Inst::Alu { op: alu::ADD, wide: true, dst: entry, src: Src::Reg(at), reloc: None });
+        match which {
+            Which::Rule(rule) => {
+                let entry = self.fresh();
+                self.push(Inst::Address { dst: entry, of: RelocationKind::State(table + bytes * rule.0) });
+                entry
+            }
+            Which::Found { which, .. } => self.entry_of(RelocationKind::State(table), bytes, which, beyond),
         }
-        entry
     }
 }
 

@@ -51,14 +51,24 @@ impl Builder<'_> {
 
     /// What a rule does whose number is in a register; to `beyond` where there is none of that number.
     pub(super) fn act_of(&mut self, which: V, beyond: Label) -> V {
+        let base = self.entry_of(RelocationKind::Act(RuleId(0)), 1, which, beyond);
+        self.act_at(base)
+    }
+
+    /// The address of what a table has for the rule whose number is in a register: so many bytes each, a power of two.
+    pub(super) fn entry_of(&mut self, table: RelocationKind, bytes: u32, which: V, beyond: Label) -> V {
         let rules = self.policy.rules.len() as i32;
-        // The number comes from a table: the verifier wants to see that it has a byte, in the register that is used.
+        // The number comes from a table too: the verifier wants to see that it is in bounds, in the register that is used.
         let at = self.copy(which, true);
         self.branch_away(jmp::JGE, true, at, Src::Imm(rules), beyond);
-        let base = self.fresh();
-        self.push(Inst::Address { dst: base, of: RelocationKind::Act(RuleId(0)) });
-        self.push(Inst::Alu { op: alu::ADD, wide: true, dst: base, src: Src::Reg(at), reloc: None });
-        self.act_at(base)
+        if bytes > 1 {
+            let shift = Src::Imm(bytes.trailing_zeros() as i32);
+            self.push(Inst::Alu { op: alu::LSH, wide: true, dst: at, src: shift, reloc: None });
+        }
+        let entry = self.fresh();
+        self.push(Inst::Address { dst: entry, of: table });
+        self.push(Inst::Alu { op: alu::ADD, wide: true, dst: entry, src: Src::Reg(at), reloc: None });
+        entry
     }
 
     fn act_at(&mut self, base: V) -> V {
@@ -88,7 +98,7 @@ impl Builder<'_> {
 
     /// What a rule denies with, if it does.
     pub(super) fn errno(&self, rule: RuleId) -> Option<Src> {
-        self.policy.rules[rule.0 as usize].deny.as_ref().map(|deny| Src::Imm(deny.errno))
+        self.policy.rules[rule.0 as usize].errno().map(Src::Imm)
     }
 
     /// The verdict that the event of a rule carries which denies with this errno, or does not.
