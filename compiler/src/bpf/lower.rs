@@ -17,6 +17,7 @@ mod labels;
 mod limit;
 mod modes;
 mod network;
+mod ranges;
 mod reads;
 mod sets;
 mod text;

@@ -68,10 +68,8 @@ pub struct Code {
     pub files: u32,
     /// Where in the state the count of labels that found no room is, where there are labels.
     pub labels_lost: Option<u32>,
-    /// Tables of sorted rows among the constants: where each begins, and its bytes.
-    pub tables: Vec<(u32, u32)>,
-    /// The most levels of such a table, by the words of its keys.
-    pub levels: [u32; 3],
+    /// The most levels of a group of rows among the constants (see `library::find`).
+    pub levels: u32,
     /// What is asked of ancestors, each with functions of its own.
     pub asked: Vec<lower::Asking>,
 }

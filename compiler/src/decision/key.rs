@@ -119,6 +119,6 @@ pub fn places<'a>(parts: impl IntoIterator<Item = &'a Part>) -> Option<(usize, V
         places.push(Place { word: words - 1, shift: used });
         used += 8 * bytes;
     }
-    let most = if range { crate::bpf::library::find::FIND.len() } else { WORDS_MAX };
+    let most = if range { crate::bpf::library::find::WORDS_MAX } else { WORDS_MAX };
     (1..=most).contains(&words).then_some((words, places))
 }

@@ -12,6 +12,7 @@
 //! krs_match(slot, region, length, classes, state) what fits a text: see `automaton`
 //! krs_any_N(task, slot), krs_all_N(task, slot)   what is known of a task's ancestors
 //! krs_key(slot, region, length)                  makes a text a key, at the beginning of the work room
+//! krs_find(span, word)                           the range that a word is in: see `find`
 //! krs_head, krs_no_room                          what all events have: see `record`
 //! krs_would, krs_row, krs_row_step               denials that are not enforced: see `record`
 //! ```
@@ -93,11 +94,9 @@ pub fn link(code: &mut Code, policy: &crate::hir::Policy, regions: usize) {
         labels::link(code, policy, lost, called);
     }
     record::link(code, policy.rules.len() as i32, called);
-    for (at, name) in find::FIND.into_iter().enumerate() {
-        if called(code, name) {
-            let function = find::find(code, at + 1);
-            code.function(name, |_| function);
-        }
+    if called(code, find::FIND) {
+        let function = find::find(code);
+        code.function(find::FIND, |_| function);
     }
 }
 

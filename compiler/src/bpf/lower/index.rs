@@ -1,7 +1,7 @@
 //! Searches: which rules of one shape fire.
 //!
-//! What is looked up exactly is hashed, and one row is compared (see `library::exact`); of networks the rows are sorted
-//! and searched by halves (see `library::find`); which patterns fit a text an automaton tells (see `automaton`). Where it matters
+//! What is looked up exactly is hashed, and one row is compared (see `library::exact`); networks and ranges are sorted
+//! and searched by halves (see `ranges`); which patterns fit a text an automaton tells (see `automaton`). Where it matters
 //! whose a row is, its number leads to a rule, or to a list:
 //!
 //! ```text
@@ -13,11 +13,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::builder::{Builder, Fact, Key, Label};
 use super::conds::pieces;
+use super::ranges::RangesAt;
 use super::text::Fetched;
 use crate::bpf::insn::{alu, jmp};
 use crate::bpf::library::automaton::AutomatonAt;
 use crate::bpf::library::exact::{Exact, SPREAD, Words};
-use crate::bpf::library::find::{self, FIND, Row};
+use crate::bpf::library::find::Range;
 use crate::bpf::library::record::MORE;
 use crate::bpf::library::words;
 use crate::bpf::vcode::{Inst, Src, V};
@@ -26,7 +27,7 @@ use crate::decision::key::{Element, Part, PartKind, Place, places};
 use crate::decision::{Index, IndexId, Verdict};
 use crate::hir::{RuleId, Ty, Value};
 
-/// A row of an automaton that is none of the index.
+/// A row of an automaton, or between ranges, that is none of the index.
 const NO_ROW: usize = usize::MAX;
 
 /// The largest errno (`MAX_ERRNO` of the kernel).
@@ -57,15 +58,15 @@ enum Texts {
     Match(AutomatonAt),
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Rows {
     Exact(ExactAt),
     /// Those of the only part, a text.
     Texts,
     /// The same, of an automaton with so many.
     Match(u32),
-    /// Where the table is, and its levels.
-    Sorted(u32, u32),
+    /// Those of ranges, and between them.
+    Ranges(RangesAt),
 }
 
 /// A table of keys in the constants.
@@ -114,7 +115,7 @@ impl Builder<'_> {
             }
         };
         let value = &index.parts[0].value;
-        if let (Rows::Texts, [Texts::Exact(texts)]) = (tables.rows, tables.texts.as_slice()) {
+        if let (Rows::Texts, [Texts::Exact(texts)]) = (&tables.rows, tables.texts.as_slice()) {
             let names = index.rows.iter().filter_map(|row| match row.key.as_slice() {
                 [Element::Text(text)] => Some(text.as_slice()),
                 _ => None,
@@ -123,20 +124,16 @@ impl Builder<'_> {
             let row = self.text_row(value, texts, otherwise, otherwise);
             return self.found_row(id, &tables, row, Some((texts.hashes.slots, otherwise)), then);
         }
-        if let (Rows::Match(rows), [Texts::Match(at)]) = (tables.rows, tables.texts.as_slice()) {
+        if let (Rows::Match(rows), [Texts::Match(at)]) = (&tables.rows, tables.texts.as_slice()) {
             let row = self.match_row(value, *at, otherwise);
-            return self.found_row(id, &tables, row, Some((rows, otherwise)), then);
+            return self.found_row(id, &tables, row, Some((*rows, otherwise)), then);
         }
         let key = self.index_key(&index.parts, &places, &tables.texts, words, otherwise);
-        let (row, rows) = match tables.rows {
+        let (row, rows) = match &tables.rows {
             // The search is in this program, and the verifier knows what comes of it.
-            Rows::Exact(table) => (self.exact(&table, &key, otherwise), None),
+            Rows::Exact(table) => (self.exact(table, &key, otherwise), None),
             Rows::Texts | Rows::Match(_) => return self.jump(otherwise),
-            Rows::Sorted(table, levels) => {
-                let row = self.search(table, levels, &key);
-                self.branch_away(jmp::JEQ, true, row, Src::Imm(0), otherwise);
-                (row, Some((1 << levels, otherwise)))
-            }
+            Rows::Ranges(table) => (self.range_row(table, &key, otherwise), Some((table.rows(), otherwise))),
         };
         self.found_row(id, &tables, row, rows, then);
     }
@@ -152,7 +149,7 @@ impl Builder<'_> {
             }
         };
         self.entry(found, tables.heads, row, rows);
-        if let (Rows::Match(_), Some((_, otherwise))) = (tables.rows, rows) {
+        if let (Rows::Match(_) | Rows::Ranges(_), Some((_, otherwise))) = (&tables.rows, rows) {
             self.branch_away(jmp::JEQ, false, found, Src::Imm(NOBODY.cast_signed()), otherwise);
         }
         self.jump(then);
@@ -247,7 +244,7 @@ impl Builder<'_> {
 
     /// `dst =` an entry of 4 bytes of a table, which has so many; to the label where `at` is beyond. What is compared
     /// is the register that is used: the verifier of 5.10 forgets bounds of what goes through the frame.
-    fn entry(&mut self, dst: V, table: u32, at: V, bound: Option<(u32, Label)>) {
+    pub(super) fn entry(&mut self, dst: V, table: u32, at: V, bound: Option<(u32, Label)>) {
         let place = self.copy(at, true);
         if let Some((count, beyond)) = bound {
             self.branch_away(jmp::JGE, true, place, Src::Imm(count.cast_signed()), beyond);
@@ -258,7 +255,7 @@ impl Builder<'_> {
     }
 
     /// The address of a constant, so many bytes behind `table`.
-    fn constant_at(&mut self, table: u32, bytes: V) -> V {
+    pub(super) fn constant_at(&mut self, table: u32, bytes: V) -> V {
         let base = self.fresh();
         self.push(Inst::Address { dst: base, of: RelocationKind::Constant(table) });
         self.push(Inst::Alu { op: alu::ADD, wide: true, dst: base, src: Src::Reg(bytes), reloc: None });
@@ -438,16 +435,12 @@ impl Builder<'_> {
         self.push(Inst::Alu { op: alu::RSH, wide: true, dst: high, src: Src::Imm(32), reloc: None });
         self.push(Inst::Alu { op: alu::XOR, wide: true, dst, src: Src::Reg(high), reloc: None });
     }
+}
 
-    /// Calls the search by halves: the number of the row, 0 where there is none.
-    pub(super) fn search(&mut self, table: u32, levels: u32, key: &[V]) -> V {
-        let numbers = [Src::Imm(table.cast_signed()), Src::Imm(levels.cast_signed())];
-        let args = numbers.into_iter().chain(key.iter().map(|word| Src::Reg(*word)));
-        for (at, arg) in args.enumerate() {
-            self.push(Inst::Mov { dst: V(at as u32 + 1), src: arg, wide: true, reloc: None });
-        }
-        self.push(Inst::Invoke { function: FIND[key.len() - 1], args: 2 + key.len() as u8 });
-        self.copy(V(0), true)
+impl ExactAt {
+    /// How many slots there are.
+    pub(super) fn slots(&self) -> u32 {
+        self.slots
     }
 }
 
@@ -500,11 +493,12 @@ impl Code {
         (TextsAt { hashes, seed, entries: self.numbers(&entries) }, slots)
     }
 
-    fn constant_offset(&mut self, bytes: &[u8]) -> u32 {
+    pub(super) fn constant_offset(&mut self, bytes: &[u8]) -> u32 {
         self.shared_constant(bytes, |_| bytes.into())
     }
 
-    fn numbers(&mut self, numbers: &[u32]) -> u32 {
+    /// Adds a table of numbers.
+    pub(super) fn numbers(&mut self, numbers: &[u32]) -> u32 {
         self.constant_offset(&numbers.iter().flat_map(|number| number.to_le_bytes()).collect::<Vec<u8>>())
     }
 }
@@ -545,20 +539,16 @@ fn tables<'i>(code: &mut Code, index: &'i Index, words: usize, places: &[Place])
     }
     let sorted = index.parts.iter().any(|part| part.kind.is_range());
     let (rows, by_place) = if sorted {
-        let ends = |row: &crate::decision::Row, last: bool| {
+        let end = |row: &crate::decision::Row, last: bool| {
             let words = key(&index.parts, places, &row.key, &text_rows, last);
             [words[0], words[1], words[2]]
         };
-        let mut rows: Vec<(Row, usize)> =
-            index.rows.iter().enumerate().map(|(at, row)| ((ends(row, false), ends(row, true)), at)).collect();
-        rows.sort_unstable();
-        let order: Vec<usize> = rows.iter().map(|(_, at)| *at).collect();
-        let (table, levels) = find::table(code, words, rows.into_iter().map(|(row, _)| row).collect());
-        // Row 0 is nobody's, and the last fills the table up.
-        let last = order.last().copied().unwrap_or(0);
-        let places =
-            (0..1usize << levels).map(|at| at.checked_sub(1).map_or(0, |at| order.get(at).copied().unwrap_or(last)));
-        (Rows::Sorted(table, levels), places.collect::<Vec<usize>>())
+        let ranges: Vec<Range> = index.rows.iter().map(|row| (end(row, false), end(row, true))).collect();
+        let (table, whose) = code.ranges(words, &ranges);
+        (
+            Rows::Ranges(table),
+            whose.iter().map(|whose| whose.map_or(NO_ROW, |row| row as usize)).collect::<Vec<usize>>(),
+        )
     } else if let ([Texts::Match(_)], [Some(automaton)]) = (texts.as_slice(), index.automata.as_slice()) {
         // Row 0 is where nothing fits.
         let mut places = vec![NO_ROW; automaton.rows.len()];

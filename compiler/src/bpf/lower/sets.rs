@@ -8,7 +8,7 @@ use super::conds::pieces;
 use crate::bpf::RelocationKind;
 use crate::bpf::insn::{alu, jmp};
 use crate::bpf::library::exact::Words;
-use crate::bpf::library::find;
+use crate::bpf::library::find::Range;
 use crate::bpf::vcode::{Inst, Src, V};
 use crate::hir::{FileField, FileId, Members, Part, SetId, Ty, Value, ValueKind};
 
@@ -58,7 +58,7 @@ impl Builder<'_> {
         self.branch(jmp::JEQ, true, high, right_high, yes, no);
     }
 
-    fn half(&mut self, word: u64) -> Src {
+    pub(super) fn half(&mut self, word: u64) -> Src {
         match immediate(i128::from(word), true) {
             Some(imm) => Src::Imm(imm),
             None => Src::Reg(self.constant(word)),
@@ -99,10 +99,13 @@ impl Builder<'_> {
             let keys = rows.iter().map(|row| end(row, false)).map(|[a, b, c]| [a, b, c, 0]).collect();
             return self.one_of_keys(keys, &key, yes, no);
         }
-        let rows = rows.iter().map(|row| (end(row, false), end(row, true))).collect();
-        let (table, levels) = find::table(self.code, key.len(), rows);
-        let found = self.search(table, levels, &key);
-        self.branch(jmp::JNE, true, found, Src::Imm(0), yes, no);
+        let ranges: Vec<Range> = rows.iter().map(|row| (end(row, false), end(row, true))).collect();
+        let (table, whose) = self.code.ranges(words, &ranges);
+        let members = self.code.numbers(&whose.iter().map(|whose| u32::from(whose.is_some())).collect::<Vec<u32>>());
+        let row = self.range_row(&table, &key, no);
+        let member = self.fresh();
+        self.entry(member, members, row, Some((table.rows(), no)));
+        self.branch(jmp::JNE, true, member, Src::Imm(0), yes, no);
     }
 
     /// The words of a key, from values.

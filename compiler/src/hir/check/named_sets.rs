@@ -15,7 +15,7 @@ use krsi_abi::{set, value};
 
 use super::sets::Named;
 use super::{Checker, Operand, integer, spell};
-use crate::bpf::library::find::ROWS_MAX;
+use crate::bpf::library::find::RANGES_MAX;
 use crate::bpf::lower::part_bytes;
 use crate::diag::{Diagnostic, code};
 use crate::hir::operators::{atom, constant, one_of_texts};
@@ -329,7 +329,7 @@ impl<'a> Checker<'a> {
                 lines
             }
         };
-        let (most, count) = (ROWS_MAX, written.len());
+        let (most, count) = (RANGES_MAX, written.len());
         if count == 0 || count > most {
             let name = &item.name.name;
             let error = if count == 0 {
