@@ -138,8 +138,9 @@ pub fn build(files: &[Source], options: &Options<'_>) -> Outcome<Built> {
 
 fn build_here(files: &[Source], options: &Options<'_>) -> Outcome<Built> {
     run(files, options, |checked, sources, diagnostics| {
-        let (policy, code, object) = compile(checked, sources, options.optimise, diagnostics);
-        let instructions = code.programs.iter().map(|program| program.insns.len()).sum();
+        let (policy, object) = compile(checked, sources, options.optimise, diagnostics);
+        let hooks = object.programs.iter().filter(|program| program.section != object::lower::FUNCTIONS_SECTION);
+        let instructions = hooks.map(|program| program.insns.len()).sum();
         Built { object: object::elf::to_elf(&object), instructions, policy }
     })
 }
@@ -149,7 +150,7 @@ fn compile(
     sources: &Sources,
     optimise: Optimise,
     diagnostics: &mut Vec<Diagnostic>,
-) -> (hir::Policy, bpf::Code, object::Object) {
+) -> (hir::Policy, object::Object) {
     let Checked { policy, kernels } = checked;
     let plan = decision::lower::lower(&policy, optimise);
     let code = bpf::lower::lower(&policy, &plan, optimise, diagnostics);
@@ -157,9 +158,10 @@ fn compile(
         decision::verify::verify(&plan);
         bpf::verify::verify(&code);
     }
+    drop(plan);
     let manifest = manifest::manifest(&policy, &code, kernels, sources);
-    let object = object::lower::lower(&code, &manifest, sources);
-    (policy, code, object)
+    let object = object::lower::lower(code, &manifest, sources);
+    (policy, object)
 }
 
 /// Prints what a stage makes of a policy.
@@ -172,7 +174,7 @@ fn emit_here(files: &[Source], options: &Options<'_>, stage: Stage) -> Outcome<S
     if stage == Stage::Ast {
         let (sources, trees, diagnostics) = parse(files);
         let text: String = trees[..files.len()].iter().map(krs_grammar::print::tree).collect();
-        return finish(sources, diagnostics, text);
+        return finish(sources, diagnostics, Some(text));
     }
     run(files, options, |checked, sources, diagnostics| match stage {
         Stage::Ast | Stage::Hir => hir::print::print(&checked.policy),
@@ -188,7 +190,7 @@ fn emit_here(files: &[Source], options: &Options<'_>, stage: Stage) -> Outcome<S
                 (format!("{}:{line}:{column}", sources.name(span.file)), text)
             })
         }
-        Stage::Object => object::print::print(&compile(checked, sources, options.optimise, diagnostics).2),
+        Stage::Object => object::print::print(&compile(checked, sources, options.optimise, diagnostics).1),
     })
 }
 
@@ -213,6 +215,14 @@ fn run<T>(
     options: &Options<'_>,
     then: impl FnOnce(Checked, &Sources, &mut Vec<Diagnostic>) -> T,
 ) -> Outcome<T> {
+    let (sources, mut diagnostics, checked) = gate(files, options);
+    let value = checked.map(|checked| then(checked, &sources, &mut diagnostics));
+    options.levels.apply(&mut diagnostics);
+    finish(sources, diagnostics, value)
+}
+
+/// A policy without errors. The trees are gone when it is there: of large policies they take as much memory as all that follows.
+fn gate(files: &[Source], options: &Options<'_>) -> (Sources, Vec<Diagnostic>, Option<Checked>) {
     let (mut sources, mut own, mut diagnostics) = parse(files);
     let library = &own.split_off(files.len())[..];
     let own = &imports::splice(own, options.read, &mut sources, &mut diagnostics)[..];
@@ -244,9 +254,8 @@ fn run<T>(
         }
     }
     diagnostics.append(&mut found);
-    if diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
-        options.levels.apply(&mut diagnostics);
-        return Outcome { diagnostics: sorted(diagnostics), sources, value: None };
+    if failed(&diagnostics) {
+        return (sources, diagnostics, None);
     }
     hir::since::settle(&mut policy);
     policy.readings = hir::overlays::find(&policy, kernel);
@@ -254,14 +263,12 @@ fn run<T>(
     diagnostics.extend(warnings);
     lint::run(&lint::Input { policy: &policy, own, library, given: files.len() }, &mut diagnostics);
     lint::levels::allow_in_place(own, &mut diagnostics);
-    let value = then(Checked { policy, kernels }, &sources, &mut diagnostics);
-    options.levels.apply(&mut diagnostics);
-    finish(sources, diagnostics, value)
+    (sources, diagnostics, Some(Checked { policy, kernels }))
 }
 
-fn finish<T>(sources: Sources, diagnostics: Vec<Diagnostic>, value: T) -> Outcome<T> {
+fn finish<T>(sources: Sources, diagnostics: Vec<Diagnostic>, value: Option<T>) -> Outcome<T> {
     let failed = diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
-    Outcome { diagnostics: sorted(diagnostics), sources, value: (!failed).then_some(value) }
+    Outcome { diagnostics: sorted(diagnostics), sources, value: value.filter(|_| !failed) }
 }
 
 fn sorted(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {

@@ -26,7 +26,7 @@ pub const MAP_BYTES: u32 = 40;
 
 /// Makes the object.
 #[must_use]
-pub fn lower(code: &bpf::Code, manifest: &Manifest, sources: &Sources) -> Object {
+pub fn lower(code: bpf::Code, manifest: &Manifest, sources: &Sources) -> Object {
     let mut types = Types::default();
     let relocations = code.programs.iter().flat_map(|program| &program.relocations);
     for relocation in relocations.chain(code.functions.iter().flat_map(|function| &function.relocations)) {
@@ -97,13 +97,13 @@ pub fn lower(code: &bpf::Code, manifest: &Manifest, sources: &Sources) -> Object
         programs.push(made);
     }
     let modes = if manifest.rules.is_empty() { Vec::new() } else { Modes::first(manifest).value(manifest) };
-    declare_data(&mut btf, int, code, modes.len() as u32);
+    declare_data(&mut btf, int, &code, modes.len() as u32);
     // The license is data in a section of its own; loaders read it from there without BTF.
     let btf_ext = btf_ext::write(&programs, &mut btf);
     Object {
         programs,
-        maps: code.maps.clone(),
-        constants: code.constants.clone(),
+        maps: code.maps,
+        constants: code.constants,
         state: code.state,
         modes,
         manifest: manifest.to_bytes(),
