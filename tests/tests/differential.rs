@@ -78,6 +78,8 @@ fn what_went_wrong_is_right() {
             r2: on task_prctl when option == 1 deny audit { arg2 } limit 2/h
             r3: on task_prctl when option == 2 deny audit { arg2 }",
         ),
+        // What could not be read of an ancestor ended the whole question, and not one test of it.
+        (false, "on task_prctl when all a in task.ancestors { a.gid != 1 or a.flags != 1 } deny"),
         // The last array of a struct, which has no length of its own on 6.18.
         (true, "on socket_bind when address.sa_data == \"a\" deny"),
     ] {

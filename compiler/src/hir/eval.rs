@@ -172,7 +172,8 @@ pub fn outcome(policy: &Policy, hook: HookId, world: &dyn World) -> Outcome {
         for mark in &rule.marks {
             let object = eval.pointer(&mark.object);
             let on = policy.labels[mark.label.index()].on;
-            marks.extend(object.map(|object| (mark, call.object(on, object, &mark.object))));
+            let known = object.and_then(|object| call.object(on, object, &mark.object));
+            marks.extend(known.map(|known| (mark, known)));
         }
     }
     outcome.decided = outcome.errno;
@@ -277,7 +278,7 @@ impl Eval<'_> {
                 let Hook { name, void, .. } = &self.policy.hooks[self.hook.index()];
                 let call = labels::Call { policy: self.policy, hook: name, void: *void, world: self.world };
                 let label = &self.policy.labels[label.index()];
-                let known = call.object(label.on, self.pointer(object)?, object);
+                let known = call.object(label.on, self.pointer(object)?, object)?;
                 self.labels.entries.get(&known).is_some_and(|entry| entry.labels.contains(&label.name))
             }
             AtomKind::AnyAncestor { of, cond } => return self.any_ancestor(self.pointer(of)?, cond),

@@ -160,6 +160,9 @@ const OBJECTS: [&[&str]; 3] = [
     &["sock", "sock.sk", "sk", "newsk", "other"],
 ];
 
+/// The same inside of a question about the ancestor `a`.
+const ANCESTOR_OBJECTS: [&[&str]; 3] = [&["a", "a", "task", "a.group_leader"], &["a.mm.exe_file.inode"], &["sock"]];
+
 const PATHS: &[&str] = &[
     "/",
     "/etc",
@@ -282,6 +285,8 @@ fn make(tape: Tape<'_>, case: &Case, kernel: &Kernel, live: bool) -> Policy {
 struct Hook {
     name: String,
     values: Vec<(String, Class)>,
+    /// What can have labels: on a task, an inode and a socket.
+    objects: [&'static [&'static str]; 3],
     void: bool,
 }
 
@@ -303,7 +308,7 @@ impl<'m> Make<'m> {
         if self.live {
             let (name, known) = *self.tape.pick(LIVE);
             let values = known.iter().chain(LIVE_TASK).map(|(text, class)| ((*text).to_owned(), *class)).collect();
-            return Hook { name: name.to_owned(), values, void: false };
+            return Hook { name: name.to_owned(), values, objects: OBJECTS, void: false };
         }
         let any = self.tape.percent(30);
         let names: Vec<&str> = self.kernel.hook_names().filter(|name| self.kernel.disabled(name).is_none()).collect();
@@ -327,7 +332,7 @@ impl<'m> Make<'m> {
             values.push(("task.uid".to_owned(), U32));
         }
         let void = self.kernel.hook(name).is_some_and(|hook| hook.ret == Ret::Void);
-        Hook { name: name.to_owned(), values, void }
+        Hook { name: name.to_owned(), values, objects: OBJECTS, void }
     }
 
     /// A few labels, sometimes more than a word of them.
@@ -345,13 +350,13 @@ impl<'m> Make<'m> {
         }
     }
 
-    /// A label, and what may have it.
-    fn label(&mut self) -> Option<(String, &'static str)> {
+    /// A label, and which of some objects may have it.
+    fn label(&mut self, objects: [&[&'static str]; 3]) -> Option<(String, &'static str)> {
         let (name, on) = match self.labels.len() {
             0 => return None,
             _ => self.tape.pick(&self.labels).clone(),
         };
-        let object: &&str = self.tape.pick(OBJECTS[on]);
+        let object: &&str = self.tape.pick(objects[on]);
         Some((name, object))
     }
 
@@ -542,7 +547,7 @@ impl<'m> Make<'m> {
             text.push_str([" kill", " kill SIGTERM"][self.tape.below(2)]);
         }
         while !self.labels.is_empty() && self.tape.percent(40) {
-            let Some((label, object)) = self.label() else { break };
+            let Some((label, object)) = self.label(OBJECTS) else { break };
             let _ = write!(text, " {} {label} on {object}", ["mark", "unmark"][self.tape.below(2)]);
         }
         text
@@ -582,11 +587,11 @@ impl<'m> Make<'m> {
     fn atom(&mut self, hook: &Hook) -> String {
         if !self.labels.is_empty()
             && self.tape.percent(35)
-            && let Some((label, object)) = self.label()
+            && let Some((label, object)) = self.label(hook.objects)
         {
             return format!("{object} is {}{label}", ["", "not "][self.tape.below(2)]);
         }
-        match if self.live { 0 } else { self.tape.below(42) } {
+        match if self.live { 0 } else { self.tape.below(44) } {
             40 if hook.name.contains("file") => {
                 let inode = if hook.name == "file_mprotect" { "vma.file.inode" } else { "file.inode" };
                 return format!("{inode} {} inode(\"/etc/shadow\")", ["==", "!="][self.tape.below(2)]);
@@ -594,13 +599,14 @@ impl<'m> Make<'m> {
             41 if hook.name.contains("inode") => {
                 return "inode in { inode(\"/etc/shadow\"), inode(\"/etc/passwd\") }".to_owned();
             }
-            38 => {
+            38 | 42 | 43 => {
                 let fields: Vec<(String, Class)> = TASK
                     .iter()
                     .filter(|(_, class)| *class != Class::Path || self.tape.percent(40))
                     .map(|(text, class)| (text.replacen("task.", "a.", 1), *class))
                     .collect();
-                let inner = Hook { name: hook.name.clone(), values: fields, void: hook.void };
+                let inner =
+                    Hook { name: hook.name.clone(), values: fields, objects: ANCESTOR_OBJECTS, void: hook.void };
                 let (word, depth) = (["any", "all"][self.tape.below(2)], self.tape.below(2));
                 let of = *self.tape.pick(&["task", "task", "child", "p"]);
                 return format!("{word} a in {of}.ancestors {{ {} }}", self.cond(depth, &inner));

@@ -90,6 +90,12 @@ impl Pool {
     }
 }
 
+/// More ancestors than are asked.
+const GENERATIONS_MAX: usize = 200;
+
+/// An address of the kernel's at which no memory is.
+const NOWHERE: u64 = 0xffff_fe00_0000_0000;
+
 /// Whether the kernel may have null there.
 fn nullable(pointer: &Value) -> bool {
     matches!(pointer.ty, Ty::Ptr(Ptr { nullable: true, .. }))
@@ -359,7 +365,7 @@ impl Stage<'_, '_, '_> {
             return Ok(());
         }
         if !self.scene.is_given(task, &parent) {
-            let most = if self.tape.percent(2) { 200 } else { 5 };
+            let most = if self.tape.percent(2) { GENERATIONS_MAX } else { 5 };
             let count = self.tape.below(most);
             let mut child = task;
             for left in (0..=count).rev() {
@@ -371,11 +377,15 @@ impl Stage<'_, '_, '_> {
                 child = made;
             }
         }
-        for _ in 0..6 {
-            task = self.scene.number(task, &parent).unwrap_or(0);
-            if task == 0 {
-                break;
-            }
+        // Those that are there now: what is asked of the last can make it a parent.
+        let mut generations = Vec::new();
+        while let Some(next) =
+            self.scene.number(task, &parent).filter(|next| *next != 0 && generations.len() < GENERATIONS_MAX)
+        {
+            task = next;
+            generations.push(task);
+        }
+        for task in generations {
             let before = self.ancestor.replace(task);
             self.cond(cond, texts)?;
             self.ancestor = before;
@@ -463,6 +473,10 @@ impl Stage<'_, '_, '_> {
     fn pointer(&mut self, Ptr { target, nullable }: Ptr) -> Result<u64, String> {
         if nullable && self.tape.percent(25) {
             return Ok(0);
+        }
+        // All that is asked of an ancestor is copied, which fails where no memory is.
+        if self.ancestor.is_some() && self.tape.percent(8) {
+            return Ok([0, NOWHERE][self.tape.below(2)]);
         }
         let target = self.checked.strip(target);
         let is_struct = match self.checked.ty(target) {

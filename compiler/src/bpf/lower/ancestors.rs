@@ -33,8 +33,8 @@ pub(super) struct Asked {
     pub(super) ancestor: V,
     /// [`UNREADABLE`] where a text could not be read; none where there are no texts.
     pub(super) unreadable: Option<V>,
-    /// Where the answer is not known, or another.
-    pub(super) otherwise: Label,
+    /// Where the test at hand leads when something cannot be read.
+    pub(super) unknown: Label,
 }
 
 impl Builder<'_> {
@@ -129,7 +129,7 @@ impl Builder<'_> {
         let ancestor = build.copy(V(1), true);
         build.untyped.insert(ancestor);
         let unreadable = has_texts.then(|| build.constant(0));
-        build.asked = Some(Asked { ancestor, unreadable, otherwise: no });
+        build.asked = Some(Asked { ancestor, unreadable, unknown: no });
         if has_texts {
             let key = build.scratch();
             build.push(Inst::Store { base: FRAME, offset: key, src: Src::Reg(V(2)), bytes: 4 });

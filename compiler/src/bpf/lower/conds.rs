@@ -61,6 +61,16 @@ impl Builder<'_> {
 
     /// Leads to `then` where the test is known to be `sense`, else to `otherwise`.
     pub(super) fn atom(&mut self, atom: &Atom, sense: bool, then: Label, otherwise: Label) {
+        // What an ancestor does not let read is this test's own: the next one goes on. Tests lie within each other.
+        let around = self.asked;
+        if let Some(asked) = &mut self.asked {
+            asked.unknown = otherwise;
+        }
+        self.test(atom, sense, then, otherwise);
+        self.asked = around;
+    }
+
+    fn test(&mut self, atom: &Atom, sense: bool, then: Label, otherwise: Label) {
         let (yes, no, unknown) = if sense { (then, otherwise, otherwise) } else { (otherwise, then, otherwise) };
         match &atom.kind {
             AtomKind::Compare { op, left, right } => self.compare(*op, left, right, yes, no, unknown),

@@ -249,7 +249,7 @@ impl Builder<'_> {
             // All that is here are numbers.
             let dst = self.fresh();
             self.copy_number(base, access, bytes, dst);
-            self.branch_away(jmp::JNE, true, V(0), Src::Imm(0), asked.otherwise);
+            self.branch_away(jmp::JNE, true, V(0), Src::Imm(0), asked.unknown);
             self.untyped.insert(dst);
             return dst;
         }

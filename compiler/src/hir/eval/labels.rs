@@ -101,21 +101,22 @@ impl Call<'_> {
         Some(self.world.argument(name)).filter(|pointer| *pointer != 0)
     }
 
-    /// What the object behind a pointer is known by.
-    pub(super) fn known(&self, on: Object, pointer: u64) -> Known {
+    /// What the object behind a pointer is known by; nothing where that cannot be read.
+    pub(super) fn known(&self, on: Object, pointer: u64) -> Option<Known> {
+        let number = |at, root, name| self.world.number(at, &named(root, &[name]));
         let key = match on {
             Object::Task | Object::Socket => [pointer, 0],
             Object::Inode => {
-                let device = self.number(self.number(pointer, "inode", "i_sb"), "super_block", "s_dev");
-                let generation = self.number(pointer, "inode", "i_generation");
-                [self.number(pointer, "inode", "i_ino"), device | generation << 32]
+                let device = number(number(pointer, "inode", "i_sb")?, "super_block", "s_dev")?;
+                let generation = number(pointer, "inode", "i_generation")?;
+                [number(pointer, "inode", "i_ino")?, device | generation << 32]
             }
         };
-        (on, key)
+        Some((on, key))
     }
 
     /// The same for what a rule says: a new thread is of the process that makes it.
-    pub(super) fn object(&self, on: Object, pointer: u64, value: &Value) -> Known {
+    pub(super) fn object(&self, on: Object, pointer: u64, value: &Value) -> Option<Known> {
         let hook = crate::hir::Hook { name: self.hook.to_owned(), void: self.void, keeps: false, args: Vec::new() };
         let thread = newborn(&hook, value) && self.world.argument("clone_flags") & CLONE_THREAD != 0;
         self.known(on, if thread { self.leader(pointer) } else { pointer })
@@ -205,7 +206,7 @@ impl Call<'_> {
             }
             "inode_free_security" if self.has(Object::Inode) => {
                 if let Some(inode) = self.argument("inode").filter(|inode| !self.comes_back(*inode)) {
-                    labels.entries.remove(&self.known(Object::Inode, inode));
+                    self.known(Object::Inode, inode).map(|known| labels.entries.remove(&known));
                 }
             }
             _ => {}
