@@ -58,6 +58,8 @@ optimisations! {
     Reuse = "reuse",
     /// A path is walked only where its last name can be one of those asked for.
     Names = "names",
+    /// Arithmetic that changes no bit is dropped, and tests that known bits answer are not asked.
+    Bits = "bits",
     /// Tests whose answer is known on the way are passed by.
     Passing = "passing",
     /// What every way to a block has computed is not computed again.
@@ -68,6 +70,10 @@ optimisations! {
     Copies = "copies",
     /// A copy of what changes no more is that itself.
     Joined = "joined",
+    /// Numbers of the network are compared with constants in its order.
+    Swaps = "swaps",
+    /// Bits that nobody asks for are not computed.
+    Demand = "demand",
     /// Instructions whose results nothing reads are dropped.
     Unused = "unused",
     /// Code that records and does not return to the tests stands behind them.
@@ -80,6 +86,8 @@ optimisations! {
     Frugal = "frugal",
     /// What is taken from the frame serves until the next call.
     Reloads = "reloads",
+    /// What the frame holds is not held in another place of it too.
+    Slots = "slots",
     /// Registers are not copied for those who can read the other.
     Moves = "moves",
     /// Values are stored in the frame behind the tests that do without.

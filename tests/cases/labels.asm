@@ -26,10 +26,10 @@ task_free:    # 25 instructions
     23  r0 = 0
     24  exit
 
-task_alloc:    # 41 instructions
+task_alloc:    # 40 instructions
   ; labels.krs:1:1: 
      0  r2 = *(u64 *)(r1 + 8)                   # clone_flags
-     1  if r2 & 0x10000 goto 39
+     1  if r2 & 0x10000 goto 38
      2  r2 = *(u64 *)(r1 + 0)                   # task
      3  *(u64 *)(r10 - 8) = r2
      4  r1 = r10
@@ -44,31 +44,30 @@ task_alloc:    # 41 instructions
     13  if r2 == 0x0 goto 17
     14  call get_current_task_btf
     15  r2 = *(u64 *)(r0 + task_struct.group_leader)
-    16  goto 26
+    16  goto 25
     17  call get_current_task
-    18  r4 = r0
-    19  r3 = task_struct.group_leader
-    20  r3 += r4
-    21  r1 = r10
-    22  r1 += -8
-    23  r2 = 8
-    24  call probe_read_kernel
-    25  r2 = *(u64 *)(r10 - 8)
-    26  *(u64 *)(r10 - 8) = r2
-    27  r1 = r10
-    28  r1 += -40
-    29  r2 = 8
-    30  r3 = r10
-    31  r3 += -8
-    32  call probe_read_kernel
-    33  r1 = *(u64 *)(r10 - 40)
-    34  r2 = *(u64 *)(r10 - 48)
-    35  call krs_inherit_task
-    36  if r0 == 0x0 goto 39
-    37  r0 = -11
-    38  exit
-    39  r0 = 0
-    40  exit
+    18  r3 = task_struct.group_leader
+    19  r3 += r0
+    20  r1 = r10
+    21  r1 += -8
+    22  r2 = 8
+    23  call probe_read_kernel
+    24  r2 = *(u64 *)(r10 - 8)
+    25  *(u64 *)(r10 - 8) = r2
+    26  r1 = r10
+    27  r1 += -40
+    28  r2 = 8
+    29  r3 = r10
+    30  r3 += -8
+    31  call probe_read_kernel
+    32  r1 = *(u64 *)(r10 - 40)
+    33  r2 = *(u64 *)(r10 - 48)
+    34  call krs_inherit_task
+    35  if r0 == 0x0 goto 38
+    36  r0 = -11
+    37  exit
+    38  r0 = 0
+    39  exit
 
 bprm_creds_from_file:    # 43 instructions
   ; labels.krs:1:1: 
@@ -135,223 +134,189 @@ bprm_committing_creds:    # 16 instructions
     14  r0 = 0
     15  exit
 
-file_open:    # 207 instructions
+file_open:    # 172 instructions
   ; labels.krs:3:1: on file_open when task is tainted and file.flags & O_CREAT deny
      0  r6 = -1
   ; labels.krs:3:39: file.flags & O_CREAT
      1  r2 = *(u64 *)(r1 + 0)                   # file
      2  r7 = *(u32 *)(r2 + file.f_flags)
      3  if w7 & 0x40 goto 5
-     4  goto 30
+     4  goto 29
   ; labels.krs:3:19: task is tainted
      5  r2 = exists(BPF_FUNC_get_current_task_btf)
      6  if r2 == 0x0 goto 10
      7  call get_current_task_btf
      8  r2 = *(u64 *)(r0 + task_struct.group_leader)
-     9  goto 19
+     9  goto 18
     10  call get_current_task
-    11  r4 = r0
-    12  r3 = task_struct.group_leader
-    13  r3 += r4
-    14  r1 = r10
-    15  r1 += -8
-    16  r2 = 8
-    17  call probe_read_kernel
-    18  r2 = *(u64 *)(r10 - 8)
-    19  *(u64 *)(r10 - 40) = r2
-    20  r1 = krs_tasks ll
-    22  r2 = r10
-    23  r2 += -40
-    24  call map_lookup_elem
-    25  if r0 == 0x0 goto 29
-    26  r6 = *(u64 *)(r0 + 0)
-    27  if w6 & 0x1 goto 94
-    28  goto 30
-    29  r6 = 0
+    11  r3 = task_struct.group_leader
+    12  r3 += r0
+    13  r1 = r10
+    14  r1 += -8
+    15  r2 = 8
+    16  call probe_read_kernel
+    17  r2 = *(u64 *)(r10 - 8)
+    18  *(u64 *)(r10 - 40) = r2
+    19  r1 = krs_tasks ll
+    21  r2 = r10
+    22  r2 += -40
+    23  call map_lookup_elem
+    24  if r0 == 0x0 goto 28
+    25  r6 = *(u64 *)(r0 + 0)
+    26  if w6 & 0x1 goto 60
+    27  goto 29
+    28  r6 = 0
   ; labels.krs:5:19: task.uid == 0
-    30  call get_current_uid_gid
-    31  if w0 == 0x0 goto 113
+    29  call get_current_uid_gid
+    30  if w0 == 0x0 goto 79
   ; labels.krs:4:19: file.flags & O_EXCL
-    32  if w7 & 0x80 goto 34
-    33  goto 59
+    31  if w7 & 0x80 goto 34
+  ; labels.krs:4:62: mark tainted
+    32  r0 = 0
+    33  exit
   ; labels.krs:4:46: task is tainted
     34  r2 = exists(BPF_FUNC_get_current_task_btf)
     35  if r2 == 0x0 goto 39
     36  call get_current_task_btf
     37  r2 = *(u64 *)(r0 + task_struct.group_leader)
-    38  goto 48
+    38  goto 47
     39  call get_current_task
-    40  r4 = r0
-    41  r3 = task_struct.group_leader
-    42  r3 += r4
-    43  r1 = r10
-    44  r1 += -8
-    45  r2 = 8
-    46  call probe_read_kernel
-    47  r2 = *(u64 *)(r10 - 8)
-    48  if r6 != 0xffffffff goto 57
-    49  *(u64 *)(r10 - 40) = r2
-    50  r1 = krs_tasks ll
-    52  r2 = r10
-    53  r2 += -40
-    54  call map_lookup_elem
-    55  if r0 == 0x0 goto 152
-    56  r6 = *(u64 *)(r0 + 0)
-    57  if w6 & 0x1 goto 59
-    58  goto 157
+    40  r3 = task_struct.group_leader
+    41  r3 += r0
+    42  r1 = r10
+    43  r1 += -8
+    44  r2 = 8
+    45  call probe_read_kernel
+    46  r2 = *(u64 *)(r10 - 8)
+    47  if r6 != 0xffffffff goto 56
+    48  *(u64 *)(r10 - 40) = r2
+    49  r1 = krs_tasks ll
+    51  r2 = r10
+    52  r2 += -40
+    53  call map_lookup_elem
+    54  if r0 == 0x0 goto 118
+    55  r6 = *(u64 *)(r0 + 0)
+    56  if w6 & 0x1 goto 58
+    57  goto 123
   ; labels.krs:4:62: mark tainted
-    59  r6 = 0
-    60  r2 = 0
-    61  r2 |= 0
-    62  if r2 == 0x0 goto 90
-    63  r2 = exists(BPF_FUNC_get_current_task_btf)
-    64  if r2 == 0x0 goto 68
-    65  call get_current_task_btf
-    66  r2 = *(u64 *)(r0 + task_struct.group_leader)
-    67  goto 77
-    68  call get_current_task
-    69  r4 = r0
-    70  r3 = task_struct.group_leader
-    71  r3 += r4
-    72  r1 = r10
-    73  r1 += -8
-    74  r2 = 8
-    75  call probe_read_kernel
-    76  r2 = *(u64 *)(r10 - 8)
-    77  *(u64 *)(r10 - 8) = r2
-    78  r1 = r10
-    79  r1 += -40
-    80  r2 = 8
-    81  r3 = r10
-    82  r3 += -8
-    83  call probe_read_kernel
-    84  r1 = *(u64 *)(r10 - 40)
-    85  r2 = 0
-    86  r3 = 0
-    87  call krs_mark_task
-    88  r6 |= r0
-    89  if r6 != 0x0 goto 92
-    90  r0 = 0
-    91  exit
-    92  r0 = -12
-    93  exit
+    58  r0 = 0
+    59  exit
   ; labels.krs:3:1: on file_open when task is tainted and file.flags & O_CREAT deny
-    94  *(u64 *)(r10 - 48) = r6
-    95  r6 = 0
-    96  r2 = 0
-    97  *(u64 *)(r10 - 56) = r2
-    98  *(u64 *)(r10 - 64) = r7
-    99  r2 = krs_modes[0] ll
-   101  r2 = *(u8 *)(r2 + 0)
-   102  if r2 <= 0x1 goto 109
-   103  if r2 > 0x2 goto 107
-   104  r1 = 0
-   105  r2 = 1
-   106  call krs_would
-   107  r7 = 0
-   108  goto 110
-   109  r7 = -1
+    60  *(u64 *)(r10 - 48) = r6
+    61  r6 = 0
+    62  r2 = 0
+    63  *(u64 *)(r10 - 56) = r2
+    64  *(u64 *)(r10 - 64) = r7
+    65  r2 = krs_modes[0] ll
+    67  r2 = *(u8 *)(r2 + 0)
+    68  if r2 <= 0x1 goto 75
+    69  if r2 > 0x2 goto 73
+    70  r1 = 0
+    71  r2 = 1
+    72  call krs_would
+    73  r7 = 0
+    74  goto 76
+    75  r7 = -1
   ; labels.krs:5:19: task.uid == 0
-   110  call get_current_uid_gid
-   111  if w0 == 0x0 goto 119
-   112  goto 124
+    76  call get_current_uid_gid
+    77  if w0 == 0x0 goto 85
+    78  goto 90
   ; labels.krs:5:1: on file_open when task.uid == 0 unmark tainted
-   113  *(u64 *)(r10 - 48) = r6
-   114  r6 = 0
-   115  r2 = 0
-   116  *(u64 *)(r10 - 56) = r2
-   117  *(u64 *)(r10 - 64) = r7
-   118  r7 = 0
-   119  r2 = krs_modes[2] ll
-   121  r2 = *(u8 *)(r2 + 0)
-   122  if r2 > 0x2 goto 124
+    79  *(u64 *)(r10 - 48) = r6
+    80  r6 = 0
+    81  r2 = 0
+    82  *(u64 *)(r10 - 56) = r2
+    83  *(u64 *)(r10 - 64) = r7
+    84  r7 = 0
+    85  r2 = krs_modes[2] ll
+    87  r2 = *(u8 *)(r2 + 0)
+    88  if r2 > 0x2 goto 90
   ; labels.krs:5:33: unmark tainted
-   123  r6 |= 1
+    89  r6 = 1
   ; labels.krs:4:19: file.flags & O_EXCL
-   124  r2 = *(u64 *)(r10 - 64)
-   125  if w2 & 0x80 goto 127
-   126  goto 168
+    90  r2 = *(u64 *)(r10 - 64)
+    91  if w2 & 0x80 goto 93
+    92  goto 133
   ; labels.krs:4:46: task is tainted
-   127  r2 = exists(BPF_FUNC_get_current_task_btf)
-   128  if r2 == 0x0 goto 132
-   129  call get_current_task_btf
-   130  r3 = *(u64 *)(r0 + task_struct.group_leader)
-   131  goto 140
-   132  call get_current_task
-   133  r3 = task_struct.group_leader
-   134  r3 += r0
-   135  r1 = r10
-   136  r1 += -8
-   137  r2 = 8
-   138  call probe_read_kernel
-   139  r3 = *(u64 *)(r10 - 8)
-   140  r2 = *(u64 *)(r10 - 48)
-   141  if r2 != 0xffffffff goto 150
-   142  *(u64 *)(r10 - 40) = r3
-   143  r1 = krs_tasks ll
-   145  r2 = r10
-   146  r2 += -40
-   147  call map_lookup_elem
-   148  if r0 == 0x0 goto 161
-   149  r2 = *(u64 *)(r0 + 0)
-   150  if w2 & 0x1 goto 168
-   151  goto 161
-   152  r6 = 0
-   153  r2 = 0
-   154  *(u64 *)(r10 - 56) = r2
-   155  r7 = 0
-   156  goto 161
+    93  r2 = exists(BPF_FUNC_get_current_task_btf)
+    94  if r2 == 0x0 goto 98
+    95  call get_current_task_btf
+    96  r3 = *(u64 *)(r0 + task_struct.group_leader)
+    97  goto 106
+    98  call get_current_task
+    99  r3 = task_struct.group_leader
+   100  r3 += r0
+   101  r1 = r10
+   102  r1 += -8
+   103  r2 = 8
+   104  call probe_read_kernel
+   105  r3 = *(u64 *)(r10 - 8)
+   106  r2 = *(u64 *)(r10 - 48)
+   107  if r2 != 0xffffffff goto 116
+   108  *(u64 *)(r10 - 40) = r3
+   109  r1 = krs_tasks ll
+   111  r2 = r10
+   112  r2 += -40
+   113  call map_lookup_elem
+   114  if r0 == 0x0 goto 127
+   115  r2 = *(u64 *)(r0 + 0)
+   116  if w2 & 0x1 goto 133
+   117  goto 127
+   118  r6 = 0
+   119  r2 = 0
+   120  *(u64 *)(r10 - 56) = r2
+   121  r7 = 0
+   122  goto 127
   ; labels.krs:4:1: on file_open when file.flags & O_EXCL unless task is tainted mark tainted
-   157  r6 = 0
-   158  r2 = 0
-   159  *(u64 *)(r10 - 56) = r2
-   160  r7 = 0
-   161  r2 = krs_modes[1] ll
-   163  r2 = *(u8 *)(r2 + 0)
-   164  if r2 > 0x2 goto 168
+   123  r6 = 0
+   124  r2 = 0
+   125  *(u64 *)(r10 - 56) = r2
+   126  r7 = 0
+   127  r2 = krs_modes[1] ll
+   129  r2 = *(u8 *)(r2 + 0)
+   130  if r2 > 0x2 goto 133
   ; labels.krs:4:62: mark tainted
-   165  r2 = *(u64 *)(r10 - 56)
-   166  r2 |= 1
-   167  *(u64 *)(r10 - 56) = r2
-   168  r2 = 0
-   169  *(u64 *)(r10 - 48) = r2
-   170  r2 = *(u64 *)(r10 - 56)
-   171  r2 |= r6
-   172  if r2 == 0x0 goto 200
-   173  r2 = exists(BPF_FUNC_get_current_task_btf)
-   174  if r2 == 0x0 goto 178
-   175  call get_current_task_btf
-   176  r2 = *(u64 *)(r0 + task_struct.group_leader)
-   177  goto 186
-   178  call get_current_task
-   179  r3 = task_struct.group_leader
-   180  r3 += r0
-   181  r1 = r10
-   182  r1 += -8
-   183  r2 = 8
-   184  call probe_read_kernel
-   185  r2 = *(u64 *)(r10 - 8)
-   186  *(u64 *)(r10 - 8) = r2
-   187  r1 = r10
-   188  r1 += -40
-   189  r2 = 8
-   190  r3 = r10
-   191  r3 += -8
-   192  call probe_read_kernel
-   193  r1 = *(u64 *)(r10 - 40)
-   194  r2 = *(u64 *)(r10 - 56)
-   195  r3 = r6
-   196  call krs_mark_task
-   197  r2 = *(u64 *)(r10 - 48)
-   198  r2 |= r0
-   199  *(u64 *)(r10 - 48) = r2
-   200  if r7 != 0x0 goto 203
-   201  r2 = *(u64 *)(r10 - 48)
-   202  if r2 != 0x0 goto 205
-   203  r0 = r7
-   204  exit
-   205  r0 = -12
-   206  exit
+   131  r2 = 1
+   132  *(u64 *)(r10 - 56) = r2
+   133  r2 = 0
+   134  *(u64 *)(r10 - 48) = r2
+   135  r2 = *(u64 *)(r10 - 56)
+   136  r2 |= r6
+   137  if r2 == 0x0 goto 165
+   138  r2 = exists(BPF_FUNC_get_current_task_btf)
+   139  if r2 == 0x0 goto 143
+   140  call get_current_task_btf
+   141  r2 = *(u64 *)(r0 + task_struct.group_leader)
+   142  goto 151
+   143  call get_current_task
+   144  r3 = task_struct.group_leader
+   145  r3 += r0
+   146  r1 = r10
+   147  r1 += -8
+   148  r2 = 8
+   149  call probe_read_kernel
+   150  r2 = *(u64 *)(r10 - 8)
+   151  *(u64 *)(r10 - 8) = r2
+   152  r1 = r10
+   153  r1 += -40
+   154  r2 = 8
+   155  r3 = r10
+   156  r3 += -8
+   157  call probe_read_kernel
+   158  r1 = *(u64 *)(r10 - 40)
+   159  r2 = *(u64 *)(r10 - 56)
+   160  r3 = r6
+   161  call krs_mark_task
+   162  r2 = *(u64 *)(r10 - 48)
+   163  r2 |= r0
+   164  *(u64 *)(r10 - 48) = r2
+   165  if r7 != 0x0 goto 168
+   166  r2 = *(u64 *)(r10 - 48)
+   167  if r2 != 0x0 goto 170
+   168  r0 = r7
+   169  exit
+   170  r0 = -12
+   171  exit
 
 krs_exec:    # 31 instructions, 2 arguments
   ; a copy of what the process has

@@ -1,4 +1,4 @@
-inode_setattr:    # 88 instructions
+inode_setattr:    # 87 instructions
   ; moved-argument.krs:1:1: on inode_setattr when dentry.d_inode.i_ino == 4 and task.euid == 0 and task.comm == "chmod" audit { attr.ia_valid, task.euid, task.comm }
      0  r6 = r1
   ; moved-argument.krs:1:23: dentry.d_inode.i_ino == 4
@@ -8,92 +8,91 @@ inode_setattr:    # 88 instructions
      4  goto 6
      5  r2 = *(u64 *)(r6 + 0)                   # dentry
      6  r2 = *(u64 *)(r2 + dentry.d_inode)
-     7  if r2 == 0x0 goto 34
-     8  if r2 < 0x1000 goto 34
+     7  if r2 == 0x0 goto 33
+     8  if r2 < 0x1000 goto 33
      9  r2 = *(u64 *)(r2 + inode.i_ino)
-    10  if r2 != 0x4 goto 34
+    10  if r2 != 0x4 goto 33
   ; moved-argument.krs:1:53: task.euid == 0
     11  r2 = exists(BPF_FUNC_get_current_task_btf)
     12  if r2 == 0x0 goto 17
     13  call get_current_task_btf
-    14  r3 = *(u64 *)(r0 + task_struct.cred)
-    15  r3 = *(u32 *)(r3 + cred.euid.val)
-    16  goto 33
+    14  r2 = *(u64 *)(r0 + task_struct.cred)
+    15  r3 = *(u32 *)(r2 + cred.euid.val)
+    16  goto 32
     17  call get_current_task
-    18  r4 = r0
-    19  r3 = task_struct.cred
-    20  r3 += r4
-    21  r1 = r10
-    22  r1 += -8
-    23  r2 = 8
-    24  call probe_read_kernel
-    25  r4 = *(u64 *)(r10 - 8)
-    26  r3 = cred.euid.val
-    27  r3 += r4
-    28  r1 = r10
-    29  r1 += -8
-    30  r2 = 4
-    31  call probe_read_kernel
-    32  r3 = *(u32 *)(r10 - 8)
-    33  if w3 == 0x0 goto 36
+    18  r3 = task_struct.cred
+    19  r3 += r0
+    20  r1 = r10
+    21  r1 += -8
+    22  r2 = 8
+    23  call probe_read_kernel
+    24  r2 = *(u64 *)(r10 - 8)
+    25  r3 = cred.euid.val
+    26  r3 += r2
+    27  r1 = r10
+    28  r1 += -8
+    29  r2 = 4
+    30  call probe_read_kernel
+    31  r3 = *(u32 *)(r10 - 8)
+    32  if w3 == 0x0 goto 35
   ; moved-argument.krs:1:93: audit { attr.ia_valid, task.euid, task.comm }
-    34  r0 = 0
-    35  exit
+    33  r0 = 0
+    34  exit
   ; moved-argument.krs:1:72: task.comm == "chmod"
-    36  r2 = exists(security_list_options.inode_post_setattr)
-    37  *(u64 *)(r10 - 40) = r2
-    38  *(u64 *)(r10 - 48) = r3
-    39  *(u64 *)(r10 - 24) = 0
-    40  *(u64 *)(r10 - 16) = 0
-    41  r1 = r10
-    42  r1 += -24
-    43  r2 = 16
-    44  call get_current_comm
-    45  r2 = *(u64 *)(r10 - 24)
-    46  r3 = 0x646f6d6863 ll
-    48  if r2 != r3 goto 86
+    35  r2 = exists(security_list_options.inode_post_setattr)
+    36  *(u64 *)(r10 - 40) = r2
+    37  *(u64 *)(r10 - 48) = r3
+    38  *(u64 *)(r10 - 24) = 0
+    39  *(u64 *)(r10 - 16) = 0
+    40  r1 = r10
+    41  r1 += -24
+    42  r2 = 16
+    43  call get_current_comm
+    44  r2 = *(u64 *)(r10 - 24)
+    45  r3 = 0x646f6d6863 ll
+    47  if r2 != r3 goto 85
   ; moved-argument.krs:1:1: on inode_setattr when dentry.d_inode.i_ino == 4 and task.euid == 0 and task.comm == "chmod" audit { attr.ia_valid, task.euid, task.comm }
-    49  *(u64 *)(r10 - 32) = r2
-    50  r2 = krs_modes[0] ll
-    52  r2 = *(u8 *)(r2 + 0)
-    53  if r2 > 0x2 goto 86
+    48  *(u64 *)(r10 - 32) = r2
+    49  r2 = krs_modes[0] ll
+    51  r2 = *(u8 *)(r2 + 0)
+    52  if r2 > 0x2 goto 85
   ; moved-argument.krs:1:93: audit { attr.ia_valid, task.euid, task.comm }
-    54  r1 = krs_events ll
-    56  r2 = 96
-    57  r3 = 0
-    58  call ringbuf_reserve
-    59  if r0 != 0x0 goto 64
-    60  r1 = 0
-    61  call krs_no_room
-    62  r0 = 0
-    63  exit
-    64  r4 = krs_lost[0] ll
-    66  r1 = r0
-    67  r2 = 0
-    68  r3 = 0
-    69  call krs_head
+    53  r1 = krs_events ll
+    55  r2 = 96
+    56  r3 = 0
+    57  call ringbuf_reserve
+    58  if r0 != 0x0 goto 63
+    59  r1 = 0
+    60  call krs_no_room
+    61  r0 = 0
+    62  exit
+    63  r4 = krs_lost[0] ll
+    65  r1 = r0
+    66  r2 = 0
+    67  r3 = 0
+    68  call krs_head
   ; moved-argument.krs:1:101: attr.ia_valid
-    70  r2 = *(u64 *)(r10 - 40)
-    71  if r2 == 0x0 goto 74
-    72  r2 = *(u64 *)(r6 + 16)                  # attr
-    73  goto 75
-    74  r2 = *(u64 *)(r6 + 8)                   # attr
-    75  r2 = *(u32 *)(r2 + iattr.ia_valid)
-    76  *(u32 *)(r0 + 72) = r2
+    69  r2 = *(u64 *)(r10 - 40)
+    70  if r2 == 0x0 goto 73
+    71  r2 = *(u64 *)(r6 + 16)                  # attr
+    72  goto 74
+    73  r2 = *(u64 *)(r6 + 8)                   # attr
+    74  r2 = *(u32 *)(r2 + iattr.ia_valid)
+    75  *(u32 *)(r0 + 72) = r2
   ; moved-argument.krs:1:116: task.euid
-    77  r2 = *(u64 *)(r10 - 48)
-    78  *(u32 *)(r0 + 76) = r2
+    76  r2 = *(u64 *)(r10 - 48)
+    77  *(u32 *)(r0 + 76) = r2
   ; moved-argument.krs:1:127: task.comm
-    79  r2 = *(u64 *)(r10 - 32)
-    80  *(u64 *)(r0 + 80) = r2
-    81  r2 = *(u64 *)(r10 - 16)
-    82  *(u64 *)(r0 + 88) = r2
+    78  r2 = *(u64 *)(r10 - 32)
+    79  *(u64 *)(r0 + 80) = r2
+    80  r2 = *(u64 *)(r10 - 16)
+    81  *(u64 *)(r0 + 88) = r2
   ; moved-argument.krs:1:93: audit { attr.ia_valid, task.euid, task.comm }
-    83  r1 = r0
-    84  r2 = 0
-    85  call ringbuf_submit
-    86  r0 = 0
-    87  exit
+    82  r1 = r0
+    83  r2 = 0
+    84  call ringbuf_submit
+    85  r0 = 0
+    86  exit
 
 inode_mkdir:    # 5 instructions
   ; moved-argument.krs:2:21: dentry.d_inode == null

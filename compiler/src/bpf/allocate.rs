@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::layout::{self, Registers};
 use super::liveness::{Place, Range, Values, liveness};
 use super::vcode::{Code, FRAME, Inst, Src, V};
-use super::{flow, frame, peephole, webs};
+use super::{demand, flow, frame, peephole, swaps, webs};
 use crate::optimise::{Optimisation, Optimise};
 
 /// Gives every virtual register a machine register.
@@ -42,6 +42,12 @@ pub fn allocate(mut code: Code, optimise: Optimise) -> Result<Code, u32> {
     }
     if optimise.does(Optimisation::Joined) {
         peephole::joined(&mut code);
+    }
+    if optimise.does(Optimisation::Swaps) {
+        swaps::spare(&mut code);
+    }
+    if optimise.does(Optimisation::Demand) {
+        demand::spare(&mut code);
     }
     if optimise.does(Optimisation::Unused) {
         remove_unused(&mut code);
@@ -289,6 +295,9 @@ fn color(code: &Code, unspillable: u32, options: Options) -> Option<(Vec<V>, Vec
     Some((machine, victims))
 }
 
+/// So many spilled values stay in registers from one block to the next, at most: what a block needs itself must find one too.
+const CARRIED_MAX: usize = 3;
+
 /// Where a spilled register's value comes from.
 enum Home {
     /// Of the frame.
@@ -316,15 +325,19 @@ fn spill(code: &mut Code, victims: &[V], slots: &mut u32, share: bool) {
         };
         homes.insert(victim, home);
     }
+    let needed = liveness(code, &Registers).entering;
     let Code { blocks, next, .. } = code;
     let mut fresh = || {
         *next += 1;
         V(*next - 1)
     };
-    for block in blocks {
+    // By block: what all that lead there have in the same register.
+    let mut entering: Vec<Option<BTreeMap<V, V>>> = vec![None; blocks.len()];
+    for at in 0..blocks.len() {
+        let block = &mut blocks[at];
         let mut insts = Vec::with_capacity(block.insts.len() + 8);
         // What of the spilled is in a register here.
-        let mut here: BTreeMap<V, V> = BTreeMap::new();
+        let mut here: BTreeMap<V, V> = entering[at].take().unwrap_or_default();
         for (mut inst, span) in std::mem::take(&mut block.insts) {
             if !share {
                 here.clear();
@@ -410,6 +423,25 @@ fn spill(code: &mut Code, victims: &[V], slots: &mut u32, share: bool) {
         });
         block.end.rename(|reg| here.get(&reg).copied().unwrap_or(reg));
         block.insts = insts;
+        if share {
+            here.retain(|_, reg| !reg.is_machine());
+            for to in blocks[at].end.targets() {
+                let to = to.0 as usize;
+                let wanted = |reg: &V| needed[to].binary_search(&reg.0).is_ok();
+                match &mut entering[to] {
+                    None => {
+                        entering[to] = Some(
+                            here.iter()
+                                .filter(|(reg, _)| wanted(reg))
+                                .take(CARRIED_MAX)
+                                .map(|(a, b)| (*a, *b))
+                                .collect(),
+                        )
+                    }
+                    Some(known) => known.retain(|reg, stand_in| here.get(reg) == Some(stand_in)),
+                }
+            }
+        }
     }
 }
 

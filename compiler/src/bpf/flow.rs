@@ -7,15 +7,18 @@
 //! ```
 //!
 //! `lower` knows what the block that leads to another has read; this knows what every way to a block has in common once
-//! ways that cannot be gone are gone. Only registers that are written once take part: they hold the same everywhere.
+//! ways that cannot be gone are gone. What is read again must be in registers that are written once: they hold the same
+//! everywhere. What tests look at must not be written between them.
 //!
 //! Absent: what is in memory that programs write (the frame, maps, events).
 
 use std::collections::{BTreeMap, HashMap};
 
 use super::RelocationKind;
+use super::bits::Bits;
 use super::insn::{alu, jmp};
-use super::layout::through;
+use super::layout::{keep_only, through};
+use super::narrow::narrow;
 use super::vcode::{B, Code, End, FRAME, Inst, Src, V};
 use crate::optimise::{Optimisation, Optimise};
 
@@ -76,23 +79,24 @@ impl Test {
     /// Whether it holds where its left side is a number.
     fn holds_for(&self, number: i32) -> Option<bool> {
         let Src::Imm(right) = self.right else { return None };
-        Some(match self.op {
-            jmp::JEQ => number == right,
-            jmp::JNE => number != right,
-            jmp::JSET => number & right != 0,
-            _ => return None,
-        })
+        let constant = |number: i32| Bits::constant(i64::from(number).cast_unsigned());
+        Bits::holds(self.op, self.wide, constant(number), constant(right))
     }
 }
 
-/// Each of the two finds more behind the other.
+/// Each of them finds more behind the others.
 const ROUNDS: u32 = 3;
 
 /// Does what is asked for.
 pub fn optimise(code: &mut Code, optimise: Optimise) {
     for _ in 0..ROUNDS {
+        if optimise.does(Optimisation::Bits) {
+            narrow(code);
+        }
         if optimise.does(Optimisation::Passing) {
             pass_by(code);
+            // What nothing leads to would count as a way to where it leads.
+            keep_only(code, &reached(code));
         }
         if !optimise.does(Optimisation::Again) || !reuse(code) {
             break;
@@ -113,6 +117,39 @@ fn writes(code: &Code) -> Vec<u32> {
 
 fn once(writes: &[u32], reg: V) -> bool {
     !reg.is_machine() && writes[reg.0 as usize] == 1
+}
+
+/// By register: the blocks that write it, ascending.
+struct Writers(Vec<Vec<u32>>);
+
+impl Writers {
+    fn of(code: &Code) -> Writers {
+        let mut writers = vec![Vec::new(); code.next as usize];
+        for (at, block) in code.blocks.iter().enumerate() {
+            for reg in block.insts.iter().filter_map(|(inst, _)| inst.def()) {
+                let known: &mut Vec<u32> = &mut writers[reg.0 as usize];
+                if known.last() != Some(&(at as u32)) {
+                    known.push(at as u32);
+                }
+            }
+        }
+        Writers(writers)
+    }
+
+    /// What a test looks at is the same at the ends of two blocks, the first on every way to the second.
+    fn same(&self, test: &Test, first: B, second: B) -> bool {
+        let same = |reg: V| {
+            let writers = &self.0[reg.0 as usize];
+            // Blocks on a way between the two stand between them.
+            let between = writers.partition_point(|at| *at <= first.0)..writers.partition_point(|at| *at <= second.0);
+            !reg.is_machine() && between.is_empty()
+        };
+        same(test.left)
+            && match test.right {
+                Src::Reg(right) => same(right),
+                Src::Imm(_) => true,
+            }
+    }
 }
 
 /// The only edge to a block.
@@ -199,13 +236,7 @@ fn constants(code: &Code, writes: &[u32]) -> Constants {
 /// Leads past tests whose answer is known on the way.
 fn pass_by(code: &mut Code) {
     let writes = writes(code);
-    let fixed = |test: &Test| {
-        once(&writes, test.left)
-            && match test.right {
-                Src::Reg(right) => once(&writes, right),
-                Src::Imm(_) => true,
-            }
-    };
+    let writers = Writers::of(code);
     let (only, above) = (only_edges(code), above(code));
     let constants = constants(code, &writes);
     for at in 0..code.blocks.len() {
@@ -217,29 +248,32 @@ fn pass_by(code: &mut Code) {
         }
         let Some((test, then, otherwise)) = Test::of(&code.blocks[at].end) else {
             if let End::Jump(to) = code.blocks[at].end {
-                let way = way(code, &only, &above, B(at as u32));
-                let to = beyond(code, to, &way, &constant, &fixed);
+                let way = way(code, &only, &above, &writers, B(at as u32));
+                let to = beyond(code, to, &way, &constant);
                 code.blocks[at].end = End::Jump(to);
             }
             continue;
         };
-        let mut way = way(code, &only, &above, B(at as u32));
+        let mut way = way(code, &only, &above, &writers, B(at as u32));
         way.insert(0, (test, true));
-        let new_then = beyond(code, then, &way, &constant, &fixed);
+        let new_then = beyond(code, then, &way, &constant);
         way[0].1 = false;
-        let new_otherwise = beyond(code, otherwise, &way, &constant, &fixed);
+        let new_otherwise = beyond(code, otherwise, &way, &constant);
         if let End::Branch { then, otherwise, .. } = &mut code.blocks[at].end {
             (*then, *otherwise) = (new_then, new_otherwise);
         }
     }
 }
 
-/// The tests on the way to a block; nearest first. Where several ways meet, those count that stand before they parted.
-fn way(code: &Code, only: &[Option<Edge>], above: &[Option<usize>], mut at: B) -> Vec<(Test, bool)> {
-    let mut way = Vec::new();
+/// The tests on the way to the end of a block whose answers still hold there; nearest first. Where several ways meet, those
+/// count that stand before they parted.
+fn way(code: &Code, only: &[Option<Edge>], above: &[Option<usize>], writers: &Writers, end: B) -> Vec<(Test, bool)> {
+    let (mut way, mut at) = (Vec::new(), end);
     for _ in 0..WAY_MAX {
         if let Some(Edge { from, holds }) = only[at.0 as usize] {
-            if let (Some((test, ..)), Some(holds)) = (Test::of(&code.blocks[from.0 as usize].end), holds) {
+            if let (Some((test, ..)), Some(holds)) = (Test::of(&code.blocks[from.0 as usize].end), holds)
+                && writers.same(&test, from, end)
+            {
                 way.push((test, holds));
             }
             at = from;
@@ -253,13 +287,7 @@ fn way(code: &Code, only: &[Option<Edge>], above: &[Option<usize>], mut at: B) -
 }
 
 /// Where a way leads, past blocks that only ask what it has answered.
-fn beyond(
-    code: &Code,
-    to: B,
-    way: &[(Test, bool)],
-    constant: &impl Fn(V) -> Option<i32>,
-    fixed: &impl Fn(&Test) -> bool,
-) -> B {
+fn beyond(code: &Code, to: B, way: &[(Test, bool)], constant: &impl Fn(V) -> Option<i32>) -> B {
     let mut to = through(code, to);
     loop {
         let block = &code.blocks[to.0 as usize];
@@ -269,8 +297,7 @@ fn beyond(
         let Some((test, then, otherwise)) = Test::of(&block.end) else { return to };
         let answer = match constant(test.left) {
             Some(number) => test.holds_for(number),
-            None if fixed(&test) => way.iter().find_map(|(known, holds)| test.answer(known, *holds)),
-            None => None,
+            None => way.iter().find_map(|(known, holds)| test.answer(known, *holds)),
         };
         match answer {
             Some(holds) => to = through(code, if holds { then } else { otherwise }),

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::liveness::{Place, Values, liveness};
 use super::moves;
-use super::vcode::{Code, End, FRAME, Inst, Src, V};
+use super::vcode::{Block, Code, End, FRAME, Inst, Src, V};
 use crate::optimise::{Optimisation, Optimise};
 
 /// Bytes of stack that the kernel gives a program.
@@ -28,6 +28,9 @@ pub const FRAME_BYTES_MAX: u32 = 512;
 /// # Errors
 /// When there is too little room; the bytes that it would take.
 pub fn lay_out(code: &mut Code, optimise: Optimise) -> Result<(), u32> {
+    if optimise.does(Optimisation::Slots) {
+        join(code);
+    }
     if optimise.does(Optimisation::Kept) {
         keep(code);
     }
@@ -63,14 +66,14 @@ impl Values for Slots {
 /// By register: the slot whose value it holds.
 type Held = BTreeMap<V, u32>;
 
-/// Does not take from a slot what a register still holds: where several ways meet, what all of them hold counts. What
-/// nothing is taken from any more is not written either.
-fn keep(code: &mut Code) {
+/// Goes through all blocks with what registers hold at the beginning of each: where several ways meet, what all of them hold.
+/// What is asked of a block leaves there what they hold at its end.
+fn follow(code: &mut Code, mut each: impl FnMut(&mut Block, &mut Held)) {
     let mut entering: Vec<Option<Held>> = vec![None; code.blocks.len()];
     for at in 0..code.blocks.len() {
         let mut held = entering[at].take().unwrap_or_default();
         let block = &mut code.blocks[at];
-        block.insts.retain_mut(|(inst, _)| keep_one(inst, &mut held));
+        each(block, &mut held);
         let targets: BTreeSet<_> = block.end.targets().collect();
         for to in targets {
             let seen = &mut entering[to.0 as usize];
@@ -80,6 +83,48 @@ fn keep(code: &mut Code) {
             }
         }
     }
+}
+
+/// Makes a slot that is given nothing but what another holds that one, if the other is not written as long as it is needed.
+fn join(code: &mut Code) {
+    let needed = liveness(code, &Slots).ranges;
+    // By slot: which other it is given, where that is the same everywhere; and where it is written.
+    let mut copies: BTreeMap<u32, Option<u32>> = BTreeMap::new();
+    let mut written: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    let mut at = 0;
+    follow(code, |block, held| {
+        for (inst, _) in &block.insts {
+            at += 1;
+            if let Inst::Spill { slot, src } = inst {
+                let of = held.get(src).copied().filter(|of| of != slot);
+                copies.entry(*slot).and_modify(|known| *known = known.filter(|known| Some(*known) == of)).or_insert(of);
+                // As `liveness` counts.
+                written.entry(*slot).or_default().push(2 * at + 1);
+            }
+            keep_one(&mut inst.clone(), held);
+        }
+        at += 1;
+    });
+    let mut same: BTreeMap<u32, u32> = BTreeMap::new();
+    for (slot, of) in copies {
+        let Some(of) = of.map(|of| same.get(&of).copied().unwrap_or(of)).filter(|of| *of != slot) else { continue };
+        let mut all: Vec<u32> = same.iter().filter(|(_, known)| **known == slot).map(|(copy, _)| *copy).collect();
+        all.push(slot);
+        let mut ranges = all.iter().filter_map(|slot| needed.get(slot)).flatten();
+        if ranges.all(|(first, last)| !written[&of].iter().any(|at| (first..=last).contains(&at))) {
+            same.extend(all.into_iter().map(|slot| (slot, of)));
+        }
+    }
+    for (inst, _) in code.blocks.iter_mut().flat_map(|block| &mut block.insts) {
+        if let Inst::Spill { slot, .. } | Inst::Reload { slot, .. } = inst {
+            *slot = same.get(slot).copied().unwrap_or(*slot);
+        }
+    }
+}
+
+/// Does not take from a slot what a register still holds. What nothing is taken from any more is not written either.
+fn keep(code: &mut Code) {
+    follow(code, |block, held| block.insts.retain_mut(|(inst, _)| keep_one(inst, held)));
     let insts = code.blocks.iter().flat_map(|block| &block.insts);
     let taken: BTreeSet<u32> = insts
         .filter_map(|(inst, _)| match inst {
@@ -222,7 +267,7 @@ fn place(code: &mut Code) -> Result<(), u32> {
 #[cfg(test)]
 mod tests {
     use super::super::insn::jmp;
-    use super::super::vcode::{B, Block};
+    use super::super::vcode::B;
     use super::*;
 
     fn block(insts: Vec<Inst>, end: End) -> Block {
@@ -276,6 +321,20 @@ mod tests {
         keep(&mut code);
         let moved = Inst::Mov { dst: V(0), src: Src::Reg(V(2)), wide: true, reloc: None };
         assert_eq!(insts(&code, 2), [moved]);
+    }
+
+    #[test]
+    fn a_copy_in_the_frame_is_what_it_copies() {
+        let taken = |slot| Inst::Reload { dst: V(2), slot };
+        let copied = vec![spill(0, 1), taken(0), spill(1, 2)];
+        let mut one = code(vec![block([copied.clone(), vec![taken(1)]].concat(), End::Exit)]);
+        join(&mut one);
+        assert_eq!(insts(&one, 0), [spill(0, 1), taken(0), spill(0, 2), taken(0)]);
+        // What is copied changes while the copy is needed.
+        let all = [copied, vec![spill(0, 3), taken(0), taken(1)]].concat();
+        let mut two = code(vec![block(all.clone(), End::Exit)]);
+        join(&mut two);
+        assert_eq!(insts(&two, 0), all);
     }
 
     #[test]

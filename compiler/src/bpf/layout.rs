@@ -200,6 +200,13 @@ fn for_targets(end: &mut End, mut each: impl FnMut(&mut B)) {
     }
 }
 
+/// Drops all blocks but some, which lead to none of the others.
+pub fn keep_only(code: &mut Code, kept: &[bool]) {
+    let order: Vec<usize> = (0..code.blocks.len()).filter(|at| kept[*at]).collect();
+    code.sunk = order.iter().filter(|at| **at < code.sunk as usize).count() as u32;
+    reorder(code, &order);
+}
+
 /// Puts blocks in order, without those that are left out, to which none of the others leads.
 fn reorder(code: &mut Code, order: &[usize]) {
     let mut places = vec![B(0); code.blocks.len()];

@@ -283,27 +283,8 @@ impl<'i> Machine<'i> {
             jmp::EXIT if wide => return Ok(Step::Return),
             _ => {}
         }
-        let left = registers[usize::from(insn.dst)];
-        let (left, right, left_signed, right_signed) = if wide {
-            (left, operand, left.cast_signed(), operand.cast_signed())
-        } else {
-            let (left, right) = (left as u32, operand as u32);
-            (u64::from(left), u64::from(right), i64::from(left.cast_signed()), i64::from(right.cast_signed()))
-        };
-        let taken = match insn.code & 0xf0 {
-            jmp::JA if wide => true,
-            jmp::JEQ => left == right,
-            jmp::JNE => left != right,
-            jmp::JGT => left > right,
-            jmp::JGE => left >= right,
-            jmp::JLT => left < right,
-            jmp::JLE => left <= right,
-            jmp::JSET => left & right != 0,
-            jmp::JSGT => left_signed > right_signed,
-            jmp::JSGE => left_signed >= right_signed,
-            jmp::JSLT => left_signed < right_signed,
-            jmp::JSLE => left_signed <= right_signed,
-            _ => return Err(format!("jump {:#04x}, which 5.10 does not know", insn.code)),
+        let Some(taken) = taken(insn.code & 0xf0, wide, registers[usize::from(insn.dst)], operand) else {
+            return Err(format!("jump {:#04x}, which 5.10 does not know", insn.code));
         };
         if taken {
             frame.slot =
@@ -373,7 +354,33 @@ fn width(insn: Insn) -> usize {
     }
 }
 
-fn arithmetic(insn: Insn, left: u64, right: u64, wide: bool) -> Result<u64, String> {
+/// Whether a jump is taken, where 5.10 knows it.
+pub(crate) fn taken(op: u8, wide: bool, left: u64, right: u64) -> Option<bool> {
+    let (left, right, left_signed, right_signed) = if wide {
+        (left, right, left.cast_signed(), right.cast_signed())
+    } else {
+        let (left, right) = (left as u32, right as u32);
+        (u64::from(left), u64::from(right), i64::from(left.cast_signed()), i64::from(right.cast_signed()))
+    };
+    Some(match op {
+        jmp::JA if wide => true,
+        jmp::JEQ => left == right,
+        jmp::JNE => left != right,
+        jmp::JGT => left > right,
+        jmp::JGE => left >= right,
+        jmp::JLT => left < right,
+        jmp::JLE => left <= right,
+        jmp::JSET => left & right != 0,
+        jmp::JSGT => left_signed > right_signed,
+        jmp::JSGE => left_signed >= right_signed,
+        jmp::JSLT => left_signed < right_signed,
+        jmp::JSLE => left_signed <= right_signed,
+        _ => return None,
+    })
+}
+
+/// The result of an operation.
+pub(crate) fn arithmetic(insn: Insn, left: u64, right: u64, wide: bool) -> Result<u64, String> {
     if insn.off != 0 {
         return Err("signed arithmetic, which 5.10 does not know".to_owned());
     }

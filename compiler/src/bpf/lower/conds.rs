@@ -112,7 +112,10 @@ impl Builder<'_> {
             return self.jump(no);
         };
         let constant = matches!(right.kind, ValueKind::Const(_));
-        let equality = matches!(op, Compare::Eq | Compare::Ne);
+        if let Some((masked, mask, set)) = one_bit(op, left, right) {
+            let (yes, no) = if set { (yes, no) } else { (no, yes) };
+            return self.test_bits(masked, l.bytes, mask, yes, no, unknown);
+        }
         // Two 32-bit values of one sign compare by their low halves.
         if l.bytes == 4 && r.bytes == 4 && (l.signed == r.signed) {
             let a = self.low(left, unknown);
@@ -131,7 +134,6 @@ impl Builder<'_> {
         };
         let a = self.value(left, unknown);
         let b = self.right(right, true, unknown);
-        let _ = equality;
         self.branch(jump(op, signed), true, a, b, yes, no);
     }
 
@@ -294,7 +296,8 @@ impl Builder<'_> {
                     wanted.resize(16, 0);
                 }
             }
-            let pieces = pieces(wanted.len() as u32);
+            // Loads from the frame must lie at multiples of their size.
+            let pieces = if source.is_some() { covering(wanted.len() as u32) } else { pieces(wanted.len() as u32) };
             for (index, &(offset, bytes)) in pieces.iter().enumerate() {
                 let reg = match source {
                     Some((base, access)) => self.load(base, &element(access, offset), bytes),
@@ -322,6 +325,35 @@ pub(super) fn pieces(bytes: u32) -> Vec<(u32, u32)> {
     pieces
 }
 
+/// The same in as few loads as can be, of which the last may take some bytes again: three bytes behind others are four of
+/// which one is known.
+pub(super) fn covering(bytes: u32) -> Vec<(u32, u32)> {
+    let last = match bytes % 8 {
+        3 if bytes > 8 => 4,
+        5..=7 if bytes > 8 => 8,
+        7 => 4,
+        _ => return pieces(bytes),
+    };
+    let mut covering = pieces(bytes - bytes % last);
+    covering.push((bytes - last, last));
+    covering
+}
+
+/// Where a comparison asks whether some bit of a mask is set, or whether none is: of what, the mask, and which of the two.
+fn one_bit<'v>(op: Compare, left: &'v Value, right: &Value) -> Option<(&'v Value, i128, bool)> {
+    let (ValueKind::Binary(Binary::And, masked, mask), ValueKind::Const(wanted)) = (&left.kind, &right.kind) else {
+        return None;
+    };
+    let ValueKind::Const(mask) = mask.kind else { return None };
+    match op {
+        Compare::Eq | Compare::Ne if *wanted == 0 => Some((masked, mask, op == Compare::Ne)),
+        Compare::Eq | Compare::Ne if *wanted == mask && mask.count_ones() == 1 => {
+            Some((masked, mask, op == Compare::Eq))
+        }
+        _ => None,
+    }
+}
+
 /// An element of an array that is a field.
 pub(super) fn element(array: &Access, index: u32) -> Access {
     let mut access = array.clone();
@@ -341,5 +373,25 @@ fn jump(op: Compare, signed: bool) -> u8 {
         (Compare::Le, true) => jmp::JSLE,
         (Compare::Gt, true) => jmp::JSGT,
         (Compare::Ge, true) => jmp::JSGE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_loads_cover_all_bytes() {
+        for bytes in 0..100 {
+            let loads = covering(bytes);
+            assert!(loads.len() <= pieces(bytes).len());
+            assert!((0..bytes).all(|byte| loads.iter().any(|(at, size)| (*at..at + size).contains(&byte))));
+            assert!(loads.iter().all(|(at, size)| at + size <= bytes));
+        }
+        assert_eq!(covering(3), [(0, 2), (2, 1)]);
+        assert_eq!(covering(5), [(0, 4), (4, 1)]);
+        assert_eq!(covering(7), [(0, 4), (3, 4)]);
+        assert_eq!(covering(11), [(0, 8), (7, 4)]);
+        assert_eq!(covering(22), [(0, 8), (8, 8), (14, 8)]);
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::ancestors::{self, Asked};
 use super::builder::{Builder, Fact, Key, Label};
-use super::conds::pieces;
+use super::conds::covering;
 use crate::automaton::Automaton;
 use crate::bpf::insn::{alu, jmp};
 use crate::bpf::library::automaton::{AutomatonAt, MATCH};
@@ -295,16 +295,7 @@ impl Builder<'_> {
         }
         let text = self.text(value, unknown);
         match test {
-            TextTest::OneOf(set) => {
-                for (at, wanted) in set.iter().enumerate() {
-                    let next = if at + 1 == set.len() { no } else { self.fresh_label() };
-                    self.branch_away(jmp::JNE, true, text.length, Src::Imm(wanted.len() as i32), next);
-                    self.same_bytes(text.memory, text.offset, wanted, yes, next);
-                    if at + 1 < set.len() {
-                        self.place(next);
-                    }
-                }
-            }
+            TextTest::OneOf(set) => self.one_of_texts(text, set, yes, no),
             TextTest::Under(directory) if directory.is_empty() => self.jump(yes),
             TextTest::Under(directory) => {
                 let length = directory.len() as i32;
@@ -436,6 +427,25 @@ impl Builder<'_> {
         self.branch(jmp::JNE, true, equal, Src::Imm(0), yes, no);
     }
 
+    /// Leads to `yes` where a text is one of a few: those of one length are looked at together.
+    fn one_of_texts(&mut self, text: Fetched, set: &[Vec<u8>], yes: Label, no: Label) {
+        let lengths: BTreeSet<usize> = set.iter().map(Vec::len).collect();
+        for length in lengths {
+            let longer = self.fresh_label();
+            self.branch_away(jmp::JNE, true, text.length, Src::Imm(length as i32), longer);
+            let mut same = set.iter().filter(|wanted| wanted.len() == length).peekable();
+            while let Some(wanted) = same.next() {
+                let next = if same.peek().is_some() { self.fresh_label() } else { no };
+                self.same_bytes(text.memory, text.offset, wanted, yes, next);
+                if same.peek().is_some() {
+                    self.place(next);
+                }
+            }
+            self.place(longer);
+        }
+        self.jump(no);
+    }
+
     fn byte(&mut self, base: V, offset: i16) -> V {
         let dst = self.fresh();
         self.push(Inst::Load { dst, base, offset, bytes: 1, reloc: None, argument: None });
@@ -443,10 +453,14 @@ impl Builder<'_> {
     }
 
     fn same_bytes(&mut self, base: V, offset: i16, wanted: &[u8], yes: Label, no: Label) {
-        let pieces = pieces(wanted.len() as u32);
+        let pieces = covering(wanted.len() as u32);
         for (index, &(at, bytes)) in pieces.iter().enumerate() {
-            let dst = self.fresh();
-            self.push(Inst::Load { dst, base, offset: offset + at as i16, bytes, reloc: None, argument: None });
+            let offset = offset + at as i16;
+            let dst = self.once(Key::Raw { base, offset, bytes }, |build| {
+                let dst = build.fresh();
+                build.push(Inst::Load { dst, base, offset, bytes, reloc: None, argument: None });
+                dst
+            });
             let word = &wanted[at as usize..(at + bytes) as usize];
             self.compare_bytes(dst, word, (index + 1 == pieces.len()).then_some(yes), no);
         }

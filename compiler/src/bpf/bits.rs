@@ -1,0 +1,267 @@
+//! Which bits of a number are known.
+//!
+//! ```text
+//! 0000xxxx    value 0, mask 0xf     a load of half a byte
+//! 1111xxxx    value 0xf0, mask 0xf  the same behind `|= 0xf0`
+//! ```
+//!
+//! The verifier knows numbers in the same way (`kernel/bpf/tnum.c`; Vishwanathan and others, *Sound, precise, and fast
+//! abstract interpretation with tristate numbers*, 2022).
+//!
+//! Invariant: no bit is in both words.
+//!
+//! Absent: bounds, and what tests say. A verifier knows what follows from instructions alone on every way, so that what is
+//! left out because of it is missed by no verifier.
+
+use super::insn::{alu, jmp};
+
+/// What is known of 64 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bits {
+    /// Bits that are known to be ones.
+    value: u64,
+    /// Bits that are not known.
+    mask: u64,
+}
+
+const SIGN: u64 = 1 << 63;
+
+impl Bits {
+    /// Nothing is known.
+    pub const UNKNOWN: Bits = Bits { value: 0, mask: u64::MAX };
+
+    /// This number.
+    pub fn constant(value: u64) -> Bits {
+        Bits { value, mask: 0 }
+    }
+
+    /// So many low bits, and zeros above.
+    pub fn low(bits: u32) -> Bits {
+        Bits { value: 0, mask: u64::MAX.checked_shr(64 - bits).unwrap_or(0) }
+    }
+
+    /// The number, where all bits are known.
+    pub fn number(self) -> Option<u64> {
+        (self.mask == 0).then_some(self.value)
+    }
+
+    /// Bits that can be ones.
+    pub fn ones(self) -> u64 {
+        self.value | self.mask
+    }
+
+    /// What is known of a number that is one of two.
+    pub fn or_else(self, other: Bits) -> Bits {
+        let mask = self.mask | other.mask | self.value ^ other.value;
+        Bits { value: self.value & !mask, mask }
+    }
+
+    /// A mask clears none of its ones, whatever is not known of both.
+    pub fn kept_by(self, mask: Bits) -> bool {
+        self.ones() & !mask.value == 0
+    }
+
+    /// The ones that are known, and nothing else.
+    pub fn only_ones(self) -> Bits {
+        Bits::constant(self.value)
+    }
+
+    /// The upper half, where that is known.
+    pub fn upper(self) -> Option<u32> {
+        (self.mask >> 32 == 0).then_some((self.value >> 32) as u32)
+    }
+
+    /// The low half, and zeros above.
+    pub fn half(self) -> Bits {
+        let half = u64::from(u32::MAX);
+        Bits { value: self.value & half, mask: self.mask & half }
+    }
+
+    /// Its low bits, from the network's order.
+    pub fn swapped(self, bits: u32) -> Bits {
+        let swap = |word: u64| word.swap_bytes().checked_shr(64 - bits).unwrap_or(0);
+        let low = u64::MAX >> (64 - bits);
+        Bits { value: swap(self.value & low), mask: swap(self.mask & low) }
+    }
+
+    /// The result of an operation of `insn::alu`; of both low halves where it is not `wide`.
+    pub fn computed(op: u8, wide: bool, left: Bits, right: Bits) -> Bits {
+        if wide {
+            return whole(op, left, right, 64);
+        }
+        let left = match op {
+            // The sign is that of the half.
+            alu::ARSH => left.half().extended(),
+            _ => left.half(),
+        };
+        whole(op, left, right.half(), 32).half()
+    }
+
+    /// The low half with its sign above.
+    fn extended(self) -> Bits {
+        let extend = |word: u64| i64::from((word as u32).cast_signed()).cast_unsigned();
+        Bits { value: extend(self.value), mask: extend(self.mask) }
+    }
+
+    /// Whether a test of `insn::jmp` holds, where that is known.
+    pub fn holds(op: u8, wide: bool, left: Bits, right: Bits) -> Option<bool> {
+        let signed = matches!(op, jmp::JSGT | jmp::JSGE | jmp::JSLT | jmp::JSLE);
+        let seen = |bits: Bits| match (wide, signed) {
+            (true, _) => bits,
+            (false, true) => bits.half().extended(),
+            (false, false) => bits.half(),
+        };
+        let (left, right) = (seen(left), seen(right));
+        let (less, more) = if signed { (left.signed(), right.signed()) } else { (left.ends(), right.ends()) };
+        let below = |(_, most): (i128, i128), (least, _): (i128, i128)| (most < least).then_some(true);
+        let up_to = |(_, most): (i128, i128), (least, _): (i128, i128)| (most <= least).then_some(true);
+        let not = |other: Option<bool>| other.map(|holds| !holds);
+        match op {
+            jmp::JEQ | jmp::JNE => {
+                let differ = (left.value ^ right.value) & !(left.mask | right.mask) != 0;
+                let same = left.mask | right.mask == 0 && !differ;
+                (differ || same).then_some(same == (op == jmp::JEQ))
+            }
+            jmp::JSET if left.value & right.value != 0 => Some(true),
+            jmp::JSET => (left.ones() & right.ones() == 0).then_some(false),
+            jmp::JLT | jmp::JSLT => below(less, more).or(not(up_to(more, less))),
+            jmp::JLE | jmp::JSLE => up_to(less, more).or(not(below(more, less))),
+            jmp::JGT | jmp::JSGT => below(more, less).or(not(up_to(less, more))),
+            jmp::JGE | jmp::JSGE => up_to(more, less).or(not(below(less, more))),
+            _ => None,
+        }
+    }
+
+    /// The least and the greatest number that it can be.
+    fn ends(self) -> (i128, i128) {
+        (self.value.into(), self.ones().into())
+    }
+
+    /// The same with a sign.
+    fn signed(self) -> (i128, i128) {
+        let sign = self.mask & SIGN;
+        ((self.value | sign).cast_signed().into(), (self.ones() ^ sign).cast_signed().into())
+    }
+
+    /// Numbers up to this one.
+    fn up_to(most: u64) -> Bits {
+        Bits::low(64 - most.leading_zeros())
+    }
+
+    fn shifted(self, by: impl Fn(u64) -> u64) -> Bits {
+        Bits { value: by(self.value), mask: by(self.mask) }
+    }
+}
+
+/// The result of an operation whose shifts count modulo `bits`.
+fn whole(op: u8, left: Bits, right: Bits, bits: u32) -> Bits {
+    match op {
+        alu::MOV => right,
+        alu::ADD => {
+            // Bits that a carry from one that is not known may reach.
+            let (least, unknown) = (left.value.wrapping_add(right.value), left.mask.wrapping_add(right.mask));
+            let mask = least.wrapping_add(unknown) ^ least | left.mask | right.mask;
+            Bits { value: least & !mask, mask }
+        }
+        alu::SUB => {
+            let least = left.value.wrapping_sub(right.value);
+            let mask = least.wrapping_add(left.mask) ^ least.wrapping_sub(right.mask) | left.mask | right.mask;
+            Bits { value: least & !mask, mask }
+        }
+        alu::NEG => whole(alu::SUB, Bits::constant(0), left, bits),
+        alu::AND => {
+            let value = left.value & right.value;
+            Bits { value, mask: left.ones() & right.ones() & !value }
+        }
+        alu::OR => {
+            let value = left.value | right.value;
+            Bits { value, mask: (left.mask | right.mask) & !value }
+        }
+        alu::XOR => {
+            let mask = left.mask | right.mask;
+            Bits { value: (left.value ^ right.value) & !mask, mask }
+        }
+        alu::LSH | alu::RSH | alu::ARSH => {
+            let Some(by) = right.number().map(|by| by as u32 & (bits - 1)) else { return Bits::UNKNOWN };
+            match op {
+                alu::LSH => left.shifted(|word| word << by),
+                alu::RSH => left.shifted(|word| word >> by),
+                _ => left.shifted(|word| (word.cast_signed() >> by).cast_unsigned()),
+            }
+        }
+        alu::MUL => match left.ones().checked_mul(right.ones()) {
+            Some(most) => Bits::up_to(most),
+            None => Bits::UNKNOWN,
+        },
+        alu::DIV => Bits::up_to(left.ones()),
+        alu::MOD => match right.number() {
+            Some(by) if by > 0 => Bits::up_to(left.ones().min(by - 1)),
+            _ => Bits::up_to(left.ones()),
+        },
+        _ => Bits::UNKNOWN,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::Insn;
+    use super::super::insn::{SRC_REG, class};
+    use super::*;
+    use crate::simulate::machine::{arithmetic, taken};
+
+    /// A number, and what could be known of it.
+    fn number() -> impl Strategy<Value = (u64, Bits)> {
+        let number = prop_oneof![any::<u64>(), 0..70u64, any::<i8>().prop_map(|near| i64::from(near) as u64)];
+        let mask = prop_oneof![Just(0), Just(0xff), Just(0xffff), Just(0xffff_ffff), Just(u64::MAX), any::<u64>()];
+        (number, mask).prop_map(|(number, mask)| (number, Bits { value: number & !mask, mask }))
+    }
+
+    fn can_be(bits: Bits, number: u64) -> bool {
+        bits.value & bits.mask == 0 && number & !bits.mask == bits.value
+    }
+
+    proptest! {
+        #[test]
+        fn results_are_what_the_machine_computes((a, left) in number(), (b, right) in number(), wide in any::<bool>()) {
+            for op in (0..=0xc0).step_by(0x10) {
+                let insn = Insn { code: class::ALU64 | op | SRC_REG, ..Insn::default() };
+                let result = arithmetic(insn, a, b, wide).expect("5.10 knows it");
+                let known = Bits::computed(op, wide, left, right);
+                prop_assert!(can_be(known, result), "{op:#x} {left:x?} {right:x?} {known:x?}");
+            }
+            for bits in [16, 32, 64] {
+                let insn = Insn { code: class::ALU | alu::END | SRC_REG, imm: bits, ..Insn::default() };
+                let result = arithmetic(insn, a, 0, false).expect("5.10 knows it");
+                prop_assert!(can_be(left.swapped(bits.cast_unsigned()), result));
+            }
+            let either = left.or_else(right);
+            prop_assert!(can_be(either, a) && can_be(either, b));
+        }
+
+        #[test]
+        fn answers_are_those_of_the_machine((a, left) in number(), (b, right) in number(), wide in any::<bool>()) {
+            for op in (0x10..=0xd0).step_by(0x10).filter(|op| ![jmp::CALL, jmp::EXIT].contains(op)) {
+                if let Some(holds) = Bits::holds(op, wide, left, right) {
+                    prop_assert_eq!(taken(op, wide, a, b), Some(holds), "{:#x} {:x?} {:x?}", op, left, right);
+                }
+                let whole = Bits::holds(op, wide, Bits::constant(a), Bits::constant(b));
+                prop_assert_eq!(whole, taken(op, wide, a, b), "constants are decided");
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_load_leaves_out_is_known() {
+        let byte = Bits::low(8);
+        let masked = Bits::computed(alu::AND, true, byte, Bits::constant(0xff));
+        assert_eq!(masked, byte);
+        let shifted = Bits::computed(alu::LSH, true, byte, Bits::constant(8));
+        assert_eq!(Bits::holds(jmp::JEQ, true, shifted, Bits::constant(1)), Some(false));
+        let mapped = Bits::computed(alu::OR, true, Bits::low(32), Bits::constant(0xffff << 32));
+        assert_eq!(Bits::holds(jmp::JEQ, true, mapped, Bits::constant(1)), Some(false));
+        assert_eq!(Bits::holds(jmp::JLT, true, byte, Bits::constant(256)), Some(true));
+        assert_eq!(Bits::holds(jmp::JLT, true, byte, Bits::constant(255)), None);
+    }
+}

@@ -1,0 +1,145 @@
+//! Numbers of the network that are only compared with constants stay in its order, and the constants are brought into it.
+//!
+//! ```text
+//! v12 = load 2 [v11 + 2]               v12 = load 2 [v11 + 2]
+//! v12 = be16 v12                       if v12 == 0x3500 then b1 else b2
+//! if v12 == 0x35 then b1 else b2
+//! ```
+//!
+//! Absent: comparisons by order, and numbers of 64 bits, which would be constants of their own.
+
+use std::collections::BTreeMap;
+
+use super::insn::jmp;
+use super::vcode::{Code, End, Inst, Src, V};
+
+/// What is known of a register that is brought into the machine's order.
+struct Swapped {
+    /// Where, and how many bits.
+    block: usize,
+    index: usize,
+    bits: u32,
+}
+
+/// Leaves out what brings numbers into the machine's order where that pays.
+pub fn spare(code: &mut Code) {
+    let swapped = candidates(code);
+    if swapped.is_empty() {
+        return;
+    }
+    for block in &mut code.blocks {
+        if let End::Branch { wide, left, right: Src::Imm(imm), .. } = &mut block.end
+            && let Some(swapped) = swapped.get(left)
+        {
+            let number = imm.cast_unsigned().swap_bytes() >> (32 - swapped.bits);
+            // What is above the low half is zero on both sides.
+            (*imm, *wide) = (number.cast_signed(), false);
+        }
+    }
+    let mut left_out: Vec<(usize, usize)> = swapped.values().map(|swapped| (swapped.block, swapped.index)).collect();
+    left_out.sort_unstable();
+    for (block, index) in left_out.into_iter().rev() {
+        code.blocks[block].insts.remove(index);
+    }
+}
+
+/// Registers that are loaded, swapped once in the same block and then only compared with constants.
+fn candidates(code: &Code) -> BTreeMap<V, Swapped> {
+    let mut writes: BTreeMap<V, u32> = BTreeMap::new();
+    // By register: the bits of its first load.
+    let mut loaded: BTreeMap<V, u32> = BTreeMap::new();
+    let mut swapped: BTreeMap<V, Swapped> = BTreeMap::new();
+    for (block, insts) in code.blocks.iter().map(|block| &block.insts).enumerate() {
+        let mut here: BTreeMap<V, u32> = BTreeMap::new();
+        for (index, (inst, _)) in insts.iter().enumerate() {
+            let Some(dst) = inst.def().filter(|dst| !dst.is_machine()) else { continue };
+            *writes.entry(dst).or_default() += 1;
+            match inst {
+                Inst::Load { bytes, .. } => _ = here.insert(dst, 8 * bytes),
+                Inst::Mov { src: Src::Reg(of), wide: true, .. } => {
+                    if let Some(bits) = here.get(of).or_else(|| loaded.get(of).filter(|_| writes.get(of) == Some(&1))) {
+                        here.insert(dst, *bits);
+                    }
+                }
+                Inst::Swap { bits, .. } => {
+                    let bits = bits.cast_unsigned();
+                    if here.remove(&dst) == Some(bits) && bits <= 32 {
+                        swapped.insert(dst, Swapped { block, index, bits });
+                    }
+                }
+                _ => _ = here.remove(&dst),
+            }
+        }
+        here.into_iter().for_each(|(reg, bits)| _ = loaded.entry(reg).or_insert(bits));
+    }
+    swapped.retain(|reg, _| writes[reg] == 2);
+    for block in &code.blocks {
+        for (inst, _) in &block.insts {
+            if !matches!(inst, Inst::Swap { .. }) {
+                inst.uses(|reg| _ = swapped.remove(&reg));
+            }
+        }
+        match &block.end {
+            End::Branch { op: jmp::JEQ | jmp::JNE | jmp::JSET, wide, left, right: Src::Imm(imm), .. } => {
+                let above = |bits| imm.cast_unsigned().checked_shr(bits).unwrap_or(0) != 0 || *wide && *imm < 0;
+                // What the bits cannot hold is another question.
+                if swapped.get(left).is_some_and(|known| above(known.bits)) {
+                    swapped.remove(left);
+                }
+            }
+            other => other.uses(|reg| _ = swapped.remove(&reg)),
+        }
+    }
+    swapped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::vcode::{B, Block};
+    use super::*;
+
+    fn load(bytes: u32) -> Inst {
+        Inst::Load { dst: V(12), base: V(11), offset: 2, bytes, reloc: None, argument: None }
+    }
+
+    /// A number that is loaded, swapped and tested, where it is spared.
+    fn spared(load: Inst, bits: i32, op: u8, right: Src) -> (Vec<Inst>, End) {
+        let insts = [load, Inst::Swap { dst: V(12), bits }].map(|inst| (inst, Default::default()));
+        let end = End::Branch { op, wide: true, left: V(12), right, then: B(1), otherwise: B(1) };
+        let block = |insts, end| Block { insts, end, end_span: Default::default(), cold: false, dear: false };
+        let blocks = vec![block(insts.into(), end), block(vec![], End::Exit)];
+        let mut code = Code { blocks, next: 14, frame_bytes: 0, sunk: 2 };
+        spare(&mut code);
+        let first = code.blocks.swap_remove(0);
+        (first.insts.into_iter().map(|(inst, _)| inst).collect(), first.end)
+    }
+
+    fn right(end: &End) -> Option<(bool, i32)> {
+        match end {
+            End::Branch { wide, right: Src::Imm(imm), .. } => Some((*wide, *imm)),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn constants_are_brought_into_the_order_of_what_is_compared() {
+        let (insts, end) = spared(load(2), 16, jmp::JEQ, Src::Imm(443));
+        assert_eq!((insts, right(&end)), (vec![load(2)], Some((false, 0xbb01))));
+        let (insts, end) = spared(load(4), 32, jmp::JNE, Src::Imm(0x7f00_0001));
+        assert_eq!((insts, right(&end)), (vec![load(4)], Some((false, 0x0100_007f))));
+    }
+
+    #[test]
+    fn what_counts_as_a_number_stays() {
+        for (load, bits, op, right) in [
+            (load(2), 16, jmp::JLT, Src::Imm(1024)),
+            (load(2), 16, jmp::JEQ, Src::Reg(V(13))),
+            (load(2), 16, jmp::JEQ, Src::Imm(-1)),
+            (load(4), 32, jmp::JEQ, Src::Imm(-1)),
+            (load(4), 16, jmp::JEQ, Src::Imm(443)),
+            (load(8), 64, jmp::JEQ, Src::Imm(1)),
+        ] {
+            assert_eq!(spared(load, bits, op, right).0.len(), 2, "{op} {right:?}");
+        }
+    }
+}
