@@ -50,6 +50,8 @@ pub(super) enum Key {
     Now,
     /// Bytes behind a pointer whose layout is the same on every kernel.
     Raw { base: V, offset: i16, bytes: u32 },
+    /// So many bytes of an address are in its buffer wherever the address is not null.
+    Copied { address: V, bytes: i32 },
     /// Half of an address, or a port.
     End { of: Box<crate::hir::Value>, part: u8 },
     /// What is known of a task's ancestors.
@@ -157,6 +159,9 @@ pub(super) struct Builder<'p> {
     frame_bytes: u32,
     comm_buffer: Option<i16>,
     scratch: Option<i16>,
+    /// The address that is copied first, and its buffer.
+    first_address: Option<(V, i16)>,
+    /// That of all others.
     address_buffer: Option<i16>,
     key_buffer: Option<i16>,
     pub(super) object_labels: super::labels::Labels,
@@ -228,6 +233,7 @@ impl<'p> Builder<'p> {
             frame_bytes: 0,
             comm_buffer: None,
             scratch: None,
+            first_address: None,
             address_buffer: None,
             key_buffer: None,
             object_labels: super::labels::Labels::default(),
@@ -378,9 +384,22 @@ impl<'p> Builder<'p> {
         room(&mut self.frame_bytes, &mut self.comm_buffer, 16)
     }
 
-    /// Offset of 24 bytes of the frame for an address.
-    pub(super) fn address_buffer(&mut self) -> i16 {
-        room(&mut self.frame_bytes, &mut self.address_buffer, 24)
+    /// Offset of 24 bytes of the frame for an address. The first one has them for itself, so that it need not be copied again.
+    pub(super) fn address_buffer(&mut self, address: V) -> i16 {
+        match self.first_address {
+            Some((first, buffer)) if first == address => buffer,
+            Some(_) => room(&mut self.frame_bytes, &mut self.address_buffer, 24),
+            None => {
+                let buffer = room(&mut self.frame_bytes, &mut None, 24);
+                self.first_address = Some((address, buffer));
+                buffer
+            }
+        }
+    }
+
+    /// Whether what is copied of an address stays in its buffer.
+    pub(super) fn keeps(&self, address: V) -> bool {
+        self.first_address.is_some_and(|(first, _)| first == address)
     }
 
     /// Offset of 32 bytes of the frame for a key of a map.

@@ -41,7 +41,7 @@ impl Builder<'_> {
             return (high, low);
         }
         let (high, low, join) = (self.fresh(), self.fresh(), self.fresh_label());
-        self.families(end, unknown, |build, source| {
+        let address = self.families(end, unknown, |build, source| {
             match source {
                 Source::In(base) => {
                     let word = build.part(base, Part::In);
@@ -73,6 +73,7 @@ impl Builder<'_> {
             build.jump(join);
         });
         self.place(join);
+        self.copied_address(address, ADDRESS_BYTES);
         self.know(Fact::Read(key(HIGH), high));
         self.know(Fact::Read(key(LOW), low));
         (high, low)
@@ -85,8 +86,14 @@ impl Builder<'_> {
             return port;
         }
         let (port, join) = (self.fresh(), self.fresh_label());
-        self.families(end, unknown, |build, source| {
-            let (Source::In(base) | Source::In6(base)) = source;
+        let mut either = None;
+        let address = self.families(end, unknown, |build, source| {
+            let known = *either.get_or_insert_with(|| build.fresh_label());
+            build.jump(known);
+            let Source::In6(base) = source else { return };
+            // Both families have it at the same place.
+            build.place(known);
+            either = None;
             let number = build.part(base, Part::Port);
             // The kernel keeps the local port in its own order.
             if !matches!(base, Base::Local(_)) {
@@ -96,6 +103,7 @@ impl Builder<'_> {
             build.jump(join);
         });
         self.place(join);
+        self.copied_address(address, ADDRESS_BYTES);
         self.know(Fact::Read(key, port));
         port
     }
@@ -107,14 +115,14 @@ impl Builder<'_> {
             return family;
         }
         let (family, join) = (self.fresh(), self.fresh_label());
-        self.ends(
+        let address = self.ends(
             end,
             unknown,
             |build, address, length| {
                 let length = build.length(length, unknown);
                 build.at_least(length, i32::from(FAMILY_BYTES), unknown);
-                let buffer = build.begin_of(address, i32::from(FAMILY_BYTES), unknown);
-                let read = build.frame_load(buffer, 2);
+                let base = build.base(address, i32::from(FAMILY_BYTES), unknown);
+                let read = build.address_bytes(base, 0, 2);
                 build.set(family, Src::Reg(read));
                 build.jump(join);
             },
@@ -126,12 +134,13 @@ impl Builder<'_> {
             },
         );
         self.place(join);
+        self.copied_address(address, FAMILY_BYTES.into());
         self.know(Fact::Read(key, family));
         family
     }
 
-    /// Runs `each` for IPv4 and for IPv6, on the ways where an end is of that family; each way ends there.
-    fn families(&mut self, end: &End, unknown: Label, mut each: impl FnMut(&mut Self, Source)) {
+    /// Runs `each` for IPv4 and then for IPv6, on the ways where an end is of that family; each way ends there.
+    fn families(&mut self, end: &End, unknown: Label, mut each: impl FnMut(&mut Self, Source)) -> Option<V> {
         let bind = matches!(end, End::Address { bind: true, .. });
         let each = std::cell::RefCell::new(&mut each);
         self.ends(
@@ -141,7 +150,7 @@ impl Builder<'_> {
                 build.address_families(address, length, bind, unknown, &mut **each.borrow_mut());
             },
             |build, base, socket| build.socket_families(base, socket, unknown, &mut **each.borrow_mut()),
-        );
+        )
     }
 
     /// The length of an address: an `int` needs no more than its low half to be compared.
@@ -157,14 +166,14 @@ impl Builder<'_> {
     }
 
     /// Runs `address` with an address and its length, or `socket` with a socket, for each way that an end can be found;
-    /// each way ends there.
+    /// each way ends there. The address that `address` has met on all ways on which it is not null.
     pub(super) fn ends(
         &mut self,
         end: &End,
         unknown: Label,
         mut address: impl FnMut(&mut Self, V, &Value),
         mut socket: impl FnMut(&mut Self, Base, V),
-    ) {
+    ) -> Option<V> {
         match end {
             End::Address { address: from, length, .. } => {
                 let at = self.pointer(from, unknown);
@@ -172,14 +181,17 @@ impl Builder<'_> {
                     self.direct.insert(at);
                 }
                 address(self, at, length);
+                Some(at)
             }
             End::Local(of) => {
                 let of = self.pointer(of, unknown);
                 socket(self, Base::Local(of), of);
+                None
             }
             End::Peer(of) => {
                 let of = self.pointer(of, unknown);
                 socket(self, Base::Peer(of), of);
+                None
             }
             End::Message { address: at, length, socket: of } => {
                 let own = self.value(at, unknown);
@@ -190,7 +202,15 @@ impl Builder<'_> {
                 self.place(connected);
                 let of = self.pointer(of, unknown);
                 socket(self, Base::Peer(of), of);
+                Some(own)
             }
+        }
+    }
+
+    /// Remembers behind a join what has been copied on all ways there that have an address.
+    fn copied_address(&mut self, address: Option<V>, bytes: i32) {
+        if let Some(address) = address.filter(|address| self.keeps(*address) && !self.direct.contains(address)) {
+            self.know(Fact::Read(Key::Copied { address, bytes }, FRAME));
         }
     }
 
@@ -199,7 +219,10 @@ impl Builder<'_> {
     /// Where a hook's argument says that it is a `struct sockaddr`, programs may load its 16 bytes ([`Base::Direct`]); what is
     /// behind them, and what an untyped pointer leads to, is copied.
     pub(super) fn begin_of(&mut self, address: V, bytes: i32, unknown: Label) -> i16 {
-        let buffer = self.address_buffer();
+        let buffer = self.address_buffer(address);
+        if [bytes, ADDRESS_BYTES].into_iter().any(|bytes| self.read(&Key::Copied { address, bytes }).is_some()) {
+            return buffer;
+        }
         self.frame_address(V(1), buffer);
         self.push(Inst::Mov { dst: V(2), src: Src::Imm(bytes), wide: true, reloc: None });
         self.push(Inst::Mov { dst: V(3), src: Src::Reg(address), wide: true, reloc: None });
@@ -211,6 +234,15 @@ impl Builder<'_> {
         self.jump(unknown);
         self.place(read);
         buffer
+    }
+
+    /// Where an address is read, of which so many bytes are.
+    fn base(&mut self, address: V, bytes: i32, unknown: Label) -> Base {
+        if self.direct.contains(&address) {
+            Base::Direct(address)
+        } else {
+            Base::Address(self.begin_of(address, bytes, unknown))
+        }
     }
 
     pub(super) fn socket_family(&mut self, socket: V) -> V {
@@ -227,11 +259,7 @@ impl Builder<'_> {
         each: &mut impl FnMut(&mut Self, Source),
     ) {
         let length = self.length(length, unknown);
-        let base = if self.direct.contains(&address) {
-            Base::Direct(address)
-        } else {
-            Base::Address(self.begin_of(address, ADDRESS_BYTES, unknown))
-        };
+        let base = self.base(address, ADDRESS_BYTES, unknown);
         let family = self.address_bytes(base, 0, 2);
         let (four, six, other) = (self.fresh_label(), self.fresh_label(), self.fresh_label());
         self.branch_away(jmp::JEQ, true, family, Src::Imm(AF_INET), four);

@@ -1,0 +1,548 @@
+socket_connect:    # 59 instructions
+  ; network-and-texts.krs:1:62: dst.port in { 53, 443 }
+     0  r4 = *(u64 *)(r1 + 8)                   # address
+     1  r2 = *(u32 *)(r1 + 16)                  # addrlen
+     2  r3 = *(u16 *)(r4 + 0)
+     3  if r3 == 0x2 goto 8
+     4  if r3 != 0xa goto 22
+     5  if w2 s>= 0x18 goto 9
+  ; network-and-texts.krs:1:1: on socket_connect when dst.ip in { "10.0.0.0/8", "::1" } and dst.port in { 53, 443 } deny
+     6  r0 = 0
+     7  exit
+  ; network-and-texts.krs:1:62: dst.port in { 53, 443 }
+     8  if w2 s< 0x10 goto 22
+     9  r5 = *(u16 *)(r4 + 2)
+    10  if w5 == 0x3500 goto 12
+    11  if w5 != 0xbb01 goto 22
+  ; network-and-texts.krs:1:24: dst.ip in { "10.0.0.0/8", "::1" }
+    12  if r3 == 0x2 goto 17
+    13  if r3 != 0xa goto 22
+    14  if w2 s>= 0x18 goto 24
+  ; network-and-texts.krs:1:1: on socket_connect when dst.ip in { "10.0.0.0/8", "::1" } and dst.port in { 53, 443 } deny
+    15  r0 = 0
+    16  exit
+  ; network-and-texts.krs:1:24: dst.ip in { "10.0.0.0/8", "::1" }
+    17  if w2 s< 0x10 goto 22
+    18  r2 = *(u32 *)(r4 + 4)
+    19  r2 = be32 r2
+    20  w2 >>= 24
+    21  if w2 == 0xa goto 47
+  ; network-and-texts.krs:1:1: on socket_connect when dst.ip in { "10.0.0.0/8", "::1" } and dst.port in { 53, 443 } deny
+    22  r0 = 0
+    23  exit
+  ; network-and-texts.krs:1:24: dst.ip in { "10.0.0.0/8", "::1" }
+    24  r1 = r10
+    25  r1 += -24
+    26  r2 = 24
+    27  r3 = r4
+    28  call probe_read_kernel
+    29  if r0 == 0x0 goto 36
+    30  r2 = state[48] ll
+    32  r3 = 1
+    33  lock *(u64 *)(r2 + 0) += r3
+  ; network-and-texts.krs:1:1: on socket_connect when dst.ip in { "10.0.0.0/8", "::1" } and dst.port in { 53, 443 } deny
+    34  r0 = 0
+    35  exit
+  ; network-and-texts.krs:1:24: dst.ip in { "10.0.0.0/8", "::1" }
+    36  r2 = *(u64 *)(r10 - 16)
+    37  r2 = be64 r2
+    38  r3 = *(u64 *)(r10 - 8)
+    39  r3 = be64 r3
+    40  r4 = r3
+    41  r4 >>= 24
+    42  if r4 != 0xffff0a goto 45
+    43  if r2 == 0x0 goto 47
+    44  goto 55
+    45  if r2 != 0x0 goto 55
+    46  if r3 != 0x1 goto 55
+  ; network-and-texts.krs:1:1: on socket_connect when dst.ip in { "10.0.0.0/8", "::1" } and dst.port in { 53, 443 } deny
+    47  r2 = krs_modes[0] ll
+    49  r2 = *(u8 *)(r2 + 0)
+    50  if r2 <= 0x1 goto 57
+    51  if r2 > 0x2 goto 55
+    52  r1 = 0
+    53  r2 = 1
+    54  call krs_would
+    55  r0 = 0
+    56  exit
+    57  r0 = -1
+    58  exit
+
+socket_sendmsg:    # 102 instructions
+  ; network-and-texts.krs:2:1: on socket_sendmsg when dst.port == 53 and dst.ip != "8.8.8.8" deny
+     0  r6 = r1
+  ; network-and-texts.krs:2:24: dst.port == 53
+     1  r7 = *(u64 *)(r1 + 8)                   # msg
+     2  r8 = *(u64 *)(r7 + msghdr.msg_name)
+     3  if r8 == 0x0 goto 27
+     4  r9 = *(u32 *)(r7 + msghdr.msg_namelen)
+     5  r1 = r10
+     6  r1 += -24
+     7  r2 = 24
+     8  r3 = r8
+     9  call probe_read_kernel
+    10  if r0 == 0x0 goto 17
+    11  r2 = state[56] ll
+    13  r3 = 1
+    14  lock *(u64 *)(r2 + 0) += r3
+  ; network-and-texts.krs:2:1: on socket_sendmsg when dst.port == 53 and dst.ip != "8.8.8.8" deny
+    15  r0 = 0
+    16  exit
+  ; network-and-texts.krs:2:24: dst.port == 53
+    17  r2 = *(u16 *)(r10 - 24)
+    18  if r2 == 0x2 goto 23
+    19  if r2 != 0xa goto 88
+    20  if w9 s>= 0x18 goto 24
+  ; network-and-texts.krs:2:1: on socket_sendmsg when dst.port == 53 and dst.ip != "8.8.8.8" deny
+    21  r0 = 0
+    22  exit
+  ; network-and-texts.krs:2:24: dst.port == 53
+    23  if w9 s< 0x10 goto 88
+    24  r2 = *(u16 *)(r10 - 22)
+    25  r2 = be16 r2
+    26  goto 36
+    27  r2 = *(u64 *)(r6 + 0)                   # sock
+    28  r2 = *(u64 *)(r2 + socket.sk)
+    29  if r2 == 0x0 goto 88
+    30  if r2 < 0x1000 goto 88
+    31  r3 = *(u16 *)(r2 + sock.__sk_common.skc_family)
+    32  if r3 == 0x2 goto 34
+    33  if r3 != 0xa goto 88
+    34  r2 = *(u16 *)(r2 + sock.__sk_common.skc_dport)
+    35  r2 = be16 r2
+    36  if r2 != 0x35 goto 88
+  ; network-and-texts.krs:2:43: dst.ip != "8.8.8.8"
+    37  if r8 == 0x0 goto 56
+    38  r2 = *(u32 *)(r7 + msghdr.msg_namelen)
+    39  r3 = *(u16 *)(r10 - 24)
+    40  if r3 == 0x2 goto 48
+    41  if r3 != 0xa goto 88
+    42  if w2 s< 0x18 goto 88
+    43  r4 = *(u64 *)(r10 - 16)
+    44  r4 = be64 r4
+    45  r2 = *(u64 *)(r10 - 8)
+    46  r2 = be64 r2
+    47  goto 84
+    48  if w2 s< 0x10 goto 88
+    49  r2 = *(u32 *)(r10 - 20)
+    50  r2 = be32 r2
+    51  r3 = 0xffff00000000 ll
+    53  r2 |= r3
+    54  r4 = 0
+    55  goto 84
+    56  r2 = *(u64 *)(r6 + 0)                   # sock
+    57  r2 = *(u64 *)(r2 + socket.sk)
+    58  if r2 == 0x0 goto 88
+    59  if r2 < 0x1000 goto 88
+    60  r3 = *(u16 *)(r2 + sock.__sk_common.skc_family)
+    61  if r3 == 0x2 goto 78
+    62  if r3 != 0xa goto 88
+    63  r3 = *(u32 *)(r2 + sock.__sk_common.skc_v6_daddr.in6_u.u6_addr32[0])
+    64  r3 = be32 r3
+    65  r3 <<= 32
+    66  r4 = *(u32 *)(r2 + sock.__sk_common.skc_v6_daddr.in6_u.u6_addr32[1])
+    67  r4 = be32 r4
+    68  r3 |= r4
+    69  r4 = r3
+    70  r3 = *(u32 *)(r2 + sock.__sk_common.skc_v6_daddr.in6_u.u6_addr32[2])
+    71  r3 = be32 r3
+    72  r3 <<= 32
+    73  r2 = *(u32 *)(r2 + sock.__sk_common.skc_v6_daddr.in6_u.u6_addr32[3])
+    74  r2 = be32 r2
+    75  r3 |= r2
+    76  r2 = r3
+    77  goto 84
+    78  r2 = *(u32 *)(r2 + sock.__sk_common.skc_daddr)
+    79  r2 = be32 r2
+    80  r3 = 0xffff00000000 ll
+    82  r2 |= r3
+    83  r4 = 0
+    84  r3 = 0xffff08080808 ll
+    86  if r2 != r3 goto 90
+    87  if r4 != 0x0 goto 90
+  ; network-and-texts.krs:2:1: on socket_sendmsg when dst.port == 53 and dst.ip != "8.8.8.8" deny
+    88  r0 = 0
+    89  exit
+    90  r2 = krs_modes[1] ll
+    92  r2 = *(u8 *)(r2 + 0)
+    93  if r2 <= 0x1 goto 100
+    94  if r2 > 0x2 goto 98
+    95  r1 = 1
+    96  r2 = 1
+    97  call krs_would
+    98  r0 = 0
+    99  exit
+   100  r0 = -1
+   101  exit
+
+file_open:    # 68 instructions
+  ; network-and-texts.krs:3:19: file.flags & O_TRUNC == 0
+     0  r2 = *(u64 *)(r1 + 0)                   # file
+     1  r3 = *(u32 *)(r2 + file.f_flags)
+     2  if w3 & 0x200 goto 10
+  ; network-and-texts.krs:3:49: file.path in { "/etc/passwd", "/etc/shadow", "/srv" }
+     3  r3 = *(u64 *)(r2 + file.f_path.dentry)
+     4  r4 = *(u64 *)(r2 + file.f_path.mnt)
+     5  r2 = *(u32 *)(r3 + dentry.d_name.len)
+     6  if w2 == 0x3 goto 12
+     7  if w2 == 0x6 goto 12
+     8  r2 = *(u64 *)(r4 + vfsmount.mnt_root)
+     9  if r2 == r3 goto 12
+  ; network-and-texts.krs:3:1: on file_open when file.flags & O_TRUNC == 0 and file.path in { "/etc/passwd", "/etc/shadow", "/srv" } deny
+    10  r0 = 0
+    11  exit
+  ; network-and-texts.krs:3:49: file.path in { "/etc/passwd", "/etc/shadow", "/srv" }
+    12  *(u64 *)(r10 - 16) = r3
+    13  *(u64 *)(r10 - 24) = r4
+    14  call krs_claim
+    15  *(u64 *)(r10 - 8) = r0
+    16  if r0 == 0x0 goto 25
+    17  r3 = *(u64 *)(r10 - 16)
+    18  *(u64 *)(r0 + 8) = r3
+    19  r3 = *(u64 *)(r10 - 24)
+    20  *(u64 *)(r0 + 16) = r3
+    21  r1 = *(u64 *)(r0 + 24)
+    22  r2 = 4408
+    23  call krs_path
+    24  if r0 < 0x1000 goto 32
+    25  r2 = state[64] ll
+    27  r3 = 1
+    28  lock *(u64 *)(r2 + 0) += r3
+  ; network-and-texts.krs:3:1: on file_open when file.flags & O_TRUNC == 0 and file.path in { "/etc/passwd", "/etc/shadow", "/srv" } deny
+    29  r2 = *(u64 *)(r10 - 8)
+    30  if r2 != 0x0 goto 58
+    31  goto 61
+  ; network-and-texts.krs:3:49: file.path in { "/etc/passwd", "/etc/shadow", "/srv" }
+    32  if r0 != 0x4 goto 37
+    33  r2 = *(u64 *)(r10 - 8)
+    34  r2 = *(u32 *)(r2 + 4408)
+    35  if w2 == 0x7672732f goto 50
+    36  goto 58
+    37  if r0 != 0xb goto 58
+    38  r2 = *(u64 *)(r10 - 8)
+    39  r3 = *(u64 *)(r2 + 4408)
+    40  r4 = 0x7361702f6374652f ll
+    42  if r3 != r4 goto 45
+    43  r4 = *(u32 *)(r2 + 4415)
+    44  if w4 == 0x64777373 goto 50
+    45  r4 = 0x6168732f6374652f ll
+    47  if r3 != r4 goto 58
+    48  r2 = *(u32 *)(r2 + 4415)
+    49  if w2 != 0x776f6461 goto 58
+  ; network-and-texts.krs:3:1: on file_open when file.flags & O_TRUNC == 0 and file.path in { "/etc/passwd", "/etc/shadow", "/srv" } deny
+    50  r2 = krs_modes[2] ll
+    52  r2 = *(u8 *)(r2 + 0)
+    53  if r2 <= 0x1 goto 63
+    54  if r2 > 0x2 goto 58
+    55  r1 = 2
+    56  r2 = 1
+    57  call krs_would
+    58  r3 = -1
+    59  r2 = *(u64 *)(r10 - 8)
+    60  lock *(u64 *)(r2 + 0) += r3
+    61  r0 = 0
+    62  exit
+    63  r3 = -1
+    64  r2 = *(u64 *)(r10 - 8)
+    65  lock *(u64 *)(r2 + 0) += r3
+    66  r0 = -1
+    67  exit
+
+krs_claim:    # 62 instructions, 0 arguments
+  ; memory that no other program on this processor uses
+     0  *(u32 *)(r10 - 4) = 0
+     1  r1 = krs_scratch ll
+     3  r2 = r10
+     4  r2 += -4
+     5  call map_lookup_elem
+     6  if r0 == 0x0 goto 60
+     7  r1 = 1
+     8  lock *(u64 *)(r0 + 0) += r1
+     9  r2 = *(u64 *)(r0 + 0)
+    10  if r2 != 0x1 goto 13
+    11  *(u64 *)(r0 + 24) = 0
+    12  exit
+    13  r1 = -1
+    14  lock *(u64 *)(r0 + 0) += r1
+    15  *(u32 *)(r10 - 4) = 1
+    16  r1 = krs_scratch ll
+    18  r2 = r10
+    19  r2 += -4
+    20  call map_lookup_elem
+    21  if r0 == 0x0 goto 60
+    22  r1 = 1
+    23  lock *(u64 *)(r0 + 0) += r1
+    24  r2 = *(u64 *)(r0 + 0)
+    25  if r2 != 0x1 goto 28
+    26  *(u64 *)(r0 + 24) = 1
+    27  exit
+    28  r1 = -1
+    29  lock *(u64 *)(r0 + 0) += r1
+    30  *(u32 *)(r10 - 4) = 2
+    31  r1 = krs_scratch ll
+    33  r2 = r10
+    34  r2 += -4
+    35  call map_lookup_elem
+    36  if r0 == 0x0 goto 60
+    37  r1 = 1
+    38  lock *(u64 *)(r0 + 0) += r1
+    39  r2 = *(u64 *)(r0 + 0)
+    40  if r2 != 0x1 goto 43
+    41  *(u64 *)(r0 + 24) = 2
+    42  exit
+    43  r1 = -1
+    44  lock *(u64 *)(r0 + 0) += r1
+    45  *(u32 *)(r10 - 4) = 3
+    46  r1 = krs_scratch ll
+    48  r2 = r10
+    49  r2 += -4
+    50  call map_lookup_elem
+    51  if r0 == 0x0 goto 60
+    52  r1 = 1
+    53  lock *(u64 *)(r0 + 0) += r1
+    54  r2 = *(u64 *)(r0 + 0)
+    55  if r2 != 0x1 goto 58
+    56  *(u64 *)(r0 + 24) = 3
+    57  exit
+    58  r1 = -1
+    59  lock *(u64 *)(r0 + 0) += r1
+    60  r0 = 0
+    61  exit
+
+krs_head:    # 23 instructions, 4 arguments
+  ; whose event, and what it says
+     0  r6 = r1
+     1  *(u32 *)(r6 + 32) = r2
+     2  *(u32 *)(r6 + 36) = r3
+     3  *(u64 *)(r6 + 48) = 0
+  ; how many were lost; this one is not
+     4  r2 = *(u64 *)(r4 + 0)
+     5  *(u64 *)(r6 + 40) = r2
+     6  r4 += 24
+     7  r2 = 1
+     8  lock *(u64 *)(r4 + 0) += r2
+  ; who and when
+     9  call ktime_get_boot_ns
+    10  *(u64 *)(r6 + 0) = r0
+    11  call get_current_pid_tgid
+    12  *(u64 *)(r6 + 8) = r0
+    13  call get_current_uid_gid
+    14  *(u64 *)(r6 + 16) = r0
+    15  call get_current_cgroup_id
+    16  *(u64 *)(r6 + 24) = r0
+    17  r1 = r6
+    18  r1 += 56
+    19  r2 = 16
+    20  call get_current_comm
+    21  r0 = r6
+    22  exit
+
+krs_no_room:    # 10 instructions, 1 arguments
+  ; it is counted as lost
+     0  r2 = r1
+     1  if r2 >= 0x3 goto 8
+     2  r2 <<= 3
+     3  r4 = krs_lost[0] ll
+     5  r4 += r2
+     6  r2 = 1
+     7  lock *(u64 *)(r4 + 0) += r2
+     8  r0 = 0
+     9  exit
+
+krs_path:    # 74 instructions, 2 arguments
+  ; the dentry and the mount that the program asks about
+     0  *(u64 *)(r10 - 16) = r2
+     1  *(u64 *)(r10 - 40) = r1
+     2  *(u32 *)(r10 - 4) = r1
+     3  r1 = krs_scratch ll
+     5  r2 = r10
+     6  r2 += -4
+     7  call map_lookup_elem
+     8  if r0 == 0x0 goto 72
+     9  r7 = r0
+    10  r1 = 4096
+    11  *(u64 *)(r7 + 40) = r1
+    12  *(u64 *)(r7 + 4144) = 0
+    13  r6 = *(u64 *)(r7 + 8)
+    14  r9 = *(u64 *)(r7 + 16)
+    15  r1 = mount.mnt
+    16  r9 -= r1
+    17  *(u64 *)(r7 + 16) = r9
+    18  r3 = mount.mnt.mnt_root
+    19  r3 += r9
+    20  r1 = r10
+    21  r1 += -32
+    22  r2 = 8
+    23  call probe_read_kernel
+    24  if r0 != 0x0 goto 72
+    25  r1 = *(u64 *)(r10 - 32)
+    26  *(u64 *)(r7 + 32) = r1
+  ; what is in no directory any more is deleted
+    27  if r6 == r1 goto 44
+    28  r3 = dentry.d_hash.pprev
+    29  r3 += r6
+    30  r1 = r10
+    31  r1 += -32
+    32  r2 = 8
+    33  call probe_read_kernel
+    34  if r0 != 0x0 goto 72
+    35  r1 = *(u64 *)(r10 - 32)
+    36  if r1 != 0x0 goto 44
+    37  *(u16 *)(r7 + 4134) = 10272
+    38  *(u16 *)(r7 + 4136) = 25956
+    39  *(u16 *)(r7 + 4138) = 25964
+    40  *(u16 *)(r7 + 4140) = 25972
+    41  *(u16 *)(r7 + 4142) = 10596
+    42  r1 = 4086
+    43  *(u64 *)(r7 + 40) = r1
+    44  r1 = 2200
+    45  *(u64 *)(r10 - 24) = r1
+  ; step by step
+    46  r1 = *(u64 *)(r10 - 24)
+    47  r1 += -1
+    48  if r1 == 0x0 goto 72
+    49  *(u64 *)(r10 - 24) = r1
+    50  r1 = *(u64 *)(r10 - 40)
+    51  call krs_path_step
+    52  if r0 == 0x0 goto 46
+    53  if r0 != 0x1 goto 72
+  ; the root itself has no name
+    54  r8 = *(u64 *)(r7 + 40)
+    55  if r8 != 0x1000 goto 58
+    56  r8 = 4095
+    57  *(u8 *)(r7 + 4143) = 47
+  ; copy the path to where the program wants it
+    58  r8 &= 4095
+    59  r1 = *(u64 *)(r10 - 16)
+    60  if r1 > 0x1138 goto 72
+    61  r1 += r7
+    62  r2 = 4097
+    63  r2 -= r8
+    64  r3 = r7
+    65  r3 += r8
+    66  r3 += 48
+    67  call probe_read_kernel
+    68  if r0 != 0x0 goto 72
+    69  r0 = 4096
+    70  r0 -= r8
+    71  exit
+    72  r0 = -1
+    73  exit
+
+krs_path_step:    # 83 instructions, 1 arguments
+  ; where the path has come to
+     0  *(u32 *)(r10 - 4) = r1
+     1  r1 = krs_scratch ll
+     3  r2 = r10
+     4  r2 += -4
+     5  call map_lookup_elem
+     6  if r0 == 0x0 goto 81
+     7  r7 = r0
+     8  r6 = *(u64 *)(r7 + 8)
+     9  r8 = *(u64 *)(r7 + 40)
+    10  r1 = *(u64 *)(r7 + 32)
+    11  if r6 == r1 goto 48
+  ; one component up
+    12  r3 = dentry.d_parent
+    13  r3 += r6
+    14  r1 = r10
+    15  r1 += -16
+    16  r2 = 8
+    17  call probe_read_kernel
+    18  if r0 != 0x0 goto 81
+    19  r3 = dentry.d_name
+    20  r3 += r6
+    21  r1 = r10
+    22  r1 += -32
+    23  r2 = 16
+    24  call probe_read_kernel
+    25  if r0 != 0x0 goto 81
+    26  r5 = *(u32 *)(r10 - 28)
+    27  if r5 == 0x0 goto 81
+    28  r3 = *(u64 *)(r10 - 24)
+    29  if r5 > 0xff goto 81
+    30  r8 -= r5
+    31  r8 += -1
+    32  if r8 s< 0x0 goto 81
+    33  r8 &= 4095
+    34  *(u64 *)(r7 + 40) = r8
+    35  r1 = r7
+    36  r1 += r8
+    37  *(u8 *)(r1 + 48) = 47
+    38  r1 += 49
+    39  r2 = r5
+    40  r2 &= 255
+    41  call probe_read_kernel
+    42  if r0 != 0x0 goto 81
+    43  r1 = *(u64 *)(r10 - 16)
+    44  *(u64 *)(r7 + 8) = r1
+  ; files without a place, such as those of memfd_create, are their own parent
+    45  if r1 == r6 goto 79
+    46  r0 = 0
+    47  exit
+  ; from the root of a mount to where it is mounted
+    48  r9 = *(u64 *)(r7 + 16)
+    49  r3 = mount.mnt_parent
+    50  r3 += r9
+    51  r1 = r10
+    52  r1 += -16
+    53  r2 = 8
+    54  call probe_read_kernel
+    55  if r0 != 0x0 goto 81
+    56  r1 = *(u64 *)(r10 - 16)
+    57  if r1 == r9 goto 79
+    58  *(u64 *)(r7 + 16) = r1
+    59  r3 = mount.mnt_mountpoint
+    60  r3 += r9
+    61  r1 = r10
+    62  r1 += -32
+    63  r2 = 8
+    64  call probe_read_kernel
+    65  if r0 != 0x0 goto 81
+    66  r1 = *(u64 *)(r10 - 32)
+    67  *(u64 *)(r7 + 8) = r1
+    68  r9 = *(u64 *)(r10 - 16)
+    69  r3 = mount.mnt.mnt_root
+    70  r3 += r9
+    71  r1 = r10
+    72  r1 += -32
+    73  r2 = 8
+    74  call probe_read_kernel
+    75  if r0 != 0x0 goto 81
+    76  r1 = *(u64 *)(r10 - 32)
+    77  *(u64 *)(r7 + 32) = r1
+    78  goto 46
+    79  r0 = 1
+    80  exit
+    81  r0 = 2
+    82  exit
+
+krs_would:    # 28 instructions, 2 arguments
+  ; room for an event
+     0  r6 = r1
+     1  r7 = r2
+     2  r2 = r6
+     3  if r2 >= 0x3 goto 26
+     4  r2 <<= 3
+     5  r4 = krs_lost[0] ll
+     7  r4 += r2
+     8  r8 = r4
+     9  r1 = krs_events ll
+    11  r2 = 72
+    12  r3 = 0
+    13  call ringbuf_reserve
+    14  if r0 == 0x0 goto 24
+  ; there is no more to it than its head
+    15  r1 = r0
+    16  r2 = r6
+    17  r3 = r7
+    18  r4 = r8
+    19  call krs_head
+    20  r1 = r0
+    21  r2 = 0
+    22  call ringbuf_submit
+    23  goto 26
+    24  r1 = r6
+    25  call krs_no_room
+    26  r0 = 0
+    27  exit
