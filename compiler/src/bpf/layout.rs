@@ -17,7 +17,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::insn::jmp;
+use super::encode::inverse;
 use super::liveness::{Values, liveness};
 use super::vcode::{B, Block, Code, End, Inst, Src, V};
 
@@ -143,7 +143,7 @@ pub fn chain(code: &mut Code) {
     reorder(code, &order);
 }
 
-/// Copies short exits to where a jump would lead to them, and behind tests that cannot be turned round.
+/// Copies short exits to where a jump would lead to them, and behind tests neither of whose ways follows.
 pub fn copy_exits(code: &mut Code) {
     let count = code.blocks.len();
     let exit = |code: &Code, to: B| -> Option<Block> {
@@ -162,12 +162,23 @@ pub fn copy_exits(code: &mut Code) {
                     (block.end, block.end_span) = (copy.end, copy.end_span);
                 }
             }
-            End::Branch { op: jmp::JSET, then, otherwise, .. } if then == next => {
-                if let Some(copy) = exit(code, otherwise) {
+            End::Branch { op, then, otherwise, .. } if otherwise != next => {
+                let turned = inverse(op).is_some();
+                let copy = match then == next {
+                    true if turned => None,
+                    // Where neither follows, a jump is saved for an instruction more.
+                    false if code.blocks[at].cold => None,
+                    true => exit(code, otherwise).map(|copy| (copy, false)),
+                    false => {
+                        let held = || exit(code, then).filter(|_| turned).map(|copy| (copy, true));
+                        exit(code, otherwise).map(|copy| (copy, false)).or_else(held)
+                    }
+                };
+                if let Some((copy, holds)) = copy {
                     let new = code.blocks.len();
                     order.push(new);
-                    if let End::Branch { otherwise, .. } = &mut code.blocks[at].end {
-                        *otherwise = B(new as u32);
+                    if let End::Branch { then, otherwise, .. } = &mut code.blocks[at].end {
+                        *(if holds { then } else { otherwise }) = B(new as u32);
                     }
                     code.blocks.push(copy);
                 }
