@@ -8,7 +8,7 @@
 //! ```
 
 use super::builder::{Builder, Label};
-use super::index::ExactAt;
+use super::exact::ExactAt;
 use crate::bpf::Code;
 use crate::bpf::insn::{alu, jmp};
 use crate::bpf::library::exact::Words;

@@ -1,0 +1,214 @@
+//! What is looked up by its hash: keys of words, and texts (see `library::exact`).
+//!
+//! ```text
+//! hash         of the key: multiplied and folded, word by word
+//! displaced    by what stands at displacements[hash * buckets >> 32]
+//! slot         displaced hash * slots >> 32; the key stands in rows[slot], or nowhere
+//! ```
+//!
+//! A text's key is its own hash. Behind its slot is where the text is, which is then compared whole.
+
+use super::builder::{Builder, Fact, Key, Label};
+use super::text::Fetched;
+use crate::bpf::insn::{alu, jmp};
+use crate::bpf::library::exact::{Exact, SPREAD, Words};
+use crate::bpf::library::{NUMBER, words};
+use crate::bpf::vcode::{Inst, Src, V};
+use crate::bpf::{Code, RelocationKind};
+use crate::hir::Value;
+
+/// A table of keys in the constants.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ExactAt {
+    words: usize,
+    multiplier: u64,
+    /// Where the displacements are, and how many.
+    displacements: u32,
+    buckets: u32,
+    /// Where the rows are, and how many.
+    rows: u32,
+    slots: u32,
+}
+
+/// A table of texts in the constants.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TextsAt {
+    /// Their hashes, no two the same with this seed.
+    hashes: ExactAt,
+    seed: u32,
+    /// By slot: where the text is, and its length.
+    entries: u32,
+}
+
+impl ExactAt {
+    /// How many slots there are.
+    pub(super) fn slots(&self) -> u32 {
+        self.slots
+    }
+}
+
+impl TextsAt {
+    /// How many slots there are.
+    pub(super) fn slots(&self) -> u32 {
+        self.hashes.slots
+    }
+}
+
+impl Builder<'_> {
+    /// The row of a key in a table; to `no` where it has none.
+    pub(super) fn exact(&mut self, table: &ExactAt, key: &[V], no: Label) -> V {
+        let by = self.fresh();
+        self.push(Inst::Wide { dst: by, value: table.multiplier });
+        let hash = self.copy(key[0], true);
+        let mut alu = |op, dst, src| self.push(Inst::Alu { op, wide: true, dst, src, reloc: None });
+        alu(alu::MUL, hash, Src::Reg(by));
+        self.fold(hash);
+        for word in &key[1..] {
+            let mut alu = |op, dst, src| self.push(Inst::Alu { op, wide: true, dst, src, reloc: None });
+            alu(alu::XOR, hash, Src::Reg(*word));
+            alu(alu::MUL, hash, Src::Reg(by));
+            self.fold(hash);
+        }
+        // Numbers of 32 bits times the count, shifted right by 32: below the count, which the verifier follows.
+        let bucket = self.copy(hash, false);
+        let mut alu = |op, dst, src| self.push(Inst::Alu { op, wide: true, dst, src, reloc: None });
+        alu(alu::MUL, bucket, Src::Imm(table.buckets.cast_signed()));
+        alu(alu::RSH, bucket, Src::Imm(32));
+        alu(alu::LSH, bucket, Src::Imm(1));
+        let base = self.constant_at(table.displacements, bucket);
+        let moved = self.fresh();
+        self.push(Inst::Load { dst: moved, base, offset: 0, bytes: 2, reloc: None, argument: None });
+        let mut alu = |op, dst, src| self.push(Inst::Alu { op, wide: true, dst, src, reloc: None });
+        alu(alu::MUL, moved, Src::Imm(SPREAD.cast_signed()));
+        alu(alu::XOR, hash, Src::Reg(moved));
+        alu(alu::MUL, hash, Src::Reg(by));
+        alu(alu::RSH, hash, Src::Imm(32));
+        alu(alu::MUL, hash, Src::Imm(table.slots.cast_signed()));
+        alu(alu::RSH, hash, Src::Imm(32));
+        let row = self.copy(hash, true);
+        let bytes = 8 * table.words as i32;
+        self.push(Inst::Alu { op: alu::MUL, wide: true, dst: row, src: Src::Imm(bytes), reloc: None });
+        let base = self.constant_at(table.rows, row);
+        for (at, word) in key.iter().enumerate() {
+            let have = self.fresh();
+            self.push(Inst::Load { dst: have, base, offset: 8 * at as i16, bytes: 8, reloc: None, argument: None });
+            self.branch_away(jmp::JNE, true, have, Src::Reg(*word), no);
+        }
+        hash
+    }
+
+    /// The row of a text in a table; to `no` where it has none.
+    pub(super) fn text_row(&mut self, value: &Value, table: &TextsAt, no: Label, unknown: Label) -> V {
+        let text = self.text(value, unknown);
+        let hash = self.text_hash(value, text, table.seed);
+        let row = self.exact(&table.hashes, &[hash], no);
+        let place = self.copy(row, true);
+        self.push(Inst::Alu { op: alu::LSH, wide: true, dst: place, src: Src::Imm(3), reloc: None });
+        let entry = self.constant_at(table.entries, place);
+        let (from, length) = (self.fresh(), self.fresh());
+        for (dst, offset) in [(from, 0), (length, 4)] {
+            self.push(Inst::Load { dst, base: entry, offset, bytes: 4, reloc: None, argument: None });
+        }
+        self.branch_away(jmp::JNE, true, length, Src::Reg(text.length), no);
+        let same = self.of_text(words::SAME, text, Src::Reg(from));
+        self.branch_away(jmp::JEQ, true, same, Src::Imm(0), no);
+        row
+    }
+
+    /// The hash of a text, computed once.
+    fn text_hash(&mut self, value: &Value, text: Fetched, seed: u32) -> V {
+        let at = self.texts.iter().position(|known| *known == value).unwrap_or(usize::MAX);
+        let key = Key::TextHash { text: at, seed };
+        if let Some(hash) = self.read(&key) {
+            return hash;
+        }
+        let hash = self.of_text(words::HASH, text, Src::Imm(seed.cast_signed()));
+        self.know(Fact::Read(key, hash));
+        hash
+    }
+
+    /// Calls a function about a text.
+    fn of_text(&mut self, function: &'static str, text: Fetched, last: Src) -> V {
+        let base = text.memory;
+        self.push(Inst::Load { dst: V(1), base, offset: NUMBER, bytes: 8, reloc: None, argument: None });
+        for (at, src) in [Src::Imm(i32::from(text.offset)), Src::Reg(text.length), last].into_iter().enumerate() {
+            self.push(Inst::Mov { dst: V(2 + at as u32), src, wide: true, reloc: None });
+        }
+        self.push(Inst::Invoke { function, args: 4 });
+        self.copy(V(0), true)
+    }
+
+    /// `dst ^= dst >> 32`
+    fn fold(&mut self, dst: V) {
+        let high = self.copy(dst, true);
+        self.push(Inst::Alu { op: alu::RSH, wide: true, dst: high, src: Src::Imm(32), reloc: None });
+        self.push(Inst::Alu { op: alu::XOR, wide: true, dst, src: Src::Reg(high), reloc: None });
+    }
+
+    /// The address of a constant, so many bytes behind `table`.
+    pub(super) fn constant_at(&mut self, table: u32, bytes: V) -> V {
+        let base = self.fresh();
+        self.push(Inst::Address { dst: base, of: RelocationKind::Constant(table) });
+        self.push(Inst::Alu { op: alu::ADD, wide: true, dst: base, src: Src::Reg(bytes), reloc: None });
+        base
+    }
+}
+
+impl Code {
+    /// Adds a table of keys, no two the same; with it the slot of each.
+    pub(super) fn exact(&mut self, keys: &[Words], words: usize) -> (ExactAt, Vec<u32>) {
+        let table = Exact::build(keys, words);
+        let slots: Vec<u32> = keys.iter().map(|key| table.slot(key)).collect();
+        // What no key has holds the first one, which is looked for elsewhere.
+        let mut rows = vec![keys[0]; table.slots as usize];
+        slots.iter().zip(keys).for_each(|(slot, key)| rows[*slot as usize] = *key);
+        let rows: Vec<u8> = rows.iter().flat_map(|row| &row[..words]).flat_map(|word| word.to_le_bytes()).collect();
+        let displacements: Vec<u8> = table.displacements.iter().flat_map(|one| one.to_le_bytes()).collect();
+        let at = ExactAt {
+            words,
+            multiplier: table.multiplier,
+            displacements: self.constant_offset(&displacements),
+            buckets: table.displacements.len() as u32,
+            rows: self.constant_offset(&rows),
+            slots: table.slots,
+        };
+        (at, slots)
+    }
+
+    /// Adds a table of texts, no two the same; with it the slot of each.
+    pub(super) fn texts(&mut self, texts: &[&[u8]]) -> (TextsAt, Vec<u32>) {
+        let hashes = |seed| {
+            let hashes: Vec<Words> = texts.iter().map(|text| [words::hash(text, seed), 0, 0, 0]).collect();
+            let mut sorted = hashes.clone();
+            sorted.sort_unstable();
+            sorted.dedup();
+            (sorted.len() == hashes.len()).then_some((seed, hashes))
+        };
+        let Some((seed, keys)) = (0..1 << 16).find_map(hashes) else {
+            unreachable!("different texts have different hashes with some seed");
+        };
+        let (hashes, slots) = self.exact(&keys, 1);
+        let (mut all, mut places) = (Vec::new(), Vec::with_capacity(texts.len()));
+        for text in texts {
+            places.push(all.len() as u32);
+            all.extend_from_slice(text);
+        }
+        let from = self.constant_offset(&all);
+        // A slot that no text has is never found.
+        let mut entries = vec![0; 2 * hashes.slots as usize];
+        for ((slot, text), place) in slots.iter().zip(texts).zip(places) {
+            entries[2 * *slot as usize] = from + place;
+            entries[2 * *slot as usize + 1] = text.len() as u32;
+        }
+        (TextsAt { hashes, seed, entries: self.numbers(&entries) }, slots)
+    }
+
+    pub(super) fn constant_offset(&mut self, bytes: &[u8]) -> u32 {
+        self.shared_constant(bytes, |_| bytes.into())
+    }
+
+    /// Adds a table of numbers.
+    pub(super) fn numbers(&mut self, numbers: &[u32]) -> u32 {
+        self.constant_offset(&numbers.iter().flat_map(|number| number.to_le_bytes()).collect::<Vec<u8>>())
+    }
+}
