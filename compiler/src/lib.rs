@@ -125,8 +125,8 @@ pub fn check(files: &[Source], options: &Options<'_>) -> Outcome<()> {
 fn check_here(files: &[Source], options: &Options<'_>) -> Outcome<()> {
     run(files, options, |checked, _, diagnostics| {
         // What does not fit into a program is an error too.
-        let plan = decision::lower::lower(&checked.policy, options.optimise);
-        bpf::lower::lower(&checked.policy, &plan, options.optimise, diagnostics);
+        let mut plan = decision::lower::lower(&checked.policy, options.optimise);
+        bpf::lower::lower(&checked.policy, &mut plan, options.optimise, diagnostics);
     })
 }
 
@@ -152,8 +152,8 @@ fn compile(
     diagnostics: &mut Vec<Diagnostic>,
 ) -> (hir::Policy, object::Object) {
     let Checked { policy, kernels } = checked;
-    let plan = decision::lower::lower(&policy, optimise);
-    let code = bpf::lower::lower(&policy, &plan, optimise, diagnostics);
+    let mut plan = decision::lower::lower(&policy, optimise);
+    let code = bpf::lower::lower(&policy, &mut plan, optimise, diagnostics);
     if cfg!(debug_assertions) {
         decision::verify::verify(&plan);
         bpf::verify::verify(&code);
@@ -179,11 +179,14 @@ fn emit_here(files: &[Source], options: &Options<'_>, stage: Stage) -> Outcome<S
     run(files, options, |checked, sources, diagnostics| match stage {
         Stage::Ast | Stage::Hir => hir::print::print(&checked.policy),
         Stage::Decision => {
-            decision::print::print(&decision::lower::lower(&checked.policy, options.optimise), &checked.policy)
+            // Which hooks are in parts only their code tells.
+            let mut plan = decision::lower::lower(&checked.policy, options.optimise);
+            bpf::lower::lower(&checked.policy, &mut plan, options.optimise, diagnostics);
+            decision::print::print(&plan, &checked.policy)
         }
         Stage::Bpf => {
-            let plan = decision::lower::lower(&checked.policy, options.optimise);
-            let code = bpf::lower::lower(&checked.policy, &plan, options.optimise, diagnostics);
+            let mut plan = decision::lower::lower(&checked.policy, options.optimise);
+            let code = bpf::lower::lower(&checked.policy, &mut plan, options.optimise, diagnostics);
             bpf::print::print(&code, &|span| {
                 let (line, column) = sources.position(span);
                 let text = sources.text(span).split_whitespace().collect::<Vec<_>>().join(" ");

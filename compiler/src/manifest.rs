@@ -7,6 +7,7 @@ use krsi_abi::manifest::{
 use crate::bpf::{Code, event};
 use crate::hir::since;
 use crate::hir::{self, Policy};
+use crate::object;
 use crate::source::Sources;
 
 /// Describes a policy.
@@ -55,13 +56,25 @@ pub fn manifest(policy: &Policy, code: &Code, kernels: Vec<String>, sources: &So
         .collect();
     let programs = code
         .programs
-        .iter()
-        .map(|program| Program {
-            hook: program.hook.clone(),
-            section: format!("lsm/{}", program.hook),
-            instructions: program.insns.len() as u32,
-            keeps: policy.hooks.iter().any(|hook| hook.name == program.hook && hook.keeps),
-            arguments: program.arguments.clone(),
+        .chunk_by(|a, b| a.hook == b.hook)
+        .map(|programs| {
+            let hook = &programs[0].hook;
+            let (mut instructions, mut arguments) = (0, Vec::new());
+            for program in programs {
+                arguments.extend(program.arguments.iter().cloned().map(|mut load| {
+                    load.instruction += instructions;
+                    load
+                }));
+                instructions += program.insns.len() as u32;
+            }
+            Program {
+                hook: hook.clone(),
+                section: object::lower::section(hook),
+                instructions,
+                parts: programs[1..].iter().map(|program| program.name.clone()).collect(),
+                keeps: policy.hooks.iter().any(|known| known.name == *hook && known.keeps),
+                arguments,
+            }
         })
         .collect();
     Manifest {

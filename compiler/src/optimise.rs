@@ -100,6 +100,8 @@ optimisations! {
     Exits = "exits",
     /// Jumps to jumps lead to where those lead.
     Threading = "threading",
+    /// What happens on a hook is one program where that is not too large.
+    Whole = "whole",
 }
 
 impl fmt::Display for Optimisation {

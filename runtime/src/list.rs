@@ -227,9 +227,13 @@ pub fn show(name: &str) -> Result<String, Failure> {
         if let Ok(info) = ProgramInfo::from_pin(&pin) {
             let _ = write!(out, "  program {}", info.id());
             if let Some(insns) = info.verified_instruction_count() {
-                let _ = write!(out, ", {} instructions, {insns} verified", program.instructions);
+                let of = if program.parts.is_empty() { "" } else { " of the first" };
+                let _ = write!(out, ", {} instructions, {insns}{of} verified", program.instructions);
             } else {
                 let _ = write!(out, ", {} instructions", program.instructions);
+            }
+            if !program.parts.is_empty() {
+                let _ = write!(out, ", goes on with {} more", program.parts.len());
             }
         }
         out.push('\n');

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use aya::maps::ProgramArray;
 use aya::programs::links::FdLink;
-use aya::programs::{Lsm, Program, ProgramError};
+use aya::programs::{Lsm, Program, ProgramError, ProgramFd};
 use aya::{Btf, Ebpf, EbpfError, EbpfLoader};
 use krsi_abi::manifest::Manifest;
 use krsi_abi::modes::{MODES_SECTION, Mode, Modes};
@@ -200,12 +201,32 @@ fn stage(
     }
     let active = || manifest.programs.iter().enumerate().filter(|(at, _)| !idle.contains(at)).map(|(_, of)| of);
     for described in active() {
-        let program = program(&mut ebpf, &described.hook)?;
-        program
-            .load(kernel.called(&described.hook).unwrap_or(&described.hook), &btf)
-            .map_err(|error| refused_program(manifest, &described.hook, error, verbose))?;
-        let pin = staging.join("programs").join(&described.hook);
-        program.pin(&pin).map_err(|error| failure::at(&pin, "made", error))?;
+        let hook = &described.hook;
+        let mut load = |name: &str| {
+            let program = program(&mut ebpf, name)?;
+            program
+                .load(kernel.called(hook).unwrap_or(hook), &btf)
+                .map_err(|error| refused_program(manifest, hook, error, verbose))?;
+            let fd = program.fd().map_err(|error| refused_parts(hook, &error))?;
+            fd.try_clone().map_err(|error| refused_parts(hook, &error))
+        };
+        load(hook)?;
+        let parts: Vec<ProgramFd> = described.parts.iter().map(|part| load(part)).collect::<Result<_, _>>()?;
+        let pin = staging.join("programs").join(hook);
+        program(&mut ebpf, hook)?.pin(&pin).map_err(|error| failure::at(&pin, "made", error))?;
+        if !parts.is_empty() {
+            let map = krsi_abi::parts_map(hook);
+            let Some(map) = ebpf.map_mut(&map) else {
+                return Err(Failure::usage(format!("the object has no array for the programs of `{hook}`"))
+                    .help("build it again with `krsic build`"));
+            };
+            let pin = pins::parts(&staging, hook);
+            map.pin(&pin).map_err(|error| failure::at(&pin, "made", error))?;
+            let mut array = ProgramArray::try_from(map).map_err(|error| refused_parts(hook, &error))?;
+            for (index, part) in (0..).zip(&parts) {
+                array.set(index, part, 0).map_err(|error| refused_parts(hook, &error))?;
+            }
+        }
     }
     let mut links: Vec<(&str, FdLink)> = Vec::with_capacity(manifest.programs.len());
     for described in active() {
@@ -260,6 +281,13 @@ fn refused_object(error: &EbpfError) -> Failure {
     }
     Failure::refused(format!("the object does not fit to this kernel: {}", chain(error)))
         .help("`krsic check` on this machine says which rule needs what the kernel lacks")
+}
+
+fn refused_parts(hook: &str, error: &dyn std::error::Error) -> Failure {
+    let text = chain(error);
+    Failure::refused(format!("the kernel does not take the programs of `{hook}` behind its first: {text}"))
+        .note("the rules on this hook are too many for one program: they are several, which go on with each other")
+        .help("split the policy in two files and load both: each makes its own programs")
 }
 
 fn refused_attach(hook: &str, error: &ProgramError) -> Failure {

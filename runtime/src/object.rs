@@ -120,6 +120,10 @@ impl Object {
             if code.len() != 8 * program.instructions as usize {
                 return Err(format!("section `{}` has another length than its manifest says", program.section));
             }
+            let symbol = |name: &str| file.symbols().any(|symbol| symbol.name() == Ok(name));
+            if let Some(missing) = program.parts.iter().find(|part| !symbol(part)) {
+                return Err(format!("program `{}` is missing", missing.escape_debug()));
+            }
             for argument in &program.arguments {
                 let opcode = code.get(8 * argument.instruction as usize);
                 if opcode.is_none_or(|code| code & !LOAD_SIZE != LOAD) {

@@ -9,6 +9,7 @@
 //!                      /maps/modes      what each rule does where it fires
 //!                      /maps/set-NAME   the elements of a set that changes
 //!                      /maps/KIND-labels  which tasks, inodes and sockets have labels
+//!                      /maps/parts-HOOK   the programs that HOOK goes on with, where they are several
 //!                      /links/HOOK      what keeps the programs attached
 //!                  staging~NAME         being loaded: of no worth until it is whole
 //!                  ready~NAME           whole; it is to become NAME
@@ -48,6 +49,11 @@ pub struct Pins {
 /// Folder of a loaded policy.
 pub fn folder(name: &str) -> PathBuf {
     Path::new(PIN_ROOT).join(name)
+}
+
+/// The pin of the array of a hook's further programs, in a policy's folder. The kernel empties it when no pin holds it.
+pub fn parts(folder: &Path, hook: &str) -> PathBuf {
+    folder.join("maps").join(format!("parts-{hook}"))
 }
 
 /// Whether a policy can be called so. Dots are not allowed in names below bpffs, `~` marks what is unfinished.

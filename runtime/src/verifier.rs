@@ -100,6 +100,7 @@ mod tests {
                 hook: "file_open".into(),
                 section: "lsm/file_open".into(),
                 instructions: 2,
+                parts: vec![],
                 keeps: false,
                 arguments: vec![],
             }],

@@ -9,6 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use krsic::diag::{code, plain};
+use krsic::simulate::image::Image;
 use krsic::{Options, Source, Stage, kernel};
 
 fn folder() -> PathBuf {
@@ -112,17 +113,32 @@ fn every_code_has_a_case() {
 }
 
 #[test]
-fn a_hook_with_too_many_rules_is_refused_at_the_one_too_many() {
-    let rules: Vec<String> = (1..3001).map(|at| format!("on file_open when file.f_flags & {at} deny\n")).collect();
-    let check =
-        |rules: &[String]| krsic::check(&[Source { name: "many.krs".into(), text: rules.concat() }], &options());
-    let refused = check(&rules);
-    let error = &refused.diagnostics[0];
-    assert!(refused.value.is_none() && error.code == code::TOO_LARGE, "{error:?}");
-    let before = rules.concat()[..error.primary.span.start as usize].matches('\n').count();
-    assert!(before > 100, "the rule is the {before}th");
-    assert!(check(&rules[..before]).value.is_some(), "what came before it fits");
-    assert!(check(&rules[..=before]).value.is_none(), "with it, it does not");
+fn a_hook_with_many_rules_is_split() {
+    let rules: String = (1..1501).map(|at| format!("on file_open when file.f_flags & {} deny\n", 2 * at + 1)).collect();
+    let built = krsic::build(&[Source { name: "many.krs".into(), text: rules }], &options());
+    let built = built.value.expect("what is too much for one program is in several");
+    let kernel = kernel::embedded().last().expect("some kernel is embedded");
+    let manifest = Image::new(&built.object, kernel).expect("a loader would take it").manifest;
+    assert!(manifest.programs.len() == 1 && !manifest.programs[0].parts.is_empty(), "{:?}", manifest.programs);
+}
+
+#[test]
+fn a_rule_that_fits_into_no_part_is_refused() {
+    let small = "on file_open when task.uid == 1 deny\n";
+    // Seven texts, of which a program can hold six.
+    let texts = ["task.exe", "task.cgroup", "file.path", "task.parent.exe", "task.parent.cgroup"];
+    let asked = |of: &[&str]| of.iter().map(|text| format!("{text} like \"*/a/*b\"")).collect::<Vec<_>>().join(" and ");
+    let all = [&texts[..], &["task.parent.parent.exe", "task.parent.parent.cgroup"]].concat();
+    let rule = format!("on file_open when {} deny EACCES\n", asked(&all));
+    let check = |text: String| krsic::check(&[Source { name: "large.krs".into(), text }], &options());
+    let refused = check([small, &rule, small].concat());
+    let errors: Vec<_> = refused.diagnostics.iter().filter(|one| one.code == code::TOO_LARGE).collect();
+    let [error] = errors[..] else { panic!("{:?}", refused.diagnostics) };
+    assert_eq!(error.primary.span.start as usize, small.len(), "it is the second");
+    assert!(refused.value.is_none() && error.primary.text.contains("by itself"), "{error:?}");
+    // In two rules they are in two programs.
+    let apart = [asked(&all[..4]), asked(&all[4..])].map(|asked| format!("on file_open when {asked} deny EACCES\n"));
+    assert!(check([small, &apart[0], &apart[1]].concat()).value.is_some());
 }
 
 #[test]

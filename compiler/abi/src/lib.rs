@@ -25,7 +25,14 @@ pub mod set;
 pub mod value;
 
 /// Bumped when a loader of the old number could misread the new object.
-pub const FORMAT_VERSION: u16 = 3;
+pub const FORMAT_VERSION: u16 = 4;
+
+/// The array of a hook's further programs, where its rules make several ([`manifest::Program::parts`]). Who loads them fills it
+/// before any of them is attached, and keeps it: the kernel empties it when its last user lets go.
+#[must_use]
+pub fn parts_map(hook: &str) -> String {
+    format!("krs_parts_{hook}")
+}
 
 /// The section that holds [`manifest::Manifest`]. The prefix makes libbpf and aya treat it as constant data.
 pub const MANIFEST_SECTION: &str = ".rodata.krsi";

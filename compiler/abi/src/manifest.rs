@@ -135,19 +135,23 @@ impl Part {
     }
 }
 
-/// One BPF program: all rules of one hook.
+/// All rules of one hook: one BPF program, or several that go on with each other.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Program {
     /// The hook, which is the program's symbol too.
     pub hook: String,
     /// Its ELF section: `lsm/file_mprotect`, `lsm.s/...`.
     pub section: String,
-    /// Instructions.
+    /// Instructions of the section.
     pub instructions: u32,
+    /// Symbols of the programs that the first goes on with, in the order of their array ([`crate::parts_map`]). Only the first is
+    /// attached: what the others do depends on what it has found.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<String>,
     /// It keeps labels, whether rules are on its hook or not.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub keeps: bool,
-    /// Where the program loads an argument from its context, so that a loader can put the argument's place on
+    /// Where the programs load an argument from their context, so that a loader can put the argument's place on
     /// the running kernel there.
     pub arguments: Vec<ArgumentLoad>,
 }

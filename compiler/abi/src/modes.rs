@@ -141,6 +141,7 @@ mod tests {
             hook: hook.into(),
             section: String::new(),
             instructions: 0,
+            parts: vec![],
             keeps: false,
             arguments: Vec::new(),
         };

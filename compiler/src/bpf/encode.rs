@@ -27,8 +27,29 @@ pub enum TooLarge {
     Jump(usize),
     /// So many conditional jumps stand on one way.
     Branches(u32),
+    /// It would have so many instructions.
+    Instructions(usize),
+    /// It would look at more different texts.
+    Texts(usize),
+    /// It would take more parts.
+    Parts(usize),
     /// More functions would be needed.
     Functions(usize),
+}
+
+impl TooLarge {
+    /// Whether rules that are too large together can fit into several programs.
+    #[must_use]
+    pub fn is_less_in_parts(self) -> bool {
+        match self {
+            TooLarge::Frame(_)
+            | TooLarge::Jump(_)
+            | TooLarge::Branches(_)
+            | TooLarge::Instructions(_)
+            | TooLarge::Texts(_) => true,
+            TooLarge::Stack(_) | TooLarge::Calls(_) | TooLarge::Functions(_) | TooLarge::Parts(_) => false,
+        }
+    }
 }
 
 impl fmt::Display for TooLarge {
@@ -47,6 +68,13 @@ impl fmt::Display for TooLarge {
             }
             TooLarge::Functions(most) => write!(f, "it would ask more than {most} different questions about ancestors"),
             TooLarge::Jump(slots) => write!(f, "a jump would skip {slots} instructions, the format holds {}", i16::MAX),
+            TooLarge::Instructions(count) => {
+                write!(f, "it would have {count} instructions or more, which verifiers would take long for")
+            }
+            TooLarge::Texts(most) => write!(f, "a program can look at {most} different texts"),
+            TooLarge::Parts(most) => {
+                write!(f, "it would take more than {most} programs, the kernel goes on with no more after each other")
+            }
             TooLarge::Branches(count) => {
                 write!(
                     f,
@@ -61,7 +89,7 @@ impl fmt::Display for TooLarge {
 ///
 /// # Errors
 /// When a limit of the format or of the verifier is met.
-pub fn encode(hook: &str, code: &Code, optimise: Optimise) -> Result<Program, TooLarge> {
+pub fn encode(name: &str, hook: &str, code: &Code, optimise: Optimise) -> Result<Program, TooLarge> {
     let threading = optimise.does(Optimisation::Threading);
     let target = |at: usize| if threading { through(code, B(at as u32)) } else { B(at as u32) };
     let targets: Vec<B> = (0..code.blocks.len()).map(target).collect();
@@ -75,6 +103,7 @@ pub fn encode(hook: &str, code: &Code, optimise: Optimise) -> Result<Program, To
 
     let mut out = Out {
         program: Program {
+            name: name.to_owned(),
             hook: hook.to_owned(),
             insns: Vec::new(),
             relocations: Vec::new(),

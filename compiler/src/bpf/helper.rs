@@ -7,6 +7,8 @@ pub const MAP_LOOKUP_ELEM: u32 = 1;
 pub const MAP_UPDATE_ELEM: u32 = 2;
 /// Removes a key.
 pub const MAP_DELETE_ELEM: u32 = 3;
+/// Goes on with another program.
+pub const TAIL_CALL: u32 = 12;
 /// Copies kernel memory up to a NUL.
 pub const PROBE_READ_KERNEL_STR: u32 = 115;
 /// Thread and process id of the current task.
@@ -36,6 +38,7 @@ pub const GET_CURRENT_TASK_BTF: u32 = 158;
 #[must_use]
 pub fn name(helper: u32) -> &'static str {
     match helper {
+        TAIL_CALL => "tail_call",
         SEND_SIGNAL => "send_signal",
         MAP_UPDATE_ELEM => "map_update_elem",
         MAP_DELETE_ELEM => "map_delete_elem",

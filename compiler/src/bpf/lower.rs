@@ -18,6 +18,7 @@ mod labels;
 mod limit;
 mod modes;
 mod network;
+pub mod parts;
 mod ranges;
 mod reads;
 mod sets;
@@ -26,99 +27,155 @@ mod text;
 mod unix;
 mod values;
 
+use std::collections::BTreeMap;
+
 use krs_grammar::ast::Span;
 
 pub use self::ancestors::Asking;
 use self::builder::Builder;
+use self::parts::NoFit;
 pub use self::sets::part_bytes;
+use super::encode::TooLarge;
 use super::insn::jmp;
 use super::vcode::Src;
 use super::{Code, Program, RelocationKind, allocate, encode, flow, layout, library, stack};
-use crate::decision::{self, Graph, Node, NodeId, Plan};
+use crate::decision::{self, Graph, Node, NodeId, Part, Plan};
 use crate::diag::{Diagnostic, code};
-use crate::hir::{HookId, Policy, Rule, RuleId};
+use crate::hir::{HookId, Policy};
 use crate::optimise::{Optimisation, Optimise};
 
 /// Bytes of the constants, which are one value of a map. Source: `array_map_alloc_check` of 5.10, which refuses more than
 /// `KMALLOC_MAX_SIZE`.
 const CONSTANTS_BYTES_MAX: usize = 4 << 20;
 
+/// No program becomes this many times smaller by what is done with its code.
+const SHRINKS_TO: usize = 2;
+
 /// What is left undone where a policy takes more stack than there is, one after the other: values stay in registers
 /// that programs must save, and are read again rather than kept.
 const LESS_STACK: [&[Optimisation]; 2] = [&[Optimisation::Frugal], &[Optimisation::Reuse, Optimisation::Again]];
 
-/// Generates all programs; a hook whose rules do not fit into one is an error.
-pub fn lower(policy: &Policy, plan: &Plan, mut optimise: Optimise, diagnostics: &mut Vec<Diagnostic>) -> Code {
+/// Generates all programs. A hook whose rules do not fit into one is split into parts, in the plan too; what fits into no part
+/// is an error.
+pub fn lower(policy: &Policy, plan: &mut Plan, mut optimise: Optimise, diagnostics: &mut Vec<Diagnostic>) -> Code {
     let mut less = LESS_STACK.iter();
+    // Hooks in parts, and how large those may be.
+    let mut split: BTreeMap<HookId, usize> = BTreeMap::new();
+    if !optimise.does(Optimisation::Whole) {
+        split.extend(plan.graphs.iter().map(|graph| (graph.hook, parts::INSTRUCTIONS_MAX)));
+    }
+    let mut no_fit: BTreeMap<HookId, NoFit> = BTreeMap::new();
+    let mut pending: Vec<HookId> = split.keys().copied().collect();
     loop {
-        let (mut found, mut large) = (Vec::new(), Vec::new());
-        let (code, deep) = generate(policy, plan, optimise, &mut large, &mut found);
-        match less.next() {
-            Some(more) if deep => optimise = more.iter().fold(optimise, |all, one| all.without(*one)),
-            _ => {
-                diagnostics.append(&mut found);
-                diagnostics.extend(large.into_iter().map(|(hook, why)| does_not_fit(policy, hook, why, optimise)));
-                return code;
+        for hook in pending.drain(..) {
+            match parts::parts(policy, hook, split[&hook], optimise) {
+                Ok(parts) => decision::parts::split(policy, plan, hook, &parts, optimise),
+                Err(why) => drop(no_fit.insert(hook, why)),
             }
+        }
+        let mut made = generate(policy, plan, optimise);
+        made.large.retain(|(hook, _)| !no_fit.contains_key(hook));
+        if made.is_deep()
+            && let Some(more) = less.next()
+        {
+            optimise = more.iter().fold(optimise, |all, one| all.without(*one));
+            no_fit.clear();
+            pending.extend(split.keys());
+            continue;
+        }
+        for (hook, why) in &made.large {
+            // What a part does can take more where others have denied: then parts are made smaller.
+            let most = split.get(hook).map_or(parts::INSTRUCTIONS_MAX, |most| most / 2);
+            if why.is_less_in_parts() && most >= parts::INSTRUCTIONS_LEAST && !pending.contains(hook) {
+                split.insert(*hook, most);
+                pending.push(*hook);
+            }
+        }
+        if pending.is_empty() {
+            made.tell(policy, no_fit, diagnostics);
+            return made.code;
         }
     }
 }
 
-/// All programs but those that are too `large`, and whether some need more stack than there is.
-fn generate(
-    policy: &Policy,
-    plan: &Plan,
-    optimise: Optimise,
-    large: &mut Vec<(HookId, encode::TooLarge)>,
-    diagnostics: &mut Vec<Diagnostic>,
-) -> (Code, bool) {
-    let mut code = begun(policy);
-    let mut deep = false;
+/// What came of a plan.
+struct Made {
+    /// All programs but those that are too large.
+    code: Code,
+    large: Vec<(HookId, TooLarge)>,
+    deep: Vec<stack::TooDeep>,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl Made {
+    /// Whether it needs more stack than there is.
+    fn is_deep(&self) -> bool {
+        !self.deep.is_empty() || self.large.iter().any(|(_, why)| matches!(why, TooLarge::Frame(_)))
+    }
+
+    /// What is wrong with it, and which rules fit into no part.
+    fn tell(&mut self, policy: &Policy, no_fit: BTreeMap<HookId, NoFit>, diagnostics: &mut Vec<Diagnostic>) {
+        diagnostics.append(&mut self.diagnostics);
+        for (hook, NoFit { rules, why }) in no_fit {
+            let hook = &policy.hooks[hook.index()].name;
+            let at = policy.rules[rules[0].0 as usize].span;
+            diagnostics.push(match rules.len() {
+                1 => Diagnostic::error(code::TOO_LARGE, at, format!("this rule makes too large a program on `{hook}`"))
+                    .label("too large by itself")
+                    .note(why.to_string())
+                    .help("write it as several rules: each `or` can be one of its own"),
+                count => Diagnostic::error(
+                    code::TOO_LARGE,
+                    at,
+                    format!("{count} rules on `{hook}` make too large a program"),
+                )
+                .label("the first of them")
+                .note(why.to_string())
+                .note("they stay together: one search finds them, or they mark what others look at")
+                .help("split the policy in two files and load both: each makes its own programs"),
+            });
+        }
+        for (hook, why) in self.large.drain(..) {
+            let first = policy.rules.iter().find(|rule| rule.hook == hook);
+            let at = first.map_or_else(Span::default, |rule| rule.span);
+            diagnostics.push(too_large(policy, hook, why, at, "the first of them"));
+        }
+        for stack::TooDeep { program, slot, why } in self.deep.drain(..) {
+            let program = &self.code.programs[program];
+            let line = program.lines.iter().rev().find(|(at, _)| *at <= slot);
+            let at = line.map_or_else(Span::default, |(_, span)| *span);
+            let hook = policy.hooks.iter().position(|hook| hook.name == program.hook).unwrap_or_default();
+            diagnostics.push(too_large(policy, HookId(hook as u32), why, at, "what this calls is the deepest"));
+        }
+    }
+}
+
+fn generate(policy: &Policy, plan: &Plan, optimise: Optimise) -> Made {
+    let mut made = Made { code: begun(policy), large: Vec::new(), deep: Vec::new(), diagnostics: Vec::new() };
     let mut regions = 0;
     for graph in &plan.graphs {
-        let texts = text::texts(policy, plan, graph);
-        if let Some(too_many) = texts.get(library::REGIONS_MAX) {
-            diagnostics.push(
-                Diagnostic::error(
-                    code::TOO_LARGE,
-                    too_many.span,
-                    format!("a hook's rules can look at {} different texts", library::REGIONS_MAX),
-                )
-                .label("one too many")
-                .help("split the policy in two files and load both: each makes its own program"),
-            );
-            continue;
-        }
-        regions = regions.max(texts.len());
-        let fitted = code.constants.len() <= CONSTANTS_BYTES_MAX;
-        let vcode = graph_code(policy, plan, graph, optimise, &mut code);
+        regions = regions.max(text::texts(policy, plan, graph).len());
+        let fitted = made.code.constants.len() <= CONSTANTS_BYTES_MAX;
+        let most = if graph.part == Part::default() { parts::INSTRUCTIONS_MAX } else { usize::MAX };
+        let program = program(policy, plan, graph, most, optimise, &mut made.code);
         let hook = &policy.hooks[graph.hook.index()].name;
-        if fitted && code.constants.len() > CONSTANTS_BYTES_MAX {
+        if fitted && made.code.constants.len() > CONSTANTS_BYTES_MAX {
             let span = graph.first(policy).map_or_else(Span::default, |rule| rule.span);
-            diagnostics.push(
+            made.diagnostics.push(
                 Diagnostic::error(code::TABLES_TOO_LARGE, span, "the policy's tables are too large for a map")
-                    .label(format!("{} bytes with those of the rules on `{hook}`", code.constants.len()))
+                    .label(format!("{} bytes with those of the rules on `{hook}`", made.code.constants.len()))
                     .note(format!("the kernel 5.10 gives a map's value at most {CONSTANTS_BYTES_MAX} bytes"))
                     .help("split the policy in two files and load both: each has its own tables"),
             );
         }
-        match vcode.and_then(|vcode| encoded(hook, vcode, optimise)) {
-            Ok(program) => code.programs.push(program),
-            Err(why) => {
-                deep |= matches!(why, encode::TooLarge::Frame(_));
-                large.push((graph.hook, why));
-            }
+        match program {
+            Ok(program) => made.code.programs.push(program),
+            Err(why) => made.large.push((graph.hook, why)),
         }
     }
-    library::link(&mut code, policy, regions);
-    for stack::TooDeep { program, slot, why } in stack::too_deep(&code) {
-        deep = true;
-        let program = &code.programs[program];
-        let line = program.lines.iter().rev().find(|(at, _)| *at <= slot);
-        let at = line.map_or_else(Span::default, |(_, span)| *span);
-        diagnostics.push(too_large(policy, &program.hook, why, at, "what this calls is the deepest"));
-    }
-    (code, deep)
+    library::link(&mut made.code, policy, regions.min(library::REGIONS_MAX));
+    made.deep = stack::too_deep(&made.code);
+    made
 }
 
 /// What comes before all programs.
@@ -151,55 +208,53 @@ fn begun(policy: &Policy) -> Code {
     code
 }
 
-fn does_not_fit(policy: &Policy, hook: HookId, why: encode::TooLarge, optimise: Optimise) -> Diagnostic {
-    let (at, label) = match one_too_many(policy, hook, optimise) {
-        Some((rule, true)) => (rule.span, "too large by itself"),
-        Some((rule, false)) => (rule.span, "those before it fit, with this one they do not"),
-        None => (Span::default(), ""),
-    };
-    too_large(policy, &policy.hooks[hook.index()].name, why, at, label)
-}
-
-/// The rule with which those of a hook no longer fit into one program, and whether it is the first of them.
-fn one_too_many(policy: &Policy, hook: HookId, optimise: Optimise) -> Option<(&Rule, bool)> {
-    let on_hook = |(_, rule): &(usize, &Rule)| rule.hook == hook;
-    let rules: Vec<RuleId> = policy.rules.iter().enumerate().filter(on_hook).map(|(id, _)| RuleId(id as u32)).collect();
-    let name = &policy.hooks[hook.index()].name;
-    let fit = |count: usize| {
-        let plan = decision::lower::some(policy, hook, &rules[..count], optimise);
-        let code = graph_code(policy, &plan, &plan.graphs[0], optimise, &mut begun(policy));
-        code.and_then(|code| encoded(name, code, optimise)).is_ok()
-    };
-    // The most that fit, by halves: more rules make no smaller program.
-    let (mut fits, mut not) = (0, rules.len());
-    while not > fits + 1 {
-        let middle = fits.midpoint(not);
-        *(if fit(middle) { &mut fits } else { &mut not }) = middle;
-    }
-    rules.get(fits).map(|id| (&policy.rules[id.0 as usize], fits == 0))
-}
-
-fn too_large(policy: &Policy, hook: &str, why: encode::TooLarge, at: Span, label: &str) -> Diagnostic {
-    let count = policy.rules.iter().filter(|rule| policy.hooks[rule.hook.index()].name == hook).count();
+fn too_large(policy: &Policy, hook: HookId, why: TooLarge, at: Span, label: &str) -> Diagnostic {
+    let count = policy.rules.iter().filter(|rule| rule.hook == hook).count();
     let rules = if count == 1 { "the rule on".to_owned() } else { format!("the {count} rules on") };
     let makes = if count == 1 { "makes" } else { "make" };
+    let hook = &policy.hooks[hook.index()].name;
     Diagnostic::error(code::TOO_LARGE, at, format!("{rules} `{hook}` {makes} too large a program"))
         .label(label)
         .note(why.to_string())
         .help("split the policy in two files and load both: each makes its own program")
 }
 
+/// The program of a graph: its code in registers and slots, of so many instructions at most.
+fn program(
+    policy: &Policy,
+    plan: &Plan,
+    graph: &Graph,
+    most: usize,
+    optimise: Optimise,
+    code: &mut Code,
+) -> Result<Program, TooLarge> {
+    if text::texts(policy, plan, graph).len() > library::REGIONS_MAX {
+        return Err(TooLarge::Texts(library::REGIONS_MAX));
+    }
+    let vcode = graph_code(policy, plan, graph, optimise, code)?;
+    let count = vcode.blocks.iter().map(|block| block.insts.len() + 1).sum::<usize>();
+    if count / SHRINKS_TO > most {
+        return Err(TooLarge::Instructions(count / SHRINKS_TO));
+    }
+    let hook = &policy.hooks[graph.hook.index()].name;
+    let program = encoded(&parts::name(hook, &graph.part), hook, vcode, optimise)?;
+    match program.insns.len() {
+        count if count > most => Err(TooLarge::Instructions(count)),
+        _ => Ok(program),
+    }
+}
+
 /// Registers and slots.
-fn encoded(name: &str, mut vcode: super::vcode::Code, optimise: Optimise) -> Result<Program, encode::TooLarge> {
+fn encoded(name: &str, hook: &str, mut vcode: super::vcode::Code, optimise: Optimise) -> Result<Program, TooLarge> {
     flow::optimise(&mut vcode, optimise);
-    let mut code = allocate::allocate(vcode, optimise).map_err(encode::TooLarge::Frame)?;
+    let mut code = allocate::allocate(vcode, optimise).map_err(TooLarge::Frame)?;
     if optimise.does(Optimisation::Chains) {
         layout::chain(&mut code);
     }
     if optimise.does(Optimisation::Exits) {
         layout::copy_exits(&mut code);
     }
-    encode::encode(name, &code, optimise)
+    encode::encode(name, hook, &code, optimise)
 }
 
 fn graph_code(
@@ -208,7 +263,8 @@ fn graph_code(
     graph: &Graph,
     optimise: Optimise,
     code: &mut Code,
-) -> Result<super::vcode::Code, encode::TooLarge> {
+) -> Result<super::vcode::Code, TooLarge> {
+    let programs = plan.graphs.iter().filter(|other| other.hook == graph.hook).count() as u32 - 1;
     let mut build = Builder::new(policy, plan, graph, optimise, code);
     let after_marks = labels::after_marks(policy, graph);
     let (rare, modes) = (graph.rare(), graph.modes());
@@ -265,6 +321,7 @@ fn graph_code(
                 let next = build.label(*next);
                 build.record_found(*index, *rule, *verdict, next);
             }
+            Node::Continue { verdict } => build.go_on(*verdict, &graph.part.next, programs),
             Node::Exit { verdict } => build.leave(*verdict, after_marks[at]),
         }
     }

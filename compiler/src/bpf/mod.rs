@@ -1,4 +1,4 @@
-//! BPF code: one program for each hook, in registers, as it will be in the object.
+//! BPF code: one program for each hook or part of one, in registers, as it will be in the object.
 //!
 //! ```text
 //! file_mprotect:
@@ -48,7 +48,7 @@ pub use insn::Insn;
 /// All programs of a policy, ordered by the first mention of their hook, and what they share.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Code {
-    /// One for each hook.
+    /// One for each hook, the further parts of it behind.
     pub programs: Vec<Program>,
     /// What programs and other functions call, by name.
     pub functions: Vec<Function>,
@@ -127,6 +127,8 @@ pub enum MapKind {
     Hash = 1,
     /// A hash whose elements get memory when they come, for sets that may have room for many.
     GrowingHash = 0x101,
+    /// Programs, for those that go on with another.
+    ProgArray = 3,
     PerCpuArray = 6,
     LpmTrie = 11,
     RingBuf = 27,
@@ -138,6 +140,7 @@ impl MapKind {
     pub fn words(self) -> &'static str {
         match self {
             MapKind::Hash | MapKind::GrowingHash => "hash",
+            MapKind::ProgArray => "programs",
             MapKind::PerCpuArray => "array for each processor",
             MapKind::LpmTrie => "trie of prefixes",
             MapKind::RingBuf => "ring buffer",
@@ -229,6 +232,9 @@ impl Code {
 /// One program.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Program {
+    /// Its symbol: the hook's name, or where it is a further part of what happens there one of its own (see
+    /// [`lower::parts`]).
+    pub name: String,
     /// The hook it attaches to.
     pub hook: String,
     /// Its instructions, in 8-byte slots: a 64-bit immediate load takes two.

@@ -46,7 +46,7 @@ fn relocation(relocations: &[Relocation], slot: usize) -> Option<&Relocation> {
 }
 
 fn print_program(out: &mut String, program: &Program, quote: &dyn Fn(Span) -> (String, String)) {
-    let _ = writeln!(out, "{}:    # {} instructions", program.hook, program.insns.len());
+    let _ = writeln!(out, "{}:    # {} instructions", program.name, program.insns.len());
     let mut lines = program.lines.iter().peekable();
     let mut slot = 0;
     while slot < program.insns.len() {

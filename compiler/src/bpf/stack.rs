@@ -133,6 +133,7 @@ mod tests {
 
     fn code(offset: i16, functions: Vec<Function>) -> Code {
         let program = Program {
+            name: "file_open".into(),
             hook: "file_open".into(),
             insns: vec![store(offset)],
             relocations: vec![call(functions[0].name)],

@@ -14,7 +14,7 @@ pub fn verify(code: &Code) {
 }
 
 fn verify_program(program: &Program) {
-    let hook = &program.hook;
+    let hook = &program.name;
     let slots = program.insns.len();
     let mut begins = vec![false; slots + 1];
     let mut at = 0;

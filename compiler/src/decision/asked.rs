@@ -188,5 +188,5 @@ pub fn once(graph: Graph) -> Graph {
             ids[at].push(id);
         }
     }
-    build.finish(graph.hook, ids[0][0])
+    build.finish(graph.hook, graph.part, ids[0][0])
 }

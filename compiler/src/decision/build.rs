@@ -6,7 +6,7 @@ use krsi_abi::modes::Act;
 
 use super::index::{Step, Unit};
 use super::normalise::Literal;
-use super::{Graph, Node, NodeId, Verdict};
+use super::{Graph, Node, NodeId, Part, Verdict};
 use crate::hir::{Cond, HookId, RuleId};
 
 /// Nodes in the reverse of their final order.
@@ -131,7 +131,7 @@ impl Build {
     }
 
     /// Drops what cannot be reached, and turns the order round.
-    pub fn finish(self, hook: HookId, entry: NodeId) -> Graph {
+    pub fn finish(self, hook: HookId, part: Part, entry: NodeId) -> Graph {
         let mut reached = vec![false; self.nodes.len()];
         reached[entry.index()] = true;
         for at in (0..self.nodes.len()).rev() {
@@ -154,6 +154,6 @@ impl Build {
         for node in &mut nodes {
             node.edges_mut().for_each(|next| *next = ids[next.index()]);
         }
-        Graph { hook, nodes }
+        Graph { hook, part, nodes }
     }
 }

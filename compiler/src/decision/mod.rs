@@ -38,6 +38,8 @@ use krsi_abi::modes::Act;
 use crate::automaton::Automaton;
 use crate::hir::{Atom, HookId, Policy, Rule, RuleId};
 
+pub use self::parts::Part;
+
 mod asked;
 mod build;
 pub mod index;
@@ -45,6 +47,7 @@ pub mod key;
 pub mod lower;
 pub mod normalise;
 pub mod order;
+pub mod parts;
 pub mod print;
 pub mod rows;
 pub mod texts;
@@ -74,12 +77,12 @@ impl IndexId {
     }
 }
 
-/// One graph for each hook of the policy, by `HookId`.
+/// What happens on the hooks of the policy.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    /// By `HookId`.
+    /// By `HookId`, one for each hook, or several where it is in parts.
     pub graphs: Vec<Graph>,
-    /// By [`IndexId`]; each is used by one graph.
+    /// By [`IndexId`]; each is used by one graph at most.
     pub indexes: Vec<Index>,
 }
 
@@ -120,6 +123,8 @@ pub struct Row {
 pub struct Graph {
     /// On this one.
     pub hook: HookId,
+    /// Which part of it.
+    pub part: Part,
     /// Entry first.
     pub nodes: Vec<Node>,
 }
@@ -247,6 +252,11 @@ pub enum Node {
         /// And goes on.
         next: NodeId,
     },
+    /// Goes on with the next part of the hook.
+    Continue {
+        /// With this.
+        verdict: Verdict,
+    },
     /// Leaves.
     Exit {
         /// With this.
@@ -284,7 +294,7 @@ impl Node {
             | Node::Set { next, .. }
             | Node::Record { next, .. }
             | Node::RecordFound { next, .. } => (Some(next), None),
-            Node::Exit { .. } => (None, None),
+            Node::Continue { .. } | Node::Exit { .. } => (None, None),
         };
         first.into_iter().chain(second)
     }
@@ -300,7 +310,7 @@ impl Node {
             | Node::Set { next, .. }
             | Node::Record { next, .. }
             | Node::RecordFound { next, .. } => (Some(*next), None),
-            Node::Exit { .. } => (None, None),
+            Node::Continue { .. } | Node::Exit { .. } => (None, None),
         };
         first.into_iter().chain(second)
     }

@@ -18,7 +18,18 @@ pub fn print(plan: &Plan, policy: &Policy) -> String {
     let mut printed = BTreeSet::new();
     for graph in &plan.graphs {
         let hook = &policy.hooks[graph.hook.index()];
-        let _ = writeln!(out, "hook {}", hook.name);
+        let _ = match (&graph.part.next[..], graph.part.number) {
+            ([], 0) => writeln!(out, "hook {}", hook.name),
+            (_, number) => {
+                writeln!(
+                    out,
+                    "hook {}, part {}, {}",
+                    hook.name,
+                    number + 1,
+                    verdict(Verdict::Constant(graph.part.denied))
+                )
+            }
+        };
         for node in &graph.nodes {
             // Each is printed where it is used first; several nodes can use one.
             if let Node::Find { index, .. } = node
@@ -81,6 +92,7 @@ pub fn print(plan: &Plan, policy: &Policy) -> String {
                         next.0
                     )
                 }
+                Node::Continue { verdict: with } => writeln!(out, "  n{at} next part, {}", verdict(*with)),
                 Node::Exit { verdict: with } => writeln!(out, "  n{at} exit {}", verdict(*with)),
             };
         }

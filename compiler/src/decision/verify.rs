@@ -97,9 +97,14 @@ fn verify_graph(graph: &Graph) {
             let next = &mut chosen[next.index()];
             *next = Some(next.unwrap_or(true) && after);
         }
+        assert!(
+            !graph.part.next.is_empty() || !matches!(node, Node::Continue { .. }),
+            "n{at} goes on behind the last part"
+        );
         if let Node::Record { verdict: Verdict::Chosen, .. }
         | Node::Set { first: true, .. }
         | Node::RecordFound { verdict: Verdict::Chosen, .. }
+        | Node::Continue { verdict: Verdict::Chosen }
         | Node::Exit { verdict: Verdict::Chosen } = node
         {
             assert!(before, "n{at} needs a verdict that nothing has set");

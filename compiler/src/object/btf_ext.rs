@@ -19,7 +19,7 @@ pub fn write(programs: &[Program], btf: &mut Builder) -> Vec<u8> {
     let mut core = CORE_BYTES.to_le_bytes().to_vec();
     let put =
         |out: &mut Vec<u8>, words: &[u32]| words.iter().for_each(|word| out.extend_from_slice(&word.to_le_bytes()));
-    // The tables are grouped by section: a program has one of its own, functions share one.
+    // The tables are grouped by section: the programs of a hook share one, and so do functions.
     for group in programs.chunk_by(|a, b| a.section == b.section) {
         let section = btf.string(&group[0].section);
         put(&mut functions, &[section, group.len() as u32]);

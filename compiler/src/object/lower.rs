@@ -5,7 +5,7 @@ use krsi_abi::modes::{MODES_SECTION, Modes};
 
 use super::layout::{Declared, Types};
 use super::{Core, CoreKind, Line, Object, Program, Symbol, btf_ext};
-use crate::bpf::{self, Checked, RelocationKind};
+use crate::bpf::{self, Checked, MapKind, RelocationKind};
 use crate::btf::{Builder, Def, Linkage, Member, Param, SectionVar, TypeId};
 use crate::source::Sources;
 
@@ -23,6 +23,16 @@ pub const FUNCTIONS_SECTION: &str = ".text";
 
 /// Bytes of `.maps` for each map: its definition has at most five members.
 pub const MAP_BYTES: u32 = 40;
+
+/// A member that the definitions of arrays of programs have besides: libbpf refuses an object with a member that it does not
+/// know, and names it. Left to itself it would attach each program of a hook, also those that deny since another has.
+const PARTS_MEMBER: &str = "filled_by_krsi";
+
+/// The section of a hook's programs.
+#[must_use]
+pub fn section(hook: &str) -> String {
+    format!("lsm/{hook}")
+}
 
 /// Makes the object.
 #[must_use]
@@ -55,12 +65,14 @@ pub fn lower(code: bpf::Code, manifest: &Manifest, sources: &Sources) -> Object 
     let prototype = btf.add(Def::FuncProto { ret: int, params: &[Param { name: "ctx", ty: context }] });
 
     let mut programs = Vec::with_capacity(code.programs.len() + code.functions.len());
-    for (program, described) in code.programs.iter().zip(&manifest.programs) {
-        let function = btf.add(Def::Func { name: &program.hook, proto: prototype, linkage: Linkage::Global });
+    for program in &code.programs {
+        let function = btf.add(Def::Func { name: &program.name, proto: prototype, linkage: Linkage::Global });
+        let section = section(&program.hook);
+        let before = programs.last().filter(|before: &&Program| before.section == section);
         let mut made = Program {
-            name: program.hook.clone(),
-            section: described.section.clone(),
-            start: 0,
+            name: program.name.clone(),
+            start: before.map_or(0, |before| before.start + before.insns.len() as u32),
+            section,
             insns: program.insns.clone(),
             symbols: Vec::new(),
             core: Vec::new(),
@@ -192,6 +204,7 @@ fn declare_data(btf: &mut Builder, int: TypeId, code: &bpf::Code, modes_bytes: u
             ("value_size", map.value),
             ("max_entries", map.entries),
             ("map_flags", map.kind.flags()),
+            (PARTS_MEMBER, u32::from(map.kind == MapKind::ProgArray)),
         ];
         let mut members = Vec::with_capacity(numbers.len());
         for (name, number) in numbers {

@@ -29,7 +29,7 @@ use crate::bpf::{Insn, Map};
 /// An object before it is a file.
 #[derive(Clone, Debug)]
 pub struct Object {
-    /// One for each hook, then the functions that they call, which share one section.
+    /// Those of each hook, which share a section, then the functions that they call, which share one too.
     pub programs: Vec<Program>,
     /// By name.
     pub maps: Vec<Map>,
@@ -52,7 +52,7 @@ pub struct Object {
 /// One program of an object.
 #[derive(Clone, Debug)]
 pub struct Program {
-    /// Its symbol: a hook's name, or a function's.
+    /// Its symbol: a hook's name, a further part's, or a function's.
     pub name: String,
     /// `lsm/file_mprotect`, or `.text` for all functions.
     pub section: String,

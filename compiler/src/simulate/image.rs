@@ -78,7 +78,7 @@ pub struct Image {
     pub data: Vec<Data>,
     /// What the object says about itself.
     pub manifest: Manifest,
-    /// The function of each program, by its section.
+    /// The function of each program, by its symbol.
     pub programs: BTreeMap<String, usize>,
 }
 
@@ -274,7 +274,7 @@ fn maps(btf: &Btf) -> Result<Vec<Map>, String> {
                 "key_size" => map.key = number as usize,
                 "value_size" => map.value = number as usize,
                 "max_entries" => map.entries = number as usize,
-                "map_flags" => {}
+                "map_flags" | "filled_by_krsi" => {}
                 other => return Err(format!("a map says `{other}`, which is not known")),
             }
         }

@@ -12,14 +12,16 @@ use super::memory::{Memory, Rights};
 use super::scene::Scene;
 use super::{Fault, Run};
 use super::{helpers, labels};
-use crate::bpf::Insn;
 use crate::bpf::insn::{SRC_REG, alu, class, jmp, mode, pseudo, size};
+use crate::bpf::{Insn, helper};
 use crate::hir::eval::{Element, Labels};
 
 /// Instructions of one run; the kernel has no such bound, but a program that never ends is a mistake.
 const INSTRUCTIONS_MAX: u64 = 10_000_000;
 /// Calls within each other, as in the kernel.
 const FRAMES_MAX: usize = 8;
+/// Programs that go on with each other, before 5.17.
+const TAIL_CALLS_MAX: usize = 32;
 const STACK_BYTES: usize = 512;
 /// What is in registers that hold nothing.
 const UNDEFINED: u64 = 0xdead_0000_0000_0bad;
@@ -152,6 +154,19 @@ impl<'i> Machine<'i> {
         })
     }
 
+    /// The program that another goes on with, as `krsi` fills the arrays.
+    fn part(&self, [_, map, index, ..]: [u64; 5]) -> Result<usize, String> {
+        let map = maps::of_handle(map).and_then(|map| self.maps.get(map)).ok_or("programs in no map")?;
+        let of_map = |program: &&manifest::Program| krsi_abi::parts_map(&program.hook) == map.declared.name;
+        let program = self.image.manifest.programs.iter().find(of_map).ok_or("an array of no hook's programs")?;
+        if program.parts.len() != map.declared.entries {
+            return Err(format!("room for {} of {} programs", map.declared.entries, program.parts.len()));
+        }
+        let name = usize::try_from(index).ok().and_then(|index| program.parts.get(index));
+        let part = name.and_then(|name| self.image.programs.get(name));
+        part.copied().ok_or_else(|| format!("`{}` has no program {index}", map.declared.name))
+    }
+
     fn frame(&mut self, function: usize, saved: [u64; 4]) -> Frame {
         let stack = self.memory.add(vec![0; STACK_BYTES], Rights::Scratch, "stack");
         Frame { function, slot: 0, saved, stack }
@@ -163,6 +178,7 @@ impl<'i> Machine<'i> {
         let mut frames = vec![self.frame(program, [0; 4])];
         registers[10] = frames[0].stack + STACK_BYTES as u64;
         let image = self.image;
+        let mut tail_calls = 0;
         loop {
             let depth = frames.len();
             let Some(frame) = frames.last_mut() else { unreachable!("the last return ends the loop") };
@@ -181,6 +197,22 @@ impl<'i> Machine<'i> {
                     registers[10] = called.stack + STACK_BYTES as u64;
                     registers[6..10].fill(UNDEFINED);
                     frames.push(called);
+                }
+                Step::Tail(_) if depth > 1 => {
+                    return Err(fault("a function goes on with another program".to_owned()));
+                }
+                Step::Tail(_) if tail_calls == TAIL_CALLS_MAX => {
+                    return Err(fault(format!("more than {TAIL_CALLS_MAX} programs after each other")));
+                }
+                Step::Tail(to) => {
+                    tail_calls += 1;
+                    if let Some(done) = frames.pop() {
+                        self.memory.remove(done.stack);
+                    }
+                    registers = [UNDEFINED; 11];
+                    registers[1] = context;
+                    frames.push(self.frame(to, [0; 4]));
+                    registers[10] = frames[0].stack + STACK_BYTES as u64;
                 }
                 Step::Return => {
                     let Some(done) = frames.pop() else { unreachable!("something was executed") };
@@ -276,6 +308,9 @@ impl<'i> Machine<'i> {
             jmp::CALL if wide && insn.src == 0 => {
                 let mut arguments = [0; 5];
                 arguments.copy_from_slice(&registers[1..6]);
+                if insn.imm.cast_unsigned() == helper::TAIL_CALL {
+                    return Ok(Step::Tail(self.part(arguments)?));
+                }
                 registers[0] = helpers::call(self, insn.imm.cast_unsigned(), arguments)?;
                 registers[1..6].fill(UNDEFINED);
                 return Ok(Step::On);
@@ -342,6 +377,8 @@ fn key(parts: &[manifest::Part], element: &[Element]) -> Option<Vec<u8>> {
 enum Step {
     On,
     Call(usize),
+    /// Goes on with another program.
+    Tail(usize),
     Return,
 }
 

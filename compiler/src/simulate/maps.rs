@@ -9,6 +9,7 @@ use super::memory::{Memory, Rights};
 
 const HASH: u32 = 1;
 const ARRAY: u32 = 2;
+const PROGRAMS: u32 = 3;
 const PER_CPU_HASH: u32 = 5;
 const PER_CPU_ARRAY: u32 = 6;
 const LRU_HASH: u32 = 9;
@@ -55,7 +56,7 @@ impl Map {
                     map.values.insert(index.to_le_bytes().to_vec(), at);
                 }
             }
-            HASH | PER_CPU_HASH | LRU_HASH | LPM_TRIE | RING_BUFFER => {}
+            HASH | PROGRAMS | PER_CPU_HASH | LRU_HASH | LPM_TRIE | RING_BUFFER => {}
             other => return Err(format!("maps of type {other} are not known")),
         }
         Ok(map)

@@ -152,7 +152,7 @@ impl Builder<'_> {
         if let Some(why) = build.too_large {
             return Err(why);
         }
-        let made = super::encoded(name, build.finish(), optimise)?;
+        let made = super::encoded(name, "", build.finish(), optimise)?;
         let notes = vec![(0, "what is asked of an ancestor")];
         let (insns, relocations) = (made.insns, made.relocations);
         Ok(Function { name, checked: Checked::Once, params: 2, insns, relocations, notes })

@@ -104,6 +104,7 @@ fn tests<'p>(policy: &'p Policy, graph: &'p Graph, each: &mut impl FnMut(usize, 
             | Node::Mode { .. }
             | Node::Does { .. }
             | Node::Set { .. }
+            | Node::Continue { .. }
             | Node::Exit { .. } => {}
         }
     }
@@ -143,7 +144,9 @@ impl Builder<'_> {
         }
         self.object_labels = labels;
         self.begin_registers();
-        self.inherit();
+        if graph.part.number == 0 {
+            self.inherit();
+        }
     }
 
     /// The same for what is asked of an ancestor, which is a function of its own.
