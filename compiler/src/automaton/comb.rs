@@ -1,8 +1,10 @@
 //! Packs states into words: first those with many moves, wherever all of them find room, then the others into the gaps
 //! (row displacement; Tarjan and Yao, 1979).
 
+use std::collections::HashSet;
+
 use super::subset::{DEAD, Others, State, States};
-use super::{Automaton, FALLS, FINAL, FREE, ROW};
+use super::{Automaton, FALLS, FINAL, FREE, GATE, ROW};
 
 /// So many gaps are tried for a state before it goes behind all others.
 const TRIES_MAX: usize = 64;
@@ -13,8 +15,10 @@ const NOWHERE: u32 = u32::MAX;
 /// Packs.
 #[must_use]
 pub fn pack(States { classes, states, start, rows }: States) -> Automaton {
-    // What rests needs no place, but where a text begins there.
-    let placed = |at: u32| at == start || !states[at as usize].rests;
+    // What rests needs no place, but where a text begins there or a gate leads there.
+    let gated = |state: &State| if let Others::Gate { tail, .. } = state.others { Some(tail) } else { None };
+    let entered: HashSet<u32> = states.iter().filter_map(gated).chain([start]).collect();
+    let placed = |at: u32| !states[at as usize].rests || entered.contains(&at);
     let mut order: Vec<u32> = (0..states.len() as u32).filter(|at| placed(*at)).collect();
     order.sort_by_key(|at| std::cmp::Reverse(offsets(&states[*at as usize]).count()));
     let mut room = Room::default();
@@ -39,6 +43,10 @@ pub fn pack(States { classes, states, start, rows }: States) -> Automaton {
             Others::To(DEAD) => {}
             Others::To(to) => put(0, 0, leads(to)),
             Others::As(model) => put(0, FALLS, places[model as usize] << 8),
+            Others::Gate { tail, row } => {
+                put(0, GATE, places[tail as usize] << 8);
+                put(ROW, FREE, FINAL | row << 8);
+            }
         }
         if state.row != 0 {
             put(ROW, ROW, FINAL | state.row << 8);
@@ -51,7 +59,7 @@ pub fn pack(States { classes, states, start, rows }: States) -> Automaton {
 /// Where a state has words, from its place.
 fn offsets(state: &State) -> impl Iterator<Item = u8> {
     let others = (state.others != Others::To(DEAD)).then_some(0);
-    let row = (state.row != 0).then_some(ROW);
+    let row = (state.row != 0 || matches!(state.others, Others::Gate { .. })).then_some(ROW);
     others.into_iter().chain(row).chain(state.moves.iter().map(|(class, _)| *class))
 }
 

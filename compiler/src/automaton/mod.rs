@@ -6,35 +6,41 @@
 //! ```
 //!
 //! Patterns that begin alike share their beginning (`nfa.rs`); the states are the sets of places that a text can have come
-//! to (`subset.rs`), and are packed into words (`comb.rs`). An automaton that could be large is bounded by [`STATES_MAX`]
+//! to (`subset.rs`), those from which one pattern is left are shared with others that end alike (`tails.rs`), and all are
+//! packed into words (`comb.rs`). An automaton that could be large is bounded by [`STATES_MAX`]
 //! where it stands for one pattern, else by four times as many as its patterns have places: whoever asks for it takes fewer.
 //!
 //! The words are a comb: the moves of all states lie in one another's gaps. A state is the place of its first word.
 //!
 //! ```text
-//! word                bits 0..8 whose it is: a class, or ROW, FALLS, FREE; bits 8..31 a state, or a row with FINAL
+//! word                bits 0..8 whose it is: a class, or ROW, GATE, FALLS, FREE; bits 8..31 a state, or a row with FINAL
 //! words[state + c]    if it is `c`'s: where a byte of class `c` leads
 //! words[state]        else, if it is of class 0: where all other bytes lead; if FALLS: the state that is asked instead,
-//!                     which has a word of class 0; or else nothing fits any more
-//! words[state + ROW]  if it is ROW's: the row of a text that ends here
+//!                     which has a word of class 0; if GATE: the tail that is entered; or else nothing fits any more
+//! words[state + ROW]  if it is ROW's: the row of a text that ends here; of a gate, also if it is nobody's: the
+//!                     row of what fits behind it, whatever row is found there
 //! ```
 //!
 //! A dense table, such as those of `regex-automata`, has a word for each state and class: for ten thousand prefixes
 //! that is fifty times as many.
 //!
 //! Invariants: no two states have the same place, so that a word can be one's only; what is FINAL does not depend on what
-//! follows; a state that falls does so once; row 0 is of no pattern and has no rules.
+//! follows; a state that falls does so once; a tail has no gates, and what is asked for a byte at a gate is asked of its tail at
+//! once; row 0 is of no pattern and has no rules.
 //!
 //! Absent: where in the text something was found.
 
 mod comb;
 mod nfa;
 mod subset;
+mod tails;
 
 use crate::hir::TextTest;
 
 /// Whose a word is that tells the row of a text that ends.
 pub const ROW: u8 = 1;
+/// Whose a word is that names the tail that a gate leads to.
+pub const GATE: u8 = 253;
 /// Whose a word is that names the state to ask instead.
 pub const FALLS: u8 = 254;
 /// Nobody's.
@@ -102,20 +108,33 @@ impl Automaton {
     /// The row of a text, as the code on the kernel finds it.
     #[must_use]
     pub fn row(&self, text: &[u8]) -> u32 {
-        let mut state = self.start;
+        let (mut state, mut gate) = (self.start, 0);
+        let row = |found: u32, gate: u32| match found & !(FINAL >> 8) {
+            0 => 0,
+            row => {
+                if gate == 0 {
+                    row
+                } else {
+                    gate
+                }
+            }
+        };
         for byte in text {
             let class = self.classes[usize::from(*byte)];
+            if let Some(tail) = self.word(state, 0, GATE) {
+                (state, gate) = (tail, self.words[state as usize + usize::from(ROW)] >> 8 & !(FINAL >> 8));
+            }
             let next = self.word(state, class, class).or_else(|| self.word(state, 0, 0)).or_else(|| {
                 let model = self.word(state, 0, FALLS)?;
                 self.word(model, class, class).or_else(|| self.word(model, 0, 0))
             });
             match next {
                 None => return 0,
-                Some(next) if next & FINAL >> 8 != 0 => return next & !(FINAL >> 8),
+                Some(next) if next & FINAL >> 8 != 0 => return row(next, gate),
                 Some(next) => state = next,
             }
         }
-        self.word(state, ROW, ROW).map_or(0, |row| row & !(FINAL >> 8))
+        self.word(state, ROW, ROW).map_or(0, |found| row(found, gate))
     }
 
     /// What a state has for a class, if it is whose it should be.

@@ -1,10 +1,14 @@
 //! Sets of places to states: one for each set that a text can have come to.
+//!
+//! Where only one pattern is left, and others go on in the same way, its states are theirs too: what leads there says whose
+//! they are from then on (`tails.rs`).
 
 use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::nfa::{Nfa, Node, Stays};
-use super::{FALLS, FIRST_CLASS, TooComplex};
+use super::tails::{Ends, Tails};
+use super::{FIRST_CLASS, GATE, TooComplex};
 use crate::glob::Bytes;
 
 /// The state that nothing leads out of and nothing fits.
@@ -26,7 +30,7 @@ pub struct States {
 /// Where bytes lead.
 #[derive(Clone, Debug, Default)]
 pub struct State {
-    /// Of a text that ends here.
+    /// Of a text that ends here; in a tail any but 0 is that of the gate.
     pub row: u32,
     /// Where the bytes lead that have no move.
     pub others: Others,
@@ -43,6 +47,13 @@ pub enum Others {
     To(u32),
     /// To where they lead from that state.
     As(u32),
+    /// This is a gate. All bytes do as from the state `tail`, and what fits from here on is the row.
+    Gate {
+        /// The first state of a tail.
+        tail: u32,
+        /// Not 0.
+        row: u32,
+    },
 }
 
 impl Default for Others {
@@ -93,7 +104,7 @@ fn classes(nfa: &Nfa) -> Result<Classes, TooComplex> {
         by_byte[byte] = match numbers.get(&key) {
             Some(class) => *class,
             None => {
-                let class = u8::try_from(examples.len()).ok().filter(|class| *class < FALLS).ok_or(TooComplex)?;
+                let class = u8::try_from(examples.len()).ok().filter(|class| *class < GATE).ok_or(TooComplex)?;
                 examples.push(byte as u8);
                 numbers.insert(key, class);
                 class
@@ -119,11 +130,33 @@ struct Build<'n> {
     sets: HashMap<Bytes, Set>,
     /// By node that leads anywhere by nothing: what is reached so and counts for something, perhaps itself.
     reached: Vec<Vec<u32>>,
-    ends: Vec<Ends>,
-    known: HashMap<Rc<[u32]>, u32>,
-    /// By state: its nodes.
-    nodes: Vec<Rc<[u32]>>,
+    tails: Tails,
+    /// By nodes, outside of tails and in them.
+    known: [HashMap<Rc<[u32]>, u32>; 2],
+    /// By tail and number.
+    gates: HashMap<(u32, u32), u32>,
+    /// By state.
+    made: Vec<Made>,
     states_max: usize,
+}
+
+/// What a state is made of.
+#[derive(Clone)]
+enum Made {
+    /// Nodes.
+    Of {
+        /// Ascending.
+        nodes: Rc<[u32]>,
+        /// They stand for any from which the same follows, and only one pattern is left.
+        tail: bool,
+    },
+    /// What leads into a tail.
+    Gate {
+        /// A state.
+        tail: u32,
+        /// What fits there.
+        number: u32,
+    },
 }
 
 /// Makes the states of a graph.
@@ -135,17 +168,42 @@ pub fn states(nfa: &Nfa, states_max: usize) -> Result<States, TooComplex> {
             sets.entry(bytes).or_insert_with(|| set(bytes, &classes));
         }
     }
-    let (reached, ends) = (reached(nfa), ends(nfa));
-    let mut build = Build { nfa, classes, sets, reached, ends, known: HashMap::new(), nodes: Vec::new(), states_max };
-    build.state(Vec::new())?;
-    let start = build.state(build.places(std::iter::once(0)))?;
+    let mut build = Build {
+        nfa,
+        classes,
+        sets,
+        reached: reached(nfa),
+        tails: Tails::of(nfa),
+        known: Default::default(),
+        gates: HashMap::new(),
+        made: Vec::new(),
+        states_max,
+    };
+    build.state(Vec::new(), false)?;
+    let start = build.state(build.places(std::iter::once(0), false), false)?;
     let (mut states, mut rows) = (vec![State { rests: true, ..State::default() }], vec![Vec::new()]);
     let mut known_rows: HashMap<Vec<u32>, u32> = HashMap::from([(Vec::new(), 0)]);
+    let mut row_of = |fitting: Vec<u32>| {
+        *known_rows.entry(fitting).or_insert_with_key(|row| {
+            rows.push(row.clone());
+            rows.len() as u32 - 1
+        })
+    };
     // Where others lead: the first state from which they do.
     let mut models: HashMap<u32, u32> = HashMap::new();
-    while states.len() < build.nodes.len() {
+    while states.len() < build.made.len() {
         let at = states.len() as u32;
-        let (others, mut moves) = build.moves(at)?;
+        let (nodes, tail) = match build.made[at as usize].clone() {
+            Made::Of { nodes, tail } => (nodes, tail),
+            Made::Gate { tail, number } => {
+                let row = row_of(vec![number]);
+                let fits = build.fits(tail);
+                let others = Others::Gate { tail, row };
+                states.push(State { row: if fits { row } else { 0 }, others, ..State::default() });
+                continue;
+            }
+        };
+        let (others, mut moves) = build.moves(&nodes, tail)?;
         let rests = moves.is_empty() && others == at;
         let mut others = Others::To(others);
         if let (Others::To(to), false) = (others, rests)
@@ -158,11 +216,7 @@ pub fn states(nfa: &Nfa, states_max: usize) -> Result<States, TooComplex> {
                 (others, moves) = (Others::As(model), fewer);
             }
         }
-        let row = build.fitting(at);
-        let row = *known_rows.entry(row).or_insert_with_key(|row| {
-            rows.push(row.clone());
-            rows.len() as u32 - 1
-        });
+        let row = if tail { u32::from(build.fits(at)) } else { row_of(build.fitting(&nodes)) };
         states.push(State { row, others, moves, rests });
     }
     Ok(States { classes: build.classes.by_byte, states, start, rows })
@@ -195,35 +249,6 @@ fn reached(nfa: &Nfa) -> Vec<Vec<u32>> {
     reached
 }
 
-/// What can still fit from a place on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ends {
-    Nothing,
-    /// Only this.
-    One(u32),
-    Several,
-}
-
-impl Ends {
-    fn or(self, other: Ends) -> Ends {
-        match (self, other) {
-            (one, Ends::Nothing) | (Ends::Nothing, one) => one,
-            (a, b) if a == b => a,
-            _ => Ends::Several,
-        }
-    }
-}
-
-fn ends(nfa: &Nfa) -> Vec<Ends> {
-    let mut ends = vec![Ends::Nothing; nfa.nodes.len()];
-    for (at, node) in nfa.nodes.iter().enumerate().rev() {
-        let next = node.bytes.iter().map(|(_, to)| to).chain(node.sets.iter().map(|(_, to)| to)).chain(&node.free);
-        let here = node.fits.iter().map(|number| Ends::One(*number));
-        ends[at] = here.chain(next.map(|to| ends[*to as usize])).fold(Ends::Nothing, Ends::or);
-    }
-    ends
-}
-
 /// The moves that differ from a model's, where there are fewer of them; both lead others to the same state.
 fn differences(moves: &[(u8, u32)], model: &[(u8, u32)], others: u32, most: usize) -> Option<Vec<(u8, u32)>> {
     let (mut a, mut b) = (moves.iter().peekable(), model.iter().peekable());
@@ -253,22 +278,36 @@ fn differences(moves: &[(u8, u32)], model: &[(u8, u32)], others: u32, most: usiz
 }
 
 impl Build<'_> {
-    fn state(&mut self, nodes: Vec<u32>) -> Result<u32, TooComplex> {
-        if let Some(known) = self.known.get(nodes.as_slice()) {
+    /// The state of some nodes, or the gate to it.
+    fn state(&mut self, nodes: Vec<u32>, tail: bool) -> Result<u32, TooComplex> {
+        if let Some(known) = self.known[usize::from(tail)].get(nodes.as_slice()) {
             return Ok(*known);
         }
-        if self.nodes.len() >= self.states_max {
-            return Err(TooComplex);
+        if !tail && let Some(number) = self.tails.number(&nodes) {
+            let tail = self.state(self.tails.same(nodes), true)?;
+            if let Some(known) = self.gates.get(&(tail, number)) {
+                return Ok(*known);
+            }
+            let gate = self.make(Made::Gate { tail, number })?;
+            self.gates.insert((tail, number), gate);
+            return Ok(gate);
         }
-        let state = self.nodes.len() as u32;
         let nodes: Rc<[u32]> = nodes.into();
-        self.nodes.push(Rc::clone(&nodes));
-        self.known.insert(nodes, state);
+        let state = self.make(Made::Of { nodes: Rc::clone(&nodes), tail })?;
+        self.known[usize::from(tail)].insert(nodes, state);
         Ok(state)
     }
 
+    fn make(&mut self, made: Made) -> Result<u32, TooComplex> {
+        if self.made.len() >= self.states_max {
+            return Err(TooComplex);
+        }
+        self.made.push(made);
+        Ok(self.made.len() as u32 - 1)
+    }
+
     /// The places of a state that leads here.
-    fn places(&self, targets: impl Iterator<Item = u32>) -> Vec<u32> {
+    fn places(&self, targets: impl Iterator<Item = u32>, tail: bool) -> Vec<u32> {
         let mut all = Vec::new();
         for to in targets {
             match self.nfa.nodes[to as usize].free.is_empty() {
@@ -278,7 +317,8 @@ impl Build<'_> {
         }
         all.sort_unstable();
         all.dedup();
-        self.settled(all)
+        let all = self.settled(all);
+        if tail { self.tails.same(all) } else { all }
     }
 
     /// Without places from which only that can fit which fits already, whatever follows.
@@ -287,7 +327,7 @@ impl Build<'_> {
         let settled = |at: &u32| node(at).stays == Stays::Any && !node(at).fits.is_empty();
         if nodes.len() > 1 && nodes.iter().any(settled) {
             let fits: Vec<u32> = nodes.iter().filter(|at| settled(at)).flat_map(|at| &node(at).fits).copied().collect();
-            nodes.retain(|at| match self.ends[*at as usize] {
+            nodes.retain(|at| match self.tails.ends[*at as usize] {
                 Ends::One(number) => !fits.contains(&number) || settled(at),
                 _ => true,
             });
@@ -295,21 +335,29 @@ impl Build<'_> {
         nodes
     }
 
-    fn fitting(&self, state: u32) -> Vec<u32> {
+    fn fitting(&self, nodes: &[u32]) -> Vec<u32> {
         let fits = |node: &u32| &self.nfa.nodes[*node as usize].fits;
-        let mut all: Vec<u32> = self.nodes[state as usize].iter().flat_map(fits).copied().collect();
+        let mut all: Vec<u32> = nodes.iter().flat_map(fits).copied().collect();
         all.sort_unstable();
         all.dedup();
         all
     }
 
+    /// Whether something fits a text that ends in a state of a tail.
+    fn fits(&self, state: u32) -> bool {
+        match &self.made[state as usize] {
+            Made::Of { nodes, .. } => nodes.iter().any(|node| !self.nfa.nodes[*node as usize].fits.is_empty()),
+            Made::Gate { .. } => false,
+        }
+    }
+
     /// Where bytes of class 0 lead from a state, and where those of classes lead that lead elsewhere.
-    fn moves(&mut self, state: u32) -> Result<(u32, Vec<(u8, u32)>), TooComplex> {
+    fn moves(&mut self, nodes: &[u32], tail: bool) -> Result<(u32, Vec<(u8, u32)>), TooComplex> {
         let mut single: Vec<(u8, u32)> = Vec::new();
         let mut wide: Vec<(&Set, u32)> = Vec::new();
         let mut classes: Vec<u8> = Vec::new();
         let nfa = self.nfa;
-        for &at in self.nodes[state as usize].iter() {
+        for &at in nodes {
             let node = &nfa.nodes[at as usize];
             single.extend(node.bytes.iter().map(|(byte, to)| (self.classes.by_byte[usize::from(*byte)], *to)));
             let stays = node.stays.bytes().map(|set| (set, at));
@@ -320,7 +368,7 @@ impl Build<'_> {
         classes.extend(wide.iter().flat_map(|(set, _)| &set.apart));
         classes.sort_unstable();
         classes.dedup();
-        let others = self.places(wide.iter().filter(|(set, _)| set.others).map(|(_, to)| *to));
+        let others = self.places(wide.iter().filter(|(set, _)| set.others).map(|(_, to)| *to), tail);
         let mut found: Vec<(u8, Vec<u32>)> = Vec::with_capacity(classes.len());
         let mut at = 0;
         for class in classes {
@@ -329,12 +377,12 @@ impl Build<'_> {
                 at += 1;
             }
             let several = wide.iter().filter(|(set, _)| set.has[usize::from(class)]).map(|(_, to)| *to);
-            found.push((class, self.places(single[begin..at].iter().map(|(_, to)| *to).chain(several))));
+            found.push((class, self.places(single[begin..at].iter().map(|(_, to)| *to).chain(several), tail)));
         }
-        let others = self.state(others)?;
+        let others = self.state(others, tail)?;
         let mut moves = Vec::with_capacity(found.len());
         for (class, nodes) in found {
-            let to = self.state(nodes)?;
+            let to = self.state(nodes, tail)?;
             if to != others {
                 moves.push((class, to));
             }

@@ -1,7 +1,7 @@
 //! The stack that a program takes together with what it calls, as the verifier adds it up.
 //!
 //! ```text
-//! file_open 392 bytes  ->  krs_match 64  ->  krs_match_step 16      416 + 64 + 32 = 512
+//! file_open 392 bytes  ->  krs_match 64  ->  krs_match_step 24      416 + 64 + 32 = 512
 //! ```
 //!
 //! Source: `check_max_stack_depth_subprog` in `kernel/bpf/verifier.c`. Frames are rounded up to 32 bytes, since 6.9 to 16 where

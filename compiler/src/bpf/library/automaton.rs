@@ -8,10 +8,11 @@
 //! constants, so that nothing but them bounds a state.
 //!
 //! A byte takes some 14 instructions. The verifier follows each byte of a chunk, but a chunk only once: it is a function
-//! of its own.
+//! of its own. What it gives back has the state in the lower half, and in the upper one the row of the gate that was passed,
+//! if one was.
 
 use super::{Asm, FP, Label, R, alu, jmp, size};
-use crate::automaton::{Automaton, FALLS, FINAL, ROW};
+use crate::automaton::{Automaton, FALLS, FINAL, GATE, ROW};
 use crate::bpf::{Code, Function, RelocationKind};
 
 /// Runs an automaton over a text.
@@ -70,6 +71,9 @@ const CLASS: R = R(2);
 const WHOSE: R = R(3);
 const WORD: R = R(1);
 
+/// Where a step has the row of the last gate.
+const GATE_AT: i16 = -24;
+
 /// `WORD =` the address of a word, `WHOSE =` whose it is; to `out` where there is none.
 fn ask(asm: &mut Asm, class: Option<R>, last: i32, out: Label) {
     asm.mov(WORD, STATE);
@@ -91,6 +95,8 @@ fn go(asm: &mut Asm) {
 /// `krs_match_step(slot, at, length, classes, state)`: the state behind up to [`CHUNK`] bytes at `at` in the slot.
 pub(super) fn step(code: &Code, last: i16) -> Function {
     let last_word = code.last_word();
+    // A gate has another word behind its first.
+    let last_state = last_word - i32::from(ROW);
     let mut asm = Asm::default();
     let (dead, again, done) = (asm.label(), asm.label(), asm.label());
     asm.note("the text and the automaton");
@@ -100,6 +106,10 @@ pub(super) fn step(code: &Code, last: i16) -> Function {
     asm.mov(TEXT, R(2));
     asm.mov(CLASSES, R(4));
     asm.mov(STATE, R(5));
+    asm.alu(alu::LSH, STATE, 32);
+    asm.alu(alu::RSH, STATE, 32);
+    asm.alu(alu::RSH, R(5), 32);
+    asm.store(size::DW, FP, GATE_AT, R(5));
     asm.slot(-4, dead);
     asm.alu(alu::ADD, TEXT, R(0));
     asm.address(CONSTANTS, RelocationKind::Constant(0));
@@ -109,7 +119,7 @@ pub(super) fn step(code: &Code, last: i16) -> Function {
     asm.place(again);
     for byte in 0..UNROLLED {
         asm.note("one byte; a row is beyond all states");
-        let take = asm.label();
+        let (take, falls) = (asm.label(), asm.label());
         asm.jump(jmp::JSLE, LEFT, i32::from(byte), done);
         asm.load(size::B, CLASS, TEXT, byte);
         asm.mov(WORD, CLASSES);
@@ -118,8 +128,18 @@ pub(super) fn step(code: &Code, last: i16) -> Function {
         ask(&mut asm, Some(CLASS), last_word, done);
         asm.jump(jmp::JEQ, WHOSE, CLASS, take);
         asm.note("no move of its own");
-        ask(&mut asm, None, last_word, done);
+        ask(&mut asm, None, last_state, done);
         asm.jump(jmp::JEQ, WHOSE, 0, take);
+        asm.jump(jmp::JNE, WHOSE, i32::from(GATE), falls);
+        asm.load(size::W, WHOSE, WORD, 4 * i16::from(ROW));
+        asm.alu(alu::RSH, WHOSE, 8);
+        asm.store(size::DW, FP, GATE_AT, WHOSE);
+        go(&mut asm);
+        ask(&mut asm, Some(CLASS), last_word, dead);
+        asm.jump(jmp::JEQ, WHOSE, CLASS, take);
+        ask(&mut asm, None, last_word, dead);
+        asm.jump(jmp::JEQ, WHOSE, 0, take);
+        asm.place(falls);
         asm.jump(jmp::JNE, WHOSE, i32::from(FALLS), dead);
         go(&mut asm);
         ask(&mut asm, Some(CLASS), last_word, dead);
@@ -134,7 +154,9 @@ pub(super) fn step(code: &Code, last: i16) -> Function {
     asm.alu(alu::ADD, COUNT, i32::from(UNROLLED));
     asm.jump(jmp::JLT, COUNT, CHUNK, again);
     asm.place(done);
-    asm.mov(R(0), STATE);
+    asm.load(size::DW, R(0), FP, GATE_AT);
+    asm.alu(alu::LSH, R(0), 32);
+    asm.alu(alu::OR, R(0), STATE);
     asm.exit();
     asm.place(dead);
     asm.mov(R(0), FOUND);
@@ -147,9 +169,10 @@ pub(super) fn run(code: &Code) -> Function {
     const AT: R = R(6);
     const LEFT: R = R(7);
     const CHUNKS: R = R(9);
+    const GATE_ROW: R = R(5);
     let last_word = code.last_word();
     let mut asm = Asm::default();
-    let (found, none, again, done) = (asm.label(), asm.label(), asm.label(), asm.label());
+    let [found, own, none, again, done] = [(); 5].map(|()| asm.label());
     asm.store(size::DW, FP, -8, R(1));
     asm.store(size::DW, FP, -16, R(4));
     asm.mov(AT, R(2));
@@ -165,7 +188,11 @@ pub(super) fn run(code: &Code) -> Function {
     asm.mov(R(5), STATE);
     asm.invoke(STEP);
     asm.mov(STATE, R(0));
-    asm.jump(jmp::JGE, STATE, FOUND, found);
+    asm.mov(GATE_ROW, R(0));
+    asm.alu(alu::RSH, GATE_ROW, 32);
+    asm.alu(alu::LSH, R(0), 32);
+    asm.alu(alu::RSH, R(0), 32);
+    asm.jump(jmp::JGE, R(0), FOUND, found);
     asm.alu(alu::ADD, AT, CHUNK);
     asm.alu(alu::ADD, LEFT, -CHUNK);
     asm.jump(jmp::JSLE, LEFT, 0, done);
@@ -173,14 +200,21 @@ pub(super) fn run(code: &Code) -> Function {
     asm.jump(jmp::JNE, CHUNKS, 0, again);
     asm.place(done);
     asm.note("the row of a text that ends here");
+    asm.mov(STATE, R(0));
     asm.mov(CLASS, i32::from(ROW));
     asm.address(CONSTANTS, RelocationKind::Constant(0));
     ask(&mut asm, Some(CLASS), last_word, none);
     asm.jump(jmp::JNE, WHOSE, CLASS, none);
     go(&mut asm);
-    asm.place(found);
     asm.mov(R(0), STATE);
+    asm.place(found);
+    asm.note("behind a gate it is the gate's");
     asm.alu(alu::ADD, R(0), -FOUND);
+    asm.jump(jmp::JEQ, R(0), 0, none);
+    asm.jump(jmp::JEQ, GATE_ROW, 0, own);
+    asm.mov(R(0), GATE_ROW);
+    asm.alu(alu::ADD, R(0), -FOUND);
+    asm.place(own);
     asm.exit();
     asm.place(none);
     asm.mov(R(0), 0);
