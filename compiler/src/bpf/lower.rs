@@ -38,15 +38,11 @@ pub use self::sets::part_bytes;
 use super::encode::TooLarge;
 use super::insn::jmp;
 use super::vcode::Src;
-use super::{Code, Program, RelocationKind, allocate, encode, flow, layout, library, stack};
+use super::{Code, Program, Section, allocate, encode, flow, layout, library, stack};
 use crate::decision::{self, Graph, Node, NodeId, Part, Plan};
 use crate::diag::{Diagnostic, code};
 use crate::hir::{HookId, Policy};
 use crate::optimise::{Optimisation, Optimise};
-
-/// Bytes of the constants, which are one value of a map. Source: `array_map_alloc_check` of 5.10, which refuses more than
-/// `KMALLOC_MAX_SIZE`.
-const CONSTANTS_BYTES_MAX: usize = 4 << 20;
 
 /// No program becomes this many times smaller by what is done with its code.
 const SHRINKS_TO: usize = 2;
@@ -155,16 +151,17 @@ fn generate(policy: &Policy, plan: &Plan, optimise: Optimise) -> Made {
     let mut regions = 0;
     for graph in &plan.graphs {
         regions = regions.max(text::texts(policy, plan, graph).len());
-        let fitted = made.code.constants.len() <= CONSTANTS_BYTES_MAX;
+        let full = made.code.constants.full();
         let most = if graph.part == Part::default() { parts::INSTRUCTIONS_MAX } else { usize::MAX };
         let program = program(policy, plan, graph, most, optimise, &mut made.code);
         let hook = &policy.hooks[graph.hook.index()].name;
-        if fitted && made.code.constants.len() > CONSTANTS_BYTES_MAX {
+        if let (None, Some(section)) = (full, made.code.constants.full()) {
             let span = graph.first(policy).map_or_else(Span::default, |rule| rule.span);
+            let (bytes, what) = (made.code.constants.bytes(section).len(), section.words());
             made.diagnostics.push(
-                Diagnostic::error(code::TABLES_TOO_LARGE, span, "the policy's tables are too large for a map")
-                    .label(format!("{} bytes with those of the rules on `{hook}`", made.code.constants.len()))
-                    .note(format!("the kernel 5.10 gives a map's value at most {CONSTANTS_BYTES_MAX} bytes"))
+                Diagnostic::error(code::TABLES_TOO_LARGE, span, format!("the policy's {what} are too large for a map"))
+                    .label(format!("{bytes} bytes with those of the rules on `{hook}`"))
+                    .note(format!("the kernel 5.10 gives a map's value at most {} bytes", section.room()))
                     .help("split the policy in two files and load both: each has its own tables"),
             );
         }
@@ -186,13 +183,11 @@ fn begun(policy: &Policy) -> Code {
         // They come first: their place is known to whoever sets them. A rule for newer kernels is on until it is turned off.
         let defaults = policy.params.iter().map(|param| param.default as u64);
         let words = defaults.chain(std::iter::repeat_n(1, switches));
-        code.constant(&words.flat_map(u64::to_le_bytes).collect::<Vec<u8>>());
+        code.constants.add(Section::Tables, &words.flat_map(u64::to_le_bytes).collect::<Vec<u8>>());
     }
     if !policy.files.is_empty() {
         // Until the load has found a file, none has its numbers.
-        if let RelocationKind::Constant(at) = code.constant(&vec![0xff; 16 * policy.files.len()]) {
-            code.files = at;
-        }
+        code.files = code.constants.add(Section::Tables, &vec![0xff; 16 * policy.files.len()]);
     }
     if policy.rules.iter().any(|rule| rule.audit.is_some() || rule.deny.is_some()) {
         // The counters of lost and written events come first: their place is known to whoever reads them.

@@ -15,13 +15,12 @@
 //! Absent: offsets of kernel fields. An instruction that reads one has a relocation, and its own
 //! offset is 0 until `object` has laid out the types that the object declares.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-
 use krs_grammar::ast::Span;
 use krsi_abi::manifest::RuleId;
 
 pub mod allocate;
 mod bits;
+pub mod constants;
 mod demand;
 pub mod encode;
 pub mod event;
@@ -43,6 +42,7 @@ pub mod vcode;
 pub mod verify;
 mod webs;
 
+pub use constants::{Constants, Section};
 pub use insn::Insn;
 
 /// All programs of a policy, ordered by the first mention of their hook, and what they share.
@@ -56,10 +56,8 @@ pub struct Code {
     pub maps: Vec<Map>,
     /// Bytes of the ring buffer.
     pub events_bytes: u32,
-    /// Constants: the section `.rodata`.
-    pub constants: Vec<u8>,
-    /// Tables among the constants by the hash of their bytes: where each begins, and its bytes.
-    pub shared: std::collections::BTreeMap<u64, (u32, u32)>,
+    /// What programs only read.
+    pub constants: Constants,
     /// Bytes of changing state, zero at first: the section `.bss`.
     pub state: u32,
     /// Where in the state the counters of what could not be read begin, one for each rule.
@@ -185,32 +183,6 @@ impl Code {
         })
     }
 
-    /// Adds constants, aligned to 8 bytes.
-    pub fn constant(&mut self, bytes: &[u8]) -> RelocationKind {
-        self.constants.resize(self.constants.len().next_multiple_of(8), 0);
-        let offset = self.constants.len() as u32;
-        self.constants.extend_from_slice(bytes);
-        RelocationKind::Constant(offset)
-    }
-
-    /// Adds constants that may say where they are, if the very same are not there yet; `placed` is what they are there, and
-    /// `bytes` what they are anywhere.
-    pub fn shared_constant(&mut self, bytes: &[u8], placed: impl Fn(u32) -> Vec<u8>) -> u32 {
-        let mut hasher = DefaultHasher::new();
-        bytes.hash(&mut hasher);
-        let hash = hasher.finish();
-        if let Some((at, length)) = self.shared.get(&hash).copied()
-            && length as usize == bytes.len()
-            && self.constants[at as usize..(at + length) as usize] == placed(at)
-        {
-            return at;
-        }
-        let at = self.constants.len().next_multiple_of(8) as u32;
-        self.constant(&placed(at));
-        self.shared.insert(hash, (at, bytes.len() as u32));
-        at
-    }
-
     /// Adds state, aligned to 8 bytes.
     pub fn state(&mut self, bytes: u32) -> RelocationKind {
         let offset = self.state.next_multiple_of(8);
@@ -263,7 +235,7 @@ pub enum RelocationKind {
     /// On a 64-bit immediate load: the map of this name.
     Map(String),
     /// On a 64-bit immediate load: the address of a constant, by its offset.
-    Constant(u32),
+    Constant(Section, u32),
     /// On a 64-bit immediate load: the address of state, by its offset.
     State(u32),
     /// On a call: the function of this name.

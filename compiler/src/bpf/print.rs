@@ -6,7 +6,7 @@ use std::fmt::Write;
 use krs_grammar::ast::Span;
 
 use super::insn::{SRC_REG, alu, class, jmp, mode, size};
-use super::{Code, Function, Insn, Program, Relocation, RelocationKind, helper};
+use super::{Code, Function, Insn, Program, Relocation, RelocationKind, Section, helper};
 
 /// Prints all programs. `quote` gives the place and text of a span: `policy.krs:1:24` and `prot & EXEC`.
 pub fn print(code: &Code, quote: &dyn Fn(Span) -> (String, String)) -> String {
@@ -133,7 +133,8 @@ fn instruction(insns: &[Insn], slot: usize, insn: Insn, relocation: Option<&Relo
 fn symbol(kind: &RelocationKind) -> String {
     match kind {
         RelocationKind::Map(name) => name.clone(),
-        RelocationKind::Constant(offset) => format!("constants[{offset}]"),
+        RelocationKind::Constant(Section::Tables, offset) => format!("constants[{offset}]"),
+        RelocationKind::Constant(section, offset) => format!("{}[{offset}]", section.words()),
         RelocationKind::State(offset) => format!("state[{offset}]"),
         RelocationKind::Function(name) => (*name).to_owned(),
         RelocationKind::Lost(rule) => format!("krs_lost[{}]", rule.0),

@@ -43,7 +43,7 @@ fn verify_program(program: &Program) {
         let kind = program.insns[slot].code & 7;
         let fits = match relocation.kind {
             RelocationKind::Map(_)
-            | RelocationKind::Constant(_)
+            | RelocationKind::Constant(..)
             | RelocationKind::State(_)
             | RelocationKind::Act(_)
             | RelocationKind::Lost(_) => kind == class::LD,

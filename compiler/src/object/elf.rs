@@ -8,8 +8,9 @@ use object::{
     Architecture, BinaryFormat, Endianness, RelocationFlags, SectionKind, SymbolFlags, SymbolKind, SymbolScope,
 };
 
-use super::lower::{CONSTANTS_SYMBOL, FUNCTIONS_SECTION, MAP_BYTES, MODES_SYMBOL, STATE_SYMBOL};
+use super::lower::{FUNCTIONS_SECTION, MAP_BYTES, MODES_SYMBOL, STATE_SYMBOL};
 use super::{Object, Symbol as Address};
+use crate::bpf::Section;
 use crate::btf::Linkage;
 
 /// The kernel lets only programs under a compatible license use what LSM programs need.
@@ -48,10 +49,13 @@ pub fn to_elf(object: &Object) -> Vec<u8> {
             maps.insert(&map.name, id);
         }
     }
-    let constants = (!object.constants.is_empty()).then(|| {
-        let section = add(&mut file, krsi_abi::CONSTANTS_SECTION, SectionKind::ReadOnlyData);
-        file.append_section_data(section, &object.constants, 8);
-        symbol(&mut file, CONSTANTS_SYMBOL, 0, object.constants.len() as u64, SymbolKind::Data, section)
+    let constants = Section::ALL.map(|of| {
+        let bytes = object.constants.bytes(of);
+        (!bytes.is_empty()).then(|| {
+            let section = add(&mut file, of.name(), SectionKind::ReadOnlyData);
+            file.append_section_data(section, bytes, 8);
+            symbol(&mut file, of.symbol(), 0, bytes.len() as u64, SymbolKind::Data, section)
+        })
     });
     let state = (object.state > 0).then(|| {
         let section = add(&mut file, krsi_abi::STATE_SECTION, SectionKind::UninitializedData);
@@ -87,7 +91,7 @@ pub fn to_elf(object: &Object) -> Vec<u8> {
             let data = |symbol: Option<SymbolId>| symbol.expect("what a program names is in the object");
             let (symbol, r_type) = match address {
                 Address::Map(name) => (data(maps.get(name.as_str()).copied()), R_BPF_64_64),
-                Address::Constants => (data(constants), R_BPF_64_64),
+                Address::Constants(of) => (data(constants[*of as usize]), R_BPF_64_64),
                 Address::State => (data(state), R_BPF_64_64),
                 Address::Modes => (data(modes), R_BPF_64_64),
                 Address::Function(name) => (data(functions.get(name).copied()), R_BPF_64_32),

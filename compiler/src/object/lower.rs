@@ -5,12 +5,9 @@ use krsi_abi::modes::{MODES_SECTION, Modes};
 
 use super::layout::{Declared, Types};
 use super::{Core, CoreKind, Line, Object, Program, Symbol, btf_ext};
-use crate::bpf::{self, Checked, MapKind, RelocationKind};
+use crate::bpf::{self, Checked, MapKind, RelocationKind, Section};
 use crate::btf::{Builder, Def, Linkage, Member, Param, SectionVar, TypeId};
 use crate::source::Sources;
-
-/// Symbol of the constants.
-pub const CONSTANTS_SYMBOL: &str = "krs_constants";
 
 /// Symbol of the state.
 pub const STATE_SYMBOL: &str = "krs_state";
@@ -49,7 +46,7 @@ pub fn lower(code: bpf::Code, manifest: &Manifest, sources: &Sources) -> Object 
             RelocationKind::EnumValueExists { name, value } => types.enumerator(name, value, None),
             RelocationKind::EnumValue { name, value, local } => types.enumerator(name, value, Some(*local)),
             RelocationKind::Map(_)
-            | RelocationKind::Constant(_)
+            | RelocationKind::Constant(..)
             | RelocationKind::State(_)
             | RelocationKind::Function(_)
             | RelocationKind::Act(_)
@@ -134,9 +131,9 @@ fn relocate(made: &mut Program, relocations: &[bpf::Relocation], declared: &Decl
         match kind {
             RelocationKind::Map(name) => symbol(Symbol::Map(name.clone())),
             RelocationKind::Function(name) => symbol(Symbol::Function(name)),
-            RelocationKind::Constant(offset) => {
+            RelocationKind::Constant(section, offset) => {
                 insn.imm = offset.cast_signed();
-                symbol(Symbol::Constants);
+                symbol(Symbol::Constants(*section));
             }
             RelocationKind::State(offset) => {
                 insn.imm = offset.cast_signed();
@@ -224,11 +221,9 @@ fn declare_data(btf: &mut Builder, int: TypeId, code: &bpf::Code, modes_bytes: u
         btf.add(Def::Datasec { name: ".maps", bytes: MAP_BYTES * vars.len() as u32, vars: &vars });
     }
     let byte = btf.int("unsigned char", 1, false);
-    for (section, name, bytes) in [
-        (krsi_abi::CONSTANTS_SECTION, CONSTANTS_SYMBOL, code.constants.len() as u32),
-        (krsi_abi::STATE_SECTION, STATE_SYMBOL, code.state),
-        (MODES_SECTION, MODES_SYMBOL, modes_bytes),
-    ] {
+    let constants = Section::ALL.map(|of| (of.name(), of.symbol(), code.constants.bytes(of).len() as u32));
+    let changing = [(krsi_abi::STATE_SECTION, STATE_SYMBOL, code.state), (MODES_SECTION, MODES_SYMBOL, modes_bytes)];
+    for (section, name, bytes) in constants.into_iter().chain(changing) {
         if bytes > 0 {
             let array = btf.array(byte, bytes);
             let ty = btf.add(Def::Var { name, ty: array, linkage: Linkage::Global });

@@ -24,7 +24,7 @@ pub mod layout;
 pub mod lower;
 pub mod print;
 
-use crate::bpf::{Insn, Map};
+use crate::bpf::{Constants, Insn, Map, Section};
 
 /// An object before it is a file.
 #[derive(Clone, Debug)]
@@ -33,8 +33,8 @@ pub struct Object {
     pub programs: Vec<Program>,
     /// By name.
     pub maps: Vec<Map>,
-    /// The section `.rodata`.
-    pub constants: Vec<u8>,
+    /// What programs only read, in sections.
+    pub constants: Constants,
     /// Bytes of the section `.bss`.
     pub state: u32,
     /// The section `.data`: the modes that the policy begins with.
@@ -77,8 +77,8 @@ pub struct Program {
 pub enum Symbol {
     /// A map.
     Map(String),
-    /// A constant; the instruction has its offset already.
-    Constants,
+    /// A constant of this section; the instruction has its offset already.
+    Constants(Section),
     /// State; the instruction has its offset already.
     State,
     /// Modes; the instruction has its offset already.

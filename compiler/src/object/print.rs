@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use super::lower::{CONSTANTS_SYMBOL, MODES_SYMBOL, STATE_SYMBOL};
+use super::lower::{MODES_SYMBOL, STATE_SYMBOL};
 use super::{Object, Symbol};
-use crate::bpf::MapKind;
+use crate::bpf::{MapKind, Section};
 
 /// Prints an object.
 #[must_use]
@@ -15,8 +15,8 @@ pub fn print(object: &Object) -> String {
         for (slot, symbol) in &program.symbols {
             let _ = match symbol {
                 Symbol::Map(name) => writeln!(out, "  address {slot}: {name}"),
-                Symbol::Constants => {
-                    writeln!(out, "  address {slot}: {CONSTANTS_SYMBOL} + {}", program.insns[*slot as usize].imm)
+                Symbol::Constants(of) => {
+                    writeln!(out, "  address {slot}: {} + {}", of.symbol(), program.insns[*slot as usize].imm)
                 }
                 Symbol::State => {
                     writeln!(out, "  address {slot}: {STATE_SYMBOL} + {}", program.insns[*slot as usize].imm)
@@ -51,8 +51,11 @@ pub fn print(object: &Object) -> String {
             ),
         };
     }
-    if !object.constants.is_empty() {
-        let _ = writeln!(out, "section {}: {} bytes", krsi_abi::CONSTANTS_SECTION, object.constants.len());
+    for section in Section::ALL {
+        let bytes = object.constants.bytes(section).len();
+        if bytes > 0 {
+            let _ = writeln!(out, "section {}: {bytes} bytes", section.name());
+        }
     }
     if object.state > 0 {
         let _ = writeln!(out, "section {}: {} bytes", krsi_abi::STATE_SECTION, object.state);

@@ -4,8 +4,8 @@
 //! krs_match(slot, region, length, classes, state)    the row of what fits a text, 0 where nothing does
 //! ```
 //!
-//! `classes` is where the constants have the class of each byte; words and states are counted from the beginning of the
-//! constants, so that nothing but them bounds a state.
+//! `classes` is where the section of automata has the class of each byte; words and states are counted from its beginning, so
+//! that nothing but its end bounds a state.
 //!
 //! A byte takes some 14 instructions. The verifier follows each byte of a chunk, but a chunk only once: it is a function
 //! of its own. What it gives back has the state in the lower half, and in the upper one the row of the gate that was passed,
@@ -13,7 +13,7 @@
 
 use super::{Asm, FP, Label, R, alu, jmp, size};
 use crate::automaton::{Automaton, FALLS, FINAL, GATE, ROW};
-use crate::bpf::{Code, Function, RelocationKind};
+use crate::bpf::{Code, Function, RelocationKind, Section};
 
 /// Runs an automaton over a text.
 pub const MATCH: &str = "krs_match";
@@ -39,7 +39,7 @@ pub struct AutomatonAt {
 }
 
 impl Code {
-    /// Puts an automaton into the constants, if the very same is not there yet.
+    /// Puts an automaton into its section, if the very same is not there yet.
     pub fn automaton(&mut self, automaton: &Automaton) -> AutomatonAt {
         let bytes = |first: u32| -> Vec<u8> {
             let word = |word: &u32| if word & FINAL == 0 { word + (first << 8) } else { *word };
@@ -51,13 +51,13 @@ impl Code {
                 .collect()
         };
         let first = |classes: u32| (classes + automaton.classes.len() as u32) / 4;
-        let at = self.shared_constant(&bytes(0), |at| bytes(first(at)));
+        let at = self.constants.share_placed(Section::Automata, &bytes(0), |at| bytes(first(at)));
         AutomatonAt { classes: at, start: first(at) + automaton.start }
     }
 
     /// The last word that can be asked.
     fn last_word(&self) -> i32 {
-        (self.constants.len() / 4) as i32 - 1
+        self.constants.end(Section::Automata) / 4 - 1
     }
 }
 
@@ -101,7 +101,7 @@ pub(super) fn step(code: &Code, last: i16) -> Function {
     let (dead, again, done) = (asm.label(), asm.label(), asm.label());
     asm.note("the text and the automaton");
     asm.jump(jmp::JGT, R(2), i32::from(last) + END, dead);
-    asm.jump(jmp::JGT, R(4), code.constants.len() as i32 - 256, dead);
+    asm.jump(jmp::JGT, R(4), code.constants.end(Section::Automata) - 256, dead);
     asm.store(size::DW, FP, -16, R(3));
     asm.mov(TEXT, R(2));
     asm.mov(CLASSES, R(4));
@@ -112,7 +112,7 @@ pub(super) fn step(code: &Code, last: i16) -> Function {
     asm.store(size::DW, FP, GATE_AT, R(5));
     asm.slot(-4, dead);
     asm.alu(alu::ADD, TEXT, R(0));
-    asm.address(CONSTANTS, RelocationKind::Constant(0));
+    asm.address(CONSTANTS, RelocationKind::Constant(Section::Automata, 0));
     asm.alu(alu::ADD, CLASSES, CONSTANTS);
     asm.mov(COUNT, 0);
     asm.load(size::DW, LEFT, FP, -16);
@@ -202,7 +202,7 @@ pub(super) fn run(code: &Code) -> Function {
     asm.note("the row of a text that ends here");
     asm.mov(STATE, R(0));
     asm.mov(CLASS, i32::from(ROW));
-    asm.address(CONSTANTS, RelocationKind::Constant(0));
+    asm.address(CONSTANTS, RelocationKind::Constant(Section::Automata, 0));
     ask(&mut asm, Some(CLASS), last_word, none);
     asm.jump(jmp::JNE, WHOSE, CLASS, none);
     go(&mut asm);

@@ -27,7 +27,7 @@ use std::collections::HashSet;
 
 use super::exact::Words;
 use super::{Asm, Label, R, alu, jmp, size};
-use crate::bpf::{Code, Function, RelocationKind};
+use crate::bpf::{Code, Function, RelocationKind, Section};
 
 /// Finds the row of a group.
 pub const FIND: &str = "krs_find";
@@ -166,7 +166,7 @@ const WORD: R = R(6);
 
 /// `krs_find(span, key)`: the row, in words from the beginning of the constants.
 pub(super) fn find(code: &Code) -> Function {
-    let bytes = code.constants.len() as u32;
+    let bytes = code.constants.end(Section::Tables).cast_unsigned();
     // Where `2^levels` rows begin at most.
     let limit = |levels: u32| (bytes - (ROW_BYTES << levels)).cast_signed();
     let mut asm = Asm::default();
@@ -183,7 +183,7 @@ pub(super) fn find(code: &Code) -> Function {
     asm.mov(HALF, KEY);
     asm.alu(alu::RSH, HALF, 1);
     asm.alu(alu::ADD, HALF, 1);
-    asm.address(BASE, RelocationKind::Constant(0));
+    asm.address(BASE, RelocationKind::Constant(Section::Tables, 0));
     asm.mov(WORD, BASE);
     asm.alu(alu::ADD, WORD, SECOND);
     asm.load(size::DW, WORD, WORD, 0);

@@ -18,7 +18,7 @@ use krsi_abi::event as abi;
 use krsi_abi::modes::Act;
 
 use super::{Asm, Label, R, alu, jmp, size};
-use crate::bpf::{Checked, Code, Function, RelocationKind, helper};
+use crate::bpf::{Checked, Code, Function, RelocationKind, Section, helper};
 use crate::decision::index::ROW_RULES_MAX;
 use crate::hir::RuleId;
 
@@ -188,12 +188,12 @@ fn row() -> Function {
 /// `krs_row_step(place, errno)`
 fn row_step(code: &Code, rules: i32) -> Function {
     let (entry, said) = (R(6), R(7));
-    let limit = (code.constants.len() as u32 - 4).cast_signed();
+    let limit = code.constants.end(Section::Tables) - 4;
     let mut asm = Asm::default();
     let (end, none) = (asm.label(), asm.label());
     asm.note("what a rule of the row does");
     asm.jump(jmp::JGT, R(1), limit, none);
-    asm.address(R(3), RelocationKind::Constant(0));
+    asm.address(R(3), RelocationKind::Constant(Section::Tables, 0));
     asm.alu(alu::ADD, R(3), R(1));
     asm.load(size::W, entry, R(3), 0);
     asm.mov(R(1), entry);
@@ -228,7 +228,8 @@ mod tests {
     #[test]
     fn functions_are_added_with_what_they_call() {
         let names = |wanted: &'static str| {
-            let mut code = Code { constants: vec![0; 8], ..Code::default() };
+            let mut code = Code::default();
+            code.constants.add(Section::Tables, &[0; 8]);
             link(&mut code, 1, |code, name| {
                 let mut called = code.functions.iter().flat_map(|function| &function.relocations);
                 name == wanted || called.any(|one| matches!(one.kind, RelocationKind::Function(known) if known == name))

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! krs_hash(slot, region, length, seed)       64 bits of the text in a region
-//! krs_same(slot, region, length, constant)   whether the text is the one that begins at this offset of the constants
+//! krs_same(slot, region, length, constant)   whether the text is the one that begins at this offset of the constant texts
 //! krs_equal(slot, region, length, other)     whether it is the text in another region, which is as long
 //! ```
 //!
@@ -10,7 +10,7 @@
 //! [`hash`] is what the compiler computes of the texts in its tables, and must do the same as the function.
 
 use super::{Asm, Label, R, alu, jmp, size};
-use crate::bpf::{Code, Function, RelocationKind};
+use crate::bpf::{Code, Function, RelocationKind, Section};
 
 /// The hash of a text.
 pub const HASH: &str = "krs_hash";
@@ -26,7 +26,7 @@ const MULTIPLIER: u64 = 0xd6e8_feb8_6659_fd93;
 const LENGTH_MAX: i32 = 4095;
 
 /// What may be read from where a constant text begins.
-const READ_BYTES: usize = 4096 + 8;
+pub const READ_BYTES: usize = 4096 + 8;
 
 /// The hash of a text.
 #[must_use]
@@ -129,12 +129,12 @@ pub(super) fn hash_function(last: i16) -> Function {
 
 /// `krs_same(slot, region, length, constant)`
 pub(super) fn same_function(code: &mut Code, last: i16) -> Function {
-    let end = code.texts_end();
+    let end = code.constants.pad(Section::Texts, READ_BYTES);
     let mut asm = Asm::default();
     let no = asm.label();
     asm.jump(jmp::JGT, R(4), end, no);
     begin(&mut asm, last, no);
-    asm.address(R(1), RelocationKind::Constant(0));
+    asm.address(R(1), RelocationKind::Constant(Section::Texts, 0));
     asm.alu(alu::ADD, OTHER, R(1));
     compare(asm, no, SAME)
 }
@@ -173,15 +173,6 @@ fn compare(mut asm: Asm, no: Label, name: &'static str) -> Function {
     asm.mov(R(0), 0);
     asm.exit();
     asm.finish(name, 4)
-}
-
-impl Code {
-    /// Where the last constant text can begin. The constants are made long enough for the longest there.
-    fn texts_end(&mut self) -> i32 {
-        let end = self.constants.len();
-        self.constants.resize(end + READ_BYTES, 0);
-        end as i32
-    }
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::bpf::insn::{alu, jmp};
 use crate::bpf::library::exact::{Exact, SPREAD, Words};
 use crate::bpf::library::{NUMBER, words};
 use crate::bpf::vcode::{Inst, Src, V};
-use crate::bpf::{Code, RelocationKind};
+use crate::bpf::{Code, RelocationKind, Section};
 use crate::hir::Value;
 
 /// A table of keys in the constants.
@@ -148,7 +148,7 @@ impl Builder<'_> {
     /// The address of a constant, so many bytes behind `table`.
     pub(super) fn constant_at(&mut self, table: u32, bytes: V) -> V {
         let base = self.fresh();
-        self.push(Inst::Address { dst: base, of: RelocationKind::Constant(table) });
+        self.push(Inst::Address { dst: base, of: RelocationKind::Constant(Section::Tables, table) });
         self.push(Inst::Alu { op: alu::ADD, wide: true, dst: base, src: Src::Reg(bytes), reloc: None });
         base
     }
@@ -193,7 +193,7 @@ impl Code {
             places.push(all.len() as u32);
             all.extend_from_slice(text);
         }
-        let from = self.constant_offset(&all);
+        let from = self.constants.share(Section::Texts, &all);
         // A slot that no text has is never found.
         let mut entries = vec![0; 2 * hashes.slots as usize];
         for ((slot, text), place) in slots.iter().zip(texts).zip(places) {
@@ -204,7 +204,7 @@ impl Code {
     }
 
     pub(super) fn constant_offset(&mut self, bytes: &[u8]) -> u32 {
-        self.shared_constant(bytes, |_| bytes.into())
+        self.constants.share(Section::Tables, bytes)
     }
 
     /// Adds a table of numbers.

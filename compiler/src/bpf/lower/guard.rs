@@ -4,9 +4,9 @@
 //! switch among the constants, which `krsi` turns off, and CO-RE's own answers, for other loaders.
 
 use super::builder::{Builder, Label};
-use crate::bpf::RelocationKind;
 use crate::bpf::insn::jmp;
 use crate::bpf::vcode::{Inst, Src};
+use crate::bpf::{RelocationKind, Section};
 use crate::hir::RuleId;
 use crate::hir::since::Part;
 
@@ -19,7 +19,7 @@ impl Builder<'_> {
         };
         let offset = 8 * (policy.params.len() as u32 + since.switch);
         let base = self.fresh();
-        self.push(Inst::Address { dst: base, of: RelocationKind::Constant(offset) });
+        self.push(Inst::Address { dst: base, of: RelocationKind::Constant(Section::Tables, offset) });
         let on = self.fresh();
         self.push(Inst::Load { dst: on, base, offset: 0, bytes: 8, reloc: None, argument: None });
         self.branch_away(jmp::JEQ, true, on, Src::Imm(0), otherwise);

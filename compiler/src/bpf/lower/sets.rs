@@ -5,11 +5,11 @@ use krsi_abi::set;
 use super::arithmetic::immediate;
 use super::builder::{Builder, Key, Label};
 use super::conds::pieces;
-use crate::bpf::RelocationKind;
 use crate::bpf::insn::{alu, jmp};
 use crate::bpf::library::exact::Words;
 use crate::bpf::library::find::Range;
 use crate::bpf::vcode::{Inst, Src, V};
+use crate::bpf::{RelocationKind, Section};
 use crate::hir::{FileField, FileId, Members, Part, SetId, Ty, Value, ValueKind};
 
 /// So many numbers are compared one by one, an instruction each; a search of the next larger table takes some fifty.
@@ -220,7 +220,7 @@ impl Builder<'_> {
 
     fn known_at_load(&mut self, offset: u32) -> V {
         let base = self.fresh();
-        self.push(Inst::Address { dst: base, of: RelocationKind::Constant(offset) });
+        self.push(Inst::Address { dst: base, of: RelocationKind::Constant(Section::Tables, offset) });
         let dst = self.fresh();
         self.push(Inst::Load { dst, base, offset: 0, bytes: 8, reloc: None, argument: None });
         dst
