@@ -7,7 +7,7 @@ use krsi_abi::modes::Act;
 
 use super::key::PartKind;
 use super::{Errno, IndexId, Node, Plan, Verdict};
-use crate::hir::errno::ERRNOS;
+use crate::hir::errno;
 use crate::hir::print::{atom, value};
 use crate::hir::{HookId, Policy};
 
@@ -145,8 +145,8 @@ fn verdict(verdict: Verdict) -> String {
     match verdict {
         Verdict::Chosen => "as set".into(),
         Verdict::Constant(0) => "allowed".into(),
-        Verdict::Constant(errno) => match ERRNOS.iter().find(|(_, number)| *number == errno) {
-            Some((name, _)) => format!("denied {name}"),
+        Verdict::Constant(errno) => match errno::name(errno) {
+            Some(name) => format!("denied {name}"),
             None => format!("denied {errno}"),
         },
     }

@@ -168,3 +168,9 @@ pub fn find(name: &str) -> Option<(&'static str, i32)> {
     let name = ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, name)| name);
     ERRNOS.iter().find(|(known, _)| *known == name).copied()
 }
+
+/// Name of a number.
+#[must_use]
+pub fn name(number: i32) -> Option<&'static str> {
+    ERRNOS.iter().find(|(_, known)| *known == number).map(|(name, _)| *name)
+}

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::errno::ERRNOS;
+use super::errno;
 use super::policy_tests::{Ending, Known, Test};
 use super::{
     Atom, AtomKind, Binary, Compare, Cond, End, EndField, FileField, HookId, Int, Members, Place, Policy, TaskField,
@@ -79,7 +79,7 @@ fn print_test(policy: &Policy, test: &Test, out: &mut String) {
         Some(Ending::Allowed(_)) => writeln!(out, "  expect allow"),
         Some(Ending::Denied(None, _)) => writeln!(out, "  expect deny"),
         Some(Ending::Denied(Some(errno), _)) => {
-            let name = ERRNOS.iter().find(|(_, number)| *number == errno).map_or("?", |(name, _)| name);
+            let name = errno::name(errno).unwrap_or("?");
             writeln!(out, "  expect deny {name}")
         }
         None => Ok(()),

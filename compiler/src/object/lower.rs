@@ -23,7 +23,7 @@ pub const MAP_BYTES: u32 = 40;
 
 /// A member that the definitions of arrays of programs have besides: libbpf refuses an object with a member that it does not
 /// know, and names it. Left to itself it would attach each program of a hook, also those that deny since another has.
-const PARTS_MEMBER: &str = "filled_by_krsi";
+pub const PARTS_MEMBER: &str = "filled_by_krsi";
 
 /// The section of a hook's programs.
 #[must_use]

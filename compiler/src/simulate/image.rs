@@ -16,6 +16,7 @@ use crate::bpf::Insn;
 use crate::bpf::insn::{class, mode, size};
 use crate::btf::{Btf, Kind, Type, field};
 use crate::kernel::Kernel;
+use crate::object::lower::PARTS_MEMBER;
 
 /// A program or a function.
 #[derive(Clone, Debug)]
@@ -274,7 +275,7 @@ fn maps(btf: &Btf) -> Result<Vec<Map>, String> {
                 "key_size" => map.key = number as usize,
                 "value_size" => map.value = number as usize,
                 "max_entries" => map.entries = number as usize,
-                "map_flags" | "filled_by_krsi" => {}
+                "map_flags" | PARTS_MEMBER => {}
                 other => return Err(format!("a map says `{other}`, which is not known")),
             }
         }

@@ -28,8 +28,7 @@ use crate::bpf::vcode::{End, Inst, Src, V};
 use crate::bpf::{Map, MapKind, helper};
 use crate::decision::parts::{Groups, Next, Part, groups};
 use crate::decision::{self, Plan, Verdict};
-use crate::hir::errno::ERRNOS;
-use crate::hir::{HookId, Policy, RuleId};
+use crate::hir::{HookId, Policy, RuleId, errno};
 use crate::optimise::{Optimisation, Optimise};
 
 /// Programs of a hook that follow each other: the kernel goes on 32 times at most (`MAX_TAIL_CALL_CNT`, 33 since 5.17).
@@ -51,8 +50,8 @@ pub(super) fn name(hook: &str, part: &Part) -> String {
     match (part.number, part.denied) {
         (0, _) => hook.to_owned(),
         (number, 0) => format!("{hook}_{}", number + 1),
-        (number, errno) => match ERRNOS.iter().find(|(_, known)| *known == errno) {
-            Some((name, _)) => format!("{hook}_{}_{name}", number + 1),
+        (number, errno) => match errno::name(errno) {
+            Some(name) => format!("{hook}_{}_{name}", number + 1),
             None => format!("{hook}_{}_{errno}", number + 1),
         },
     }
