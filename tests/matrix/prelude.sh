@@ -21,7 +21,8 @@ fails() {
   fi
 }
 
-# For each random policy of the folder: loads it, acts, and compares what came of it with what the evaluator said.
+# For each random policy of the folder: loads it, acts, and compares what came of it and what rules have counted with what
+# the evaluator said.
 random_policies() {
   count=0 wrong=0
   for acts in *.acts; do
@@ -29,12 +30,14 @@ random_policies() {
     count=$((count + 1))
     : >/tmp/results
     : >/tmp/events
+    : >/tmp/stats
     if krsi load "$one.o" >/tmp/said 2>&1; then
       krs-guest drive "$acts" >/tmp/results
       events random |
         sed 's/.*"fields":\({[^}]*}\).*"rule":"\([^"]*\)".*"verdict":"\([^"]*\)".*/\2 \3 \1/' | sort >/tmp/events
+      krsi stats random | awk '$1 == "random" { print $2, $4, $5, $6, $7 }' >/tmp/stats
       krsi unload random >/dev/null
-      cmp -s "$one.results" /tmp/results && cmp -s "$one.events" /tmp/events && continue
+      cmp -s "$one.results" /tmp/results && cmp -s "$one.events" /tmp/events && cmp -s "$one.stats" /tmp/stats && continue
     fi
     wrong=$((wrong + 1))
     [ $wrong -le 3 ] || continue
@@ -42,6 +45,7 @@ random_policies() {
     cat "$one.krs" /tmp/said
     paste "$one.acts" "$one.results" /tmp/results | awk -F '\t' '$2 != $3 { print $1 ": " $3 ", not " $2 }'
     diff "$one.events" /tmp/events | tail -n +3 || true
+    diff "$one.stats" /tmp/stats | tail -n +3 || true
   done
   echo "$count policies, $wrong wrong"
 }

@@ -14,14 +14,22 @@
 //!
 //! Absent: how a program finds a field, what it costs, and anything that happens behind an event's fields.
 
+mod ends;
 mod labels;
+mod limits;
+mod text;
+
+use std::cell::Cell;
+use std::collections::BTreeSet;
 
 pub use labels::{Entry, Known, Labels};
+pub use limits::{Window, Windows};
+pub use text::passes;
 
 use super::since::Since;
 use super::{
-    Access, ArgId, Atom, AtomKind, Binary, Compare, Cond, End, EndField, FileField, Hook, HookId, Int, Members, Mode,
-    Policy, RuleId, Shape, Step, TaskField, Text, TextTest, Ty, Unary, UnixName, Value, ValueKind,
+    Access, ArgId, Atom, AtomKind, Binary, Compare, Cond, EndField, FileField, Hook, HookId, Int, Members, Mode,
+    Policy, Rule, RuleId, Shape, Step, TaskField, Text, Ty, Unary, Value, ValueKind,
 };
 
 /// Everything outside a policy that one call of a hook can look at. Addresses are numbers that only the world knows
@@ -65,6 +73,8 @@ pub trait World {
     fn comm(&self) -> [u8; 16];
     /// Labels, as they are before the call.
     fn labels(&self) -> Labels;
+    /// What rules with limits have recorded before the call.
+    fn windows(&self) -> Windows;
     /// The mode of a rule; `None` leaves the first one.
     fn mode(&self, _rule: &str) -> Option<Mode> {
         None
@@ -123,6 +133,12 @@ pub struct Outcome {
     pub signals: Vec<i32>,
     /// Labels, as they are then.
     pub labels: Labels,
+    /// What rules with limits have recorded then.
+    pub windows: Windows,
+    /// Rules that ask for a text, an address or an ancestor that cannot be read, whether or not it matters.
+    pub unread: BTreeSet<RuleId>,
+    /// Those of them that are on, and unknown for that alone.
+    pub undecided: BTreeSet<RuleId>,
 }
 
 /// A record of a rule that fired.
@@ -132,6 +148,8 @@ pub struct Event {
     pub rule: RuleId,
     /// The positive errno that it would have denied with.
     pub would_deny: Option<i32>,
+    /// How many of its rule were over a limit so far.
+    pub over: Option<u64>,
     /// The values of its fields; none where one cannot be read.
     pub fields: Vec<Option<Datum>>,
 }
@@ -141,20 +159,27 @@ pub struct Event {
 pub fn outcome(policy: &Policy, hook: HookId, world: &dyn World) -> Outcome {
     let Hook { name, void, .. } = &policy.hooks[hook.index()];
     let call = labels::Call { policy, hook: name, void: *void, world };
-    let mut outcome = Outcome { labels: world.labels(), ..Outcome::default() };
+    let mut outcome = Outcome { labels: world.labels(), windows: world.windows(), ..Outcome::default() };
     if let Err(errno) = call.begin(&mut outcome.labels) {
         return Outcome { errno, ..outcome };
     }
     // Every rule sees the labels as they are before any rule has marked something.
     let before = outcome.labels.clone();
-    let eval = Eval { policy, hook, world, labels: &before, ancestor: None };
+    let missing = Cell::default();
+    let eval = Eval { policy, hook, world, labels: &before, ancestor: None, missing: &missing };
     let mut marks = Vec::new();
     for (id, rule) in policy.rules.iter().enumerate() {
-        let when = || rule.when.as_ref().is_none_or(|cond| eval.cond(cond) == Some(true));
-        let unless = || rule.unless.as_ref().is_some_and(|cond| eval.cond(cond) == Some(true));
+        let id = RuleId(id as u32);
         let active = rule.since.as_ref().is_none_or(|since| world.active(since));
+        if rule.hook != hook || !active {
+            continue;
+        }
         let mode = world.mode(&rule.name).unwrap_or(rule.first_mode());
-        if rule.hook != hook || mode == Mode::Off || !active || !when() || unless() {
+        let fires = eval.fires(rule, id, &mut outcome);
+        if mode == Mode::Off {
+            outcome.undecided.remove(&id);
+        }
+        if mode == Mode::Off || !fires {
             continue;
         }
         let would_deny = rule.deny.as_ref().filter(|_| mode == Mode::Permissive).map(|deny| deny.errno);
@@ -163,10 +188,17 @@ pub fn outcome(policy: &Policy, hook: HookId, world: &dyn World) -> Outcome {
         {
             outcome.errno = deny.errno;
         }
-        if rule.audit.is_some() || would_deny.is_some() {
+        let limit = rule.audit.as_ref().and_then(|audit| audit.limit);
+        let (mut within, mut over) = (true, None);
+        if let Some(limit) = limit {
+            let window = outcome.windows.entry(rule.name.clone()).or_default();
+            within = window.admits(limit, world.now());
+            over = Some(window.over);
+        }
+        if within && (rule.audit.is_some() || would_deny.is_some()) {
             let fields =
                 rule.audit.iter().flat_map(|audit| &audit.fields).map(|field| eval.value(&field.value)).collect();
-            outcome.events.push(Event { rule: RuleId(id as u32), would_deny, fields });
+            outcome.events.push(Event { rule: id, would_deny, over, fields });
         }
         outcome.signals.extend(rule.kill.as_ref().map(|kill| kill.signal));
         for mark in &rule.marks {
@@ -187,13 +219,13 @@ pub fn outcome(policy: &Policy, hook: HookId, world: &dyn World) -> Outcome {
 /// Whether a condition is true or false, if that can be known.
 #[must_use]
 pub fn condition(policy: &Policy, hook: HookId, cond: &Cond, world: &dyn World) -> Option<bool> {
-    Eval { policy, hook, world, labels: &world.labels(), ancestor: None }.cond(cond)
+    Eval { policy, hook, world, labels: &world.labels(), ancestor: None, missing: &Cell::default() }.cond(cond)
 }
 
 /// A value, where it can be read; inside a question about ancestors, of this one.
 #[must_use]
 pub fn value(policy: &Policy, hook: HookId, value: &Value, ancestor: Option<u64>, world: &dyn World) -> Option<Datum> {
-    Eval { policy, hook, world, labels: &world.labels(), ancestor }.value(value)
+    Eval { policy, hook, world, labels: &world.labels(), ancestor, missing: &Cell::default() }.value(value)
 }
 
 /// The longest text that is known.
@@ -202,11 +234,6 @@ const TEXT_MAX: usize = 4095;
 /// The most ancestors that are asked.
 const ANCESTORS_MAX: usize = 128;
 
-const AF_UNSPEC: u16 = 0;
-const AF_UNIX: u16 = 1;
-const AF_INET: u16 = 2;
-const AF_INET6: u16 = 10;
-
 struct Eval<'a> {
     policy: &'a Policy,
     hook: HookId,
@@ -214,9 +241,47 @@ struct Eval<'a> {
     labels: &'a Labels,
     /// The one that is asked at the moment.
     ancestor: Option<u64>,
+    missing: &'a Cell<Missing>,
+}
+
+/// What was asked for in vain so far.
+#[derive(Clone, Copy, Default)]
+struct Missing {
+    /// Texts, addresses and ancestors that cannot be read.
+    unread: u32,
+    /// Tests that are unknown for anything else, most often a null.
+    absent: u32,
 }
 
 impl Eval<'_> {
+    /// Whether a rule's conditions let it fire. All that it asks for is looked at, needed or not.
+    fn fires(&self, rule: &Rule, id: RuleId, outcome: &mut Outcome) -> bool {
+        let start = self.missing.get();
+        let [(when, when_unread), (unless, unless_unread)] =
+            [(&rule.when, true), (&rule.unless, false)].map(|(cond, none)| {
+                let before = self.missing.get();
+                let answer = cond.as_ref().map_or(Some(none), |cond| self.cond(cond));
+                (answer, answer.is_none() && self.missing.get().absent == before.absent)
+            });
+        rule.audit.iter().flat_map(|audit| &audit.fields).for_each(|field| drop(self.value(&field.value)));
+        if self.missing.get().unread > start.unread {
+            outcome.unread.insert(id);
+        }
+        if when_unread && unless != Some(true) || when == Some(true) && unless_unread {
+            outcome.undecided.insert(id);
+        }
+        when == Some(true) && unless != Some(true)
+    }
+
+    /// Notes what cannot be read.
+    fn read<T>(&self, found: Option<T>) -> Option<T> {
+        if found.is_none() {
+            let missing = self.missing.get();
+            self.missing.set(Missing { unread: missing.unread + 1, ..missing });
+        }
+        found
+    }
+
     fn cond(&self, cond: &Cond) -> Option<bool> {
         match cond {
             Cond::Const(known) => Some(*known),
@@ -236,6 +301,16 @@ impl Eval<'_> {
     }
 
     fn atom(&self, atom: &Atom) -> Option<bool> {
+        let before = self.missing.get();
+        let answer = self.test(atom);
+        let missing = self.missing.get();
+        if answer.is_none() && missing.unread == before.unread {
+            self.missing.set(Missing { absent: missing.absent + 1, ..missing });
+        }
+        answer
+    }
+
+    fn test(&self, atom: &Atom) -> Option<bool> {
         Some(match &atom.kind {
             AtomKind::Compare { op, left, right } => {
                 let (left, right) = (self.number(left)?, self.number(right)?);
@@ -297,12 +372,12 @@ impl Eval<'_> {
         let mut known = Some(false);
         for count in 0.. {
             let parent = self.world.number(task, &named("task_struct", &["real_parent"])).filter(|task| *task != 0);
-            task = parent?;
-            if self.world.number(task, &named("task_struct", &["pid"]))? == 0 {
+            task = self.read(parent)?;
+            if self.read(self.world.number(task, &named("task_struct", &["pid"])))? == 0 {
                 break;
             }
             if count == ANCESTORS_MAX {
-                return None;
+                return self.read(None);
             }
             match (Eval { ancestor: Some(task), ..*self }).cond(cond) {
                 Some(true) => return Some(true),
@@ -417,134 +492,29 @@ impl Eval<'_> {
 
     fn fetch(&self, text: &Text) -> Option<Vec<u8>> {
         let text = match text {
-            Text::Path { dentry, mount } => self.world.path(self.pointer(dentry)?, self.pointer(mount)?)?,
-            Text::Cgroup { node } => self.world.cgroup(self.pointer(node)?)?,
-            Text::Pointer(of) => self.world.text(self.pointer(of)?)?,
+            Text::Path { dentry, mount } => {
+                let (dentry, mount) = (self.pointer(dentry)?, self.pointer(mount)?);
+                self.read(self.world.path(dentry, mount))?
+            }
+            Text::Cgroup { node } => {
+                let node = self.pointer(node)?;
+                self.read(self.world.cgroup(node))?
+            }
+            Text::Pointer(of) => {
+                let of = self.pointer(of)?;
+                self.read(self.world.text(of))?
+            }
             Text::Copy(of) => self.text(of)?,
             Text::Unix { end, name } => self.unix(end, *name)?,
         };
-        (text.len() <= TEXT_MAX).then_some(text)
+        self.read((text.len() <= TEXT_MAX).then_some(text))
     }
-
-    /// The address and the port of an end of a connection.
-    fn end(&self, end: &End) -> Option<(u128, u16)> {
-        match end {
-            End::Address { address, length, bind } => self.address(self.pointer(address)?, self.number(length)?, *bind),
-            End::Local(socket) => self.socket(self.pointer(socket)?, "skc_rcv_saddr", "skc_v6_rcv_saddr", "skc_num"),
-            End::Peer(socket) => self.socket(self.pointer(socket)?, "skc_daddr", "skc_v6_daddr", "skc_dport"),
-            End::Message { address, length, socket } => match self.number(address)? {
-                0 => self.socket(self.pointer(socket)?, "skc_daddr", "skc_v6_daddr", "skc_dport"),
-                address => self.address(address as u64, self.number(length)?, false),
-            },
-        }
-    }
-
-    /// The family of an end of a connection.
-    fn family(&self, end: &End) -> Option<u16> {
-        let of_socket = |socket: &Value| Some(self.world.number(self.pointer(socket)?, &sock("skc_family"))? as u16);
-        let (address, length) = match end {
-            End::Local(socket) | End::Peer(socket) => return of_socket(socket),
-            End::Message { address, socket, .. } if self.number(address)? == 0 => return of_socket(socket),
-            End::Message { address, length, .. } | End::Address { address, length, .. } => {
-                (self.pointer(address)?, self.number(length)?)
-            }
-        };
-        let bytes = self.world.bytes(address, 2).filter(|_| length >= 2)?;
-        Some(u16::from_le_bytes([bytes[0], bytes[1]]))
-    }
-
-    /// The name of an end that is a Unix socket.
-    fn unix(&self, end: &End, name: UnixName) -> Option<Vec<u8>> {
-        let (socket, peer) = match end {
-            End::Local(socket) => (socket, false),
-            End::Peer(socket) => (socket, true),
-            End::Message { address, socket, .. } if self.number(address)? == 0 => (socket, true),
-            End::Message { address, length, .. } | End::Address { address, length, .. } => {
-                return self.unix_address(self.pointer(address)?, self.number(length)?, name);
-            }
-        };
-        let mut socket = self.pointer(socket)?;
-        if self.world.number(socket, &sock("skc_family"))? as u16 != AF_UNIX {
-            return None;
-        }
-        let behind = |at, access: &Access| self.world.number(at, access).filter(|pointer| *pointer != 0);
-        if peer {
-            socket = behind(socket, &named("unix_sock", &["peer"]))?;
-        }
-        match name {
-            UnixName::Path => {
-                let dentry = behind(socket, &named("unix_sock", &["path", "dentry"]))?;
-                self.world.path(dentry, behind(socket, &named("unix_sock", &["path", "mnt"]))?)
-            }
-            UnixName::Abstract => {
-                let bound = behind(socket, &named("unix_sock", &["addr"]))?;
-                let length = self.world.number(bound, &named("unix_address", &["len"]))? as i32;
-                let at = self.world.address(bound, &named("unix_address", &["name"]))?;
-                self.unix_address(at, i128::from(length), name)
-            }
-        }
-    }
-
-    /// `struct sockaddr_un` is a family and at most 108 bytes of a name: one of a file, up to a NUL or the address's end, or
-    /// a NUL and one that is abstract, up to the end.
-    fn unix_address(&self, at: u64, length: i128, name: UnixName) -> Option<Vec<u8>> {
-        if !(3..=110).contains(&length) {
-            return None;
-        }
-        let bytes = self.world.bytes(at, length as usize)?;
-        if u16::from_le_bytes([bytes[0], bytes[1]]) != AF_UNIX {
-            return None;
-        }
-        match name {
-            UnixName::Path => Some(until_nul(&bytes[2..])).filter(|path| !path.is_empty()),
-            UnixName::Abstract => (bytes[2] == 0).then(|| bytes[3..].to_vec()),
-        }
-    }
-
-    /// `struct sockaddr_in` is a family, a port and 4 bytes, and 16 bytes long; `struct sockaddr_in6` a family, a port, 4 bytes
-    /// of flow and 16 of address, and at least 24 bytes long.
-    fn address(&self, at: u64, length: i128, bind: bool) -> Option<(u128, u16)> {
-        let bytes = self.world.bytes(at, 24)?;
-        let family = u16::from_le_bytes([bytes[0], bytes[1]]);
-        let port = u16::from_be_bytes([bytes[2], bytes[3]]);
-        match family {
-            AF_INET if length >= 16 => Some((mapped(&bytes[4..8]), port)),
-            AF_UNSPEC if bind && length >= 16 => Some((mapped(&bytes[4..8]), port)),
-            AF_INET6 if length >= 24 => Some((u128::from_be_bytes(bytes[8..24].try_into().ok()?), port)),
-            _ => None,
-        }
-    }
-
-    fn socket(&self, socket: u64, four: &str, six: &str, port: &str) -> Option<(u128, u16)> {
-        let family = self.world.number(socket, &sock("skc_family"))? as u16;
-        let number = self.world.number(socket, &sock(port))? as u16;
-        // The local port is kept in the machine's order, the other one in the network's.
-        let port = if port == "skc_dport" { u16::from_be(number) } else { number };
-        match family {
-            AF_INET => Some((mapped(&(self.world.number(socket, &sock(four))? as u32).to_le_bytes()), port)),
-            AF_INET6 => {
-                let bytes = self.world.characters(socket, &sock(six))?;
-                Some((u128::from_be_bytes(bytes.try_into().ok()?), port))
-            }
-            _ => None,
-        }
-    }
-}
-
-/// A field of the part that all sockets have.
-fn sock(name: &str) -> Access {
-    named("sock", &["__sk_common", name])
 }
 
 /// A field by its names alone; worlds look at nothing else.
 fn named(root: &str, steps: &[&str]) -> Access {
     let step = |name: &&str| Step::Field { name: (*name).to_owned(), shape: Shape::Struct };
     Access { is_struct: true, root: root.to_owned(), steps: steps.iter().map(step).collect() }
-}
-
-/// An address of IPv4 as one of IPv6.
-fn mapped(bytes: &[u8]) -> u128 {
-    bytes.iter().fold(0xffff, |address, byte| address << 8 | u128::from(*byte))
 }
 
 /// Bits as a number of a type.
@@ -601,108 +571,4 @@ fn binary(op: Binary, left: i128, right: i128, ty: Ty) -> i128 {
 
 fn until_nul(bytes: &[u8]) -> Vec<u8> {
     bytes.iter().copied().take_while(|byte| *byte != 0).collect()
-}
-
-/// Whether a text is what a test asks for.
-#[must_use]
-pub fn passes(test: &TextTest, text: &[u8]) -> bool {
-    match test {
-        TextTest::OneOf(set) => set.iter().any(|one| one == text),
-        TextTest::Under(directory) => text == directory || text.starts_with(&[directory.as_slice(), b"/"].concat()),
-        TextTest::StartsWith(part) => text.starts_with(part),
-        TextTest::EndsWith(part) => text.ends_with(part),
-        TextTest::Contains(part) => text.windows(part.len()).any(|window| window == part.as_slice()),
-        TextTest::Like(pattern) => glob(pattern, text),
-    }
-}
-
-/// Whether a glob fits a whole text, tried from left to right with every way that there is.
-fn glob(pattern: &[u8], text: &[u8]) -> bool {
-    fits(&[pattern], text)
-}
-
-/// Parts of a pattern, one after the other.
-fn fits(pattern: &[&[u8]], text: &[u8]) -> bool {
-    let Some((first, others)) = pattern.split_first() else {
-        return text.is_empty();
-    };
-    let after = |rest: &[u8], text: &[u8]| {
-        let parts: Vec<&[u8]> = std::iter::once(rest).chain(others.iter().copied()).collect();
-        fits(&parts, text)
-    };
-    match *first {
-        [] => fits(others, text),
-        [b'*', b'*', rest @ ..] => (0..=text.len()).any(|skip| after(rest, &text[skip..])),
-        [b'*', rest @ ..] => {
-            let run = text.iter().take_while(|byte| **byte != b'/').count();
-            (0..=run).any(|skip| after(rest, &text[skip..]))
-        }
-        [b'?', rest @ ..] => text.first().is_some_and(|byte| *byte != b'/') && after(rest, &text[1..]),
-        [b'[', rest @ ..] => {
-            let (class, rest) = class(rest);
-            text.first().is_some_and(|byte| class.contains(byte)) && after(rest, &text[1..])
-        }
-        [b'{', rest @ ..] => {
-            let (choices, rest) = choices(rest);
-            choices.iter().any(|choice| {
-                let parts: Vec<&[u8]> = [*choice, rest].into_iter().chain(others.iter().copied()).collect();
-                fits(&parts, text)
-            })
-        }
-        [b'\\', byte, rest @ ..] | [byte, rest @ ..] => text.first() == Some(byte) && after(rest, &text[1..]),
-    }
-}
-
-/// The bytes of a class from behind its `[`, and what follows its `]`.
-fn class(pattern: &[u8]) -> (Vec<u8>, &[u8]) {
-    let negated = matches!(pattern.first(), Some(b'!' | b'^'));
-    let mut at = usize::from(negated);
-    let first = at;
-    let mut listed = Vec::new();
-    let byte = |at: &mut usize| {
-        *at += usize::from(pattern[*at] == b'\\');
-        *at += 1;
-        pattern[*at - 1]
-    };
-    while at == first || pattern[at] != b']' {
-        let low = byte(&mut at);
-        let high = if pattern[at] == b'-' && pattern[at + 1] != b']' {
-            at += 1;
-            byte(&mut at)
-        } else {
-            low
-        };
-        listed.extend(low..=high);
-    }
-    // What is left out never brings the slash in.
-    let bytes = if negated { (0..=u8::MAX).filter(|b| !listed.contains(b) && *b != b'/').collect() } else { listed };
-    (bytes, &pattern[at + 1..])
-}
-
-/// The choices from behind a `{`, and what follows its `}`.
-fn choices(pattern: &[u8]) -> (Vec<&[u8]>, &[u8]) {
-    let (mut depth, mut at, mut from, mut choices) = (1, 0, 0, Vec::new());
-    loop {
-        match pattern[at] {
-            b'\\' => at += 1,
-            b'[' => {
-                let (_, rest) = class(&pattern[at + 1..]);
-                at = pattern.len() - rest.len() - 1;
-            }
-            b'{' => depth += 1,
-            b',' if depth == 1 => {
-                choices.push(&pattern[from..at]);
-                from = at + 1;
-            }
-            b'}' => {
-                depth -= 1;
-                if depth == 0 {
-                    choices.push(&pattern[from..at]);
-                    return (choices, &pattern[at + 1..]);
-                }
-            }
-            _ => {}
-        }
-        at += 1;
-    }
 }

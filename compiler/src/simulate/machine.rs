@@ -128,7 +128,12 @@ impl<'i> Machine<'i> {
         &self.scene
     }
 
-    /// Runs a hook's program.
+    /// Makes it this time, in nanoseconds since boot.
+    pub fn at(&mut self, time_ns: u64) {
+        self.scene.time_ns = time_ns;
+    }
+
+    /// Runs a hook's program. What it leaves behind the next run finds.
     ///
     /// # Errors
     /// At what it must not do.

@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use super::memory::{Memory, Rights};
 use super::place::{self, Place as Field};
 use crate::btf::Kind;
-use crate::hir::eval::{Element, Labels, World};
+use crate::hir::eval::{Element, Labels, Windows, World};
 use crate::hir::since::{Part, Since, Version};
 use crate::hir::{Access, Mode, Shape, Step, TaskField};
 use crate::kernel::Kernel;
@@ -77,6 +77,8 @@ pub struct Scene<'k> {
     pub sets: BTreeMap<String, Vec<Vec<Element>>>,
     /// Labels, as they are before the call.
     pub labels: Labels,
+    /// What rules with limits have recorded before the call.
+    pub windows: Windows,
     /// Nanoseconds since boot.
     pub time_ns: u64,
     /// What is in the upper bits of narrow arguments.
@@ -132,6 +134,7 @@ impl<'k> Scene<'k> {
             files: BTreeMap::new(),
             sets: BTreeMap::new(),
             labels: Labels::default(),
+            windows: Windows::new(),
             time_ns: 1,
             upper: 0,
             paths: BTreeMap::new(),
@@ -490,5 +493,9 @@ impl World for Scene<'_> {
 
     fn labels(&self) -> Labels {
         self.labels.clone()
+    }
+
+    fn windows(&self) -> Windows {
+        self.windows.clone()
     }
 }

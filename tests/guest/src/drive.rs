@@ -7,15 +7,16 @@
 //! open /tmp/random/a/b
 //! connect 10.0.0.1 80
 //! bind ::1 8080
+//! mode off r0 r3
 //! ```
 //!
 //! All that an act needs is there before the name is taken, as policies are for that name: what the program itself does
-//! meanwhile is nothing but acts.
+//! meanwhile is nothing but acts. To change modes it takes another name for that long.
 
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode, Stdio};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -23,6 +24,8 @@ use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
 use rustix::net::{AddressFamily, SocketType};
 
 const NAME: &std::ffi::CStr = c"krs-random";
+/// What all random policies are called.
+const POLICY: &str = "random";
 const PAGE_BYTES: usize = 4096;
 
 /// The errnos that rules of random policies deny with.
@@ -34,6 +37,8 @@ enum Act {
     Open(PathBuf),
     Connect(OwnedFd, SocketAddr),
     Bind(OwnedFd, SocketAddr),
+    /// What `krsi mode` is told.
+    Mode(Vec<String>),
 }
 
 /// Runs the acts of a file.
@@ -105,6 +110,7 @@ fn act(line: &str) -> Option<Act> {
             let (socket, address) = address()?;
             Act::Bind(socket, address)
         }
+        "mode" => Act::Mode(rest.split(' ').map(str::to_owned).collect()),
         _ => return None,
     })
 }
@@ -128,5 +134,12 @@ fn perform(act: &Act) -> Result<(), Errno> {
         Act::Open(path) => rustix::fs::open(path, OFlags::RDONLY, Mode::empty()).map(drop),
         Act::Connect(socket, address) => rustix::net::connect(socket, address),
         Act::Bind(socket, address) => rustix::net::bind(socket, address),
+        Act::Mode(arguments) => {
+            // prctl(2) would be an act.
+            std::fs::write("/proc/self/comm", "krs-guest").map_err(|_| Errno::PERM)?;
+            let done = Command::new("krsi").args(["mode", POLICY]).args(arguments).stdout(Stdio::null()).status();
+            rustix::thread::set_name(NAME)?;
+            if done.is_ok_and(|status| status.success()) { Ok(()) } else { Err(Errno::PERM) }
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! The two answers, and how they differ.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use krsi_abi::event as abi;
@@ -7,94 +8,155 @@ use krsi_abi::labels::Object;
 use krsi_abi::manifest::Ty;
 use krsi_abi::written_at;
 use krsic::hir::eval::{self, Datum, Labels, Outcome};
-use krsic::hir::{HookId, Policy, Rule};
+use krsic::hir::{AtomKind, HookId, Policy, Rule, RuleId, TextTest, walk};
 use krsic::simulate::image::Image;
 use krsic::simulate::machine::Machine;
 use krsic::simulate::scene::Scene;
 use krsic::simulate::{Fault, Run};
 
+use super::stage::Staged;
+
 /// What a scene came to, and how the other answer differs from it.
 #[derive(Clone, Debug, Default)]
 pub struct Verdict {
-    /// What the evaluator says.
+    /// What the evaluator says of the first call.
     pub outcome: Outcome,
+    /// Events over a limit, of all calls.
+    pub over: u64,
     /// Instructions that the object took.
     pub instructions: u64,
     /// Differences, in words; none is what is wanted.
     pub differences: Vec<String>,
 }
 
-/// Asks both about a scene.
+/// Asks both about a call, each time that it comes.
 #[must_use]
-pub fn compare(policy: &Policy, hook: HookId, image: &Image, scene: &Scene<'_>) -> Verdict {
-    let outcome = eval::outcome(policy, hook, scene);
-    let mut verdict = Verdict { outcome, ..Verdict::default() };
-    let name = &policy.hooks[hook.index()].name;
-    match run(image, scene, name, usize::MAX) {
-        Ok(Done { run, state, labels }) => {
-            verdict.instructions = run.instructions;
-            differences(policy, image, scene, &verdict.outcome, &run, &mut verdict.differences);
-            kept(image, &verdict.outcome, &labels, state.as_deref(), &mut verdict.differences);
-            let written = counts(policy, &verdict.outcome, state.as_deref(), written_at(policy.rules.len()));
-            verdict.differences.extend(
-                written
-                    .into_iter()
-                    .map(|(rule, is, not)| format!("{rule} has written {is} events, as its counter says, not {not}")),
-            );
-        }
-        Err(fault) => verdict.differences.push(format!("{name}: {fault}")),
-    }
+pub fn compare(policy: &Policy, hook: HookId, image: &Image, staged: &Staged<'_>) -> Verdict {
+    let mut verdict = Verdict::default();
     // Without room for events all else stays, and the rules' losses are counted.
-    match run(image, scene, name, 0) {
-        Ok(Done { run, state, labels }) => {
-            kept(image, &verdict.outcome, &labels, state.as_deref(), &mut verdict.differences);
-            let said = |what: &str, one: String, other: String, all: &mut Vec<String>| {
-                if one != other {
-                    all.push(format!("without room {what} is {other}, not {one}"));
-                }
-            };
-            let all = &mut verdict.differences;
-            let (outcome, void) = (&verdict.outcome, policy.hooks[hook.index()].void);
-            if !void {
-                said("the verdict", (-outcome.errno).to_string(), run.verdict.to_string(), all);
-            }
-            said("the number of events", "0".into(), run.events.len().to_string(), all);
-            for (rule, is, not) in counts(policy, outcome, state.as_deref(), 0) {
-                said(&format!("what {rule} lost"), not.to_string(), is.to_string(), all);
-            }
+    for (room, when) in [(usize::MAX, ""), (0, "without room ")] {
+        let mut calls = Calls { policy, hook, image, room, counted: Counted::default() };
+        let mut found = Vec::new();
+        if let Err(fault) = calls.follow(staged, &mut verdict, &mut found) {
+            found.push(fault.to_string());
         }
-        Err(fault) => verdict.differences.push(format!("{name} without room: {fault}")),
+        verdict.differences.extend(found.into_iter().map(|what| format!("{when}{what}")));
     }
     verdict
 }
 
-/// Where the counters of rules that record, which begin there in the state, are not as many as their events: the rule, what
-/// its counter says, and how many events it has.
-fn counts(policy: &Policy, outcome: &Outcome, state: Option<&[u8]>, from: usize) -> Vec<(String, u64, u64)> {
-    let counter = |rule: usize| state.and_then(|state| state.get(from + 8 * rule..)?.first_chunk().copied());
-    let records = |of: &Rule| of.audit.is_some() || of.deny.is_some();
-    let rules = policy.rules.iter().enumerate().filter(|(_, of)| records(of));
-    let counts = rules.map(|(rule, of)| {
-        let events = outcome.events.iter().filter(|event| event.rule.0 as usize == rule).count() as u64;
-        (of.name.clone(), counter(rule).map_or(0, u64::from_le_bytes), events)
+/// What the rules of a policy have counted, by rule.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Counted {
+    written: BTreeMap<usize, u64>,
+    lost: BTreeMap<usize, u64>,
+    /// Events over a limit.
+    over: BTreeMap<usize, u64>,
+    /// What could not be read.
+    unread: BTreeMap<usize, u64>,
+}
+
+/// Calls of a hook, one after the other.
+struct Calls<'a> {
+    policy: &'a Policy,
+    hook: HookId,
+    image: &'a Image,
+    /// Bytes for events.
+    room: usize,
+    /// Up to the last call.
+    counted: Counted,
+}
+
+impl Calls<'_> {
+    fn follow(&mut self, staged: &Staged<'_>, verdict: &mut Verdict, found: &mut Vec<String>) -> Result<(), Fault> {
+        let outside = |why| Fault { function: String::new(), slot: 0, why };
+        let name = &self.policy.hooks[self.hook.index()].name;
+        let mut scene = staged.scene.clone();
+        let mut machine = Machine::new(self.image, scene.clone()).map_err(outside)?;
+        machine.ring_buffer_room = machine.ring_buffer_room.min(self.room);
+        for (at, time) in std::iter::once(scene.time_ns).chain(staged.again.iter().copied()).enumerate() {
+            scene.time_ns = time;
+            machine.at(time);
+            let outcome = eval::outcome(self.policy, self.hook, &scene);
+            let run = machine.run(name)?;
+            differences(self.policy, self.image, (&scene, self.room > 0), &outcome, &run, found);
+            let labels = machine.labels().map_err(outside)?;
+            kept(self.image, &outcome, &labels, machine.state(), found);
+            self.counts(&outcome, machine.state(), found);
+            if !found.is_empty() {
+                found.insert(0, format!("call {at}:"));
+                return Ok(());
+            }
+            scene.labels = outcome.labels.clone();
+            scene.windows = outcome.windows.clone();
+            if self.room > 0 {
+                verdict.instructions += run.instructions;
+            }
+            if at == 0 {
+                verdict.outcome = outcome;
+            }
+        }
+        verdict.over = scene.windows.values().map(|window| window.over).sum();
+        Ok(())
+    }
+
+    /// Compares what rules count. What one cannot read is counted for one of those that ask for it, so that only who may
+    /// count it is known, and when somebody must.
+    fn counts(&mut self, outcome: &Outcome, state: Option<&[u8]>, found: &mut Vec<String>) {
+        let manifest = &self.image.manifest;
+        let rules = self.policy.rules.len();
+        let table = |from: Option<usize>| -> BTreeMap<usize, u64> {
+            let counter = |rule| Some(u64::from_le_bytes(*state?.get(from? + 8 * rule..)?.first_chunk()?));
+            (0..rules).filter_map(|rule| Some((rule, counter(rule).filter(|count| *count > 0)?))).collect()
+        };
+        let at = |offset: Option<u32>| table(offset.map(|offset| offset as usize));
+        // Policies that record nothing have no such counters, and others theirs first.
+        let records = self.policy.rules.iter().any(|of| of.audit.is_some() || of.deny.is_some());
+        let is = Counted {
+            lost: table(records.then_some(0)),
+            written: table(records.then(|| written_at(rules))),
+            over: at(manifest.limited),
+            unread: at(manifest.unreadable),
+        };
+        let mut wanted = Counted { unread: is.unread.clone(), ..self.counted.clone() };
+        for event in &outcome.events {
+            let table = if self.room > 0 { &mut wanted.written } else { &mut wanted.lost };
+            *table.entry(event.rule.0 as usize).or_default() += 1;
+        }
+        for (rule, of) in self.policy.rules.iter().enumerate() {
+            let over = outcome.windows.get(&of.name).map_or(0, |window| window.over);
+            if of.hook == self.hook && over > 0 {
+                wanted.over.insert(rule, over);
+            }
+        }
+        if is != wanted {
+            found.push(format!("the rules count {is:?}, not {wanted:?}"));
+        }
+        let more = |rule: &usize| is.unread.get(rule) > self.counted.unread.get(rule);
+        let counted: BTreeSet<RuleId> = (0..rules).filter(more).map(|rule| RuleId(rule as u32)).collect();
+        if !counted.is_subset(&outcome.unread) {
+            found.push(format!("{counted:?} count what cannot be read, not {:?}", outcome.unread));
+        }
+        // A rule that would only deny what is denied is not asked.
+        let asked = |rule: &Rule| outcome.errno == 0 || rule.audit.is_some() || rule.kill.is_some();
+        let undecided = outcome.undecided.iter().map(|rule| &self.policy.rules[rule.0 as usize]);
+        let must = undecided.into_iter().any(|rule| asked(rule) && !by_name(rule));
+        if counted.is_empty() && must {
+            found.push(format!("nobody counts what {:?} cannot read", outcome.undecided));
+        }
+        self.counted = is;
+    }
+}
+
+/// Whether a rule compares whole texts, which a look at their last part can decide.
+fn by_name(rule: &Rule) -> bool {
+    let mut found = false;
+    rule.when.iter().chain(&rule.unless).for_each(|cond| {
+        walk::each_in_cond(cond, &mut |atom| {
+            found |= matches!(atom.kind, AtomKind::Text { test: TextTest::OneOf(_), .. });
+        });
     });
-    counts.filter(|(_, is, not)| is != not).collect()
-}
-
-/// A run, and what it left behind.
-struct Done {
-    run: Run,
-    state: Option<Vec<u8>>,
-    labels: Labels,
-}
-
-fn run(image: &Image, scene: &Scene<'_>, hook: &str, room: usize) -> Result<Done, Fault> {
-    let outside = |why| Fault { function: String::new(), slot: 0, why };
-    let mut machine = Machine::new(image, scene.clone()).map_err(outside)?;
-    machine.ring_buffer_room = machine.ring_buffer_room.min(room);
-    let run = machine.run(hook)?;
-    let labels = machine.labels().map_err(outside)?;
-    Ok(Done { run, state: machine.state().map(<[u8]>::to_vec), labels })
+    found
 }
 
 /// Labels afterwards, and how many found no room.
@@ -116,7 +178,7 @@ fn kept(image: &Image, outcome: &Outcome, labels: &Labels, state: Option<&[u8]>,
 fn differences(
     policy: &Policy,
     image: &Image,
-    scene: &Scene<'_>,
+    (scene, room): (&Scene<'_>, bool),
     outcome: &Outcome,
     run: &Run,
     found: &mut Vec<String>,
@@ -136,7 +198,8 @@ fn differences(
     let mut records: Vec<&Vec<u8>> = run.events.iter().collect();
     records.sort_by_key(|record| number(record, abi::RULE, 4));
     let rules: Vec<u64> = records.iter().map(|record| number(record, abi::RULE, 4)).collect();
-    let expected: Vec<u64> = outcome.events.iter().map(|event| u64::from(event.rule.0)).collect();
+    let events: &[eval::Event] = if room { &outcome.events } else { &[] };
+    let expected: Vec<u64> = events.iter().map(|event| u64::from(event.rule.0)).collect();
     if rules != expected {
         let name = |rule: &u64| policy.rules.get(*rule as usize).map_or("?", |rule| rule.name.as_str());
         let (rules, expected): (Vec<&str>, Vec<&str>) =
@@ -144,7 +207,7 @@ fn differences(
         found.push(format!("events of {rules:?}, not of {expected:?}"));
         return;
     }
-    for (record, event) in records.iter().zip(&outcome.events) {
+    for (record, event) in records.iter().zip(events) {
         let rule = &image.manifest.rules[event.rule.0 as usize];
         let mut differs = |what: &str, is: String, not: String| {
             if is != not {
@@ -164,6 +227,10 @@ fn differences(
         }
         let name = &record[abi::COMM as usize..(abi::COMM + abi::COMM_BYTES) as usize];
         differs("task's name", show(&until_nul(name)), show(&until_nul(&task.comm)));
+        if let Some(limit) = rule.audit.as_ref().and_then(|audit| audit.limit) {
+            let over = event.over.unwrap_or_default();
+            differs("count over the limit", number(record, limit.offset, 8).to_string(), over.to_string());
+        }
         let unknown = number(record, abi::UNKNOWN, 8);
         let fields = rule.audit.as_ref().map_or(&[][..], |audit| &audit.fields);
         for (index, (field, wanted)) in fields.iter().zip(&event.fields).enumerate() {

@@ -6,7 +6,10 @@
 //! 7.acts      prctl 4660 1 0 42 7         what `krs-guest drive` does, one a line
 //! 7.results   passed                      or the errno that a rule denies with, one a line
 //! 7.events    r0 denied {"f0":42}         what is recorded, sorted
+//! 7.stats     r0 1 0 0 0                  what `krsi stats` counts: written, lost, over a limit, unknown
 //! ```
+//!
+//! Between acts modes are changed (`mode off r0`), and what acts have marked stays marked.
 //!
 //! An act is one that the kernel refuses by itself with none of the errnos that rules use here, or not at all.
 //! Policies are for one name alone, which `krs-guest` takes while it acts.
@@ -15,8 +18,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::Ipv6Addr;
 
-use krsic::hir::eval::{self, Datum};
-use krsic::hir::{HookId, Int};
+use krsi_abi::labels::Object;
+use krsic::hir::eval::{self, Datum, Labels, Windows};
+use krsic::hir::{HookId, Int, Mode};
 use krsic::kernel::{Kernel, embedded};
 use krsic::simulate::scene::{Scene, Tail, Task, named};
 use krsic::{Built, Options};
@@ -40,18 +44,21 @@ pub struct Batch {
     pub results: String,
     /// One a line, sorted.
     pub events: String,
+    /// One a line, by rule.
+    pub stats: String,
 }
 
 impl Batch {
     /// Files by the ending of their names.
     #[must_use]
-    pub fn files(&self) -> [(&'static str, &[u8]); 5] {
+    pub fn files(&self) -> [(&'static str, &[u8]); 6] {
         [
             ("o", &self.object),
             ("krs", self.text.as_bytes()),
             ("acts", self.acts.as_bytes()),
             ("results", self.results.as_bytes()),
             ("events", self.events.as_bytes()),
+            ("stats", self.stats.as_bytes()),
         ]
     }
 }
@@ -77,27 +84,32 @@ pub fn batch(case: &Case) -> Option<Batch> {
     let mut policy = live(Tape::new(&case.frame), case, kernel);
     let options = Options { target: Some(kernel), optimise, name: Some("random".to_owned()), ..Options::default() };
     let built = build(&mut policy, &options)?;
+    let rules = &built.policy.rules;
+    // Those that keep labels are called whenever something is made.
+    let called = |hook: &&HookId| rules.iter().any(|rule| rule.hook == **hook);
+    let hooks: Vec<HookId> = (0..built.policy.hooks.len() as u32).map(HookId).collect();
+    let hooks: Vec<HookId> = hooks.iter().filter(called).copied().collect();
     let pool = Pool::of(&built.policy);
-    let mut batch = Batch {
-        text: policy.text(),
-        object: built.object.clone(),
-        acts: String::new(),
-        results: String::new(),
-        events: String::new(),
-    };
-    let mut events = Vec::new();
+    let (mut acts, mut results, mut events) = (String::new(), String::new(), Vec::new());
+    let mut written = vec![0; rules.len()];
+    let mut kept = Kept { modes: Modes::of(&built), ..Kept::default() };
     for words in &case.scenes {
-        let mut acting = Acting { built: &built, kernel, pool: &pool, tape: Tape::new(words) };
-        let hook = HookId(acting.tape.below(built.policy.hooks.len()) as u32);
+        let mut acting = Acting { built: &built, kernel, pool: &pool, kept: &mut kept, tape: Tape::new(words) };
+        let hook = *acting.tape.pick(&hooks);
+        if acting.tape.percent(4) {
+            let _ = writeln!(acts, "{}", acting.mode());
+            results.push_str("passed\n");
+            continue;
+        }
         let (act, scene) = acting.act(hook).ok()?;
         let outcome = eval::outcome(&built.policy, hook, &scene);
-        let _ = writeln!(batch.acts, "{act}");
+        let _ = writeln!(acts, "{act}");
         let _ = match outcome.errno {
-            0 => writeln!(batch.results, "passed"),
-            errno => writeln!(batch.results, "{errno}"),
+            0 => writeln!(results, "passed"),
+            errno => writeln!(results, "{errno}"),
         };
         for event in &outcome.events {
-            let rule = &built.policy.rules[event.rule.0 as usize];
+            let rule = &rules[event.rule.0 as usize];
             let fields: BTreeMap<&str, String> = rule
                 .audit
                 .iter()
@@ -112,11 +124,60 @@ pub fn batch(case: &Case) -> Option<Batch> {
                 (None, _) => "deny",
             };
             events.push(format!("{} {verdict} {{{}}}\n", rule.name, fields.join(",")));
+            written[event.rule.0 as usize] += 1;
         }
+        kept.after(outcome);
     }
     events.sort();
-    batch.events = events.concat();
-    Some(batch)
+    let over = |rule: &str| kept.windows.get(rule).map_or(0, |window| window.over);
+    let stats = rules.iter().zip(written).map(|(rule, written)| (&rule.name, written, over(&rule.name)));
+    Some(Batch {
+        text: policy.text(),
+        object: built.object.clone(),
+        acts,
+        results,
+        events: events.concat(),
+        stats: stats.map(|(rule, written, over)| format!("{rule} {written} 0 {over} 0\n")).collect(),
+    })
+}
+
+/// What acts leave behind for those after them.
+#[derive(Default)]
+struct Kept {
+    labels: Labels,
+    windows: Windows,
+    modes: Modes,
+    /// Files that were opened; their places stand for the numbers of their inodes.
+    opened: Vec<String>,
+}
+
+impl Kept {
+    fn after(&mut self, outcome: eval::Outcome) {
+        self.labels = outcome.labels;
+        self.windows = outcome.windows;
+        // Each act has a socket of its own.
+        self.labels.entries.retain(|(on, _), _| *on != Object::Socket);
+    }
+}
+
+/// Modes as `krsi mode` has changed them.
+#[derive(Default)]
+struct Modes {
+    policy: Mode,
+    /// By rule, in their order.
+    rules: Vec<(String, Mode)>,
+}
+
+impl Modes {
+    fn of(built: &Built) -> Modes {
+        let rules = built.policy.rules.iter().map(|rule| (rule.name.clone(), rule.first_mode()));
+        Modes { policy: Mode::default(), rules: rules.collect() }
+    }
+
+    /// The weaker one of a rule's own and its policy's.
+    fn now(&self) -> impl Iterator<Item = (String, Mode)> {
+        self.rules.iter().map(|(rule, own)| (rule.clone(), (*own).max(self.policy)))
+    }
 }
 
 fn json(ty: krsic::hir::Ty, value: Option<&Datum>) -> String {
@@ -132,16 +193,45 @@ struct Acting<'a> {
     built: &'a Built,
     kernel: &'static Kernel,
     pool: &'a Pool,
+    kept: &'a mut Kept,
     tape: Tape<'a>,
 }
 
+/// Soon after boot, so that no limit's hour ends.
+const NOW_NS: u64 = 60_000_000_000;
+
 impl Acting<'_> {
+    /// Changes the policy's mode or that of a few rules.
+    fn mode(&mut self) -> String {
+        let mode = *self.tape.pick(&Mode::ALL);
+        let mut text = format!("mode {mode}");
+        if self.tape.percent(25) {
+            self.kept.modes.policy = mode;
+            return text;
+        }
+        for _ in 0..1 + self.tape.below(3) {
+            let at = self.tape.below(self.kept.modes.rules.len());
+            let (rule, own) = &mut self.kept.modes.rules[at];
+            *own = mode;
+            let _ = write!(text, " {rule}");
+        }
+        text
+    }
+
     /// An act that calls a hook, and what its program meets then.
     fn act(&mut self, hook: HookId) -> Result<(String, Scene<'static>), String> {
         let mut scene = Scene::new(self.kernel)?;
         let mut comm = [0; 16];
         comm[..LIVE_NAME.len()].copy_from_slice(LIVE_NAME.as_bytes());
         scene.be(Task { comm, ..scene.task.clone() });
+        scene.time_ns = NOW_NS;
+        scene.modes = self.kept.modes.now().collect();
+        scene.labels = self.kept.labels.clone();
+        scene.windows = self.kept.windows.clone();
+        // The shell, and always in the same place.
+        let parent = scene.object("task_struct", true)?;
+        scene.set(scene.task.address, &named("task_struct", &["real_parent"]), parent);
+        scene.set(parent, &named("task_struct", &["group_leader"]), parent);
         let argument = |scene: &mut Scene<'static>, name: &str, value: u64| {
             scene.arguments.insert(name.to_owned(), value);
         };
@@ -181,6 +271,9 @@ impl Acting<'_> {
                 scene.set(file, &named("file", &["f_path", "mnt"]), mount);
                 scene.set(file, &named("file", &["f_inode"]), inode);
                 scene.set(inode, &named("inode", &["i_mode"]), 0o040_755);
+                let sb = scene.object("super_block", true)?;
+                scene.set(inode, &named("inode", &["i_sb"]), sb);
+                scene.set(inode, &named("inode", &["i_ino"]), self.inode(&path));
                 argument(&mut scene, "file", file);
                 format!("open {path}")
             }
@@ -215,6 +308,16 @@ impl Acting<'_> {
             }
         };
         Ok((act, scene))
+    }
+
+    /// The number of a file's inode.
+    fn inode(&mut self, path: &str) -> u64 {
+        let opened = &mut self.kept.opened;
+        let at = opened.iter().position(|known| known == path).unwrap_or_else(|| {
+            opened.push(path.to_owned());
+            opened.len() - 1
+        });
+        1 + at as u64
     }
 
     fn number(&mut self, int: Int) -> i128 {
@@ -263,6 +366,7 @@ mod tests {
         assert!(batches.iter().any(|batch| batch.results.contains("passed")));
         assert!(batches.iter().any(|batch| batch.results.contains("13")));
         assert!(batches.iter().any(|batch| !batch.events.is_empty()));
+        assert!(batches.iter().any(|batch| batch.acts.contains("mode off")));
         for batch in &batches {
             assert_eq!(batch.acts.lines().count(), batch.results.lines().count());
         }

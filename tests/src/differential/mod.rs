@@ -47,6 +47,10 @@ pub struct Tried {
     pub would_deny: usize,
     /// Fields of events that could not be read.
     pub unknown: usize,
+    /// Events over a limit.
+    pub over: u64,
+    /// Rules that ask for a text, an address or an ancestor that cannot be read.
+    pub unread: usize,
     /// Instructions that objects took.
     pub instructions: u64,
 }
@@ -60,6 +64,8 @@ impl std::ops::AddAssign for Tried {
         self.events += other.events;
         self.would_deny += other.would_deny;
         self.unknown += other.unknown;
+        self.over += other.over;
+        self.unread += other.unread;
         self.instructions += other.instructions;
     }
 }
@@ -163,12 +169,13 @@ pub fn reorder(case: &Case) -> Result<Tried, String> {
     for words in scenes {
         let mut tape = Tape::new(words);
         let hook = HookId(tape.below(built.policy.hooks.len()) as u32);
-        let scene = stage::stage(&built.policy, hook, &pool, checked, checked, &mut tape)?;
-        let one = krsic::hir::eval::outcome(&built.policy, hook, &scene);
+        let staged = stage::stage(&built.policy, hook, &pool, checked, checked, &mut tape)?;
+        let scene = &staged.scene;
+        let one = krsic::hir::eval::outcome(&built.policy, hook, scene);
         let name = &built.policy.hooks[hook.index()].name;
         let there = other.policy.hooks.iter().position(|hook| hook.name == *name);
         let there = HookId(there.ok_or_else(|| describe(&format!("`{name}` is gone")))? as u32);
-        let verdict = compare::compare(&other.policy, there, &image, &scene);
+        let verdict = compare::compare(&other.policy, there, &image, &staged);
         let two = &verdict.outcome;
         let (a, b) = (seen(&built.policy, &one), seen(&other.policy, two));
         if a != b || !verdict.differences.is_empty() {
@@ -219,16 +226,18 @@ pub fn scenes_of(built: &Built, checked: &Kernel, scenes: &[Words]) -> Result<Tr
         if !kernel.has_hook(&typed.hooks[hook.index()].name) {
             continue;
         }
-        let scene = stage::stage(typed, hook, &pool, checked, kernel, &mut tape)?;
-        let verdict = compare::compare(typed, hook, image, &scene);
+        let staged = stage::stage(typed, hook, &pool, checked, kernel, &mut tape)?;
+        let verdict = compare::compare(typed, hook, image, &staged);
         if !verdict.differences.is_empty() {
-            let task = &scene.task;
+            let stage::Staged { scene, again } = &staged;
             return Err(format!(
-                "on {}, hook {}, arguments {:x?}, params {:?}, task {task:?}\n{}",
+                "on {}, hook {}, arguments {:x?}, params {:?}, task {:?}, at {} and {again:?}\n{}",
                 kernel.name,
                 typed.hooks[hook.index()].name,
                 scene.arguments,
                 scene.params,
+                scene.task,
+                scene.time_ns,
                 verdict.differences.join("\n")
             ));
         }
@@ -237,6 +246,8 @@ pub fn scenes_of(built: &Built, checked: &Kernel, scenes: &[Words]) -> Result<Tr
         tried.events += verdict.outcome.events.len();
         tried.would_deny += verdict.outcome.events.iter().filter(|event| event.would_deny.is_some()).count();
         tried.unknown += verdict.outcome.events.iter().flat_map(|event| &event.fields).filter(|f| f.is_none()).count();
+        tried.over += verdict.over;
+        tried.unread += verdict.outcome.unread.len();
         tried.instructions += verdict.instructions;
     }
     Ok(tried)

@@ -163,6 +163,9 @@ const OBJECTS: [&[&str]; 3] = [
 /// The same inside of a question about the ancestor `a`.
 const ANCESTOR_OBJECTS: [&[&str]; 3] = [&["a", "a", "task", "a.group_leader"], &["a.mm.exe_file.inode"], &["sock"]];
 
+/// The same where a kernel runs. Sockets are made for one act each, and nothing is remembered of them.
+const LIVE_OBJECTS: [&[&str]; 3] = [&["task", "task", "task.parent"], &["file.inode", "vma.file.inode"], &["sock"]];
+
 const PATHS: &[&str] = &[
     "/",
     "/etc",
@@ -260,7 +263,7 @@ fn make(tape: Tape<'_>, case: &Case, kernel: &Kernel, live: bool) -> Policy {
     let (policy, sets, params, labels) = (Policy::default(), Vec::new(), Vec::new(), Vec::new());
     let mut make = Make { tape, kernel, live, policy, sets, params, labels };
     make.policy.items.push("def among(n: u64, m: u64): bool = n & m == m or n < m".to_owned());
-    if !live && make.tape.percent(30) {
+    if make.tape.percent(30) {
         make.labels();
     }
     // Rules meet on few hooks.
@@ -308,7 +311,7 @@ impl<'m> Make<'m> {
         if self.live {
             let (name, known) = *self.tape.pick(LIVE);
             let values = known.iter().chain(LIVE_TASK).map(|(text, class)| ((*text).to_owned(), *class)).collect();
-            return Hook { name: name.to_owned(), values, objects: OBJECTS, void: false };
+            return Hook { name: name.to_owned(), values, objects: LIVE_OBJECTS, void: false };
         }
         let any = self.tape.percent(30);
         let names: Vec<&str> = self.kernel.hook_names().filter(|name| self.kernel.disabled(name).is_none()).collect();
@@ -339,7 +342,8 @@ impl<'m> Make<'m> {
     fn labels(&mut self) {
         let most = if self.tape.percent(20) { 20 } else { 4 };
         for index in 0..1 + self.tape.below(most) {
-            let (name, on) = (format!("l{index}"), self.tape.below(OBJECTS.len()));
+            let kinds = if self.live { 2 } else { OBJECTS.len() };
+            let (name, on) = (format!("l{index}"), self.tape.below(kinds));
             let inherit = if self.tape.percent(50) { " inherit" } else { "" };
             self.policy.items.push(match on {
                 0 => format!("label {name} on task{inherit}"),
@@ -444,7 +448,7 @@ impl<'m> Make<'m> {
             2 => &[""],
             _ => &[" deny", " deny EACCES", " deny EBUSY"],
         };
-        let limit = if !self.live && self.tape.percent(20) { " limit 1/h" } else { "" };
+        let limit = if self.tape.percent(20) { " limit 1/h" } else { "" };
         let audit = if denies[0].is_empty() || self.tape.percent(60) {
             format!(" audit {{ {field} }}{limit}")
         } else {
@@ -538,16 +542,17 @@ impl<'m> Make<'m> {
         if !denies || self.tape.percent(70) {
             let fields: Vec<String> = (0..self.tape.below(4)).map(|at| self.field(at, hook)).collect();
             let _ = write!(text, " audit {{ {} }}", fields.join(", "));
-            // A time begins with each scene, and each rule fires once in it; acts are more.
-            if !self.live && self.tape.percent(8) {
-                text.push_str([" limit 1/h", " limit 5/s"][self.tape.below(2)]);
+            if self.tape.percent(8) {
+                // No guest runs for an hour; how long a second of it is, nobody knows.
+                let often = if self.live { " limit 5/h" } else { " limit 2/s" };
+                text.push_str([" limit 1/h", often][self.tape.below(2)]);
             }
         }
         if !self.live && self.tape.percent(6) {
             text.push_str([" kill", " kill SIGTERM"][self.tape.below(2)]);
         }
         while !self.labels.is_empty() && self.tape.percent(40) {
-            let Some((label, object)) = self.label(OBJECTS) else { break };
+            let Some((label, object)) = self.label(hook.objects) else { break };
             let _ = write!(text, " {} {label} on {object}", ["mark", "unmark"][self.tape.below(2)]);
         }
         text

@@ -140,6 +140,15 @@ fn sample(glob: &[u8], more: bool) -> Vec<u8> {
     text
 }
 
+/// A call, and when the same one comes again.
+#[derive(Clone, Debug)]
+pub struct Staged<'k> {
+    /// What it meets first.
+    pub scene: Scene<'k>,
+    /// Nanoseconds since boot, in order.
+    pub again: Vec<u64>,
+}
+
 /// Makes a scene for a hook of a policy on a kernel.
 ///
 /// # Errors
@@ -151,7 +160,7 @@ pub fn stage<'k>(
     checked: &Kernel,
     kernel: &'k Kernel,
     tape: &mut Tape<'_>,
-) -> Result<Scene<'k>, String> {
+) -> Result<Staged<'k>, String> {
     let scene = Scene::new(kernel)?;
     let mut stage =
         Stage { policy, hook, pool, checked: &checked.btf, scene, tape, ancestor: None, known: BTreeSet::new() };
@@ -203,7 +212,8 @@ pub fn stage<'k>(
         stage.labelled(policy.labels[mark.label.index()].on, &mark.object);
     }
     stage.room();
-    Ok(stage.scene)
+    let again = stage.again();
+    Ok(Staged { scene: stage.scene, again })
 }
 
 pub(super) struct Stage<'s, 't, 'k> {
@@ -221,6 +231,18 @@ pub(super) struct Stage<'s, 't, 'k> {
 }
 
 impl Stage<'_, '_, '_> {
+    /// Most often never; else once or a few times, within a rule's limit of time and behind it.
+    fn again(&mut self) -> Vec<u64> {
+        // Where labels find no room, somebody may make some.
+        let often = if self.tape.percent(30) && !self.scene.labels.full { 1 + self.tape.below(4) } else { 0 };
+        let mut now = self.scene.time_ns;
+        let later = (0..often).map(|_| {
+            now = now.saturating_add([0, 1, 999_999_999, 1_000_000_000, 3_600_000_000_000][self.tape.below(5)]);
+            now
+        });
+        later.collect()
+    }
+
     fn task(&mut self) {
         let id = Int::plain(4, false);
         let mut number = || self.number(id) as u32;
