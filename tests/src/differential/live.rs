@@ -362,11 +362,15 @@ mod tests {
 
     #[test]
     fn batches_say_something() {
-        let batches: Vec<Batch> = batches(1).take(8).map(|(_, batch)| batch).collect();
-        assert!(batches.iter().any(|batch| batch.results.contains("passed")));
-        assert!(batches.iter().any(|batch| batch.results.contains("13")));
-        assert!(batches.iter().any(|batch| !batch.events.is_empty()));
-        assert!(batches.iter().any(|batch| batch.acts.contains("mode off")));
+        let batches: Vec<Batch> = batches(1).take(12).map(|(_, batch)| batch).collect();
+        let some = |what: &dyn Fn(&Batch) -> bool| assert!(batches.iter().any(what));
+        some(&|batch| batch.results.contains("passed"));
+        some(&|batch| batch.results.lines().any(|line| line == "13"));
+        some(&|batch| !batch.events.is_empty());
+        some(&|batch| batch.acts.contains("mode off"));
+        some(&|batch| batch.text.contains(" mark l") && batch.text.contains(" is l"));
+        // Written, lost, over a limit, unknown.
+        some(&|batch| batch.stats.lines().any(|line| !line.ends_with(" 0 0")));
         for batch in &batches {
             assert_eq!(batch.acts.lines().count(), batch.results.lines().count());
         }

@@ -164,7 +164,7 @@ const OBJECTS: [&[&str]; 3] = [
 const ANCESTOR_OBJECTS: [&[&str]; 3] = [&["a", "a", "task", "a.group_leader"], &["a.mm.exe_file.inode"], &["sock"]];
 
 /// The same where a kernel runs. Sockets are made for one act each, and nothing is remembered of them.
-const LIVE_OBJECTS: [&[&str]; 3] = [&["task", "task", "task.parent"], &["file.inode", "vma.file.inode"], &["sock"]];
+const LIVE_OBJECTS: [&[&str]; 3] = [&["task", "task", "task.parent"], &["file.inode"], &[]];
 
 const PATHS: &[&str] = &[
     "/",
@@ -263,7 +263,7 @@ fn make(tape: Tape<'_>, case: &Case, kernel: &Kernel, live: bool) -> Policy {
     let (policy, sets, params, labels) = (Policy::default(), Vec::new(), Vec::new(), Vec::new());
     let mut make = Make { tape, kernel, live, policy, sets, params, labels };
     make.policy.items.push("def among(n: u64, m: u64): bool = n & m == m or n < m".to_owned());
-    if make.tape.percent(30) {
+    if make.tape.percent(if live { 60 } else { 30 }) {
         make.labels();
     }
     // Rules meet on few hooks.
@@ -311,7 +311,9 @@ impl<'m> Make<'m> {
         if self.live {
             let (name, known) = *self.tape.pick(LIVE);
             let values = known.iter().chain(LIVE_TASK).map(|(text, class)| ((*text).to_owned(), *class)).collect();
-            return Hook { name: name.to_owned(), values, objects: LIVE_OBJECTS, void: false };
+            let [tasks, inodes, sockets] = LIVE_OBJECTS;
+            let inodes = if name == "file_open" { inodes } else { &[] };
+            return Hook { name: name.to_owned(), values, objects: [tasks, inodes, sockets], void: false };
         }
         let any = self.tape.percent(30);
         let names: Vec<&str> = self.kernel.hook_names().filter(|name| self.kernel.disabled(name).is_none()).collect();
@@ -360,8 +362,10 @@ impl<'m> Make<'m> {
             0 => return None,
             _ => self.tape.pick(&self.labels).clone(),
         };
-        let object: &&str = self.tape.pick(objects[on]);
-        Some((name, object))
+        if objects[on].is_empty() {
+            return None;
+        }
+        Some((name, *self.tape.pick(objects[on])))
     }
 
     /// An argument and a few fields behind it.
@@ -519,8 +523,11 @@ impl<'m> Make<'m> {
     }
 
     fn rule(&mut self, name: &str, hook: &Hook) -> String {
+        // What short rows have room for comes first.
+        let denies = !hook.void && self.tape.percent(60);
+        let marks = self.marks(hook);
         let mut text = String::new();
-        if self.tape.percent(8) {
+        if denies && self.tape.percent(12) {
             text.push_str("@permissive ");
         }
         if !self.live && self.tape.percent(5) {
@@ -535,7 +542,6 @@ impl<'m> Make<'m> {
             let depth = self.tape.below(3);
             let _ = write!(text, " unless {}", self.cond(depth, hook));
         }
-        let denies = !hook.void && self.tape.percent(60);
         if denies {
             let _ = write!(text, " deny{}", self.tape.pick(ERRNOS));
         }
@@ -551,9 +557,19 @@ impl<'m> Make<'m> {
         if !self.live && self.tape.percent(6) {
             text.push_str([" kill", " kill SIGTERM"][self.tape.below(2)]);
         }
+        text + &marks
+    }
+
+    /// Labels that a rule sets and takes, each of an object once.
+    fn marks(&mut self, hook: &Hook) -> String {
+        let (mut marked, mut text) = (Vec::new(), String::new());
         while !self.labels.is_empty() && self.tape.percent(40) {
-            let Some((label, object)) = self.label(hook.objects) else { break };
-            let _ = write!(text, " {} {label} on {object}", ["mark", "unmark"][self.tape.below(2)]);
+            let Some(mark) = self.label(hook.objects) else { break };
+            let word = ["mark", "unmark"][self.tape.below(2)];
+            if !marked.contains(&mark) {
+                let _ = write!(text, " {word} {} on {}", mark.0, mark.1);
+                marked.push(mark);
+            }
         }
         text
     }
@@ -716,8 +732,8 @@ impl<'m> Make<'m> {
                 format!("{value} {not}in {{ {} }}", set.join(", "))
             }
             6 => {
-                let set = self.set(if signed { "i64" } else { "u64" });
-                format!("{value} {not}in {set}")
+                let of = if signed { "i64" } else { "u64" };
+                format!("({value} as {of}) {not}in {}", self.set(of))
             }
             7 => {
                 let other = self.number(1, hook).0;
@@ -780,7 +796,8 @@ impl<'m> Make<'m> {
             }
             6 => {
                 let (inner, ty) = self.number(depth - 1, hook);
-                (format!("(-{inner})"), ty)
+                let sign = if ty.1 { "-" } else { "~" };
+                (format!("({sign}{inner})"), ty)
             }
             _ => {
                 let (inner, _) = self.number(depth - 1, hook);
