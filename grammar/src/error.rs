@@ -163,6 +163,12 @@ pub(crate) fn explain(
                 _ => error.help("write `==` to compare"),
             }
         }
+        Some(Token::Colon) if names_field(tokens, split) => {
+            SyntaxError::new("KRS0010", span, "expected `=`, found `:`", "write `=`").help(format!(
+                "a field gets its name by `=`: `{} = ...`",
+                &text[tokens[split - 1].0 as usize..tokens[split - 1].2 as usize]
+            ))
+        }
         Some(Token::Rule | Token::Map) if may("const") => {
             SyntaxError::new("KRS0019", span, format!("no item begins with {quoted}"), "a reserved word")
                 .help("a rule is written `name: on HOOK ...` or `on HOOK ...`")
@@ -210,6 +216,29 @@ pub(crate) fn explain(
             error
         }
     }
+}
+
+/// What the token that an error is about plainly stands for, and which one that is.
+pub(crate) fn meant(error: &SyntaxError, tokens: &[Spanned<'_>]) -> Option<(usize, Token<'static>)> {
+    let at = tokens.iter().position(|t| t.0 == error.span.start)?;
+    match &tokens[at].1 {
+        // `=~` is about a pattern.
+        Token::Equals if error.code == "KRS0012" && !matches!(tokens.get(at + 1), Some((_, Token::Tilde, _))) => {
+            Some((at, Token::EqEq))
+        }
+        Token::Colon if names_field(tokens, at) => Some((at, Token::Equals)),
+        _ => None,
+    }
+}
+
+/// Whether a name stands before a token, at the beginning of an audit's field.
+fn names_field(tokens: &[Spanned<'_>], at: usize) -> bool {
+    let [before @ .., (_, Token::OpenBrace | Token::Comma, _), (_, Token::Ident(_), _)] = &tokens[..at] else {
+        return false;
+    };
+    let open = tokens[..=before.len()].iter().rposition(|t| t.1 == Token::OpenBrace);
+    let opened = open.map_or(&[][..], |open| &tokens[..open]);
+    matches!(opened, [.., (_, Token::Audit, _)] | [.., (_, Token::Audit, _), (_, Token::Str(_), _)])
 }
 
 /// Brackets or operators beyond the bound.

@@ -2,14 +2,21 @@
 //!
 //! `where C { a: on x deny }` is a head, an expression of its own, and items inside.
 
+use std::borrow::Cow;
+
+use lalrpop_util::ParseError;
+
 use crate::ast::{FileId, Item, ItemKind, Span, Where};
-use crate::error::{SyntaxError, deep, explain};
+use crate::build::Trouble;
+use crate::error::{SyntaxError, deep, explain, meant};
 use crate::krs::{ExprParser, ItemParser};
 use crate::token::{Spanned, Token};
 use crate::words::begins_item;
 
 /// Most brackets inside each other, `where` blocks included.
 const NESTING_MAX: usize = 200;
+/// Most tokens of an item that are taken for what they plainly mean.
+const MEANT_MAX: usize = 20;
 /// Most `where` blocks inside each other; they are read recursively.
 const WHERE_MAX: usize = 50;
 
@@ -155,15 +162,13 @@ impl Reader<'_, '_> {
         if !self.shallow(from, end) {
             return failed;
         }
-        match self.items.parse(self.file, tokens.iter().cloned()) {
-            Ok(item) => item,
-            Err(error) => {
-                let error = explain(self.file, self.text, tokens, error);
-                self.errors.push(error);
-                self.broken.extend(defined(tokens));
-                failed
-            }
-        }
+        let parser = &self.items;
+        let parsed =
+            parsed(self.file, self.text, tokens, self.errors, |tokens| parser.parse(self.file, tokens.iter().cloned()));
+        parsed.unwrap_or_else(|| {
+            self.broken.extend(defined(tokens));
+            failed
+        })
     }
 
     /// Reports brackets that are nested beyond the bound.
@@ -215,18 +220,14 @@ impl Reader<'_, '_> {
         }
         let failed =
             |reader: &Self, end: usize| Item { doc: None, span: reader.span(head, end), kind: ItemKind::Error };
-        let (file, text) = (self.file, self.text);
-        let condition = if !self.shallow(head + 1, open) {
-            None
+        let condition = if self.shallow(head + 1, open) {
+            let (file, parser) = (self.file, &self.exprs);
+            // What is wrong is explained with the `where` before it.
+            parsed(file, self.text, &self.tokens[head..open], self.errors, |tokens| {
+                parser.parse(file, tokens[1..].iter().cloned())
+            })
         } else {
-            match self.exprs.parse(file, self.tokens[head + 1..open].iter().cloned()) {
-                Ok(condition) => Some(condition),
-                Err(error) => {
-                    let error = explain(file, text, &self.tokens[head..open], error);
-                    self.errors.push(error);
-                    None
-                }
-            }
+            None
         };
         self.at = open;
         if !found {
@@ -271,6 +272,29 @@ impl Reader<'_, '_> {
             None => failed(self, self.at),
         }
     }
+}
+
+/// Parses tokens. A token that plainly stands for another is reported, and taken for that one from then on, so that what
+/// is wrong behind it is told as well.
+fn parsed<'s, T>(
+    file: FileId,
+    text: &str,
+    tokens: &[Spanned<'s>],
+    errors: &mut Vec<SyntaxError>,
+    parse: impl Fn(&[Spanned<'s>]) -> Result<T, ParseError<u32, Token<'s>, Trouble>>,
+) -> Option<T> {
+    let mut tokens = Cow::Borrowed(tokens);
+    for _ in 0..=MEANT_MAX {
+        let error = match parse(&tokens) {
+            Ok(parsed) => return Some(parsed),
+            Err(error) => explain(file, text, &tokens, error),
+        };
+        let meant = meant(&error, &tokens);
+        errors.push(error);
+        let (at, token) = meant?;
+        tokens.to_mut()[at].1 = token;
+    }
+    None
 }
 
 /// The name that an item defines, as far as it can be told from its first words.

@@ -141,6 +141,8 @@ fn words_of_errors() {
         ("rule x: on b deny", "KRS0019 no item begins with `rule`"),
         ("foo bar on a deny", "KRS0019 expected an item"),
         ("on a when x == deny", "KRS0010 expected an expression, found `deny`"),
+        ("on a audit \"x\" { b, c: d }", "KRS0010 expected `=`, found `:`"),
+        ("on a when x : 1 deny", "KRS0010 expected an operator or an action, found `:`"),
     ] {
         let found = read(text);
         if found != [words] {
@@ -159,6 +161,22 @@ fn every_mistake_of_a_file_is_reported() {
     assert!(
         matches!(&parsed.file.items[3].kind, ItemKind::Where(w) if w.items.len() == 2 && matches!(w.condition.kind, ExprKind::Name(_)))
     );
+}
+
+#[test]
+fn what_plainly_means_another_is_read_as_that() {
+    for (wrong, right, mistakes) in [
+        ("on a when x = 1 and y = 2 deny", "on a when x == 1 and y == 2 deny", 2),
+        ("on a audit { b: c, d = e, f: g }", "on a audit { b = c, d = e, f = g }", 2),
+        ("where x = 1 { on a deny }", "where x == 1 { on a deny }", 1),
+    ] {
+        let parsed = parse(FileId(0), wrong);
+        assert_eq!(parsed.errors.len(), mistakes, "{:?}", parsed.errors);
+        assert_eq!(placeless(&parsed.file.items[0]), placeless(&parse(FileId(0), right).file.items[0]), "{wrong}");
+    }
+    // Not without end: each is read again from the beginning.
+    let many = format!("on a when x{} deny", " = 1 and x".repeat(1000));
+    assert_eq!(parse(FileId(0), &many).errors.len(), 21);
 }
 
 #[test]

@@ -126,6 +126,8 @@ codes! {
     RACY_PATH = "KRS0907", "a decision by a name that the caller wrote";
     DUPLICATE_ELEMENT = "KRS0930", "an element that a set has twice";
     LATE_DENY = "KRS0908", "a deny that comes too late";
+    WILDCARD = "KRS0909", "a wildcard where characters are compared";
+    OPEN_FLAGS = "KRS0910", "a file's flags compared as a whole";
 }
 
 /// What each warning is called on the command line, beside its code.
@@ -140,6 +142,8 @@ pub const WARNINGS: &[(Code, &str)] = &[
     (RACY_PATH, "racy-path"),
     (DUPLICATE_ELEMENT, "duplicate-element"),
     (LATE_DENY, "late-deny"),
+    (WILDCARD, "wildcard"),
+    (OPEN_FLAGS, "open-flags"),
 ];
 
 /// The warning that is called so: `KRS0904`, `krs904`, `unused-item`, `unused_item`.

@@ -38,7 +38,7 @@ fn visit(rule: &Rule, cond: &Cond, found: &mut Vec<Diagnostic>) -> bool {
     }
     // What a definition makes of its arguments may well be trivial for some of them.
     let mut own = true;
-    atoms(cond, &mut |span| own &= inside(rule, span));
+    atoms(cond, &mut |atom| own &= inside(rule, atom.span));
     if !own {
         return false;
     }

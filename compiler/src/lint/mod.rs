@@ -20,7 +20,7 @@ use std::collections::HashSet;
 use krs_grammar::ast::{self, Span};
 
 use crate::diag::{Code, Diagnostic, code};
-use crate::hir::{Cond, Policy, Rule};
+use crate::hir::{Atom, AtomKind, Cond, Policy, Rule, walk};
 
 pub mod facts;
 pub mod levels;
@@ -31,11 +31,13 @@ mod labels;
 mod late_deny;
 mod never_fires;
 mod numbers;
+mod open_flags;
 mod racy_path;
 mod spares_all;
 mod subsumed;
 mod texts;
 mod unused;
+mod wildcard;
 
 #[cfg(test)]
 mod testing;
@@ -65,6 +67,8 @@ pub fn run(input: &Input<'_>, diagnostics: &mut Vec<Diagnostic>) {
     kernel_address::run(input.policy, &mut found);
     late_deny::run(input.policy, &mut found);
     racy_path::run(input.policy, &mut found);
+    wildcard::run(input.policy, &mut found);
+    open_flags::run(input.policy, &mut found);
     unused::run(input, &mut found);
     labels::run(input.policy, &mut found);
     // What makes a rule pointless need not be said again of the comparison that does it.
@@ -98,9 +102,9 @@ fn differs_by_hook(policy: &Policy, index: usize, part: impl Fn(&Rule) -> Option
 /// elsewhere. The whole rule where there is none.
 fn within(rule: &Rule, cond: &Cond) -> Span {
     let mut found: Option<Span> = None;
-    atoms(cond, &mut |span| {
-        if inside(rule, span) {
-            found = Some(found.map_or(span, |known| known.to(span)));
+    atoms(cond, &mut |Atom { span, .. }| {
+        if inside(rule, *span) {
+            found = Some(found.map_or(*span, |known| known.to(*span)));
         }
     });
     found.unwrap_or(rule.span)
@@ -111,16 +115,29 @@ fn inside(rule: &Rule, span: Span) -> bool {
     span.file == rule.span.file && rule.span.start <= span.start && span.end <= rule.span.end
 }
 
-/// The spans of a condition's tests.
-fn atoms(cond: &Cond, each: &mut impl FnMut(Span)) {
+/// A condition's tests.
+fn atoms(cond: &Cond, each: &mut impl FnMut(&Atom)) {
     match cond {
         Cond::Const(_) => {}
-        Cond::Atom(atom) => each(atom.span),
+        Cond::Atom(atom) => each(atom),
         Cond::Not(inner) => atoms(inner, each),
         Cond::And(left, right) | Cond::Or(left, right) => {
             atoms(left, each);
             atoms(right, each);
         }
+    }
+}
+
+/// All tests of a rule, those inside of values and those that are asked of ancestors too.
+fn tests<'p>(rule: &'p Rule, each: &mut impl FnMut(&'p Atom)) {
+    let mut conds: Vec<&Cond> = rule.when.iter().chain(&rule.unless).collect();
+    while let Some(cond) = conds.pop() {
+        walk::each_in_cond(cond, &mut |atom| {
+            each(atom);
+            if let AtomKind::AnyAncestor { cond, .. } = &atom.kind {
+                conds.push(cond);
+            }
+        });
     }
 }
 

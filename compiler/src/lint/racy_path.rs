@@ -10,9 +10,9 @@
 
 use crate::diag::{Diagnostic, code};
 use crate::hir::walk::{parts, values};
-use crate::hir::{Atom, Cond, End, Hook, Policy, Rule, Step, Text, UnixName, Value, ValueKind};
+use crate::hir::{Atom, End, Hook, Policy, Rule, Step, Text, UnixName, Value, ValueKind};
 
-use super::inside;
+use super::{atoms, inside};
 
 /// A text that says nothing for sure about the file.
 struct Written {
@@ -65,18 +65,6 @@ fn report(rule: &Rule, atom: &Atom, written: &Written) -> Diagnostic {
         .note(format!("it is {}", written.what))
         .note("a link or another way to write the path escapes the test, and what the name means can change after it")
         .help(written.instead)
-}
-
-fn atoms(cond: &Cond, each: &mut impl FnMut(&Atom)) {
-    match cond {
-        Cond::Const(_) => {}
-        Cond::Atom(atom) => each(atom),
-        Cond::Not(inner) => atoms(inner, each),
-        Cond::And(left, right) | Cond::Or(left, right) => {
-            atoms(left, each);
-            atoms(right, each);
-        }
-    }
 }
 
 fn written(hook: &Hook, value: &Value) -> Option<&'static Written> {

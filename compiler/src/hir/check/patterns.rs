@@ -82,12 +82,15 @@ impl<'a> Checker<'a> {
             );
         }
         let Some(patterns) = self.patterns(op, right) else { return Operand::Error };
-        let mut tests = Vec::with_capacity(patterns.len());
-        for (text, at) in patterns {
-            let test = if op == BinaryOp::Under { self.directory(&text, &value, at) } else { self.glob(text, at) };
-            let Some(test) = test else { return Operand::Error };
-            tests.push(test);
-        }
+        // Each is looked at, so that all that are wrong are told.
+        let tests: Vec<_> = patterns
+            .into_iter()
+            .map(|(text, at)| match op {
+                BinaryOp::Under => self.directory(&text, &value, at),
+                _ => self.glob(text, at),
+            })
+            .collect();
+        let Some(tests) = tests.into_iter().collect::<Option<Vec<_>>>() else { return Operand::Error };
         if tests.len() > TESTED_MAX {
             return match known_glob(glob::choice(&tests.iter().map(as_glob).collect::<Vec<_>>())) {
                 Ok(test) => Operand::Cond(atom(span, AtomKind::Text { value, test })),
@@ -176,14 +179,14 @@ impl<'a> Checker<'a> {
     /// `hook.name like "file_*"`
     fn known_like(&mut self, known: &[u8], pattern: &'a Expr) -> Operand {
         let Some(patterns) = self.patterns(BinaryOp::Like, pattern) else { return Operand::Error };
-        let mut fits = false;
-        for (text, at) in patterns {
-            match known_glob(text) {
-                Ok(test) => fits |= Automaton::one(&test).is_ok_and(|of| of.row(known) != 0),
-                Err(why) => return self.no_glob(why, at),
-            }
+        let fits: Vec<_> = patterns
+            .into_iter()
+            .map(|(text, at)| Some(Automaton::one(&self.glob(text, at)?).is_ok_and(|of| of.row(known) != 0)))
+            .collect();
+        match fits.into_iter().collect::<Option<Vec<bool>>>() {
+            Some(fits) => Operand::Cond(Cond::Const(fits.contains(&true))),
+            None => Operand::Error,
         }
-        Operand::Cond(Cond::Const(fits))
     }
 
     /// Whether a text can be looked for in a value.
