@@ -79,10 +79,11 @@ impl Asked {
     fn ask_for(&mut self, inst: &Inst) {
         match *inst {
             Inst::Mov { dst, src, wide, .. } => self.ask_src(src, self.of(dst) & if wide { ALL } else { LOW }),
-            Inst::Alu { op, wide, dst, src, .. } => {
+            Inst::Alu { op, wide, dst, src, ref reloc } => {
                 let whole = if wide { ALL } else { LOW };
                 let asked = self.of(dst) & whole;
-                let by = self.constant(src);
+                // What a loader fills in is nothing to go by.
+                let by = self.constant(src).filter(|_| reloc.is_none());
                 let shift = by.map(|by| by as u32 & if wide { 63 } else { 31 });
                 let bits = match (op, shift) {
                     (alu::AND, _) => asked & by.unwrap_or(ALL),
@@ -161,6 +162,8 @@ fn constants(code: &Code) -> BTreeMap<V, u64> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::RelocationKind;
+    use super::super::library::field;
     use super::super::vcode::{B, Block};
     use super::*;
 
@@ -205,6 +208,11 @@ mod tests {
             let insts = vec![with(alu::AND, true, 0xff), moved];
             assert_eq!(spared(insts.clone(), 1), insts);
         }
+        // By how much is known when it is loaded.
+        let reloc = Some(RelocationKind::FieldShiftRight(field("inode", &[])));
+        let loaded = Inst::Alu { op: alu::RSH, wide: true, dst: V(12), src: Src::Imm(0), reloc };
+        let insts = vec![with(alu::AND, true, 0xff), loaded];
+        assert_eq!(spared(insts.clone(), 1), insts);
         let swapped = vec![with(alu::AND, true, 0xff), Inst::Swap { dst: V(12), bits: 16 }];
         assert_eq!(spared(swapped.clone(), 1), swapped);
     }

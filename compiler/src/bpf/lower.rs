@@ -79,7 +79,7 @@ pub fn lower(policy: &Policy, plan: &mut Plan, mut optimise: Optimise, diagnosti
             pending.extend(split.keys());
             continue;
         }
-        for (hook, why) in &made.large {
+        for (hook, Refusal { why, .. }) in &made.large {
             // What a part does can take more where others have denied: then parts are made smaller.
             let most = split.get(hook).map_or(parts::INSTRUCTIONS_MAX, |most| most / 2);
             if why.is_less_in_parts() && most >= parts::INSTRUCTIONS_LEAST && !pending.contains(hook) {
@@ -94,11 +94,24 @@ pub fn lower(policy: &Policy, plan: &mut Plan, mut optimise: Optimise, diagnosti
     }
 }
 
+/// Why a graph has no program.
+struct Refusal {
+    why: TooLarge,
+    /// What is one too many, where it is one.
+    at: Option<Span>,
+}
+
+impl From<TooLarge> for Refusal {
+    fn from(why: TooLarge) -> Refusal {
+        Refusal { why, at: None }
+    }
+}
+
 /// What came of a plan.
 struct Made {
     /// All programs but those that are too large.
     code: Code,
-    large: Vec<(HookId, TooLarge)>,
+    large: Vec<(HookId, Refusal)>,
     deep: Vec<stack::TooDeep>,
     diagnostics: Vec<Diagnostic>,
 }
@@ -106,7 +119,7 @@ struct Made {
 impl Made {
     /// Whether it needs more stack than there is.
     fn is_deep(&self) -> bool {
-        !self.deep.is_empty() || self.large.iter().any(|(_, why)| matches!(why, TooLarge::Frame(_)))
+        !self.deep.is_empty() || self.large.iter().any(|(_, refusal)| matches!(refusal.why, TooLarge::Frame(_)))
     }
 
     /// What is wrong with it, and which rules fit into no part.
@@ -131,10 +144,11 @@ impl Made {
                 .help("split the policy in two files and load both: each makes its own programs"),
             });
         }
-        for (hook, why) in self.large.drain(..) {
-            let first = policy.rules.iter().find(|rule| rule.hook == hook);
-            let at = first.map_or_else(Span::default, |rule| rule.span);
-            diagnostics.push(too_large(policy, hook, why, at, "the first of them"));
+        for (hook, Refusal { why, at }) in self.large.drain(..) {
+            let first =
+                || policy.rules.iter().find(|rule| rule.hook == hook).map_or_else(Span::default, |rule| rule.span);
+            let (at, label) = at.map_or_else(|| (first(), "the first of them"), |at| (at, "one too many"));
+            diagnostics.push(too_large(policy, hook, why, at, label));
         }
         for stack::TooDeep { program, slot, why } in self.deep.drain(..) {
             let program = &self.code.programs[program];
@@ -167,7 +181,7 @@ fn generate(policy: &Policy, plan: &Plan, optimise: Optimise) -> Made {
         }
         match program {
             Ok(program) => made.code.programs.push(program),
-            Err(why) => made.large.push((graph.hook, why)),
+            Err(refusal) => made.large.push((graph.hook, refusal)),
         }
     }
     library::link(&mut made.code, policy, regions.min(library::REGIONS_MAX));
@@ -222,19 +236,19 @@ fn program(
     most: usize,
     optimise: Optimise,
     code: &mut Code,
-) -> Result<Program, TooLarge> {
+) -> Result<Program, Refusal> {
     if text::texts(policy, plan, graph).len() > library::REGIONS_MAX {
-        return Err(TooLarge::Texts(library::REGIONS_MAX));
+        return Err(TooLarge::Texts(library::REGIONS_MAX).into());
     }
     let vcode = graph_code(policy, plan, graph, optimise, code)?;
     let count = vcode.blocks.iter().map(|block| block.insts.len() + 1).sum::<usize>();
     if count / SHRINKS_TO > most {
-        return Err(TooLarge::Instructions(count / SHRINKS_TO));
+        return Err(TooLarge::Instructions(count / SHRINKS_TO).into());
     }
     let hook = &policy.hooks[graph.hook.index()].name;
     let program = encoded(&parts::name(hook, &graph.part), hook, vcode, optimise)?;
     match program.insns.len() {
-        count if count > most => Err(TooLarge::Instructions(count)),
+        count if count > most => Err(TooLarge::Instructions(count).into()),
         _ => Ok(program),
     }
 }
@@ -258,7 +272,7 @@ fn graph_code(
     graph: &Graph,
     optimise: Optimise,
     code: &mut Code,
-) -> Result<super::vcode::Code, TooLarge> {
+) -> Result<super::vcode::Code, Refusal> {
     let programs = plan.graphs.iter().filter(|other| other.hook == graph.hook).count() as u32 - 1;
     let mut build = Builder::new(policy, plan, graph, optimise, code);
     let after_marks = labels::after_marks(policy, graph);
@@ -321,7 +335,7 @@ fn graph_code(
         }
     }
     match build.too_large {
-        Some(why) => Err(why),
+        Some((why, at)) => Err(Refusal { why, at: Some(at) }),
         None => Ok(build.finish()),
     }
 }

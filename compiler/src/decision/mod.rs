@@ -50,6 +50,7 @@ pub mod order;
 pub mod parts;
 pub mod print;
 pub mod rows;
+mod shape;
 pub mod texts;
 pub mod verify;
 

@@ -70,7 +70,7 @@ mod tests {
             "on file_open when task.uid < 1000 unless task.uid == 0 deny",
             // Unknown for anonymous memory, which is therefore not spared.
             "on mmap_file unless file.f_flags < 5 or file.f_flags > 3 deny",
-            "on mmap_file when prot & EXEC unless file.f_flags == 0 or file.f_flags != 0 deny",
+            "on mmap_file when prot & EXEC unless file.f_flags & 1 or file.f_flags & 1 == 0 deny",
         ] {
             let found = codes(rule);
             assert!(!found.contains(&"KRS0905"), "{rule}: {found:?}");

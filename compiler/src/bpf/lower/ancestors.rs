@@ -105,7 +105,7 @@ impl Builder<'_> {
         }
         let at = self.code.asked.len();
         let Some(own) = names(at) else {
-            self.too_large = Some(TooLarge::Functions(QUESTIONS_MAX));
+            self.too_large.get_or_insert((TooLarge::Functions(QUESTIONS_MAX), self.span));
             return names(0).expect("there are some");
         };
         match self.asked_function(&own.asked, &asking) {
@@ -115,7 +115,7 @@ impl Builder<'_> {
                 self.code.function(name, |_| walk(name, &own.asked, asking.sense));
                 self.code.asked.push(asking);
             }
-            Err(why) => self.too_large = Some(why),
+            Err(why) => drop(self.too_large.get_or_insert((why, self.span))),
         }
         own
     }
@@ -149,7 +149,7 @@ impl Builder<'_> {
                 build.end(End::Exit);
             }
         }
-        if let Some(why) = build.too_large {
+        if let Some((why, _)) = build.too_large {
             return Err(why);
         }
         let made = super::encoded(name, "", build.finish(), optimise)?;

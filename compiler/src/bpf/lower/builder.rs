@@ -142,7 +142,7 @@ pub(super) struct Builder<'p> {
     /// This is no program, but what one asks of each ancestor.
     pub(super) asked: Option<super::ancestors::Asked>,
     /// Why a function that it needs cannot be made.
-    pub(super) too_large: Option<crate::bpf::encode::TooLarge>,
+    pub(super) too_large: Option<(crate::bpf::encode::TooLarge, Span)>,
     /// Registers whose pointers are numbers on kernels without a typed task.
     pub(super) untyped: std::collections::BTreeSet<V>,
     /// Registers whose pointers are numbers, or pointers to something else, to some verifier.

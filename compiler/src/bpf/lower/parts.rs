@@ -21,7 +21,7 @@
 use std::ops::Range;
 
 use super::builder::Builder;
-use super::{begun, program};
+use super::{Refusal, begun, program};
 use crate::bpf::encode::TooLarge;
 use crate::bpf::insn::jmp;
 use crate::bpf::vcode::{End, Inst, Src, V};
@@ -95,7 +95,7 @@ impl Halves<'_> {
                     pieces.push(piece);
                     return Ok(());
                 }
-                Err(why) if !can_be_cut => return Err(NoFit { rules, why }),
+                Err(Refusal { why, .. }) if !can_be_cut => return Err(NoFit { rules, why }),
                 Err(_) => {}
             }
         }
@@ -104,7 +104,7 @@ impl Halves<'_> {
     }
 
     /// Whether rules fit into one part, which others follow.
-    fn fit(&self, rules: &[RuleId]) -> Result<(), TooLarge> {
+    fn fit(&self, rules: &[RuleId]) -> Result<(), Refusal> {
         let next = vec![Next { denied: 0, graph: 0 }];
         let part = Part { next, effects_after: true, ..Part::default() };
         let mut plan = Plan { graphs: Vec::new(), indexes: Vec::new() };
