@@ -295,6 +295,23 @@ impl Asm {
         self.probe_at(to, bytes, failed);
     }
 
+    /// The same for two fields of so many bytes, one behind the other in the frame: at once on kernels where they are so in memory.
+    fn probe_both(&mut self, to: i16, base: R, fields: [(i32, Access); 2], failed: Label) {
+        let [(first_bytes, first), (second_bytes, second)] = fields;
+        let (apart, both) = (self.label(), self.label());
+        self.offset(R(3), first);
+        self.offset(R(1), second.clone());
+        self.alu(alu::SUB, R(1), R(3));
+        self.alu(alu::ADD, R(3), base);
+        self.jump(jmp::JNE, R(1), first_bytes, apart);
+        self.probe_at(to, first_bytes + second_bytes, failed);
+        self.goto(both);
+        self.place(apart);
+        self.probe_at(to, first_bytes, failed);
+        self.probe(to + first_bytes as i16, second_bytes, base, second, failed);
+        self.place(both);
+    }
+
     /// The same for the address in `r3`.
     fn probe_at(&mut self, to: i16, bytes: i32, failed: Label) {
         self.sum(R(1), FP, i32::from(to));

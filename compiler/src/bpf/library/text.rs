@@ -53,11 +53,11 @@ const MOUNT: R = R(9);
 /// The frame of a step.
 mod frame {
     pub const SLOT: i16 = -4;
-    pub const NEXT: i16 = -16;
     /// `struct qstr`: hash, length, name
-    pub const NAME: i16 = -32;
-    pub const NAME_LENGTH: i16 = -28;
-    pub const NAME_POINTER: i16 = -24;
+    pub const NAME: i16 = -24;
+    pub const NAME_LENGTH: i16 = -20;
+    pub const NAME_POINTER: i16 = -16;
+    pub const NEXT: i16 = NAME - 8;
 }
 
 /// Goes to a slot with the path's place in `AT`.
@@ -113,8 +113,8 @@ pub(super) fn path_step() -> Function {
     asm.load(size::DW, R(1), MEMORY, ROOT);
     asm.jump(jmp::JEQ, DENTRY, R(1), cross);
     asm.note("one component up");
-    asm.probe(frame::NEXT, 8, DENTRY, dentry(&[("d_parent", Shape::Pointer)]), failed);
-    asm.probe(frame::NAME, 16, DENTRY, dentry(&[("d_name", Shape::Struct)]), failed);
+    let (parent, name) = (dentry(&[("d_parent", Shape::Pointer)]), dentry(&[("d_name", Shape::Struct)]));
+    asm.probe_both(frame::NEXT, DENTRY, [(8, parent), (16, name)], failed);
     asm.load(size::W, R(5), FP, frame::NAME_LENGTH);
     asm.jump(jmp::JEQ, R(5), 0, failed);
     asm.load(size::DW, R(3), FP, frame::NAME_POINTER);
@@ -128,11 +128,11 @@ pub(super) fn path_step() -> Function {
     asm.place(cross);
     asm.note("from the root of a mount to where it is mounted");
     asm.load(size::DW, MOUNT, MEMORY, SECOND);
-    asm.probe(frame::NEXT, 8, MOUNT, mount(&[("mnt_parent", Shape::Pointer)]), failed);
+    let (parent, place) = (mount(&[("mnt_parent", Shape::Pointer)]), mount(&[("mnt_mountpoint", Shape::Pointer)]));
+    asm.probe_both(frame::NEXT, MOUNT, [(8, parent), (8, place)], failed);
     asm.load(size::DW, R(1), FP, frame::NEXT);
     asm.jump(jmp::JEQ, R(1), MOUNT, done);
     asm.store(size::DW, MEMORY, SECOND, R(1));
-    asm.probe(frame::NAME, 8, MOUNT, mount(&[("mnt_mountpoint", Shape::Pointer)]), failed);
     asm.load(size::DW, R(1), FP, frame::NAME);
     asm.store(size::DW, MEMORY, FIRST, R(1));
     asm.load(size::DW, MOUNT, FP, frame::NEXT);
