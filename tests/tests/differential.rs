@@ -83,6 +83,7 @@ fn what_went_wrong_is_right() {
         (false, "on task_prctl when all a in task.ancestors { a.gid != 1 or a.flags != 1 } deny"),
         // The last array of a struct, which has no length of its own on 6.18.
         (true, "on socket_bind when address.sa_data == \"a\" deny"),
+        (true, "on socket_connect when dst.port > 0 and address.sa_data[1] != 0 deny audit { address.sa_data }"),
     ] {
         let checked = &krsic::kernel::embedded()[if newest { 4 } else { 2 }];
         let files = [Source { name: "a.krs".into(), text: text.to_owned() }];

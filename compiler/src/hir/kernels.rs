@@ -363,11 +363,15 @@ fn compatible(found: &Shape, wanted: &Shape) -> bool {
         | (Shape::Struct, Shape::Struct)
         | (Shape::Union, Shape::Union) => true,
         (Shape::Enum { name, bytes }, Shape::Enum { name: tag, bytes: wanted }) => name == tag && bytes == wanted,
-        (Shape::Array { element, .. }, Shape::Array { element: wanted, .. }) => match (&**element, &**wanted) {
-            // Loaders do not look at signs, and `char` is signed on some kernels and not on others.
-            (Shape::Int { bytes: 1, .. }, Shape::Int { bytes: 1, .. }) => true,
-            (element, wanted) => compatible(element, wanted),
-        },
+        (Shape::Array { element, count }, Shape::Array { element: wanted, count: least }) => {
+            let elements = match (&**element, &**wanted) {
+                // Loaders do not look at signs, and `char` is signed on some kernels and not on others.
+                (Shape::Int { bytes: 1, .. }, Shape::Int { bytes: 1, .. }) => true,
+                (element, wanted) => compatible(element, wanted),
+            };
+            // One that says no length, which stands for 1, has whatever is there.
+            elements && (count >= least || *count == 1)
+        }
         _ => false,
     }
 }

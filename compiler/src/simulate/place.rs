@@ -44,7 +44,8 @@ pub fn place(btf: &Btf, access: &Access) -> Option<Place> {
             }
             Step::Index(index) => {
                 let Type::Array { element, count } = btf.ty(btf.strip(at.ty)) else { return None };
-                if *index >= count {
+                // The length of one that says none is known to whoever reads it.
+                if *index >= count && count > 0 {
                     return None;
                 }
                 Place { bit: at.bit + 8 * btf.size(element) * index, bits: 0, ty: element }

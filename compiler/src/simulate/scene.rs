@@ -451,7 +451,12 @@ impl World for Scene<'_> {
 
     fn characters(&self, at: u64, access: &Access) -> Option<Vec<u8>> {
         let field = self.field(access)?;
-        self.memory.peek(at + u64::from(field.byte()), self.kernel.btf.size(field.ty) as usize).map(<[u8]>::to_vec)
+        // An array that says no length here is as long as where the policy was checked.
+        let bytes = match (self.kernel.btf.size(field.ty), access.steps.last()) {
+            (0, Some(Step::Field { shape: Shape::Array { count, .. }, .. })) => *count,
+            (bytes, _) => bytes,
+        };
+        self.memory.peek(at + u64::from(field.byte()), bytes as usize).map(<[u8]>::to_vec)
     }
 
     fn bytes(&self, at: u64, count: usize) -> Option<Vec<u8>> {
