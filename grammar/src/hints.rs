@@ -37,6 +37,34 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("within", "under"),
 ];
 
+/// Words that others begin an item with, each with how krs says it.
+const BEGINNINGS: &[(&[&str], &str)] = &[
+    (
+        &["allow", "permit", "accept", "pass"],
+        "rules only deny: what no rule denies is allowed; except cases with `unless`, or say it in the rule's condition",
+    ),
+    (
+        &["block", "reject", "drop", "forbid", "refuse", "log", "record", "alert", "policy"],
+        "a rule begins with its hook and ends with its actions: `on file_open when ... deny audit`",
+    ),
+    (&["include", "import", "require", "load", "source"], "another file is taken in by `use \"./other.krs\"`"),
+    (&["let", "var", "define", "static", "constant"], "a name for a value is a `const`, one for a condition a `def`"),
+    (
+        &["fn", "func", "function", "fun", "macro", "predicate"],
+        "what takes parameters is a `def`: `def small(n: u64) = n < 10`",
+    ),
+    (
+        &["list", "group", "array", "ipset", "alias"],
+        "a set has a type and elements: `set shells: path = { \"/bin/sh\" }`",
+    ),
+    (&["struct", "type", "typedef", "class"], "structs are the kernel's; names for their fields are a `view`"),
+    (&["tag", "mark", "taint"], "what rules remember is a `label`: `label seen on task`"),
+    (
+        &["option", "variable", "config", "setting"],
+        "what is set when the policy is loaded is a `param`: `param least: u32 = 1000`",
+    ),
+];
+
 /// Words that can follow a condition or an operand.
 const FOLLOWING: &[&str] = &[
     "and", "or", "not", "in", "is", "like", "under", "has", "when", "unless", "deny", "audit", "kill", "mark", "unmark",
@@ -59,6 +87,12 @@ const TIMES: &[(&str, &str)] = &[
 /// Functions that are often written between their arguments, in any spelling.
 const FUNCTIONS: &[(&str, &str)] =
     &[("startswith", "starts_with"), ("endswith", "ends_with"), ("contains", "contains")];
+
+/// How an item is written that begins with a word of others.
+pub(crate) fn beginning(word: &str) -> Option<&'static str> {
+    let lower = word.to_ascii_lowercase();
+    BEGINNINGS.iter().find(|(words, _)| words.contains(&lower.as_str())).map(|(_, own)| *own)
+}
 
 /// Where the parser stopped.
 pub(crate) struct Stop<'t, 's> {
@@ -99,6 +133,12 @@ pub(crate) fn hint(stop: &Stop<'_, '_>) -> Option<String> {
         {
             Some("a rule denies with one errno".to_owned())
         }
+        Token::Ident(label)
+            if matches!((last(1), last(2)), (Some(Token::Ident(_)), Some(Token::Mark | Token::Unmark))) =>
+        {
+            let [mark, what] = [2, 1].map(|back| written(stop, stop.before.len() - back));
+            Some(format!("the label comes first: `{mark} {label}`, or `{mark} {label} on {what}`"))
+        }
         Token::Ident(word) if stop.action || stop.operator => infix(stop, word).or_else(|| other_word(word)),
         Token::Ident(_) if stop.comma => Some("separate the fields with `,`".to_owned()),
         Token::OpenBrace if matches!((last(3), last(4)), (Some(Token::Int(_)), Some(Token::Limit))) => {
@@ -112,6 +152,14 @@ pub(crate) fn hint(stop: &Stop<'_, '_>) -> Option<String> {
         }
         Token::OpenBrace if stop.action && starts_action(stop.behind) => {
             Some("actions stand without braces: remove this `{` and its `}`".to_owned())
+        }
+        Token::OpenBrace if stop.action && matches!(stop.behind.first(), Some((_, Token::When | Token::Unless, _))) => {
+            Some("a rule has no braces: `on HOOK when ... deny`".to_owned())
+        }
+        Token::Equals if let (Some(Token::Ident(_)), Some(item @ (Token::Set | Token::Param))) = (last(1), last(2)) => {
+            let [item_word, name] = [2, 1].map(|back| written(stop, stop.before.len() - back));
+            let of = if *item == Token::Set { "its elements are" } else { "it is" };
+            Some(format!("say what {of}: `{item_word} {name}: {} = ...`", kind(stop.behind)))
         }
         Token::Deny | Token::Audit | Token::Kill | Token::Mark | Token::Unmark
             if stop.operand && matches!(last(1), Some(Token::When | Token::Unless)) =>
@@ -181,6 +229,23 @@ fn at_end(stop: &Stop<'_, '_>) -> Option<String> {
     let rest = &stop.text[stop.at..];
     let many = &rest[..rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len())];
     Some(format!("write how many a second, a minute or an hour: `limit {many}/s`"))
+}
+
+/// The type that the first constant probably has.
+fn kind(tokens: &[Spanned<'_>]) -> &'static str {
+    let address = |text: &str| text.parse::<std::net::IpAddr>().is_ok();
+    let constant = tokens.iter().find_map(|token| match &token.1 {
+        Token::Str(text) => Some(match std::str::from_utf8(text).unwrap_or_default() {
+            text if text.starts_with('/') => "path",
+            text if address(text) => "ip",
+            text if text.split_once('/').is_some_and(|(first, _)| address(first)) => "cidr",
+            _ => "str",
+        }),
+        Token::True | Token::False => Some("bool"),
+        Token::Int(_) => Some("u32"),
+        _ => None,
+    });
+    constant.unwrap_or("path")
 }
 
 /// The time's unit that a word names.

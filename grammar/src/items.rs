@@ -9,6 +9,7 @@ use lalrpop_util::ParseError;
 use crate::ast::{FileId, Item, ItemKind, Span, Where};
 use crate::build::Trouble;
 use crate::error::{SyntaxError, deep, explain, meant};
+use crate::hints::beginning;
 use crate::krs::{ExprParser, ItemParser};
 use crate::token::{Spanned, Token};
 use crate::words::begins_item;
@@ -44,7 +45,7 @@ pub(crate) fn read(
     reader.block(0)
 }
 
-impl Reader<'_, '_> {
+impl<'s> Reader<'_, 's> {
     fn span(&self, from: usize, to: usize) -> Span {
         let last = to.max(from + 1).min(self.tokens.len()).saturating_sub(1);
         Span { file: self.file, start: self.tokens[from].0, end: self.tokens[last].2 }
@@ -84,22 +85,39 @@ impl Reader<'_, '_> {
         all
     }
 
-    /// Tokens that begin no item, up to one that does.
+    /// Tokens that begin no item, up to one that does, or could be meant to.
     fn stray(&mut self) -> Item {
         let from = self.at;
-        self.at += 1;
-        while self.tokens.get(self.at).is_some_and(|t| !begins_item(&t.1) && t.1 != Token::CloseBrace) {
-            self.at += 1;
-        }
         let first = self.span(from, from + 1);
         let word = self.text.get(first.start as usize..first.end as usize).unwrap_or("");
+        let meant = beginning(word);
+        self.at += 1;
+        // `allow on file_open ...`
+        if meant.is_some() && self.tokens.get(self.at).is_some_and(|t| t.1 == Token::On) {
+            self.at += 1;
+        }
+        let mut depth = 0usize;
+        while let Some((start, token, _)) = self.tokens.get(self.at) {
+            match token {
+                Token::OpenBrace => depth += 1,
+                Token::CloseBrace if depth > 0 => depth -= 1,
+                Token::CloseBrace => break,
+                Token::Ident(_) if depth == 0 && begins_line(self.text, *start) => break,
+                token if begins_item(token) => break,
+                _ => {}
+            }
+            self.at += 1;
+        }
         let error = match &self.tokens[from].1 {
             Token::CloseBrace | Token::CloseParen | Token::CloseBracket => {
                 SyntaxError::new("KRS0020", first, format!("`{word}` closes nothing"), "no bracket is open here")
                     .help("remove it, or add the opening bracket")
             }
-            _ => SyntaxError::new("KRS0019", first, "expected an item", "no item begins so")
-                .help("a rule begins with `on HOOK` or `name: on HOOK`; other items with `const`, `def`, `flags`, `enum`, `view`, `hook`, ..."),
+            _ => SyntaxError::new("KRS0019", first, "expected an item", "no item begins so").help(
+                meant.unwrap_or(
+                    "a rule begins with `on HOOK` or `name: on HOOK`; other items with `const`, `def`, `set`, `param`, `label`, `use`, ...",
+                ),
+            ),
         };
         self.errors.push(error);
         Item { doc: None, span: self.span(from, self.at), kind: ItemKind::Error }
@@ -163,8 +181,15 @@ impl Reader<'_, '_> {
             return failed;
         }
         let parser = &self.items;
-        let parsed =
-            parsed(self.file, self.text, tokens, self.errors, |tokens| parser.parse(self.file, tokens.iter().cloned()));
+        let parse = |tokens: &[Spanned<'s>]| parser.parse(self.file, tokens.iter().cloned());
+        let first = parse(tokens);
+        if let Some(count) = complete(self.text, tokens, &first)
+            && let Ok(item) = parse(&tokens[..count])
+        {
+            self.at = from + count;
+            return item;
+        }
+        let parsed = parsed(self.file, self.text, tokens, self.errors, first, parse);
         parsed.unwrap_or_else(|| {
             self.broken.extend(defined(tokens));
             failed
@@ -223,9 +248,9 @@ impl Reader<'_, '_> {
         let condition = if self.shallow(head + 1, open) {
             let (file, parser) = (self.file, &self.exprs);
             // What is wrong is explained with the `where` before it.
-            parsed(file, self.text, &self.tokens[head..open], self.errors, |tokens| {
-                parser.parse(file, tokens[1..].iter().cloned())
-            })
+            let tokens = &self.tokens[head..open];
+            let parse = |tokens: &[Spanned<'s>]| parser.parse(file, tokens[1..].iter().cloned());
+            parsed(file, self.text, tokens, self.errors, parse(tokens), parse)
         } else {
             None
         };
@@ -274,18 +299,46 @@ impl Reader<'_, '_> {
     }
 }
 
-/// Parses tokens. A token that plainly stands for another is reported, and taken for that one from then on, so that what
-/// is wrong behind it is told as well.
+/// What a parser answers.
+type Parsed<'s, T> = Result<T, ParseError<u32, Token<'s>, Trouble>>;
+
+/// How many tokens an item may have whose next word stands at the beginning of a line and begins no item: where it is complete
+/// before that, it lacks nothing that the word could be, nor is that an errno or a signal.
+fn complete(text: &str, tokens: &[Spanned<'_>], parsed: &Parsed<'_, Item>) -> Option<usize> {
+    let no_constant = |word: &str| word.bytes().any(|byte| byte.is_ascii_lowercase());
+    let behind_action = tokens.windows(2).position(|pair| match pair {
+        [(_, Token::Deny | Token::Kill, _), (start, Token::Ident(word), _)] => {
+            no_constant(word) && begins_line(text, *start)
+        }
+        _ => false,
+    });
+    let count = match (behind_action, parsed) {
+        (Some(action), _) => action + 1,
+        (None, Err(ParseError::UnrecognizedToken { token: (start, Token::Ident(_), _), .. })) => {
+            tokens.partition_point(|token| token.0 < *start)
+        }
+        _ => return None,
+    };
+    (count > 0 && begins_line(text, tokens[count].0)).then_some(count)
+}
+
+fn begins_line(text: &str, at: u32) -> bool {
+    text[..at as usize].is_empty() || text[..at as usize].ends_with('\n')
+}
+
+/// Goes on where a parser has failed. A token that plainly stands for another is reported, and taken for that one from then
+/// on, so that what is wrong behind it is told as well.
 fn parsed<'s, T>(
     file: FileId,
     text: &str,
     tokens: &[Spanned<'s>],
     errors: &mut Vec<SyntaxError>,
-    parse: impl Fn(&[Spanned<'s>]) -> Result<T, ParseError<u32, Token<'s>, Trouble>>,
+    mut parsed: Parsed<'s, T>,
+    parse: impl Fn(&[Spanned<'s>]) -> Parsed<'s, T>,
 ) -> Option<T> {
     let mut tokens = Cow::Borrowed(tokens);
     for _ in 0..=MEANT_MAX {
-        let error = match parse(&tokens) {
+        let error = match parsed {
             Ok(parsed) => return Some(parsed),
             Err(error) => explain(file, text, &tokens, error),
         };
@@ -293,6 +346,7 @@ fn parsed<'s, T>(
         errors.push(error);
         let (at, token) = meant?;
         tokens.to_mut()[at].1 = token;
+        parsed = parse(&tokens);
     }
     None
 }

@@ -204,3 +204,16 @@ proptest::proptest! {
         read(&words.concat());
     }
 }
+
+#[test]
+fn words_of_others_begin_no_item() {
+    let text = "on file_open deny\nallow on file_open when a == 1\nlist users = { 1, 2 }\nimport \"a\"\non file_open kill\nblock x\non a deny";
+    let found = parse(FileId(0), text);
+    let starts: Vec<&str> = found.errors.iter().map(|e| &text[e.span.start as usize..e.span.end as usize]).collect();
+    assert_eq!(starts, ["allow", "list", "import", "block"]);
+    assert!(found.errors.iter().all(|error| error.code == "KRS0019" && error.help.is_some()));
+    assert_eq!(found.file.items.iter().filter(|item| matches!(item.kind, ItemKind::Rule(_))).count(), 3);
+    // What continues a rule may stand anywhere.
+    assert_eq!(read("on file_open\nwhen a == 1\ndeny\nEACCES\non b kill\nSIGTERM"), [""; 0]);
+    assert_eq!(read("on file_open when a\nis b deny"), [""; 0]);
+}

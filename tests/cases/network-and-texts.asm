@@ -429,93 +429,111 @@ krs_path:    # 74 instructions, 2 arguments
     72  r0 = -1
     73  exit
 
-krs_path_step:    # 83 instructions, 1 arguments
+krs_path_step:    # 101 instructions, 1 arguments
   ; where the path has come to
      0  *(u32 *)(r10 - 4) = r1
      1  r1 = krs_scratch ll
      3  r2 = r10
      4  r2 += -4
      5  call map_lookup_elem
-     6  if r0 == 0x0 goto 81
+     6  if r0 == 0x0 goto 99
      7  r7 = r0
      8  r6 = *(u64 *)(r7 + 8)
      9  r8 = *(u64 *)(r7 + 40)
     10  r1 = *(u64 *)(r7 + 32)
-    11  if r6 == r1 goto 48
+    11  if r6 == r1 goto 57
   ; one component up
     12  r3 = dentry.d_parent
-    13  r3 += r6
-    14  r1 = r10
-    15  r1 += -16
-    16  r2 = 8
-    17  call probe_read_kernel
-    18  if r0 != 0x0 goto 81
-    19  r3 = dentry.d_name
-    20  r3 += r6
-    21  r1 = r10
-    22  r1 += -32
-    23  r2 = 16
-    24  call probe_read_kernel
-    25  if r0 != 0x0 goto 81
-    26  r5 = *(u32 *)(r10 - 28)
-    27  if r5 == 0x0 goto 81
-    28  r3 = *(u64 *)(r10 - 24)
-    29  if r5 > 0xff goto 81
-    30  r8 -= r5
-    31  r8 += -1
-    32  if r8 s< 0x0 goto 81
-    33  r8 &= 4095
-    34  *(u64 *)(r7 + 40) = r8
-    35  r1 = r7
-    36  r1 += r8
-    37  *(u8 *)(r1 + 48) = 47
-    38  r1 += 49
-    39  r2 = r5
-    40  r2 &= 255
-    41  call probe_read_kernel
-    42  if r0 != 0x0 goto 81
-    43  r1 = *(u64 *)(r10 - 16)
-    44  *(u64 *)(r7 + 8) = r1
+    13  r1 = dentry.d_name
+    14  r1 -= r3
+    15  r3 += r6
+    16  if r1 != 0x8 goto 23
+    17  r1 = r10
+    18  r1 += -32
+    19  r2 = 24
+    20  call probe_read_kernel
+    21  if r0 != 0x0 goto 99
+    22  goto 35
+    23  r1 = r10
+    24  r1 += -32
+    25  r2 = 8
+    26  call probe_read_kernel
+    27  if r0 != 0x0 goto 99
+    28  r3 = dentry.d_name
+    29  r3 += r6
+    30  r1 = r10
+    31  r1 += -24
+    32  r2 = 16
+    33  call probe_read_kernel
+    34  if r0 != 0x0 goto 99
+    35  r5 = *(u32 *)(r10 - 20)
+    36  if r5 == 0x0 goto 99
+    37  r3 = *(u64 *)(r10 - 16)
+    38  if r5 > 0xff goto 99
+    39  r8 -= r5
+    40  r8 += -1
+    41  if r8 s< 0x0 goto 99
+    42  r8 &= 4095
+    43  *(u64 *)(r7 + 40) = r8
+    44  r1 = r7
+    45  r1 += r8
+    46  *(u8 *)(r1 + 48) = 47
+    47  r1 += 49
+    48  r2 = r5
+    49  r2 &= 255
+    50  call probe_read_kernel
+    51  if r0 != 0x0 goto 99
+    52  r1 = *(u64 *)(r10 - 32)
+    53  *(u64 *)(r7 + 8) = r1
   ; files without a place, such as those of memfd_create, are their own parent
-    45  if r1 == r6 goto 79
-    46  r0 = 0
-    47  exit
+    54  if r1 == r6 goto 97
+    55  r0 = 0
+    56  exit
   ; from the root of a mount to where it is mounted
-    48  r9 = *(u64 *)(r7 + 16)
-    49  r3 = mount.mnt_parent
-    50  r3 += r9
-    51  r1 = r10
-    52  r1 += -16
-    53  r2 = 8
-    54  call probe_read_kernel
-    55  if r0 != 0x0 goto 81
-    56  r1 = *(u64 *)(r10 - 16)
-    57  if r1 == r9 goto 79
-    58  *(u64 *)(r7 + 16) = r1
-    59  r3 = mount.mnt_mountpoint
-    60  r3 += r9
-    61  r1 = r10
-    62  r1 += -32
-    63  r2 = 8
-    64  call probe_read_kernel
-    65  if r0 != 0x0 goto 81
-    66  r1 = *(u64 *)(r10 - 32)
-    67  *(u64 *)(r7 + 8) = r1
-    68  r9 = *(u64 *)(r10 - 16)
-    69  r3 = mount.mnt.mnt_root
-    70  r3 += r9
-    71  r1 = r10
-    72  r1 += -32
-    73  r2 = 8
-    74  call probe_read_kernel
-    75  if r0 != 0x0 goto 81
-    76  r1 = *(u64 *)(r10 - 32)
-    77  *(u64 *)(r7 + 32) = r1
-    78  goto 46
-    79  r0 = 1
-    80  exit
-    81  r0 = 2
-    82  exit
+    57  r9 = *(u64 *)(r7 + 16)
+    58  r3 = mount.mnt_parent
+    59  r1 = mount.mnt_mountpoint
+    60  r1 -= r3
+    61  r3 += r9
+    62  if r1 != 0x8 goto 69
+    63  r1 = r10
+    64  r1 += -32
+    65  r2 = 16
+    66  call probe_read_kernel
+    67  if r0 != 0x0 goto 99
+    68  goto 81
+    69  r1 = r10
+    70  r1 += -32
+    71  r2 = 8
+    72  call probe_read_kernel
+    73  if r0 != 0x0 goto 99
+    74  r3 = mount.mnt_mountpoint
+    75  r3 += r9
+    76  r1 = r10
+    77  r1 += -24
+    78  r2 = 8
+    79  call probe_read_kernel
+    80  if r0 != 0x0 goto 99
+    81  r1 = *(u64 *)(r10 - 32)
+    82  if r1 == r9 goto 97
+    83  *(u64 *)(r7 + 16) = r1
+    84  r1 = *(u64 *)(r10 - 24)
+    85  *(u64 *)(r7 + 8) = r1
+    86  r9 = *(u64 *)(r10 - 32)
+    87  r3 = mount.mnt.mnt_root
+    88  r3 += r9
+    89  r1 = r10
+    90  r1 += -24
+    91  r2 = 8
+    92  call probe_read_kernel
+    93  if r0 != 0x0 goto 99
+    94  r1 = *(u64 *)(r10 - 24)
+    95  *(u64 *)(r7 + 32) = r1
+    96  goto 55
+    97  r0 = 1
+    98  exit
+    99  r0 = 2
+   100  exit
 
 krs_would:    # 28 instructions, 2 arguments
   ; room for an event

@@ -304,6 +304,9 @@ impl<'a> Checker<'a> {
     fn path_elsewhere(&self, error: Diagnostic) -> Diagnostic {
         let error = error.note("where a file system is mounted, and so the full path, only a `path` or a `file` tells");
         let hook = self.scope.hook.map(|hook| self.hooks[hook.index()].name.as_str()).unwrap_or_default();
+        if self.items.values.contains_key(&(hook, "path")) {
+            return error.help(format!("`{hook}` has the full path: write `path` alone"));
+        }
         let twin = hook.strip_prefix("inode_").map(|act| format!("path_{act}"));
         let paths = |twin: &String| {
             ["path", "new_path"].into_iter().find(|path| self.items.values.contains_key(&(twin.as_str(), *path)))

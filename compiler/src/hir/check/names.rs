@@ -267,12 +267,10 @@ impl<'a> Checker<'a> {
             .map(|n| n.ident().name.as_str())
             .collect();
         candidates.extend(constants);
-        if let Some(own) = usual("", name) {
+        if let Some(own) = usual("", name).map(str::to_owned).or_else(|| self.other_end(name)) {
             error = error.help(format!("did you mean `{own}`?"));
         } else if let Some(help) = did_you_mean(name, candidates.iter().copied()) {
             error = error.help(help);
-        } else if let Some(end) = self.other_end(name) {
-            error = error.help(format!("did you mean `{end}`?"));
         } else if let Some(help) = self.field_of_argument(name) {
             error = error.help(help);
         }
@@ -317,15 +315,18 @@ impl<'a> Checker<'a> {
         (self.items.views.contains_key(&("task_struct", name)) || raw()).then(|| format!("task.{name}"))
     }
 
-    /// The end that a hook has where it lacks the other.
-    fn other_end(&self, name: &str) -> Option<&'a str> {
+    /// An end of a connection by what others call it, where the hook has one.
+    fn other_end(&self, name: &str) -> Option<String> {
         let hook = self.hooks[self.scope.hook?.index()].name.clone();
-        let other = match name {
-            "src" => "dst",
-            "dst" => "src",
-            _ => return None,
-        };
-        self.hook_values(&hook).find(|value| *value == other)
+        let mut ends = ["dst", "src"].into_iter().filter(|end| self.hook_values(&hook).any(|value| value == *end));
+        match name {
+            "src" | "dst" | "addr" | "sockaddr" | "peer" | "remote" | "local" => ends.next().map(str::to_owned),
+            "dport" => ends.find(|end| *end == "dst").map(|end| format!("{end}.port")),
+            "sport" => ends.find(|end| *end == "src").map(|end| format!("{end}.port")),
+            "daddr" => ends.find(|end| *end == "dst").map(|end| format!("{end}.ip")),
+            "saddr" => ends.find(|end| *end == "src").map(|end| format!("{end}.ip")),
+            _ => None,
+        }
     }
 
     /// An argument of the rule's hook.

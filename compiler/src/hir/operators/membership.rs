@@ -1,6 +1,7 @@
 //! `in`: one of the elements of a list or a set.
 
 use krs_grammar::ast::{Expr, ExprKind, Span};
+use krs_grammar::print::expr_text;
 
 use super::{atom, constant, names_of, one_of_texts};
 use crate::diag::{Diagnostic, code};
@@ -20,7 +21,7 @@ impl<'a> Checker<'a> {
             return self.in_named(item, left, right.span, op_span, span);
         }
         let Some(elements) = sets::elements(right) else {
-            return self.no_set(right);
+            return self.no_set(left, right);
         };
         let operand = self.expr(left, None);
         let operand = self.settle(operand, left.span);
@@ -177,7 +178,7 @@ impl<'a> Checker<'a> {
     }
 
     /// What stands on the right of `in` is neither a set nor a list.
-    fn no_set(&mut self, right: &Expr) -> Operand {
+    fn no_set(&mut self, left: &Expr, right: &Expr) -> Operand {
         let error = match &right.kind {
             ExprKind::Error => return Operand::Error,
             ExprKind::Name(name) if self.items.is_broken(name) => return Operand::Error,
@@ -191,7 +192,16 @@ impl<'a> Checker<'a> {
             }
             _ => Diagnostic::error(code::MISMATCH, right.span, "`in` asks for a set or a list on its right")
                 .label("neither")
-                .help("write the elements: `x in { 1, 2 }`"),
+                .help(match (&left.kind, &right.kind) {
+                    (ExprKind::Str(_), ExprKind::Field { .. }) => {
+                        format!(
+                            "a part of a text is looked for so: `contains({}, {})`",
+                            expr_text(right),
+                            expr_text(left)
+                        )
+                    }
+                    _ => "write the elements: `x in { 1, 2 }`".to_owned(),
+                }),
         };
         self.report(error)
     }
