@@ -140,14 +140,14 @@ pub(crate) fn settle<'s>(file: FileId, text: &'s str, tokens: &mut Vec<Spanned<'
     // The brackets read last were those of a hook.
     let mut parameters = false;
     for i in 0..tokens.len() {
-        let prev = i.checked_sub(1).map(|p| tokens[p].1.clone());
-        let prev2 = i.checked_sub(2).map(|p| tokens[p].1.clone());
+        let prev = i.checked_sub(1).map(|p| &tokens[p].1);
+        let prev2 = i.checked_sub(2).map(|p| &tokens[p].1);
         let at = |k: usize| tokens.get(i + k).map(|t| &t.1);
         let (start, end) = (tokens[i].0, tokens[i].2);
         let place = Span { file, start, end };
         let name = || Ident(text.get(start as usize..end as usize).unwrap_or(""));
         let (next, next2) = (at(1), at(2));
-        let after_operator = prev.as_ref().is_some_and(wants_operand);
+        let after_operator = prev.is_some_and(wants_operand);
         let next_word = next.is_some_and(|t| is_word(t) && !continues(t));
         let next_name = next.is_some_and(is_word);
         let defined = matches!(next2, Some(OpenBrace | Colon | Equals | OpenParen | On));

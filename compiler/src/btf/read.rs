@@ -364,8 +364,11 @@ impl Btf {
     #[must_use]
     pub fn strip(&self, mut id: TypeId) -> TypeId {
         for _ in 0..CHAIN_MAX {
-            match self.ty(id) {
-                Type::Typedef { target, .. } | Type::Modifier(target) => id = target,
+            let record = self.record(id);
+            match record.kind {
+                Kind::Typedef | Kind::Volatile | Kind::Const | Kind::Restrict | Kind::TypeTag => {
+                    id = TypeId(record.size_or_type);
+                }
                 _ => return id,
             }
         }

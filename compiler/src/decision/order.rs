@@ -79,13 +79,13 @@ fn value(of: &Value) -> u32 {
         ValueKind::Unary(_, inner) | ValueKind::Convert(inner) => 1 + value(inner),
         ValueKind::Binary(_, left, right) => 1 + value(left) + value(right),
         ValueKind::Cond(inner) => cond(inner),
-        ValueKind::End(end, _) => 100 + end.values().into_iter().map(value).sum::<u32>(),
+        ValueKind::End(end, _) => 100 + end.values().map(value).sum::<u32>(),
         ValueKind::Text(text) => match &**text {
             // A walk over names: some hundred instructions for each component.
             Text::Path { dentry, mount } => 2000 + value(dentry) + value(mount),
             Text::Cgroup { node } => 1500 + value(node),
             Text::Pointer(of) | Text::Copy(of) => 200 + value(of),
-            Text::Unix { end, .. } => 200 + end.values().into_iter().map(value).sum::<u32>(),
+            Text::Unix { end, .. } => 200 + end.values().map(value).sum::<u32>(),
         },
     }
 }

@@ -468,14 +468,14 @@ impl<'p> Collect<'p, '_> {
                 self.value(right);
             }
             ValueKind::Cond(cond) => self.cond(cond),
-            ValueKind::End(end, _) => end.values().into_iter().for_each(|value| self.value(value)),
+            ValueKind::End(end, _) => end.values().for_each(|value| self.value(value)),
             ValueKind::Text(text) => match &**text {
                 Text::Path { dentry, mount } => {
                     self.value(dentry);
                     self.value(mount);
                 }
                 Text::Cgroup { node: of } | Text::Pointer(of) | Text::Copy(of) => self.value(of),
-                Text::Unix { end, .. } => end.values().into_iter().for_each(|value| self.value(value)),
+                Text::Unix { end, .. } => end.values().for_each(|value| self.value(value)),
             },
         }
     }

@@ -296,39 +296,41 @@ impl<'a> Checker<'a> {
         self.kernel.hook(&known).filter(|known| known.ret == Ret::Int).map(|_| known)
     }
 
+    /// Why a rule on the hook cannot deny, where it cannot.
+    fn cannot_deny(&self, hook: &Hook, span: Span) -> Option<Diagnostic> {
+        let name = hook.name.as_str();
+        let answers = |label, note| {
+            Diagnostic::error(code::ANSWERS, span, format!("`{name}` cannot return an errno"))
+                .label(label)
+                .note(note)
+                .help("use `audit`")
+        };
+        Some(if hook.void {
+            Diagnostic::error(code::DENY_ON_VOID, span, format!("`{name}` cannot deny"))
+                .label("nothing to deny here")
+                .note("the kernel calls this hook when the operation is already done or cannot fail; it has no result")
+                .help(match self.earlier(name) {
+                    Some(earlier) => format!("use `audit`, or deny at `{earlier}`, which comes earlier"),
+                    None => "use `audit`, or deny at a hook that comes earlier".to_owned(),
+                })
+        } else if kernel::BOOL_HOOKS.contains(&name) {
+            answers(
+                "its result is 0 or 1",
+                "the hook answers a question of the kernel; it does not permit or forbid an operation",
+            )
+        } else if kernel::BUGS_ON_ERROR.contains(&name) {
+            answers(
+                "the kernel would stop here",
+                "the kernel takes an error of this hook for a bug of its own, and stops (`BUG_ON`)",
+            )
+        } else {
+            return None;
+        })
+    }
+
     pub(super) fn deny(&mut self, errno: Option<&ast::Ident>, span: Span, hook: HookId) -> Option<Deny> {
-        let name = self.hooks[hook.index()].name.clone();
-        match self.kernel.hook(&name).map(|hook| hook.ret) {
-            Some(Ret::Void) => {
-                self.report(
-                    Diagnostic::error(code::DENY_ON_VOID, span, format!("`{name}` cannot deny"))
-                        .label("nothing to deny here")
-                        .note("the kernel calls this hook when the operation is already done or cannot fail; it has no result")
-                        .help(match self.earlier(&name) {
-                            Some(earlier) => format!("use `audit`, or deny at `{earlier}`, which comes earlier"),
-                            None => "use `audit`, or deny at a hook that comes earlier".to_owned(),
-                        }),
-                );
-                return None;
-            }
-            Some(Ret::Bool) => {
-                self.report(
-                    Diagnostic::error(code::ANSWERS, span, format!("`{name}` cannot return an errno"))
-                        .label("its result is 0 or 1")
-                        .note("the hook answers a question of the kernel; it does not permit or forbid an operation")
-                        .help("use `audit`"),
-                );
-                return None;
-            }
-            _ => {}
-        }
-        if kernel::BUGS_ON_ERROR.contains(&name.as_str()) {
-            self.report(
-                Diagnostic::error(code::ANSWERS, span, format!("`{name}` cannot return an errno"))
-                    .label("the kernel would stop here")
-                    .note("the kernel takes an error of this hook for a bug of its own, and stops (`BUG_ON`)")
-                    .help("use `audit`"),
-            );
+        if let Some(error) = self.cannot_deny(&self.hooks[hook.index()], span) {
+            self.report(error);
             return None;
         }
         let Some(ident) = errno else {

@@ -120,7 +120,7 @@ impl<'a> Checker<'a> {
         };
         let Some(place) = Place::behind(&self.kernel.btf, &pointer, target) else { return };
         for field in &view.fields {
-            let operand = self.view_field(field, &place, field.name.span);
+            let operand = self.view_field(field, place.clone(), field.name.span);
             let plain = match &operand {
                 Operand::Value(value) => matches!(value.ty, Ty::Int(_)),
                 Operand::Error => true,

@@ -1,8 +1,10 @@
 //! From BTF's types to krs's: fields of structs, what a field's value is, how a type is called.
 
+use std::sync::Arc;
+
 use krs_grammar::ast::Span;
 
-use super::{Access, Int, Names, NamesId, Ptr, Shape, Step, Ty, Value, ValueKind};
+use super::{Access, Int, Names, NamesId, Ptr, Shape, Step, Ty, Value};
 use crate::btf::{self, Btf, Kind, Member, Type, TypeId};
 
 /// Something in memory that is more than one value: a struct, a union or an array.
@@ -11,7 +13,7 @@ pub struct Place {
     /// Where it was written.
     pub span: Span,
     /// Points to the root.
-    pub base: Value,
+    pub base: Arc<Value>,
     /// From the root to here; no steps where it is the root itself.
     pub access: Access,
     /// Its type, with typedefs.
@@ -197,7 +199,7 @@ impl Place {
         }
         Some(Place {
             span: pointer.span,
-            base: pointer.clone(),
+            base: Arc::new(pointer.clone()),
             access: Access { is_struct: btf.kind(root) == Kind::Struct, root: name.to_owned(), steps: Vec::new() },
             ty: root,
         })
@@ -208,12 +210,6 @@ impl Place {
     pub fn step(&self, step: Step, ty: TypeId, span: Span) -> Place {
         let mut access = self.access.clone();
         access.steps.push(step);
-        Place { span, base: self.base.clone(), access, ty }
-    }
-
-    /// What is there, as one value.
-    #[must_use]
-    pub fn load(self, ty: Ty) -> Value {
-        Value { span: self.span, ty, kind: ValueKind::Load { base: Box::new(self.base), access: self.access } }
+        Place { span, base: Arc::clone(&self.base), access, ty }
     }
 }

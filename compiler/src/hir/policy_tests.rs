@@ -458,7 +458,7 @@ fn is_place(value: &Value) -> bool {
         ValueKind::Arg(_) | ValueKind::Task(_) | ValueKind::Now | ValueKind::Param(_) | ValueKind::End(..) => true,
         ValueKind::Load { base, .. } => is_pointer(base),
         ValueKind::FirstOf(values) => values.iter().all(is_place),
-        ValueKind::Text(_) => walk::parts(value).0.into_iter().all(|part| is_place(part) || is_pointer(part)),
+        ValueKind::Text(_) => walk::parts(value).0.all(|part| is_place(part) || is_pointer(part)),
         // Constants, and what is computed.
         _ => false,
     }
@@ -471,5 +471,5 @@ fn is_pointer(value: &Value) -> bool {
 
 /// Whether a value is read through another.
 fn behind(value: &Value, pointer: &Value) -> bool {
-    walk::parts(value).0.into_iter().any(|part| part.kind == pointer.kind || behind(part, pointer))
+    walk::parts(value).0.any(|part| part.kind == pointer.kind || behind(part, pointer))
 }

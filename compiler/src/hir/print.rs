@@ -298,6 +298,6 @@ fn end(policy: &Policy, hook: HookId, of: &End) -> String {
         End::Peer(_) => "peer",
         End::Message { .. } => "message",
     };
-    let values: Vec<String> = of.values().into_iter().map(|of| value(policy, hook, of)).collect();
+    let values: Vec<String> = of.values().map(|of| value(policy, hook, of)).collect();
     format!("({what} {})", values.join(" "))
 }

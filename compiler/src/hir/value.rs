@@ -4,9 +4,13 @@
 //! vma->vm_file->f_inode->i_uid.val    a u32, read through three pointers
 //! ```
 //!
+//! A policy has a value for each time that it is written, so what many have in common is there once: which field is read, and
+//! what copies of a value are read through.
+//!
 //! Invariants: see [`super`]. Absent: names of fields that views give; they are expanded.
 
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 use krs_grammar::ast::Span;
 
@@ -157,9 +161,9 @@ pub enum ValueKind {
     /// What a struct behind a pointer holds.
     Load {
         /// Points to the access's root.
-        base: Box<Value>,
+        base: Arc<Value>,
         /// Which field. Its last shape says how wide it is.
-        access: Access,
+        access: Arc<Access>,
     },
     /// One operand.
     Unary(Unary, Box<Value>),
@@ -233,13 +237,13 @@ pub enum UnixName {
 
 impl End {
     /// The values that it is read from.
-    #[must_use]
-    pub fn values(&self) -> Vec<&Value> {
-        match self {
-            End::Address { address, length, .. } => vec![address, length],
-            End::Local(socket) | End::Peer(socket) => vec![socket],
-            End::Message { address, length, socket } => vec![address, length, socket],
-        }
+    pub fn values(&self) -> impl Iterator<Item = &Value> {
+        let values = match self {
+            End::Address { address, length, .. } => [Some(address), Some(length), None],
+            End::Local(socket) | End::Peer(socket) => [Some(socket), None, None],
+            End::Message { address, length, socket } => [Some(address), Some(length), Some(socket)],
+        };
+        values.into_iter().flatten()
     }
 }
 
@@ -312,7 +316,7 @@ impl Value {
     /// The fields that the value is itself, which is what a kernel has or lacks.
     pub fn accesses<'a>(&'a self, found: &mut Vec<&'a Access>) {
         match &self.kind {
-            ValueKind::Load { access, .. } if !found.contains(&access) => found.push(access),
+            ValueKind::Load { access, .. } if !found.contains(&&**access) => found.push(access),
             ValueKind::Unary(_, inner) | ValueKind::Convert(inner) => inner.accesses(found),
             ValueKind::Binary(_, left, right) => {
                 left.accesses(found);

@@ -4,14 +4,13 @@
 //!
 //! Absent: order of evaluation, and what any of it means.
 
-use super::{Atom, AtomKind, Cond, Text, Value, ValueKind};
+use super::{Atom, AtomKind, Cond, End, Text, Value, ValueKind};
 
 /// The values that a test looks at. Constants of a set are not among them, nor what is asked of ancestors.
-#[must_use]
-pub fn values(kind: &AtomKind) -> Vec<&Value> {
-    match kind {
-        AtomKind::Compare { left, right, .. } | AtomKind::Same(left, right) => vec![left, right],
-        AtomKind::InSet { values, .. } => values.iter().collect(),
+pub fn values(kind: &AtomKind) -> impl Iterator<Item = &Value> {
+    let (few, many): ([Option<&Value>; 2], &[Value]) = match kind {
+        AtomKind::Compare { left, right, .. } | AtomKind::Same(left, right) => ([Some(left), Some(right)], &[]),
+        AtomKind::InSet { values, .. } => ([None, None], values),
         AtomKind::AnyBit(value)
         | AtomKind::AllBits { value, .. }
         | AtomKind::True(value)
@@ -19,14 +18,15 @@ pub fn values(kind: &AtomKind) -> Vec<&Value> {
         | AtomKind::OneOf { value, .. }
         | AtomKind::OneOfStrings { value, .. }
         | AtomKind::Text { value, .. }
-        | AtomKind::Label { object: value, .. } => vec![value],
-        AtomKind::AnyAncestor { of, .. } => vec![of],
-    }
+        | AtomKind::Label { object: value, .. } => ([Some(value), None], &[]),
+        AtomKind::AnyAncestor { of, .. } => ([Some(of), None], &[]),
+    };
+    few.into_iter().flatten().chain(many)
 }
 
 /// The values that a value is made of, and the condition that it is.
-#[must_use]
-pub fn parts(value: &Value) -> (Vec<&Value>, Option<&Cond>) {
+pub fn parts(value: &Value) -> (impl Iterator<Item = &Value>, Option<&Cond>) {
+    let (mut few, mut many, mut end, mut cond): ([Option<&Value>; 2], &[Value], _, _) = ([None, None], &[], None, None);
     match &value.kind {
         ValueKind::Const(_)
         | ValueKind::Address(_)
@@ -38,31 +38,32 @@ pub fn parts(value: &Value) -> (Vec<&Value>, Option<&Cond>) {
         | ValueKind::Current
         | ValueKind::Ancestor
         | ValueKind::Now
-        | ValueKind::Literal(_) => (Vec::new(), None),
-        ValueKind::Load { base, .. } => (vec![base], None),
-        ValueKind::FirstOf(values) => (values.iter().collect(), None),
-        ValueKind::Unary(_, inner) | ValueKind::Convert(inner) => (vec![inner], None),
-        ValueKind::Binary(_, left, right) => (vec![left, right], None),
-        ValueKind::Cond(cond) => (Vec::new(), Some(cond)),
-        ValueKind::End(end, _) => (end.values(), None),
+        | ValueKind::Literal(_) => {}
+        ValueKind::Load { base, .. } => few[0] = Some(base),
+        ValueKind::FirstOf(values) => many = values,
+        ValueKind::Unary(_, inner) | ValueKind::Convert(inner) => few[0] = Some(inner),
+        ValueKind::Binary(_, left, right) => few = [Some(left), Some(right)],
+        ValueKind::Cond(inner) => cond = Some(&**inner),
+        ValueKind::End(of, _) => end = Some(&**of),
         ValueKind::Text(text) => match &**text {
-            Text::Path { dentry, mount } => (vec![dentry, mount], None),
-            Text::Cgroup { node: of } | Text::Pointer(of) | Text::Copy(of) => (vec![of], None),
-            Text::Unix { end, .. } => (end.values(), None),
+            Text::Path { dentry, mount } => few = [Some(dentry), Some(mount)],
+            Text::Cgroup { node: of } | Text::Pointer(of) | Text::Copy(of) => few[0] = Some(of),
+            Text::Unix { end: of, .. } => end = Some(of),
         },
     }
+    (few.into_iter().flatten().chain(many).chain(end.into_iter().flat_map(End::values)), cond)
 }
 
 /// A test and all inside of its values.
 pub fn each_in_atom<'p>(atom: &'p Atom, each: &mut impl FnMut(&'p Atom)) {
     each(atom);
-    values(&atom.kind).into_iter().for_each(|value| each_in_value(value, each));
+    values(&atom.kind).for_each(|value| each_in_value(value, each));
 }
 
 /// All tests inside of a value.
 pub fn each_in_value<'p>(value: &'p Value, each: &mut impl FnMut(&'p Atom)) {
     let (values, cond) = parts(value);
-    values.into_iter().for_each(|value| each_in_value(value, each));
+    values.for_each(|value| each_in_value(value, each));
     cond.into_iter().for_each(|cond| each_in_cond(cond, each));
 }
 
@@ -104,7 +105,7 @@ impl Size {
 #[must_use]
 pub fn value_size(value: &Value) -> Size {
     let (values, cond) = parts(value);
-    Size::above(values.into_iter().map(value_size).chain(cond.map(cond_size)))
+    Size::above(values.map(value_size).chain(cond.map(cond_size)))
 }
 
 /// How large a condition is.
@@ -117,7 +118,7 @@ pub fn cond_size(cond: &Cond) -> Size {
                 AtomKind::AnyAncestor { cond, .. } => Some(cond_size(cond)),
                 _ => None,
             };
-            Size::above(values(&atom.kind).into_iter().map(value_size).chain(asked))
+            Size::above(values(&atom.kind).map(value_size).chain(asked))
         }
         Cond::Not(inner) => Size::above([cond_size(inner)].into_iter()),
         Cond::And(left, right) | Cond::Or(left, right) => Size::above([cond_size(left), cond_size(right)].into_iter()),

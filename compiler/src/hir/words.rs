@@ -54,7 +54,7 @@ impl<'a> Words<'a> {
         let Some(place) = Place::behind(&checker.kernel.btf, &base, target) else {
             return Err("the kernel does not have the struct".to_owned());
         };
-        let operand = checker.view_field(field, &place, Span::default());
+        let operand = checker.view_field(field, place, Span::default());
         self.word(operand)
     }
 

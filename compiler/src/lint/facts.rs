@@ -290,51 +290,39 @@ impl<'p> Facts<'p> {
 
     /// Notes that a value was read, so that no pointer on its way is null. False where one is.
     fn touch(&mut self, value: &'p Value) -> bool {
-        let mut bases = Vec::new();
-        self.bases(value, &mut bases);
-        let held = bases.iter().all(|base| agree(&mut self.nulls, base, false));
+        let held = self.follow(value);
         if !self.read.iter().any(|known| same(known, value)) {
             self.read.push(value);
         }
         held
     }
 
-    /// Pointers that are followed to read a value.
-    fn bases(&self, value: &'p Value, bases: &mut Vec<&'p Value>) {
+    /// Notes that the pointers which are followed to read a value are not null. False where one is.
+    fn follow(&mut self, value: &'p Value) -> bool {
         match &value.kind {
-            ValueKind::Load { base, .. } => {
-                self.bases(base, bases);
-                bases.push(base);
-            }
-            ValueKind::Unary(_, inner) | ValueKind::Convert(inner) => self.bases(inner, bases),
-            ValueKind::Binary(_, left, right) => {
-                self.bases(left, bases);
-                self.bases(right, bases);
-            }
+            ValueKind::Load { base, .. } => self.pointer(base),
+            ValueKind::Unary(_, inner) | ValueKind::Convert(inner) => self.follow(inner),
+            ValueKind::Binary(_, left, right) => self.follow(left) && self.follow(right),
             ValueKind::Text(text) => match &**text {
-                Text::Path { dentry, mount } => {
-                    for pointer in [dentry, mount] {
-                        self.bases(pointer, bases);
-                        bases.push(pointer);
-                    }
-                }
-                Text::Pointer(pointer) | Text::Cgroup { node: pointer } => {
-                    self.bases(pointer, bases);
-                    bases.push(pointer);
-                }
-                Text::Copy(string) => self.bases(string, bases),
+                Text::Path { dentry, mount } => self.pointer(dentry) && self.pointer(mount),
+                Text::Pointer(pointer) | Text::Cgroup { node: pointer } => self.pointer(pointer),
+                Text::Copy(string) => self.follow(string),
                 // Which of its values are read depends on what they are.
-                Text::Unix { .. } => {}
+                Text::Unix { .. } => true,
             },
-            _ => {}
+            _ => true,
         }
+    }
+
+    /// The same of a pointer and those before it.
+    fn pointer(&mut self, pointer: &'p Value) -> bool {
+        self.follow(pointer) && agree(&mut self.nulls, pointer, false)
     }
 
     /// Whether a test must have an answer.
     fn answered(&self, atom: &Atom) -> bool {
         // There can be more ancestors than are asked.
-        !matches!(atom.kind, AtomKind::AnyAncestor { .. })
-            && values(&atom.kind).into_iter().all(|value| self.readable(value))
+        !matches!(atom.kind, AtomKind::AnyAncestor { .. }) && values(&atom.kind).all(|value| self.readable(value))
     }
 
     fn readable(&self, value: &Value) -> bool {

@@ -91,7 +91,7 @@ fn written(hook: &Hook, value: &Value) -> Option<&'static Written> {
             End::Local(_) | End::Peer(_) => None,
         };
     }
-    parts(value).0.into_iter().find_map(|part| written(hook, part))
+    parts(value).0.find_map(|part| written(hook, part))
 }
 
 #[cfg(test)]

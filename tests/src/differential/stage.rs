@@ -57,7 +57,7 @@ impl Pool {
     }
 
     fn atom(&mut self, atom: &Atom) {
-        walk::values(&atom.kind).into_iter().for_each(|value| self.value(value));
+        walk::values(&atom.kind).for_each(|value| self.value(value));
         match &atom.kind {
             AtomKind::AnyAncestor { cond, .. } => self.cond(cond),
             AtomKind::AllBits { mask, .. } => self.numbers.push(i128::from(*mask)),
@@ -346,7 +346,7 @@ impl Stage<'_, '_, '_> {
                 self.cond(right, texts)
             }
             Cond::Atom(atom) => {
-                walk::values(&atom.kind).into_iter().try_for_each(|value| self.value(value, texts))?;
+                walk::values(&atom.kind).try_for_each(|value| self.value(value, texts))?;
                 match &atom.kind {
                     AtomKind::AnyAncestor { of, cond } => self.ancestors(of, cond, texts),
                     AtomKind::Label { object, label } if !texts => {

@@ -146,7 +146,7 @@ impl Seen {
                 if let AtomKind::AnyAncestor { .. } = atom.kind {
                     self.outside.get_or_insert(atom.span);
                 }
-                values(&atom.kind).into_iter().for_each(|value| self.value(value));
+                values(&atom.kind).for_each(|value| self.value(value));
             }
         }
     }
@@ -166,7 +166,7 @@ impl Seen {
             self.outside.get_or_insert(value.span);
         }
         let (values, cond) = parts(value);
-        values.into_iter().for_each(|value| self.value(value));
+        values.for_each(|value| self.value(value));
         cond.into_iter().for_each(|cond| self.cond(cond));
     }
 }

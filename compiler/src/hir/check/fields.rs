@@ -1,5 +1,7 @@
 //! Fields, views and elements.
 
+use std::rc::Rc;
+
 use krs_grammar::ast::{self, Expr, ExprKind, Span};
 use krs_grammar::print::expr_text;
 
@@ -68,13 +70,14 @@ impl<'a> Checker<'a> {
         if !self.admits_step(&place.base, span) {
             return Operand::Error;
         }
-        let tag = place::tag(&self.kernel.btf, place.ty).to_owned();
-        if let Some(view) = self.items.views.get(&(tag.as_str(), name.name.as_str())).copied() {
-            return self.view_field(view, &place, span);
+        let kernel = self.kernel;
+        let tag = place::tag(&kernel.btf, place.ty);
+        if let Some(view) = self.items.views.get(&(tag, name.name.as_str())).copied() {
+            return self.view_field(view, place, span);
         }
         match self.raw_field(&place, &name.name, span) {
             Some(operand) => operand,
-            None => self.unknown_field(base, &place, &tag, name),
+            None => self.unknown_field(base, &place, tag, name),
         }
     }
 
@@ -145,11 +148,11 @@ impl<'a> Checker<'a> {
         Value { span, ty: Ty::Ptr(Ptr { target, nullable: false }), kind: ValueKind::Current }
     }
 
-    pub(in crate::hir) fn view_field(&mut self, view: &'a ast::ViewField, place: &Place, span: Span) -> Operand {
+    pub(in crate::hir) fn view_field(&mut self, view: &'a ast::ViewField, place: Place, span: Span) -> Operand {
         let outer = std::mem::take(&mut self.scope);
         self.scope.inside.clone_from(&outer.inside);
         self.scope.hook = outer.hook;
-        self.scope.this = Some(place.clone());
+        self.scope.this = Some(Rc::new(place));
         let operand = self.described(view, span);
         self.scope = outer;
         operand
@@ -213,8 +216,8 @@ impl<'a> Checker<'a> {
         };
         let next = place.step(Step::Field { name: name.to_owned(), shape }, found.ty, span);
         // The struct that holds the field: the root, or what is embedded on the way.
-        let holder = place::tag(&kernel.btf, place.ty).to_owned();
-        Some(self.found(next, &holder, name))
+        let holder = place::tag(&kernel.btf, place.ty);
+        Some(self.found(next, holder, name))
     }
 
     /// A value where the place is one, otherwise the place.
@@ -224,7 +227,7 @@ impl<'a> Checker<'a> {
         let nullable = half_made || !kernels::never_null(root, name);
         match self.reads(place.ty, nullable) {
             Reads::As(Ty::Str { .. }) | Reads::Aggregate => Operand::Place(place),
-            Reads::As(ty) => Operand::Value(place.load(ty)),
+            Reads::As(ty) => Operand::Value(self.load(place, ty)),
             Reads::Not => Operand::Error,
         }
     }
@@ -278,7 +281,7 @@ impl<'a> Checker<'a> {
         let mut found = Vec::new();
         for step in self.items.view_fields(tag) {
             let Some(view) = self.items.views.get(&(tag, step)).copied() else { continue };
-            let behind = match self.view_field(view, place, name.span) {
+            let behind = match self.view_field(view, place.clone(), name.span) {
                 Operand::Place(place) => place,
                 Operand::Value(value) => match value.ty {
                     Ty::Ptr(Ptr { target, .. }) => match Place::behind(&self.kernel.btf, &value, target) {
@@ -378,7 +381,7 @@ impl<'a> Checker<'a> {
         let next = place.step(Step::Index(number as u32), element, span);
         // Whether `char` has a sign is the compiler's choice; a byte of a text has none.
         if matches!(self.reads(place.ty, true), Reads::As(Ty::Str { .. })) {
-            return Operand::Value(next.load(Ty::Int(Int::plain(1, false))));
+            return Operand::Value(self.load(next, Ty::Int(Int::plain(1, false))));
         }
         self.found(next, "", "")
     }

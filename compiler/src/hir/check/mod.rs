@@ -3,7 +3,9 @@
 //! An expression that was found wrong is [`Operand::Error`], and whatever is made of it is so silently:
 //! one mistake, one message.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+use std::sync::Arc;
 
 use krs_grammar::ast::{self, Expr, ExprKind, Span};
 
@@ -11,7 +13,10 @@ use crate::diag::{Code, Diagnostic, code};
 use crate::hir::lower::Lists;
 use crate::hir::place::{self, Place, Reads};
 use crate::hir::resolve::Items;
-use crate::hir::{Cond, End, FileId, Hook, HookId, Int, Label, Names, NamesId, Param, ParamId, Set, SetId, Ty, Value};
+use crate::hir::{
+    Access, Cond, End, FileId, Hook, HookId, Int, Label, Names, NamesId, Param, ParamId, Set, SetId, Ty, Value,
+    ValueKind,
+};
 use crate::kernel::Kernel;
 use crate::source::Sources;
 
@@ -78,7 +83,7 @@ pub struct Scope {
     /// The ancestor at hand, and what it is called.
     pub bound: Option<(String, Value)>,
     /// The struct whose view is being expanded.
-    pub this: Option<Place>,
+    pub this: Option<Rc<Place>>,
     /// Names of the items being expanded, to find circles.
     pub inside: Vec<String>,
     /// The first of them is checked for its own sake, and a circle through it is reported.
@@ -108,6 +113,8 @@ pub struct Checker<'a> {
     pub(in crate::hir) extent: extent::Extent,
     /// Constants that have been computed.
     constants: HashMap<&'a str, Operand>,
+    /// Fields that have been read.
+    accesses: HashSet<Arc<Access>>,
 }
 
 impl<'a> Checker<'a> {
@@ -129,6 +136,7 @@ impl<'a> Checker<'a> {
             diagnostics: Vec::new(),
             extent: extent::Extent::default(),
             constants: HashMap::new(),
+            accesses: HashSet::new(),
         }
     }
 
@@ -191,9 +199,23 @@ impl<'a> Checker<'a> {
     /// The string or other value that a place is, where it is one.
     pub(in crate::hir) fn value_of_place(&mut self, place: Place) -> Result<Value, Box<Place>> {
         match self.reads(place.ty, true) {
-            Reads::As(ty) => Ok(place.load(ty)),
+            Reads::As(ty) => Ok(self.load(place, ty)),
             _ => Err(Box::new(place)),
         }
+    }
+
+    /// What is at a place, as one value.
+    pub(in crate::hir) fn load(&mut self, place: Place, ty: Ty) -> Value {
+        let Place { span, base, access, .. } = place;
+        let access = match self.accesses.get(&access) {
+            Some(known) => Arc::clone(known),
+            None => {
+                let access = Arc::new(access);
+                self.accesses.insert(Arc::clone(&access));
+                access
+            }
+        };
+        Value { span, ty, kind: ValueKind::Load { base, access } }
     }
 }
 

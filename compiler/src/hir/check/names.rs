@@ -75,7 +75,7 @@ impl<'a> Checker<'a> {
         if let Some(this) = self.scope.this.clone() {
             // The struct of the view itself, where a pointer leads to it.
             if name == "this" && this.access.steps.is_empty() {
-                return Some(Operand::Value(this.base));
+                return Some(Operand::Value((*this.base).clone()));
             }
             if let Some(operand) = self.raw_field(&this, name, span) {
                 return Some(operand);
@@ -138,13 +138,13 @@ impl<'a> Checker<'a> {
         let current = self.current(span);
         let Ty::Ptr(Ptr { target, .. }) = current.ty else { unreachable!("a task is a pointer") };
         let place = Place::behind(&self.kernel.btf, &current, target)?;
-        Some(self.view_field(view, &place, span))
+        Some(self.view_field(view, place, span))
     }
 
     /// What the hook's description makes of its arguments under this name.
     fn hook_value(&mut self, name: &str, span: Span) -> Option<Operand> {
-        let hook = &self.hooks[self.scope.hook?.index()].name;
-        let field = self.items.values.iter().find(|((of, known), _)| of == hook && *known == name).map(|(_, f)| *f)?;
+        let hook = &self.hooks[self.scope.hook?.index()];
+        let field = self.items.values.get(&(hook.name.as_str(), name)).copied()?;
         Some(self.described(field, span))
     }
 
@@ -332,11 +332,12 @@ impl<'a> Checker<'a> {
     /// An argument of the rule's hook.
     pub(in crate::hir) fn arg(&mut self, name: &str, span: Span) -> Option<Operand> {
         let id = self.scope.hook?;
-        let hook_name = self.hooks[id.index()].name.clone();
-        if let Some(index) = self.hooks[id.index()].args.iter().position(|arg| arg.name == name) {
-            let ty = self.hooks[id.index()].args[index].ty;
+        let known = &self.hooks[id.index()];
+        if let Some(index) = known.args.iter().position(|arg| arg.name == name) {
+            let ty = known.args[index].ty;
             return Some(Operand::Value(Value { span, ty, kind: ValueKind::Arg(ArgId(index as u32)) }));
         }
+        let hook_name = known.name.clone();
         let kernel = self.kernel;
         let hook = kernel.hook(&hook_name)?;
         let arg = hook.args.iter().find(|arg| arg.name == name)?;

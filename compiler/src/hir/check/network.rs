@@ -68,7 +68,7 @@ impl<'a> Checker<'a> {
         let field = place::field(btf, btf.strip(place.ty), name)?;
         let part = place.step(Step::Field { name: name.to_owned(), shape }, field.ty, place.span);
         match self.reads(field.ty, true) {
-            Reads::As(ty) => Some(part.load(ty)),
+            Reads::As(ty) => Some(self.load(part, ty)),
             _ => None,
         }
     }

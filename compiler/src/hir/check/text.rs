@@ -64,7 +64,7 @@ impl<'a> Checker<'a> {
         let step = Step::Field { name: name.to_owned(), shape: Shape::Pointer };
         let part = place.step(step, field.ty, place.span);
         match self.reads(field.ty, false) {
-            Reads::As(ty @ Ty::Ptr(_)) => Some(part.load(ty)),
+            Reads::As(ty @ Ty::Ptr(_)) => Some(self.load(part, ty)),
             _ => None,
         }
     }

@@ -3,6 +3,8 @@
 //! A field that the checked kernel lacks is looked up in the other kernels known here, whose types are not those of the
 //! checked one: only its name, width and sign are kept.
 
+use std::rc::Rc;
+
 use krs_grammar::ast::{Expr, Span};
 
 use super::{Checker, Operand};
@@ -80,7 +82,7 @@ impl<'a> Checker<'a> {
             if let Some(this) = &self.scope.this {
                 let tag = place::tag(&self.kernel.btf, this.ty);
                 let Some(ty) = named(&other.btf, tag) else { continue };
-                checker.scope.this = Some(Place { ty, ..this.clone() });
+                checker.scope.this = Some(Rc::new(Place { ty, ..(**this).clone() }));
             }
             // What it expands to counts here too.
             checker.extent = self.extent;
