@@ -64,8 +64,8 @@ impl Groups {
     }
 }
 
-/// The rules of a hook in groups. Rules that mark can come last only where the order of those that deny does not matter: where
-/// such a rule denies, all that deny are one group with it.
+/// The rules of a hook in groups. Of rules that only watch those that mark come last; where a rule denies and marks, it and all
+/// that are asked behind it are in the last part.
 #[must_use]
 pub fn groups(policy: &Policy, hook: HookId, optimise: Optimise) -> Groups {
     let on_hook = |id: &RuleId| policy.rules[id.0 as usize].hook == hook;
@@ -88,9 +88,12 @@ pub fn groups(policy: &Policy, hook: HookId, optimise: Optimise) -> Groups {
     };
     let marks = |group: &[RuleId]| is(group, &|rule| !rule.marks.is_empty());
     let denies = |group: &[RuleId]| is(group, &|rule| rule.deny.is_some());
-    let denial_marks = groups.iter().any(|group| marks(group) && denies(group));
-    let last = |group: &Vec<RuleId>| marks(group) || denial_marks && denies(group);
-    let (marking, mut groups): (Vec<Vec<RuleId>>, Vec<Vec<RuleId>>) = groups.into_iter().partition(last);
+    // What is asked behind a denial that marks can neither come before it nor behind its mark.
+    if let Some(first) = groups.iter().position(|group| marks(group) && denies(group)) {
+        return Groups { together: groups.len() - first, groups };
+    }
+    let (marking, mut groups): (Vec<Vec<RuleId>>, Vec<Vec<RuleId>>) =
+        groups.into_iter().partition(|group| marks(group));
     let together = marking.len();
     groups.extend(marking);
     Groups { groups, together }
