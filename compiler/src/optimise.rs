@@ -50,6 +50,8 @@ optimisations! {
     Ranges = "ranges",
     /// What is cheap and often decides is asked first.
     Order = "order",
+    /// The cheap values of a search are looked up by themselves before the dear ones are read.
+    Early = "early",
     /// What does the same and leads to the same stands once.
     Shared = "shared",
     /// What a way has asked is not asked again on it.

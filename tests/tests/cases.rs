@@ -1,5 +1,5 @@
 //! Golden cases: `tests/cases/NAME.krs` is compiled for the embedded kernel 6.12, `NAME@5.10.krs` for that one; what the compiler says of it must be
-//! `NAME.diag` (no file: nothing), and where there is a `NAME.asm`, the assembly must be that. What a case or an example
+//! `NAME.diag` (no file: nothing), and where there is a `NAME.asm` or `NAME.decision`, the assembly or the plan must be that. What a case or an example
 //! of `docs/errors.md` uses is in `tests/cases/files`.
 //!
 //! `KRS_UPDATE=1 cargo test -p krs-tests --test cases` writes what is found. Read the difference then.
@@ -72,10 +72,12 @@ fn cases_say_what_they_said() {
         let outcome = krsic::check(&files, &options_of(&name));
         let said = plain::print(&outcome.diagnostics, &outcome.sources);
         wrong.extend(golden(&folder().join(format!("{name}.diag")), &said).err());
-        let assembly = folder().join(format!("{name}.asm"));
-        if assembly.exists() {
-            let outcome = krsic::emit(&files, &options_of(&name), Stage::Bpf);
-            wrong.extend(golden(&assembly, &outcome.value.unwrap_or_default()).err());
+        for (ending, stage) in [("decision", Stage::Decision), ("asm", Stage::Bpf)] {
+            let emitted = folder().join(format!("{name}.{ending}"));
+            if emitted.exists() {
+                let outcome = krsic::emit(&files, &options_of(&name), stage);
+                wrong.extend(golden(&emitted, &outcome.value.unwrap_or_default()).err());
+            }
         }
     }
     assert!(
@@ -88,7 +90,7 @@ fn cases_say_what_they_said() {
 #[test]
 fn no_golden_is_without_its_case() {
     let cases = stems(".krs");
-    for ending in [".diag", ".asm"] {
+    for ending in [".diag", ".asm", ".decision"] {
         for name in stems(ending) {
             assert!(cases.contains(&name), "{name}{ending} has no {name}.krs");
         }

@@ -250,7 +250,8 @@ fn search<'p>(
             rules.dedup();
             let automata = patterns.iter().map(|of| of.as_ref().map(|of| Rc::clone(&of.automaton))).collect();
             let one_errno = rules.iter().all(|rule| errno(rule) == errno(&rules[0]));
-            indexes.push(Index { parts: kept.clone(), automata, rows, rules: rules.len(), one_errno });
+            let parts = kept.clone();
+            indexes.push(Index { parts, automata, early: Vec::new(), rows, rules: rules.len(), one_errno });
             let find = Step::Find(IndexId(indexes.len() as u32 - 1));
             Unit { rules, guarded: false, steps: rest.iter().copied().map(Step::Test).chain([find]).collect() }
         })

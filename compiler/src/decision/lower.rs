@@ -57,7 +57,11 @@ pub fn graph(
     indexes: &mut Vec<Index>,
 ) -> Graph {
     let mut build = Build::new(optimise.does(Optimisation::Shared));
+    let known = indexes.len();
     let (denying, watching) = units(policy, rules, optimise, indexes);
+    if optimise.does(Optimisation::Early) {
+        indexes[known..].iter_mut().for_each(|index| index.early = order::early(&index.parts));
+    }
     let entry = Chains { policy, indexes, part: &part, denying, watching }.build(&mut build);
     let graph = build.finish(hook, part, entry);
     if optimise.does(Optimisation::Asked) { asked::once(graph) } else { graph }

@@ -94,6 +94,8 @@ pub struct Index {
     pub parts: Vec<key::Part>,
     /// By part: what tells by a row which patterns fit a text.
     pub automata: Vec<Option<Rc<Automaton>>>,
+    /// Parts, ascending, that are looked up by themselves before the others are read: what they cost is little beside that.
+    pub early: Vec<usize>,
     /// By key.
     pub rows: Vec<Row>,
     /// How many rules have a row.
@@ -103,6 +105,12 @@ pub struct Index {
 }
 
 impl Index {
+    /// The parts that are early.
+    #[must_use]
+    pub fn early_parts(&self) -> Vec<key::Part> {
+        self.early.iter().map(|at| self.parts[*at].clone()).collect()
+    }
+
     /// The most rules that one row has.
     #[must_use]
     pub fn most(&self) -> usize {

@@ -7,7 +7,7 @@
 //! Costs are instructions, roughly; what costs about the same stays in source order.
 
 use super::index::{Step, Unit};
-use super::key::PartKind;
+use super::key::{Part, PartKind};
 use super::{Index, texts};
 use crate::hir::{Atom, AtomKind, Cond, TaskField, Text, Value, ValueKind};
 
@@ -37,6 +37,17 @@ fn step_cost(step: &Step<'_>, indexes: &[Index]) -> u32 {
             parts.iter().map(|part| value(&part.value)).fold(search, u32::saturating_add)
         }
     }
+}
+
+/// The parts of a search that are worth a search of their own, so that the text of another is read only where they are a
+/// row's.
+pub fn early(parts: &[Part]) -> Vec<usize> {
+    let is_text = |part: &Part| matches!(part.kind, PartKind::Text | PartKind::Match);
+    let Some(text) = parts.iter().filter(|part| is_text(part)).map(|part| value(&part.value)).max() else {
+        return Vec::new();
+    };
+    let cheap = |part: &Part| !is_text(part) && !part.kind.is_range() && class(value(&part.value)) < class(text);
+    (0..parts.len()).filter(|at| cheap(&parts[*at])).collect()
 }
 
 fn cond(of: &Cond) -> u32 {

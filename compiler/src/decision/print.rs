@@ -127,13 +127,15 @@ fn print_index(out: &mut String, plan: &Plan, policy: &Policy, hook: HookId, id:
         Some(PartKind::Match) if index.parts.len() == 1 => "run",
         _ => "hashed",
     };
+    let early: Vec<String> = index.early.iter().map(|at| value(policy, hook, &index.parts[*at].value)).collect();
+    let early = if early.is_empty() { String::new() } else { format!(", by {} first", early.join(", ")) };
     let each = match index.most() {
         1 => ", one a row".to_owned(),
         most => format!(", at most {most} a row"),
     };
     let _ = writeln!(
         out,
-        "  i{} {search} ({}): {} rules in {} rows{each}",
+        "  i{} {search} ({}){early}: {} rules in {} rows{each}",
         id.0,
         parts.join(", "),
         index.rules,

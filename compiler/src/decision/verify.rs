@@ -70,6 +70,8 @@ fn verify_index(index: &Index) {
     for (part, automaton) in index.parts.iter().zip(&index.automata) {
         assert_eq!(part.kind == PartKind::Match, automaton.is_some(), "patterns have an automaton");
     }
+    assert!(index.early.is_sorted() && index.early.len() < index.parts.len(), "what is early comes before the rest");
+    assert!(index.early.iter().all(|at| !index.parts[*at].kind.is_range()), "what is early is looked up exactly");
     for rows in index.rows.windows(2) {
         let [before, after] = rows else { continue };
         assert!(before.key < after.key, "rows are out of order");

@@ -14,13 +14,14 @@ use std::collections::BTreeMap;
 
 use super::builder::{Builder, Fact, Key, Label};
 use super::conds::pieces;
+use super::exact::ExactAt;
 use super::tables::{NOBODY, Rows, Tables, Texts};
 use crate::bpf::insn::{alu, jmp};
 use crate::bpf::library::automaton::AutomatonAt;
 use crate::bpf::library::record::MORE;
 use crate::bpf::vcode::{Inst, Src, V};
 use crate::decision::key::{Element, Part, PartKind, Place, places};
-use crate::decision::{IndexId, Verdict};
+use crate::decision::{Index, IndexId, Verdict};
 use crate::hir::{RuleId, Ty, Value};
 
 /// The largest errno (`MAX_ERRNO` of the kernel).
@@ -48,13 +49,18 @@ impl Builder<'_> {
                 tables
             }
         };
-        let value = &index.parts[0].value;
-        if let (Rows::Texts, [Texts::Exact(texts)]) = (&tables.rows, tables.texts.as_slice()) {
-            let names = index.rows.iter().filter_map(|row| match row.key.as_slice() {
-                [Element::Text(text)] => Some(text.as_slice()),
+        for (at, part) in index.parts.iter().enumerate().filter(|(_, part)| part.kind == PartKind::Text) {
+            let names = index.rows.iter().filter_map(|row| match &row.key[at] {
+                Element::Text(text) => Some(text.as_slice()),
                 _ => None,
             });
-            self.name_may_fit(value, names, otherwise);
+            self.name_may_fit(&part.value, names, otherwise);
+        }
+        if let Some(early) = &tables.early {
+            self.early(index, early, otherwise);
+        }
+        let value = &index.parts[0].value;
+        if let (Rows::Texts, [Texts::Exact(texts)]) = (&tables.rows, tables.texts.as_slice()) {
             let row = self.text_row(value, texts, otherwise, otherwise);
             return self.found_row(id, &tables, row, Some((texts.slots(), otherwise)), then);
         }
@@ -70,6 +76,15 @@ impl Builder<'_> {
             Rows::Ranges(table) => (self.range_row(table, &key, otherwise), Some((table.rows(), otherwise))),
         };
         self.found_row(id, &tables, row, rows, then);
+    }
+
+    /// Leads to `no` where the values of the early parts are no row's.
+    fn early(&mut self, index: &Index, table: &ExactAt, no: Label) {
+        let parts = index.early_parts();
+        if let Some((words, places)) = places(&parts) {
+            let key = self.index_key(&parts, &places, &vec![Texts::No; parts.len()], words, no);
+            self.exact(table, &key, no);
+        }
     }
 
     /// Keeps what a row leads to, and goes to `then`.

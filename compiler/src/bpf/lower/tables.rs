@@ -15,7 +15,7 @@ use crate::bpf::library::automaton::AutomatonAt;
 use crate::bpf::library::exact::Words;
 use crate::bpf::library::find::Range;
 use crate::bpf::library::record::MORE;
-use crate::decision::key::{Element, Part, PartKind, Place};
+use crate::decision::key::{Element, Part, PartKind, Place, places};
 use crate::decision::{Index, Row};
 
 /// A row of an automaton, or between ranges, that is none of the index.
@@ -30,6 +30,8 @@ pub(super) struct Tables {
     pub(super) rows: Rows,
     /// For each part.
     pub(super) texts: Vec<Texts>,
+    /// The values that the rows have for the index's early parts.
+    pub(super) early: Option<ExactAt>,
     pub(super) heads: u32,
     /// Where the list is, and how long; only where some row has several rules.
     pub(super) list: Option<(u32, u32)>,
@@ -81,9 +83,21 @@ impl Tables {
         let (rows, whose) = rows(code, index, words, places, &texts, &text_rows);
         let head = |row: &usize| heads.get(*row).copied().unwrap_or(NOBODY);
         let heads = code.numbers(&whose.iter().map(head).collect::<Vec<u32>>());
+        let early = early(code, index);
         let list = (most > 1).then(|| (code.numbers(&list), list.len() as u32));
-        Tables { rows, texts, heads, list }
+        Tables { rows, texts, early, heads, list }
     }
+}
+
+/// What the rows have for the early parts.
+fn early(code: &mut Code, index: &Index) -> Option<ExactAt> {
+    let parts = index.early_parts();
+    let (words, places) = places(&parts)?;
+    let no_texts = vec![TextRows::new(); parts.len()];
+    let elements = |row: &Row| index.early.iter().map(|at| row.key[*at].clone()).collect::<Vec<Element>>();
+    let keys: BTreeSet<Words> =
+        index.rows.iter().map(|row| key(&parts, &places, &elements(row), &no_texts, false)).collect();
+    Some(code.exact(&keys.into_iter().collect::<Vec<Words>>(), words).0)
 }
 
 /// For each part: what its texts stand for.
