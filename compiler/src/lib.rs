@@ -264,7 +264,7 @@ fn gate(files: &[Source], options: &Options<'_>) -> (Sources, Vec<Diagnostic>, O
     policy.readings = hir::overlays::find(&policy, kernel);
     let (kernels, warnings) = hir::kernels::survey(&policy);
     diagnostics.extend(warnings);
-    lint::run(&lint::Input { policy: &policy, own, library, given: files.len() }, &mut diagnostics);
+    policy.never = lint::run(&lint::Input { policy: &policy, own, library, given: files.len() }, &mut diagnostics);
     lint::levels::allow_in_place(own, &mut diagnostics);
     (sources, diagnostics, Some(Checked { policy, kernels }))
 }

@@ -40,6 +40,8 @@ macro_rules! optimisations {
 }
 
 optimisations! {
+    /// Rules that can never fire are left out.
+    Never = "never",
     /// Rules that compare the same values with different constants share one search.
     Index = "index",
     /// Also those that deny with different errnos.

@@ -94,14 +94,10 @@ inode_setattr:    # 87 instructions
     85  r0 = 0
     86  exit
 
-inode_mkdir:    # 5 instructions
-  ; moved-argument.krs:2:21: dentry.d_inode == null
-     0  r2 = *(u64 *)(r1 + 8)                   # dentry
-     1  r2 = *(u64 *)(r2 + dentry.d_inode)
-     2  if r2 == 0x0 goto 3
-  ; moved-argument.krs:2:80: audit { mode, dentry.d_inode.i_ino }
-     3  r0 = 0
-     4  exit
+inode_mkdir:    # 2 instructions
+  ; moved-argument.krs:2:1: on inode_mkdir when dentry.d_inode == null and not (dentry.d_inode.i_ino == 5) audit { mode, dentry.d_inode.i_ino }
+     0  r0 = 0
+     1  exit
 
 bprm_check_security:    # 36 instructions
   ; moved-argument.krs:3:29: bprm.secureexec == 0

@@ -79,8 +79,9 @@ pub(super) fn units<'p>(
     optimise: Optimise,
     indexes: &mut Vec<Index>,
 ) -> (Vec<Unit<'p>>, Vec<Unit<'p>>) {
+    let fires = |id: &&RuleId| !optimise.does(Optimisation::Never) || !policy.never.contains(id);
     let (denying, watching): (Vec<RuleId>, Vec<RuleId>) =
-        rules.iter().partition(|id| policy.rules[id.0 as usize].deny.is_some());
+        rules.iter().filter(fires).partition(|id| policy.rules[id.0 as usize].deny.is_some());
     (ordered(policy, &denying, optimise, indexes), ordered(policy, &watching, optimise, indexes))
 }
 

@@ -71,7 +71,8 @@ pub fn lower(input: &Input<'_>, diagnostics: &mut Vec<Diagnostic>) -> Policy {
     let Checker { hooks, names, sets, params, labels, files, .. } = checker;
     // Looked for when all rules are sound.
     let readings = std::collections::BTreeMap::new();
-    Policy { name: input.name.to_owned(), hooks, rules, names, sets, params, labels, files, tests, readings }
+    let never = std::collections::BTreeSet::new();
+    Policy { name: input.name.to_owned(), hooks, rules, names, sets, params, labels, files, tests, readings, never }
 }
 
 impl<'a> Checker<'a> {

@@ -107,6 +107,8 @@ pub struct Policy {
     pub labels: Vec<Label>,
     /// Fields that cannot be read like any other.
     pub readings: std::collections::BTreeMap<Access, overlays::Reading>,
+    /// Rules that can never fire, as far as that is known.
+    pub never: std::collections::BTreeSet<RuleId>,
 }
 
 impl Policy {

@@ -15,12 +15,12 @@
 //! Absent: comparisons that are trivial by their type alone and kernels that lack something, which are found where
 //! types and kernels are known (`hir`), and whether a warning is shown, which is [`levels`]'s.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use krs_grammar::ast::{self, Span};
 
 use crate::diag::{Code, Diagnostic, code};
-use crate::hir::{Atom, AtomKind, Cond, Policy, Rule, walk};
+use crate::hir::{Atom, AtomKind, Cond, Policy, Rule, RuleId, walk};
 
 pub mod facts;
 pub mod levels;
@@ -55,8 +55,8 @@ pub struct Input<'a> {
     pub library: &'a [ast::File],
 }
 
-/// Adds every warning that the policy deserves to those that there are.
-pub fn run(input: &Input<'_>, diagnostics: &mut Vec<Diagnostic>) {
+/// Adds every warning that the policy deserves to those that there are. What is found besides is which rules can never fire.
+pub fn run(input: &Input<'_>, diagnostics: &mut Vec<Diagnostic>) -> BTreeSet<RuleId> {
     let mut found = Vec::new();
     // A rule that cannot fire is subsumed by every other, and its comparisons mean nothing: one warning is enough.
     let dead = never_fires::run(input.policy, &mut found);
@@ -86,6 +86,7 @@ pub fn run(input: &Input<'_>, diagnostics: &mut Vec<Diagnostic>) {
     // A rule on several hooks is there once for each, and types have told of some comparisons before.
     let mut said: HashSet<(Code, Span)> = diagnostics.iter().map(what).collect();
     diagnostics.extend(found.into_iter().filter(|diagnostic| said.insert(what(diagnostic))));
+    (0..input.policy.rules.len()).filter(|rule| dead[*rule] || spared[*rule]).map(|rule| RuleId(rule as u32)).collect()
 }
 
 /// Whether a rule is on several hooks and says something else on another one: what is known before anything is read

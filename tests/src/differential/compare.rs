@@ -139,7 +139,8 @@ impl Calls<'_> {
         }
         // A rule that would only deny what is denied is not asked.
         let asked = |rule: &Rule| outcome.errno == 0 || rule.audit.is_some() || rule.kill.is_some();
-        let undecided = outcome.undecided.iter().map(|rule| &self.policy.rules[rule.0 as usize]);
+        let undecided = outcome.undecided.iter().filter(|rule| !self.policy.never.contains(rule));
+        let undecided = undecided.map(|rule| &self.policy.rules[rule.0 as usize]);
         let must = undecided.into_iter().any(|rule| asked(rule) && !by_name(rule));
         if counted.is_empty() && must {
             found.push(format!("nobody counts what {:?} cannot read", outcome.undecided));
