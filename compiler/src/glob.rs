@@ -97,6 +97,28 @@ pub fn parse(glob: &[u8]) -> Result<Vec<Piece>, String> {
     Ok(pieces)
 }
 
+/// Whether a text that a glob fits can begin with this byte.
+#[must_use]
+pub fn can_begin(glob: &[Piece], byte: u8) -> bool {
+    let begins = |piece: &Piece| match piece {
+        Piece::Byte(own) => *own == byte,
+        Piece::OneOf(set) => set.has(byte),
+        Piece::Names => Bytes::NAMES.has(byte),
+        Piece::Any => true,
+        Piece::Choice(choices) => choices.iter().any(|choice| can_begin(choice, byte)),
+    };
+    let before = glob.iter().take_while(|piece| can_be_empty(piece)).count();
+    glob.iter().take(before + 1).any(begins)
+}
+
+fn can_be_empty(piece: &Piece) -> bool {
+    match piece {
+        Piece::Byte(_) | Piece::OneOf(_) => false,
+        Piece::Names | Piece::Any => true,
+        Piece::Choice(choices) => choices.iter().any(|choice| choice.iter().all(can_be_empty)),
+    }
+}
+
 /// The glob that fits what any of some fits.
 #[must_use]
 pub fn choice(globs: &[Vec<u8>]) -> Vec<u8> {
@@ -180,6 +202,25 @@ fn class(glob: &[u8], mut at: usize) -> Result<(Bytes, usize), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn globs_tell_how_a_text_can_begin() {
+        for (glob, can) in [
+            ("/etc/*", true),
+            ("**.docx", true),
+            ("{a,/b}*", true),
+            ("*/x", true),
+            ("{,x}/y", true),
+            ("[!a]x", false),
+            ("*.docx", false),
+            ("etc/*", false),
+            ("?etc", false),
+            ("{a,b}/**", false),
+            ("*", false),
+        ] {
+            assert_eq!(can_begin(&parse(glob.as_bytes()).expect("it is one"), b'/'), can, "{glob}");
+        }
+    }
 
     #[test]
     fn pieces_are_what_a_glob_says() {

@@ -177,7 +177,7 @@ pub(crate) fn explain(
             SyntaxError::new("KRS0018", span, "a doc comment cannot stand here", "documents nothing")
                 .help("`##` documents the item that follows; write `#` for a plain comment")
         }
-        Some(ref token) if may("name") && !may("(") && is_word(token) => {
+        Some(ref token) if may("name") && !may("(") && is_word(token) && *token != Token::Limit => {
             SyntaxError::new("KRS0015", span, format!("{quoted} is a reserved word"), format!("expected {wanted}"))
                 .help(format!("choose another name, for example `{written}_`"))
         }

@@ -177,6 +177,18 @@ pub(crate) fn hint(stop: &Stop<'_, '_>) -> Option<String> {
         Token::Dot if matches!((last(1), last(2)), (Some(Token::Dot), Some(Token::Int(_)))) => {
             Some("a range is two comparisons: `x >= 1 and x <= 1024`".to_owned())
         }
+        Token::Limit if stop.action => Some("a limit stands behind its event: `audit { ... } limit 10/m`".to_owned()),
+        Token::OpenParen
+            if stop.operator && matches!((last(1), last(2)), (Some(Token::Ident(_)), Some(Token::Dot))) =>
+        {
+            let field = written(stop, stop.before.len() - 1);
+            Some(match field.to_ascii_lowercase().contains("cap") {
+                true => "fields are not called: `task.caps has CAP_NET_RAW` asks for a capability".to_owned(),
+                false => {
+                    "fields are not called: compare one, as in `task.uid == 0`, or name a condition by `def`".to_owned()
+                }
+            })
+        }
         Token::OpenBracket if stop.operand => Some("a list stands in braces: `{ 80, 443 }`".to_owned()),
         Token::EqEq | Token::NotEq | Token::Less | Token::LessEq | Token::Greater | Token::GreaterEq
             if stop.operand && matches!(last(1), Some(Token::And | Token::Or)) =>

@@ -243,9 +243,12 @@ pub fn survey(policy: &Policy) -> (Vec<String>, Vec<Diagnostic>) {
     let mut warnings = Vec::new();
     for ((need, span), lacking) in needs.iter().zip(&lacking) {
         // Without the hook there can be no argument of it: one warning is enough.
-        let covered = matches!(need, Need::Arg(hook, _) if needs.iter().zip(lacking).any(|((other, _), _)| {
-            *other == Need::Hook(hook) && lacking.iter().all(|kernel| kernel::embedded().iter().any(|k| k.name == *kernel && !meets(k, other)))
-        }));
+        let hookless = |hook: &str| {
+            let hook = Need::Hook(hook);
+            let mut without = kernel::embedded().iter().filter(|kernel| lacking.contains(&kernel.name.as_str()));
+            needs.iter().any(|(other, _)| *other == hook) && without.all(|kernel| !meets(kernel, &hook))
+        };
+        let covered = matches!(need, Need::Arg(hook, _) if hookless(hook));
         if lacking.is_empty() || covered {
             continue;
         }

@@ -1,6 +1,7 @@
 //! Syntax tree to typed policy: rules, their hooks and actions.
 
 use krs_grammar::ast::{self, ActionKind, Span};
+use krs_grammar::print::expr_text;
 
 use super::attributes::Said;
 use super::check::{Checker, Operand, Scope};
@@ -451,6 +452,10 @@ impl<'a> Checker<'a> {
                     }
                     Operand::Text(_) => {
                         error.help("a text for the reader goes before the braces: `audit \"text\" { ... }`")
+                    }
+                    Operand::End(_) => {
+                        let end = expr_text(expr);
+                        error.help(format!("record its address and its port: `{end}.ip`, `{end}.port`"))
                     }
                     _ => error.help("record a field or an argument"),
                 });

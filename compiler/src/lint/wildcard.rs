@@ -85,7 +85,7 @@ mod tests {
         for rule in [
             "on file_open when file.path like \"/etc/*\" deny",
             "on file_open when contains(file.path, \"*\") deny",
-            "set s: str = { \"*.so\", \"*.ko\" }\non file_open when file.path like s deny",
+            "set s: str = { \"**.so\", \"**.ko\" }\non file_open when file.path like s deny",
         ] {
             assert!(codes(rule).is_empty(), "{rule}: {:?}", codes(rule));
         }

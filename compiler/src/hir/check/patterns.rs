@@ -8,6 +8,7 @@
 //! ```
 
 use krs_grammar::ast::{self, BinaryOp, Expr, ExprKind, Span};
+use krs_grammar::print::str_text;
 
 use super::{Checker, Operand, sets};
 use crate::automaton::Automaton;
@@ -46,6 +47,13 @@ impl<'a> Checker<'a> {
         let Some(text) = self.literal(pattern, name) else { return Operand::Error };
         if !self.searchable(&text, pattern.span) {
             return Operand::Error;
+        }
+        if name == "starts_with" && value.ty == (Ty::Text { path: true }) && !text.starts_with(b"/") {
+            return self.report(
+                Diagnostic::error(code::NOT_A_PATH, pattern.span, "a full path begins with `/`")
+                    .label("the test would always be false")
+                    .help("write it from the root; or look for it anywhere: `contains(...)`"),
+            );
         }
         let test = match name {
             "starts_with" => TextTest::StartsWith(text),
@@ -87,6 +95,7 @@ impl<'a> Checker<'a> {
             .into_iter()
             .map(|(text, at)| match op {
                 BinaryOp::Under => self.directory(&text, &value, at),
+                _ if value.ty == (Ty::Text { path: true }) => self.path_glob(text, at),
                 _ => self.glob(text, at),
             })
             .collect();
@@ -166,6 +175,26 @@ impl<'a> Checker<'a> {
                 None
             }
         }
+    }
+
+    /// What `like` asks for of a full path.
+    fn path_glob(&mut self, text: Vec<u8>, at: Span) -> Option<TextTest> {
+        let fits = !glob::parse(&text).is_ok_and(|pieces| !pieces.is_empty() && !glob::can_begin(&pieces, b'/'));
+        if !fits {
+            let rest = text.iter().position(|byte| *byte != b'*').unwrap_or(text.len());
+            let (label, from) = match rest {
+                0 => ("a full path begins with `/`", "**/"),
+                _ => ("a full path begins with `/`, which `*` does not take", "**"),
+            };
+            let instead = str_text(&[from.as_bytes(), &text[rest..]].concat());
+            self.report(
+                Diagnostic::error(code::NOT_A_PATH, at, "no full path looks like this").label(label).help(format!(
+                    "write it from the root; or begin with what takes any run, `/` too: `like {instead}`"
+                )),
+            );
+            return None;
+        }
+        self.glob(text, at)
     }
 
     fn no_glob(&mut self, why: String, at: Span) -> Operand {
