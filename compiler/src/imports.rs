@@ -80,8 +80,12 @@ impl Splicer<'_, '_> {
             return None;
         };
         for item in std::mem::take(&mut made.items) {
-            match &item.kind {
-                ItemKind::Use(Use::File(path)) => match self.file(path) {
+            let ItemKind::Use(of) = &item.kind else {
+                made.items.push(item);
+                continue;
+            };
+            match &**of {
+                Use::File(path) => match self.file(path) {
                     Ok(used) => {
                         let used = used.unwrap_or_default();
                         made.items.extend(used.items);
@@ -89,11 +93,10 @@ impl Splicer<'_, '_> {
                     }
                     Err(Unread) => made.items.push(item),
                 },
-                ItemKind::Use(Use::Module(path)) => {
+                Use::Module(path) => {
                     self.module(path);
                     made.items.push(item);
                 }
-                _ => made.items.push(item),
             }
         }
         if let Some((_, state)) = self.known.get_mut(name) {

@@ -284,7 +284,7 @@ fn set_files(own: &[ast::File], options: &Options<'_>, sources: &mut Sources) ->
     fn find<'a>(items: &'a [ast::Item], found: &mut Vec<&'a ast::Str>) {
         for item in items {
             match &item.kind {
-                ast::ItemKind::Set(ast::Set { source: ast::SetSource::File(path), .. }) => found.push(path),
+                ast::ItemKind::Set(set) if let ast::SetSource::File(path) = &set.source => found.push(path),
                 ast::ItemKind::Where(block) => find(&block.items, found),
                 _ => {}
             }

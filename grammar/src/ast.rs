@@ -4,7 +4,8 @@
 //! [`ExprKind::Binary`] of two names.
 //!
 //! Invariants: every node has the [`Span`] of the text it was read from; a span never leaves its
-//! file; children lie within their parent's span, in source order.
+//! file; children lie within their parent's span, in source order. What is large and rare is boxed: a policy has a hundred
+//! thousand rules and a million expressions, each as large as the largest that it could be.
 //!
 //! Absent: kinds of names (a hook, an argument and a flag all are [`Ident`]s here, `hir` tells
 //! them apart), types of expressions, and every knowledge of the kernel.
@@ -94,31 +95,31 @@ pub struct Item {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ItemKind {
     /// `use std.net` or `use "./company.krs"`
-    Use(Use),
+    Use(Box<Use>),
     /// `const ROOT = 0`, `const ROOT: u32 = 0`
-    Const(Const),
+    Const(Box<Const>),
     /// `param min_uid: u32 = 1000`
-    Param(Param),
+    Param(Box<Param>),
     /// `set shells: path = { ... }`
-    Set(Set),
+    Set(Box<Set>),
     /// `flags Prot: u64 { NONE = 0 READ = 1 }`
-    Flags(Names),
+    Flags(Box<Names>),
     /// `enum SaFamily: u16 { UNIX = 1 }`
-    Enum(Names),
+    Enum(Box<Names>),
     /// `view vm_area_struct { file = vm_file }`
-    View(View),
+    View(Box<View>),
     /// `hook file_mprotect(vma, reqprot: Prot)` or `hook exec = bprm_check_security`
-    Hook(Hook),
+    Hook(Box<Hook>),
     /// `def anonymous(vma: vm_area_struct): bool = vma.file == null`
-    Def(Def),
+    Def(Box<Def>),
     /// `label tainted on task inherit`
-    Label(Label),
+    Label(Box<Label>),
     /// `where COND { items }`
-    Where(Where),
+    Where(Box<Where>),
     /// `[attrs] [name:] on ...`
     Rule(Box<Rule>),
     /// `test "..." { ... }`
-    Test(Test),
+    Test(Box<Test>),
     /// Text that could not be read; its error has been reported.
     Error,
 }
@@ -371,7 +372,7 @@ pub enum ActionKind {
         /// The fields.
         fields: Vec<AuditField>,
         /// The rate limit.
-        limit: Option<Limit>,
+        limit: Option<Box<Limit>>,
     },
     /// `kill SIGTERM`
     Kill {
@@ -481,7 +482,7 @@ pub enum ExprKind {
     /// `inode("/etc/shadow")`, `anonymous(vma)`
     Call {
         /// The name called.
-        function: Ident,
+        function: Box<Ident>,
         /// Its arguments.
         args: Vec<Expr>,
     },
@@ -490,7 +491,7 @@ pub enum ExprKind {
         /// `all`
         every: bool,
         /// `a`
-        name: Ident,
+        name: Box<Ident>,
         /// `task.ancestors`
         of: Box<Expr>,
         /// What is asked of each.
@@ -501,7 +502,7 @@ pub enum ExprKind {
         /// `x`
         value: Box<Expr>,
         /// `u32`
-        ty: Type,
+        ty: Box<Type>,
     },
     /// `-x`, `~x`, `not x`
     Unary {

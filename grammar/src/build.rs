@@ -108,14 +108,14 @@ pub(crate) fn index<'s>(a: E, index: E, end: u32) -> Made<'s> {
 }
 
 pub(crate) fn cast<'s>(a: E, ty: Type) -> Made<'s> {
-    make(a.expr.span.to(ty.span), ExprKind::Cast { value: Box::new(a.expr), ty }, a.depth)
+    make(a.expr.span.to(ty.span), ExprKind::Cast { value: Box::new(a.expr), ty: Box::new(ty) }, a.depth)
 }
 
 pub(crate) fn call<'s>(function: Ident, args: Vec<E>, end: u32) -> Made<'s> {
     let whole = span(function.span.file, function.span.start, end);
     let depth = args.iter().map(|a| a.depth).max().unwrap_or(0);
     let args = args.into_iter().map(|a| a.expr).collect();
-    make(whole, ExprKind::Call { function, args }, depth)
+    make(whole, ExprKind::Call { function: Box::new(function), args }, depth)
 }
 
 pub(crate) fn parens<'s>(file: FileId, start: u32, a: E, end: u32) -> Made<'s> {
@@ -129,6 +129,6 @@ pub(crate) fn list<'s>(file: FileId, start: u32, all: Vec<E>, end: u32, kind: fn
 
 pub(crate) fn any<'s>(file: FileId, start: u32, every: bool, name: Ident, of: E, body: E, end: u32) -> Made<'s> {
     let depth = of.depth.max(body.depth);
-    let kind = ExprKind::Any { every, name, of: Box::new(of.expr), body: Box::new(body.expr) };
+    let kind = ExprKind::Any { every, name: Box::new(name), of: Box::new(of.expr), body: Box::new(body.expr) };
     make(span(file, start, end), kind, depth)
 }

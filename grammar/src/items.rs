@@ -293,7 +293,7 @@ impl<'s> Reader<'_, 's> {
         }
         let span = self.span(head, self.at);
         match condition {
-            Some(condition) => Item { doc, span, kind: ItemKind::Where(Where { condition, items }) },
+            Some(condition) => Item { doc, span, kind: ItemKind::Where(Box::new(Where { condition, items })) },
             None => failed(self, self.at),
         }
     }

@@ -79,7 +79,7 @@ pub(super) fn atom(Atom { kind, .. }: &Atom) -> u32 {
 
 fn value(of: &Value) -> u32 {
     match &of.kind {
-        ValueKind::Const(_) | ValueKind::Address(_) | ValueKind::Enumerator { .. } => 0,
+        ValueKind::Const(_) | ValueKind::Address(_) | ValueKind::Enumerator(_) => 0,
         ValueKind::Arg(_) => 1,
         ValueKind::Param(_) | ValueKind::File(..) => 2,
         ValueKind::Task(TaskField::Comm) => 40,

@@ -14,6 +14,7 @@
 //!
 //! Absent: whether a search is worth it, and what is in it (`index.rs`).
 
+use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::key::{Element, Part, PartKind, ordered, places};
@@ -221,7 +222,7 @@ fn column<'p>(policy: &'p Policy, literal: Literal<'p>, optimise: Optimise) -> O
         _ => return None,
     };
     if let [(PartKind::Number | PartKind::Range, value)] = parts.as_slice()
-        && matches!(value.kind, ValueKind::Const(_) | ValueKind::Param(_) | ValueKind::Enumerator { .. })
+        && matches!(value.kind, ValueKind::Const(_) | ValueKind::Param(_) | ValueKind::Enumerator(_))
     {
         return None;
     }
@@ -302,33 +303,38 @@ impl<'p> Candidate<'p> {
         self.columns.iter().filter_map(Column::pattern)
     }
 
-    /// For each column the rows that it stands for.
-    fn columns<'a>(&'a self, patterns: &'a [Option<Patterns<'_>>]) -> impl Iterator<Item = Vec<Vec<Element>>> + 'a {
+    /// Each column, and the patterns of the text that it asks for something.
+    fn columns<'a, 'm>(
+        &'a self,
+        patterns: &'a [Option<Patterns<'m>>],
+    ) -> impl Iterator<Item = (&'a Column<'p>, Option<(&'a Patterns<'m>, &'a TextTest)>)> {
         let mut part = 0;
         self.columns.iter().map(move |column| {
             let at = part;
             part += column.parts.len();
-            match (&patterns[at], column.pattern()) {
-                (Some(patterns), Some(test)) => patterns.elements(test).map(|element| vec![element]).collect(),
-                _ => column.rows.clone(),
-            }
+            (column, patterns[at].as_ref().zip(column.pattern()))
         })
     }
 
     /// How many rows it has.
     pub(super) fn count(&self, patterns: &[Option<Patterns<'_>>]) -> Option<usize> {
-        self.columns(patterns).try_fold(1usize, |count, rows| count.checked_mul(rows.len()))
+        self.columns(patterns).try_fold(1usize, |count, (column, asked)| {
+            count.checked_mul(asked.map_or(column.rows.len(), |(patterns, test)| patterns.elements(test).count()))
+        })
     }
 
     /// All its rows.
     pub(super) fn rows(&self, patterns: &[Option<Patterns<'_>>]) -> Vec<Vec<Element>> {
-        self.columns(patterns).fold(vec![Vec::new()], |before, rows| {
-            let with = |row: &Vec<Element>| {
-                let row = row.clone();
-                let after = |more: &Vec<Element>| row.iter().chain(more).cloned().collect();
+        self.columns(patterns).fold(vec![Vec::new()], |before, (column, asked)| {
+            let rows = match asked {
+                Some((patterns, test)) => Cow::Owned(patterns.elements(test).map(|element| vec![element]).collect()),
+                None => Cow::Borrowed(&column.rows),
+            };
+            let with = |row: Vec<Element>| {
+                let after = |more: &Vec<Element>| [&row[..], more].concat();
                 rows.iter().map(after).collect::<Vec<Vec<Element>>>()
             };
-            before.iter().flat_map(with).collect()
+            before.into_iter().flat_map(with).collect()
         })
     }
 }

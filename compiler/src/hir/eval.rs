@@ -416,7 +416,9 @@ impl Eval<'_> {
                     self.world.found(&self.policy.files[file.index()]).unwrap_or((u64::MAX, u64::MAX));
                 i128::from(if *field == FileField::Device { device } else { inode })
             }
-            ValueKind::Enumerator { of, name, value } => i128::from(self.world.enumerator(of, name).unwrap_or(*value)),
+            ValueKind::Enumerator(known) => {
+                i128::from(self.world.enumerator(&known.of, &known.name).unwrap_or(known.value))
+            }
             ValueKind::Arg(arg) => typed(value.ty, self.argument(*arg)),
             ValueKind::Task(TaskField::Comm) => return Some(Datum::Text(until_nul(&self.world.comm()))),
             ValueKind::Task(field) => i128::from(self.world.task(*field)),

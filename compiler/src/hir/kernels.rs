@@ -456,7 +456,7 @@ impl<'p> Collect<'p, '_> {
             | ValueKind::Now
             | ValueKind::Literal(_) => {}
             ValueKind::FirstOf(values) => self.need(Need::AnyOf(values), value.span),
-            ValueKind::Enumerator { of, name, .. } => self.need(Need::Enumerator(of, name), value.span),
+            ValueKind::Enumerator(known) => self.need(Need::Enumerator(&known.of, &known.name), value.span),
             ValueKind::Arg(arg) => {
                 let hook = &self.policy.hooks[self.hook.index()];
                 self.need(Need::Arg(&hook.name, &hook.args[arg.index()].name), value.span);

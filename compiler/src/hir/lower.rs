@@ -61,7 +61,7 @@ pub fn lower(input: &Input<'_>, diagnostics: &mut Vec<Diagnostic>) -> Policy {
     }
     checker.own_items();
     checker.label_items();
-    let mut rules = Vec::new();
+    let mut rules = Vec::with_capacity(items.rules.len());
     for item in &items.rules {
         checker.rule(item, input, &mut rules);
     }
@@ -95,7 +95,7 @@ impl<'a> Checker<'a> {
         }
         let (line, column) = (input.position)(item.span);
         for hook in on {
-            self.scope = Scope { hook: Some(hook), ..Scope::default() };
+            self.scope = Scope { hook: Some(hook), shares: since.is_none(), ..Scope::default() };
             let known = self.diagnostics.len();
             // What is around a rule is part of its condition.
             let conditions = of.around.iter().copied().chain(&rule.when);

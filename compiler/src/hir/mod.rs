@@ -23,7 +23,8 @@ use krs_grammar::ast::Span;
 
 pub use self::cond::{Atom, AtomKind, Compare, Cond, TextTest, newborn};
 pub use self::value::{
-    Binary, End, EndField, FileField, Int, Ptr, TEXT_BYTES, TaskField, Text, Ty, Unary, UnixName, Value, ValueKind,
+    Binary, End, EndField, Enumerator, FileField, Int, Ptr, TEXT_BYTES, TaskField, Text, Ty, Unary, UnixName, Value,
+    ValueKind,
 };
 pub use crate::bpf::{Access, Shape, Step};
 

@@ -230,8 +230,8 @@ impl<'a> Checker<'a> {
                 );
                 return None;
             }
-            (Operand::Value(Value { kind: ValueKind::Enumerator { value, .. }, ty: Ty::Int(of), .. }), Ty::Int(_)) => {
-                let value = i128::from(*value);
+            (Operand::Value(Value { kind: ValueKind::Enumerator(known), ty: Ty::Int(of), .. }), Ty::Int(_)) => {
+                let value = i128::from(known.value);
                 if self.clash(names, of.names, place.span, expr.span).is_some() {
                     return None;
                 }

@@ -230,7 +230,7 @@ pub fn value(policy: &Policy, hook: HookId, of: &Value) -> String {
             let field = if *field == FileField::Device { "device" } else { "inode" };
             format!("({field} {:?})", policy.files[file.index()])
         }
-        ValueKind::Enumerator { name, .. } => name.clone(),
+        ValueKind::Enumerator(known) => known.name.clone(),
         ValueKind::Arg(arg) => policy.hooks[hook.index()].args[arg.index()].name.clone(),
         ValueKind::Task(field) => match field {
             TaskField::Pid => "task.pid",

@@ -119,7 +119,8 @@ pub fn resolve<'a>(library: &'a [ast::File], policy: &'a [ast::File], diagnostic
     let mut own = Own::default();
     for file in policy {
         items.broken.extend(file.broken.iter().map(String::as_str));
-        items.unread |= file.items.iter().any(|item| matches!(item.kind, ItemKind::Use(ast::Use::File(_))));
+        items.unread |=
+            file.items.iter().any(|item| matches!(&item.kind, ItemKind::Use(of) if matches!(**of, ast::Use::File(_))));
         for item in &file.items {
             if let ItemKind::Where(block) = &item.kind {
                 own.block(block, &mut vec![&block.condition], &mut items, diagnostics);

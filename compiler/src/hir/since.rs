@@ -157,7 +157,7 @@ pub fn without(files: &[ast::File]) -> Vec<ast::File> {
                 ItemKind::Rule(rule) if has(rule) => {}
                 ItemKind::Where(block) => {
                     let block = ast::Where { condition: block.condition.clone(), items: rest_of(&block.items) };
-                    rest.push(ast::Item { kind: ItemKind::Where(block), ..item.clone() });
+                    rest.push(ast::Item { kind: ItemKind::Where(Box::new(block)), ..item.clone() });
                 }
                 _ => rest.push(item.clone()),
             }

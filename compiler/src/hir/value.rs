@@ -136,14 +136,7 @@ pub enum ValueKind {
     /// What identifies a file that the load has found: a u64, which no file has where it found none.
     File(FileId, FileField),
     /// An enumerator of a kernel enum: its value on the running kernel.
-    Enumerator {
-        /// The enum's tag.
-        of: String,
-        /// Its name.
-        name: String,
-        /// On the checked kernel.
-        value: i64,
-    },
+    Enumerator(Box<Enumerator>),
     /// An argument of the hook.
     Arg(ArgId),
     /// Something about the current task that a helper tells.
@@ -177,6 +170,17 @@ pub enum ValueKind {
     Text(Box<Text>),
     /// One end of a connection.
     End(Box<End>, EndField),
+}
+
+/// An enumerator of a kernel enum.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Enumerator {
+    /// The enum's tag.
+    pub of: String,
+    /// Its name.
+    pub name: String,
+    /// On the checked kernel.
+    pub value: i64,
 }
 
 /// What identifies a file.
@@ -269,7 +273,7 @@ pub enum Text {
     /// What an end of the family `AF_UNIX` is called; unknown for other families and for sockets without such a name.
     Unix {
         /// Whose.
-        end: End,
+        end: Box<End>,
         /// Which of its names.
         name: UnixName,
     },
@@ -284,7 +288,7 @@ impl Value {
             | ValueKind::Address(_)
             | ValueKind::Param(_)
             | ValueKind::File(..)
-            | ValueKind::Enumerator { .. }
+            | ValueKind::Enumerator(_)
             | ValueKind::Arg(_)
             | ValueKind::Task(_)
             | ValueKind::Current

@@ -32,7 +32,7 @@ pub fn parts(value: &Value) -> (impl Iterator<Item = &Value>, Option<&Cond>) {
         | ValueKind::Address(_)
         | ValueKind::Param(_)
         | ValueKind::File(..)
-        | ValueKind::Enumerator { .. }
+        | ValueKind::Enumerator(_)
         | ValueKind::Arg(_)
         | ValueKind::Task(_)
         | ValueKind::Current

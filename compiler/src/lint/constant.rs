@@ -7,7 +7,7 @@
 use crate::diag::{Diagnostic, code};
 use crate::hir::{Cond, Policy, Rule};
 
-use super::facts::{self, Answer};
+use super::facts::{self, Answer, Literal};
 use super::{atoms, inside, within};
 
 /// Looks at the conditions of rules that can fire.
@@ -42,8 +42,10 @@ fn visit(rule: &Rule, cond: &Cond, found: &mut Vec<Diagnostic>) -> bool {
     if !own {
         return false;
     }
-    let never =
-        |answer| facts::ways(cond, answer).is_some_and(|ways| ways.iter().all(|way| facts::conflict(way).is_some()));
+    let never = |answer| match cond {
+        Cond::Atom(atom) => facts::conflict(&[Literal { atom, answer }]).is_some(),
+        _ => facts::ways(cond, answer).is_some_and(|ways| ways.iter().all(|way| facts::conflict(way).is_some())),
+    };
     let always = match cond {
         // `x and y` that is always true is made of two that are.
         Cond::And(..) => never(Answer::True).then_some(false),

@@ -526,7 +526,7 @@ fn number(value: &Value) -> Option<i128> {
 
 fn enumerator(value: &Value) -> Option<i128> {
     match &plain(value).kind {
-        ValueKind::Enumerator { value, .. } => Some(i128::from(*value)),
+        ValueKind::Enumerator(known) => Some(i128::from(known.value)),
         _ => None,
     }
 }

@@ -85,7 +85,7 @@ fn written(hook: &Hook, value: &Value) -> Option<&'static Written> {
     if let ValueKind::Text(text) = &value.kind
         && let Text::Unix { end, name: UnixName::Path } = &**text
     {
-        return match end {
+        return match **end {
             End::Address { bind: true, .. } => Some(&BOUND),
             End::Address { .. } | End::Message { .. } => Some(&SOCKET),
             End::Local(_) | End::Peer(_) => None,

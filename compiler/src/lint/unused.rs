@@ -20,13 +20,12 @@ use crate::hir::resolve::prefix;
 pub(super) fn run(input: &super::Input<'_>, found: &mut Vec<Diagnostic>) {
     let &super::Input { own, library, given, .. } = input;
     let mut items: Vec<Owned<'_>> = Vec::new();
-    let mut roots = Mentions::default();
-    for file in own {
-        sort(&file.items, &mut items, &mut roots);
-    }
+    own.iter().for_each(|file| owned(&file.items, &mut items));
     if items.is_empty() {
         return;
     }
+    let mut roots = Mentions::default();
+    own.iter().for_each(|file| roots.needs(&file.items));
     // The library finds the policy's items in the place of its own of the same name.
     for item in library.iter().flat_map(|file| &file.items) {
         roots.item(item);
@@ -88,8 +87,8 @@ impl Owned<'_> {
     }
 }
 
-/// Items that could be unused, and what all others mention.
-fn sort<'a>(all: &'a [ast::Item], items: &mut Vec<Owned<'a>>, roots: &mut Mentions<'a>) {
+/// Items that could be unused.
+fn owned<'a>(all: &'a [ast::Item], items: &mut Vec<Owned<'a>>) {
     for item in all {
         let (what, ident) = match &item.kind {
             ItemKind::Const(item) => ("constant", &item.name),
@@ -101,14 +100,10 @@ fn sort<'a>(all: &'a [ast::Item], items: &mut Vec<Owned<'a>>, roots: &mut Mentio
             ItemKind::Enum(item) => ("enum", &item.name),
             ItemKind::View(item) => ("view", &item.target),
             ItemKind::Where(block) => {
-                roots.expr(&block.condition);
-                sort(&block.items, items, roots);
+                owned(&block.items, items);
                 continue;
             }
-            ItemKind::Use(_) | ItemKind::Hook(_) | ItemKind::Rule(_) | ItemKind::Test(_) | ItemKind::Error => {
-                roots.item(item);
-                continue;
-            }
+            ItemKind::Use(_) | ItemKind::Hook(_) | ItemKind::Rule(_) | ItemKind::Test(_) | ItemKind::Error => continue,
         };
         let mut names = vec![ident.name.as_str()];
         let mut members: &[ast::NamesMember] = &[];
@@ -135,6 +130,20 @@ struct Mentions<'a> {
 impl<'a> Mentions<'a> {
     fn ident(&mut self, ident: &'a ast::Ident) {
         self.names.push(&ident.name);
+    }
+
+    /// What items mention that are there for their own sake.
+    fn needs(&mut self, items: &'a [ast::Item]) {
+        for item in items {
+            match &item.kind {
+                ItemKind::Where(block) => {
+                    self.expr(&block.condition);
+                    self.needs(&block.items);
+                }
+                ItemKind::Hook(_) | ItemKind::Rule(_) | ItemKind::Test(_) => self.item(item),
+                _ => {}
+            }
+        }
     }
 
     fn item(&mut self, item: &'a ast::Item) {

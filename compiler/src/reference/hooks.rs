@@ -159,7 +159,7 @@ impl<'a> Reference<'a> {
         let first = *having.first()?;
         let described = self.hooks.get(name).copied();
         let (params, values) = match described.map(|described| described.kind) {
-            Some(ItemKind::Hook(ast::Hook { kind: HookKind::Describe { params, values }, .. })) => {
+            Some(ItemKind::Hook(hook)) if let HookKind::Describe { params, values } = &hook.kind => {
                 (&params[..], &values[..])
             }
             _ => (&[][..], &[][..]),

@@ -80,7 +80,7 @@ impl Pool {
     fn value(&mut self, value: &Value) {
         match &value.kind {
             ValueKind::Const(number) => self.numbers.push(*number),
-            ValueKind::Enumerator { value, .. } => self.numbers.push(i128::from(*value)),
+            ValueKind::Enumerator(known) => self.numbers.push(i128::from(known.value)),
             ValueKind::Address(address) => self.addresses.push(*address),
             _ => {}
         }

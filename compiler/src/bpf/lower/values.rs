@@ -4,7 +4,7 @@ use super::builder::{Builder, Fact, Key, Label};
 use crate::bpf::insn::{alu, jmp};
 use crate::bpf::vcode::{FRAME, Inst, Src, V};
 use crate::bpf::{RelocationKind, helper};
-use crate::hir::{EndField, Ptr, Step, TaskField, Ty, Value, ValueKind};
+use crate::hir::{EndField, Enumerator, Ptr, Step, TaskField, Ty, Value, ValueKind};
 
 impl Builder<'_> {
     /// The whole value. `unknown` is where it cannot be read.
@@ -14,11 +14,12 @@ impl Builder<'_> {
             ValueKind::Address(address) => self.constant(*address as u64),
             ValueKind::Param(param) => self.parameter(*param),
             ValueKind::File(file, field) => self.file_number(*file, *field),
-            ValueKind::Enumerator { of, name, value: local } => {
+            ValueKind::Enumerator(known) => {
                 let signed = matches!(value.ty, Ty::Int(int) if int.signed);
                 let dst = self.fresh();
-                let reloc = RelocationKind::EnumValue { name: of.clone(), value: name.clone(), local: *local };
-                self.push(Inst::Mov { dst, src: Src::Imm(*local as i32), wide: signed, reloc: Some(reloc) });
+                let Enumerator { of, name, value: local } = (**known).clone();
+                let reloc = RelocationKind::EnumValue { name: of, value: name, local };
+                self.push(Inst::Mov { dst, src: Src::Imm(local as i32), wide: signed, reloc: Some(reloc) });
                 dst
             }
             ValueKind::Arg(arg) => self.argument(*arg, true),

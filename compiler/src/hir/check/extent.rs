@@ -36,6 +36,11 @@ impl Extent {
         self.expanded = self.expanded.max(other.expanded);
     }
 
+    /// How much of the effort came since.
+    pub(in crate::hir) fn effort_since(self, before: Extent) -> usize {
+        self.expanded.saturating_sub(before.expanded)
+    }
+
     /// Forgets what was reported since, but not the effort.
     pub(in crate::hir) fn unreported(&mut self, before: Extent) {
         self.exceeded = before.exceeded;
@@ -96,6 +101,11 @@ impl<'a> Checker<'a> {
             _ => Size::default(),
         };
         if self.admits(size, span) { operand } else { Operand::Error }
+    }
+
+    /// Whether so many more expressions may be expanded here.
+    pub(super) fn admits_effort(&mut self, nodes: usize, span: Span) -> bool {
+        self.admits(Size { nodes, depth: 0 }, span)
     }
 
     /// One step further along pointers; `base` is the way so far.

@@ -14,7 +14,7 @@ use crate::hir::suggest::{did_you_mean, list, usual};
 use crate::hir::{Int, Ptr, Step, TaskField, Ty, Value, ValueKind};
 
 impl<'a> Checker<'a> {
-    pub(in crate::hir) fn field(&mut self, base: &'a Expr, name: &'a ast::Ident, span: Span) -> Operand {
+    pub(super) fn field(&mut self, base: &'a Expr, name: &'a ast::Ident, span: Span) -> Operand {
         if let ExprKind::Name(object) = &base.kind
             && object == "hook"
             && self.visible(object, base.span).is_none()
@@ -187,12 +187,7 @@ impl<'a> Checker<'a> {
         {
             value.ty = self.refine(value.ty, ty);
         }
-        match &mut operand {
-            Operand::Value(value) => value.span = span,
-            Operand::Place(place) => place.span = span,
-            _ => {}
-        }
-        operand
+        operand.at(span)
     }
 
     /// A field by the name that BTF has.

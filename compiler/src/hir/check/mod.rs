@@ -30,6 +30,7 @@ mod labels;
 mod named_sets;
 mod names;
 mod network;
+mod paths;
 mod patterns;
 pub(in crate::hir) mod sets;
 pub(in crate::hir) mod text;
@@ -62,6 +63,17 @@ pub enum Operand {
     File(FileId),
 }
 
+impl Operand {
+    /// The same, written elsewhere.
+    fn at(mut self, place: Span) -> Operand {
+        match &mut self {
+            Operand::Value(Value { span, .. }) | Operand::Place(Place { span, .. }) => *span = place,
+            _ => {}
+        }
+        self
+    }
+}
+
 /// A constant without a width.
 #[derive(Clone, Copy, Debug)]
 pub struct Number {
@@ -88,6 +100,8 @@ pub struct Scope {
     pub inside: Vec<String>,
     /// The first of them is checked for its own sake, and a circle through it is reported.
     pub defining: bool,
+    /// What is said here is said for every kernel, and can stand for the same text elsewhere.
+    pub shares: bool,
 }
 
 /// The checker of one policy.
@@ -115,6 +129,8 @@ pub struct Checker<'a> {
     constants: HashMap<&'a str, Operand>,
     /// Fields that have been read.
     accesses: HashSet<Arc<Access>>,
+    /// What the texts of paths led to, by hook.
+    paths: HashMap<(HookId, &'a str), paths::Known>,
 }
 
 impl<'a> Checker<'a> {
@@ -137,6 +153,7 @@ impl<'a> Checker<'a> {
             extent: extent::Extent::default(),
             constants: HashMap::new(),
             accesses: HashSet::new(),
+            paths: HashMap::new(),
         }
     }
 
@@ -170,7 +187,7 @@ impl<'a> Checker<'a> {
                     .help("compare each part, joined by `and`"),
             ),
             ExprKind::Name(name) => self.name(name, span, hint),
-            ExprKind::Field { base, name } => self.field(base, name, span),
+            ExprKind::Field { base, name } => self.path(base, name, span),
             ExprKind::Index { base, index } => self.index(base, index, span),
             ExprKind::Call { function, args } => self.call(function, args, span),
             ExprKind::Any { every, name, of, body } => self.any(*every, name, of, body, span),

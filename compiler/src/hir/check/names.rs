@@ -10,7 +10,7 @@ use crate::hir::kernels;
 use crate::hir::place::{self, Place, Reads};
 use crate::hir::resolve::Named;
 use crate::hir::suggest::{did_you_mean, list, usual};
-use crate::hir::{Arg, ArgId, Cond, Int, Names, NamesId, Ptr, Ty, Value, ValueKind};
+use crate::hir::{Arg, ArgId, Cond, Enumerator, Int, Names, NamesId, Ptr, Ty, Value, ValueKind};
 
 impl<'a> Checker<'a> {
     pub(in crate::hir) fn name(&mut self, name: &str, span: Span, hint: Option<NamesId>) -> Operand {
@@ -82,12 +82,7 @@ impl<'a> Checker<'a> {
             }
         } else if let Some(params) = &self.scope.params {
             if let Some((_, operand)) = params.iter().find(|(known, _)| known == name) {
-                let mut operand = operand.clone();
-                match &mut operand {
-                    Operand::Value(value) => value.span = span,
-                    Operand::Place(place) => place.span = span,
-                    _ => {}
-                }
+                let operand = operand.clone().at(span);
                 return Some(self.copied(operand, span));
             }
             if name == "task" {
@@ -182,8 +177,8 @@ impl<'a> Checker<'a> {
             let large =
                 of.members.iter().any(|(_, value)| *value > i64::from(u32::MAX) || *value < i64::from(i32::MIN));
             let ty = Ty::Int(Int { bytes: if large { 8 } else { 4 }, signed, names: Some(names) });
-            let kind = ValueKind::Enumerator { of: of.name.clone(), name: name.to_owned(), value };
-            return Operand::Value(Value { span, ty, kind });
+            let known = Enumerator { of: of.name.clone(), name: name.to_owned(), value };
+            return Operand::Value(Value { span, ty, kind: ValueKind::Enumerator(Box::new(known)) });
         }
         Operand::Number(Number { value: i128::from(value), names: Some(names), pattern: false })
     }

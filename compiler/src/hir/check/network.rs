@@ -99,5 +99,5 @@ impl<'a> Checker<'a> {
 
 fn unix(end: End, name: UnixName, span: Span) -> Operand {
     let ty = Ty::Text { path: name == UnixName::Path };
-    Operand::Value(Value { span, ty, kind: ValueKind::Text(Box::new(Text::Unix { end, name })) })
+    Operand::Value(Value { span, ty, kind: ValueKind::Text(Box::new(Text::Unix { end: Box::new(end), name })) })
 }

@@ -110,9 +110,7 @@ impl<'a> Checker<'a> {
                         }
                         Operand::Value(
                             made @ Value {
-                                ty: Ty::Int(_),
-                                kind: ValueKind::Enumerator { .. } | ValueKind::Const(_),
-                                ..
+                                ty: Ty::Int(_), kind: ValueKind::Enumerator(_) | ValueKind::Const(_), ..
                             },
                         ) => {
                             let Ty::Int(of) = made.ty else { continue };
