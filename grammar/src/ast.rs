@@ -139,9 +139,9 @@ pub struct Const {
     /// The name it defines.
     pub name: Ident,
     /// Its type, where written.
-    pub ty: Option<Type>,
+    pub ty: Option<Box<Type>>,
     /// Its value.
-    pub value: Expr,
+    pub value: Box<Expr>,
 }
 
 /// `param`
@@ -152,7 +152,7 @@ pub struct Param {
     /// Its type.
     pub ty: Type,
     /// Its value where the load sets none.
-    pub default: Expr,
+    pub default: Box<Expr>,
 }
 
 /// `set`
@@ -204,7 +204,7 @@ pub struct Names {
     /// The type's name.
     pub name: Ident,
     /// The integer type below, `u32` where none is written is decided by `hir`.
-    pub repr: Option<Type>,
+    pub repr: Option<Box<Type>>,
     /// Its names.
     pub members: Vec<NamesMember>,
 }
@@ -217,7 +217,7 @@ pub struct NamesMember {
     /// The name.
     pub name: Ident,
     /// The value, a constant expression.
-    pub value: Expr,
+    pub value: Box<Expr>,
 }
 
 /// `view`
@@ -237,9 +237,9 @@ pub struct ViewField {
     /// The friendly name.
     pub name: Ident,
     /// A refinement of the type that BTF says.
-    pub ty: Option<Type>,
+    pub ty: Option<Box<Type>>,
     /// An expression in the struct's own fields.
-    pub value: Expr,
+    pub value: Box<Expr>,
 }
 
 /// `hook`
@@ -273,7 +273,7 @@ pub struct HookParam {
     /// `?` stands behind the name.
     pub nullable: bool,
     /// A refinement of the type that BTF says.
-    pub ty: Option<Type>,
+    pub ty: Option<Box<Type>>,
 }
 
 /// `def`
@@ -284,9 +284,9 @@ pub struct Def {
     /// Its parameters.
     pub params: Vec<DefParam>,
     /// Its result's type, where written.
-    pub ty: Option<Type>,
+    pub ty: Option<Box<Type>>,
     /// Its value.
-    pub body: Expr,
+    pub body: Box<Expr>,
 }
 
 /// `vma: vm_area_struct`
@@ -313,7 +313,7 @@ pub struct Label {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Where {
     /// Added to every rule inside.
-    pub condition: Expr,
+    pub condition: Box<Expr>,
     /// What is inside.
     pub items: Vec<Item>,
 }
@@ -330,9 +330,9 @@ pub struct Rule {
     /// At least one.
     pub hooks: Vec<Ident>,
     /// `when`
-    pub when: Option<Expr>,
+    pub when: Option<Box<Expr>>,
     /// `unless`
-    pub unless: Option<Expr>,
+    pub unless: Option<Box<Expr>>,
     /// At least one unless an error was reported.
     pub actions: Vec<Action>,
 }
@@ -366,14 +366,7 @@ pub enum ActionKind {
         errno: Option<Ident>,
     },
     /// `audit "msg" { fields } limit 5/s`
-    Audit {
-        /// The message.
-        message: Option<Str>,
-        /// The fields.
-        fields: Vec<AuditField>,
-        /// The rate limit.
-        limit: Option<Box<Limit>>,
-    },
+    Audit(Box<Audit>),
     /// `kill SIGTERM`
     Kill {
         /// Its name, as written.
@@ -384,15 +377,26 @@ pub enum ActionKind {
         /// The label.
         label: Ident,
         /// The object, where written.
-        on: Option<Expr>,
+        on: Option<Box<Expr>>,
     },
     /// `unmark tainted on task`
     Unmark {
         /// The label.
         label: Ident,
         /// The object, where written.
-        on: Option<Expr>,
+        on: Option<Box<Expr>>,
     },
+}
+
+/// `audit`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Audit {
+    /// The message.
+    pub message: Option<Str>,
+    /// The fields.
+    pub fields: Vec<AuditField>,
+    /// The rate limit.
+    pub limit: Option<Limit>,
 }
 
 /// `[name =] expr`
@@ -401,7 +405,7 @@ pub struct AuditField {
     /// The name, where written; otherwise the expression's text is the name.
     pub name: Option<Ident>,
     /// The value.
-    pub value: Expr,
+    pub value: Box<Expr>,
 }
 
 /// `limit 5/s`
@@ -423,7 +427,7 @@ pub struct Test {
     /// `on`
     pub hook: Ident,
     /// `with place = value, ...`
-    pub with: Vec<(Expr, Expr)>,
+    pub with: Vec<(Box<Expr>, Box<Expr>)>,
     /// `expect allow` is `Allow`; `expect deny EPERM, audit { vma.start }` the actions.
     pub expect: Vec<Expect>,
 }

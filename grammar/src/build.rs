@@ -11,7 +11,7 @@ pub const DEPTH_MAX: u32 = 1000;
 /// An expression while it is read.
 pub struct E {
     /// The tree.
-    pub expr: Expr,
+    pub expr: Box<Expr>,
     depth: u32,
     /// A comparison that no parentheses surround.
     bare_comparison: bool,
@@ -46,26 +46,30 @@ pub(crate) fn prepend<T>(first: T, mut rest: Vec<T>) -> Vec<T> {
     rest
 }
 
+pub(crate) fn exprs(all: Vec<E>) -> Vec<Expr> {
+    all.into_iter().map(|e| *e.expr).collect()
+}
+
 fn make<'s>(span: Span, kind: ExprKind, below: u32) -> Made<'s> {
     let depth = below + 1;
     if depth > DEPTH_MAX {
         return Err(lalrpop_util::ParseError::User { error: Trouble::Deep(span) });
     }
-    Ok(E { expr: Expr { span, kind }, depth, bare_comparison: false })
+    Ok(E { expr: Box::new(Expr { span, kind }), depth, bare_comparison: false })
 }
 
 pub(crate) fn leaf(file: FileId, start: u32, kind: ExprKind, end: u32) -> E {
-    E { expr: Expr { span: span(file, start, end), kind }, depth: 1, bare_comparison: false }
+    E { expr: Box::new(Expr { span: span(file, start, end), kind }), depth: 1, bare_comparison: false }
 }
 
 pub(crate) fn binary<'s>(a: E, (op, op_span): (BinaryOp, Span), b: E) -> Made<'s> {
     let depth = a.depth.max(b.depth);
-    let (left, right) = (Box::new(a.expr), Box::new(b.expr));
+    let (left, right) = (a.expr, b.expr);
     make(left.span.to(right.span), ExprKind::Binary { op, op_span, left, right }, depth)
 }
 
 pub(crate) fn unary<'s>((op, op_span): (UnaryOp, Span), b: E) -> Made<'s> {
-    make(op_span.to(b.expr.span), ExprKind::Unary { op, op_span, value: Box::new(b.expr) }, b.depth)
+    make(op_span.to(b.expr.span), ExprKind::Unary { op, op_span, value: b.expr }, b.depth)
 }
 
 /// A comparison, or the `not` of one where `negated` has that word's place.
@@ -91,44 +95,46 @@ pub(crate) fn compare<'s>(a: E, op: (BinaryOp, Span), b: E, negated: Option<(Una
     let mut made = binary(a, op, b)?;
     if let Some((op, op_span)) = negated {
         // Covers the comparison: children lie within their parent.
-        made = make(made.expr.span, ExprKind::Unary { op, op_span, value: Box::new(made.expr) }, made.depth)?;
+        made = make(made.expr.span, ExprKind::Unary { op, op_span, value: made.expr }, made.depth)?;
     }
     made.bare_comparison = true;
     Ok(made)
 }
 
 pub(crate) fn field<'s>(a: E, name: Ident) -> Made<'s> {
-    make(a.expr.span.to(name.span), ExprKind::Field { base: Box::new(a.expr), name }, a.depth)
+    make(a.expr.span.to(name.span), ExprKind::Field { base: a.expr, name }, a.depth)
 }
 
 pub(crate) fn index<'s>(a: E, index: E, end: u32) -> Made<'s> {
     let whole = span(a.expr.span.file, a.expr.span.start, end);
     let depth = a.depth.max(index.depth);
-    make(whole, ExprKind::Index { base: Box::new(a.expr), index: Box::new(index.expr) }, depth)
+    make(whole, ExprKind::Index { base: a.expr, index: index.expr }, depth)
 }
 
 pub(crate) fn cast<'s>(a: E, ty: Type) -> Made<'s> {
-    make(a.expr.span.to(ty.span), ExprKind::Cast { value: Box::new(a.expr), ty: Box::new(ty) }, a.depth)
+    make(a.expr.span.to(ty.span), ExprKind::Cast { value: a.expr, ty: Box::new(ty) }, a.depth)
 }
 
 pub(crate) fn call<'s>(function: Ident, args: Vec<E>, end: u32) -> Made<'s> {
     let whole = span(function.span.file, function.span.start, end);
     let depth = args.iter().map(|a| a.depth).max().unwrap_or(0);
-    let args = args.into_iter().map(|a| a.expr).collect();
+    let args = exprs(args);
     make(whole, ExprKind::Call { function: Box::new(function), args }, depth)
 }
 
 pub(crate) fn parens<'s>(file: FileId, start: u32, a: E, end: u32) -> Made<'s> {
-    Ok(E { expr: Expr { span: span(file, start, end), kind: a.expr.kind }, depth: a.depth, bare_comparison: false })
+    let mut expr = a.expr;
+    expr.span = span(file, start, end);
+    Ok(E { expr, depth: a.depth, bare_comparison: false })
 }
 
 pub(crate) fn list<'s>(file: FileId, start: u32, all: Vec<E>, end: u32, kind: fn(Vec<Expr>) -> ExprKind) -> Made<'s> {
     let depth = all.iter().map(|a| a.depth).max().unwrap_or(0);
-    make(span(file, start, end), kind(all.into_iter().map(|a| a.expr).collect()), depth)
+    make(span(file, start, end), kind(exprs(all)), depth)
 }
 
 pub(crate) fn any<'s>(file: FileId, start: u32, every: bool, name: Ident, of: E, body: E, end: u32) -> Made<'s> {
     let depth = of.depth.max(body.depth);
-    let kind = ExprKind::Any { every, name: Box::new(name), of: Box::new(of.expr), body: Box::new(body.expr) };
+    let kind = ExprKind::Any { every, name: Box::new(name), of: of.expr, body: body.expr };
     make(span(file, start, end), kind, depth)
 }

@@ -44,7 +44,7 @@ pub fn action_text(action: &Action) -> String {
         Some(name) => format!("{word} {}", name.name),
         None => word.to_owned(),
     };
-    let labelled = |word: &str, label: &Ident, on: &Option<Expr>| match on {
+    let labelled = |word: &str, label: &Ident, on: &Option<Box<Expr>>| match on {
         Some(on) => format!("{word} {} on {}", label.name, expr_text(on)),
         None => format!("{word} {}", label.name),
     };
@@ -53,7 +53,8 @@ pub fn action_text(action: &Action) -> String {
         ActionKind::Kill { signal } => with("kill", signal),
         ActionKind::Mark { label, on } => labelled("mark", label, on),
         ActionKind::Unmark { label, on } => labelled("unmark", label, on),
-        ActionKind::Audit { message, fields, limit } => {
+        ActionKind::Audit(audit) => {
+            let Audit { message, fields, limit } = &**audit;
             let mut out = "audit".to_owned();
             if let Some(message) = message {
                 let _ = write!(out, " {}", str_text(&message.value));

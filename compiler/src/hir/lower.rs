@@ -98,7 +98,7 @@ impl<'a> Checker<'a> {
             self.scope = Scope { hook: Some(hook), shares: since.is_none(), ..Scope::default() };
             let known = self.diagnostics.len();
             // What is around a rule is part of its condition.
-            let conditions = of.around.iter().copied().chain(&rule.when);
+            let conditions = of.around.iter().copied().chain(rule.when.as_deref());
             let when = conditions
                 .map(|expr| self.cond(expr).unwrap_or(Cond::Const(false)))
                 .reduce(|left, right| Cond::And(Box::new(left), Box::new(right)));
@@ -228,12 +228,13 @@ impl<'a> Checker<'a> {
                     }
                     deny = self.deny(errno.as_ref(), action.span, hook);
                 }
-                ActionKind::Audit { message, fields, limit } => {
+                ActionKind::Audit(written) => {
                     if let Some(first) = &audit {
                         let first = first.span;
                         self.twice("audit", action.span, first);
                         continue;
                     }
+                    let ast::Audit { message, fields, limit } = &**written;
                     let limit = limit.as_ref().and_then(|limit| self.limit(limit));
                     audit = Some(Audit { limit, ..self.audit(message.as_ref(), fields, action.span) });
                 }

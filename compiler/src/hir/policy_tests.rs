@@ -350,7 +350,8 @@ impl<'a> Checker<'a> {
                 }
                 made.kill = Some(Signal { name, span });
             }
-            ActionKind::Audit { message, fields, limit } => {
+            ActionKind::Audit(audit) => {
+                let ast::Audit { message, fields, limit } = &**audit;
                 if let Some(limit) = limit {
                     self.report(
                         Diagnostic::error(code::BAD_EXPECTATION, limit.span, "a test tries one operation")

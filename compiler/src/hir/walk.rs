@@ -61,7 +61,11 @@ pub fn each_in_atom<'p>(atom: &'p Atom, each: &mut impl FnMut(&'p Atom)) {
 }
 
 /// All tests inside of a value.
-pub fn each_in_value<'p>(value: &'p Value, each: &mut impl FnMut(&'p Atom)) {
+pub fn each_in_value<'p>(mut value: &'p Value, each: &mut impl FnMut(&'p Atom)) {
+    // Most values are fields behind pointers, and nothing else.
+    while let ValueKind::Load { base, .. } = &value.kind {
+        value = base;
+    }
     let (values, cond) = parts(value);
     values.for_each(|value| each_in_value(value, each));
     cond.into_iter().for_each(|cond| each_in_cond(cond, each));

@@ -258,7 +258,7 @@ impl<'p> Facts<'p> {
         }
         match &atom.kind {
             AtomKind::Compare { op, left, right } => self.compare(*op, left, right, holds),
-            AtomKind::AnyBit(value) => self.number(value, &zero(), !holds),
+            AtomKind::AnyBit(value) => self.number(value, zero(), !holds),
             AtomKind::AllBits { value, mask } => {
                 let numbers = self.numbers_of(plain(value));
                 if holds {
@@ -359,8 +359,8 @@ impl<'p> Facts<'p> {
             allowed = 7 & !allowed;
         }
         match (number(left), number(right)) {
-            (None, Some(limit)) => self.number(left, &Ranges::ordered(allowed, limit), true),
-            (Some(limit), None) => self.number(right, &Ranges::ordered(mirrored(allowed), limit), true),
+            (None, Some(limit)) => self.number(left, Ranges::ordered(allowed, limit), true),
+            (Some(limit), None) => self.number(right, Ranges::ordered(mirrored(allowed), limit), true),
             _ => match (enumerator(left), enumerator(right)) {
                 (None, Some(limit)) if matches!(op, Compare::Eq | Compare::Ne) => {
                     self.enumerators_of(left).within(&Ranges::ordered(allowed, limit))
@@ -394,7 +394,7 @@ impl<'p> Facts<'p> {
 
     fn one_of(&mut self, kind: &'p AtomKind, value: &'p Value, set: &'p [Value], holds: bool) -> bool {
         if let Some(numbers) = set.iter().map(number).collect::<Option<Vec<i128>>>() {
-            return self.number(value, &Ranges::of(numbers), holds);
+            return self.number(value, Ranges::of(numbers), holds);
         }
         if let Some(numbers) = set.iter().map(enumerator).collect::<Option<Vec<i128>>>() {
             let set = Ranges::of(numbers);
@@ -415,8 +415,8 @@ impl<'p> Facts<'p> {
     }
 
     /// Notes that an integer is (not) in a set.
-    fn number(&mut self, value: &'p Value, set: &Ranges, inside: bool) -> bool {
-        let set = if inside { set.clone() } else { set.complement() };
+    fn number(&mut self, value: &'p Value, set: Ranges, inside: bool) -> bool {
+        let set = if inside { set } else { set.complement() };
         let value = plain(value);
         if !self.numbers_of(value).within(&set) {
             return false;

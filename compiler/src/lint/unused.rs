@@ -213,7 +213,7 @@ impl<'a> Mentions<'a> {
     fn action(&mut self, action: &'a ast::Action) {
         match &action.kind {
             ActionKind::Deny { .. } | ActionKind::Kill { .. } => {}
-            ActionKind::Audit { fields, .. } => fields.iter().for_each(|field| self.expr(&field.value)),
+            ActionKind::Audit(audit) => audit.fields.iter().for_each(|field| self.expr(&field.value)),
             ActionKind::Mark { label, on } | ActionKind::Unmark { label, on } => {
                 self.ident(label);
                 on.iter().for_each(|expr| self.expr(expr));

@@ -287,7 +287,7 @@ fn names(found: Documented<'_>) -> Option<TypePage> {
         _ => return None,
     };
     let name = &item.name.name;
-    let repr = item.repr.as_ref().map_or_else(|| "u64".to_owned(), type_text);
+    let repr = item.repr.as_deref().map_or_else(|| "u64".to_owned(), type_text);
     let members = item.members.iter().filter_map(|member| {
         Some(Member {
             name: member.name.name.clone(),

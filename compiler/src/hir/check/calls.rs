@@ -82,14 +82,14 @@ impl<'a> Checker<'a> {
         self.scope.inside.push(def.name.name.clone());
         let known = self.diagnostics.len();
         let mut operand = self.expr(&def.body, None);
-        if def.ty.as_ref().is_some_and(is_bool) {
+        if def.ty.as_deref().is_some_and(is_bool) {
             operand = match self.cond_of(operand, &def.body) {
                 Some(cond) => Operand::Cond(cond),
                 None => Operand::Error,
             };
         }
         // What the definition is called a value of counts where it is used.
-        if let Some(ast::Type { kind: ast::TypeKind::Name(name), .. }) = &def.ty
+        if let Some(ast::Type { kind: ast::TypeKind::Name(name), .. }) = def.ty.as_deref()
             && let Some(names) = self.names_of(name)
         {
             match &mut operand {

@@ -432,7 +432,7 @@ impl<'a> Checker<'a> {
         let outer = std::mem::take(&mut self.scope);
         let id = NamesId(self.names.len() as u32);
         self.names.push(Names { name: name.to_owned(), flags, members: Vec::new(), kernel: false });
-        let int = match &item.repr {
+        let int = match item.repr.as_deref() {
             Some(ast::Type { kind: ast::TypeKind::Name(repr), span }) => integer(repr).or_else(|| {
                 self.unknown_type(repr, *span);
                 None
@@ -502,7 +502,7 @@ impl<'a> Checker<'a> {
         self.scope.inside.clone_from(&outer.inside);
         self.scope.defining = outer.defining;
         self.scope.inside.push(item.name.name.clone());
-        let hint = match &item.ty {
+        let hint = match item.ty.as_deref() {
             Some(ast::Type { kind: ast::TypeKind::Name(name), .. }) => self.names_of(name),
             _ => None,
         };
@@ -510,7 +510,7 @@ impl<'a> Checker<'a> {
         let mut operand = self.expr(&item.value, hint);
         match &mut operand {
             Operand::Number(number) => {
-                if let Some(ast::Type { kind: ast::TypeKind::Name(name), span }) = &item.ty {
+                if let Some(ast::Type { kind: ast::TypeKind::Name(name), span }) = item.ty.as_deref() {
                     match (integer(name), hint) {
                         (Some(int), _) if number.value < int.min() || number.value > int.max() => {
                             let value = number.value;
