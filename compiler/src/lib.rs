@@ -90,6 +90,16 @@ pub enum Stage {
     Object,
 }
 
+/// Texts as trees, the standard library's among them: all that can be done before the kernel is known.
+pub struct Parsed {
+    sources: Sources,
+    /// By file.
+    trees: Vec<ast::File>,
+    /// How many files are the policy's own.
+    given: usize,
+    diagnostics: Vec<Diagnostic>,
+}
+
 /// A policy that has passed the gate.
 struct Checked {
     policy: hir::Policy,
@@ -119,30 +129,102 @@ fn deep<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 /// Checks a policy.
 #[must_use]
 pub fn check(files: &[Source], options: &Options<'_>) -> Outcome<()> {
-    deep(|| check_here(files, options))
-}
-
-fn check_here(files: &[Source], options: &Options<'_>) -> Outcome<()> {
-    run(files, options, |checked, _, diagnostics| {
-        // What does not fit into a program is an error too.
-        let mut plan = decision::lower::lower(&checked.policy, options.optimise);
-        bpf::lower::lower(&checked.policy, &mut plan, options.optimise, diagnostics);
-    })
+    Parsed::of(files).check(options)
 }
 
 /// Builds a policy.
 #[must_use]
 pub fn build(files: &[Source], options: &Options<'_>) -> Outcome<Built> {
-    deep(|| build_here(files, options))
+    Parsed::of(files).build(options)
 }
 
-fn build_here(files: &[Source], options: &Options<'_>) -> Outcome<Built> {
-    run(files, options, |checked, sources, diagnostics| {
-        let (policy, object) = compile(checked, sources, options.optimise, diagnostics);
-        let hooks = object.programs.iter().filter(|program| program.section != object::lower::FUNCTIONS_SECTION);
-        let instructions = hooks.map(|program| program.insns.len()).sum();
-        Built { object: object::elf::to_elf(&object), instructions, policy }
-    })
+/// Prints what a stage makes of a policy.
+#[must_use]
+pub fn emit(files: &[Source], options: &Options<'_>, stage: Stage) -> Outcome<String> {
+    Parsed::of(files).emit(options, stage)
+}
+
+impl Parsed {
+    /// Reads texts.
+    #[must_use]
+    pub fn of(files: &[Source]) -> Parsed {
+        let library =
+            stdlib::FILES.iter().map(|(name, text)| Source { name: (*name).to_owned(), text: (*text).to_owned() });
+        let sources = Sources::new(files.iter().cloned().chain(library));
+        let mut diagnostics = Vec::new();
+        let trees = deep(|| {
+            let parse = |(id, source): (_, &Source)| {
+                let parsed = krs_grammar::parse(id, &source.text);
+                diagnostics.extend(parsed.errors.into_iter().map(Diagnostic::from));
+                parsed.file
+            };
+            sources.iter().map(parse).collect()
+        });
+        Parsed { sources, trees, given: files.len(), diagnostics }
+    }
+
+    /// Checks the policy.
+    #[must_use]
+    pub fn check(self, options: &Options<'_>) -> Outcome<()> {
+        self.run(options, |checked, _, diagnostics| {
+            // What does not fit into a program is an error too.
+            let mut plan = decision::lower::lower(&checked.policy, options.optimise);
+            bpf::lower::lower(&checked.policy, &mut plan, options.optimise, diagnostics);
+        })
+    }
+
+    /// Builds the policy.
+    #[must_use]
+    pub fn build(self, options: &Options<'_>) -> Outcome<Built> {
+        self.run(options, |checked, sources, diagnostics| {
+            let (policy, object) = compile(checked, sources, options.optimise, diagnostics);
+            let hooks = object.programs.iter().filter(|program| program.section != object::lower::FUNCTIONS_SECTION);
+            let instructions = hooks.map(|program| program.insns.len()).sum();
+            Built { object: object::elf::to_elf(&object), instructions, policy }
+        })
+    }
+
+    /// Prints what a stage makes of the policy.
+    #[must_use]
+    pub fn emit(self, options: &Options<'_>, stage: Stage) -> Outcome<String> {
+        if stage == Stage::Ast {
+            let Parsed { sources, trees, given, diagnostics } = self;
+            let text: String = deep(|| trees[..given].iter().map(krs_grammar::print::tree).collect());
+            return finish(sources, diagnostics, Some(text));
+        }
+        self.run(options, |checked, sources, diagnostics| match stage {
+            Stage::Ast | Stage::Hir => hir::print::print(&checked.policy),
+            Stage::Decision => {
+                // Which hooks are in parts only their code tells.
+                let mut plan = decision::lower::lower(&checked.policy, options.optimise);
+                bpf::lower::lower(&checked.policy, &mut plan, options.optimise, diagnostics);
+                decision::print::print(&plan, &checked.policy)
+            }
+            Stage::Bpf => {
+                let mut plan = decision::lower::lower(&checked.policy, options.optimise);
+                let code = bpf::lower::lower(&checked.policy, &mut plan, options.optimise, diagnostics);
+                bpf::print::print(&code, &|span| {
+                    let (line, column) = sources.position(span);
+                    let text = sources.text(span).split_whitespace().collect::<Vec<_>>().join(" ");
+                    (format!("{}:{line}:{column}", sources.name(span.file)), text)
+                })
+            }
+            Stage::Object => object::print::print(&compile(checked, sources, options.optimise, diagnostics).1),
+        })
+    }
+
+    fn run<T: Send>(
+        self,
+        options: &Options<'_>,
+        then: impl FnOnce(Checked, &Sources, &mut Vec<Diagnostic>) -> T + Send,
+    ) -> Outcome<T> {
+        deep(|| {
+            let (sources, mut diagnostics, checked) = gate(self, options);
+            let value = checked.map(|checked| then(checked, &sources, &mut diagnostics));
+            options.levels.apply(&mut diagnostics);
+            finish(sources, diagnostics, value)
+        })
+    }
 }
 
 fn compile(
@@ -164,70 +246,10 @@ fn compile(
     (policy, object)
 }
 
-/// Prints what a stage makes of a policy.
-#[must_use]
-pub fn emit(files: &[Source], options: &Options<'_>, stage: Stage) -> Outcome<String> {
-    deep(|| emit_here(files, options, stage))
-}
-
-fn emit_here(files: &[Source], options: &Options<'_>, stage: Stage) -> Outcome<String> {
-    if stage == Stage::Ast {
-        let (sources, trees, diagnostics) = parse(files);
-        let text: String = trees[..files.len()].iter().map(krs_grammar::print::tree).collect();
-        return finish(sources, diagnostics, Some(text));
-    }
-    run(files, options, |checked, sources, diagnostics| match stage {
-        Stage::Ast | Stage::Hir => hir::print::print(&checked.policy),
-        Stage::Decision => {
-            // Which hooks are in parts only their code tells.
-            let mut plan = decision::lower::lower(&checked.policy, options.optimise);
-            bpf::lower::lower(&checked.policy, &mut plan, options.optimise, diagnostics);
-            decision::print::print(&plan, &checked.policy)
-        }
-        Stage::Bpf => {
-            let mut plan = decision::lower::lower(&checked.policy, options.optimise);
-            let code = bpf::lower::lower(&checked.policy, &mut plan, options.optimise, diagnostics);
-            bpf::print::print(&code, &|span| {
-                let (line, column) = sources.position(span);
-                let text = sources.text(span).split_whitespace().collect::<Vec<_>>().join(" ");
-                (format!("{}:{line}:{column}", sources.name(span.file)), text)
-            })
-        }
-        Stage::Object => object::print::print(&compile(checked, sources, options.optimise, diagnostics).1),
-    })
-}
-
-fn parse(files: &[Source]) -> (Sources, Vec<ast::File>, Vec<Diagnostic>) {
-    let library =
-        stdlib::FILES.iter().map(|(name, text)| Source { name: (*name).to_owned(), text: (*text).to_owned() });
-    let sources = Sources::new(files.iter().cloned().chain(library));
-    let mut diagnostics = Vec::new();
-    let trees = sources
-        .iter()
-        .map(|(id, source)| {
-            let parsed = krs_grammar::parse(id, &source.text);
-            diagnostics.extend(parsed.errors.into_iter().map(Diagnostic::from));
-            parsed.file
-        })
-        .collect();
-    (sources, trees, diagnostics)
-}
-
-fn run<T>(
-    files: &[Source],
-    options: &Options<'_>,
-    then: impl FnOnce(Checked, &Sources, &mut Vec<Diagnostic>) -> T,
-) -> Outcome<T> {
-    let (sources, mut diagnostics, checked) = gate(files, options);
-    let value = checked.map(|checked| then(checked, &sources, &mut diagnostics));
-    options.levels.apply(&mut diagnostics);
-    finish(sources, diagnostics, value)
-}
-
 /// A policy without errors. The trees are gone when it is there: of large policies they take as much memory as all that follows.
-fn gate(files: &[Source], options: &Options<'_>) -> (Sources, Vec<Diagnostic>, Option<Checked>) {
-    let (mut sources, mut own, mut diagnostics) = parse(files);
-    let library = &own.split_off(files.len())[..];
+fn gate(parsed: Parsed, options: &Options<'_>) -> (Sources, Vec<Diagnostic>, Option<Checked>) {
+    let Parsed { mut sources, trees: mut own, given, mut diagnostics } = parsed;
+    let library = &own.split_off(given)[..];
     let own = &imports::splice(own, options.read, &mut sources, &mut diagnostics)[..];
     let lists = set_files(own, options, &mut sources);
     let default = kernel::embedded().last();
@@ -264,7 +286,7 @@ fn gate(files: &[Source], options: &Options<'_>) -> (Sources, Vec<Diagnostic>, O
     policy.readings = hir::overlays::find(&policy, kernel);
     let (kernels, warnings) = hir::kernels::survey(&policy);
     diagnostics.extend(warnings);
-    policy.never = lint::run(&lint::Input { policy: &policy, own, library, given: files.len() }, &mut diagnostics);
+    policy.never = lint::run(&lint::Input { policy: &policy, own, library, given }, &mut diagnostics);
     lint::levels::allow_in_place(own, &mut diagnostics);
     (sources, diagnostics, Some(Checked { policy, kernels }))
 }

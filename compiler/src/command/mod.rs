@@ -20,7 +20,7 @@ use crate::hir::suggest::did_you_mean;
 use crate::kernel::Kernel;
 use crate::lint::levels::{Level, Levels};
 use crate::optimise::{self, Optimise};
-use crate::{Options, Source, Sources, Stage};
+use crate::{Options, Parsed, Source, Sources, Stage};
 
 mod explain;
 mod hooks;
@@ -251,14 +251,12 @@ pub fn run() -> ExitCode {
 }
 
 fn check(common: &Common) -> Result<u8, Failure> {
-    let files = read(&common.files)?;
-    let target = target(common.btf.as_deref())?;
+    let (parsed, target) = inputs(common)?;
     let named = Named::new(&common.files);
     let read = |file: &str, path: &str| named.read(file, path);
-    let outcome = crate::check(
-        &files,
-        &Options { target: target.as_ref(), levels: common.levels()?, read: Some(&read), ..Options::default() },
-    );
+    let options =
+        Options { target: target.as_ref(), levels: common.levels()?, read: Some(&read), ..Options::default() };
+    let outcome = parsed.check(&options);
     report(common, &outcome.diagnostics, &outcome.sources)
 }
 
@@ -272,8 +270,7 @@ fn build(build: &Build) -> Result<u8, Failure> {
         return Err(Failure::new(format!("`{name}` cannot be a policy's name"))
             .help("a name is 1 to 64 letters, digits, `-` and `_`"));
     }
-    let files = read(&common.files)?;
-    let target = target(common.btf.as_deref())?;
+    let (parsed, target) = inputs(common)?;
     let named = Named::new(&common.files);
     let read = |file: &str, path: &str| named.read(file, path);
     let options = Options {
@@ -291,7 +288,7 @@ fn build(build: &Build) -> Result<u8, Failure> {
             Emit::Bpf => Stage::Bpf,
             Emit::Object => Stage::Object,
         };
-        let outcome = crate::emit(&files, &options, stage);
+        let outcome = parsed.emit(&options, stage);
         let code = report(common, &outcome.diagnostics, &outcome.sources)?;
         if let Some(text) = outcome.value.filter(|_| code == 0) {
             match build.output.as_deref() {
@@ -317,12 +314,26 @@ fn build(build: &Build) -> Result<u8, Failure> {
     if output == Path::new("-") && io::stdout().is_terminal() {
         return Err(Failure::new("an object is no text for a terminal").help("write it to a file: `-o policy.o`"));
     }
-    let outcome = crate::build(&files, &options);
+    let outcome = parsed.build(&options);
     let code = report(common, &outcome.diagnostics, &outcome.sources)?;
     if let Some(built) = outcome.value.filter(|_| code == 0) {
         if output == Path::new("-") { print(&built.object)? } else { write(&output, &built.object)? }
     }
     Ok(code)
+}
+
+/// The policy's trees, and the kernel whose names count. Other cores open the kernels while this one parses the library:
+/// of a short policy that is most of the work.
+fn inputs(common: &Common) -> Result<(Parsed, Option<Kernel>), Failure> {
+    let files = read(&common.files)?;
+    std::thread::scope(|scope| {
+        let target = scope.spawn(|| target(common.btf.as_deref()));
+        // The embedded ones are wanted in any case.
+        scope.spawn(crate::kernel::embedded);
+        let parsed = Parsed::of(&files);
+        let target = target.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        Ok((parsed, target))
+    })
 }
 
 fn read(paths: &[PathBuf]) -> Result<Vec<Source>, Failure> {
@@ -386,11 +397,7 @@ fn target(btf: Option<&Path>) -> Result<Option<Kernel>, Failure> {
         }
         return Ok(Some(kernel));
     }
-    // The embedded kernels are wanted in any case; the other core can open them meanwhile.
-    let running = std::thread::scope(|scope| {
-        scope.spawn(crate::kernel::embedded);
-        read_quickly(Path::new(RUNNING)).ok().and_then(|bytes| Btf::parse(bytes).ok())
-    });
+    let running = read_quickly(Path::new(RUNNING)).ok().and_then(|bytes| Btf::parse(bytes).ok());
     // Without BPF LSM the running kernel is not what the policy is for.
     Ok(running.map(|btf| Kernel::new("the running kernel", btf)).filter(|kernel| kernel.hook_names().len() > 0))
 }

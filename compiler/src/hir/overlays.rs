@@ -60,8 +60,10 @@ pub fn find(policy: &Policy, checked: &Kernel) -> BTreeMap<Access, Reading> {
     }
     let all = || kernel::embedded().iter().chain([checked]);
     let reading = |access: &Access| {
-        let widths: BTreeSet<u32> = all().filter_map(|kernel| width(&kernel.btf, access)).collect();
-        let overlay = all().filter_map(|kernel| overlay(&kernel.btf, access)).max();
+        let fields = all().filter_map(|kernel| Some((&kernel.btf, Field::locate(&kernel.btf, access)?)));
+        let fields: Vec<(&Btf, Field)> = fields.collect();
+        let widths: BTreeSet<u32> = fields.iter().filter_map(|(btf, field)| width(btf, field)).collect();
+        let overlay = fields.iter().filter_map(|(btf, field)| overlay(btf, field)).max();
         Reading { overlay, uneven: widths.len() > 1 }
     };
     let readings = accesses.into_iter().map(|access| (access.clone(), reading(access)));
@@ -69,17 +71,15 @@ pub fn find(policy: &Policy, checked: &Kernel) -> BTreeMap<Access, Reading> {
 }
 
 /// How wide a number is on one kernel.
-fn width(btf: &Btf, access: &Access) -> Option<u32> {
-    let field = Field::locate(btf, access)?;
+fn width(btf: &Btf, field: &Field) -> Option<u32> {
     match btf.ty(btf.strip(field.ty)) {
         Type::Int { bytes, .. } if field.bits == 0 => Some(bytes),
         _ => None,
     }
 }
 
-/// What one kernel takes a field for; nothing where it takes it for what it is, or lacks it.
-fn overlay(btf: &Btf, access: &Access) -> Option<Overlay> {
-    let field = Field::locate(btf, access)?;
+/// What one kernel takes a field for; nothing where it takes it for what it is.
+fn overlay(btf: &Btf, field: &Field) -> Option<Overlay> {
     let target = match btf.ty(btf.strip(field.ty)) {
         Type::Ptr(target) => place::definition(btf, target),
         _ => None,
@@ -235,7 +235,8 @@ mod tests {
         let kernel = kernel::embedded().iter().find(|known| known.name == kernel).unwrap();
         // What shape they have is no matter here.
         let steps = fields.iter().map(|name| Step::Field { name: (*name).to_owned(), shape: Shape::Pointer }).collect();
-        overlay(&kernel.btf, &Access { is_struct: true, root: root.to_owned(), steps })
+        let access = Access { is_struct: true, root: root.to_owned(), steps };
+        overlay(&kernel.btf, &Field::locate(&kernel.btf, &access)?)
     }
 
     #[test]
