@@ -127,7 +127,10 @@ impl Nfa {
             Some((_, to)) => *to,
             None => {
                 let to = self.node(Stays::No);
-                self.nodes[from as usize].bytes.push((byte, to));
+                let bytes = &mut self.nodes[from as usize].bytes;
+                // Most places have one way on, and there are many.
+                bytes.reserve_exact(usize::from(bytes.is_empty()));
+                bytes.push((byte, to));
                 to
             }
         }

@@ -189,8 +189,8 @@ fn search<'p>(
     let (recorded, effects) = (first.audit.is_some(), first.has_effects());
     // What all have in common is a test.
     let same = |column: usize| {
-        let rows = &members[0].columns[column].rows;
-        members.iter().all(|member| member.columns[column].rows == *rows)
+        let asked = |member: usize| (&members[member].columns[column].rows, members[member].columns[column].pattern);
+        (1..members.len()).all(|member| asked(member) == asked(0))
     };
     let common: Vec<bool> = (0..members[0].columns.len()).map(same).collect();
     let mut kept: Vec<Part> = Vec::new();
@@ -218,19 +218,14 @@ fn search<'p>(
     let count = |member: &Candidate<'_>| member.count(&patterns).filter(|count| *count <= ROWS_OF_RULE_MAX);
     let all = members.iter().try_fold(0usize, |all, member| all.checked_add(count(member)?));
     if all.is_none_or(|all| all > ROWS_MAX) {
-        let patterned = patterns.iter().any(Option::is_some);
-        drop(patterns);
-        return Err(match patterned {
+        return Err(match patterns.iter().any(Option::is_some) {
             true => Refused::Halves { parts: kept, rest, members },
             false => Refused::Apart(members),
         });
     }
     let rows = members.iter().flat_map(|member| member.rows(&patterns).into_iter().map(|row| (row, member.rule)));
     let rows = if kept.last().is_some_and(|part| part.kind.is_range()) { flat(rows) } else { Some(exact(rows)) };
-    let Some(rows) = rows else {
-        drop(patterns);
-        return Err(Refused::Apart(members));
-    };
+    let Some(rows) = rows else { return Err(Refused::Apart(members)) };
     let most = if recorded { ROW_EVENTS_MAX } else { ROW_RULES_MAX };
     let errno = |rule: &RuleId| policy.rules[rule.0 as usize].errno();
     // By row, what each unit has of it.
@@ -260,12 +255,12 @@ fn search<'p>(
 }
 
 /// The automaton of each part that is matched against patterns.
-fn patterns<'m>(parts: &[Part], members: &'m [Candidate<'_>]) -> Result<Vec<Option<Patterns<'m>>>, TooComplex> {
+fn patterns<'p>(parts: &[Part], members: &[Candidate<'p>]) -> Result<Vec<Option<Patterns<'p>>>, TooComplex> {
     let mut found = Vec::with_capacity(parts.len());
     for (at, column) in members[0].columns.iter().enumerate() {
         found.extend(match parts[found.len()].kind {
             PartKind::Match => {
-                vec![Some(Patterns::of(members.iter().filter_map(|of| of.columns[at].pattern()))?)]
+                vec![Some(Patterns::of(members.iter().filter_map(|of| of.columns[at].pattern))?)]
             }
             _ => column.parts.iter().map(|_| None).collect(),
         });

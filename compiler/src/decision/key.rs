@@ -10,7 +10,7 @@
 //! Invariants: numbers and texts come before addresses and names, which have two words each; of networks and ranges,
 //! which are not looked up exactly, there is at most one, and it comes last.
 
-use crate::hir::{Int, TextTest, Ty, Value};
+use crate::hir::{Int, Ty, Value};
 
 /// The most words of a key that is looked up exactly.
 pub const WORDS_MAX: usize = 4;
@@ -66,8 +66,6 @@ pub enum Element {
     Range(u128, u128),
     /// Bytes of a text.
     Text(Vec<u8>),
-    /// What a text is like: stands for the rows of an automaton, and in no row of an index.
-    Pattern(TextTest),
 }
 
 /// Where a part is in a key.

@@ -63,6 +63,8 @@ pub(super) struct Column<'p> {
     pub(super) literals: Vec<Literal<'p>>,
     pub(super) parts: Vec<(PartKind, &'p Value)>,
     pub(super) rows: Vec<Vec<Element>>,
+    /// What it asks of a text, where that is a pattern, which stands for rows that only the automaton of all knows.
+    pub(super) pattern: Option<&'p TextTest>,
 }
 
 /// What a rule has in common with others, and its rows; `None` where it compares nothing with constants.
@@ -125,7 +127,7 @@ pub(super) fn shape<'p>(
     };
     columns.sort_by_cached_key(|column| {
         let range = column.parts.iter().any(|part| part.0.is_range());
-        let pattern = hash(&|hasher| column.pattern().map(std::mem::discriminant).hash(hasher));
+        let pattern = hash(&|hasher| column.pattern.map(std::mem::discriminant).hash(hasher));
         (range, column.parts.iter().map(|part| part.0).max(), hash(&|hasher| column.parts.hash(hasher)), pattern)
     });
     let mut parts: Vec<(PartKind, &Value)> = Vec::new();
@@ -212,7 +214,8 @@ fn column<'p>(policy: &'p Policy, literal: Literal<'p>, optimise: Optimise) -> O
             (vec![(PartKind::Text, value)], rows)
         }
         AtomKind::Text { value, test } if optimise.does(Optimisation::Automata) => {
-            (vec![(PartKind::Match, value)], vec![vec![Element::Pattern(test.clone())]])
+            let parts = vec![(PartKind::Match, value)];
+            return Some(Column { literals: vec![literal], parts, rows: Vec::new(), pattern: Some(test) });
         }
         AtomKind::InSet { values, set } => {
             let set = &policy.sets[set.index()];
@@ -226,7 +229,7 @@ fn column<'p>(policy: &'p Policy, literal: Literal<'p>, optimise: Optimise) -> O
     {
         return None;
     }
-    Some(Column { literals: vec![literal], parts, rows })
+    Some(Column { literals: vec![literal], parts, rows, pattern: None })
 }
 
 /// A constant as a value's pattern; `None` where the value is no integer or never is that.
@@ -294,25 +297,25 @@ fn in_set<'p>(
     let row = |row: &Vec<(u128, u128)>| order.iter().map(|at| element(*at, row[*at])).collect::<Option<Vec<_>>>();
     let rows = elements.iter().filter_map(row).collect();
     let parts = order.iter().map(|at| (kind(*at), &values[*at])).collect();
-    Some(Column { literals: vec![literal], parts, rows })
+    Some(Column { literals: vec![literal], parts, rows, pattern: None })
 }
 
 impl<'p> Candidate<'p> {
     /// What it asks of texts.
-    pub(super) fn patterns(&self) -> impl Iterator<Item = &TextTest> {
-        self.columns.iter().filter_map(Column::pattern)
+    pub(super) fn patterns(&self) -> impl Iterator<Item = &'p TextTest> {
+        self.columns.iter().filter_map(|column| column.pattern)
     }
 
     /// Each column, and the patterns of the text that it asks for something.
     fn columns<'a, 'm>(
         &'a self,
         patterns: &'a [Option<Patterns<'m>>],
-    ) -> impl Iterator<Item = (&'a Column<'p>, Option<(&'a Patterns<'m>, &'a TextTest)>)> {
+    ) -> impl Iterator<Item = (&'a Column<'p>, Option<(&'a Patterns<'m>, &'p TextTest)>)> {
         let mut part = 0;
         self.columns.iter().map(move |column| {
             let at = part;
             part += column.parts.len();
-            (column, patterns[at].as_ref().zip(column.pattern()))
+            (column, patterns[at].as_ref().zip(column.pattern))
         })
     }
 
@@ -336,15 +339,5 @@ impl<'p> Candidate<'p> {
             };
             before.into_iter().flat_map(with).collect()
         })
-    }
-}
-
-impl Column<'_> {
-    /// What it asks of a text, where it does.
-    pub(super) fn pattern(&self) -> Option<&TextTest> {
-        match self.rows.first().map(Vec::as_slice) {
-            Some([Element::Pattern(test)]) => Some(test),
-            _ => None,
-        }
     }
 }

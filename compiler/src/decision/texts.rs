@@ -60,8 +60,10 @@ pub fn halves<T>(mut members: Vec<T>, test: impl Fn(&T) -> Option<&TextTest>) ->
 pub struct Patterns<'t> {
     /// Of all of them.
     pub automaton: Rc<Automaton>,
-    /// The rows that a pattern is in.
-    rows: HashMap<&'t TextTest, Vec<u32>>,
+    /// Each pattern's number.
+    numbers: HashMap<&'t TextTest, u32>,
+    /// By number: the rows that it is in.
+    rows: Vec<Vec<u32>>,
 }
 
 impl<'t> Patterns<'t> {
@@ -77,18 +79,18 @@ impl<'t> Patterns<'t> {
             });
         }
         let automaton = Automaton::several(different.iter().copied())?;
-        let mut rows: HashMap<&TextTest, Vec<u32>> = HashMap::with_capacity(different.len());
+        let mut rows = vec![Vec::new(); different.len()];
         for (row, fitting) in automaton.rows.iter().enumerate() {
             for number in fitting {
-                rows.entry(different[*number as usize].0).or_default().push(row as u32);
+                rows[*number as usize].push(row as u32);
             }
         }
-        Ok(Patterns { automaton: Rc::new(automaton), rows })
+        Ok(Patterns { automaton: Rc::new(automaton), numbers, rows })
     }
 
     /// The rows of a pattern, each as what a key has.
     pub fn elements(&self, test: &TextTest) -> impl Iterator<Item = Element> + '_ {
-        let rows = self.rows.get(test);
+        let rows = self.numbers.get(test).map(|number| &self.rows[*number as usize]);
         rows.into_iter().flatten().map(|row| Element::Number(u128::from(*row)))
     }
 }
