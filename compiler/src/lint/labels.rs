@@ -12,6 +12,9 @@ use crate::hir::walk::{each_in_cond, each_in_value};
 use crate::hir::{AtomKind, Object, Policy};
 
 pub(super) fn run(policy: &Policy, found: &mut Vec<Diagnostic>) {
+    if policy.labels.is_empty() {
+        return;
+    }
     let mut asked = vec![false; policy.labels.len()];
     let mut set = asked.clone();
     let mut taken = asked.clone();
