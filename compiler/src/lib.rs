@@ -129,28 +129,29 @@ fn deep<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 /// Checks a policy.
 #[must_use]
 pub fn check(files: &[Source], options: &Options<'_>) -> Outcome<()> {
-    Parsed::of(files).check(options)
+    Parsed::of(files.to_vec()).check(options)
 }
 
 /// Builds a policy.
 #[must_use]
 pub fn build(files: &[Source], options: &Options<'_>) -> Outcome<Built> {
-    Parsed::of(files).build(options)
+    Parsed::of(files.to_vec()).build(options)
 }
 
 /// Prints what a stage makes of a policy.
 #[must_use]
 pub fn emit(files: &[Source], options: &Options<'_>, stage: Stage) -> Outcome<String> {
-    Parsed::of(files).emit(options, stage)
+    Parsed::of(files.to_vec()).emit(options, stage)
 }
 
 impl Parsed {
     /// Reads texts.
     #[must_use]
-    pub fn of(files: &[Source]) -> Parsed {
+    pub fn of(files: Vec<Source>) -> Parsed {
+        let given = files.len();
         let library =
             stdlib::FILES.iter().map(|(name, text)| Source { name: (*name).to_owned(), text: (*text).to_owned() });
-        let sources = Sources::new(files.iter().cloned().chain(library));
+        let sources = Sources::new(files.into_iter().chain(library));
         let mut diagnostics = Vec::new();
         let trees = deep(|| {
             let parse = |(id, source): (_, &Source)| {
@@ -160,7 +161,7 @@ impl Parsed {
             };
             sources.iter().map(parse).collect()
         });
-        Parsed { sources, trees, given: files.len(), diagnostics }
+        Parsed { sources, trees, given, diagnostics }
     }
 
     /// Checks the policy.

@@ -330,7 +330,7 @@ fn inputs(common: &Common) -> Result<(Parsed, Option<Kernel>), Failure> {
         let target = scope.spawn(|| target(common.btf.as_deref()));
         // The embedded ones are wanted in any case.
         scope.spawn(crate::kernel::embedded);
-        let parsed = Parsed::of(&files);
+        let parsed = Parsed::of(files);
         let target = target.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         Ok((parsed, target))
     })

@@ -50,3 +50,61 @@ impl<'a> Checker<'a> {
         scope.hook.filter(|_| shared).map(|hook| (hook, text))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::diag::code;
+    use crate::hir::{AtomKind, Cond, Policy, Value, ValueKind};
+    use crate::{Built, Options, Outcome, Source, build};
+
+    fn built(text: &str) -> Outcome<Built> {
+        build(&[Source { name: "a.krs".into(), text: text.into() }], &Options::default())
+    }
+
+    /// What a rule reads the value through that it compares.
+    fn base(policy: &Policy, rule: usize) -> &Arc<Value> {
+        let Some(Cond::Atom(atom)) = &policy.rules[rule].when else { panic!("a test") };
+        let AtomKind::Compare { left, .. } = &atom.kind else { panic!("a comparison") };
+        let ValueKind::Load { base, .. } = &left.kind else { panic!("a field") };
+        base
+    }
+
+    #[test]
+    fn what_a_path_is_read_through_is_there_once_a_hook() {
+        let rules = [
+            "@since(\"6.1\") on file_open when file.inode.uid == 1 deny",
+            "on file_open when file.inode.uid == 2 deny",
+            "on file_open when file.inode.uid == 3 deny",
+            "on file_permission when file.inode.uid == 4 deny",
+        ];
+        let policy = built(&rules.join("\n")).value.expect("it compiles").policy;
+        let shared = |one, other| Arc::ptr_eq(base(&policy, one), base(&policy, other));
+        assert!(shared(1, 2));
+        assert!(!shared(0, 1) && !shared(2, 3));
+        assert_eq!(base(&policy, 0), base(&policy, 2));
+    }
+
+    #[test]
+    fn each_text_has_its_own_place() {
+        let outcome = built("on file_open audit { file.inode }\n  on file_open audit \"x\" { file.inode }");
+        let warnings = outcome.diagnostics.iter().filter(|found| found.code == code::KERNEL_ADDRESS);
+        let places: Vec<_> = warnings.map(|found| outcome.sources.position(found.primary.span)).collect();
+        assert_eq!(places, [(1, 22), (2, 28)]);
+    }
+
+    #[test]
+    fn the_effort_counts_each_time() {
+        // Each `v` stands for some hundred expressions, and the rule has more of them than it may.
+        let sum = vec!["i_ino"; 150].join(" + ");
+        let text = |count| {
+            format!(
+                "view inode {{ v = {sum} }}\non file_open when {} deny",
+                vec!["file.inode.v == 1"; count].join(" or ")
+            )
+        };
+        assert!(built(&text(20)).value.is_some());
+        assert!(built(&text(200)).diagnostics.iter().any(|found| found.code == code::EXPANDS));
+    }
+}
