@@ -62,6 +62,8 @@ optimisations! {
     Reuse = "reuse",
     /// A path is walked only where its last name can be one of those asked for.
     Names = "names",
+    /// The first components of a path are loaded rather than copied.
+    Near = "near",
     /// Arithmetic that changes no bit is dropped, and tests that known bits answer are not asked.
     Bits = "bits",
     /// Tests whose answer is known on the way are passed by.

@@ -175,7 +175,7 @@ socket_sendmsg:    # 102 instructions
    100  r0 = -1
    101  exit
 
-file_open:    # 68 instructions
+file_open:    # 76 instructions
   ; network-and-texts.krs:3:19: file.flags & O_TRUNC == 0
      0  r2 = *(u64 *)(r1 + 0)                   # file
      1  r3 = *(u32 *)(r2 + file.f_flags)
@@ -196,57 +196,65 @@ file_open:    # 68 instructions
     13  *(u64 *)(r10 - 24) = r4
     14  call krs_claim
     15  *(u64 *)(r10 - 8) = r0
-    16  if r0 == 0x0 goto 25
-    17  r3 = *(u64 *)(r10 - 16)
-    18  *(u64 *)(r0 + 8) = r3
-    19  r3 = *(u64 *)(r10 - 24)
-    20  *(u64 *)(r0 + 16) = r3
-    21  r1 = *(u64 *)(r0 + 24)
-    22  r2 = 4408
-    23  call krs_path
-    24  if r0 < 0x1000 goto 32
-    25  r2 = state[64] ll
-    27  r3 = 1
-    28  lock *(u64 *)(r2 + 0) += r3
+    16  if r0 == 0x0 goto 33
+    17  r3 = *(u64 *)(r10 - 24)
+    18  r4 = *(u64 *)(r3 + vfsmount.mnt_root)
+    19  r2 = *(u64 *)(r10 - 16)
+    20  r5 = *(u64 *)(r2 + dentry.d_hash.pprev)
+    21  r1 = r0
+    22  *(u64 *)(r0 + 8) = r2
+    23  *(u64 *)(r0 + 16) = r3
+    24  *(u64 *)(r0 + 48) = r4
+    25  *(u64 *)(r0 + 56) = r5
+    26  *(u64 *)(r0 + 64) = 4096
+    27  call krs_path_near
+    28  r2 = *(u64 *)(r10 - 8)
+    29  r1 = *(u64 *)(r2 + 24)
+    30  r2 = 4432
+    31  call krs_path
+    32  if r0 < 0x1000 goto 40
+    33  r2 = state[64] ll
+    35  r3 = 1
+    36  lock *(u64 *)(r2 + 0) += r3
   ; network-and-texts.krs:3:1: on file_open when file.flags & O_TRUNC == 0 and file.path in { "/etc/passwd", "/etc/shadow", "/srv" } deny
-    29  r2 = *(u64 *)(r10 - 8)
-    30  if r2 != 0x0 goto 58
-    31  goto 61
+    37  r2 = *(u64 *)(r10 - 8)
+    38  if r2 != 0x0 goto 66
+    39  goto 69
   ; network-and-texts.krs:3:49: file.path in { "/etc/passwd", "/etc/shadow", "/srv" }
-    32  if r0 != 0x4 goto 37
-    33  r2 = *(u64 *)(r10 - 8)
-    34  r2 = *(u32 *)(r2 + 4408)
-    35  if w2 == 0x7672732f goto 50
-    36  goto 58
-    37  if r0 != 0xb goto 58
-    38  r2 = *(u64 *)(r10 - 8)
-    39  r3 = *(u64 *)(r2 + 4408)
-    40  r4 = 0x7361702f6374652f ll
-    42  if r3 != r4 goto 45
-    43  r4 = *(u32 *)(r2 + 4415)
-    44  if w4 == 0x64777373 goto 50
-    45  r4 = 0x6168732f6374652f ll
-    47  if r3 != r4 goto 58
-    48  r2 = *(u32 *)(r2 + 4415)
-    49  if w2 != 0x776f6461 goto 58
+    40  if r0 != 0x4 goto 45
+    41  r2 = *(u64 *)(r10 - 8)
+    42  r2 = *(u32 *)(r2 + 4432)
+    43  if w2 == 0x7672732f goto 58
+    44  goto 66
+    45  if r0 != 0xb goto 66
+    46  r2 = *(u64 *)(r10 - 8)
+    47  r3 = *(u64 *)(r2 + 4432)
+    48  r4 = 0x7361702f6374652f ll
+    50  if r3 != r4 goto 53
+    51  r4 = *(u32 *)(r2 + 4439)
+    52  if w4 == 0x64777373 goto 58
+    53  r4 = 0x6168732f6374652f ll
+    55  if r3 != r4 goto 66
+    56  r2 = *(u32 *)(r2 + 4439)
+    57  if w2 != 0x776f6461 goto 66
   ; network-and-texts.krs:3:1: on file_open when file.flags & O_TRUNC == 0 and file.path in { "/etc/passwd", "/etc/shadow", "/srv" } deny
-    50  r2 = krs_modes[2] ll
-    52  r2 = *(u8 *)(r2 + 0)
-    53  if r2 <= 0x1 goto 63
-    54  if r2 > 0x2 goto 58
-    55  r1 = 2
-    56  r2 = 1
-    57  call krs_would
-    58  r3 = -1
-    59  r2 = *(u64 *)(r10 - 8)
-    60  lock *(u64 *)(r2 + 0) += r3
-    61  r0 = 0
-    62  exit
-    63  r3 = -1
-    64  r2 = *(u64 *)(r10 - 8)
-    65  lock *(u64 *)(r2 + 0) += r3
-    66  r0 = -1
-    67  exit
+    58  r2 = krs_modes[2] ll
+    60  r2 = *(u8 *)(r2 + 0)
+    61  if r2 <= 0x1 goto 71
+    62  if r2 > 0x2 goto 66
+    63  r1 = 2
+    64  r2 = 1
+    65  call krs_would
+    66  r3 = -1
+    67  r2 = *(u64 *)(r10 - 8)
+    68  lock *(u64 *)(r2 + 0) += r3
+    69  r0 = 0
+    70  exit
+    71  r3 = -1
+    72  r2 = *(u64 *)(r10 - 8)
+    73  lock *(u64 *)(r2 + 0) += r3
+    74  r0 = -1
+    75  exit
 
 krs_claim:    # 62 instructions, 0 arguments
   ; memory that no other program on this processor uses
@@ -349,191 +357,266 @@ krs_no_room:    # 10 instructions, 1 arguments
      8  r0 = 0
      9  exit
 
-krs_path:    # 74 instructions, 2 arguments
+krs_path:    # 88 instructions, 2 arguments
   ; the dentry and the mount that the program asks about
-     0  *(u64 *)(r10 - 16) = r2
-     1  *(u64 *)(r10 - 40) = r1
+     0  r6 = r1
+     1  r8 = r2
      2  *(u32 *)(r10 - 4) = r1
      3  r1 = krs_scratch ll
      5  r2 = r10
      6  r2 += -4
      7  call map_lookup_elem
-     8  if r0 == 0x0 goto 72
+     8  if r0 == 0x0 goto 86
      9  r7 = r0
-    10  r1 = 4096
-    11  *(u64 *)(r7 + 40) = r1
-    12  *(u64 *)(r7 + 4144) = 0
-    13  r6 = *(u64 *)(r7 + 8)
-    14  r9 = *(u64 *)(r7 + 16)
-    15  r1 = mount.mnt
-    16  r9 -= r1
-    17  *(u64 *)(r7 + 16) = r9
-    18  r3 = mount.mnt.mnt_root
+    10  *(u64 *)(r7 + 4168) = 0
+    11  r9 = *(u64 *)(r7 + 16)
+    12  r1 = mount.mnt
+    13  r9 -= r1
+    14  *(u64 *)(r7 + 16) = r9
+    15  r3 = mount.mnt_parent
+    16  r1 = mount.mnt_mountpoint
+    17  r1 -= r3
+    18  if r1 != 0x8 goto 26
     19  r3 += r9
-    20  r1 = r10
-    21  r1 += -32
-    22  r2 = 8
+    20  r1 = r7
+    21  r1 += 32
+    22  r2 = 16
     23  call probe_read_kernel
-    24  if r0 != 0x0 goto 72
-    25  r1 = *(u64 *)(r10 - 32)
-    26  *(u64 *)(r7 + 32) = r1
+    24  if r0 != 0x0 goto 86
+    25  goto 40
+    26  r3 = mount.mnt_parent
+    27  r3 += r9
+    28  r1 = r7
+    29  r1 += 32
+    30  r2 = 8
+    31  call probe_read_kernel
+    32  if r0 != 0x0 goto 86
+    33  r3 = mount.mnt_mountpoint
+    34  r3 += r9
+    35  r1 = r7
+    36  r1 += 40
+    37  r2 = 8
+    38  call probe_read_kernel
+    39  if r0 != 0x0 goto 86
+    40  r1 = *(u64 *)(r7 + 48)
+    41  if r1 == 0x0 goto 86
   ; what is in no directory any more is deleted
-    27  if r6 == r1 goto 44
-    28  r3 = dentry.d_hash.pprev
-    29  r3 += r6
-    30  r1 = r10
-    31  r1 += -32
-    32  r2 = 8
-    33  call probe_read_kernel
-    34  if r0 != 0x0 goto 72
-    35  r1 = *(u64 *)(r10 - 32)
-    36  if r1 != 0x0 goto 44
-    37  *(u16 *)(r7 + 4134) = 10272
-    38  *(u16 *)(r7 + 4136) = 25956
-    39  *(u16 *)(r7 + 4138) = 25964
-    40  *(u16 *)(r7 + 4140) = 25972
-    41  *(u16 *)(r7 + 4142) = 10596
-    42  r1 = 4086
-    43  *(u64 *)(r7 + 40) = r1
-    44  r1 = 2200
-    45  *(u64 *)(r10 - 24) = r1
+    42  r2 = *(u64 *)(r7 + 56)
+    43  if r2 != 0x0 goto 52
+    44  r2 = *(u64 *)(r7 + 8)
+    45  if r2 == r1 goto 52
+    46  *(u16 *)(r7 + 4158) = 10272
+    47  *(u16 *)(r7 + 4160) = 25956
+    48  *(u16 *)(r7 + 4162) = 25964
+    49  *(u16 *)(r7 + 4164) = 25972
+    50  *(u16 *)(r7 + 4166) = 10596
+    51  *(u64 *)(r7 + 64) = 4086
+    52  r9 = 138
   ; step by step
-    46  r1 = *(u64 *)(r10 - 24)
-    47  r1 += -1
-    48  if r1 == 0x0 goto 72
-    49  *(u64 *)(r10 - 24) = r1
-    50  r1 = *(u64 *)(r10 - 40)
-    51  call krs_path_step
-    52  if r0 == 0x0 goto 46
-    53  if r0 != 0x1 goto 72
+    53  r1 = r6
+    54  call krs_path_step
+    55  if r0 != 0x0 goto 59
+    56  r9 += -1
+    57  if r9 != 0x0 goto 53
+    58  goto 86
+    59  if r0 != 0x1 goto 86
+    60  if r8 > 0x1150 goto 86
+    61  r1 = r7
+    62  r1 += r8
   ; the root itself has no name
-    54  r8 = *(u64 *)(r7 + 40)
-    55  if r8 != 0x1000 goto 58
-    56  r8 = 4095
-    57  *(u8 *)(r7 + 4143) = 47
-  ; copy the path to where the program wants it
-    58  r8 &= 4095
-    59  r1 = *(u64 *)(r10 - 16)
-    60  if r1 > 0x1138 goto 72
-    61  r1 += r7
-    62  r2 = 4097
-    63  r2 -= r8
-    64  r3 = r7
-    65  r3 += r8
-    66  r3 += 48
-    67  call probe_read_kernel
-    68  if r0 != 0x0 goto 72
-    69  r0 = 4096
-    70  r0 -= r8
-    71  exit
-    72  r0 = -1
-    73  exit
+    63  r8 = *(u64 *)(r7 + 64)
+    64  if r8 != 0x1000 goto 67
+    65  r8 = 4095
+    66  *(u8 *)(r7 + 4167) = 47
+  ; the path and its NUL go to where the program wants them, and some of what is behind, which nobody reads
+    67  r8 &= 4095
+    68  r3 = r7
+    69  r3 += r8
+    70  r0 = 4096
+    71  r0 -= r8
+    72  r2 = r0
+    73  r4 = *(u64 *)(r3 + 72)
+    74  *(u64 *)(r1 + 0) = r4
+    75  r4 = *(u64 *)(r3 + 80)
+    76  *(u64 *)(r1 + 8) = r4
+    77  r4 = *(u64 *)(r3 + 88)
+    78  *(u64 *)(r1 + 16) = r4
+    79  r4 = *(u64 *)(r3 + 96)
+    80  *(u64 *)(r1 + 24) = r4
+    81  r3 += 32
+    82  r1 += 32
+    83  r2 += -32
+    84  if r2 s>= 0x0 goto 73
+    85  exit
+    86  r0 = -1
+    87  exit
 
-krs_path_step:    # 101 instructions, 1 arguments
+krs_path_near:    # 49 instructions, 2 arguments
+  ; a dentry in its directory
+     0  r7 = r1
+     1  r6 = r2
+     2  r1 = *(u64 *)(r7 + 56)
+     3  if r1 == 0x0 goto 46
+     4  r9 = 8
+     5  r1 = *(u64 *)(r7 + 48)
+     6  if r6 == r1 goto 46
+     7  r8 = *(u64 *)(r6 + dentry.d_parent)
+     8  if r6 == r8 goto 46
+  ; a short name
+     9  r1 = exists(dentry.d_shortname)
+    10  if r1 != 0x0 goto 13
+    11  r1 = dentry.d_iname
+    12  goto 14
+    13  r1 = dentry.d_shortname
+    14  r1 += r6
+    15  r3 = *(u64 *)(r6 + dentry.d_name.name)
+    16  if r3 != r1 goto 46
+    17  r5 = *(u32 *)(r6 + dentry.d_name.len)
+    18  if r5 == 0x0 goto 46
+    19  if r5 > 0x20 goto 46
+    20  r2 = *(u64 *)(r7 + 64)
+    21  r2 -= r5
+    22  r2 += -1
+    23  if r2 s< 0x0 goto 46
+    24  r2 &= 4095
+    25  *(u64 *)(r7 + 64) = r2
+    26  r2 += r7
+    27  *(u8 *)(r2 + 72) = 47
+  ; in words: what the last one writes over is put back
+    28  r4 = r2
+    29  r4 += r5
+    30  r0 = *(u64 *)(r4 + 73)
+    31  r3 = *(u64 *)(r1 + 0)
+    32  *(u64 *)(r2 + 73) = r3
+    33  if r5 <= 0x8 goto 42
+    34  r3 = *(u64 *)(r1 + 8)
+    35  *(u64 *)(r2 + 81) = r3
+    36  if r5 <= 0x10 goto 42
+    37  r3 = *(u64 *)(r1 + 16)
+    38  *(u64 *)(r2 + 89) = r3
+    39  if r5 <= 0x18 goto 42
+    40  r3 = *(u64 *)(r1 + 24)
+    41  *(u64 *)(r2 + 97) = r3
+    42  *(u64 *)(r4 + 73) = r0
+    43  r6 = r8
+    44  r9 += -1
+    45  if r9 != 0x0 goto 5
+    46  *(u64 *)(r7 + 8) = r6
+    47  r0 = 0
+    48  exit
+
+krs_path_step:    # 108 instructions, 1 arguments
   ; where the path has come to
      0  *(u32 *)(r10 - 4) = r1
      1  r1 = krs_scratch ll
      3  r2 = r10
      4  r2 += -4
      5  call map_lookup_elem
-     6  if r0 == 0x0 goto 99
+     6  if r0 == 0x0 goto 106
      7  r7 = r0
      8  r6 = *(u64 *)(r7 + 8)
-     9  r8 = *(u64 *)(r7 + 40)
-    10  r1 = *(u64 *)(r7 + 32)
-    11  if r6 == r1 goto 57
-  ; one component up
-    12  r3 = dentry.d_parent
-    13  r1 = dentry.d_name
-    14  r1 -= r3
-    15  r3 += r6
-    16  if r1 != 0x8 goto 23
-    17  r1 = r10
-    18  r1 += -32
-    19  r2 = 24
-    20  call probe_read_kernel
-    21  if r0 != 0x0 goto 99
-    22  goto 35
-    23  r1 = r10
-    24  r1 += -32
-    25  r2 = 8
-    26  call probe_read_kernel
-    27  if r0 != 0x0 goto 99
-    28  r3 = dentry.d_name
-    29  r3 += r6
-    30  r1 = r10
-    31  r1 += -24
-    32  r2 = 16
-    33  call probe_read_kernel
-    34  if r0 != 0x0 goto 99
-    35  r5 = *(u32 *)(r10 - 20)
-    36  if r5 == 0x0 goto 99
-    37  r3 = *(u64 *)(r10 - 16)
-    38  if r5 > 0xff goto 99
-    39  r8 -= r5
-    40  r8 += -1
-    41  if r8 s< 0x0 goto 99
-    42  r8 &= 4095
-    43  *(u64 *)(r7 + 40) = r8
-    44  r1 = r7
-    45  r1 += r8
-    46  *(u8 *)(r1 + 48) = 47
-    47  r1 += 49
-    48  r2 = r5
-    49  r2 &= 255
-    50  call probe_read_kernel
-    51  if r0 != 0x0 goto 99
-    52  r1 = *(u64 *)(r10 - 32)
-    53  *(u64 *)(r7 + 8) = r1
-  ; files without a place, such as those of memfd_create, are their own parent
-    54  if r1 == r6 goto 97
-    55  r0 = 0
-    56  exit
+     9  r9 = 16
+    10  r1 = *(u64 *)(r7 + 48)
+    11  if r6 != r1 goto 53
   ; from the root of a mount to where it is mounted
-    57  r9 = *(u64 *)(r7 + 16)
-    58  r3 = mount.mnt_parent
-    59  r1 = mount.mnt_mountpoint
-    60  r1 -= r3
-    61  r3 += r9
-    62  if r1 != 0x8 goto 69
-    63  r1 = r10
-    64  r1 += -32
-    65  r2 = 16
-    66  call probe_read_kernel
-    67  if r0 != 0x0 goto 99
-    68  goto 81
-    69  r1 = r10
-    70  r1 += -32
-    71  r2 = 8
-    72  call probe_read_kernel
-    73  if r0 != 0x0 goto 99
-    74  r3 = mount.mnt_mountpoint
-    75  r3 += r9
-    76  r1 = r10
-    77  r1 += -24
-    78  r2 = 8
-    79  call probe_read_kernel
-    80  if r0 != 0x0 goto 99
-    81  r1 = *(u64 *)(r10 - 32)
-    82  if r1 == r9 goto 97
-    83  *(u64 *)(r7 + 16) = r1
-    84  r1 = *(u64 *)(r10 - 24)
-    85  *(u64 *)(r7 + 8) = r1
-    86  r9 = *(u64 *)(r10 - 32)
-    87  r3 = mount.mnt.mnt_root
-    88  r3 += r9
-    89  r1 = r10
-    90  r1 += -24
-    91  r2 = 8
-    92  call probe_read_kernel
-    93  if r0 != 0x0 goto 99
-    94  r1 = *(u64 *)(r10 - 24)
-    95  *(u64 *)(r7 + 32) = r1
-    96  goto 55
-    97  r0 = 1
-    98  exit
-    99  r0 = 2
-   100  exit
+    12  r8 = *(u64 *)(r7 + 32)
+    13  r1 = *(u64 *)(r7 + 16)
+    14  if r8 == r1 goto 104
+    15  *(u64 *)(r7 + 16) = r8
+    16  r6 = *(u64 *)(r7 + 40)
+    17  r3 = mount.mnt_parent
+    18  r1 = mount.mnt_mountpoint
+    19  r1 -= r3
+    20  if r1 != 0x8 goto 31
+    21  r1 = mount.mnt.mnt_root
+    22  r1 -= r3
+    23  if r1 != 0x10 goto 31
+    24  r3 += r8
+    25  r1 = r7
+    26  r1 += 32
+    27  r2 = 24
+    28  call probe_read_kernel
+    29  if r0 != 0x0 goto 106
+    30  goto 52
+    31  r3 = mount.mnt_parent
+    32  r3 += r8
+    33  r1 = r7
+    34  r1 += 32
+    35  r2 = 8
+    36  call probe_read_kernel
+    37  if r0 != 0x0 goto 106
+    38  r3 = mount.mnt_mountpoint
+    39  r3 += r8
+    40  r1 = r7
+    41  r1 += 40
+    42  r2 = 8
+    43  call probe_read_kernel
+    44  if r0 != 0x0 goto 106
+    45  r3 = mount.mnt.mnt_root
+    46  r3 += r8
+    47  r1 = r7
+    48  r1 += 48
+    49  r2 = 8
+    50  call probe_read_kernel
+    51  if r0 != 0x0 goto 106
+    52  goto 99
+  ; one component up
+    53  r3 = dentry.d_parent
+    54  r1 = dentry.d_name
+    55  r1 -= r3
+    56  if r1 != 0x8 goto 64
+    57  r3 += r6
+    58  r1 = r10
+    59  r1 += -32
+    60  r2 = 24
+    61  call probe_read_kernel
+    62  if r0 != 0x0 goto 106
+    63  goto 78
+    64  r3 = dentry.d_parent
+    65  r3 += r6
+    66  r1 = r10
+    67  r1 += -32
+    68  r2 = 8
+    69  call probe_read_kernel
+    70  if r0 != 0x0 goto 106
+    71  r3 = dentry.d_name
+    72  r3 += r6
+    73  r1 = r10
+    74  r1 += -24
+    75  r2 = 16
+    76  call probe_read_kernel
+    77  if r0 != 0x0 goto 106
+    78  r5 = *(u32 *)(r10 - 20)
+    79  r3 = *(u64 *)(r10 - 16)
+    80  if r5 == 0x0 goto 106
+    81  if r5 > 0xff goto 106
+    82  r2 = *(u64 *)(r7 + 64)
+    83  r2 -= r5
+    84  r2 += -1
+    85  if r2 s< 0x0 goto 106
+    86  r2 &= 4095
+    87  *(u64 *)(r7 + 64) = r2
+    88  r2 += r7
+    89  *(u8 *)(r2 + 72) = 47
+    90  r1 = r2
+    91  r1 += 73
+    92  r2 = r5
+    93  r2 &= 255
+    94  call probe_read_kernel
+    95  if r0 != 0x0 goto 106
+  ; files without a place, such as those of memfd_create, are their own parent
+    96  r8 = r6
+    97  r6 = *(u64 *)(r10 - 32)
+    98  if r6 == r8 goto 104
+    99  r9 += -1
+   100  if r9 != 0x0 goto 10
+   101  *(u64 *)(r7 + 8) = r6
+   102  r0 = 0
+   103  exit
+   104  r0 = 1
+   105  exit
+   106  r0 = 2
+   107  exit
 
 krs_would:    # 28 instructions, 2 arguments
   ; room for an event

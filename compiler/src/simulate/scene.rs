@@ -295,7 +295,7 @@ impl<'k> Scene<'k> {
 
     fn dentry(&mut self, parent: Option<u64>, name: &[u8]) -> Result<u64, String> {
         let dentry = self.object("dentry", true)?;
-        let characters = self.put_text(name);
+        let characters = self.put_name(dentry, name);
         for (steps, value) in [
             (&["d_parent"][..], parent.unwrap_or(dentry)),
             (&["d_name", "len"], name.len() as u64),
@@ -308,6 +308,14 @@ impl<'k> Scene<'k> {
             }
         }
         Ok(dentry)
+    }
+
+    /// Puts a dentry's name where the kernel does: a short one is in the dentry itself.
+    fn put_name(&mut self, dentry: u64, name: &[u8]) -> u64 {
+        let text = [name, b"\0"].concat();
+        let mut fields = ["d_shortname", "d_iname"].into_iter().map(|field| named("dentry", &[field]));
+        let inline = fields.find(|field| self.set_bytes(dentry, field, &text));
+        inline.and_then(|field| self.address_of(dentry, &field)).unwrap_or_else(|| self.put_bytes(&text))
     }
 
     /// A mount at a dentry of another, or the root of all.

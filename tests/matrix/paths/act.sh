@@ -39,5 +39,12 @@ for i in 1 2 3 4 5 6 7 8; do d=$d/$d; [ ${#d} -gt 1000 ] && break; done
 mkdir -p "mnt/$d"
 echo text > "mnt/$d/file"
 cat "mnt/$d/file"
+echo "# names of all lengths, most of which are in their dentries"
+s=0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ
+for n in 2 8 9 16 17 24 25 30 31 32 33 39 40 60; do
+  mkdir -p "mnt/${s:0:n}/x"
+  echo text > "mnt/${s:0:n}/x/${s:0:n-1}"
+  cat "mnt/${s:0:n}/x/${s:0:n-1}" > /dev/null
+done
 krsi events paths --format json | sed -n 's/.*"fields":\({[^}]*}\).*"rule":"\([^"]*\)".*/\2 \1/p' | sed 's/krs-guest-[0-9]*/krs-guest-N/' | cut -c 1-150 | uniq
 krsi unload paths

@@ -6,7 +6,9 @@
 //!
 //! ```text
 //! krs_claim()                                    the memory of a free slot, 0 where there is none
-//! krs_path(slot, region)                         the path of the dentry and mount in the slot; its length, or -1
+//! krs_path_near(memory, dentry)                  goes up from a typed dentry before that, as far as loads lead
+//! krs_path(slot, region)                         the path of the dentry and mount in the slot, of which the program has read
+//!                                                what is asked once; its length, or -1
 //! krs_cgroup(slot, region)                       the same for a kernfs node
 //! krs_hash, krs_same, krs_equal                  whole texts: see `words`
 //! krs_match(slot, region, length, classes, state) what fits a text: see `automaton`
@@ -48,12 +50,18 @@ pub const FIRST: i16 = 8;
 pub const SECOND: i16 = 16;
 /// Where a slot has its own number.
 pub const NUMBER: i16 = 24;
-/// Where a slot has the root of the mount that a walk is in.
-const ROOT: i16 = 32;
-/// Where a slot has how far, from the end, a path is put together.
-const PLACE: i16 = 40;
+/// Where a slot has what the mount that a walk is in is mounted on, and at which dentry of that.
+const MOUNT: i16 = 32;
+/// Where a slot has the root of that mount, behind the two; 0 where it cannot be read.
+pub const ROOT: i16 = MOUNT + 16;
+/// Where a slot has a dentry's `d_hash.pprev`: 0 where it is in no directory any more.
+pub const HASHED: i16 = 56;
+/// Where a slot has how far a path is put together: to here from the beginning of the work room. It begins with [`END`].
+pub const PLACE: i16 = 64;
 /// Where paths are put together, from their end.
-pub const WORK: i16 = 48;
+pub const WORK: i16 = 72;
+/// Where in the work room they end.
+pub const END: i32 = 4096;
 /// A path's room, and then some, since the verifier takes every name for the longest.
 const WORK_BYTES: i16 = 4096 + 8 + 256;
 /// Where the first text begins.
@@ -78,7 +86,7 @@ pub fn link(code: &mut Code, policy: &crate::hir::Policy, regions: usize) {
             .any(|relocation| matches!(relocation.kind, RelocationKind::Function(known) if known == name))
     };
     let mut names: Vec<&'static str> =
-        [CLAIM, PATH, CGROUP, automaton::MATCH, key::KEY, words::HASH, words::SAME, words::EQUAL]
+        [CLAIM, PATH_NEAR, PATH, CGROUP, automaton::MATCH, key::KEY, words::HASH, words::SAME, words::EQUAL]
             .into_iter()
             .filter(|name| called(code, name))
             .collect();
@@ -112,6 +120,7 @@ fn link_texts(code: &mut Code, regions: usize, names: Vec<&'static str>) {
         let last = region(regions - 1);
         let function = match name {
             CLAIM => text::claim(),
+            PATH_NEAR => text::path_near(),
             PATH => text::path(last),
             CGROUP => text::cgroup(last),
             automaton::MATCH => automaton::run(code),
@@ -129,6 +138,8 @@ fn link_texts(code: &mut Code, regions: usize, names: Vec<&'static str>) {
 
 /// Finds a free slot.
 pub const CLAIM: &str = "krs_claim";
+/// The first components of a path, of a dentry that is typed.
+pub const PATH_NEAR: &str = "krs_path_near";
 /// The full path of a dentry below a mount.
 pub const PATH: &str = "krs_path";
 /// The path of a kernfs node.
@@ -222,6 +233,12 @@ impl Asm {
         self.insns.push(Insn { code: class::LDX | mode::MEM | width, dst: dst.0, src: base.0, off, imm: 0 });
     }
 
+    /// Loads a field behind a typed pointer.
+    fn load_field(&mut self, width: u8, dst: R, base: R, access: Access) {
+        self.relocate(RelocationKind::FieldOffset(access));
+        self.load(width, dst, base, 0);
+    }
+
     fn store(&mut self, width: u8, base: R, off: i16, src: impl Into<Src>) {
         self.insns.push(match src.into() {
             Src::Reg(src) => {
@@ -292,29 +309,41 @@ impl Asm {
     fn probe(&mut self, to: i16, bytes: i32, base: R, access: Access, failed: Label) {
         self.offset(R(3), access);
         self.alu(alu::ADD, R(3), base);
-        self.probe_at(to, bytes, failed);
+        self.probe_at((FP, to), bytes, failed);
     }
 
-    /// The same for two fields of so many bytes, one behind the other in the frame: at once on kernels where they are so in memory.
-    fn probe_both(&mut self, to: i16, base: R, fields: [(i32, Access); 2], failed: Label) {
-        let [(first_bytes, first), (second_bytes, second)] = fields;
-        let (apart, both) = (self.label(), self.label());
-        self.offset(R(3), first);
-        self.offset(R(1), second.clone());
-        self.alu(alu::SUB, R(1), R(3));
+    /// Copies fields of so many bytes behind an address to behind each other: at once on kernels where they are so in memory.
+    /// A call must leave `base` as it is.
+    fn probe_all<const N: usize>(&mut self, to: (R, i16), base: R, fields: [(i32, Access); N], failed: Label) {
+        let (apart, done) = (self.label(), self.label());
+        let mut all = 0;
+        for (bytes, access) in &fields {
+            if all == 0 {
+                self.offset(R(3), access.clone());
+            } else {
+                self.offset(R(1), access.clone());
+                self.alu(alu::SUB, R(1), R(3));
+                self.jump(jmp::JNE, R(1), all, apart);
+            }
+            all += bytes;
+        }
         self.alu(alu::ADD, R(3), base);
-        self.jump(jmp::JNE, R(1), first_bytes, apart);
-        self.probe_at(to, first_bytes + second_bytes, failed);
-        self.goto(both);
+        self.probe_at(to, all, failed);
+        self.goto(done);
         self.place(apart);
-        self.probe_at(to, first_bytes, failed);
-        self.probe(to + first_bytes as i16, second_bytes, base, second, failed);
-        self.place(both);
+        let (memory, mut at) = to;
+        for (bytes, access) in fields {
+            self.offset(R(3), access);
+            self.alu(alu::ADD, R(3), base);
+            self.probe_at((memory, at), bytes, failed);
+            at += bytes as i16;
+        }
+        self.place(done);
     }
 
     /// The same for the address in `r3`.
-    fn probe_at(&mut self, to: i16, bytes: i32, failed: Label) {
-        self.sum(R(1), FP, i32::from(to));
+    fn probe_at(&mut self, (memory, at): (R, i16), bytes: i32, failed: Label) {
+        self.sum(R(1), memory, i32::from(at));
         self.mov(R(2), bytes);
         self.call(helper::PROBE_READ_KERNEL);
         self.jump(jmp::JNE, R(0), 0, failed);

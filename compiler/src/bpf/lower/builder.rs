@@ -141,6 +141,8 @@ pub(super) struct Builder<'p> {
     pub(super) context: V,
     /// This is no program, but what one asks of each ancestor.
     pub(super) asked: Option<super::ancestors::Asked>,
+    /// Paths that begin by loads.
+    pub(super) near_calls: usize,
     /// Why a function that it needs cannot be made.
     pub(super) too_large: Option<(crate::bpf::encode::TooLarge, Span)>,
     /// Registers whose pointers are numbers on kernels without a typed task.
@@ -218,6 +220,7 @@ impl<'p> Builder<'p> {
             texts,
             memory: None,
             asked: None,
+            near_calls: 0,
             too_large: None,
             context: V(VIRTUAL),
             untyped: std::collections::BTreeSet::new(),

@@ -236,7 +236,7 @@ impl Builder<'_> {
     }
 
     /// One way for kernels whose helper gives a typed task, one for the others; the verifier removes the other.
-    fn typed_task(&mut self, typed: Label, untyped: Label) {
+    pub(super) fn typed_task(&mut self, typed: Label, untyped: Label) {
         let there = self.fresh();
         let reloc = RelocationKind::EnumValueExists { name: TYPED_TASK.0.into(), value: TYPED_TASK.1.into() };
         self.push(Inst::Mov { dst: there, src: Src::Imm(1), wide: true, reloc: Some(reloc) });

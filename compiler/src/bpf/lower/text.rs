@@ -23,6 +23,10 @@ const NAME_LENGTHS_MAX: usize = 8;
 /// So many texts are compared one by one, two instructions for most; a search takes some sixty and ten for each eight bytes.
 const TEXTS_INLINE_MAX: usize = 16;
 
+/// The verifier follows the first components of a path on each way that comes to them. The further down in a program, the more
+/// ways do, and the fewer calls.
+const NEAR_CALLS_MAX: usize = 4;
+
 /// A fetched text.
 #[derive(Clone, Copy)]
 pub(super) struct Fetched {
@@ -138,13 +142,12 @@ impl Builder<'_> {
             Text::Path { dentry, mount } => {
                 let dentry = self.pointer(dentry, none);
                 let mount = self.pointer(mount, none);
-                self.store_pointer(memory, library::FIRST, dentry);
-                self.store_pointer(memory, library::SECOND, mount);
-                self.walk(library::PATH, memory, offset)
+                self.path(dentry, mount, memory, offset)
             }
             Text::Cgroup { node } => {
                 let node = self.pointer(node, none);
                 self.store_pointer(memory, library::FIRST, node);
+                self.path_begins(memory);
                 self.walk(library::CGROUP, memory, offset)
             }
             Text::Pointer(of) => {
@@ -201,6 +204,45 @@ impl Builder<'_> {
 
     pub(super) fn add(&mut self, dst: V, number: i32) {
         self.push(Inst::Alu { op: alu::ADD, wide: true, dst, src: Src::Imm(number), reloc: None });
+    }
+
+    /// The path of a dentry below a mount. What is read of them once is read here, where they mostly are typed: a function has
+    /// numbers, and copies what a load would have.
+    pub(super) fn path(&mut self, dentry: V, mount: V, memory: V, offset: i16) -> V {
+        let pprev = [field("d_hash", Shape::Struct), field("pprev", Shape::Pointer)];
+        let root = self.load(mount, &access("vfsmount", &[field("mnt_root", Shape::Pointer)]), 8);
+        let hashed = self.load(dentry, &access("dentry", &pprev), 8);
+        for (at, word) in
+            [(library::FIRST, dentry), (library::SECOND, mount), (library::ROOT, root), (library::HASHED, hashed)]
+        {
+            self.store_pointer(memory, at, word);
+        }
+        self.path_begins(memory);
+        self.near(dentry, memory);
+        self.walk(library::PATH, memory, offset)
+    }
+
+    fn path_begins(&mut self, memory: V) {
+        self.push(Inst::Store { base: memory, offset: library::PLACE, src: Src::Imm(library::END), bytes: 8 });
+    }
+
+    /// Goes up from a dentry by loads, where it is typed.
+    fn near(&mut self, dentry: V, memory: V) {
+        let wanted = self.optimise.does(Optimisation::Near) && self.near_calls < NEAR_CALLS_MAX;
+        if !wanted || self.asked.is_some() || self.numbers.contains(&dentry) {
+            return;
+        }
+        self.near_calls += 1;
+        let (typed, far) = (self.fresh_label(), self.fresh_label());
+        if self.untyped.contains(&dentry) {
+            self.typed_task(typed, far);
+        } else {
+            self.jump(typed);
+        }
+        self.place(typed);
+        self.invoke(library::PATH_NEAR, &[Src::Reg(memory), Src::Reg(dentry)]);
+        self.jump(far);
+        self.place(far);
     }
 
     /// Calls a function that follows the pointers in the memory.
@@ -360,10 +402,8 @@ impl Builder<'_> {
         if unlike(&dentry) || unlike(&mount) {
             return;
         }
-        let field = |name: &str, shape| Step::Field { name: name.into(), shape };
-        let access = |root: &str, steps| Access { is_struct: true, root: root.into(), steps };
         let length = [field("d_name", Shape::Struct), field("len", Shape::Int { bytes: 4, signed: false })];
-        let length = self.load(dentry, &access("dentry", length.to_vec()), 4);
+        let length = self.load(dentry, &access("dentry", &length), 4);
         let fits = self.fresh_label();
         if lengths.len() <= NAME_LENGTHS_MAX {
             for bytes in lengths {
@@ -372,7 +412,7 @@ impl Builder<'_> {
         } else {
             self.one_of_lengths(length, &lengths, fits);
         }
-        let root = self.load(mount, &access("vfsmount", vec![field("mnt_root", Shape::Pointer)]), 8);
+        let root = self.load(mount, &access("vfsmount", &[field("mnt_root", Shape::Pointer)]), 8);
         self.branch(jmp::JEQ, true, root, Src::Reg(dentry), fits, no);
         self.place(fits);
     }
@@ -486,6 +526,14 @@ impl Builder<'_> {
         self.push(Inst::Alu { op: alu::ADD, wide: true, dst: end, src: Src::Reg(room), reloc: None });
         self.push(Inst::Store { base: end, offset: offset as i16, src: Src::Imm(0), bytes: 1 });
     }
+}
+
+fn field(name: &str, shape: Shape) -> Step {
+    Step::Field { name: name.into(), shape }
+}
+
+fn access(root: &str, steps: &[Step]) -> Access {
+    Access { is_struct: true, root: root.into(), steps: steps.to_vec() }
 }
 
 impl Code {

@@ -7,7 +7,7 @@ use super::builder::{Builder, Label};
 use super::network::Base;
 use crate::bpf::insn::{alu, jmp};
 use crate::bpf::vcode::{Inst, Src, V};
-use crate::bpf::{Access, Shape, Step, helper, library};
+use crate::bpf::{Access, Shape, Step, helper};
 use crate::hir::{End, UnixName};
 
 const AF_UNIX: i32 = 1;
@@ -50,10 +50,9 @@ impl Builder<'_> {
                     UnixName::Path => {
                         let part = |name| unix(&[("path", Shape::Struct), (name, Shape::Pointer)]);
                         let dentry = build.behind(socket, &part("dentry"), none);
-                        build.store_pointer(memory, library::FIRST, dentry);
                         let mount = build.behind(socket, &part("mnt"), none);
-                        build.store_pointer(memory, library::SECOND, mount);
-                        build.walk(library::PATH, memory, offset)
+                        build.numbers.extend([dentry, mount]);
+                        build.path(dentry, mount, memory, offset)
                     }
                     UnixName::Abstract => {
                         let bound = build.behind(socket, &unix(&[("addr", Shape::Pointer)]), none);
