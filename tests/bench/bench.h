@@ -34,6 +34,7 @@ static void *(*const bpf_ringbuf_reserve)(void *ring, u64 bytes, u64 flags) = (v
 static void (*const bpf_ringbuf_submit)(void *data, u64 flags) = (void *)132;
 static long (*const bpf_d_path)(void *path, char *buffer, u32 bytes) = (void *)147;
 static struct task_struct *(*const bpf_get_current_task_btf)(void) = (void *)158;
+static long (*const bpf_loop)(u32 times, void *each, void *of, u64 flags) = (void *)181;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

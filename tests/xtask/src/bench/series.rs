@@ -31,8 +31,7 @@ struct Kind {
     act: &'static str,
     /// The rule of a number.
     rule: fn(usize) -> String,
-    /// `None` where C has no simple words for it.
-    chain: Option<Chain>,
+    chain: Chain,
 }
 
 /// What stands before a chain in C, and the condition of a number.
@@ -46,30 +45,30 @@ const KINDS: &[Kind] = &[
         rule: |n| {
             format!("on file_open when file.inode.uid == {} and file.inode.gid == {} deny", 1000 + n, 5000 + n % 97)
         },
-        chain: Some(("u32 uid = file->f_inode->i_uid.val, gid = file->f_inode->i_gid.val;", |n| {
+        chain: ("u32 uid = file->f_inode->i_uid.val, gid = file->f_inode->i_gid.val;", |n| {
             format!("uid == {} && gid == {}", 1000 + n, 5000 + n % 97)
-        })),
+        }),
     },
     Kind {
         name: "paths",
         hook: "file_open",
         act: "open-read=a/b/file",
         rule: |n| format!("on file_open when file.path == \"/srv/data/{}/file-{n}\" deny", n % 89),
-        chain: Some((PATH_IN_C, |n| {
+        chain: (PATH_IN_C, |n| {
             let path = format!("/srv/data/{}/file-{n}", n % 89);
             format!("length == {} && {}", path.len() + 1, begins(&path))
-        })),
+        }),
     },
     Kind {
         name: "prefixes",
         hook: "file_open",
         act: "open-read=a/b/file",
         rule: |n| format!("on file_open when file.path under \"/srv/tenants/{}/t{n}\" deny", n % 89),
-        chain: Some((PATH_IN_C, |n| {
+        chain: (PATH_IN_C, |n| {
             let path = format!("/srv/tenants/{}/t{n}", n % 89);
             let end = path.len();
             format!("length > {end} && {} && (text[{end}] == '/' || !text[{end}])", begins(&path))
-        })),
+        }),
     },
     Kind {
         name: "networks",
@@ -83,16 +82,20 @@ const KINDS: &[Kind] = &[
                 1 + n % 1000
             )
         },
-        chain: Some((ADDRESS_IN_C, |n| {
+        chain: (ADDRESS_IN_C, |n| {
             format!("address >> 8 == {:#x} && port == {}", (10 + (n >> 16)) << 16 | (n & 0xffff), 1 + n % 1000)
-        })),
+        }),
     },
     Kind {
         name: "globs",
         hook: "file_open",
         act: "open-read=a/b/file",
         rule: |n| format!("on file_open when file.path like \"/srv/*/t{n}/*.key\" deny"),
-        chain: None,
+        chain: (GLOB_IN_C, |n| {
+            let component = format!("/t{n}/");
+            let (number, mask) = word(component.as_bytes());
+            format!("bytes == {} && (component & {mask:#x}ull) == {number:#x}ull", component.len())
+        }),
     },
 ];
 
@@ -100,14 +103,28 @@ const PATH_IN_C: &str = "\
 u32 zero = 0; char *text = bpf_map_lookup_elem(&paths, &zero); if (!text) return 0; u64 *words = (void *)text; \
 long length = bpf_d_path(&file->f_path, text, 4096); if (length <= 0 || length > 4096) return 0;";
 
+/// What all patterns have in common is asked once, and before the text is cut into its components.
+const GLOB_IN_C: &str = "\
+u32 zero = 0; char *text = bpf_map_lookup_elem(&paths, &zero); if (!text) return 0; \
+long length = bpf_d_path(&file->f_path, text, 4096); if (length < 12 || length > 4096) return 0; \
+if ((*(u64 *)text & 0xffffffffffull) != 0x2f7672732full) return 0; \
+if (*(u32 *)(text + ((length - 5) & 4095)) != 0x79656b2e) return 0; \
+struct slashes slashes = { text }; bpf_loop(length - 1, slash, &slashes, 0); if (slashes.count != 4) return 0; \
+u64 component = *(u64 *)(text + (slashes.at[2] & 4095)); u32 bytes = slashes.at[3] - slashes.at[2] + 1;";
+
+/// Bytes as a number, and the mask of as many.
+fn word(bytes: &[u8]) -> (u64, u64) {
+    let number = bytes.iter().rev().fold(0u64, |number, byte| number << 8 | u64::from(*byte));
+    (number, u64::MAX >> (64 - 8 * bytes.len()))
+}
+
 /// Whether the text begins so, in C: eight bytes at a time, for clang has no `memcmp` for BPF.
 fn begins(text: &str) -> String {
-    let word = |(at, bytes): (usize, &[u8])| {
-        let number = bytes.iter().rev().fold(0u64, |number, byte| number << 8 | u64::from(*byte));
-        let mask = u64::MAX >> (64 - 8 * bytes.len());
+    let compared = |(at, bytes): (usize, &[u8])| {
+        let (number, mask) = word(bytes);
         format!("(words[{at}] & {mask:#x}ull) == {number:#x}ull")
     };
-    text.as_bytes().chunks(8).enumerate().map(word).collect::<Vec<_>>().join(" && ")
+    text.as_bytes().chunks(8).enumerate().map(compared).collect::<Vec<_>>().join(" && ")
 }
 
 const ADDRESS_IN_C: &str = "\
@@ -125,8 +142,18 @@ struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__uint(key_size, 4);
-	__uint(value_size, 4096);
+	__uint(value_size, 4096 + 8);
 } paths SEC(\".maps\");
+struct slashes { char *text; u32 count, at[4]; };
+static long slash(u32 at, struct slashes *slashes)
+{
+	if (slashes->text[at & 4095] != '/') return 0;
+	// A fifth ends it, so that the verifier has few counts to follow.
+	if (slashes->count > 3) { slashes->count = 5; return 1; }
+	slashes->at[slashes->count & 3] = at;
+	slashes->count++;
+	return 0;
+}
 ";
 
 /// So many rules of a kind.
@@ -173,16 +200,15 @@ pub fn measure(tools: &Tools, image: &Image, scratch: &Path, rules_max: usize, o
             if let Ok(built) = &built {
                 runs.push(Run { object: Some(built.object.clone()), acts: acts.clone() });
             }
-            let chain = match kind.chain.filter(|_| count <= CHAIN_MAX) {
-                None => None,
-                Some(words) => {
-                    let object = scratch.join(format!("chain-{}-{count}.o", kind.name));
-                    let made = chain(kind, count, words, scratch, &object)?;
-                    if made.is_ok() {
-                        runs.push(Run { object: Some(object), acts: acts.clone() });
-                    }
-                    Some(made.map(|()| f64::NAN))
+            let chain = if count <= CHAIN_MAX {
+                let object = scratch.join(format!("chain-{}-{count}.o", kind.name));
+                let made = chain(kind, count, scratch, &object)?;
+                if made.is_ok() {
+                    runs.push(Run { object: Some(object), acts: acts.clone() });
                 }
+                Some(made.map(|()| f64::NAN))
+            } else {
+                None
             };
             eprintln!("{} {count}: {}", kind.name, if built.is_ok() { "built" } else { "not built" });
             rows.push(Row { kind: kind.name, rules: count, build: built, measured: None, cost: None, chain });
@@ -277,8 +303,8 @@ fn limited(command: &mut Command) -> Result<Result<Process, String>> {
 }
 
 /// The chain in C, or why there is none.
-fn chain(kind: &Kind, count: usize, chain: Chain, scratch: &Path, object: &Path) -> Result<Result<(), String>> {
-    let (before, condition) = chain;
+fn chain(kind: &Kind, count: usize, scratch: &Path, object: &Path) -> Result<Result<(), String>> {
+    let (before, condition) = kind.chain;
     let mut text = C_HEAD.to_owned();
     let file = if kind.hook == "file_open" { "struct file *file = (void *)ctx[0];" } else { "" };
     writeln!(text, "SEC(\"lsm/{0}\") int {0}(u64 *ctx) {{ {file} {before}", kind.hook)?;
