@@ -19,6 +19,8 @@
 //! numbers), `unless` as a shape of its own beyond [`Rule`], and anything that a user could still get
 //! wrong.
 
+use std::sync::Arc;
+
 use krs_grammar::ast::Span;
 
 pub use self::cond::{Atom, AtomKind, Compare, Cond, TextTest, newborn};
@@ -97,7 +99,7 @@ pub struct Policy {
     /// Types whose values have names.
     pub names: Vec<Names>,
     /// Sets that a test looks into.
-    pub sets: Vec<Set>,
+    pub sets: Vec<Arc<Set>>,
     /// Values that are set at load.
     pub params: Vec<Param>,
     /// Paths of files that are found at load; no two the same.

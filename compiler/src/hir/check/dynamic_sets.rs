@@ -2,6 +2,8 @@
 //!
 //! Nothing is known of their elements but the type, so whatever is looked for must have that type.
 
+use std::sync::Arc;
+
 use krs_grammar::ast::{self, Span};
 use krsi_abi::set;
 
@@ -26,7 +28,7 @@ impl<'a> Checker<'a> {
             return None;
         };
         let set = Set { name: Some(item.name.name.clone()), parts, members: Members::Dynamic { max } };
-        self.sets.push(set);
+        self.sets.push(Arc::new(set));
         Some(Named::Dynamic(SetId(self.sets.len() as u32 - 1)))
     }
 

@@ -110,12 +110,12 @@ pub struct Checker<'a> {
     pub(in crate::hir) kernel: &'a Kernel,
     pub(in crate::hir) hooks: Vec<Hook>,
     pub(in crate::hir) names: Vec<Names>,
-    pub(in crate::hir) sets: Vec<Set>,
+    pub(in crate::hir) sets: Vec<Arc<Set>>,
     pub(in crate::hir) params: Vec<Param>,
     pub(in crate::hir) files: Vec<String>,
     pub(in crate::hir) labels: Vec<Label>,
     /// Those that have no name.
-    anonymous_sets: HashMap<Set, SetId>,
+    anonymous_sets: HashMap<Arc<Set>, SetId>,
     /// What the sets that have a name are.
     pub(in crate::hir) named_sets: HashMap<&'a str, sets::Named>,
     /// Parameters by name.

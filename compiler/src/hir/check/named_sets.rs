@@ -9,6 +9,7 @@
 //! An item is checked once, and what is wrong with it is said there. Networks that overlap are merged.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use krs_grammar::ast::{self, Expr, ExprKind, SetSource, Span, TypeKind};
 use krsi_abi::{set, value};
@@ -216,7 +217,7 @@ impl<'a> Checker<'a> {
         }
         merge(&mut rows);
         let set = Set { name: Some(item.name.name.clone()), parts, members: Members::Static(rows) };
-        self.sets.push(set);
+        self.sets.push(Arc::new(set));
         Some(Named::Rows(SetId(self.sets.len() as u32 - 1)))
     }
 

@@ -3,6 +3,8 @@
 //! Integers and strings in a list are tests of their own; a list of addresses, networks or tuples becomes a
 //! [`Set`] without a name.
 
+use std::sync::Arc;
+
 use krs_grammar::ast::{Expr, ExprKind, Span};
 use krsi_abi::value::{self, Network, NoNetwork};
 
@@ -101,8 +103,9 @@ impl<'a> Checker<'a> {
 
     /// Adds a set that stands in braces; the same elements give the same set.
     fn add_set(&mut self, set: Set) -> SetId {
+        let set = Arc::new(set);
         let next = SetId(self.sets.len() as u32);
-        let id = *self.anonymous_sets.entry(set.clone()).or_insert(next);
+        let id = *self.anonymous_sets.entry(Arc::clone(&set)).or_insert(next);
         if id == next {
             self.sets.push(set);
         }
