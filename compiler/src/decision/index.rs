@@ -189,7 +189,7 @@ fn search<'p>(
     let (recorded, effects) = (first.audit.is_some(), first.has_effects());
     // What all have in common is a test.
     let same = |column: usize| {
-        let asked = |member: usize| (&members[member].columns[column].rows, members[member].columns[column].pattern);
+        let asked = |member: usize| (&members[member].columns[column].rows, &members[member].columns[column].patterns);
         (1..members.len()).all(|member| asked(member) == asked(0))
     };
     let common: Vec<bool> = (0..members[0].columns.len()).map(same).collect();
@@ -260,7 +260,7 @@ fn patterns<'p>(parts: &[Part], members: &[Candidate<'p>]) -> Result<Vec<Option<
     for (at, column) in members[0].columns.iter().enumerate() {
         found.extend(match parts[found.len()].kind {
             PartKind::Match => {
-                vec![Some(Patterns::of(members.iter().filter_map(|of| of.columns[at].pattern))?)]
+                vec![Some(Patterns::of(members.iter().flat_map(|of| of.columns[at].patterns.iter().copied()))?)]
             }
             _ => column.parts.iter().map(|_| None).collect(),
         });

@@ -63,8 +63,8 @@ pub(super) struct Column<'p> {
     pub(super) literals: Vec<Literal<'p>>,
     pub(super) parts: Vec<(PartKind, &'p Value)>,
     pub(super) rows: Vec<Vec<Element>>,
-    /// What it asks of a text, where that is a pattern, which stands for rows that only the automaton of all knows.
-    pub(super) pattern: Option<&'p TextTest>,
+    /// What it asks of a text by patterns, which stand for rows that only the automaton of all knows.
+    pub(super) patterns: Vec<&'p TextTest>,
 }
 
 /// What a rule has in common with others, and its rows; `None` where it compares nothing with constants.
@@ -127,7 +127,7 @@ pub(super) fn shape<'p>(
     };
     columns.sort_by_cached_key(|column| {
         let range = column.parts.iter().any(|part| part.0.is_range());
-        let pattern = hash(&|hasher| column.pattern.map(std::mem::discriminant).hash(hasher));
+        let pattern = hash(&|hasher| column.patterns.first().map(|test| std::mem::discriminant(*test)).hash(hasher));
         (range, column.parts.iter().map(|part| part.0).max(), hash(&|hasher| column.parts.hash(hasher)), pattern)
     });
     let mut parts: Vec<(PartKind, &Value)> = Vec::new();
@@ -165,7 +165,13 @@ pub(super) fn shape<'p>(
 
 /// What a literal compares with constants; `None` where it does not, or not so that it could be looked up.
 fn column<'p>(policy: &'p Policy, literal: Literal<'p>, optimise: Optimise) -> Option<Column<'p>> {
-    let Literal { cond: Cond::Atom(atom), sense, known: true } = literal else { return None };
+    let Literal { sense, known: true, .. } = literal else { return None };
+    let atom = match literal.cond {
+        Cond::Atom(atom) => atom,
+        Cond::Not(inner) => return column(policy, Literal { cond: inner, sense: !sense, ..literal }, optimise),
+        Cond::Or(left, right) if sense => return either(policy, literal, [left, right], optimise),
+        _ => return None,
+    };
     let (parts, rows) = match &atom.kind {
         AtomKind::Compare { op, left, right } if *op == (if sense { Compare::Eq } else { Compare::Ne }) => {
             let (value, constant) = match (&left.kind, &right.kind) {
@@ -215,7 +221,7 @@ fn column<'p>(policy: &'p Policy, literal: Literal<'p>, optimise: Optimise) -> O
         }
         AtomKind::Text { value, test } if optimise.does(Optimisation::Automata) => {
             let parts = vec![(PartKind::Match, value)];
-            return Some(Column { literals: vec![literal], parts, rows: Vec::new(), pattern: Some(test) });
+            return Some(Column { literals: vec![literal], parts, rows: Vec::new(), patterns: vec![test] });
         }
         AtomKind::InSet { values, set } => {
             let set = &policy.sets[set.index()];
@@ -229,7 +235,23 @@ fn column<'p>(policy: &'p Policy, literal: Literal<'p>, optimise: Optimise) -> O
     {
         return None;
     }
-    Some(Column { literals: vec![literal], parts, rows, pattern: None })
+    Some(Column { literals: vec![literal], parts, rows, patterns: Vec::new() })
+}
+
+/// What one of two compares with constants, where both are about the same values.
+fn either<'p>(policy: &'p Policy, literal: Literal<'p>, both: [&'p Cond; 2], optimise: Optimise) -> Option<Column<'p>> {
+    let sides = both.map(|cond| column(policy, Literal { cond, ..literal }, optimise));
+    let [Some(mut one), Some(mut other)] = sides else { return None };
+    if one.parts != other.parts && optimise.does(Optimisation::Automata) {
+        one.be_patterns(both[0]);
+        other.be_patterns(both[1]);
+    }
+    if one.parts != other.parts || one.rows.len() + other.rows.len() > ROWS_OF_RULE_MAX {
+        return None;
+    }
+    one.rows.extend(other.rows);
+    one.patterns.extend(other.patterns);
+    Some(Column { literals: vec![literal], ..one })
 }
 
 /// A constant as a value's pattern; `None` where the value is no integer or never is that.
@@ -297,40 +319,40 @@ fn in_set<'p>(
     let row = |row: &Vec<(u128, u128)>| order.iter().map(|at| element(*at, row[*at])).collect::<Option<Vec<_>>>();
     let rows = elements.iter().filter_map(row).collect();
     let parts = order.iter().map(|at| (kind(*at), &values[*at])).collect();
-    Some(Column { literals: vec![literal], parts, rows, pattern: None })
+    Some(Column { literals: vec![literal], parts, rows, patterns: Vec::new() })
 }
 
 impl<'p> Candidate<'p> {
     /// What it asks of texts.
     pub(super) fn patterns(&self) -> impl Iterator<Item = &'p TextTest> {
-        self.columns.iter().filter_map(|column| column.pattern)
+        self.columns.iter().flat_map(|column| column.patterns.iter().copied())
     }
 
     /// Each column, and the patterns of the text that it asks for something.
     fn columns<'a, 'm>(
         &'a self,
         patterns: &'a [Option<Patterns<'m>>],
-    ) -> impl Iterator<Item = (&'a Column<'p>, Option<(&'a Patterns<'m>, &'p TextTest)>)> {
+    ) -> impl Iterator<Item = (&'a Column<'p>, Option<&'a Patterns<'m>>)> {
         let mut part = 0;
         self.columns.iter().map(move |column| {
             let at = part;
             part += column.parts.len();
-            (column, patterns[at].as_ref().zip(column.pattern))
+            (column, patterns[at].as_ref())
         })
     }
 
     /// How many rows it has.
     pub(super) fn count(&self, patterns: &[Option<Patterns<'_>>]) -> Option<usize> {
-        self.columns(patterns).try_fold(1usize, |count, (column, asked)| {
-            count.checked_mul(asked.map_or(column.rows.len(), |(patterns, test)| patterns.elements(test).count()))
+        self.columns(patterns).try_fold(1usize, |count, (column, of)| {
+            count.checked_mul(of.map_or(column.rows.len(), |of| of.elements(&column.patterns).count()))
         })
     }
 
     /// All its rows.
     pub(super) fn rows(&self, patterns: &[Option<Patterns<'_>>]) -> Vec<Vec<Element>> {
-        self.columns(patterns).fold(vec![Vec::new()], |before, (column, asked)| {
-            let rows = match asked {
-                Some((patterns, test)) => Cow::Owned(patterns.elements(test).map(|element| vec![element]).collect()),
+        self.columns(patterns).fold(vec![Vec::new()], |before, (column, of)| {
+            let rows = match of {
+                Some(of) => Cow::Owned(of.elements(&column.patterns).map(|element| vec![element]).collect()),
                 None => Cow::Borrowed(&column.rows),
             };
             let with = |row: Vec<Element>| {
@@ -339,5 +361,29 @@ impl<'p> Candidate<'p> {
             };
             before.into_iter().flat_map(with).collect()
         })
+    }
+}
+
+impl<'p> Column<'p> {
+    /// Asks for whole texts, which the condition names, by patterns.
+    fn be_patterns(&mut self, cond: &'p Cond) {
+        if let [(kind @ PartKind::Text, _)] = &mut self.parts[..] {
+            *kind = PartKind::Match;
+            self.rows.clear();
+            tests_of(cond, &mut self.patterns);
+        }
+    }
+}
+
+/// What a condition asks of texts, in tests one of which must hold.
+fn tests_of<'p>(cond: &'p Cond, found: &mut Vec<&'p TextTest>) {
+    match cond {
+        Cond::Not(inner) => tests_of(inner, found),
+        Cond::Or(left, right) => [left, right].into_iter().for_each(|side| tests_of(side, found)),
+        Cond::Atom(atom) => found.extend(match &atom.kind {
+            AtomKind::Text { test, .. } => Some(test),
+            _ => None,
+        }),
+        Cond::And(..) | Cond::Const(_) => {}
     }
 }

@@ -88,10 +88,10 @@ impl<'t> Patterns<'t> {
         Ok(Patterns { automaton: Rc::new(automaton), numbers, rows })
     }
 
-    /// The rows of a pattern, each as what a key has.
-    pub fn elements(&self, test: &TextTest) -> impl Iterator<Item = Element> + '_ {
-        let rows = self.numbers.get(test).map(|number| &self.rows[*number as usize]);
-        rows.into_iter().flatten().map(|row| Element::Number(u128::from(*row)))
+    /// The rows of some patterns, each as what a key has; one of several patterns can be there again.
+    pub fn elements<'a>(&'a self, tests: &'a [&TextTest]) -> impl Iterator<Item = Element> {
+        let rows = tests.iter().filter_map(|test| Some(&self.rows[*self.numbers.get(*test)? as usize]));
+        rows.flatten().map(|row| Element::Number(u128::from(*row)))
     }
 }
 
@@ -133,6 +133,21 @@ mod tests {
             _ => format!("file.path like \"**/{n}\" and file.path under \"/srv\" deny"),
         });
         assert!(matches!(inside.as_slice(), [one] if one.contains(" run (")), "{inside:?}");
+    }
+
+    #[test]
+    fn what_asks_for_one_of_several_has_a_row_for_each() {
+        let lists =
+            chosen(30, |n| format!("file.path under {{ \"/srv/{n}\", \"/opt/{n}\" }} and task.uid == {n} deny"));
+        assert!(matches!(lists.as_slice(), [one] if one.contains("30 rules in 60 rows")), "{lists:?}");
+        let mixed = chosen(30, |n| {
+            format!("(file.path == \"/srv/{n}\" or file.path under \"/opt/{n}\") and task.uid == {n} deny")
+        });
+        assert!(matches!(mixed.as_slice(), [one] if one.contains("30 rules in 60 rows")), "{mixed:?}");
+        let numbers = chosen(30, |n| format!("(task.uid == {n} or task.uid in {{ 7, {n}00 }}) deny"));
+        assert!(matches!(numbers.as_slice(), [one] if one.contains("30 rules")), "{numbers:?}");
+        let others = chosen(30, |n| format!("(task.uid == {n} or task.gid == {n}) deny"));
+        assert!(others.is_empty(), "{others:?}");
     }
 
     #[test]
