@@ -82,6 +82,11 @@ fn what_went_wrong_is_right() {
         ),
         // What could not be read of an ancestor ended the whole question, and not one test of it.
         (false, "on task_prctl when all a in task.ancestors { a.gid != 1 or a.flags != 1 } deny"),
+        // The bits of 7.2 are in a word of 4 bytes, which the number of pages is in too; those of others are in one of 2.
+        (false, "on bpf_prog when prog.jited == 1 deny audit { prog.jited }"),
+        (true, "on bpf_prog when prog.jited == 1 and prog.cb_access == 0 deny audit { prog.jited }"),
+        // A byte of that word is no other field, which no verifier lets a program load over.
+        (false, "on socket_sock_rcv_skb when skb.dev.see_all_hwtstamp_requests == 1 deny audit { skb.dev.threaded }"),
         // With a program for each part, `r2` came before `r3` and did not know of its denial.
         (
             false,

@@ -66,7 +66,6 @@ codes! {
     BAD_PARAM = "KRS0353", "a parameter that cannot be";
     BAD_MAX = "KRS0360", "a set that cannot be so large";
     BAD_INODE = "KRS0361", "a file that cannot be found by its path";
-    UNREADABLE = "KRS0311", "a field whose type cannot be read";
     NEVER_NULL = "KRS0330", "a comparison with null of what is never null";
     UNORDERED = "KRS0331", "an order of values that have none";
     EMPTY_LIST = "KRS0332", "an empty list";

@@ -12,7 +12,8 @@
 //! address is a number. One known kernel that takes a field for another is enough, since the program is for all.
 //!
 //! A copy takes as many bytes as it is told. Where an unsigned field is wider on one kernel than on another, a loader fits
-//! the width of a load; that of a copy is asked for.
+//! the width of a load; that of a copy is asked for. The word that a bitfield is in no loader fits, so where kernels differ in that
+//! it is copied; so it is where the word holds a field that is none, over which verifiers let nobody load.
 //!
 //! [`walk`] is `btf_struct_walk` of `kernel/bpf/btf.c` as 5.10 has it; later kernels refuse nothing that it admits.
 //!
@@ -21,7 +22,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::kernels::{self, Need};
-use super::{Access, Policy, Step, place};
+use super::{Access, Policy, Shape, Step, place};
 use crate::btf::{self, Btf, Kind, Type, TypeId};
 use crate::kernel::{self, Kernel};
 
@@ -64,16 +65,21 @@ pub fn find(policy: &Policy, checked: &Kernel) -> BTreeMap<Access, Reading> {
         let fields: Vec<(&Btf, Field)> = fields.collect();
         let widths: BTreeSet<u32> = fields.iter().filter_map(|(btf, field)| width(btf, field)).collect();
         let overlay = fields.iter().filter_map(|(btf, field)| overlay(btf, field)).max();
-        Reading { overlay, uneven: widths.len() > 1 }
+        let uneven = widths.len() > 1;
+        let bits = matches!(access.steps.last(), Some(Step::Field { shape: Shape::Bits { .. }, .. }));
+        Reading { overlay: if bits && uneven { Some(Overlay::Refused) } else { overlay }, uneven }
     };
     let readings = accesses.into_iter().map(|access| (access.clone(), reading(access)));
     readings.filter(|(_, reading)| *reading != Reading::default()).collect()
 }
 
-/// How wide a number is on one kernel.
+/// How wide a number is on one kernel, or the word that a bitfield is in.
 fn width(btf: &Btf, field: &Field) -> Option<u32> {
+    if field.bits > 0 {
+        return Some(field.word(btf).1);
+    }
     match btf.ty(btf.strip(field.ty)) {
-        Type::Int { bytes, .. } if field.bits == 0 => Some(bytes),
+        Type::Int { bytes, .. } => Some(bytes),
         _ => None,
     }
 }
@@ -125,13 +131,21 @@ impl Field {
         Some(at)
     }
 
+    /// The aligned word that holds all of a bitfield, as loaders have it: where, and how wide.
+    fn word(&self, btf: &Btf) -> (u32, u32) {
+        let mut bytes = btf.size(self.ty).max(1);
+        let start = |bytes| self.bit / 8 / bytes * bytes;
+        while self.bit + self.bits - 8 * start(bytes) > 8 * bytes && bytes < 8 {
+            bytes *= 2;
+        }
+        (start(bytes), bytes)
+    }
+
     /// The loads that may be made of it: where, and how wide.
     fn loads(&self, btf: &Btf) -> Vec<(u32, u32)> {
         let bytes = btf.size(self.ty);
         if self.bits > 0 {
-            // The aligned word that holds all of a bitfield.
-            let word = bytes.max(1);
-            return vec![(self.bit / 8 / word * word, word)];
+            return vec![self.word(btf)];
         }
         let start = self.bit / 8;
         match btf.ty(btf.strip(self.ty)) {

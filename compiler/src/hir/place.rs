@@ -5,7 +5,7 @@ use std::sync::Arc;
 use krs_grammar::ast::Span;
 
 use super::{Access, Int, Names, NamesId, Ptr, Shape, Step, Ty, Value};
-use crate::btf::{self, Btf, Kind, Member, Type, TypeId};
+use crate::btf::{self, Btf, Kind, Type, TypeId};
 
 /// Something in memory that is more than one value: a struct, a union or an array.
 #[derive(Clone, Debug)]
@@ -27,29 +27,34 @@ pub struct FieldType {
     pub ty: TypeId,
     /// 0 where it is no bitfield.
     pub bitfield_bits: u32,
-    /// A bitfield whose storage holds another field too, which is no bitfield: the verifier refuses to load over it.
-    pub shared: bool,
 }
 
 /// Looks a field up, in anonymous members too.
 #[must_use]
 pub fn field(btf: &Btf, of: TypeId, name: &str) -> Option<FieldType> {
     let found = btf::field(btf, of, name)?;
-    let shared = found.bitfield_bits > 0
-        && found.indices.last().is_some_and(|&index| {
-            btf.members(found.within).nth(index as usize).is_some_and(|member| shares(btf, found.within, &member))
-        });
-    Some(FieldType { ty: found.ty, bitfield_bits: found.bitfield_bits, shared })
+    Some(FieldType { ty: found.ty, bitfield_bits: found.bitfield_bits })
 }
 
-/// Whether the word that a bitfield is declared in holds a field that is none.
-fn shares(btf: &Btf, of: TypeId, bits: &Member<'_>) -> bool {
-    let word = btf.size(bits.ty).max(1).saturating_mul(8);
-    let start = bits.bit_offset / word * word;
-    btf.members(of).any(|other| {
-        let end = other.bit_offset.saturating_add(btf.size(other.ty).saturating_mul(8));
-        other.bitfield_bits == 0 && other.bit_offset < start.saturating_add(word) && end > start
-    })
+/// Whether an array is the last member of the struct that it stands in, so that it can have any length.
+#[must_use]
+pub fn is_last(btf: &Btf, access: &Access) -> bool {
+    let kind = if access.is_struct { Kind::Struct } else { Kind::Union };
+    let (Some(mut at), mut last) = (btf.find(kind, &access.root), false) else { return false };
+    for step in &access.steps {
+        (at, last) = match step {
+            Step::Field { name, .. } => {
+                let Some(found) = btf::field(btf, btf.strip(at), name) else { return false };
+                let index = found.indices.last().map(|index| *index as usize + 1);
+                (found.ty, index == Some(btf.members(found.within).count()))
+            }
+            Step::Index(_) => match btf.ty(btf.strip(at)) {
+                Type::Array { element, .. } => (element, false),
+                _ => return false,
+            },
+        };
+    }
+    last
 }
 
 /// Names of all fields, those of anonymous members too.
@@ -116,9 +121,6 @@ fn describe_within(btf: &Btf, id: TypeId, depth: u32) -> String {
 /// How a field of this type is told to a loader; `None` for what no program can read.
 #[must_use]
 pub fn shape(btf: &Btf, field: FieldType) -> Option<Shape> {
-    if field.shared {
-        return None;
-    }
     Some(match btf.ty(btf.strip(field.ty)) {
         Type::Int { bytes, signed, .. } if bytes <= 8 => match field.bitfield_bits {
             0 => Shape::Int { bytes, signed },
@@ -132,7 +134,7 @@ pub fn shape(btf: &Btf, field: FieldType) -> Option<Shape> {
         Type::Struct { .. } => Shape::Struct,
         Type::Union { .. } => Shape::Union,
         Type::Array { element, count } => {
-            let element = shape(btf, FieldType { ty: element, bitfield_bits: 0, shared: false })?;
+            let element = shape(btf, FieldType { ty: element, bitfield_bits: 0 })?;
             // An array without a length of its own has at least its first element.
             Shape::Array { element: Box::new(element), count: count.max(1) }
         }

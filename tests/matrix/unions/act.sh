@@ -8,4 +8,6 @@ try readlink /tmp/link
 try readlink /tmp/other
 try mkdir /tmp/counted
 try mkdir /tmp/uncounted
-krsi events unions --format json | sed 's/.*"fields":\({[^}]*}\).*"rule":\("[^"]*"\).*/\2 \1/'
+krsi load second.o
+krsi unload second
+krsi events unions --format json | grep fields | sed 's/.*"fields":\({[^}]*}\).*"rule":\("[^"]*"\).*/\2 \1/'

@@ -198,13 +198,8 @@ impl<'a> Checker<'a> {
             let what = place::describe(&kernel.btf, found.ty);
             return Some(
                 self.report(
-                    Diagnostic::error(code::UNREADABLE, span, format!("`{name}` cannot be read"))
-                        .label(if found.shared {
-                            "its bits share a word with another field, which the kernel does not let BPF read over"
-                                .to_owned()
-                        } else {
-                            format!("{what} is no integer, pointer, string, struct or array")
-                        })
+                    Diagnostic::error(code::UNKNOWN_FIELD, span, format!("`{name}` cannot be read"))
+                        .label(format!("{what} is no integer, pointer, string, struct or array"))
                         .help("test another field"),
                 ),
             );
@@ -362,7 +357,8 @@ impl<'a> Checker<'a> {
             }
         };
         // An array at the end of its struct can have any length; of structs, the verifier admits elements.
-        let open = count == 0 && !place::tag(&kernel.btf, element).is_empty();
+        let composite = matches!(kernel.btf.ty(kernel.btf.strip(element)), Type::Struct { .. } | Type::Union { .. });
+        let open = count == 0 && composite && place::is_last(&kernel.btf, &place.access);
         if number < 0 || number >= i128::from(count) && !(open && number == 0) {
             return self.report(
                 Diagnostic::error(code::BAD_INDEX, index.span, format!("the array has no element {number}"))
