@@ -21,6 +21,10 @@ as 1101 cat /tmp/users/d1/sub/x
 as 1101 cat /tmp/users/d2/x
 as 1102 cat /tmp/users/d1/sub/x
 as 1102 cat /tmp/users/d2/x
+mkdir -p /tmp/others/d1
+echo 3 >/tmp/others/d1/y
+as 1101 cat /tmp/others/d1/y
+as 1102 cat /tmp/others/d1/y
 as 1201 mkdir /tmp/users/new1-of-group-1201
 events users | sed 's/.*"fields":\({[^}]*}\).*"rule":"\([^"]*\)".*"verdict":"\([^"]*\)".*/\2 \3 \1/'
 krsi unload users >/dev/null
