@@ -1,4 +1,4 @@
-socket_connect:    # 59 instructions
+socket_connect:    # 60 instructions
   ; network-and-texts.krs:1:62: dst.port in { 53, 443 }
      0  r4 = *(u64 *)(r1 + 8)                   # address
      1  r2 = *(u32 *)(r1 + 16)                  # addrlen
@@ -26,47 +26,48 @@ socket_connect:    # 59 instructions
     18  r2 = *(u32 *)(r4 + 4)
     19  r2 = be32 r2
     20  w2 >>= 24
-    21  if w2 == 0xa goto 47
+    21  if w2 == 0xa goto 48
   ; network-and-texts.krs:1:1: on socket_connect when dst.ip in { "10.0.0.0/8", "::1" } and dst.port in { 53, 443 } deny
     22  r0 = 0
     23  exit
   ; network-and-texts.krs:1:24: dst.ip in { "10.0.0.0/8", "::1" }
     24  r1 = r10
-    25  r1 += -24
-    26  r2 = 24
+    25  r1 += -16
+    26  r2 = 16
     27  r3 = r4
-    28  call probe_read_kernel
-    29  if r0 == 0x0 goto 36
-    30  r2 = state[48] ll
-    32  r3 = 1
-    33  lock *(u64 *)(r2 + 0) += r3
+    28  r3 += 8
+    29  call probe_read_kernel
+    30  if r0 == 0x0 goto 37
+    31  r2 = state[48] ll
+    33  r3 = 1
+    34  lock *(u64 *)(r2 + 0) += r3
   ; network-and-texts.krs:1:1: on socket_connect when dst.ip in { "10.0.0.0/8", "::1" } and dst.port in { 53, 443 } deny
-    34  r0 = 0
-    35  exit
+    35  r0 = 0
+    36  exit
   ; network-and-texts.krs:1:24: dst.ip in { "10.0.0.0/8", "::1" }
-    36  r2 = *(u64 *)(r10 - 16)
-    37  r2 = be64 r2
-    38  r3 = *(u64 *)(r10 - 8)
-    39  r3 = be64 r3
-    40  r4 = r3
-    41  r4 >>= 24
-    42  if r4 != 0xffff0a goto 45
-    43  if r2 == 0x0 goto 47
-    44  goto 55
-    45  if r2 != 0x0 goto 55
-    46  if r3 != 0x1 goto 55
+    37  r2 = *(u64 *)(r10 - 16)
+    38  r2 = be64 r2
+    39  r3 = *(u64 *)(r10 - 8)
+    40  r3 = be64 r3
+    41  r4 = r3
+    42  r4 >>= 24
+    43  if r4 != 0xffff0a goto 46
+    44  if r2 == 0x0 goto 48
+    45  goto 56
+    46  if r2 != 0x0 goto 56
+    47  if r3 != 0x1 goto 56
   ; network-and-texts.krs:1:1: on socket_connect when dst.ip in { "10.0.0.0/8", "::1" } and dst.port in { 53, 443 } deny
-    47  r2 = krs_modes[0] ll
-    49  r2 = *(u8 *)(r2 + 0)
-    50  if r2 <= 0x1 goto 57
-    51  if r2 > 0x2 goto 55
-    52  r1 = 0
-    53  r2 = 1
-    54  call krs_would
-    55  r0 = 0
-    56  exit
-    57  r0 = -1
-    58  exit
+    48  r2 = krs_modes[0] ll
+    50  r2 = *(u8 *)(r2 + 0)
+    51  if r2 <= 0x1 goto 58
+    52  if r2 > 0x2 goto 56
+    53  r1 = 0
+    54  r2 = 1
+    55  call krs_would
+    56  r0 = 0
+    57  exit
+    58  r0 = -1
+    59  exit
 
 socket_sendmsg:    # 102 instructions
   ; network-and-texts.krs:2:1: on socket_sendmsg when dst.port == 53 and dst.ip != "8.8.8.8" deny

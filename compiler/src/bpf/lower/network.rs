@@ -3,6 +3,8 @@
 //! An address is two halves of 64 bits in the order of numbers; one of IPv4 is `::ffff:a.b.c.d`. Families other than those
 //! two have neither address nor port: not known. The names of Unix sockets are in `unix`.
 
+use std::ops::Range;
+
 use super::builder::{Builder, Fact, Key, Label};
 use crate::bpf::helper;
 use crate::bpf::insn::{alu, jmp};
@@ -57,7 +59,9 @@ impl Builder<'_> {
                         Base::Direct(address) => {
                             // It takes a call; ways that do without shall not save registers for it.
                             build.dear = true;
-                            Base::Address(build.begin_of(address, ADDRESS_BYTES, unknown))
+                            let buffer = build.address_buffer(address);
+                            build.copy_address(address, buffer, IN6_ADDRESS..IN6_BYTES as i16, unknown);
+                            Base::Address(buffer)
                         }
                         other => other,
                     };
@@ -223,9 +227,18 @@ impl Builder<'_> {
         if [bytes, ADDRESS_BYTES].into_iter().any(|bytes| self.read(&Key::Copied { address, bytes }).is_some()) {
             return buffer;
         }
-        self.frame_address(V(1), buffer);
-        self.push(Inst::Mov { dst: V(2), src: Src::Imm(bytes), wide: true, reloc: None });
+        self.copy_address(address, buffer, 0..bytes as i16, unknown);
+        buffer
+    }
+
+    /// Copies some bytes of an address to where they are in the buffer.
+    fn copy_address(&mut self, address: V, buffer: i16, bytes: Range<i16>, unknown: Label) {
+        self.frame_address(V(1), buffer + bytes.start);
+        self.push(Inst::Mov { dst: V(2), src: Src::Imm(i32::from(bytes.end - bytes.start)), wide: true, reloc: None });
         self.push(Inst::Mov { dst: V(3), src: Src::Reg(address), wide: true, reloc: None });
+        if bytes.start > 0 {
+            self.add(V(3), i32::from(bytes.start));
+        }
         self.push(Inst::Call { helper: helper::PROBE_READ_KERNEL, args: 3 });
         let (failed, read) = (self.fresh_label(), self.fresh_label());
         self.branch(jmp::JNE, true, V(0), Src::Imm(0), failed, read);
@@ -233,7 +246,6 @@ impl Builder<'_> {
         self.count_unreadable();
         self.jump(unknown);
         self.place(read);
-        buffer
     }
 
     /// Where an address is read, of which so many bytes are.
