@@ -87,6 +87,9 @@ fn what_went_wrong_is_right() {
         (true, "on bpf_prog when prog.jited == 1 and prog.cb_access == 0 deny audit { prog.jited }"),
         // A byte of that word is no other field, which no verifier lets a program load over.
         (false, "on socket_sock_rcv_skb when skb.dev.see_all_hwtstamp_requests == 1 deny audit { skb.dev.threaded }"),
+        // What paths are read by, the rule reads too.
+        (true, "on path_unlink when path under \"/etc\" and dentry.d_shortname.words[1] != 5 deny"),
+        (false, "on path_unlink when path under \"/etc\" and dentry.d_iname[3] != 5 deny"),
         // With a program for each part, `r2` came before `r3` and did not know of its denial.
         (
             false,

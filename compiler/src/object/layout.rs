@@ -62,7 +62,15 @@ impl Types {
                     .0
                     .entry(name.clone())
                     .or_insert_with(|| Field { shape: shape.clone(), inner: Fields::default() });
-                debug_assert_eq!(field.shape, *shape, "a field has one type");
+                match (&mut field.shape, shape) {
+                    // What only looks at the first element need not know how many there are.
+                    (Shape::Array { element: known, count: most }, Shape::Array { element, count })
+                        if known == element =>
+                    {
+                        *most = (*most).max(*count);
+                    }
+                    (known, shape) => debug_assert_eq!(known, shape, "a field has one type"),
+                }
                 fields = &mut field.inner;
             }
         }

@@ -162,7 +162,7 @@ pub(super) fn path_near() -> Function {
     asm.note("a short name");
     let element = Box::new(Shape::Int { bytes: 1, signed: false });
     let older = dentry(&[("d_iname", Shape::Array { element, count: 1 })]);
-    let newer = dentry(&[("d_shortname", Shape::Struct)]);
+    let newer = dentry(&[("d_shortname", Shape::Union)]);
     asm.relocate(RelocationKind::FieldExists(newer.clone()));
     asm.mov(R(1), 1);
     asm.jump(jmp::JNE, R(1), 0, renamed);
