@@ -9,6 +9,9 @@ use krsi_abi::manifest::{Manifest, Rule};
 
 use crate::failure::Failure;
 
+/// What the loader calls in place of an instruction that reads a field which the kernel has not: 0xbad2310, as libbpf does.
+const LACKING: &str = "unknown#195896080";
+
 /// The failure that stands for a log.
 pub fn refusal(manifest: &Manifest, hook: &str, error: &io::Error, log: &str, verbose: bool) -> Failure {
     let lines: Vec<&str> = log.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
@@ -28,6 +31,7 @@ pub fn refusal(manifest: &Manifest, hook: &str, error: &io::Error, log: &str, ve
             !line.starts_with("processed ")
                 && !line.starts_with("verification time")
                 && !line.starts_with("stack depth")
+                && !line.starts_with("insns processed")
         })
         .copied()
         .unwrap_or_default();
@@ -39,9 +43,20 @@ pub fn refusal(manifest: &Manifest, hook: &str, error: &io::Error, log: &str, ve
     }
     let quoted = lines.iter().rev().find_map(|line| line.strip_prefix("; "));
     let rule = quoted.and_then(|quoted| rule_of(manifest, hook, quoted));
+    let place =
+        |rule: &Rule| format!("{}:{}:{}: {}", rule.source.file, rule.source.line, rule.source.column, rule.source.text);
+    if reason.contains(LACKING) {
+        let what = rule.map_or("the policy".to_owned(), |rule| format!("rule `{}`", rule.name));
+        let failure = Failure::refused(format!("{what} reads on `{hook}` what this kernel does not have"));
+        return rule
+            .map(place)
+            .into_iter()
+            .fold(failure, Failure::note)
+            .help("`krsic check` on this machine says what it is; say that the rule is for newer kernels, `@since(\"...\")`, or build a second policy without it");
+    }
     let mut failure = match rule {
         Some(rule) => Failure::refused(format!("the kernel's verifier refuses rule `{}` on `{hook}`", rule.name))
-            .note(format!("{}:{}:{}: {}", rule.source.file, rule.source.line, rule.source.column, rule.source.text)),
+            .note(place(rule)),
         None => Failure::refused(format!("the kernel's verifier refuses the program of `{hook}`")),
     };
     failure = failure.note(format!("its reason: {reason}"));
@@ -129,6 +144,16 @@ mod tests {
         let failure = refusal(&manifest(), "file_open", &error, log, false).to_string();
         assert!(failure.contains("no program on `file_open`") && failure.contains("@since"), "{failure}");
         assert!(!failure.contains("report"), "{failure}");
+    }
+
+    #[test]
+    fn a_field_that_the_kernel_lacks_is_no_fault_of_the_policy() {
+        let error = io::Error::from_raw_os_error(libc::EINVAL);
+        let log = "0: (79)\n; on file_open when b deny @ p.krs:3\n66: (85) call unknown#195896080\n\
+            invalid func unknown#195896080\ninsns processed 434+0+0+0\nprocessed 434 insns (limit 1000000)";
+        let failure = refusal(&manifest(), "file_open", &error, log, false).to_string();
+        assert!(failure.contains("rule `second` reads on `file_open` what this kernel does not have"), "{failure}");
+        assert!(failure.contains("@since") && !failure.contains("report"), "{failure}");
     }
 
     #[test]
