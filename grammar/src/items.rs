@@ -182,18 +182,14 @@ impl<'s> Reader<'_, 's> {
         }
         let parser = &self.items;
         let parse = |tokens: &[Spanned<'s>]| parser.parse(self.file, tokens.iter().cloned());
-        let first = parse(tokens);
-        if let Some(count) = complete(self.text, tokens, &first)
-            && let Ok(item) = parse(&tokens[..count])
-        {
+        let text = self.text;
+        let ends = |tokens: &[Spanned<'s>], parsed: &Parsed<'s, Item>| complete(text, tokens, parsed);
+        if let Some((item, count)) = parsed(self.file, text, tokens, self.errors, parse, ends) {
             self.at = from + count;
             return item;
         }
-        let parsed = parsed(self.file, self.text, tokens, self.errors, first, parse);
-        parsed.unwrap_or_else(|| {
-            self.broken.extend(defined(tokens));
-            failed
-        })
+        self.broken.extend(defined(tokens));
+        failed
     }
 
     /// Reports brackets that are nested beyond the bound.
@@ -250,7 +246,7 @@ impl<'s> Reader<'_, 's> {
             // What is wrong is explained with the `where` before it.
             let tokens = &self.tokens[head..open];
             let parse = |tokens: &[Spanned<'s>]| parser.parse(file, tokens[1..].iter().cloned());
-            parsed(file, self.text, tokens, self.errors, parse(tokens), parse)
+            parsed(file, self.text, tokens, self.errors, parse, |_, _| None).map(|(condition, _)| condition)
         } else {
             None
         };
@@ -326,27 +322,32 @@ fn begins_line(text: &str, at: u32) -> bool {
     text[..at as usize].is_empty() || text[..at as usize].ends_with('\n')
 }
 
-/// Goes on where a parser has failed. A token that plainly stands for another is reported, and taken for that one from then
+/// What tokens are, and how many of them: all, or as many as `ends` says. A token that plainly stands for another is reported, and taken for that one from then
 /// on, so that what is wrong behind it is told as well.
 fn parsed<'s, T>(
     file: FileId,
     text: &str,
     tokens: &[Spanned<'s>],
     errors: &mut Vec<SyntaxError>,
-    mut parsed: Parsed<'s, T>,
     parse: impl Fn(&[Spanned<'s>]) -> Parsed<'s, T>,
-) -> Option<T> {
+    ends: impl Fn(&[Spanned<'s>], &Parsed<'s, T>) -> Option<usize>,
+) -> Option<(T, usize)> {
     let mut tokens = Cow::Borrowed(tokens);
     for _ in 0..=MEANT_MAX {
+        let parsed = parse(&tokens);
+        if let Some(count) = ends(&tokens, &parsed)
+            && let Ok(parsed) = parse(&tokens[..count])
+        {
+            return Some((parsed, count));
+        }
         let error = match parsed {
-            Ok(parsed) => return Some(parsed),
+            Ok(parsed) => return Some((parsed, tokens.len())),
             Err(error) => explain(file, text, &tokens, error),
         };
         let meant = meant(&error, &tokens);
         errors.push(error);
         let (at, token) = meant?;
         tokens.to_mut()[at].1 = token;
-        parsed = parse(&tokens);
     }
     None
 }

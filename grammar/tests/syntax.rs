@@ -213,6 +213,9 @@ fn words_of_others_begin_no_item() {
     assert_eq!(starts, ["allow", "list", "import", "block"]);
     assert!(found.errors.iter().all(|error| error.code == "KRS0019" && error.help.is_some()));
     assert_eq!(found.file.items.iter().filter(|item| matches!(item.kind, ItemKind::Rule(_))).count(), 3);
+    // Also where the item before has a slip that is read on.
+    let read_on = read("on file_open when a = 1 deny\nallow on file_open when a == 1");
+    assert_eq!(read_on, ["KRS0012 `=` does not compare", "KRS0019 expected an item"]);
     // What continues a rule may stand anywhere.
     assert_eq!(read("on file_open\nwhen a == 1\ndeny\nEACCES\non b kill\nSIGTERM"), [""; 0]);
     assert_eq!(read("on file_open when a\nis b deny"), [""; 0]);
