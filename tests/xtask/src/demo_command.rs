@@ -68,7 +68,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         script.push_str(&format!("echo {}; {command}\n", vm::quote(&format!("$ {command}"))));
     }
     let mut spec = GuestSpec::new(script);
-    spec.timeout = Duration::from_secs(120);
+    spec.silence = Duration::from_secs(120);
     spec.files = tools.guest_files();
     spec.files.push((object, "root/no-anonymous-exec.o".to_owned()));
     let result = vm::run(&image, &spec, &mut vm::to_stdout)?;

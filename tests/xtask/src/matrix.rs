@@ -35,10 +35,10 @@ use crate::kernel::{Image, Kernel};
 use crate::tools::Tools;
 use crate::vm::{self, GuestSpec};
 
-/// For all cases of a boot; a single case has [`CASE_SECONDS`].
-const BOOT_TIMEOUT: Duration = Duration::from_secs(400);
-/// For one case, in the guest.
-const CASE_SECONDS: u32 = 90;
+/// For one case, in the guest; some ten times what the longest takes on a quiet machine.
+const CASE_SECONDS: u64 = 240;
+/// A boot is never silent for longer than a case and its own start: [`script`] prints a line at both ends of a case.
+const SILENCE: Duration = Duration::from_secs(CASE_SECONDS + 60);
 /// Kernels that run at the same time: a guest uses one core.
 const GUESTS_AT_ONCE: usize = 2;
 /// What a kernel's fault is listed under.
@@ -62,12 +62,26 @@ enum Verdict {
     Failed(String),
 }
 
+/// A verdict, and how long the case took in the guest; 0 where it did not come to its end.
+struct Outcome {
+    verdict: Verdict,
+    seconds: u64,
+}
+
+impl From<Verdict> for Outcome {
+    fn from(verdict: Verdict) -> Self {
+        Self { verdict, seconds: 0 }
+    }
+}
+
 /// What came of a run of the matrix.
 #[derive(Debug, Default)]
 pub struct Report {
     /// By case, then by kernel in the order asked for.
     verdicts: BTreeMap<String, BTreeMap<&'static str, Verdict>>,
     kernels: Vec<&'static str>,
+    /// The case that took longest, and on which kernel.
+    longest: Option<(u64, String, &'static str)>,
 }
 
 impl Report {
@@ -106,6 +120,10 @@ impl Report {
             }
             writeln!(text, "{row}").expect("a string takes all");
         }
+        if let Some((seconds, case, kernel)) = &self.longest {
+            writeln!(text, "longest: {case} on Linux {kernel}, {seconds} s of {CASE_SECONDS}")
+                .expect("a string takes all");
+        }
         for (case, verdicts) in &self.verdicts {
             for (kernel, verdict) in verdicts {
                 if let Verdict::Failed(why) = verdict {
@@ -141,11 +159,15 @@ pub fn run(kernels: &[&'static Kernel], tools: &Tools, only: &[String]) -> Resul
                         return;
                     };
                     match run_on(image, &cases, tools, scratch.path()) {
-                        Ok(verdicts) => {
-                            let failed = verdicts.iter().filter(|(_, v)| *v != Verdict::Passed).count();
-                            println!("Linux {}: {} cases, {failed} failed", image.version, verdicts.len());
+                        Ok(outcomes) => {
+                            let failed = outcomes.iter().filter(|(_, o)| o.verdict != Verdict::Passed).count();
+                            println!("Linux {}: {} cases, {failed} failed", image.version, outcomes.len());
                             let mut report = report.lock().expect(lock);
-                            for (case, verdict) in verdicts {
+                            for (case, Outcome { verdict, seconds }) in outcomes {
+                                let longest = Some((seconds, case.clone(), image.version));
+                                if seconds > 0 && longest > report.longest {
+                                    report.longest = longest;
+                                }
                                 report.verdicts.entry(case).or_default().insert(image.version, verdict);
                             }
                         }
@@ -241,8 +263,8 @@ pub fn write_random(folder: &Path, seed: u64, count: usize) -> Result<u64> {
 }
 
 /// All cases on one kernel, with as many boots as it takes.
-fn run_on(image: &Image, cases: &[Case], tools: &Tools, scratch: &Path) -> Result<Vec<(String, Verdict)>> {
-    let mut verdicts = Vec::new();
+fn run_on(image: &Image, cases: &[Case], tools: &Tools, scratch: &Path) -> Result<Vec<(String, Outcome)>> {
+    let mut outcomes: Vec<(String, Outcome)> = Vec::new();
     let mut by_lsm: BTreeMap<&str, Vec<&Case>> = BTreeMap::new();
     for case in cases {
         by_lsm.entry(&case.lsm).or_default().push(case);
@@ -252,7 +274,7 @@ fn run_on(image: &Image, cases: &[Case], tools: &Tools, scratch: &Path) -> Resul
         let mut died = false;
         while !waiting.is_empty() {
             let mut spec = GuestSpec::new(script(&waiting));
-            spec.timeout = BOOT_TIMEOUT;
+            spec.silence = SILENCE;
             spec.lsm = lsm.to_owned();
             spec.files = tools.guest_files();
             spec.files.push((host::repository().join("tests/matrix/prelude.sh"), "krs/prelude.sh".to_owned()));
@@ -263,22 +285,23 @@ fn run_on(image: &Image, cases: &[Case], tools: &Tools, scratch: &Path) -> Resul
             let outputs = split(&result.output);
             let mut done = 0;
             for (case, output) in waiting.iter().zip(&outputs) {
-                let verdict = match output.status {
-                    Some(status) => judge(case, &output.text, status),
+                let outcome = match output.end {
+                    Some((status, seconds)) => Outcome { verdict: judge(case, &output.text, status), seconds },
                     None => Verdict::Failed(format!(
                         "{}\nprinted before that:\n{}",
                         result.failure().unwrap_or_else(|| "the guest ended within this case".to_owned()),
                         output.text
-                    )),
+                    ))
+                    .into(),
                 };
-                verdicts.push((case.name.clone(), verdict));
+                outcomes.push((case.name.clone(), outcome));
                 done += 1;
             }
             if done == 0 {
                 let why = format!("{}\n{}", result.failure().unwrap_or_default(), result.output);
                 if died {
                     let why = format!("no guest came to `{}`, and {} more: {why}", waiting[0].name, waiting.len() - 1);
-                    verdicts.push((BOOT.to_owned(), Verdict::Failed(why)));
+                    outcomes.push((BOOT.to_owned(), Verdict::Failed(why).into()));
                     break;
                 }
                 println!("Linux {}: the guest died before the first case; once more. It was: {why}", image.version);
@@ -286,7 +309,7 @@ fn run_on(image: &Image, cases: &[Case], tools: &Tools, scratch: &Path) -> Resul
                 continue;
             }
             // A fault within a case that ended: shown once, as nobody knows whose it was.
-            if outputs.last().is_some_and(|output| output.status.is_some())
+            if outputs.last().is_some_and(|output| output.end.is_some())
                 && let Some(failure) = result.failure()
             {
                 writeln!(faults, "{failure}")?;
@@ -295,8 +318,8 @@ fn run_on(image: &Image, cases: &[Case], tools: &Tools, scratch: &Path) -> Resul
         }
     }
     let kernel_log = if faults.is_empty() { Verdict::Passed } else { Verdict::Failed(faults) };
-    verdicts.push((KERNEL_LOG.to_owned(), kernel_log));
-    Ok(verdicts)
+    outcomes.push((KERNEL_LOG.to_owned(), kernel_log.into()));
+    Ok(outcomes)
 }
 
 /// The guest's script: each case between two marks, in a BPF file system emptied before.
@@ -309,18 +332,21 @@ fn script(cases: &[&Case]) -> String {
             "rm -rf /sys/fs/bpf/* /tmp/*\n\
              cd /cases/{name}\n\
              echo 'krs-case'\n\
+             read since _ </proc/uptime\n\
              timeout {CASE_SECONDS} sh -eu -c '. /krs/prelude.sh; . ./act.sh' 2>&1\n\
-             printf '\\nkrs-case-end %s\\n' $?"
+             status=$?\n\
+             read now _ </proc/uptime\n\
+             printf '\\nkrs-case-end %s %s\\n' $status $((${{now%.*}} - ${{since%.*}}))"
         )
         .expect("a string takes all");
     }
     script
 }
 
-/// What a case printed, and its status if it came to its end.
+/// What a case printed, and its status and seconds if it came to its end.
 struct CaseOutput {
     text: String,
-    status: Option<i32>,
+    end: Option<(i32, u64)>,
 }
 
 /// What `krsi` says where the kernel takes its time to detach programs: that the machine is slow is no news of a case.
@@ -332,12 +358,13 @@ fn split(output: &str) -> Vec<CaseOutput> {
     let mut found: Vec<CaseOutput> = Vec::new();
     for line in output.lines() {
         if line == "krs-case" {
-            found.push(CaseOutput { text: String::new(), status: None });
+            found.push(CaseOutput { text: String::new(), end: None });
         } else if let Some(case) = found.last_mut()
-            && case.status.is_none()
+            && case.end.is_none()
         {
-            if let Some(status) = line.strip_prefix("krs-case-end ") {
-                case.status = Some(status.parse().unwrap_or(-1));
+            if let Some(numbers) = line.strip_prefix("krs-case-end ") {
+                let (status, seconds) = numbers.split_once(' ').unwrap_or((numbers, ""));
+                case.end = Some((status.parse().unwrap_or(-1), seconds.parse().unwrap_or(0)));
                 // The mark brings an empty line along.
                 if case.text.ends_with('\n') {
                     case.text.pop();
@@ -380,9 +407,9 @@ mod tests {
     #[test]
     fn a_guest_that_dies_leaves_the_last_case_without_status() {
         let outputs = split(
-            "noise\nkrs-case\none\nwaiting for the kernel to detach 2 programs\n\nkrs-case-end 0\nkrs-case\ntwo\n",
+            "noise\nkrs-case\none\nwaiting for the kernel to detach 2 programs\n\nkrs-case-end 0 7\nkrs-case\ntwo\n",
         );
-        let seen: Vec<_> = outputs.iter().map(|output| (output.text.as_str(), output.status)).collect();
-        assert_eq!(seen, [("one\n", Some(0)), ("two\n", None)]);
+        let seen: Vec<_> = outputs.iter().map(|output| (output.text.as_str(), output.end)).collect();
+        assert_eq!(seen, [("one\n", Some((0, 7))), ("two\n", None)]);
     }
 }

@@ -26,7 +26,7 @@ pub struct Arguments {
     /// Bring a file or folder into the guest; without a place, to /root, where the command runs. Programs bring their libraries.
     #[arg(long, value_name = "FILE[=PLACE]")]
     add: Vec<String>,
-    /// Give up after this long.
+    /// Give up when nothing was printed for this long.
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     timeout: u64,
     /// How to build the tools.
@@ -74,7 +74,7 @@ fn spec(arguments: &Arguments) -> Result<GuestSpec> {
     };
     let mut spec = GuestSpec::new(command);
     spec.lsm.clone_from(&arguments.lsm);
-    spec.timeout = Duration::from_secs(arguments.timeout);
+    spec.silence = Duration::from_secs(arguments.timeout);
     if !arguments.bare {
         spec.files = Tools::build(arguments.profile)?.guest_files();
     }

@@ -10,8 +10,8 @@ use crate::kernel::Image;
 use crate::tools::Tools;
 use crate::vm::{self, GuestSpec};
 
-/// For all objects together.
-const TIMEOUT: Duration = Duration::from_secs(900);
+/// Between two objects.
+const SILENCE: Duration = Duration::from_secs(900);
 
 /// One run of `krs-guest bench`.
 #[derive(Clone, Debug)]
@@ -70,7 +70,7 @@ pub fn run(tools: &Tools, image: &Image, runs: &[Run]) -> Result<Vec<Measured>> 
     let mut spec = GuestSpec::new(script);
     spec.files = files;
     spec.counted = true;
-    spec.timeout = TIMEOUT;
+    spec.silence = SILENCE;
     let result = vm::run(image, &spec, &mut |_| ())?;
     let mut measured =
         vec![Measured { error: Some("the guest did not come to it".to_owned()), ..Measured::default() }; runs.len()];

@@ -15,8 +15,8 @@ use crate::{host, kernel, matrix};
 
 /// Policies of one boot.
 const BOOT_POLICIES: usize = 40;
-/// For one boot.
-const BOOT_TIMEOUT: Duration = Duration::from_secs(900);
+/// For one boot, which says nothing before its end.
+const BOOT_SILENCE: Duration = Duration::from_secs(900);
 
 /// Tries so many policies here.
 pub(super) fn here(seed: u64, policies: usize, output: &Path) -> Result<ExitCode> {
@@ -60,7 +60,7 @@ pub(super) fn on_kernels(versions: &str, seed: u64, policies: usize) -> Result<E
         for image in &images {
             let script = "cd /random; . /krs/prelude.sh; random_policies";
             let mut spec = GuestSpec::new(script);
-            spec.timeout = BOOT_TIMEOUT;
+            spec.silence = BOOT_SILENCE;
             spec.files = tools.guest_files();
             spec.files.push((host::repository().join("tests/matrix/prelude.sh"), "krs/prelude.sh".to_owned()));
             spec.files.push((folder.path().to_owned(), "random".to_owned()));
