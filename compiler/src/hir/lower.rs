@@ -73,7 +73,8 @@ pub fn lower(input: &Input<'_>, diagnostics: &mut Vec<Diagnostic>) -> Policy {
     // Looked for when all rules are sound.
     let readings = std::collections::BTreeMap::new();
     let never = std::collections::BTreeSet::new();
-    Policy { name: input.name.to_owned(), hooks, rules, names, sets, params, labels, files, tests, readings, never }
+    let (name, typed_by) = (input.name.to_owned(), input.kernel.name.clone());
+    Policy { name, typed_by, hooks, rules, names, sets, params, labels, files, tests, readings, never }
 }
 
 impl<'a> Checker<'a> {

@@ -92,6 +92,8 @@ pub use krsi_abi::modes::Mode;
 pub struct Policy {
     /// Its name.
     pub name: String,
+    /// Name of the kernel whose types its [`TypeId`](crate::btf::TypeId)s are.
+    pub typed_by: String,
     /// In the order of their first mention.
     pub hooks: Vec<Hook>,
     /// By [`RuleId`].

@@ -169,7 +169,7 @@ pub fn reorder(case: &Case) -> Result<Tried, String> {
     for words in scenes {
         let mut tape = Tape::new(words);
         let hook = HookId(tape.below(built.policy.hooks.len()) as u32);
-        let staged = stage::stage(&built.policy, hook, &pool, checked, checked, &mut tape)?;
+        let staged = stage::stage(&built.policy, hook, &pool, checked, &mut tape)?;
         let scene = &staged.scene;
         let one = krsic::hir::eval::outcome(&built.policy, hook, scene);
         let name = &built.policy.hooks[hook.index()].name;
@@ -226,7 +226,7 @@ pub fn scenes_of(built: &Built, checked: &Kernel, scenes: &[Words]) -> Result<Tr
         if !kernel.has_hook(&typed.hooks[hook.index()].name) {
             continue;
         }
-        let staged = stage::stage(typed, hook, &pool, checked, kernel, &mut tape)?;
+        let staged = stage::stage(typed, hook, &pool, kernel, &mut tape)?;
         let verdict = compare::compare(typed, hook, image, &staged);
         if !verdict.differences.is_empty() {
             let stage::Staged { scene, again } = &staged;

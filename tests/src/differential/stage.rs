@@ -9,7 +9,7 @@ use krsic::hir::{
     Atom, AtomKind, Cond, End, HookId, Int, Members, Mode, Part, Policy, Ptr, Set, Text, TextTest, Ty, Value,
     ValueKind, walk,
 };
-use krsic::kernel::Kernel;
+use krsic::kernel::{Kernel, embedded};
 use krsic::simulate::scene::{Scene, Tail, Task, named};
 
 use super::tape::Tape;
@@ -157,13 +157,13 @@ pub fn stage<'k>(
     policy: &Policy,
     hook: HookId,
     pool: &Pool,
-    checked: &Kernel,
     kernel: &'k Kernel,
     tape: &mut Tape<'_>,
 ) -> Result<Staged<'k>, String> {
     let scene = Scene::new(kernel)?;
-    let mut stage =
-        Stage { policy, hook, pool, checked: &checked.btf, scene, tape, ancestor: None, known: BTreeSet::new() };
+    let types = embedded().iter().find(|kernel| kernel.name == policy.typed_by).map(|kernel| &kernel.btf);
+    let types = types.ok_or_else(|| format!("types of an unknown kernel, {}", policy.typed_by))?;
+    let mut stage = Stage { policy, hook, pool, types, scene, tape, ancestor: None, known: BTreeSet::new() };
     stage.task();
     for param in &policy.params {
         if stage.tape.percent(40)
@@ -220,8 +220,8 @@ pub(super) struct Stage<'s, 't, 'k> {
     pub(super) policy: &'s Policy,
     pub(super) hook: HookId,
     pool: &'s Pool,
-    /// Types of the kernel that the policy was checked against.
-    checked: &'s Btf,
+    /// Those that the policy's pointers are to.
+    types: &'s Btf,
     pub(super) scene: Scene<'k>,
     pub(super) tape: &'s mut Tape<'t>,
     /// The ancestor that is asked at the moment.
@@ -500,14 +500,14 @@ impl Stage<'_, '_, '_> {
         if self.ancestor.is_some() && self.tape.percent(8) {
             return Ok([0, NOWHERE][self.tape.below(2)]);
         }
-        let target = self.checked.strip(target);
-        let is_struct = match self.checked.ty(target) {
+        let target = self.types.strip(target);
+        let is_struct = match self.types.ty(target) {
             Type::Struct { .. } => true,
             Type::Union { .. } => false,
-            Type::Fwd { .. } => self.checked.find(Kind::Union, self.checked.name(target)).is_none(),
+            Type::Fwd { .. } => self.types.find(Kind::Union, self.types.name(target)).is_none(),
             _ => return Ok(self.scene.put_bytes(&[0; 64])),
         };
-        let name = self.checked.name(target);
+        let name = self.types.name(target);
         // Every socket could be one of Unix, which has more behind it.
         if name == "sock"
             && let Ok(made) = self.scene.object("unix_sock", true)
