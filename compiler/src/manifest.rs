@@ -1,12 +1,13 @@
 //! The description that an object carries, from the typed policy and its programs.
 
 use krsi_abi::manifest::{
-    Audit, Field, File, Label, Limit, Manifest, Names, Need, Param, Part, Program, Rule, Set, Since, Source, Ty,
+    Audit, Field, File, Label, Limit, Manifest, Names, Need, Param, Part, Program, Rule, RuleId, Set, Since, Source,
+    Ty, Word,
 };
 
 use crate::bpf::{Code, event};
-use crate::hir::since;
 use crate::hir::{self, Policy};
+use crate::hir::{overlays, since};
 use crate::object;
 use crate::source::Sources;
 
@@ -89,6 +90,9 @@ pub fn manifest(policy: &Policy, code: &Code, kernels: Vec<String>, sources: &So
         sets,
         unreadable: code.unreadable,
         limited: code.limited,
+        words: overlays::words(policy)
+            .map(|(field, bytes, rule)| Word { rule: RuleId(rule.0), of: field.root.clone(), path: path(field), bytes })
+            .collect(),
         labels: policy
             .labels
             .iter()
@@ -103,13 +107,7 @@ fn needs(policy: &Policy, since: &since::Since) -> Since {
         since::Part::Hook(hook) => Need::Hook(hook),
         since::Part::Argument { hook, name } => Need::Argument { hook, name },
         since::Part::Enumerator { of, name } => Need::Enumerator { of, name },
-        since::Part::Field(access) => {
-            let path = access.steps.into_iter().filter_map(|step| match step {
-                hir::Step::Field { name, .. } => Some(name),
-                hir::Step::Index(_) => None,
-            });
-            Need::Field { of: access.root, path: path.collect() }
-        }
+        since::Part::Field(access) => Need::Field { path: path(&access), of: access.root },
     });
     Since {
         version: (since.version.major, since.version.minor),
@@ -117,6 +115,15 @@ fn needs(policy: &Policy, since: &since::Since) -> Since {
         by_number: since.by_number,
         switch: 8 * (policy.params.len() as u32 + since.switch),
     }
+}
+
+/// Names of the fields on the way.
+fn path(access: &hir::Access) -> Vec<String> {
+    let names = access.steps.iter().filter_map(|step| match step {
+        hir::Step::Field { name, .. } => Some(name.clone()),
+        hir::Step::Index(_) => None,
+    });
+    names.collect()
 }
 
 fn source(sources: &Sources, span: krs_grammar::ast::Span) -> Source {

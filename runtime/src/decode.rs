@@ -170,7 +170,7 @@ impl<'m> Event<'m> {
             "policy": policy,
             "rule": self.rule.name,
             "hook": self.hook(),
-            "source": format!("{}:{}:{}", source.file, source.line, source.column),
+            "source": source.to_string(),
             "doc": self.rule.doc,
             "message": self.rule.audit.as_ref().and_then(|audit| audit.message.as_ref()),
             "verdict": verdict,

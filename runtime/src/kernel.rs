@@ -1,7 +1,7 @@
 //! The running kernel's hooks, from its BTF: which there are, and where each has its arguments.
 //!
-//! Only what binding needs is read: functions, their prototypes, and the sizes of structs passed by value. Source:
-//! `Documentation/bpf/btf.rst`.
+//! Only what binding needs is read: functions, their prototypes, the sizes of structs passed by value, and which fields and
+//! enumerators there are. Source: `Documentation/bpf/btf.rst`.
 
 use std::collections::HashMap;
 
@@ -54,7 +54,7 @@ impl Kernel {
     }
 
     /// Reads BTF; `None` where it is malformed.
-    fn parse(bytes: Vec<u8>) -> Option<Kernel> {
+    pub fn parse(bytes: Vec<u8>) -> Option<Kernel> {
         let word = |at: usize| -> Option<u32> { Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?)) };
         if bytes.get(..2)? != [0x9f, 0xeb] {
             return None;
@@ -117,7 +117,14 @@ impl Kernel {
 
     /// Whether a struct or union has a field, through embedded and anonymous ones.
     pub fn has_field(&self, of: &str, path: &[String]) -> bool {
-        self.tagged(of, &[kind::STRUCT, kind::UNION]).any(|id| self.leads(id, path))
+        self.tagged(of, &[kind::STRUCT, kind::UNION]).any(|id| self.leads(id, path).is_some())
+    }
+
+    /// The bytes of the types that a field is declared with: of a bitfield, those of the word that it is in. Several where several
+    /// structs have the name, none where none has the field.
+    pub fn widths(&self, of: &str, path: &[String]) -> Vec<u32> {
+        let fields = self.tagged(of, &[kind::STRUCT, kind::UNION]).filter_map(|id| self.leads(id, path));
+        fields.filter_map(|id| self.word(*self.starts.get(self.bare(id)? as usize)? + 8)).collect()
     }
 
     /// Whether an enum has an enumerator.
@@ -151,11 +158,9 @@ impl Kernel {
         Some((0..count).map(move |index| at + 12 + bytes * index))
     }
 
-    fn leads(&self, id: u32, path: &[String]) -> bool {
-        match path.split_first() {
-            None => true,
-            Some((name, rest)) => self.member(id, name, 16).is_some_and(|id| self.leads(id, rest)),
-        }
+    /// The type of the field that fields lead to.
+    fn leads(&self, id: u32, path: &[String]) -> Option<u32> {
+        path.iter().try_fold(id, |id, name| self.member(id, name, 16))
     }
 
     /// The type of a member, also of anonymous structs and unions inside.

@@ -238,8 +238,7 @@ pub fn show(name: &str) -> Result<String, Failure> {
         }
         out.push('\n');
         for (id, rule) in manifest.rules.iter().enumerate().filter(|(_, rule)| rule.program as usize == index) {
-            let _ =
-                writeln!(out, "  {}  ({}:{}:{})", rule.name, rule.source.file, rule.source.line, rule.source.column);
+            let _ = writeln!(out, "  {}  ({})", rule.name, rule.source);
             for line in rule.doc.iter().flat_map(|doc| doc.lines()) {
                 let _ = writeln!(out, "    ## {line}");
             }

@@ -169,6 +169,9 @@ impl Object {
         if modes != Modes::bytes(manifest.rules.len()) as u64 {
             return Err("it has not as many modes as rules".into());
         }
+        if manifest.words.iter().any(|word| word.rule.0 as usize >= manifest.rules.len()) {
+            return Err("a bitfield is of no rule".into());
+        }
         if manifest.rules.iter().any(|rule| rule.program as usize >= manifest.programs.len()) {
             return Err("a rule is of no program".into());
         }
@@ -206,6 +209,27 @@ impl Object {
             None => {
                 return Err(Failure::usage(format!("the object is damaged: its section `{section}` is too short"))
                     .help("build it again with `krsic build`"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes sure that the kernel has bitfields in words as wide as the programs load.
+    pub fn check_words(&self, kernel: &Kernel) -> Result<(), Failure> {
+        for word in &self.manifest.words {
+            let other = kernel.widths(&word.of, &word.path).into_iter().find(|bytes| *bytes != word.bytes);
+            if let Some(bytes) = other {
+                let rule = &self.manifest.rules[word.rule.0 as usize];
+                return Err(Failure::refused(format!(
+                    "rule `{}` would read `{}` of `{}` wrongly: here it is among {bytes} bytes, the object expects {}",
+                    rule.name,
+                    word.path.join("."),
+                    word.of,
+                    word.bytes
+                ))
+                .note(format!("{}: {}", rule.source, rule.source.text))
+                .note("no kernel that this `krsic` knows is like this one")
+                .help("build the policy on this machine, where `krsic build` takes the kernel's own types"));
             }
         }
         Ok(())
@@ -285,6 +309,28 @@ mod tests {
     fn a_panic_of_the_reader_is_an_error() {
         let message = guarded::<()>(|| panic!("out of range")).expect_err("it panicked");
         assert!(message.contains("make no sense"), "{message}");
+    }
+
+    #[test]
+    fn bits_of_another_word_are_not_read() {
+        let source = krsic::Source {
+            name: "p.krs".into(),
+            text: "held: on task_kill when p.in_execve == 1 deny".into(),
+        };
+        let built = krsic::build(&[source], &krsic::Options::default()).value.expect("it compiles");
+        let object = Object::parse(built.object).expect("it is whole");
+        let check = |field: &str, bytes| {
+            let mut types = krsic::btf::Builder::new();
+            let ty = types.int("word", bytes, false);
+            let member = krsic::btf::Member { name: field, ty, bit_offset: 64, bitfield_bits: 1 };
+            types.add(krsic::btf::Def::Struct { name: "task_struct", bytes: 64, members: &[member] });
+            object.check_words(&Kernel::parse(types.finish()).expect("types"))
+        };
+        check("in_execve", 4).expect("as everywhere");
+        check("other", 8).expect("what is not there is told elsewhere");
+        let failure = check("in_execve", 8).expect_err("other bytes would be loaded").to_string();
+        assert!(failure.contains("`held` would read `in_execve` of `task_struct` wrongly"), "{failure}");
+        assert!(failure.contains("among 8 bytes, the object expects 4"), "{failure}");
     }
 
     #[test]

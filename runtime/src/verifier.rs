@@ -43,8 +43,7 @@ pub fn refusal(manifest: &Manifest, hook: &str, error: &io::Error, log: &str, ve
     }
     let quoted = lines.iter().rev().find_map(|line| line.strip_prefix("; "));
     let rule = quoted.and_then(|quoted| rule_of(manifest, hook, quoted));
-    let place =
-        |rule: &Rule| format!("{}:{}:{}: {}", rule.source.file, rule.source.line, rule.source.column, rule.source.text);
+    let place = |rule: &Rule| format!("{}: {}", rule.source, rule.source.text);
     if reason.contains(LACKING) {
         let what = rule.map_or("the policy".to_owned(), |rule| format!("rule `{}`", rule.name));
         let failure = Failure::refused(format!("{what} reads on `{hook}` what this kernel does not have"));

@@ -48,6 +48,9 @@ pub struct Manifest {
     /// Where in the state the counters of events over a limit begin: a `u64` for each rule. None where no rule has a limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limited: Option<u32>,
+    /// Bitfields that programs load, which are where they are said to be only where the kernel has them in such words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub words: Vec<Word>,
     /// Its labels, by object and name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<Label>,
@@ -251,6 +254,19 @@ pub enum Need {
     },
 }
 
+/// The word that a bitfield is in: its offset and its shifts a loader fits to the kernel, its width is fixed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Word {
+    /// A rule that reads it.
+    pub rule: RuleId,
+    /// The tag of a struct or union.
+    pub of: String,
+    /// From there to the field, as in [`Need::Field`].
+    pub path: Vec<String>,
+    /// The word's, 1, 2, 4 or 8.
+    pub bytes: u32,
+}
+
 /// A place in a policy's text.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
@@ -262,6 +278,13 @@ pub struct Source {
     pub column: u32,
     /// The rule's text, runs of white space as one blank.
     pub text: String,
+}
+
+/// `policy.krs:3:1`
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+    }
 }
 
 /// What an `audit` records.

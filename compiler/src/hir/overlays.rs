@@ -13,16 +13,17 @@
 //!
 //! A copy takes as many bytes as it is told. Where an unsigned field is wider on one kernel than on another, a loader fits
 //! the width of a load; that of a copy is asked for. The word that a bitfield is in no loader fits, so where kernels differ in that
-//! it is copied; so it is where the word holds a field that is none, over which verifiers let nobody load.
+//! it is copied; so it is where the word holds a field that is none, over which verifiers let nobody load. That a kernel which
+//! is not known has the word that all known ones have, the loader of policies sees to ([`words`]).
 //!
 //! [`walk`] is `btf_struct_walk` of `kernel/bpf/btf.c` as 5.10 has it; later kernels refuse nothing that it admits.
 //!
 //! Absent: fields that the lowering reads of its own accord, none of which is so (the kernel matrix loads them all).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::kernels::{self, Need};
-use super::{Access, Policy, Shape, Step, place};
+use super::{Access, Policy, RuleId, Shape, Step, place};
 use crate::btf::{self, Btf, Kind, Type, TypeId};
 use crate::kernel::{self, Kernel};
 
@@ -47,18 +48,6 @@ pub enum Overlay {
 /// The fields of a policy that are so, on any known kernel or the one that it was checked against.
 #[must_use]
 pub fn find(policy: &Policy, checked: &Kernel) -> BTreeMap<Access, Reading> {
-    let mut needs = Vec::new();
-    for rule in 0..policy.rules.len() {
-        kernels::needs(policy, rule, &mut needs);
-    }
-    let mut accesses = Vec::new();
-    for (need, _) in &needs {
-        match need {
-            Need::Field(access) if !accesses.contains(access) => accesses.push(access),
-            Need::AnyOf(values) => values.iter().for_each(|value| value.accesses(&mut accesses)),
-            _ => {}
-        }
-    }
     let all = || kernel::embedded().iter().chain([checked]);
     let reading = |access: &Access| {
         let fields = all().filter_map(|kernel| Some((&kernel.btf, Field::locate(&kernel.btf, access)?)));
@@ -66,11 +55,45 @@ pub fn find(policy: &Policy, checked: &Kernel) -> BTreeMap<Access, Reading> {
         let widths: BTreeSet<u32> = fields.iter().filter_map(|(btf, field)| width(btf, field)).collect();
         let overlay = fields.iter().filter_map(|(btf, field)| overlay(btf, field)).max();
         let uneven = widths.len() > 1;
-        let bits = matches!(access.steps.last(), Some(Step::Field { shape: Shape::Bits { .. }, .. }));
+        let bits = word(access).is_some();
         Reading { overlay: if bits && uneven { Some(Overlay::Refused) } else { overlay }, uneven }
     };
-    let readings = accesses.into_iter().map(|access| (access.clone(), reading(access)));
+    let readings = accesses(policy).into_iter().map(|(access, _)| (access.clone(), reading(access)));
     readings.filter(|(_, reading)| *reading != Reading::default()).collect()
+}
+
+/// Bitfields that are read by words as wide as known kernels have them, with a rule that does: the field and the word's bytes.
+pub fn words(policy: &Policy) -> impl Iterator<Item = (&Access, u32, RuleId)> {
+    let asked = |access| policy.readings.get(access).is_some_and(|reading| reading.uneven);
+    let fields = accesses(policy).into_iter().filter(move |(access, _)| !asked(access));
+    fields.filter_map(|(access, rule)| Some((access, word(access)?, rule)))
+}
+
+/// The bytes of the word that a bitfield is in, as it is declared where the policy was checked; nothing of other fields.
+fn word(access: &Access) -> Option<u32> {
+    match access.steps.last()? {
+        Step::Field { shape: Shape::Bits { bytes, .. }, .. } => Some(*bytes),
+        _ => None,
+    }
+}
+
+/// The fields that rules read, each with the first of them.
+fn accesses(policy: &Policy) -> Vec<(&Access, RuleId)> {
+    let (mut found, mut needs, mut of_rule) = (Vec::new(), Vec::new(), Vec::new());
+    let mut known = HashSet::new();
+    for rule in 0..policy.rules.len() {
+        kernels::needs(policy, rule, &mut needs);
+        for (need, _) in needs.drain(..) {
+            match need {
+                Need::Field(access) => of_rule.push(access),
+                Need::AnyOf(values) => values.iter().for_each(|value| value.accesses(&mut of_rule)),
+                _ => {}
+            }
+        }
+        let new = of_rule.drain(..).filter(|access| known.insert(*access));
+        found.extend(new.map(|access| (access, RuleId(rule as u32))));
+    }
+    found
 }
 
 /// How wide a number is on one kernel, or the word that a bitfield is in.
