@@ -265,7 +265,8 @@ fn wanted(may: &dyn Fn(&str) -> bool, expected: &[String]) -> String {
         return "an expression".to_owned();
     }
     let mut words: Vec<String> = Vec::new();
-    if may("==") && may("and") {
+    // The parser may have left what other operators would have gone on with.
+    if may("or") {
         words.push("an operator".to_owned());
     }
     for (terminal, phrase) in

@@ -140,7 +140,10 @@ pub(crate) fn hint(stop: &Stop<'_, '_>) -> Option<String> {
             Some(format!("the label comes first: `{mark} {label}`, or `{mark} {label} on {what}`"))
         }
         Token::Ident(word) if stop.action || stop.operator => infix(stop, word).or_else(|| other_word(word)),
-        Token::Ident(_) if stop.comma => Some("separate the fields with `,`".to_owned()),
+        Token::Ident(word) if stop.comma => infix(stop, word).or_else(|| match innermost(stop.before) {
+            Some(Token::OpenParen) => other_word(word),
+            _ => Some("separate the fields with `,`".to_owned()),
+        }),
         Token::OpenBrace if matches!((last(3), last(4)), (Some(Token::Int(_)), Some(Token::Limit))) => {
             let [count, unit] = [3, 1].map(|back| written(stop, stop.before.len() - back));
             Some(format!("the limit stands behind the fields: `audit {{ ... }} limit {count}/{unit}`"))
@@ -304,6 +307,19 @@ fn infix(stop: &Stop<'_, '_>, word: &str) -> Option<String> {
     let operand = stop.before.iter().rev().take_while(|t| matches!(t.1, Token::Ident(_) | Token::Dot)).last();
     let left = operand.map_or("...", |first| stop.text[first.0 as usize..stop.at].trim_end());
     Some(format!("`{name}` is a function: write `{name}({left}, {})`", behind(0).unwrap_or("\"...\"")))
+}
+
+/// The bracket that is open.
+fn innermost<'t, 's>(before: &'t [Spanned<'s>]) -> Option<&'t Token<'s>> {
+    let mut open = Vec::new();
+    for (_, token, _) in before {
+        match token {
+            Token::OpenParen | Token::OpenBrace => open.push(token),
+            Token::CloseParen | Token::CloseBrace => drop(open.pop()),
+            _ => {}
+        }
+    }
+    open.pop()
 }
 
 /// A word that stands for one of krs's, or is nearly one.

@@ -313,10 +313,8 @@ mod tests {
 
     #[test]
     fn bits_of_another_word_are_not_read() {
-        let source = krsic::Source {
-            name: "p.krs".into(),
-            text: "held: on task_kill when p.in_execve == 1 deny".into(),
-        };
+        let source =
+            krsic::Source { name: "p.krs".into(), text: "held: on task_kill when p.in_execve == 1 deny".into() };
         let built = krsic::build(&[source], &krsic::Options::default()).value.expect("it compiles");
         let object = Object::parse(built.object).expect("it is whole");
         let check = |field: &str, bytes| {

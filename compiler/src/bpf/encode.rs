@@ -322,6 +322,7 @@ impl Out {
             Inst::Call { helper, .. } => {
                 self.push(Insn { code: class::JMP | jmp::CALL, imm: helper.cast_signed(), ..Insn::default() });
             }
+            Inst::Copy { .. } => unreachable!("copies have become calls"),
             Inst::Spill { .. } | Inst::Reload { .. } => unreachable!("slots of the frame have got their offsets"),
             Inst::Invoke { function, .. } => {
                 self.relocate(Some(&super::RelocationKind::Function(function)));

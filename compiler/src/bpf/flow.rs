@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::RelocationKind;
 use super::bits::Bits;
+use super::copies;
 use super::insn::{alu, jmp};
 use super::layout::{keep_only, through};
 use super::narrow::narrow;
@@ -102,6 +103,7 @@ pub fn optimise(code: &mut Code, optimise: Optimise) {
             break;
         }
     }
+    copies::expand(code);
 }
 
 /// How often each register is written.
@@ -309,7 +311,7 @@ fn beyond(code: &Code, to: B, way: &[(Test, bool)], constant: &impl Fn(V) -> Opt
 /// Something computed from registers and nothing else that changes.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Key {
-    /// A field, or an argument of the hook, behind a register.
+    /// A field, or an argument of the hook, behind a register, loaded or copied.
     Load { base: V, offset: i16, bytes: u32, access: Option<super::Access>, argument: Option<String> },
     /// What a loader puts in.
     Loaded { imm: i32, wide: bool, kind: RelocationKind },
@@ -342,6 +344,10 @@ fn reuse(code: &mut Code) -> bool {
                     };
                     let argument = argument.clone();
                     (Key::Load { base: name(*base), offset: *offset, bytes: *bytes, access, argument }, *dst)
+                }
+                (Inst::Copy { dst, base, access, bytes, .. }, _) if once(&writes, *dst) && once(&writes, *base) => {
+                    let (base, bytes, access) = (name(*base), *bytes, Some(access.clone()));
+                    (Key::Load { base, offset: 0, bytes, access, argument: None }, *dst)
                 }
                 (Inst::Mov { dst, src: Src::Imm(imm), wide, reloc: Some(kind) }, _) if once(&writes, *dst) => {
                     (Key::Loaded { imm: *imm, wide: *wide, kind: kind.clone() }, *dst)

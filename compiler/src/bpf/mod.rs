@@ -21,6 +21,7 @@ use krsi_abi::manifest::RuleId;
 pub mod allocate;
 mod bits;
 pub mod constants;
+mod copies;
 mod demand;
 pub mod encode;
 pub mod event;

@@ -49,7 +49,7 @@ fn read_from(inst: &mut Inst, to: impl Fn(V) -> V) {
     };
     match inst {
         Inst::Mov { src: from, .. } | Inst::Alu { src: from, .. } => src(from),
-        Inst::Load { base, .. } => *base = to(*base),
+        Inst::Load { base, .. } | Inst::Copy { base, .. } => *base = to(*base),
         Inst::Store { base, src: from, .. } => {
             *base = to(*base);
             src(from);

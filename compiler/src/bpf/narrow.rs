@@ -63,7 +63,7 @@ impl Known {
             Inst::Alu { op, wide, dst, src, reloc: None } => Bits::computed(*op, *wide, self.of(*dst), self.src(*src)),
             Inst::Wide { value, .. } => Bits::constant(*value),
             Inst::Swap { dst, bits } => self.of(*dst).swapped(bits.cast_unsigned()),
-            Inst::Load { bytes, .. } => Bits::low(8 * bytes),
+            Inst::Load { bytes, .. } | Inst::Copy { bytes, uneven: false, .. } => Bits::low(8 * bytes),
             _ => Bits::UNKNOWN,
         }
     }

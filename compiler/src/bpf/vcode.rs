@@ -107,6 +107,21 @@ pub enum Inst {
         /// It reads the hook's argument of this name.
         argument: Option<String>,
     },
+    /// `dst =` a copy of the field, zero where it cannot be read. Stands for a call until it is known which ways have it.
+    Copy {
+        /// To.
+        dst: V,
+        /// Address of a struct.
+        base: V,
+        /// The field.
+        access: super::Access,
+        /// 1, 2, 4 or 8.
+        bytes: u32,
+        /// Kernels differ in that: as many as this one has.
+        uneven: bool,
+        /// Of 8 bytes of the frame that nothing else is in meanwhile.
+        scratch: i16,
+    },
     /// `*(size *)(base + offset) = src`
     Store {
         /// Address.
@@ -218,6 +233,7 @@ impl Inst {
             | Inst::Alu { dst, .. }
             | Inst::Swap { dst, .. }
             | Inst::Load { dst, .. }
+            | Inst::Copy { dst, .. }
             | Inst::Reload { dst, .. } => Some(*dst),
             Inst::Store { .. } | Inst::AtomicAdd { .. } | Inst::Spill { .. } => None,
             Inst::Call { .. } | Inst::Invoke { .. } => Some(V(0)),
@@ -240,7 +256,7 @@ impl Inst {
                 each(*dst);
             }
             Inst::Swap { dst, .. } => each(*dst),
-            Inst::Load { base, .. } => each(*base),
+            Inst::Load { base, .. } | Inst::Copy { base, .. } => each(*base),
             Inst::Store { base, src: from, .. } => {
                 src(from);
                 each(*base);
@@ -266,7 +282,7 @@ impl Inst {
                 *dst = to(*dst);
             }
             Inst::Wide { dst, .. } | Inst::Address { dst, .. } | Inst::Swap { dst, .. } => *dst = to(*dst),
-            Inst::Load { dst, base, .. } => {
+            Inst::Load { dst, base, .. } | Inst::Copy { dst, base, .. } => {
                 *base = to(*base);
                 *dst = to(*dst);
             }

@@ -60,7 +60,8 @@ pub enum Tail {
 /// A call of a hook.
 #[derive(Clone, Debug)]
 pub struct Scene<'k> {
-    kernel: &'k Kernel,
+    /// Whose structs these are.
+    pub kernel: &'k Kernel,
     /// Structs and what else there is.
     pub memory: Memory,
     /// Who calls.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use krsic::btf::{Btf, Kind, Type};
+use krsic::btf::{Btf, Kind, Type, TypeId};
 use krsic::hir::eval::{self, Datum, Element, World as _};
 use krsic::hir::{
     Atom, AtomKind, Cond, End, HookId, Int, Members, Mode, Part, Policy, Ptr, Set, Text, TextTest, Ty, Value,
@@ -436,10 +436,13 @@ impl Stage<'_, '_, '_> {
                 if at == 0 {
                     return Ok(None);
                 }
-                // Members of a union lie in one place; a number there is no pointer.
+                // Members of a union lie in one place; a number there is no pointer, nor is one to something else.
                 if self.scene.is_given(at, access) {
                     let number = self.scene.number(at, access).unwrap_or(0);
-                    if matches!(value.ty, Ty::Ptr(_)) && number != 0 && self.scene.memory.peek(number, 0).is_none() {
+                    if let Ty::Ptr(Ptr { target, .. }) = value.ty
+                        && number != 0
+                        && self.scene.memory.peek(number, self.bytes(target)).is_none()
+                    {
                         self.scene.set(at, access, 0);
                     }
                     return Ok(None);
@@ -490,6 +493,14 @@ impl Stage<'_, '_, '_> {
             Ty::Ip | Ty::Text { .. } => return Ok(()),
         };
         self.assign(value, number)
+    }
+
+    /// How large a struct or union is on the scene's kernel; 0 of what is none, or unknown there.
+    fn bytes(&self, target: TypeId) -> usize {
+        let target = self.types.strip(target);
+        let btf = &self.scene.kernel.btf;
+        let found = [Kind::Struct, Kind::Union].into_iter().find_map(|kind| btf.find(kind, self.types.name(target)));
+        found.map_or(0, |found| btf.size(found) as usize)
     }
 
     fn pointer(&mut self, Ptr { target, nullable }: Ptr) -> Result<u64, String> {

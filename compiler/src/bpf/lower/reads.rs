@@ -3,7 +3,7 @@
 use super::builder::{Builder, Fact, Key, Label};
 use crate::bpf::insn::{alu, jmp};
 use crate::bpf::vcode::{FRAME, Inst, Src, V};
-use crate::bpf::{RelocationKind, helper};
+use crate::bpf::{RelocationKind, copies, helper};
 use crate::hir::overlays::{Overlay, Reading};
 use crate::hir::{Access, ArgId, Place, Shape, Step, TaskField, Ty, Value};
 
@@ -128,18 +128,13 @@ impl Builder<'_> {
     /// Copies a field to where it can be loaded from; zero where it cannot be read.
     fn copied(&mut self, base: V, access: &Access, bytes: u32) -> V {
         let dst = self.fresh();
-        self.copy_number(base, access, bytes, dst);
+        self.copy_to(dst, base, access, bytes);
         dst
     }
 
-    fn copy_number(&mut self, base: V, access: &Access, bytes: u32, dst: V) {
-        let (scratch, uneven) = (self.scratch(), self.reading(access).uneven);
-        if uneven {
-            self.push(Inst::Store { base: FRAME, offset: scratch, src: Src::Imm(0), bytes: 8 });
-        }
-        self.probe(base, access.clone(), scratch, bytes as i32, uneven);
-        let bytes = if uneven { 8 } else { bytes };
-        self.push(Inst::Load { dst, base: FRAME, offset: scratch, bytes, reloc: None, argument: None });
+    fn copy_to(&mut self, dst: V, base: V, access: &Access, bytes: u32) {
+        let (uneven, scratch) = (self.reading(access).uneven, self.scratch());
+        self.push(Inst::Copy { dst, base, access: access.clone(), bytes, uneven, scratch });
     }
 
     /// Loads the storage and shifts the bits to their place; where they are differs by kernel.
@@ -247,8 +242,9 @@ impl Builder<'_> {
     fn task_load(&mut self, base: V, access: &Access, bytes: u32) -> V {
         if let Some(asked) = self.asked {
             // All that is here are numbers.
-            let dst = self.fresh();
-            self.copy_number(base, access, bytes, dst);
+            let (dst, scratch, from) = (self.fresh(), self.scratch(), self.fresh());
+            let width = (bytes, self.reading(access).uneven);
+            copies::copy((dst, from), base, access.clone(), width, scratch).for_each(|inst| self.push(inst));
             self.branch_away(jmp::JNE, true, V(0), Src::Imm(0), asked.unknown);
             self.untyped.insert(dst);
             return dst;
@@ -261,7 +257,7 @@ impl Builder<'_> {
         self.push(Inst::Load { dst, base, offset: 0, bytes, reloc, argument: None });
         self.jump(join);
         self.place(untyped);
-        self.copy_number(base, access, bytes, dst);
+        self.copy_to(dst, base, access, bytes);
         self.jump(join);
         self.place(join);
         self.untyped.insert(dst);
@@ -307,24 +303,6 @@ impl Builder<'_> {
         }
         self.know(Fact::Read(key, result));
         result
-    }
-
-    /// Copies a field behind an untyped address into the frame; zeros where it cannot be read. An uneven one is as wide as
-    /// the kernel has it.
-    fn probe(&mut self, base: V, access: Access, to: i16, bytes: i32, uneven: bool) {
-        let size = uneven.then(|| RelocationKind::FieldSize(access.clone()));
-        let from = self.fresh();
-        self.push(Inst::Mov {
-            dst: from,
-            src: Src::Imm(0),
-            wide: true,
-            reloc: Some(RelocationKind::FieldOffset(access)),
-        });
-        self.push(Inst::Alu { op: alu::ADD, wide: true, dst: from, src: Src::Reg(base), reloc: None });
-        self.push(Inst::Mov { dst: V(3), src: Src::Reg(from), wide: true, reloc: None });
-        self.frame_address(V(1), to);
-        self.push(Inst::Mov { dst: V(2), src: Src::Imm(bytes), wide: true, reloc: size });
-        self.push(Inst::Call { helper: helper::PROBE_READ_KERNEL, args: 3 });
     }
 
     /// Some bytes of the current task's name.

@@ -1,0 +1,70 @@
+//! Fields that a helper copies, as the instructions that they are.
+//!
+//! ```text
+//! v12 = copy cdev.count of v11            v13 = cdev.count
+//!                                         v13 += v11
+//!                                         r1 = r10 - 8, r2 = 4, r3 = v13
+//!                                         call probe_read_kernel
+//!                                         v12 = load 4 [r10 - 8]
+//! ```
+//!
+//! While a copy is one instruction, `flow` can tell that a way has it already, as it can of loads.
+
+use krs_grammar::ast::Span;
+
+use super::insn::alu;
+use super::vcode::{Code, FRAME, Inst, Src, V};
+use super::{Access, RelocationKind, helper};
+
+/// Makes copies what they are.
+pub fn expand(code: &mut Code) {
+    for block in &mut code.blocks {
+        if !block.insts.iter().any(|(inst, _)| matches!(inst, Inst::Copy { .. })) {
+            continue;
+        }
+        let mut insts: Vec<(Inst, Span)> = Vec::with_capacity(block.insts.len() + 8);
+        for (inst, span) in block.insts.drain(..) {
+            match inst {
+                Inst::Copy { dst, base, access, bytes, uneven, scratch } => {
+                    let from = V(code.next);
+                    code.next += 1;
+                    insts.extend(copy((dst, from), base, access, (bytes, uneven), scratch).map(|inst| (inst, span)));
+                }
+                inst => insts.push((inst, span)),
+            }
+        }
+        block.insts = insts;
+    }
+}
+
+/// A copy; `r0` is 0 where the field could be read. The second register is one that nothing else uses.
+pub fn copy(
+    (dst, from): (V, V),
+    base: V,
+    access: Access,
+    (bytes, uneven): (u32, bool),
+    scratch: i16,
+) -> impl Iterator<Item = Inst> {
+    let mov = |dst, src, reloc| Inst::Mov { dst, src, wide: true, reloc };
+    let add = |dst, src| Inst::Alu { op: alu::ADD, wide: true, dst, src, reloc: None };
+    // What is as wide as the kernel has it stands among zeros.
+    let cleared = uneven.then_some(Inst::Store { base: FRAME, offset: scratch, src: Src::Imm(0), bytes: 8 });
+    let size = uneven.then(|| RelocationKind::FieldSize(access.clone()));
+    cleared.into_iter().chain([
+        mov(from, Src::Imm(0), Some(RelocationKind::FieldOffset(access))),
+        add(from, Src::Reg(base)),
+        mov(V(3), Src::Reg(from), None),
+        mov(V(1), Src::Reg(FRAME), None),
+        add(V(1), Src::Imm(i32::from(scratch))),
+        mov(V(2), Src::Imm(bytes.cast_signed()), size),
+        Inst::Call { helper: helper::PROBE_READ_KERNEL, args: 3 },
+        Inst::Load {
+            dst,
+            base: FRAME,
+            offset: scratch,
+            bytes: if uneven { 8 } else { bytes },
+            reloc: None,
+            argument: None,
+        },
+    ])
+}
