@@ -60,6 +60,8 @@ optimisations! {
     Asked = "asked",
     /// What a way has read or tested for null is not read or tested again on it.
     Reuse = "reuse",
+    /// What some ways have fetched already is asked for first: a register tells which.
+    Tried = "tried",
     /// A path is walked only where its last name can be one of those asked for.
     Names = "names",
     /// The first components of a path are loaded rather than copied.

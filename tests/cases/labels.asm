@@ -134,10 +134,9 @@ bprm_committing_creds:    # 16 instructions
     14  r0 = 0
     15  exit
 
-file_open:    # 172 instructions
-  ; labels.krs:3:1: on file_open when task is tainted and file.flags & O_CREAT deny
-     0  r6 = -1
+file_open:    # 167 instructions
   ; labels.krs:3:39: file.flags & O_CREAT
+     0  r6 = -1
      1  r2 = *(u64 *)(r1 + 0)                   # file
      2  r7 = *(u32 *)(r2 + file.f_flags)
      3  if w7 & 0x40 goto 5
@@ -175,20 +174,20 @@ file_open:    # 172 instructions
     32  r0 = 0
     33  exit
   ; labels.krs:4:46: task is tainted
-    34  r2 = exists(BPF_FUNC_get_current_task_btf)
-    35  if r2 == 0x0 goto 39
-    36  call get_current_task_btf
-    37  r2 = *(u64 *)(r0 + task_struct.group_leader)
-    38  goto 47
-    39  call get_current_task
-    40  r3 = task_struct.group_leader
-    41  r3 += r0
-    42  r1 = r10
-    43  r1 += -8
-    44  r2 = 8
-    45  call probe_read_kernel
-    46  r2 = *(u64 *)(r10 - 8)
-    47  if r6 != 0xffffffff goto 56
+    34  if r6 != 0xffffffff goto 56
+    35  r2 = exists(BPF_FUNC_get_current_task_btf)
+    36  if r2 == 0x0 goto 40
+    37  call get_current_task_btf
+    38  r2 = *(u64 *)(r0 + task_struct.group_leader)
+    39  goto 48
+    40  call get_current_task
+    41  r3 = task_struct.group_leader
+    42  r3 += r0
+    43  r1 = r10
+    44  r1 += -8
+    45  r2 = 8
+    46  call probe_read_kernel
+    47  r2 = *(u64 *)(r10 - 8)
     48  *(u64 *)(r10 - 40) = r2
     49  r1 = krs_tasks ll
     51  r2 = r10
@@ -197,7 +196,7 @@ file_open:    # 172 instructions
     54  if r0 == 0x0 goto 118
     55  r6 = *(u64 *)(r0 + 0)
     56  if w6 & 0x1 goto 58
-    57  goto 123
+    57  goto 118
   ; labels.krs:4:62: mark tainted
     58  r0 = 0
     59  exit
@@ -236,87 +235,82 @@ file_open:    # 172 instructions
   ; labels.krs:4:19: file.flags & O_EXCL
     90  r2 = *(u64 *)(r10 - 64)
     91  if w2 & 0x80 goto 93
-    92  goto 133
+    92  goto 128
   ; labels.krs:4:46: task is tainted
-    93  r2 = exists(BPF_FUNC_get_current_task_btf)
-    94  if r2 == 0x0 goto 98
-    95  call get_current_task_btf
-    96  r3 = *(u64 *)(r0 + task_struct.group_leader)
-    97  goto 106
-    98  call get_current_task
-    99  r3 = task_struct.group_leader
-   100  r3 += r0
-   101  r1 = r10
-   102  r1 += -8
-   103  r2 = 8
-   104  call probe_read_kernel
-   105  r3 = *(u64 *)(r10 - 8)
-   106  r2 = *(u64 *)(r10 - 48)
-   107  if r2 != 0xffffffff goto 116
-   108  *(u64 *)(r10 - 40) = r3
+    93  r2 = *(u64 *)(r10 - 48)
+    94  if r2 != 0xffffffff goto 116
+    95  r2 = exists(BPF_FUNC_get_current_task_btf)
+    96  if r2 == 0x0 goto 100
+    97  call get_current_task_btf
+    98  r2 = *(u64 *)(r0 + task_struct.group_leader)
+    99  goto 108
+   100  call get_current_task
+   101  r3 = task_struct.group_leader
+   102  r3 += r0
+   103  r1 = r10
+   104  r1 += -8
+   105  r2 = 8
+   106  call probe_read_kernel
+   107  r2 = *(u64 *)(r10 - 8)
+   108  *(u64 *)(r10 - 40) = r2
    109  r1 = krs_tasks ll
    111  r2 = r10
    112  r2 += -40
    113  call map_lookup_elem
-   114  if r0 == 0x0 goto 127
+   114  if r0 == 0x0 goto 122
    115  r2 = *(u64 *)(r0 + 0)
-   116  if w2 & 0x1 goto 133
-   117  goto 127
+   116  if w2 & 0x1 goto 128
+   117  goto 122
+  ; labels.krs:4:1: on file_open when file.flags & O_EXCL unless task is tainted mark tainted
    118  r6 = 0
    119  r2 = 0
    120  *(u64 *)(r10 - 56) = r2
    121  r7 = 0
-   122  goto 127
-  ; labels.krs:4:1: on file_open when file.flags & O_EXCL unless task is tainted mark tainted
-   123  r6 = 0
-   124  r2 = 0
-   125  *(u64 *)(r10 - 56) = r2
-   126  r7 = 0
-   127  r2 = krs_modes[1] ll
-   129  r2 = *(u8 *)(r2 + 0)
-   130  if r2 > 0x2 goto 133
+   122  r2 = krs_modes[1] ll
+   124  r2 = *(u8 *)(r2 + 0)
+   125  if r2 > 0x2 goto 128
   ; labels.krs:4:62: mark tainted
-   131  r2 = 1
-   132  *(u64 *)(r10 - 56) = r2
-   133  r2 = 0
-   134  *(u64 *)(r10 - 48) = r2
-   135  r2 = *(u64 *)(r10 - 56)
-   136  r2 |= r6
-   137  if r2 == 0x0 goto 165
-   138  r2 = exists(BPF_FUNC_get_current_task_btf)
-   139  if r2 == 0x0 goto 143
-   140  call get_current_task_btf
-   141  r2 = *(u64 *)(r0 + task_struct.group_leader)
-   142  goto 151
-   143  call get_current_task
-   144  r3 = task_struct.group_leader
-   145  r3 += r0
-   146  r1 = r10
-   147  r1 += -8
-   148  r2 = 8
-   149  call probe_read_kernel
-   150  r2 = *(u64 *)(r10 - 8)
-   151  *(u64 *)(r10 - 8) = r2
-   152  r1 = r10
-   153  r1 += -40
-   154  r2 = 8
-   155  r3 = r10
-   156  r3 += -8
-   157  call probe_read_kernel
-   158  r1 = *(u64 *)(r10 - 40)
-   159  r2 = *(u64 *)(r10 - 56)
-   160  r3 = r6
-   161  call krs_mark_task
-   162  r2 = *(u64 *)(r10 - 48)
-   163  r2 |= r0
-   164  *(u64 *)(r10 - 48) = r2
-   165  if r7 != 0x0 goto 168
-   166  r2 = *(u64 *)(r10 - 48)
-   167  if r2 != 0x0 goto 170
-   168  r0 = r7
-   169  exit
-   170  r0 = -12
-   171  exit
+   126  r2 = 1
+   127  *(u64 *)(r10 - 56) = r2
+   128  r2 = 0
+   129  *(u64 *)(r10 - 48) = r2
+   130  r2 = *(u64 *)(r10 - 56)
+   131  r2 |= r6
+   132  if r2 == 0x0 goto 160
+   133  r2 = exists(BPF_FUNC_get_current_task_btf)
+   134  if r2 == 0x0 goto 138
+   135  call get_current_task_btf
+   136  r2 = *(u64 *)(r0 + task_struct.group_leader)
+   137  goto 146
+   138  call get_current_task
+   139  r3 = task_struct.group_leader
+   140  r3 += r0
+   141  r1 = r10
+   142  r1 += -8
+   143  r2 = 8
+   144  call probe_read_kernel
+   145  r2 = *(u64 *)(r10 - 8)
+   146  *(u64 *)(r10 - 8) = r2
+   147  r1 = r10
+   148  r1 += -40
+   149  r2 = 8
+   150  r3 = r10
+   151  r3 += -8
+   152  call probe_read_kernel
+   153  r1 = *(u64 *)(r10 - 40)
+   154  r2 = *(u64 *)(r10 - 56)
+   155  r3 = r6
+   156  call krs_mark_task
+   157  r2 = *(u64 *)(r10 - 48)
+   158  r2 |= r0
+   159  *(u64 *)(r10 - 48) = r2
+   160  if r7 != 0x0 goto 163
+   161  r2 = *(u64 *)(r10 - 48)
+   162  if r2 != 0x0 goto 165
+   163  r0 = r7
+   164  exit
+   165  r0 = -12
+   166  exit
 
 krs_exec:    # 31 instructions, 2 arguments
   ; a copy of what the process has

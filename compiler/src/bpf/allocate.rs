@@ -95,38 +95,29 @@ fn place_all(mut code: Code, options: Options) -> Option<Code> {
     }
 }
 
-/// Drops what computes a value that nothing reads.
+/// Drops what computes a value that nothing behind it reads.
 fn remove_unused(code: &mut Code) {
-    loop {
-        let mut used = vec![false; code.next as usize];
-        for block in &code.blocks {
-            for (inst, _) in &block.insts {
-                // An in-place change alone keeps nothing alive.
-                let own = match inst {
-                    Inst::Alu { dst, .. } => Some(*dst),
-                    _ => None,
-                };
-                inst.uses(|reg| used[reg.0 as usize] |= Some(reg) != own);
-                if let Inst::Alu { dst, src: Src::Reg(src), .. } = inst
-                    && dst == src
-                {
-                    used[dst.0 as usize] = true;
-                }
+    // By block: what is read before it is written from there on.
+    let mut entering: Vec<Vec<V>> = vec![Vec::new(); code.blocks.len()];
+    let mut read: BTreeSet<V> = BTreeSet::new();
+    for (at, block) in code.blocks.iter_mut().enumerate().rev() {
+        read.clear();
+        block.end.targets().for_each(|to| read.extend(&entering[to.0 as usize]));
+        block.end.uses(|reg| _ = read.insert(reg));
+        let mut kept = Vec::with_capacity(block.insts.len());
+        for (inst, span) in block.insts.drain(..).rev() {
+            let acts =
+                matches!(inst, Inst::Call { .. } | Inst::Invoke { .. } | Inst::Store { .. } | Inst::AtomicAdd { .. });
+            // What registers of the machine hold is an argument or a result.
+            if acts || inst.def().is_none_or(|reg| reg.is_machine() || read.contains(&reg)) {
+                inst.def().map(|reg| read.remove(&reg));
+                inst.uses(|reg| _ = read.insert(reg));
+                kept.push((inst, span));
             }
-            block.end.uses(|reg| used[reg.0 as usize] = true);
         }
-        let mut changed = false;
-        for block in &mut code.blocks {
-            let before = block.insts.len();
-            block.insts.retain(|(inst, _)| match inst {
-                Inst::Call { .. } | Inst::Invoke { .. } | Inst::Store { .. } | Inst::AtomicAdd { .. } => true,
-                other => other.def().is_none_or(|reg| reg.is_machine() || used[reg.0 as usize]),
-            });
-            changed |= block.insts.len() != before;
-        }
-        if !changed {
-            return;
-        }
+        kept.reverse();
+        block.insts = kept;
+        entering[at] = read.iter().copied().collect();
     }
 }
 

@@ -32,7 +32,7 @@ use std::collections::BTreeMap;
 use krs_grammar::ast::Span;
 
 pub use self::ancestors::Asking;
-use self::builder::Builder;
+use self::builder::{Builder, Told};
 use self::parts::NoFit;
 pub use self::sets::part_bytes;
 use super::encode::TooLarge;
@@ -49,7 +49,8 @@ const SHRINKS_TO: usize = 2;
 
 /// What is left undone where a policy takes more stack than there is, one after the other: values stay in registers
 /// that programs must save, and are read again rather than kept.
-const LESS_STACK: [&[Optimisation]; 2] = [&[Optimisation::Frugal], &[Optimisation::Reuse, Optimisation::Again]];
+const LESS_STACK: [&[Optimisation]; 2] =
+    [&[Optimisation::Frugal], &[Optimisation::Reuse, Optimisation::Tried, Optimisation::Again]];
 
 /// Generates all programs. A hook whose rules do not fit into one is split into parts, in the plan too; what fits into no part
 /// is an error.
@@ -241,7 +242,7 @@ fn program(
         return Err(TooLarge::Texts(library::REGIONS_MAX).into());
     }
     let vcode = graph_code(policy, plan, graph, optimise, code)?;
-    let count = vcode.blocks.iter().map(|block| block.insts.len() + 1).sum::<usize>();
+    let count = vcode.0.blocks.iter().map(|block| block.insts.len() + 1).sum::<usize>();
     if count / SHRINKS_TO > most {
         return Err(TooLarge::Instructions(count / SHRINKS_TO).into());
     }
@@ -254,8 +255,14 @@ fn program(
 }
 
 /// Registers and slots.
-fn encoded(name: &str, hook: &str, mut vcode: super::vcode::Code, optimise: Optimise) -> Result<Program, TooLarge> {
+fn encoded(
+    name: &str,
+    hook: &str,
+    (mut vcode, told): (super::vcode::Code, Vec<Told>),
+    optimise: Optimise,
+) -> Result<Program, TooLarge> {
     flow::optimise(&mut vcode, optimise);
+    builder::tell_by_values(&mut vcode, &told);
     let mut code = allocate::allocate(vcode, optimise).map_err(TooLarge::Frame)?;
     if optimise.does(Optimisation::Chains) {
         layout::chain(&mut code);
@@ -272,12 +279,12 @@ fn graph_code(
     graph: &Graph,
     optimise: Optimise,
     code: &mut Code,
-) -> Result<super::vcode::Code, Refusal> {
+) -> Result<(super::vcode::Code, Vec<Told>), Refusal> {
     let programs = plan.graphs.iter().filter(|other| other.hook == graph.hook).count() as u32 - 1;
     let mut build = Builder::new(policy, plan, graph, optimise, code);
     let after_marks = labels::after_marks(policy, graph);
     let (rare, modes) = (graph.rare(), graph.modes());
-    build.begin_labels(graph, &rare);
+    build.begin_labels(graph);
     for (at, node) in graph.nodes.iter().enumerate() {
         if !build.begin(at) {
             continue;

@@ -6,7 +6,7 @@
 //!
 //! Its texts use places in the memory that the program has claimed, which it finds by the number of its slot.
 
-use super::builder::{Builder, Fact, Key, Label};
+use super::builder::{Builder, Key, Label};
 use super::text;
 use crate::bpf::encode::TooLarge;
 use crate::bpf::insn::jmp;
@@ -41,18 +41,11 @@ impl Builder<'_> {
     /// Leads to `then` where some ancestor is known to be so (or, without `sense`, where every one is known not to be).
     pub(super) fn any_ancestor(&mut self, of: &Value, cond: &Cond, sense: bool, then: Label, otherwise: Label) {
         let key = Key::Ancestors { of: Box::new(of.clone()), cond: Box::new(cond.clone()), sense };
-        let answer = match self.read(&key) {
-            Some(answer) => answer,
-            None => {
-                let answer = self.ask(of, cond, sense, otherwise);
-                self.know(Fact::Read(key, answer));
-                answer
-            }
-        };
+        let answer = self.read_once(key, &[], None, |build, answer| build.ask(answer, of, cond, sense, otherwise));
         self.branch(jmp::JSET, true, answer, Src::Imm(ANSWER), then, otherwise);
     }
 
-    fn ask(&mut self, of: &Value, cond: &Cond, sense: bool, otherwise: Label) -> V {
+    fn ask(&mut self, answer: V, of: &Value, cond: &Cond, sense: bool, otherwise: Label) {
         let mut texts = Vec::new();
         text::in_cond(cond, &mut texts);
         let regions = texts
@@ -79,14 +72,13 @@ impl Builder<'_> {
         self.push(Inst::Mov { dst: V(1), src: Src::Reg(task), wide: true, reloc: None });
         self.push(Inst::Mov { dst: V(2), src: Src::Reg(slot), wide: true, reloc: None });
         self.push(Inst::Invoke { function: if sense { &names.any } else { &names.all }, args: 2 });
-        let answer = self.copy(V(0), true);
+        self.push(Inst::Mov { dst: answer, src: Src::Reg(V(0)), wide: true, reloc: None });
         let (count, go_on) = (self.fresh_label(), self.fresh_label());
         self.branch(jmp::JSET, true, answer, Src::Imm(UNREADABLE), count, go_on);
         self.place(count);
         self.count_unreadable();
         self.jump(go_on);
         self.place(go_on);
-        answer
     }
 
     /// The address of a task as a number.

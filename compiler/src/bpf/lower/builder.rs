@@ -1,9 +1,25 @@
 //! Blocks under construction, and what is known at each.
+//!
+//! What all ways to a block have read is a fact there. Of what is dear to read and only some ways have, a register tells
+//! whether a run has it:
+//!
+//! ```text
+//! b0: had = 0; if flags == 5 then b1 else b2
+//! b1: path = fetch; had = 1; if path .. then b5 else b2
+//! b2: if had != 0 then b4 else b3
+//! b3: path = fetch; had = 1
+//! b4: ..
+//! ```
+//!
+//! On most ways `had` is a constant when it is tested, and `flow` leads past the test. Where it is not, and what is read is never
+//! some number, that number in its place tells as well ([`tell_by_values`]).
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use krs_grammar::ast::Span;
 
+use crate::bpf::insn::jmp;
 use crate::bpf::library::automaton::AutomatonAt;
 use crate::bpf::vcode::{B, Block, Code, End, Inst, Src, V, VIRTUAL};
 use crate::decision::{Graph, Index, NodeId, Plan};
@@ -21,6 +37,54 @@ pub(super) enum Fact {
     Read(Key, V),
     /// The pointer in this register is not null; the length in it is one.
     NotNull(V),
+}
+
+/// A register that tells whether something has been read, and how that itself could tell.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Told {
+    had: V,
+    value: V,
+    /// What it never is.
+    unread: i32,
+}
+
+/// Lets values tell whether they have been read, where ways meet that differ in it: that takes a register less, and nothing to
+/// set it.
+pub(super) fn tell_by_values(code: &mut Code, told: &[Told]) {
+    if told.is_empty() {
+        return;
+    }
+    let mut by: BTreeMap<V, Option<Told>> = told.iter().map(|told| (told.had, Some(*told))).collect();
+    // Whatever else has become of a test stays.
+    for block in &code.blocks {
+        let mut other = |reg: V| _ = by.get_mut(&reg).map(Option::take);
+        block.insts.iter().for_each(|(inst, _)| inst.uses(&mut other));
+        if !matches!(block.end, End::Branch { op: jmp::JNE | jmp::JEQ, right: Src::Imm(0), .. }) {
+            block.end.uses(&mut other);
+        }
+    }
+    let by = |reg: V| by.get(&reg).copied().flatten();
+    let begun: BTreeMap<V, i32> =
+        told.iter().filter(|told| by(told.had).is_some()).map(|t| (t.value, t.unread)).collect();
+    for (at, block) in code.blocks.iter_mut().enumerate() {
+        block.insts.retain(|(inst, _)| inst.def().is_none_or(|dst| by(dst).is_none()));
+        if at == 0 {
+            let first =
+                block.insts.iter_mut().take_while(|(inst, _)| matches!(inst, Inst::Mov { src: Src::Imm(_), .. }));
+            for (inst, _) in first {
+                if let Inst::Mov { dst, src, .. } = inst
+                    && let Some(unread) = begun.get(dst)
+                {
+                    *src = Src::Imm(*unread);
+                }
+            }
+        }
+        if let End::Branch { left, right, .. } = &mut block.end
+            && let Some(told) = by(*left)
+        {
+            (*left, *right) = (told.value, Src::Imm(told.unread));
+        }
+    }
 }
 
 /// What was read.
@@ -72,6 +136,21 @@ pub(super) enum Key {
     CommBytes { offset: u32, bytes: u32 },
 }
 
+impl Key {
+    /// A number that is never read.
+    fn unread(&self) -> Option<i32> {
+        match self {
+            // -1 is the length of what could not be fetched.
+            Key::Text(_) => Some(-2),
+            // No thread, and nobody, has this number.
+            Key::PidTgid | Key::UidGid | Key::Now => Some(-1),
+            // Bytes of labels are 0 and 1, and rows and answers small.
+            Key::Labels(_) | Key::TextMatch { .. } | Key::Ancestors { .. } => Some(-1),
+            _ => None,
+        }
+    }
+}
+
 /// Facts, newest first; ways that part share what came before.
 #[derive(Debug)]
 struct Known {
@@ -106,11 +185,31 @@ fn common(mut a: Facts, mut b: Facts) -> Facts {
     }
 }
 
+/// Something dear that was read somewhere.
+#[derive(Debug)]
+struct Dear {
+    key: Key,
+    /// Where it is wherever it has been read.
+    values: Vec<V>,
+    /// [`HAD`] where it has been read, [`FAILED`] where it cannot be, else 0.
+    had: V,
+    /// Some place asks.
+    asked: bool,
+}
+
+/// A set of those, by their place in the list; what has none is read again.
+type Some = u64;
+
+const HAD: i32 = 1;
+const FAILED: i32 = 2;
+
 #[derive(Clone, Debug, Default)]
 struct LabelState {
     block: Option<B>,
     /// Facts of the ways seen so far; `None` while there is none.
     facts: Option<Facts>,
+    /// What is dear and read on one of them.
+    some: Some,
 }
 
 /// A program under construction.
@@ -146,16 +245,19 @@ pub(super) struct Builder<'p> {
     /// Why a function that it needs cannot be made.
     pub(super) too_large: Option<(crate::bpf::encode::TooLarge, Span)>,
     /// Registers whose pointers are numbers on kernels without a typed task.
-    pub(super) untyped: std::collections::BTreeSet<V>,
+    pub(super) untyped: BTreeSet<V>,
     /// Registers whose pointers are numbers, or pointers to something else, to some verifier.
-    pub(super) numbers: std::collections::BTreeSet<V>,
+    pub(super) numbers: BTreeSet<V>,
     /// Registers that point to a `struct sockaddr` as the kernel's types say.
-    pub(super) direct: std::collections::BTreeSet<V>,
+    pub(super) direct: BTreeSet<V>,
     labels: Vec<LabelState>,
     nodes: Vec<Label>,
     blocks: Vec<Block>,
     insts: Vec<(Inst, Span)>,
     current: Option<Facts>,
+    dear_reads: Vec<Dear>,
+    /// What has been read on some way to here.
+    some: Some,
     next: u32,
     verdict: Option<V>,
     frame_bytes: u32,
@@ -223,14 +325,16 @@ impl<'p> Builder<'p> {
             near_calls: 0,
             too_large: None,
             context: V(VIRTUAL),
-            untyped: std::collections::BTreeSet::new(),
-            numbers: std::collections::BTreeSet::new(),
-            direct: std::collections::BTreeSet::new(),
+            untyped: BTreeSet::new(),
+            numbers: BTreeSet::new(),
+            direct: BTreeSet::new(),
             labels: Vec::new(),
             nodes: Vec::new(),
             blocks: Vec::new(),
             insts: Vec::new(),
             current: None,
+            dear_reads: Vec::new(),
+            some: 0,
             next: VIRTUAL + 1,
             verdict: None,
             frame_bytes: 0,
@@ -280,6 +384,7 @@ impl<'p> Builder<'p> {
         let state = &mut self.labels[label.0 as usize];
         state.block = Some(B(self.blocks.len() as u32));
         self.current = Some(state.facts.clone().flatten());
+        self.some = state.some;
     }
 
     /// Whether anything leads to a label.
@@ -345,10 +450,67 @@ impl<'p> Builder<'p> {
         false
     }
 
+    /// Reads what is dear, once on every way: into registers of the caller's or, where there are none, into one of its own,
+    /// the first of which is the result. With `fails`, `r0` is 0 behind `read` where it could be read.
+    pub(super) fn read_once(
+        &mut self,
+        key: Key,
+        own: &[V],
+        fails: Option<Label>,
+        read: impl FnOnce(&mut Self, V),
+    ) -> V {
+        if let Some(value) = self.read(&key) {
+            return value;
+        }
+        let known = self.dear_reads.iter().position(|dear| dear.key == key);
+        let at = known.unwrap_or_else(|| {
+            let values = if own.is_empty() { vec![self.fresh()] } else { own.to_vec() };
+            let had = self.fresh();
+            self.dear_reads.push(Dear { key: key.clone(), values, had, asked: false });
+            self.dear_reads.len() - 1
+        });
+        let Dear { ref values, had, .. } = self.dear_reads[at];
+        let value = values[0];
+        let does = self.optimise.does(Optimisation::Tried) && self.optimise.does(Optimisation::Reuse);
+        let bit: Some = if does { 1u64.checked_shl(at as u32).unwrap_or(0) } else { 0 };
+        let join = (self.some & bit != 0).then(|| {
+            self.dear_reads[at].asked = true;
+            let (join, fetch) = (self.fresh_label(), self.fresh_label());
+            match fails {
+                None => self.branch(jmp::JNE, true, had, Src::Imm(0), join, fetch),
+                Some(unknown) => {
+                    self.branch_away(jmp::JEQ, true, had, Src::Imm(HAD), join);
+                    self.branch(jmp::JEQ, true, had, Src::Imm(FAILED), unknown, fetch);
+                }
+            }
+            self.place(fetch);
+            join
+        });
+        read(self, value);
+        self.some |= bit;
+        let set = |build: &mut Self, now| {
+            if bit != 0 {
+                build.push(Inst::Mov { dst: had, src: Src::Imm(now), wide: true, reloc: None });
+            }
+        };
+        if let Some(unknown) = fails {
+            set(self, FAILED);
+            self.branch_away(jmp::JNE, true, V(0), Src::Imm(0), unknown);
+        }
+        set(self, HAD);
+        if let Some(join) = join {
+            self.jump(join);
+            self.place(join);
+        }
+        self.know(Fact::Read(key, value));
+        value
+    }
+
     fn lead(&mut self, to: Label) {
         let facts = self.current.clone().flatten();
         let state = &mut self.labels[to.0 as usize];
         debug_assert!(state.block.is_none(), "a jump leads back");
+        state.some |= self.some;
         state.facts = Some(match state.facts.take() {
             None => facts,
             Some(known) => common(known, facts),
@@ -416,7 +578,7 @@ impl<'p> Builder<'p> {
     }
 
     /// Turns labels into blocks.
-    pub(super) fn finish(mut self) -> Code {
+    pub(super) fn finish(mut self) -> (Code, Vec<Told>) {
         let resolve = |label: &mut B| {
             *label = self.labels[label.0 as usize].block.expect("every label that is jumped to is placed");
         };
@@ -430,8 +592,24 @@ impl<'p> Builder<'p> {
                 End::Exit => {}
             }
         }
+        // In the beginning nothing has been read. (What is where that is is never looked at.)
+        let asked = self.dear_reads.iter().filter(|dear| dear.asked);
+        let zeros = asked.flat_map(|dear| dear.values.iter().chain([&dear.had]));
+        let zeros = zeros
+            .map(|dst| (Inst::Mov { dst: *dst, src: Src::Imm(0), wide: true, reloc: None }, self.blocks[0].end_span));
+        let zeros: Vec<_> = zeros.collect();
+        self.blocks[0].insts.splice(0..0, zeros);
+        // What nobody asks for needs no register that tells.
+        let told: BTreeSet<V> = self.dear_reads.iter().filter(|dear| !dear.asked).map(|dear| dear.had).collect();
+        for block in &mut self.blocks {
+            block.insts.retain(|(inst, _)| inst.def().is_none_or(|dst| !told.contains(&dst)));
+        }
         let sunk = self.blocks.len() as u32;
-        Code { blocks: self.blocks, next: self.next, frame_bytes: self.frame_bytes, sunk }
+        let asked = self.dear_reads.iter().filter(|dear| dear.asked);
+        let told = asked.filter_map(|Dear { key, values, had, .. }| {
+            Some(Told { had: *had, value: values[0], unread: key.unread()? })
+        });
+        (Code { blocks: self.blocks, next: self.next, frame_bytes: self.frame_bytes, sunk }, told.collect())
     }
 }
 

@@ -8,7 +8,7 @@
 //!
 //! A text's key is its own hash. Behind its slot is where the text is, which is then compared whole.
 
-use super::builder::{Builder, Fact, Key, Label};
+use super::builder::{Builder, Key, Label};
 use super::text::Fetched;
 use crate::bpf::insn::{alu, jmp};
 use crate::bpf::library::exact::{Exact, SPREAD, Words};
@@ -119,12 +119,10 @@ impl Builder<'_> {
     fn text_hash(&mut self, value: &Value, text: Fetched, seed: u32) -> V {
         let at = self.texts.iter().position(|known| *known == value).unwrap_or(usize::MAX);
         let key = Key::TextHash { text: at, seed };
-        if let Some(hash) = self.read(&key) {
-            return hash;
-        }
-        let hash = self.of_text(words::HASH, text, Src::Imm(seed.cast_signed()));
-        self.know(Fact::Read(key, hash));
-        hash
+        self.read_once(key, &[], None, |build, hash| {
+            let made = build.of_text(words::HASH, text, Src::Imm(seed.cast_signed()));
+            build.set(hash, Src::Reg(made));
+        })
     }
 
     /// Calls a function about a text.

@@ -12,7 +12,7 @@
 
 use std::collections::BTreeMap;
 
-use super::builder::{Builder, Fact, Key, Label};
+use super::builder::{Builder, Label};
 use super::conds::pieces;
 use super::exact::ExactAt;
 use super::tables::{NOBODY, Rows, Tables, Texts};
@@ -272,16 +272,7 @@ impl Builder<'_> {
     /// The row of an automaton for a text, found once; to `no` where nothing fits.
     fn match_row(&mut self, value: &Value, at: AutomatonAt, no: Label) -> V {
         let text = self.text(value, no);
-        let known = self.texts.iter().position(|known| *known == value).unwrap_or(usize::MAX);
-        let key = Key::TextMatch { text: known, at };
-        let row = match self.read(&key) {
-            Some(row) => row,
-            None => {
-                let row = self.matched(text, at);
-                self.know(Fact::Read(key, row));
-                row
-            }
-        };
+        let row = self.matched(value, text, at);
         self.branch_away(jmp::JEQ, true, row, Src::Imm(0), no);
         row
     }

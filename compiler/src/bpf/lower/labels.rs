@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 
 use krsi_abi::labels::{OBJECTS_MAX, Object};
 
-use super::builder::{Builder, Fact, Key, Label};
+use super::builder::{Builder, Key, Label};
 use crate::bpf::insn::{alu, jmp};
 use crate::bpf::vcode::{End, FRAME, Inst, Src, V};
 use crate::bpf::{Map, MapKind, RelocationKind, helper, library};
@@ -40,8 +40,6 @@ const INTERNAL: u32 = 1 << 22 | 1 << 31;
 const RENUMBERED: [i32; 3] = [0x4d44, 0x2011_bab0, 0x9fa0];
 const EAGAIN: i32 = -11;
 const ENOMEM: i32 = -12;
-/// A word of labels that nobody has asked for yet: no byte of one that somebody has is more than 1.
-const NOT_ASKED: i32 = -1;
 
 /// What a program does with labels.
 #[derive(Default)]
@@ -57,8 +55,6 @@ struct Asked {
     on: Object,
     /// Registers of the words of its value that matter.
     words: BTreeMap<usize, V>,
-    /// How many tests ask that are not rare: of several the first on a way looks.
-    tests: usize,
 }
 
 struct Marked {
@@ -89,10 +85,9 @@ fn recorded(node: &Node) -> Option<RuleId> {
     }
 }
 
-/// Every test of a graph, also those inside of values, as often as it stands there, and the node where it does.
-fn tests<'p>(policy: &'p Policy, graph: &'p Graph, each: &mut impl FnMut(usize, &'p Atom)) {
-    for (at, node) in graph.nodes.iter().enumerate() {
-        let each = &mut |atom| each(at, atom);
+/// Every test of a graph, also those inside of values, as often as it stands there.
+fn tests<'p>(policy: &'p Policy, graph: &'p Graph, each: &mut impl FnMut(&'p Atom)) {
+    for node in &graph.nodes {
         match node {
             Node::Test { atom, .. } => each_in_atom(atom, each),
             Node::Record { rule, .. } | Node::RecordFound { rule, .. } => {
@@ -119,15 +114,14 @@ fn unsigned(bytes: u32) -> Shape {
 }
 
 impl Builder<'_> {
-    /// Before anything is tested: finds what the program does with labels, and does what its hook is there for. Nodes
-    /// that are `rare` may look an object up again.
-    pub(super) fn begin_labels(&mut self, graph: &Graph, rare: &[bool]) {
+    /// Before anything is tested: finds what the program does with labels, and does what its hook is there for.
+    pub(super) fn begin_labels(&mut self, graph: &Graph) {
         let policy = self.policy;
         if policy.labels.is_empty() {
             return;
         }
         let mut atoms = Vec::new();
-        tests(policy, graph, &mut |at, atom| atoms.push((atom, rare[at])));
+        tests(policy, graph, &mut |atom| atoms.push(atom));
         let mut labels = Labels { asked: self.asked_about(&atoms), marked: Vec::new() };
         for node in &graph.nodes {
             let Some(rule) = recorded(node) else { continue };
@@ -143,7 +137,7 @@ impl Builder<'_> {
             }
         }
         self.object_labels = labels;
-        self.begin_registers();
+        self.begin_marks();
         if graph.part.number == 0 {
             self.inherit();
         }
@@ -152,34 +146,30 @@ impl Builder<'_> {
     /// The same for what is asked of an ancestor, which is a function of its own.
     pub(super) fn begin_asked_labels(&mut self, cond: &Cond) {
         let mut atoms = Vec::new();
-        each_in_cond(cond, &mut |atom| atoms.push((atom, false)));
+        each_in_cond(cond, &mut |atom| atoms.push(atom));
         self.object_labels.asked = self.asked_about(&atoms);
-        self.begin_registers();
     }
 
-    fn asked_about(&mut self, atoms: &[(&Atom, bool)]) -> Vec<Asked> {
+    fn asked_about(&mut self, atoms: &[&Atom]) -> Vec<Asked> {
         let mut all: Vec<Asked> = Vec::new();
-        for (atom, rare) in atoms {
+        for atom in atoms {
             let AtomKind::Label { object, label } = &atom.kind else { continue };
             let at = all.iter().position(|asked| asked.object == *object).unwrap_or_else(|| {
                 let (object, on) = (object.clone(), self.policy.labels[label.index()].on);
-                all.push(Asked { object, on, words: BTreeMap::new(), tests: 0 });
+                all.push(Asked { object, on, words: BTreeMap::new() });
                 all.len() - 1
             });
-            all[at].tests += usize::from(!rare);
             all[at].words.entry(self.policy.label_byte(*label) / 8).or_insert_with(|| self.fresh());
         }
         all
     }
 
-    /// Nothing has been asked and nothing marked.
-    fn begin_registers(&mut self) {
-        let Labels { asked, marked } = &self.object_labels;
-        let often = asked.iter().filter(|asked| asked.tests > 1).filter_map(|asked| asked.words.values().next());
-        let marks = marked.iter().flat_map(|marked| [marked.set, marked.take]).flatten();
-        let fresh: Vec<(V, i32)> = often.map(|reg| (*reg, NOT_ASKED)).chain(marks.map(|reg| (reg, 0))).collect();
-        for (dst, value) in fresh {
-            self.push(Inst::Mov { dst, src: Src::Imm(value), wide: true, reloc: None });
+    /// Nothing has been marked.
+    fn begin_marks(&mut self) {
+        let marks: Vec<V> =
+            self.object_labels.marked.iter().flat_map(|marked| [marked.set, marked.take]).flatten().collect();
+        for dst in marks {
+            self.push(Inst::Mov { dst, src: Src::Imm(0), wide: true, reloc: None });
         }
     }
 
@@ -215,40 +205,34 @@ impl Builder<'_> {
         }
     }
 
-    /// Reads an object's labels, unless this way has.
+    /// Reads an object's labels.
     fn look_up(&mut self, at: usize, unknown: Label) {
-        let Asked { object, on, words, tests } = &self.object_labels.asked[at];
-        let (object, on, words, tests) = (object.clone(), *on, words.clone(), *tests);
-        let first = *words.values().next().expect("an object is asked for some word");
-        if self.read(&Key::Labels(at)).is_some() {
-            return;
-        }
-        let pointer = self.identity(&object, unknown);
-        let (look, none, join) = (self.fresh_label(), self.fresh_label(), self.fresh_label());
-        if tests > 1 {
-            self.branch(jmp::JNE, true, first, Src::Imm(NOT_ASKED), join, look);
-            self.place(look);
-        }
-        let key = self.key_buffer();
-        self.store_key(on, pointer, key);
-        let map = self.label_map(on);
-        self.push(Inst::Address { dst: V(1), of: map });
-        self.frame_address(V(2), key);
-        self.push(Inst::Call { helper: helper::MAP_LOOKUP_ELEM, args: 2 });
-        let found = self.copy(V(0), true);
-        self.branch_away(jmp::JEQ, true, found, Src::Imm(0), none);
-        for (word, dst) in &words {
-            let offset = 8 * *word as i16;
-            self.push(Inst::Load { dst: *dst, base: found, offset, bytes: 8, reloc: None, argument: None });
-        }
-        self.jump(join);
-        self.place(none);
-        for dst in words.values() {
-            self.push(Inst::Mov { dst: *dst, src: Src::Imm(0), wide: true, reloc: None });
-        }
-        self.jump(join);
-        self.place(join);
-        self.know(Fact::Read(Key::Labels(at), first));
+        let Asked { object, on, words } = &self.object_labels.asked[at];
+        let (object, on, words) = (object.clone(), *on, words.clone());
+        let registers: Vec<V> = words.values().copied().collect();
+        self.read_once(Key::Labels(at), &registers, None, |build, _| {
+            let pointer = build.identity(&object, unknown);
+            let (none, join) = (build.fresh_label(), build.fresh_label());
+            let key = build.key_buffer();
+            build.store_key(on, pointer, key);
+            let map = build.label_map(on);
+            build.push(Inst::Address { dst: V(1), of: map });
+            build.frame_address(V(2), key);
+            build.push(Inst::Call { helper: helper::MAP_LOOKUP_ELEM, args: 2 });
+            let found = build.copy(V(0), true);
+            build.branch_away(jmp::JEQ, true, found, Src::Imm(0), none);
+            for (word, dst) in &words {
+                let offset = 8 * *word as i16;
+                build.push(Inst::Load { dst: *dst, base: found, offset, bytes: 8, reloc: None, argument: None });
+            }
+            build.jump(join);
+            build.place(none);
+            for dst in words.values() {
+                build.push(Inst::Mov { dst: *dst, src: Src::Imm(0), wide: true, reloc: None });
+            }
+            build.jump(join);
+            build.place(join);
+        });
     }
 
     /// The pointer that an object is known by.

@@ -92,16 +92,17 @@ impl Builder<'_> {
         let overlay = self.reading(access).overlay;
         let number = self.numbers.contains(&base) || overlay == Some(Overlay::Refused);
         let dst = if self.asked.is_none() && number {
-            self.copied(base, access, bytes)
+            self.read_once(key, &[], None, |build, dst| build.copied(dst, base, access, bytes))
         } else if self.untyped.contains(&base) {
-            self.task_load(base, access, bytes)
+            self.task_load(key, base, access, bytes)
         } else {
-            self.loaded(base, access, bytes)
+            let dst = self.loaded(base, access, bytes);
+            self.know(Fact::Read(key, dst));
+            dst
         };
         if number || overlay.is_some() {
             self.numbers.insert(dst);
         }
-        self.know(Fact::Read(key, dst));
         dst
     }
 
@@ -126,13 +127,7 @@ impl Builder<'_> {
     }
 
     /// Copies a field to where it can be loaded from; zero where it cannot be read.
-    fn copied(&mut self, base: V, access: &Access, bytes: u32) -> V {
-        let dst = self.fresh();
-        self.copy_to(dst, base, access, bytes);
-        dst
-    }
-
-    fn copy_to(&mut self, dst: V, base: V, access: &Access, bytes: u32) {
+    fn copied(&mut self, dst: V, base: V, access: &Access, bytes: u32) {
         let (uneven, scratch) = (self.reading(access).uneven, self.scratch());
         self.push(Inst::Copy { dst, base, access: access.clone(), bytes, uneven, scratch });
     }
@@ -167,11 +162,11 @@ impl Builder<'_> {
     }
 
     pub(super) fn pid_tgid(&mut self) -> V {
-        self.once(Key::PidTgid, |build| build.call(helper::GET_CURRENT_PID_TGID, &[]))
+        self.helper_once(Key::PidTgid, helper::GET_CURRENT_PID_TGID)
     }
 
     pub(super) fn uid_gid(&mut self) -> V {
-        self.once(Key::UidGid, |build| build.call(helper::GET_CURRENT_UID_GID, &[]))
+        self.helper_once(Key::UidGid, helper::GET_CURRENT_UID_GID)
     }
 
     pub(super) fn task(&mut self, field: TaskField) -> V {
@@ -239,13 +234,14 @@ impl Builder<'_> {
     }
 
     /// Reads a field behind what came from the current task.
-    fn task_load(&mut self, base: V, access: &Access, bytes: u32) -> V {
+    fn task_load(&mut self, key: Key, base: V, access: &Access, bytes: u32) -> V {
         if let Some(asked) = self.asked {
             // All that is here are numbers.
-            let (dst, scratch, from) = (self.fresh(), self.scratch(), self.fresh());
-            let width = (bytes, self.reading(access).uneven);
-            copies::copy((dst, from), base, access.clone(), width, scratch).for_each(|inst| self.push(inst));
-            self.branch_away(jmp::JNE, true, V(0), Src::Imm(0), asked.unknown);
+            let dst = self.read_once(key, &[], Some(asked.unknown), |build, dst| {
+                let (scratch, from) = (build.scratch(), build.fresh());
+                let width = (bytes, build.reading(access).uneven);
+                copies::copy((dst, from), base, access.clone(), width, scratch).for_each(|inst| build.push(inst));
+            });
             self.untyped.insert(dst);
             return dst;
         }
@@ -257,10 +253,11 @@ impl Builder<'_> {
         self.push(Inst::Load { dst, base, offset: 0, bytes, reloc, argument: None });
         self.jump(join);
         self.place(untyped);
-        self.copy_to(dst, base, access, bytes);
+        self.copied(dst, base, access, bytes);
         self.jump(join);
         self.place(join);
         self.untyped.insert(dst);
+        self.know(Fact::Read(key, dst));
         dst
     }
 
@@ -308,17 +305,16 @@ impl Builder<'_> {
     /// Some bytes of the current task's name.
     pub(super) fn comm_bytes(&mut self, offset: u32, bytes: u32) -> V {
         let buffer = self.comm_buffer();
-        if self.read(&Key::Comm).is_none() {
-            self.dear = true;
+        self.read_once(Key::Comm, &[], None, |build, _| {
+            build.dear = true;
             // The helper of 6.1 leaves what is behind the NUL as it was.
             for word in [0, 8] {
-                self.push(Inst::Store { base: FRAME, offset: buffer + word, src: Src::Imm(0), bytes: 8 });
+                build.push(Inst::Store { base: FRAME, offset: buffer + word, src: Src::Imm(0), bytes: 8 });
             }
-            self.frame_address(V(1), buffer);
-            self.push(Inst::Mov { dst: V(2), src: Src::Imm(16), wide: true, reloc: None });
-            self.push(Inst::Call { helper: helper::GET_CURRENT_COMM, args: 2 });
-            self.know(Fact::Read(Key::Comm, FRAME));
-        }
+            build.frame_address(V(1), buffer);
+            build.push(Inst::Mov { dst: V(2), src: Src::Imm(16), wide: true, reloc: None });
+            build.push(Inst::Call { helper: helper::GET_CURRENT_COMM, args: 2 });
+        });
         self.once(Key::CommBytes { offset, bytes }, |build| {
             let dst = build.fresh();
             build.push(Inst::Load {

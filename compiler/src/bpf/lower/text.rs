@@ -112,15 +112,9 @@ impl Builder<'_> {
     pub(super) fn text(&mut self, value: &Value, unknown: Label) -> Fetched {
         let index = self.texts.iter().position(|known| *known == value).expect("every text of a graph is in its list");
         let memory = self.memory.expect("a program with texts begins by saying that it has no memory");
-        let key = Key::Text(index);
-        let length = match self.read(&key) {
-            Some(length) => length,
-            None => {
-                let length = self.fetch(value, library::region(index), memory);
-                self.know(Fact::Read(key, length));
-                length
-            }
-        };
+        let length = self.read_once(Key::Text(index), &[], None, |build, length| {
+            build.fetch(length, value, library::region(index), memory);
+        });
         if !self.not_null(length) {
             self.branch_away(jmp::JGE, true, length, Src::Imm(TEXT_BYTES as i32), unknown);
             self.know(Fact::NotNull(length));
@@ -128,12 +122,11 @@ impl Builder<'_> {
         Fetched { memory, offset: library::region(index), length }
     }
 
-    /// The length of a text, or -1 where there is none.
-    fn fetch(&mut self, value: &Value, offset: i16, memory: V) -> V {
+    /// Into a register the length of a text, or -1 where there is none.
+    fn fetch(&mut self, length: V, value: &Value, offset: i16, memory: V) {
         let ValueKind::Text(text) = &value.kind else { unreachable!("only texts are in the list") };
         // Beside what a walk takes, nothing that follows counts.
         self.dear = true;
-        let length = self.fresh();
         let (have, failed, none, done) =
             (self.fresh_label(), self.fresh_label(), self.fresh_label(), self.fresh_label());
         self.claim(memory, have, failed);
@@ -172,7 +165,6 @@ impl Builder<'_> {
         self.push(Inst::Mov { dst: length, src: Src::Imm(-1), wide: true, reloc: None });
         self.jump(done);
         self.place(done);
-        length
     }
 
     /// Claims memory for texts where this run has none yet.
@@ -372,7 +364,7 @@ impl Builder<'_> {
             TextTest::Contains(_) | TextTest::Like(_) => {
                 let automaton = Automaton::one(test).expect("the checker has made it before");
                 let at = self.code.automaton(&automaton);
-                let row = self.matched(text, at);
+                let row = self.matched(value, text, at);
                 self.branch(jmp::JNE, true, row, Src::Imm(0), yes, no);
             }
         }
@@ -429,20 +421,23 @@ impl Builder<'_> {
     }
 
     /// Runs an automaton over a text: the row of what fits, 0 where nothing does.
-    pub(super) fn matched(&mut self, text: Fetched, at: AutomatonAt) -> V {
-        let (base, offset) = (text.memory, library::NUMBER);
-        self.push(Inst::Load { dst: V(1), base, offset, bytes: 8, reloc: None, argument: None });
-        let numbers = [
-            Src::Imm(i32::from(text.offset)),
-            Src::Reg(text.length),
-            Src::Imm(at.classes.cast_signed()),
-            Src::Imm(at.start.cast_signed()),
-        ];
-        for (at, src) in numbers.into_iter().enumerate() {
-            self.push(Inst::Mov { dst: V(2 + at as u32), src, wide: true, reloc: None });
-        }
-        self.push(Inst::Invoke { function: MATCH, args: 5 });
-        self.copy(V(0), true)
+    pub(super) fn matched(&mut self, value: &Value, text: Fetched, at: AutomatonAt) -> V {
+        let known = self.texts.iter().position(|known| known == &value).unwrap_or(usize::MAX);
+        self.read_once(Key::TextMatch { text: known, at }, &[], None, |build, row| {
+            let (base, offset) = (text.memory, library::NUMBER);
+            build.push(Inst::Load { dst: V(1), base, offset, bytes: 8, reloc: None, argument: None });
+            let numbers = [
+                Src::Imm(i32::from(text.offset)),
+                Src::Reg(text.length),
+                Src::Imm(at.classes.cast_signed()),
+                Src::Imm(at.start.cast_signed()),
+            ];
+            for (at, src) in numbers.into_iter().enumerate() {
+                build.push(Inst::Mov { dst: V(2 + at as u32), src, wide: true, reloc: None });
+            }
+            build.push(Inst::Invoke { function: MATCH, args: 5 });
+            build.push(Inst::Mov { dst: row, src: Src::Reg(V(0)), wide: true, reloc: None });
+        })
     }
 
     /// Leads to `yes` where two texts are the same.

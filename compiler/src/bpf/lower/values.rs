@@ -26,7 +26,7 @@ impl Builder<'_> {
             ValueKind::Task(field) => self.task(*field),
             ValueKind::Current => self.current(),
             ValueKind::Ancestor => self.asked.expect("an ancestor is at hand where one is asked").ancestor,
-            ValueKind::Now => self.once(Key::Now, |build| build.call(helper::KTIME_GET_BOOT_NS, &[])),
+            ValueKind::Now => self.helper_once(Key::Now, helper::KTIME_GET_BOOT_NS),
             ValueKind::Literal(_) => unreachable!("only events carry a literal, and they copy it"),
             ValueKind::FirstOf(values) => self.first_of(value, values, unknown),
             ValueKind::Load { base, access } => {
@@ -148,6 +148,14 @@ impl Builder<'_> {
             self.push(Inst::Mov { dst: V(at as u32 + 1), src: *arg, wide: true, reloc: None });
         }
         self.push(Inst::Call { helper, args: args.len() as u8 });
+    }
+
+    /// What a helper without arguments says, asked once on every way.
+    pub(super) fn helper_once(&mut self, key: Key, helper: u32) -> V {
+        self.read_once(key, &[], None, |build, dst| {
+            build.push(Inst::Call { helper, args: 0 });
+            build.push(Inst::Mov { dst, src: Src::Reg(V(0)), wide: true, reloc: None });
+        })
     }
 
     pub(super) fn once(&mut self, key: Key, make: impl FnOnce(&mut Self) -> V) -> V {
