@@ -127,6 +127,8 @@ codes! {
     LATE_DENY = "KRS0908", "a deny that comes too late";
     WILDCARD = "KRS0909", "a wildcard where characters are compared";
     OPEN_FLAGS = "KRS0910", "a file's flags compared as a whole";
+    DECIMAL_MODE = "KRS0911", "a file mode in decimal digits";
+    PATH_AS_NAME = "KRS0912", "a path where a name is compared";
 }
 
 /// What each warning is called on the command line, beside its code.
@@ -143,6 +145,8 @@ pub const WARNINGS: &[(Code, &str)] = &[
     (LATE_DENY, "late-deny"),
     (WILDCARD, "wildcard"),
     (OPEN_FLAGS, "open-flags"),
+    (DECIMAL_MODE, "decimal-mode"),
+    (PATH_AS_NAME, "path-as-name"),
 ];
 
 /// The warning that is called so: `KRS0904`, `krs904`, `unused-item`, `unused_item`.

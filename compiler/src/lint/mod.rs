@@ -32,6 +32,7 @@ mod late_deny;
 mod never_fires;
 mod numbers;
 mod open_flags;
+mod path_as_name;
 mod racy_path;
 mod spares_all;
 mod subsumed;
@@ -40,7 +41,7 @@ mod unused;
 mod wildcard;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 /// What lints look at.
 #[derive(Clone, Copy)]
@@ -69,6 +70,7 @@ pub fn run(input: &Input<'_>, diagnostics: &mut Vec<Diagnostic>) -> BTreeSet<Rul
     racy_path::run(input.policy, &mut found);
     wildcard::run(input.policy, &mut found);
     open_flags::run(input.policy, &mut found);
+    path_as_name::run(input.policy, &mut found);
     unused::run(input, &mut found);
     labels::run(input.policy, &mut found);
     // What makes a rule pointless need not be said again of the comparison that does it.

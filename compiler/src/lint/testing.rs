@@ -3,7 +3,7 @@
 use crate::{Options, Source, kernel};
 
 /// The codes that a policy gets, in the order of their places.
-pub(super) fn codes(text: &str) -> Vec<&'static str> {
+pub(crate) fn codes(text: &str) -> Vec<&'static str> {
     let files = [Source { name: "policy.krs".into(), text: text.into() }];
     let target = kernel::embedded().iter().find(|kernel| kernel.name == "6.12");
     let outcome = crate::check(&files, &Options { target, ..Options::default() });

@@ -27,6 +27,7 @@ mod extent;
 mod fields;
 mod files;
 mod labels;
+mod modes;
 mod named_sets;
 mod names;
 mod network;
@@ -178,6 +179,9 @@ impl<'a> Checker<'a> {
             ExprKind::Null => Operand::Null,
             ExprKind::Bool(value) => Operand::Cond(Cond::Const(*value)),
             ExprKind::Int(value) | ExprKind::Duration(value) => {
+                if let Some(of) = hint {
+                    self.decimal_mode(*value, of, span);
+                }
                 Operand::Number(Number { value: i128::from(*value), names: None, pattern: false })
             }
             ExprKind::Str(text) => Operand::Text(text.clone()),

@@ -1,0 +1,79 @@
+//! A full path where the name in a directory is compared.
+//!
+//! ```text
+//! on file_open when file.name == "/etc/shadow" deny           # its name is `shadow`
+//! ```
+//!
+//! The root's own name is `/`, and nothing else's begins so.
+
+use crate::diag::{Diagnostic, code};
+use crate::hir::{AtomKind, Policy, Step, Text, TextTest, Value, ValueKind};
+
+use super::{inside, tests};
+
+pub(super) fn run(policy: &Policy, found: &mut Vec<Diagnostic>) {
+    for rule in &policy.rules {
+        tests(rule, &mut |atom| {
+            let AtomKind::Text { value, test } = &atom.kind else { return };
+            if !is_name(value) {
+                return;
+            }
+            let Some(path) = path(test) else { return };
+            let span = if inside(rule, atom.span) { atom.span } else { rule.span };
+            let shown = String::from_utf8_lossy(path);
+            found.push(
+                Diagnostic::warning(code::PATH_AS_NAME, span, format!("`{shown}` is a path, and no name"))
+                    .label("compares the last part of a path alone")
+                    .help("compare the full path, where there is one: `file.path`, `bprm.path`, `path`"),
+            );
+        });
+    }
+}
+
+/// The name of a file in its directory.
+fn is_name(value: &Value) -> bool {
+    let ValueKind::Text(text) = &value.kind else { return false };
+    let Text::Pointer(Value { kind: ValueKind::Load { access, .. }, .. }) = &**text else { return false };
+    let named =
+        |name: &str| access.steps.iter().any(|step| matches!(step, Step::Field { name: field, .. } if field == name));
+    access.root == "dentry" && named("d_name") && named("name")
+}
+
+/// What a test asks for that only a path begins with.
+fn path(test: &TextTest) -> Option<&[u8]> {
+    let begins = |text: &&[u8]| text.starts_with(b"/") && text.len() > 1;
+    match test {
+        TextTest::OneOf(set) => set.iter().map(Vec::as_slice).find(begins),
+        TextTest::StartsWith(text) | TextTest::Like(text) => Some(text.as_slice()).filter(begins),
+        TextTest::Under(_) | TextTest::EndsWith(_) | TextTest::Contains(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::codes;
+
+    #[test]
+    fn paths_are_found() {
+        for rule in [
+            "on file_open when file.name == \"/etc/shadow\" deny",
+            "on file_open unless file.name in { \"shadow\", \"/etc/passwd\" } deny",
+            "on file_open when file.name like \"/etc/*\" deny",
+            "on path_rename when starts_with(new_dentry.name, \"/tmp/\") deny",
+        ] {
+            assert_eq!(codes(rule), ["KRS0912"], "{rule}");
+        }
+    }
+
+    #[test]
+    fn names_and_paths_are_left_alone() {
+        for rule in [
+            "on file_open when file.name == \"shadow\" or file.name == \"/\" deny",
+            "on file_open when file.path == \"/etc/shadow\" deny",
+            "on bprm_check_security when text(bprm.filename) like \"/tmp/*\" audit",
+            "on mmap_file when contains(file.name, \"/\") or file.name == \"dev/zero\" deny",
+        ] {
+            assert!(codes(rule).is_empty(), "{rule}: {:?}", codes(rule));
+        }
+    }
+}
