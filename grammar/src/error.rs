@@ -177,6 +177,18 @@ pub(crate) fn explain(
             SyntaxError::new("KRS0018", span, "a doc comment cannot stand here", "documents nothing")
                 .help("`##` documents the item that follows; write `#` for a plain comment")
         }
+        // Written as if it were none: the message must not ask for the very word that stands there.
+        Some(Token::Ident(word @ ("dynamic" | "from"))) if may(word) && meant.is_some() => {
+            let (message, label) = match word {
+                "dynamic" => ("`dynamic` says no size", "`max` is missing"),
+                _ => ("`from` names no file", "a string is missing"),
+            };
+            SyntaxError { help: meant, ..SyntaxError::new("KRS0010", span, message, label) }
+        }
+        Some(Token::And) if may("deny") && meant.is_some() => SyntaxError {
+            help: meant,
+            ..SyntaxError::new("KRS0010", span, "`and` joins no actions", "expected an action")
+        },
         Some(ref token) if may("name") && !may("(") && is_word(token) && *token != Token::Limit => {
             SyntaxError::new("KRS0015", span, format!("{quoted} is a reserved word"), format!("expected {wanted}"))
                 .help(format!("choose another name, for example `{written}_`"))

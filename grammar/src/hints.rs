@@ -16,6 +16,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("forbid", "deny"),
     ("prevent", "deny"),
     ("refuse", "deny"),
+    ("return", "deny"),
     ("reject", "deny"),
     ("alert", "audit"),
     ("log", "audit"),
@@ -131,7 +132,47 @@ pub(crate) fn hint(stop: &Stop<'_, '_>) -> Option<String> {
         Token::Ident(errno)
             if matches!((last(1), last(2)), (Some(Token::Ident(_)), Some(Token::Deny))) && is_errno(errno) =>
         {
-            Some("a rule denies with one errno".to_owned())
+            let first = written(stop, stop.before.len() - 1);
+            Some(match is_errno(first) {
+                true => "a rule denies with one errno".to_owned(),
+                false => format!("the errno follows at once: `deny {errno}`"),
+            })
+        }
+        Token::Slash if matches!((last(1), last(2)), (Some(Token::Ident(_)), Some(Token::On))) => match stop.behind {
+            [(_, Token::Ident(hook), _), ..] => Some(format!("hooks go by their bare name: `on {hook}`")),
+            _ => None,
+        },
+        Token::Colon if stop.action && !stop.operator => {
+            Some("what follows the hook stands without `:`: `on HOOK when ... deny`".to_owned())
+        }
+        Token::Comma | Token::And if stop.action && starts_action(stop.behind) && after_action(stop.before) => {
+            Some("actions stand side by side: `deny audit`".to_owned())
+        }
+        Token::OpenParen | Token::Ident(_)
+            if stop.action
+                && matches!(
+                    (last(1), last(2)),
+                    (Some(Token::Audit), _) | (Some(Token::Str(_)), Some(Token::Audit))
+                ) =>
+        {
+            let fields = run(stop);
+            let fields = if fields.is_empty() { "..." } else { fields };
+            let before = &stop.text[last_audit(stop)..stop.at];
+            Some(format!("the fields of an event stand in braces: `{} {{ {fields} }}`", before.trim_end()))
+        }
+        Token::Ident("dynamic") if is_set(stop.before) => {
+            Some("say for how many elements there is room: `dynamic max 1000`".to_owned())
+        }
+        Token::Ident("from") if is_set(stop.before) => {
+            Some("a file's name is a string: `from \"elements.txt\"`".to_owned())
+        }
+        Token::Ident(_) if matches!((last(1), last(2)), (Some(Token::Int(_)), Some(Token::Limit))) => {
+            let count = written(stop, stop.before.len() - 1);
+            let time = match stop.behind {
+                [(_, Token::Ident(time), _), ..] => unit(time).unwrap_or("s"),
+                _ => "s",
+            };
+            Some(format!("write `limit {count}/{time}`"))
         }
         Token::Ident(label)
             if matches!((last(1), last(2)), (Some(Token::Ident(_)), Some(Token::Mark | Token::Unmark))) =>
@@ -236,6 +277,28 @@ pub(crate) fn hint(stop: &Stop<'_, '_>) -> Option<String> {
         },
         _ => None,
     }
+}
+
+/// The last token but a name is an action, so that the rule's condition is behind us.
+fn after_action(before: &[Spanned<'_>]) -> bool {
+    let action =
+        |t: &Spanned<'_>| matches!(t.1, Token::Deny | Token::Audit | Token::Kill | Token::Mark | Token::Unmark);
+    match before {
+        [.., last] if action(last) => true,
+        [.., action_before, (_, Token::Ident(_) | Token::Str(_), _)] => action(action_before),
+        [.., (_, Token::CloseBrace, _)] => true,
+        _ => false,
+    }
+}
+
+/// Where the last `audit` begins.
+fn last_audit(stop: &Stop<'_, '_>) -> usize {
+    stop.before.iter().rev().find(|t| t.1 == Token::Audit).map_or(stop.at, |t| t.0 as usize)
+}
+
+/// `set NAME: TYPE` stands before.
+fn is_set(before: &[Spanned<'_>]) -> bool {
+    matches!(before.first(), Some((_, Token::Set, _))) && !before.iter().any(|t| t.1 == Token::Equals)
 }
 
 /// The next step where an item ends too early; the place is that of its last token.

@@ -8,7 +8,7 @@ use super::check::{Checker, Operand, Scope};
 use super::kernels;
 use super::operators::not;
 use super::resolve::{RuleItem, resolve};
-use super::suggest::{did_you_mean, list};
+use super::suggest::{did_you_mean, hooks_of_call, list};
 use super::{Audit, Cond, Deny, Field, Hook, HookId, Kill, Limit, Period, Policy, Rule, Ty, Value, ValueKind, errno};
 
 /// The most events that a limit allows: more than any reader keeps up with in a second.
@@ -209,12 +209,19 @@ impl<'a> Checker<'a> {
         error = match (elsewhere, bare) {
             (Some(elsewhere), _) => error.note(elsewhere),
             (None, Some(bare)) if kernel.hook(bare).is_some() => error.help(format!("hooks go by their bare name: `{bare}`")),
-            _ => match did_you_mean(name, kernel.hook_names().chain(aliases)) {
+            _ => match self.hooks_of_call(name).or_else(|| did_you_mean(name, kernel.hook_names().chain(aliases))) {
                 Some(help) => error.help(help),
-                None => error.help("hooks are named as in the kernel's `include/linux/lsm_hook_defs.h`: `file_open`, `socket_connect`, `bprm_check_security`"),
+                None => error.help("`krsic hooks` lists all, `krsic hooks WORD` those with a word in their names: `file_open`, `socket_connect`, `bprm_check_security`"),
             },
         };
         self.report(error);
+    }
+
+    /// The hooks of this kernel that a system call comes to.
+    fn hooks_of_call(&self, call: &str) -> Option<String> {
+        let hooks: Vec<&str> =
+            hooks_of_call(call).iter().copied().filter(|hook| self.kernel.hook(hook).is_some()).collect();
+        (!hooks.is_empty()).then(|| format!("did you mean {}?", list(hooks, "or")))
     }
 
     fn actions(&mut self, rule: &'a ast::Rule, hook: HookId) -> (Option<Deny>, Option<Audit>, Option<Kill>) {

@@ -1,4 +1,4 @@
-//! The nearest names, for "did you mean".
+//! The nearest names, and those that others use, for "did you mean".
 
 /// Fields by the names that others give them: the struct, the name, and the field; what stands alone has no struct.
 const USUAL: &[(&str, &str, &str)] = &[
@@ -27,6 +27,44 @@ const USUAL: &[(&str, &str, &str)] = &[
     ("linux_binprm", "exe", "path"),
     ("linux_binprm", "name", "filename"),
 ];
+
+/// System calls and their like, each with the hooks that they come to.
+const CALLS: &[(&[&str], &[&str])] = &[
+    (&["open", "openat", "openat2", "creat", "file_access"], &["file_open"]),
+    (&["read", "write", "file_read", "file_write"], &["file_open", "file_permission"]),
+    (&["execveat", "process_exec", "file_exec", "spawn"], &["bprm_check_security"]),
+    (&["fork", "vfork", "clone", "clone3", "process_create"], &["task_alloc"]),
+    (&["exit", "process_exit"], &["task_free"]),
+    (&["mount"], &["sb_mount", "move_mount"]),
+    (&["umount", "umount2"], &["sb_umount"]),
+    (&["pivot_root"], &["sb_pivotroot"]),
+    (&["unlinkat"], &["path_unlink", "path_rmdir"]),
+    (&["renameat", "renameat2"], &["path_rename"]),
+    (&["link", "linkat"], &["path_link"]),
+    (&["chmod", "fchmod", "fchmodat"], &["path_chmod"]),
+    (&["chown", "fchown", "lchown", "fchownat"], &["path_chown"]),
+    (&["stat", "lstat", "fstat", "statx"], &["inode_getattr"]),
+    (&["connect", "network_connect"], &["socket_connect"]),
+    (&["bind", "network_bind"], &["socket_bind"]),
+    (&["send", "sendto", "sendmmsg"], &["socket_sendmsg"]),
+    (&["recv", "recvfrom", "recvmmsg"], &["socket_recvmsg"]),
+    (&["socket"], &["socket_create"]),
+    (&["ptrace_attach", "process_vm_readv", "process_vm_writev"], &["ptrace_access_check"]),
+    (
+        &["init_module", "finit_module", "module_load", "load_module", "insmod"],
+        &["kernel_read_file", "kernel_load_data"],
+    ),
+    (&["kexec_load", "kexec_file_load"], &["kernel_load_data", "kernel_read_file"]),
+    (&["unshare"], &["userns_create"]),
+    (&["add_key", "request_key", "keyctl"], &["key_alloc", "key_permission"]),
+    (&["mmap"], &["mmap_file"]),
+    (&["settimeofday", "clock_settime"], &["settime"]),
+];
+
+/// The hooks that a system call comes to, where its name does not tell them.
+pub fn hooks_of_call(call: &str) -> &'static [&'static str] {
+    CALLS.iter().find(|(calls, _)| calls.contains(&call)).map_or(&[], |(_, hooks)| *hooks)
+}
 
 /// What a struct has under the name that others give it: `task.user` is `task.uid`.
 pub fn usual(of: &str, name: &str) -> Option<&'static str> {
@@ -72,4 +110,15 @@ pub fn list<'a>(names: impl IntoIterator<Item = &'a str>, last: &str) -> String 
 pub fn did_you_mean<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let near = nearest(wrong, candidates);
     (!near.is_empty()).then(|| format!("did you mean {}?", list(near, "or")))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_hooks_of_calls_exist() {
+        let kernels = crate::kernel::embedded();
+        for hook in super::CALLS.iter().flat_map(|(_, hooks)| *hooks) {
+            assert!(kernels.iter().any(|kernel| kernel.hook(hook).is_some()), "{hook}");
+        }
+    }
 }

@@ -5,7 +5,7 @@
 //! ```
 
 use crate::diag::{Diagnostic, code};
-use crate::hir::{Cond, Policy, Rule};
+use crate::hir::{AtomKind, Binary, Cond, Policy, Rule, Value, ValueKind};
 
 use super::facts::{self, Answer, Way};
 use super::{inside, within};
@@ -49,13 +49,23 @@ fn report(rule: &Rule, when: &Cond, ways: &[Way<'_>], hook: &str) -> Diagnostic 
                     .label(format!("this {}, which it then cannot", says(at.answer)))
                     .also(with.atom.span, format!("this {}", says(with.answer)))
                     .help("if either is meant to be enough, write `or` between them"),
-                _ => warning(at.atom.span)
-                    .label(format!("this {}, and never does", says(at.answer)))
-                    .help("correct the condition, or remove the rule"),
+                _ => warning(at.atom.span).label(format!("this {}, and never does", says(at.answer))).help(
+                    if asks_no_bit(&at.atom.kind) {
+                        "the name on its right is 0 and has no bit: compare it, as in `file.flags & O_ACCMODE == O_RDONLY`"
+                    } else {
+                        "correct the condition, or remove the rule"
+                    },
+                ),
             };
         }
     }
     warning(within(rule, when)).label("never true").help("correct the condition, or remove the rule")
+}
+
+/// `flags & O_RDONLY`
+fn asks_no_bit(kind: &AtomKind) -> bool {
+    let AtomKind::AnyBit(Value { kind: ValueKind::Binary(Binary::And, left, right), .. }) = kind else { return false };
+    [left, right].into_iter().any(|side| side.kind == ValueKind::Const(0))
 }
 
 #[cfg(test)]

@@ -45,6 +45,10 @@ impl<'a> Checker<'a> {
                 )
                 .label("not known");
                 error = error.help(did_you_mean(&function.name, defs.iter().copied()).unwrap_or_else(|| {
+                    if matches!(function.name.trim_start_matches("bpf_"), "htons" | "htonl" | "ntohs" | "ntohl") {
+                        return "numbers are in the machine's own byte order: compare with the number itself"
+                            .to_owned();
+                    }
                     format!("define it, for instance `def {}(file: file): bool = file.inode.uid == 0`", function.name)
                 }));
                 return self.report(error);

@@ -245,7 +245,14 @@ impl<'a> Checker<'a> {
         if name.name == "path" && ["dentry", "inode"].contains(&tag) {
             return self.report(self.path_elsewhere(error));
         }
+        let hook = self.scope.hook.map(|hook| self.hooks[hook.index()].name.as_str()).unwrap_or_default();
+        let end = ["dst", "src"].into_iter().find(|end| self.items.values.contains_key(&(hook, *end)));
         let meant = match usual(tag, &name.name) {
+            None if tag == "sockaddr"
+                && let Some(end) = end =>
+            {
+                Some(format!("its address and port are `{end}.ip` and `{end}.port`"))
+            }
             None if tag == "path" && name.name == "path" => {
                 Some(format!("`{}` is the path itself: compare it with a string", expr_text(base)))
             }

@@ -106,7 +106,13 @@ impl<'a> Checker<'a> {
             )
             .label("not known");
             let words = Object::ALL.iter().map(|object| object.word());
-            self.report(match did_you_mean(&item.on.name, words) {
+            let usual = match item.on.name.as_str() {
+                "process" | "proc" | "thread" | "program" => Some(Object::Task),
+                "file" | "path" | "dentry" => Some(Object::Inode),
+                _ => None,
+            };
+            let usual = usual.map(|object| format!("did you mean `{}`?", object.word()));
+            self.report(match usual.or_else(|| did_you_mean(&item.on.name, words)) {
                 Some(help) => error.help(help),
                 None => error.help("a label is `on task`, `on inode` or `on socket`"),
             });

@@ -403,7 +403,7 @@ impl<'a> Checker<'a> {
                     },
                 };
                 if part == Part::Ip {
-                    let ValueKind::Address(address) = self.address(&text, span)?.kind else { return None };
+                    let ValueKind::Address(address) = self.one_address(&text, span, true)?.kind else { return None };
                     return Some((address, address));
                 }
                 let network = self.network(&text, span)?;

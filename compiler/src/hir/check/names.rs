@@ -208,6 +208,15 @@ impl<'a> Checker<'a> {
             return self
                 .report(error.help(format!("`{name}` is a definition: call it with its arguments, `{name}(...)`")));
         }
+        // The end of a name of the other side's type: `RAW` of `SOCK_RAW`.
+        if let Some(hint) = hint {
+            let end = format!("_{name}");
+            let mut ends = self.names[hint.index()].members.iter().filter(|(member, _)| member.ends_with(&end));
+            if let (Some((member, _)), None) = (ends.next(), ends.next()) {
+                let help = format!("did you mean `{member}`?");
+                return self.report(error.help(help));
+            }
+        }
         // A bare flag beside a value of another type, or beside none.
         let mut owners = self.owners(name);
         if !owners.is_empty() {
@@ -268,6 +277,8 @@ impl<'a> Checker<'a> {
             error = error.help(help);
         } else if let Some(help) = self.field_of_argument(name) {
             error = error.help(help);
+        } else if name == "root" {
+            error = error.help("the kernel knows accounts by their numbers: that of `root` is `0`");
         }
         if let Some(hook) = self.scope.hook.filter(|_| self.scope.params.is_none()) {
             let hook = self.hooks[hook.index()].name.clone();
@@ -412,10 +423,20 @@ impl<'a> Checker<'a> {
         let types =
             self.items.named.values().filter(|n| matches!(n, Named::Names(..))).map(|n| n.ident().name.as_str());
         let mut error = Diagnostic::error(code::UNKNOWN_TYPE, span, format!("no type `{name}`")).label("not known");
-        error = match did_you_mean(name, types.chain(["u8", "u16", "u32", "u64", "i8", "i16", "i32", "i64", "bool"])) {
+        let usual = match name {
+            "string" | "text" | "char" => Some("str"),
+            "port" => Some("u16"),
+            "int" | "integer" | "number" | "uid" | "gid" | "pid" => Some("u32"),
+            "address" | "addr" | "ipv4" | "ipv6" => Some("ip"),
+            "network" | "net" | "subnet" => Some("cidr"),
+            "file" | "filename" | "directory" => Some("path"),
+            _ => None,
+        };
+        let near = || did_you_mean(name, types.chain(["u8", "u16", "u32", "u64", "i8", "i16", "i32", "i64", "bool"]));
+        error = match usual.map(|own| format!("did you mean `{own}`?")).or_else(near) {
             Some(help) => error.help(help),
             None => error.help(
-                "types are `u8` to `u64`, `i8` to `i64`, `bool`, `flags` and `enum` items, and the kernel's structs",
+                "types are `u8` to `u64`, `i8` to `i64`, `bool`, `str`, `path`, `ip`, `cidr`, `flags` and `enum` items, and the kernel's structs",
             ),
         };
         self.report(error);

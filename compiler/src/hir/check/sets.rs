@@ -36,15 +36,20 @@ pub enum Named {
 impl<'a> Checker<'a> {
     /// An address that is written as a text.
     pub(in crate::hir) fn address(&mut self, text: &[u8], span: Span) -> Option<Value> {
+        self.one_address(text, span, false)
+    }
+
+    /// An address, perhaps as an element of a set.
+    pub(super) fn one_address(&mut self, text: &[u8], span: Span, element: bool) -> Option<Value> {
         let network = self.network(text, span)?;
         if network.bits == 128 {
             return Some(Value { span, ty: Ty::Ip, kind: ValueKind::Address(network.low) });
         }
-        self.report(
-            Diagnostic::error(code::BAD_ADDRESS, span, "no address is a whole network")
-                .label("a network")
-                .help(format!("ask whether it is in it: `in \"{network}\"`")),
-        );
+        let error = Diagnostic::error(code::BAD_ADDRESS, span, "no address is a whole network").label("a network");
+        self.report(match element {
+            true => error.help("the elements of a set of `cidr` are networks and addresses"),
+            false => error.help(format!("ask whether it is in it: `in \"{network}\"`")),
+        });
         None
     }
 
@@ -54,8 +59,16 @@ impl<'a> Checker<'a> {
         let error = match value::network(&shown) {
             Ok(network) => return Some(network),
             Err(NoNetwork::Malformed) => {
-                Diagnostic::error(code::BAD_ADDRESS, span, format!("`{shown}` is no address and no network"))
-                    .help("write `10.0.0.1`, `2001:db8::1`, `10.0.0.0/8` or `2001:db8::/32`")
+                let error =
+                    Diagnostic::error(code::BAD_ADDRESS, span, format!("`{shown}` is no address and no network"));
+                match shown.parse::<std::net::SocketAddr>() {
+                    Ok(both) => error.help(format!(
+                        "ask for the port apart: `dst.ip == \"{}\" and dst.port == {}`",
+                        both.ip(),
+                        both.port()
+                    )),
+                    Err(_) => error.help("write `10.0.0.1`, `2001:db8::1`, `10.0.0.0/8` or `2001:db8::/32`"),
+                }
             }
             Err(NoNetwork::TooManyBits { most }) => {
                 Diagnostic::error(code::BAD_ADDRESS, span, format!("`{shown}` has a prefix that is too long"))

@@ -171,10 +171,15 @@ impl<'a> Checker<'a> {
             Operand::Value(value) if matches!(value.ty, Ty::Str { .. } | Ty::Text { .. }) => Some(as_text(value)),
             other => {
                 let what = self.say(&other);
-                self.report(
+                let error =
                     Diagnostic::error(code::NOT_A_TEXT, expr.span, format!("`{word}` asks for a string or a path"))
-                        .label(what),
-                );
+                        .label(what);
+                self.report(match other {
+                    Operand::Value(Value { ty: Ty::Ip, .. }) => {
+                        error.help("a network is asked for by `in`: `in \"10.0.0.0/8\"`")
+                    }
+                    _ => error,
+                });
                 None
             }
         }
@@ -207,6 +212,11 @@ impl<'a> Checker<'a> {
                 text.len(),
                 TEXT_BYTES - 1
             ))
+        } else if path && (text.starts_with(b"~") || text.starts_with(b"$")) {
+            Diagnostic::error(code::NOT_A_PATH, at, "a full path begins with `/`")
+                .label("the comparison would always be false")
+                .note("`~` and `$HOME` are a shell's: they mean nothing to the kernel")
+                .help("write it from the root; for the homes of all: `like \"/home/*/...\"`")
         } else if path && !text.starts_with(b"/") {
             Diagnostic::error(code::NOT_A_PATH, at, "a full path begins with `/`")
                 .label("the comparison would always be false")

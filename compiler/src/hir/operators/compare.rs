@@ -3,7 +3,7 @@
 use krs_grammar::ast::{BinaryOp, Expr, ExprKind, Span};
 use krs_grammar::print::expr_text;
 
-use super::{and, atom, constant, not, one_of_texts, or};
+use super::{and, atom, constant, not, one_of_texts, or, range};
 use crate::diag::{Diagnostic, code};
 use crate::hir::check::{Checker, Number, Operand, spell, text::as_text};
 use crate::hir::{AtomKind, Compare, Cond, Int, NamesId, Ty, Value, ValueKind, place};
@@ -116,11 +116,9 @@ impl Checker<'_> {
                     )
                 }
             },
-            (Operand::Value(value), Operand::Number(number)) => {
-                self.compare_constant(op, value, number, right.span, span)
-            }
+            (Operand::Value(value), Operand::Number(number)) => self.compare_constant(op, value, number, right, span),
             (Operand::Number(number), Operand::Value(value)) => {
-                self.compare_constant(mirror(op), value, number, left.span, span)
+                self.compare_constant(mirror(op), value, number, left, span)
             }
             (l, r) => {
                 let (x, y) = (self.say(&l), self.say(&r));
@@ -155,8 +153,16 @@ impl Checker<'_> {
                 if let Some(help) = self.unquoted(&l, &r).or_else(|| self.unquoted(&r, &l)) {
                     error = error.help(help);
                 }
-                if let Some(help) = account(left, &r).or_else(|| account(right, &l)) {
+                if let Some(help) = number_of(left, &r).or_else(|| number_of(right, &l)) {
                     error = error.help(help);
+                }
+                if [(&l, left, right), (&r, right, left)].into_iter().any(|(value, test, other)| {
+                    matches!(value, Operand::Value(Value { ty: Ty::Int(_), .. }))
+                        && matches!(test.kind, ExprKind::Binary { op: BinaryOp::BitAnd, .. })
+                        && matches!(other.kind, ExprKind::Bool(_))
+                }) {
+                    error =
+                        error.help("a test of bits is a condition by itself; `not` before it asks for none of them");
                 }
                 self.report(error)
             }
@@ -194,7 +200,8 @@ impl Checker<'_> {
         fits.then(|| format!("write it without quotes: `{text}`"))
     }
 
-    fn compare_constant(&mut self, op: BinaryOp, value: Value, number: Number, at: Span, span: Span) -> Operand {
+    fn compare_constant(&mut self, op: BinaryOp, value: Value, number: Number, side: &Expr, span: Span) -> Operand {
+        let at = side.span;
         let Ty::Int(int) = value.ty else {
             let what = self.describe(value.ty);
             let help = match value.ty {
@@ -225,10 +232,10 @@ impl Checker<'_> {
                     .label(format!("{} to {} fit", int.min(), int.max()))
                     .also(value.span, format!("a {}", spell(int)))
                     .note(format!("the comparison would always be {always}"))
-                    .help(if number < 0 {
-                        "the value has no sign; compare it with a number from 0 on"
-                    } else {
-                        "compare it with a number that it can be"
+                    .help(match range(side) {
+                        Some(range) => range,
+                        None if number < 0 => "the value has no sign; compare it with a number from 0 on".to_owned(),
+                        None => "compare it with a number that it can be".to_owned(),
                     }),
             );
         }
@@ -300,14 +307,19 @@ impl Checker<'_> {
     }
 }
 
-/// A user or a group by its name: the kernel knows only numbers.
-fn account(value: &Expr, name: &Operand) -> Option<String> {
+/// A user, a group or a port by its name: the kernel knows only numbers.
+fn number_of(value: &Expr, name: &Operand) -> Option<String> {
     let (ExprKind::Field { name: field, .. }, Operand::Text(name)) = (&value.kind, name) else {
         return None;
     };
     let option = match field.name.trim_start_matches(['e', 's', 'f']) {
         "uid" => "-u",
         "gid" => "-g",
+        // A number in quotes is no name.
+        "port" if !name.iter().all(u8::is_ascii_digit) => {
+            let name = String::from_utf8_lossy(name);
+            return Some(format!("ports are numbers: `getent services {name}` tells that of `{name}`"));
+        }
         _ => return None,
     };
     let name = String::from_utf8_lossy(name);

@@ -3,7 +3,7 @@
 use krs_grammar::ast::{Expr, ExprKind, Span};
 use krs_grammar::print::expr_text;
 
-use super::{atom, constant, names_of, one_of_texts};
+use super::{atom, constant, names_of, one_of_texts, range};
 use crate::diag::{Diagnostic, code};
 use crate::hir::check::{Checker, Operand, sets, spell};
 use crate::hir::resolve::Named;
@@ -94,14 +94,16 @@ impl<'a> Checker<'a> {
                             } else {
                                 let wrapped = if number.pattern { int.wrap(number.value) } else { number.value };
                                 if wrapped < int.min() || wrapped > int.max() {
-                                    self.report(
-                                        Diagnostic::error(
-                                            code::OUT_OF_RANGE,
-                                            element.span,
-                                            format!("a {} cannot hold {wrapped}", spell(int)),
-                                        )
-                                        .also(left.span, format!("a {}", spell(int))),
-                                    );
+                                    let error = Diagnostic::error(
+                                        code::OUT_OF_RANGE,
+                                        element.span,
+                                        format!("a {} cannot hold {wrapped}", spell(int)),
+                                    )
+                                    .also(left.span, format!("a {}", spell(int)));
+                                    self.report(match range(element) {
+                                        Some(range) => error.help(range),
+                                        None => error,
+                                    });
                                     None
                                 } else {
                                     Some(constant(element.span, Int { names: None, ..int }, wrapped))

@@ -6,6 +6,7 @@
 //! Bit operations with a constant keep the other side's type and names.
 
 use krs_grammar::ast::{BinaryOp, Expr, ExprKind, Span, UnaryOp};
+use krs_grammar::print::expr_text;
 
 use super::check::{Checker, Number, Operand, spell};
 use super::{Atom, AtomKind, Cond, Int, NamesId, TextTest, Ty, Unary, Value, ValueKind, place};
@@ -73,6 +74,10 @@ impl<'a> Checker<'a> {
                 // `prot & EXEC` asks whether a bit is set.
                 Ty::Int(_) if matches!(&expr.kind, ExprKind::Binary { op: BinaryOp::BitAnd, .. }) => {
                     return Some(atom(span, AtomKind::AnyBit(value)));
+                }
+                Ty::Int(_) if let Some(instead) = bits_of_choice(expr) => {
+                    let what = self.describe(value.ty);
+                    error.label(what).note("`&` is done before `|`").help(format!("write `{instead}`"))
                 }
                 Ty::Int(_) => {
                     let what = self.describe(value.ty);
@@ -276,6 +281,20 @@ impl<'a> Checker<'a> {
             Operand::File(_) => "a file found at load".into(),
         }
     }
+}
+
+/// `x & A | B`, where `x & (A|B)` is meant.
+fn bits_of_choice(expr: &Expr) -> Option<String> {
+    let ExprKind::Binary { op: BinaryOp::BitOr, left, right, .. } = &expr.kind else { return None };
+    let ExprKind::Binary { op: BinaryOp::BitAnd, left: value, right: first, .. } = &left.kind else { return None };
+    Some(format!("{} & ({}|{})", expr_text(value), expr_text(first), expr_text(right)))
+}
+
+/// `80-90` is a number below zero; more likely it is all from the one to the other.
+fn range(expr: &Expr) -> Option<String> {
+    let ExprKind::Binary { op: BinaryOp::Sub, left, right, .. } = &expr.kind else { return None };
+    let (ExprKind::Int(first), ExprKind::Int(last)) = (&left.kind, &right.kind) else { return None };
+    Some(format!("a range is two comparisons: `x >= {first} and x <= {last}`"))
 }
 
 pub(super) fn one_of_texts(span: Span, value: Value, set: Vec<Vec<u8>>) -> Cond {
