@@ -1,6 +1,11 @@
 //! Why a command did not do what it was asked, and what to do about it.
 
-use std::fmt;
+use std::error::Error;
+use std::fmt::{self, Write};
+use std::io;
+use std::path::Path;
+
+use krsi_abi::PIN_ROOT;
 
 /// The policy or the kernel is at fault.
 pub const REFUSED: u8 = 1;
@@ -78,7 +83,22 @@ impl fmt::Display for Failure {
     }
 }
 
-/// An input or output error on a path.
-pub fn at(path: &std::path::Path, what: &str, error: impl fmt::Display) -> Failure {
-    Failure::usage(format!("`{}` cannot be {what}: {error}", path.display()))
+/// An input or output error on a path, with all that is behind it.
+pub fn at(path: &Path, what: &str, error: impl Into<Box<dyn Error>>) -> Failure {
+    let error = error.into();
+    let mut message = format!("`{}` cannot be {what}", path.display());
+    let mut denied = false;
+    let mut next: Option<&(dyn Error + 'static)> = Some(&*error);
+    while let Some(behind) = next {
+        let text = behind.to_string();
+        // Some errors already say what is behind them.
+        if !message.ends_with(&text) {
+            let _ = write!(message, ": {text}");
+        }
+        denied |=
+            behind.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied);
+        next = behind.source();
+    }
+    let failure = Failure::usage(message);
+    if denied && path.starts_with(PIN_ROOT) { failure.help("run the command as root") } else { failure }
 }

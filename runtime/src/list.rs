@@ -105,30 +105,26 @@ pub fn list(as_json: bool) -> Result<String, Failure> {
                 let counters = counters(&name, &manifest)?;
                 let [lost, limited] = [counters.lost, counters.limited].map(|counts| counts.iter().sum::<u64>());
                 let modes = modes::read(&name, &manifest)?;
-                let state = if detached.is_empty() {
-                    modes::state(&manifest, &modes)
-                } else {
-                    format!("damaged: not attached to {}", detached.join(", "))
+                let hooks = manifest.programs.len() - since::idle(&manifest, &inactive).len();
+                let rules = manifest.rules.len() - inactive.len();
+                let state = match (detached.is_empty(), inactive.len()) {
+                    (false, _) => format!("damaged: not attached to {}", detached.join(", ")),
+                    (true, 0) => modes::state(&manifest, &modes),
+                    (true, 1) => format!("{}, 1 rule not active here", modes::state(&manifest, &modes)),
+                    (true, off) => format!("{}, {off} rules not active here", modes::state(&manifest, &modes)),
                 };
                 objects.push(json!({
                     "name": name,
                     "state": if detached.is_empty() { modes::word(modes.policy) } else { "damaged" },
                     "mode": modes.policy,
                     "detached": detached,
-                    "hooks": manifest.programs.len(),
-                    "rules": manifest.rules.len(),
+                    "hooks": hooks,
+                    "rules": rules,
                     "inactive": inactive.iter().map(|off| &manifest.rules[off.rule].name).collect::<Vec<_>>(),
                     "lost": lost,
                     "limited": limited,
                 }));
-                rows.push([
-                    name,
-                    manifest.programs.len().to_string(),
-                    manifest.rules.len().to_string(),
-                    lost.to_string(),
-                    limited.to_string(),
-                    state,
-                ]);
+                rows.push([name, hooks.to_string(), rules.to_string(), lost.to_string(), limited.to_string(), state]);
             }
             Err(failure) => {
                 objects.push(json!({ "name": name, "state": "unreadable", "error": failure.message }));

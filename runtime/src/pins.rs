@@ -79,9 +79,6 @@ fn entries(folder: &Path) -> Result<Vec<String>, Failure> {
     match fs::read_dir(folder) {
         Ok(entries) => Ok(entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            Err(failure::at(folder, "read", error).help("run the command as root"))
-        }
         Err(error) => Err(failure::at(folder, "read", error)),
     }
 }
@@ -130,10 +127,11 @@ impl Pins {
         if let Err(error) = fs::create_dir(root)
             && error.kind() != io::ErrorKind::AlreadyExists
         {
-            let failure = failure::at(root, "made", &error);
-            return Err(match error.kind() {
-                io::ErrorKind::PermissionDenied => failure.help("run the command as root"),
-                _ => failure.help("mount the BPF file system: `mount -t bpf bpf /sys/fs/bpf`"),
+            let denied = error.kind() == io::ErrorKind::PermissionDenied;
+            let failure = failure::at(root, "made", error);
+            return Err(match denied {
+                true => failure,
+                false => failure.help("mount the BPF file system: `mount -t bpf bpf /sys/fs/bpf`"),
             });
         }
         let lock = File::open(root).map_err(|error| failure::at(root, "opened", error))?;

@@ -31,3 +31,11 @@ fails krsi load policy.o --name 'a.b'; echo "$status $(head -1 /tmp/said)"
 fails krsi unload policy; echo "$status $(head -1 /tmp/said)"
 fails krsi show nothing; echo "$status $(head -1 /tmp/said)"
 krsi list
+# Who is not root is told to be.
+krsi load policy.o
+for command in list events stats "show policy" "mode policy off" "unload policy"; do
+  status=0
+  krs-guest as=1000 /bin/krsi $command > /tmp/said 2>&1 || status=$?
+  echo "$command: $status $(grep -c 'help: run the command as root' /tmp/said) $(grep -ci 'permi' /tmp/said)"
+done
+krsi unload policy

@@ -27,6 +27,9 @@ check by_number 6 12 "No such device or address" mkdir /tmp/number
 check spares 5 14 "Invalid cross-device link" mkdir /tmp/spared
 check always 1 0 "Permission denied" mkdir /tmp/always
 check also 1 0 "Permission denied" chmod 700 /tmp/also
-krsi list | sed 's/ .* / /'
+# The list counts what is active, as the load did.
+set -- $(sed -n 's/^loaded [^:]*: \([0-9]*\) rules* on \([0-9]*\) hooks*$/\2 \1/p' loaded)
+krsi list | grep -q "^newer-kernels  *$1  *$2 " || krsi list
+krsi list | tail -1 | sed 's/ .* enforcing.*/ enforcing/'
 krsi load newer-kernels.o | grep -c 'replaced'
 krsi unload newer-kernels
