@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 
 use super::memory::{Memory, Rights};
 use super::place::{self, Place as Field};
-use crate::btf::Kind;
+use crate::btf::{Kind, Type};
 use crate::hir::eval::{Element, Labels, Windows, World};
 use crate::hir::since::{Part, Since, Version};
 use crate::hir::{Access, Mode, Shape, Step, TaskField};
@@ -171,7 +171,8 @@ impl<'k> Scene<'k> {
         self.task = task;
     }
 
-    /// A struct or union of zeros.
+    /// A struct or union of zeros. Where its last member is an array without a length, one element follows, as in the kernel's
+    /// `struct pid`.
     ///
     /// # Errors
     /// Where the kernel has none of that name.
@@ -179,7 +180,11 @@ impl<'k> Scene<'k> {
         let btf = &self.kernel.btf;
         let root =
             place::root(btf, name, is_struct).ok_or_else(|| format!("{} has no struct `{name}`", self.kernel.name))?;
-        Ok(self.memory.add(vec![0; btf.size(root) as usize], Rights::Read, "struct"))
+        let behind = match btf.members(root).next_back().map(|last| btf.ty(btf.strip(last.ty))) {
+            Some(Type::Array { element, count: 0 }) => btf.size(element),
+            _ => 0,
+        };
+        Ok(self.memory.add(vec![0; (btf.size(root) + behind) as usize], Rights::Read, "struct"))
     }
 
     fn field(&self, access: &Access) -> Option<Field> {
