@@ -18,7 +18,11 @@ try sh -c 'echo key >> /root/.ssh/authorized_keys'
 try sh -c 'echo all > /etc/sudoers.d/evil'
 try sh -c 'cp /bin/busybox /etc/other && mv /etc/other /etc/shadow'
 try sh -c 'echo lib > /etc/ld.so.preload'
+try mv /etc/passwd /etc/other
+try ln /etc/shadow /etc/second
+try ln /etc/other /etc/sudoers.d/linked
 try rm /etc/passwd
+try truncate -s 0 /etc/passwd
 try sh -c 'echo fine > /etc/motd'
 recorded sensitive-files
 

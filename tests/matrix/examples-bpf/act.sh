@@ -1,5 +1,5 @@
 # Examples about BPF, mounts and namespaces: what each forbids and permits, and what it records.
-mkdir -p /usr/bin /mnt
+mkdir -p /usr/bin /usr/sbin /mnt
 
 cp "$(command -v krsi)" /usr/bin/krsi
 cp /usr/bin/krsi /tmp/krsi
@@ -15,9 +15,15 @@ try umount /sys/fs/bpf
 try mount -t tmpfs none /sys/fs/bpf
 try sh -c ': >> /usr/bin/krsi'
 try mv /usr/bin/new /usr/bin/krsi
+try mv /usr/bin/krsi /usr/bin/was
+try ln /usr/bin/new /usr/sbin/krsi
+try mount --bind /usr/bin/new /usr/bin/krsi
+try mount -t tmpfs none /usr/bin
+try unshare -m sh -c 'mount --bind /usr /mnt && mount --bind /mnt /usr && krsi load "$0"' "$here/namespaces.o"
 try rm /usr/bin/krsi
+try truncate -s 0 /usr/bin/krsi
 try krsi load "$here/namespaces.o"
-krsi list | awk '{ print "  " $1, $NF }'
+krsi list | awk '{ sub(",", "", $6); print "  " $1, $6 }'
 try krsi unload namespaces
 recorded bpf-protection | sed 's/[0-9]*   recorded bpf_calls/some   recorded bpf_calls/'
 
