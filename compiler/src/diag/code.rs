@@ -129,6 +129,7 @@ codes! {
     OPEN_FLAGS = "KRS0910", "a file's flags compared as a whole";
     DECIMAL_MODE = "KRS0911", "a file mode in decimal digits";
     PATH_AS_NAME = "KRS0912", "a path where a name is compared";
+    KIND_BITS = "KRS0913", "the kind of a file tested as a bit";
 }
 
 /// What each warning is called on the command line, beside its code.
@@ -147,6 +148,7 @@ pub const WARNINGS: &[(Code, &str)] = &[
     (OPEN_FLAGS, "open-flags"),
     (DECIMAL_MODE, "decimal-mode"),
     (PATH_AS_NAME, "path-as-name"),
+    (KIND_BITS, "kind-bits"),
 ];
 
 /// The warning that is called so: `KRS0904`, `krs904`, `unused-item`, `unused_item`.

@@ -27,6 +27,7 @@ pub mod levels;
 
 mod constant;
 mod kernel_address;
+mod kind_bits;
 mod labels;
 mod late_deny;
 mod never_fires;
@@ -71,6 +72,7 @@ pub fn run(input: &Input<'_>, diagnostics: &mut Vec<Diagnostic>) -> BTreeSet<Rul
     wildcard::run(input.policy, &mut found);
     open_flags::run(input.policy, &mut found);
     path_as_name::run(input.policy, &mut found);
+    kind_bits::run(input.policy, &mut found);
     unused::run(input, &mut found);
     labels::run(input.policy, &mut found);
     // What makes a rule pointless need not be said again of the comparison that does it.
