@@ -6,7 +6,7 @@ use aya::maps::ProgramArray;
 use aya::programs::links::FdLink;
 use aya::programs::{Lsm, Program, ProgramError, ProgramFd};
 use aya::{Btf, Ebpf, EbpfError, EbpfLoader};
-use krsi_abi::manifest::Manifest;
+use krsi_abi::manifest::{Manifest, Rule};
 use krsi_abi::modes::{MODES_SECTION, Mode, Modes};
 use krsi_abi::{CONSTANTS_SECTION, EVENTS_MAP, MANIFEST_SECTION, STATE_SECTION};
 use rustix::process::{Resource, Rlimit, setrlimit};
@@ -233,7 +233,7 @@ fn stage(
     for described in active() {
         let program = program(&mut ebpf, &described.hook)?;
         let attached = program.attach().and_then(|id| program.take_link(id));
-        let link = attached.map_err(|error| refused_attach(&described.hook, &error))?;
+        let link = attached.map_err(|error| refused_attach(manifest, &described.hook, &error))?;
         links.push((&described.hook, FdLink::from(link)));
     }
     if let Some(old) = keep {
@@ -243,7 +243,10 @@ fn stage(
     for (hook, link) in links {
         let pin = staging.join("links").join(hook);
         // From here on the pin holds the link.
-        link.pin(&pin).map_err(|error| failure::at(&pin, "made", error))?;
+        link.pin(&pin).map_err(|error| match refused_by_itself(manifest, &chain(&error)) {
+            Some(failure) => failure,
+            None => failure::at(&pin, "made", error),
+        })?;
     }
     Ok(carried)
 }
@@ -291,8 +294,27 @@ fn refused_parts(hook: &str, error: &dyn std::error::Error) -> Failure {
         .help("split the policy in two files and load both: each makes its own programs")
 }
 
-fn refused_attach(hook: &str, error: &ProgramError) -> Failure {
+/// Rules hold from the moment that they are attached, for `krsi` as well: the policy has kept it from attaching the rest.
+fn refused_by_itself(manifest: &Manifest, text: &str) -> Option<Failure> {
+    let on_bpf =
+        |rule: &Rule| manifest.programs.get(rule.program as usize).is_some_and(|program| program.hook == "bpf");
+    let denies = |rule: &Rule| rule.deny.is_some() && on_bpf(rule);
+    let rule = manifest.rules.iter().find(|rule| denies(rule)).filter(|_| text.contains("os error 1)"))?;
+    let exe = std::env::current_exe().unwrap_or_else(|_| "krsi".into());
+    let failure = Failure::refused(format!("the policy denies bpf(2) to krsi itself, which loads it: {text}"))
+        .note(format!(
+            "rule `{}` on `bpf` counts from the moment that it is attached, before the load is done",
+            rule.name
+        ))
+        .help(format!("spare this program there: `unless task.exe == \"{}\"`", exe.display()));
+    Some(failure)
+}
+
+fn refused_attach(manifest: &Manifest, hook: &str, error: &ProgramError) -> Failure {
     let text = chain(error);
+    if let Some(failure) = refused_by_itself(manifest, &text) {
+        return failure;
+    }
     let failure = Failure::refused(format!("the kernel does not attach the program of `{hook}`: {text}"));
     if text.contains("os error 7") {
         // E2BIG from bpf_trampoline_link_prog: BPF_MAX_TRAMP_LINKS, 38, or 36 from 7.2 on.

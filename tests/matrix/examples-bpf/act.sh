@@ -4,6 +4,14 @@ mkdir -p /usr/bin /usr/sbin /mnt
 cp "$(command -v krsi)" /usr/bin/krsi
 cp /usr/bin/krsi /tmp/krsi
 cp /bin/busybox /usr/bin/new
+# A krsi that the policy does not know would be locked out by what it loads.
+fails /tmp/krsi load "$here/bpf-protection.o"
+grep -v '^error' /tmp/said
+printf 'on bpf deny' > alone.krs
+krsic build alone.krs
+fails /tmp/krsi load alone.o
+grep -v '^error' /tmp/said
+/tmp/krsi list
 PATH=/usr/bin:$PATH
 under bpf-protection
 try bpftool map create /sys/fs/bpf/map type array key 4 value 4 entries 1 name map
