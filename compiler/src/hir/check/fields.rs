@@ -335,6 +335,17 @@ impl<'a> Checker<'a> {
                     _ => return Operand::Error,
                 }
             }
+            Operand::Value(Value { ty: ty @ Ty::Ptr(_), .. }) => {
+                let what = self.describe(ty);
+                return self.report(
+                    Diagnostic::error(code::NOT_AN_ARRAY, base.span, "only an array can be indexed")
+                        .label(what)
+                        .note("what lies behind a pointer counts as one, for no type says how many there are")
+                        .help(
+                            "index an array that lies in a struct itself, or reach the one behind the pointer by `.`",
+                        ),
+                );
+            }
             _ => {
                 return self.report(
                     Diagnostic::error(code::NOT_AN_ARRAY, base.span, "only an array can be indexed")
