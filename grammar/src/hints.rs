@@ -212,6 +212,16 @@ pub(crate) fn hint(stop: &Stop<'_, '_>) -> Option<String> {
             Some(format!("write a condition after `{word}`, or leave `{word}` out"))
         }
         Token::Slash if stop.operand => Some(format!("a path is a string: write `\"{}\"`", run(stop))),
+        Token::Int(_) if matches!((last(3), last(4)), (Some(Token::OpenParen), Some(Token::Ident("since")))) => {
+            Some(format!("a version is a string: `@since(\"{}\")`", run(stop)))
+        }
+        Token::CloseParen | Token::Comma
+            if matches!(stop.before.first(), Some((_, Token::Def, _)))
+                && matches!((last(1), last(2)), (Some(Token::Ident(_)), Some(Token::OpenParen | Token::Comma))) =>
+        {
+            let name = written(stop, stop.before.len() - 1);
+            Some(format!("say of what type it is: `{name}: u32`, `{name}: task_struct`"))
+        }
         Token::Int(_) if matches!((last(1), last(2)), (Some(Token::Dot), Some(Token::Int(_)))) => {
             Some(format!("an address is a string: write `\"{}\"`", run(stop)))
         }

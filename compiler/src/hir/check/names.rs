@@ -430,6 +430,9 @@ impl<'a> Checker<'a> {
             "address" | "addr" | "ipv4" | "ipv6" => Some("ip"),
             "network" | "net" | "subnet" => Some("cidr"),
             "file" | "filename" | "directory" => Some("path"),
+            "task" | "process" | "thread" => Some("task_struct"),
+            "vma" => Some("vm_area_struct"),
+            "bprm" => Some("linux_binprm"),
             _ => None,
         };
         let near = || did_you_mean(name, types.chain(["u8", "u16", "u32", "u64", "i8", "i16", "i32", "i64", "bool"]));
