@@ -1,0 +1,624 @@
+file_open:    # 115 instructions
+  ; tried.krs:3:9: file.flags & O_TRUNC
+     0  r2 = *(u64 *)(r1 + 0)                   # file
+     1  *(u64 *)(r10 - 16) = r2
+     2  r3 = *(u32 *)(r2 + file.f_flags)
+     3  if w3 & 0x200 goto 8
+  ; tried.krs:3:67: task.uid == 1000
+     4  call get_current_uid_gid
+     5  if w0 == 0x3e8 goto 55
+  ; tried.krs:2:1: either: on file_open when (file.flags & O_TRUNC and file.path under "/srv/data") or (task.uid == 1000 and file.path under "/srv/logs") deny
+     6  r0 = 0
+     7  exit
+  ; tried.krs:3:34: file.path under "/srv/data"
+     8  call krs_claim
+     9  *(u64 *)(r10 - 8) = r0
+    10  if r0 == 0x0 goto 30
+    11  r2 = *(u64 *)(r10 - 16)
+    12  r3 = *(u64 *)(r2 + file.f_path.dentry)
+    13  r2 = *(u64 *)(r2 + file.f_path.mnt)
+    14  r4 = *(u64 *)(r2 + vfsmount.mnt_root)
+    15  r5 = *(u64 *)(r3 + dentry.d_hash.pprev)
+    16  r1 = r0
+    17  *(u64 *)(r0 + 8) = r3
+    18  *(u64 *)(r0 + 16) = r2
+    19  *(u64 *)(r0 + 48) = r4
+    20  *(u64 *)(r0 + 56) = r5
+    21  *(u64 *)(r0 + 64) = 4096
+    22  r2 = r3
+    23  call krs_path_near
+    24  r2 = *(u64 *)(r10 - 8)
+    25  r1 = *(u64 *)(r2 + 24)
+    26  r2 = 4432
+    27  call krs_path
+    28  r2 = r0
+    29  if r2 < 0x1000 goto 37
+    30  r2 = state[32] ll
+    32  r3 = 1
+    33  lock *(u64 *)(r2 + 0) += r3
+    34  r2 = -1
+    35  *(u64 *)(r10 - 24) = r2
+    36  goto 49
+    37  *(u64 *)(r10 - 24) = r0
+    38  if r2 < 0x9 goto 49
+    39  r3 = *(u64 *)(r10 - 8)
+    40  r4 = *(u64 *)(r3 + 4432)
+    41  r5 = 0x7461642f7672732f ll
+    43  if r4 != r5 goto 49
+    44  r4 = *(u8 *)(r3 + 4440)
+    45  if w4 != 0x61 goto 49
+    46  if r2 == 0x9 goto 95
+    47  r2 = *(u8 *)(r3 + 4441)
+    48  if r2 == 0x2f goto 95
+  ; tried.krs:3:67: task.uid == 1000
+    49  call get_current_uid_gid
+    50  if w0 != 0x3e8 goto 103
+  ; tried.krs:3:88: file.path under "/srv/logs"
+    51  r2 = *(u64 *)(r10 - 24)
+    52  if r2 != 0xfffffffe goto 82
+    53  r2 = *(u64 *)(r10 - 8)
+    54  if r2 != 0x0 goto 58
+    55  call krs_claim
+    56  *(u64 *)(r10 - 8) = r0
+    57  if r0 == 0x0 goto 77
+    58  r2 = *(u64 *)(r10 - 16)
+    59  r3 = *(u64 *)(r2 + file.f_path.dentry)
+    60  r2 = *(u64 *)(r2 + file.f_path.mnt)
+    61  r4 = *(u64 *)(r2 + vfsmount.mnt_root)
+    62  r5 = *(u64 *)(r3 + dentry.d_hash.pprev)
+    63  r1 = *(u64 *)(r10 - 8)
+    64  *(u64 *)(r1 + 8) = r3
+    65  *(u64 *)(r1 + 16) = r2
+    66  *(u64 *)(r1 + 48) = r4
+    67  *(u64 *)(r1 + 56) = r5
+    68  *(u64 *)(r1 + 64) = 4096
+    69  r2 = r3
+    70  call krs_path_near
+    71  r2 = *(u64 *)(r10 - 8)
+    72  r1 = *(u64 *)(r2 + 24)
+    73  r2 = 4432
+    74  call krs_path
+    75  r2 = r0
+    76  if r2 < 0x1000 goto 83
+    77  r2 = state[32] ll
+    79  r3 = 1
+    80  lock *(u64 *)(r2 + 0) += r3
+    81  goto 103
+    82  if r2 >= 0x1000 goto 103
+    83  r3 = r2
+    84  if r3 < 0x9 goto 103
+    85  r2 = *(u64 *)(r10 - 8)
+    86  r4 = *(u64 *)(r2 + 4432)
+    87  r5 = 0x676f6c2f7672732f ll
+    89  if r4 != r5 goto 103
+    90  r4 = *(u8 *)(r2 + 4440)
+    91  if w4 != 0x73 goto 103
+    92  if r3 == 0x9 goto 95
+    93  r2 = *(u8 *)(r2 + 4441)
+    94  if r2 != 0x2f goto 103
+  ; tried.krs:2:1: either: on file_open when (file.flags & O_TRUNC and file.path under "/srv/data") or (task.uid == 1000 and file.path under "/srv/logs") deny
+    95  r2 = krs_modes[0] ll
+    97  r2 = *(u8 *)(r2 + 0)
+    98  if r2 <= 0x1 goto 109
+    99  if r2 > 0x2 goto 103
+   100  r1 = 0
+   101  r2 = 1
+   102  call krs_would
+   103  r2 = *(u64 *)(r10 - 8)
+   104  if r2 == 0x0 goto 107
+   105  r3 = -1
+   106  lock *(u64 *)(r2 + 0) += r3
+   107  r0 = 0
+   108  exit
+   109  r2 = *(u64 *)(r10 - 8)
+   110  if r2 == 0x0 goto 113
+   111  r3 = -1
+   112  lock *(u64 *)(r2 + 0) += r3
+   113  r0 = -1
+   114  exit
+
+task_prctl:    # 25 instructions
+  ; tried.krs:6:31: any a in task.ancestors { a.gid == 1 or a.gid == 5 and a.uid > 3 or a.uid == 9 }
+     0  call get_current_task
+     1  r1 = r0
+     2  r2 = 0
+     3  call krs_any_0
+     4  if r0 & 0x2 goto 6
+     5  goto 10
+     6  r2 = state[40] ll
+     8  r3 = 1
+     9  lock *(u64 *)(r2 + 0) += r3
+    10  if r0 & 0x1 goto 13
+  ; tried.krs:6:1: offspring: on task_prctl when any a in task.ancestors { a.gid == 1 or a.gid == 5 and a.uid > 3 or a.uid == 9 } deny
+    11  r0 = 0
+    12  exit
+    13  r2 = krs_modes[1] ll
+    15  r2 = *(u8 *)(r2 + 0)
+    16  if r2 <= 0x1 goto 23
+    17  if r2 > 0x2 goto 21
+    18  r1 = 1
+    19  r2 = 1
+    20  call krs_would
+    21  r0 = 0
+    22  exit
+    23  r0 = -1
+    24  exit
+
+krs_any_0:    # 38 instructions, 2 arguments
+  ; from a task to its parent
+     0  r6 = r1
+     1  r7 = r2
+     2  r9 = 0
+     3  r8 = 128
+     4  r3 = task_struct.real_parent
+     5  r3 += r6
+     6  r1 = r10
+     7  r1 += -8
+     8  r2 = 8
+     9  call probe_read_kernel
+    10  if r0 != 0x0 goto 35
+    11  r6 = *(u64 *)(r10 - 8)
+    12  if r6 == 0x0 goto 35
+    13  r3 = task_struct.pid
+    14  r3 += r6
+    15  r1 = r10
+    16  r1 += -16
+    17  r2 = 4
+    18  call probe_read_kernel
+    19  if r0 != 0x0 goto 35
+    20  r1 = *(u32 *)(r10 - 16)
+    21  if r1 == 0x0 goto 34
+    22  if r8 == 0x0 goto 35
+    23  r8 += -1
+  ; what is asked of it
+    24  r1 = r6
+    25  r2 = r7
+    26  call krs_asked_0
+    27  r1 = r0
+    28  r1 &= 2
+    29  r9 |= r1
+    30  r0 &= 1
+    31  if r0 == 0x0 goto 4
+    32  r0 = 1
+    33  exit
+    34  goto 36
+    35  r9 = 2
+    36  r0 = r9
+    37  exit
+
+krs_asked_0:    # 42 instructions, 2 arguments
+  ; what is asked of an ancestor
+     0  r3 = task_struct.real_cred
+     1  r3 += r1
+     2  r1 = r10
+     3  r1 += -8
+     4  r2 = 8
+     5  call probe_read_kernel
+     6  r6 = *(u64 *)(r10 - 8)
+     7  if r0 != 0x0 goto 40
+     8  r3 = cred.gid.val
+     9  r3 += r6
+    10  r1 = r10
+    11  r1 += -8
+    12  r2 = 4
+    13  call probe_read_kernel
+    14  r2 = *(u32 *)(r10 - 8)
+    15  if r0 != 0x0 goto 29
+    16  if w2 == 0x1 goto 38
+    17  if w2 != 0x5 goto 29
+    18  r3 = cred.uid.val
+    19  r3 += r6
+    20  r1 = r10
+    21  r1 += -8
+    22  r2 = 4
+    23  call probe_read_kernel
+    24  r2 = *(u32 *)(r10 - 8)
+    25  if r0 != 0x0 goto 40
+    26  if w2 <= 0x3 goto 37
+    27  r0 = 1
+    28  exit
+    29  r3 = cred.uid.val
+    30  r3 += r6
+    31  r1 = r10
+    32  r1 += -8
+    33  r2 = 4
+    34  call probe_read_kernel
+    35  r2 = *(u32 *)(r10 - 8)
+    36  if r0 != 0x0 goto 40
+    37  if w2 != 0x9 goto 40
+    38  r0 = 1
+    39  exit
+    40  r0 = 0
+    41  exit
+
+krs_claim:    # 62 instructions, 0 arguments
+  ; memory that no other program on this processor uses
+     0  *(u32 *)(r10 - 4) = 0
+     1  r1 = krs_scratch ll
+     3  r2 = r10
+     4  r2 += -4
+     5  call map_lookup_elem
+     6  if r0 == 0x0 goto 60
+     7  r1 = 1
+     8  lock *(u64 *)(r0 + 0) += r1
+     9  r2 = *(u64 *)(r0 + 0)
+    10  if r2 != 0x1 goto 13
+    11  *(u64 *)(r0 + 24) = 0
+    12  exit
+    13  r1 = -1
+    14  lock *(u64 *)(r0 + 0) += r1
+    15  *(u32 *)(r10 - 4) = 1
+    16  r1 = krs_scratch ll
+    18  r2 = r10
+    19  r2 += -4
+    20  call map_lookup_elem
+    21  if r0 == 0x0 goto 60
+    22  r1 = 1
+    23  lock *(u64 *)(r0 + 0) += r1
+    24  r2 = *(u64 *)(r0 + 0)
+    25  if r2 != 0x1 goto 28
+    26  *(u64 *)(r0 + 24) = 1
+    27  exit
+    28  r1 = -1
+    29  lock *(u64 *)(r0 + 0) += r1
+    30  *(u32 *)(r10 - 4) = 2
+    31  r1 = krs_scratch ll
+    33  r2 = r10
+    34  r2 += -4
+    35  call map_lookup_elem
+    36  if r0 == 0x0 goto 60
+    37  r1 = 1
+    38  lock *(u64 *)(r0 + 0) += r1
+    39  r2 = *(u64 *)(r0 + 0)
+    40  if r2 != 0x1 goto 43
+    41  *(u64 *)(r0 + 24) = 2
+    42  exit
+    43  r1 = -1
+    44  lock *(u64 *)(r0 + 0) += r1
+    45  *(u32 *)(r10 - 4) = 3
+    46  r1 = krs_scratch ll
+    48  r2 = r10
+    49  r2 += -4
+    50  call map_lookup_elem
+    51  if r0 == 0x0 goto 60
+    52  r1 = 1
+    53  lock *(u64 *)(r0 + 0) += r1
+    54  r2 = *(u64 *)(r0 + 0)
+    55  if r2 != 0x1 goto 58
+    56  *(u64 *)(r0 + 24) = 3
+    57  exit
+    58  r1 = -1
+    59  lock *(u64 *)(r0 + 0) += r1
+    60  r0 = 0
+    61  exit
+
+krs_head:    # 23 instructions, 4 arguments
+  ; whose event, and what it says
+     0  r6 = r1
+     1  *(u32 *)(r6 + 32) = r2
+     2  *(u32 *)(r6 + 36) = r3
+     3  *(u64 *)(r6 + 48) = 0
+  ; how many were lost; this one is not
+     4  r2 = *(u64 *)(r4 + 0)
+     5  *(u64 *)(r6 + 40) = r2
+     6  r4 += 16
+     7  r2 = 1
+     8  lock *(u64 *)(r4 + 0) += r2
+  ; who and when
+     9  call ktime_get_boot_ns
+    10  *(u64 *)(r6 + 0) = r0
+    11  call get_current_pid_tgid
+    12  *(u64 *)(r6 + 8) = r0
+    13  call get_current_uid_gid
+    14  *(u64 *)(r6 + 16) = r0
+    15  call get_current_cgroup_id
+    16  *(u64 *)(r6 + 24) = r0
+    17  r1 = r6
+    18  r1 += 56
+    19  r2 = 16
+    20  call get_current_comm
+    21  r0 = r6
+    22  exit
+
+krs_no_room:    # 10 instructions, 1 arguments
+  ; it is counted as lost
+     0  r2 = r1
+     1  if r2 >= 0x2 goto 8
+     2  r2 <<= 3
+     3  r4 = krs_lost[0] ll
+     5  r4 += r2
+     6  r2 = 1
+     7  lock *(u64 *)(r4 + 0) += r2
+     8  r0 = 0
+     9  exit
+
+krs_path:    # 88 instructions, 2 arguments
+  ; the dentry and the mount that the program asks about
+     0  r6 = r1
+     1  r8 = r2
+     2  *(u32 *)(r10 - 4) = r1
+     3  r1 = krs_scratch ll
+     5  r2 = r10
+     6  r2 += -4
+     7  call map_lookup_elem
+     8  if r0 == 0x0 goto 86
+     9  r7 = r0
+    10  *(u64 *)(r7 + 4168) = 0
+    11  r9 = *(u64 *)(r7 + 16)
+    12  r1 = mount.mnt
+    13  r9 -= r1
+    14  *(u64 *)(r7 + 16) = r9
+    15  r3 = mount.mnt_parent
+    16  r1 = mount.mnt_mountpoint
+    17  r1 -= r3
+    18  if r1 != 0x8 goto 26
+    19  r3 += r9
+    20  r1 = r7
+    21  r1 += 32
+    22  r2 = 16
+    23  call probe_read_kernel
+    24  if r0 != 0x0 goto 86
+    25  goto 40
+    26  r3 = mount.mnt_parent
+    27  r3 += r9
+    28  r1 = r7
+    29  r1 += 32
+    30  r2 = 8
+    31  call probe_read_kernel
+    32  if r0 != 0x0 goto 86
+    33  r3 = mount.mnt_mountpoint
+    34  r3 += r9
+    35  r1 = r7
+    36  r1 += 40
+    37  r2 = 8
+    38  call probe_read_kernel
+    39  if r0 != 0x0 goto 86
+    40  r1 = *(u64 *)(r7 + 48)
+    41  if r1 == 0x0 goto 86
+  ; what is in no directory any more is deleted
+    42  r2 = *(u64 *)(r7 + 56)
+    43  if r2 != 0x0 goto 52
+    44  r2 = *(u64 *)(r7 + 8)
+    45  if r2 == r1 goto 52
+    46  *(u16 *)(r7 + 4158) = 10272
+    47  *(u16 *)(r7 + 4160) = 25956
+    48  *(u16 *)(r7 + 4162) = 25964
+    49  *(u16 *)(r7 + 4164) = 25972
+    50  *(u16 *)(r7 + 4166) = 10596
+    51  *(u64 *)(r7 + 64) = 4086
+    52  r9 = 138
+  ; step by step
+    53  r1 = r6
+    54  call krs_path_step
+    55  if r0 != 0x0 goto 59
+    56  r9 += -1
+    57  if r9 != 0x0 goto 53
+    58  goto 86
+    59  if r0 != 0x1 goto 86
+    60  if r8 > 0x1150 goto 86
+    61  r1 = r7
+    62  r1 += r8
+  ; the root itself has no name
+    63  r8 = *(u64 *)(r7 + 64)
+    64  if r8 != 0x1000 goto 67
+    65  r8 = 4095
+    66  *(u8 *)(r7 + 4167) = 47
+  ; the path and its NUL go to where the program wants them, and some of what is behind, which nobody reads
+    67  r8 &= 4095
+    68  r3 = r7
+    69  r3 += r8
+    70  r0 = 4096
+    71  r0 -= r8
+    72  r2 = r0
+    73  r4 = *(u64 *)(r3 + 72)
+    74  *(u64 *)(r1 + 0) = r4
+    75  r4 = *(u64 *)(r3 + 80)
+    76  *(u64 *)(r1 + 8) = r4
+    77  r4 = *(u64 *)(r3 + 88)
+    78  *(u64 *)(r1 + 16) = r4
+    79  r4 = *(u64 *)(r3 + 96)
+    80  *(u64 *)(r1 + 24) = r4
+    81  r3 += 32
+    82  r1 += 32
+    83  r2 += -32
+    84  if r2 s>= 0x0 goto 73
+    85  exit
+    86  r0 = -1
+    87  exit
+
+krs_path_near:    # 49 instructions, 2 arguments
+  ; a dentry in its directory
+     0  r7 = r1
+     1  r6 = r2
+     2  r1 = *(u64 *)(r7 + 56)
+     3  if r1 == 0x0 goto 46
+     4  r9 = 8
+     5  r1 = *(u64 *)(r7 + 48)
+     6  if r6 == r1 goto 46
+     7  r8 = *(u64 *)(r6 + dentry.d_parent)
+     8  if r6 == r8 goto 46
+  ; a short name
+     9  r1 = exists(dentry.d_shortname)
+    10  if r1 != 0x0 goto 13
+    11  r1 = dentry.d_iname
+    12  goto 14
+    13  r1 = dentry.d_shortname
+    14  r1 += r6
+    15  r3 = *(u64 *)(r6 + dentry.d_name.name)
+    16  if r3 != r1 goto 46
+    17  r5 = *(u32 *)(r6 + dentry.d_name.len)
+    18  if r5 == 0x0 goto 46
+    19  if r5 > 0x20 goto 46
+    20  r2 = *(u64 *)(r7 + 64)
+    21  r2 -= r5
+    22  r2 += -1
+    23  if r2 s< 0x0 goto 46
+    24  r2 &= 4095
+    25  *(u64 *)(r7 + 64) = r2
+    26  r2 += r7
+    27  *(u8 *)(r2 + 72) = 47
+  ; in words: what the last one writes over is put back
+    28  r4 = r2
+    29  r4 += r5
+    30  r0 = *(u64 *)(r4 + 73)
+    31  r3 = *(u64 *)(r1 + 0)
+    32  *(u64 *)(r2 + 73) = r3
+    33  if r5 <= 0x8 goto 42
+    34  r3 = *(u64 *)(r1 + 8)
+    35  *(u64 *)(r2 + 81) = r3
+    36  if r5 <= 0x10 goto 42
+    37  r3 = *(u64 *)(r1 + 16)
+    38  *(u64 *)(r2 + 89) = r3
+    39  if r5 <= 0x18 goto 42
+    40  r3 = *(u64 *)(r1 + 24)
+    41  *(u64 *)(r2 + 97) = r3
+    42  *(u64 *)(r4 + 73) = r0
+    43  r6 = r8
+    44  r9 += -1
+    45  if r9 != 0x0 goto 5
+    46  *(u64 *)(r7 + 8) = r6
+    47  r0 = 0
+    48  exit
+
+krs_path_step:    # 108 instructions, 1 arguments
+  ; where the path has come to
+     0  *(u32 *)(r10 - 4) = r1
+     1  r1 = krs_scratch ll
+     3  r2 = r10
+     4  r2 += -4
+     5  call map_lookup_elem
+     6  if r0 == 0x0 goto 106
+     7  r7 = r0
+     8  r6 = *(u64 *)(r7 + 8)
+     9  r9 = 16
+    10  r1 = *(u64 *)(r7 + 48)
+    11  if r6 != r1 goto 53
+  ; from the root of a mount to where it is mounted
+    12  r8 = *(u64 *)(r7 + 32)
+    13  r1 = *(u64 *)(r7 + 16)
+    14  if r8 == r1 goto 104
+    15  *(u64 *)(r7 + 16) = r8
+    16  r6 = *(u64 *)(r7 + 40)
+    17  r3 = mount.mnt_parent
+    18  r1 = mount.mnt_mountpoint
+    19  r1 -= r3
+    20  if r1 != 0x8 goto 31
+    21  r1 = mount.mnt.mnt_root
+    22  r1 -= r3
+    23  if r1 != 0x10 goto 31
+    24  r3 += r8
+    25  r1 = r7
+    26  r1 += 32
+    27  r2 = 24
+    28  call probe_read_kernel
+    29  if r0 != 0x0 goto 106
+    30  goto 52
+    31  r3 = mount.mnt_parent
+    32  r3 += r8
+    33  r1 = r7
+    34  r1 += 32
+    35  r2 = 8
+    36  call probe_read_kernel
+    37  if r0 != 0x0 goto 106
+    38  r3 = mount.mnt_mountpoint
+    39  r3 += r8
+    40  r1 = r7
+    41  r1 += 40
+    42  r2 = 8
+    43  call probe_read_kernel
+    44  if r0 != 0x0 goto 106
+    45  r3 = mount.mnt.mnt_root
+    46  r3 += r8
+    47  r1 = r7
+    48  r1 += 48
+    49  r2 = 8
+    50  call probe_read_kernel
+    51  if r0 != 0x0 goto 106
+    52  goto 99
+  ; one component up
+    53  r3 = dentry.d_parent
+    54  r1 = dentry.d_name
+    55  r1 -= r3
+    56  if r1 != 0x8 goto 64
+    57  r3 += r6
+    58  r1 = r10
+    59  r1 += -32
+    60  r2 = 24
+    61  call probe_read_kernel
+    62  if r0 != 0x0 goto 106
+    63  goto 78
+    64  r3 = dentry.d_parent
+    65  r3 += r6
+    66  r1 = r10
+    67  r1 += -32
+    68  r2 = 8
+    69  call probe_read_kernel
+    70  if r0 != 0x0 goto 106
+    71  r3 = dentry.d_name
+    72  r3 += r6
+    73  r1 = r10
+    74  r1 += -24
+    75  r2 = 16
+    76  call probe_read_kernel
+    77  if r0 != 0x0 goto 106
+    78  r5 = *(u32 *)(r10 - 20)
+    79  r3 = *(u64 *)(r10 - 16)
+    80  if r5 == 0x0 goto 106
+    81  if r5 > 0xff goto 106
+    82  r2 = *(u64 *)(r7 + 64)
+    83  r2 -= r5
+    84  r2 += -1
+    85  if r2 s< 0x0 goto 106
+    86  r2 &= 4095
+    87  *(u64 *)(r7 + 64) = r2
+    88  r2 += r7
+    89  *(u8 *)(r2 + 72) = 47
+    90  r1 = r2
+    91  r1 += 73
+    92  r2 = r5
+    93  r2 &= 255
+    94  call probe_read_kernel
+    95  if r0 != 0x0 goto 106
+  ; files without a place, such as those of memfd_create, are their own parent
+    96  r8 = r6
+    97  r6 = *(u64 *)(r10 - 32)
+    98  if r6 == r8 goto 104
+    99  r9 += -1
+   100  if r9 != 0x0 goto 10
+   101  *(u64 *)(r7 + 8) = r6
+   102  r0 = 0
+   103  exit
+   104  r0 = 1
+   105  exit
+   106  r0 = 2
+   107  exit
+
+krs_would:    # 28 instructions, 2 arguments
+  ; room for an event
+     0  r6 = r1
+     1  r7 = r2
+     2  r2 = r6
+     3  if r2 >= 0x2 goto 26
+     4  r2 <<= 3
+     5  r4 = krs_lost[0] ll
+     7  r4 += r2
+     8  r8 = r4
+     9  r1 = krs_events ll
+    11  r2 = 72
+    12  r3 = 0
+    13  call ringbuf_reserve
+    14  if r0 == 0x0 goto 24
+  ; there is no more to it than its head
+    15  r1 = r0
+    16  r2 = r6
+    17  r3 = r7
+    18  r4 = r8
+    19  call krs_head
+    20  r1 = r0
+    21  r2 = 0
+    22  call ringbuf_submit
+    23  goto 26
+    24  r1 = r6
+    25  call krs_no_room
+    26  r0 = 0
+    27  exit
