@@ -95,8 +95,9 @@ impl<'a> Checker<'a> {
             }
         }
         let (line, column) = (input.position)(item.span);
+        let others = on.len() > 1;
         for hook in on {
-            self.scope = Scope { hook: Some(hook), shares: since.is_none(), ..Scope::default() };
+            self.scope = Scope { hook: Some(hook), others, shares: since.is_none(), ..Scope::default() };
             let known = self.diagnostics.len();
             // What is around a rule is part of its condition.
             let conditions = of.around.iter().copied().chain(rule.when.as_deref());

@@ -80,7 +80,7 @@ impl<'a> Checker<'a> {
         }
         let outer = std::mem::take(&mut self.scope);
         self.scope.params = Some(params);
-        self.scope.hook = outer.hook;
+        (self.scope.hook, self.scope.others) = (outer.hook, outer.others);
         self.scope.inside.clone_from(&outer.inside);
         self.scope.defining = outer.defining;
         self.scope.inside.push(def.name.name.clone());
@@ -123,6 +123,10 @@ impl<'a> Checker<'a> {
         let names = self.names_of(ty);
         let operand = self.expr(arg, names);
         let wanted = |checker: &mut Self, found: String| {
+            // What is no type was said where the parameter is.
+            if checker.param_ty(ty).is_none() {
+                return Operand::Error;
+            }
             checker.report(
                 Diagnostic::error(code::WRONG_ARGUMENT, arg.span, format!("`{}` must be a `{ty}`", param.name.name))
                     .label(found)
@@ -181,6 +185,23 @@ impl<'a> Checker<'a> {
         }
     }
 
+    /// What a parameter's type says that an argument is.
+    fn param_ty(&mut self, name: &str) -> Option<Ty> {
+        let int = integer(name)
+            .or_else(|| self.names_of(name).map(|names| Int { names: Some(names), ..Int::plain(8, false) }));
+        match name {
+            _ if int.is_some() => int.map(Ty::Int),
+            "bool" => Some(Ty::Bool),
+            "str" => Some(Ty::Str { bytes: 4096 }),
+            "ip" => Some(Ty::Ip),
+            _ => {
+                let btf = &self.kernel.btf;
+                let target = btf.find(Kind::Struct, name).or_else(|| btf.find(Kind::Union, name))?;
+                Some(Ty::Ptr(Ptr { target, nullable: true }))
+            }
+        }
+    }
+
     /// Checks a definition by itself, with parameters that stand for any argument.
     pub(in crate::hir) fn def(&mut self, def: &'a ast::Def) {
         let mut params = Vec::new();
@@ -189,21 +210,7 @@ impl<'a> Checker<'a> {
                 self.error(code::NOT_YET, param.ty.span, "tuples are not available yet");
                 return;
             };
-            let ty = if let Some(int) = integer(name) {
-                Ty::Int(int)
-            } else if let Some(names) = self.names_of(name) {
-                Ty::Int(Int { names: Some(names), ..Int::plain(8, false) })
-            } else if name == "bool" {
-                Ty::Bool
-            } else if name == "str" {
-                Ty::Str { bytes: 4096 }
-            } else if name == "ip" {
-                Ty::Ip
-            } else if let Some(target) =
-                self.kernel.btf.find(Kind::Struct, name).or_else(|| self.kernel.btf.find(Kind::Union, name))
-            {
-                Ty::Ptr(Ptr { target, nullable: true })
-            } else {
+            let Some(ty) = self.param_ty(name) else {
                 self.unknown_type(name, param.ty.span);
                 return;
             };

@@ -151,7 +151,7 @@ impl<'a> Checker<'a> {
     pub(in crate::hir) fn view_field(&mut self, view: &'a ast::ViewField, place: Place, span: Span) -> Operand {
         let outer = std::mem::take(&mut self.scope);
         self.scope.inside.clone_from(&outer.inside);
-        self.scope.hook = outer.hook;
+        (self.scope.hook, self.scope.others) = (outer.hook, outer.others);
         self.scope.this = Some(Rc::new(place));
         let operand = self.described(view, span);
         self.scope = outer;

@@ -91,6 +91,8 @@ pub struct Number {
 pub struct Scope {
     /// The hook whose arguments can be named.
     pub hook: Option<HookId>,
+    /// The rule is on others too.
+    pub others: bool,
     /// Parameters of the `def` being expanded.
     pub params: Option<Vec<(String, Operand)>>,
     /// The ancestor at hand, and what it is called.

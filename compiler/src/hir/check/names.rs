@@ -12,6 +12,34 @@ use crate::hir::resolve::Named;
 use crate::hir::suggest::{did_you_mean, list, usual};
 use crate::hir::{Arg, ArgId, Cond, Enumerator, Int, Names, NamesId, Ptr, Ty, Value, ValueKind};
 
+/// Types that a slip may be about.
+const USUAL_TYPES: [&str; 24] = [
+    "u8",
+    "u16",
+    "u32",
+    "u64",
+    "i8",
+    "i16",
+    "i32",
+    "i64",
+    "bool",
+    "str",
+    "ip",
+    "cidr",
+    "path",
+    "file",
+    "inode",
+    "dentry",
+    "task_struct",
+    "cred",
+    "linux_binprm",
+    "vm_area_struct",
+    "sock",
+    "socket",
+    "sockaddr",
+    "super_block",
+];
+
 impl<'a> Checker<'a> {
     pub(in crate::hir) fn name(&mut self, name: &str, span: Span, hint: Option<NamesId>) -> Operand {
         if let Some(operand) = self.visible(name, span) {
@@ -435,7 +463,7 @@ impl<'a> Checker<'a> {
             "bprm" => Some("linux_binprm"),
             _ => None,
         };
-        let near = || did_you_mean(name, types.chain(["u8", "u16", "u32", "u64", "i8", "i16", "i32", "i64", "bool"]));
+        let near = || did_you_mean(name, types.chain(USUAL_TYPES));
         error = match usual.map(|own| format!("did you mean `{own}`?")).or_else(near) {
             Some(help) => error.help(help),
             None => error.help(

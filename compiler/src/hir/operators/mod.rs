@@ -173,7 +173,19 @@ impl<'a> Checker<'a> {
         match op {
             BinaryOp::And | BinaryOp::Or => {
                 // Both sides are looked at, so that both can have their say.
-                let (l, r) = (self.cond(left), self.cond(right));
+                let l = self.expr(left, None);
+                let r = self.expr(right, names_of(&l));
+                if let (Operand::Value(Value { ty: Ty::Int(_), .. }), Operand::Number(_)) = (&l, &r) {
+                    return self.report(
+                        Diagnostic::error(code::NOT_A_CONDITION, op_span, "these are numbers, and no conditions")
+                            .also(left.span, self.say(&l))
+                            .also(right.span, self.say(&r))
+                            .help(
+                                "conditions are joined by `and` and `or`; whether a bit is set asks `&`: `prot & EXEC`",
+                            ),
+                    );
+                }
+                let (l, r) = (self.cond_of(l, left), self.cond_of(r, right));
                 return match (l, r) {
                     (Some(l), Some(r)) => Operand::Cond(if op == BinaryOp::And { and(l, r) } else { or(l, r) }),
                     _ => Operand::Error,
@@ -236,14 +248,17 @@ impl<'a> Checker<'a> {
             return None;
         }
         let (x, y) = (self.names[a.index()].name.clone(), self.names[b.index()].name.clone());
-        Some(
-            self.report(
-                Diagnostic::error(code::OTHER_NAMES, right, format!("`{x}` and `{y}` are different types"))
-                    .label(format!("a `{y}`"))
-                    .also(left, format!("a `{x}`"))
-                    .help(format!("use a name of `{x}`, or say that you mean the bits: `as u64`")),
-            ),
-        )
+        let mut error = Diagnostic::error(code::OTHER_NAMES, right, format!("`{x}` and `{y}` are different types"))
+            .label(format!("a `{y}`"))
+            .also(left, format!("a `{x}`"));
+        error = match self.scope.hook.map(|hook| &self.hooks[hook.index()].name) {
+            // What is named is another thing on each hook.
+            Some(hook) if self.scope.others => {
+                error.note(format!("so it is on `{hook}`, one of the rule's hooks")).help("write a rule for each hook")
+            }
+            _ => error.help(format!("use a name of `{x}`, or say that you mean the bits: `as u64`")),
+        };
+        Some(self.report(error))
     }
 
     /// The name that was written may be the end of one that fits: `KILL` of `SIGKILL`.
