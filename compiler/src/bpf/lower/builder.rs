@@ -197,8 +197,8 @@ struct Dear {
     asked: bool,
 }
 
-/// A set of those, by their place in the list; what has none is read again.
-type Some = u64;
+/// A set of those, a bit for each of the first in the list; the others are read again.
+type Reads = u64;
 
 const HAD: i32 = 1;
 const FAILED: i32 = 2;
@@ -209,7 +209,7 @@ struct LabelState {
     /// Facts of the ways seen so far; `None` while there is none.
     facts: Option<Facts>,
     /// What is dear and read on one of them.
-    some: Some,
+    some: Reads,
 }
 
 /// A program under construction.
@@ -257,7 +257,7 @@ pub(super) struct Builder<'p> {
     current: Option<Facts>,
     dear_reads: Vec<Dear>,
     /// What has been read on some way to here.
-    some: Some,
+    some: Reads,
     next: u32,
     verdict: Option<V>,
     frame_bytes: u32,
@@ -472,7 +472,7 @@ impl<'p> Builder<'p> {
         let Dear { ref values, had, .. } = self.dear_reads[at];
         let value = values[0];
         let does = self.optimise.does(Optimisation::Tried) && self.optimise.does(Optimisation::Reuse);
-        let bit: Some = if does { 1u64.checked_shl(at as u32).unwrap_or(0) } else { 0 };
+        let bit: Reads = if does { 1u64.checked_shl(at as u32).unwrap_or(0) } else { 0 };
         let join = (self.some & bit != 0).then(|| {
             self.dear_reads[at].asked = true;
             let (join, fetch) = (self.fresh_label(), self.fresh_label());
