@@ -60,7 +60,7 @@ optimisations! {
     Asked = "asked",
     /// What a way has read or tested for null is not read or tested again on it.
     Reuse = "reuse",
-    /// What some ways have fetched already is asked for first: a register tells which.
+    /// What is dear and read on some of the ways to a place is not read again on those that are known to have it.
     Tried = "tried",
     /// A path is walked only where its last name can be one of those asked for.
     Names = "names",

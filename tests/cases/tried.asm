@@ -1,4 +1,4 @@
-file_open:    # 115 instructions
+file_open:    # 108 instructions
   ; tried.krs:3:9: file.flags & O_TRUNC
      0  r2 = *(u64 *)(r1 + 0)                   # file
      1  *(u64 *)(r10 - 16) = r2
@@ -6,7 +6,7 @@ file_open:    # 115 instructions
      3  if w3 & 0x200 goto 8
   ; tried.krs:3:67: task.uid == 1000
      4  call get_current_uid_gid
-     5  if w0 == 0x3e8 goto 55
+     5  if w0 == 0x3e8 goto 50
   ; tried.krs:2:1: either: on file_open when (file.flags & O_TRUNC and file.path under "/srv/data") or (task.uid == 1000 and file.path under "/srv/logs") deny
      6  r0 = 0
      7  exit
@@ -31,91 +31,84 @@ file_open:    # 115 instructions
     25  r1 = *(u64 *)(r2 + 24)
     26  r2 = 4432
     27  call krs_path
-    28  r2 = r0
-    29  if r2 < 0x1000 goto 37
+    28  r3 = r0
+    29  if r3 < 0x1000 goto 35
     30  r2 = state[32] ll
     32  r3 = 1
     33  lock *(u64 *)(r2 + 0) += r3
-    34  r2 = -1
-    35  *(u64 *)(r10 - 24) = r2
-    36  goto 49
-    37  *(u64 *)(r10 - 24) = r0
-    38  if r2 < 0x9 goto 49
-    39  r3 = *(u64 *)(r10 - 8)
-    40  r4 = *(u64 *)(r3 + 4432)
-    41  r5 = 0x7461642f7672732f ll
-    43  if r4 != r5 goto 49
-    44  r4 = *(u8 *)(r3 + 4440)
-    45  if w4 != 0x61 goto 49
-    46  if r2 == 0x9 goto 95
-    47  r2 = *(u8 *)(r3 + 4441)
-    48  if r2 == 0x2f goto 95
+    34  goto 46
+    35  if r3 < 0x9 goto 46
+    36  r2 = *(u64 *)(r10 - 8)
+    37  r4 = *(u64 *)(r2 + 4432)
+    38  r5 = 0x7461642f7672732f ll
+    40  if r4 != r5 goto 46
+    41  r4 = *(u8 *)(r2 + 4440)
+    42  if w4 != 0x61 goto 46
+    43  if r3 == 0x9 goto 88
+    44  r2 = *(u8 *)(r2 + 4441)
+    45  if r2 == 0x2f goto 88
   ; tried.krs:3:67: task.uid == 1000
-    49  call get_current_uid_gid
-    50  if w0 != 0x3e8 goto 103
+    46  call get_current_uid_gid
+    47  if w0 != 0x3e8 goto 96
   ; tried.krs:3:88: file.path under "/srv/logs"
-    51  r2 = *(u64 *)(r10 - 24)
-    52  if r2 != 0xfffffffe goto 82
-    53  r2 = *(u64 *)(r10 - 8)
-    54  if r2 != 0x0 goto 58
-    55  call krs_claim
-    56  *(u64 *)(r10 - 8) = r0
-    57  if r0 == 0x0 goto 77
-    58  r2 = *(u64 *)(r10 - 16)
-    59  r3 = *(u64 *)(r2 + file.f_path.dentry)
-    60  r2 = *(u64 *)(r2 + file.f_path.mnt)
-    61  r4 = *(u64 *)(r2 + vfsmount.mnt_root)
-    62  r5 = *(u64 *)(r3 + dentry.d_hash.pprev)
-    63  r1 = *(u64 *)(r10 - 8)
-    64  *(u64 *)(r1 + 8) = r3
-    65  *(u64 *)(r1 + 16) = r2
-    66  *(u64 *)(r1 + 48) = r4
-    67  *(u64 *)(r1 + 56) = r5
-    68  *(u64 *)(r1 + 64) = 4096
-    69  r2 = r3
-    70  call krs_path_near
-    71  r2 = *(u64 *)(r10 - 8)
-    72  r1 = *(u64 *)(r2 + 24)
-    73  r2 = 4432
-    74  call krs_path
-    75  r2 = r0
-    76  if r2 < 0x1000 goto 83
-    77  r2 = state[32] ll
-    79  r3 = 1
-    80  lock *(u64 *)(r2 + 0) += r3
-    81  goto 103
-    82  if r2 >= 0x1000 goto 103
-    83  r3 = r2
-    84  if r3 < 0x9 goto 103
-    85  r2 = *(u64 *)(r10 - 8)
-    86  r4 = *(u64 *)(r2 + 4432)
-    87  r5 = 0x676f6c2f7672732f ll
-    89  if r4 != r5 goto 103
-    90  r4 = *(u8 *)(r2 + 4440)
-    91  if w4 != 0x73 goto 103
-    92  if r3 == 0x9 goto 95
-    93  r2 = *(u8 *)(r2 + 4441)
-    94  if r2 != 0x2f goto 103
+    48  r2 = *(u64 *)(r10 - 8)
+    49  if r2 != 0x0 goto 53
+    50  call krs_claim
+    51  *(u64 *)(r10 - 8) = r0
+    52  if r0 == 0x0 goto 72
+    53  r2 = *(u64 *)(r10 - 16)
+    54  r3 = *(u64 *)(r2 + file.f_path.dentry)
+    55  r2 = *(u64 *)(r2 + file.f_path.mnt)
+    56  r4 = *(u64 *)(r2 + vfsmount.mnt_root)
+    57  r5 = *(u64 *)(r3 + dentry.d_hash.pprev)
+    58  r1 = *(u64 *)(r10 - 8)
+    59  *(u64 *)(r1 + 8) = r3
+    60  *(u64 *)(r1 + 16) = r2
+    61  *(u64 *)(r1 + 48) = r4
+    62  *(u64 *)(r1 + 56) = r5
+    63  *(u64 *)(r1 + 64) = 4096
+    64  r2 = r3
+    65  call krs_path_near
+    66  r2 = *(u64 *)(r10 - 8)
+    67  r1 = *(u64 *)(r2 + 24)
+    68  r2 = 4432
+    69  call krs_path
+    70  r3 = r0
+    71  if r3 < 0x1000 goto 77
+    72  r2 = state[32] ll
+    74  r3 = 1
+    75  lock *(u64 *)(r2 + 0) += r3
+    76  goto 96
+    77  if r3 < 0x9 goto 96
+    78  r2 = *(u64 *)(r10 - 8)
+    79  r4 = *(u64 *)(r2 + 4432)
+    80  r5 = 0x676f6c2f7672732f ll
+    82  if r4 != r5 goto 96
+    83  r4 = *(u8 *)(r2 + 4440)
+    84  if w4 != 0x73 goto 96
+    85  if r3 == 0x9 goto 88
+    86  r2 = *(u8 *)(r2 + 4441)
+    87  if r2 != 0x2f goto 96
   ; tried.krs:2:1: either: on file_open when (file.flags & O_TRUNC and file.path under "/srv/data") or (task.uid == 1000 and file.path under "/srv/logs") deny
-    95  r2 = krs_modes[0] ll
-    97  r2 = *(u8 *)(r2 + 0)
-    98  if r2 <= 0x1 goto 109
-    99  if r2 > 0x2 goto 103
-   100  r1 = 0
-   101  r2 = 1
-   102  call krs_would
-   103  r2 = *(u64 *)(r10 - 8)
-   104  if r2 == 0x0 goto 107
-   105  r3 = -1
-   106  lock *(u64 *)(r2 + 0) += r3
-   107  r0 = 0
-   108  exit
-   109  r2 = *(u64 *)(r10 - 8)
-   110  if r2 == 0x0 goto 113
-   111  r3 = -1
-   112  lock *(u64 *)(r2 + 0) += r3
-   113  r0 = -1
-   114  exit
+    88  r2 = krs_modes[0] ll
+    90  r2 = *(u8 *)(r2 + 0)
+    91  if r2 <= 0x1 goto 102
+    92  if r2 > 0x2 goto 96
+    93  r1 = 0
+    94  r2 = 1
+    95  call krs_would
+    96  r2 = *(u64 *)(r10 - 8)
+    97  if r2 == 0x0 goto 100
+    98  r3 = -1
+    99  lock *(u64 *)(r2 + 0) += r3
+   100  r0 = 0
+   101  exit
+   102  r2 = *(u64 *)(r10 - 8)
+   103  if r2 == 0x0 goto 106
+   104  r3 = -1
+   105  lock *(u64 *)(r2 + 0) += r3
+   106  r0 = -1
+   107  exit
 
 task_prctl:    # 25 instructions
   ; tried.krs:6:31: any a in task.ancestors { a.gid == 1 or a.gid == 5 and a.uid > 3 or a.uid == 9 }

@@ -86,7 +86,7 @@ impl Test {
 }
 
 /// Each of them finds more behind the others.
-const ROUNDS: u32 = 3;
+const ROUNDS: u32 = 8;
 
 /// Does what is asked for.
 pub fn optimise(code: &mut Code, optimise: Optimise) {
@@ -94,12 +94,16 @@ pub fn optimise(code: &mut Code, optimise: Optimise) {
         if optimise.does(Optimisation::Bits) {
             narrow(code);
         }
+        let mut found = false;
         if optimise.does(Optimisation::Passing) {
-            pass_by(code);
+            found |= pass_by(code);
             // What nothing leads to would count as a way to where it leads.
             keep_only(code, &reached(code));
         }
-        if !optimise.does(Optimisation::Again) || !reuse(code) {
+        if optimise.does(Optimisation::Again) {
+            found |= reuse(code);
+        }
+        if !found {
             break;
         }
     }
@@ -235,8 +239,9 @@ fn constants(code: &Code, writes: &[u32]) -> Constants {
     Constants { always, leaving }
 }
 
-/// Leads past tests whose answer is known on the way.
-fn pass_by(code: &mut Code) {
+/// Leads past tests whose answer is known on the way; whether there was any.
+fn pass_by(code: &mut Code) -> bool {
+    let mut found = false;
     let writes = writes(code);
     let writers = Writers::of(code);
     let (only, above) = (only_edges(code), above(code));
@@ -247,12 +252,14 @@ fn pass_by(code: &mut Code) {
             && let Some(holds) = constant(test.left).and_then(|number| test.holds_for(number))
         {
             code.blocks[at].end = End::Jump(if holds { then } else { otherwise });
+            found = true;
         }
         let Some((test, then, otherwise)) = Test::of(&code.blocks[at].end) else {
             if let End::Jump(to) = code.blocks[at].end {
                 let way = way(code, &only, &above, &writers, B(at as u32));
-                let to = beyond(code, to, &way, &constant);
-                code.blocks[at].end = End::Jump(to);
+                let beyond = beyond(code, to, &way, &constant);
+                found |= beyond != to;
+                code.blocks[at].end = End::Jump(beyond);
             }
             continue;
         };
@@ -261,10 +268,12 @@ fn pass_by(code: &mut Code) {
         let new_then = beyond(code, then, &way, &constant);
         way[0].1 = false;
         let new_otherwise = beyond(code, otherwise, &way, &constant);
+        found |= (new_then, new_otherwise) != (then, otherwise);
         if let End::Branch { then, otherwise, .. } = &mut code.blocks[at].end {
             (*then, *otherwise) = (new_then, new_otherwise);
         }
     }
+    found
 }
 
 /// The tests on the way to the end of a block whose answers still hold there; nearest first. Where several ways meet, those

@@ -262,7 +262,7 @@ fn encoded(
     optimise: Optimise,
 ) -> Result<Program, TooLarge> {
     flow::optimise(&mut vcode, optimise);
-    builder::tell_by_values(&mut vcode, &told);
+    builder::settle(&mut vcode, &told);
     let mut code = allocate::allocate(vcode, optimise).map_err(TooLarge::Frame)?;
     if optimise.does(Optimisation::Chains) {
         layout::chain(&mut code);

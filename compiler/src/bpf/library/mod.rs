@@ -25,6 +25,8 @@
 //!
 //! Absent: policies. What depends on one comes as an argument or as a table in the constants.
 
+use std::collections::BTreeSet;
+
 use super::insn::{SRC_REG, alu, class, jmp, mode, pseudo, size};
 use super::{Access, Checked, Code, Function, Insn, Map, MapKind, Relocation, RelocationKind, Shape, Step, helper};
 
@@ -79,6 +81,7 @@ pub fn region(index: usize) -> i16 {
 
 /// Adds the functions that programs call, and the memory that they share; `regions` is the most texts of a program.
 pub fn link(code: &mut Code, policy: &crate::hir::Policy, regions: usize) {
+    drop_uncalled(code);
     let called = |code: &Code, name: &str| {
         let of_programs = code.programs.iter().flat_map(|program| &program.relocations);
         of_programs
@@ -106,6 +109,26 @@ pub fn link(code: &mut Code, policy: &crate::hir::Policy, regions: usize) {
         let function = find::find(code);
         code.function(find::FIND, |_| function);
     }
+}
+
+/// Drops functions whose calls have turned out never to come.
+fn drop_uncalled(code: &mut Code) {
+    let calls = |relocations: &[Relocation]| -> Vec<&'static str> {
+        let called = relocations.iter().filter_map(|relocation| match relocation.kind {
+            RelocationKind::Function(name) => Some(name),
+            _ => None,
+        });
+        called.collect()
+    };
+    let mut waiting: Vec<&str> = code.programs.iter().flat_map(|program| calls(&program.relocations)).collect();
+    let mut called = BTreeSet::new();
+    while let Some(name) = waiting.pop() {
+        if called.insert(name) {
+            let function = code.functions.iter().find(|function| function.name == name);
+            waiting.extend(function.iter().flat_map(|function| calls(&function.relocations)));
+        }
+    }
+    code.functions.retain(|function| called.contains(function.name));
 }
 
 fn link_texts(code: &mut Code, regions: usize, names: Vec<&'static str>) {

@@ -11,8 +11,8 @@
 //! b4: ..
 //! ```
 //!
-//! On most ways `had` is a constant when it is tested, and `flow` leads past the test. Where it is not, and what is read is never
-//! some number, that number in its place tells as well ([`tell_by_values`]).
+//! On most ways `had` is a constant when it is tested, and `flow` leads past the test. Where it is not, the value is read again
+//! ([`settle`]): the verifier would follow the rest of the program for either answer. Only labels are asked for at run time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -39,50 +39,37 @@ pub(super) enum Fact {
     NotNull(V),
 }
 
-/// A register that tells whether something has been read, and how that itself could tell.
+/// A register that tells whether something has been read.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Told {
     had: V,
     value: V,
-    /// What it never is.
-    unread: i32,
+    /// What that never is, where it may tell by itself.
+    unread: Option<i32>,
 }
 
-/// Lets values tell whether they have been read, where ways meet that differ in it: that takes a register less, and nothing to
-/// set it.
-pub(super) fn tell_by_values(code: &mut Code, told: &[Told]) {
+/// Settles the tests that are left of whether something has been read: a value tells by itself, or is read again.
+pub(super) fn settle(code: &mut Code, told: &[Told]) {
     if told.is_empty() {
         return;
     }
-    let mut by: BTreeMap<V, Option<Told>> = told.iter().map(|told| (told.had, Some(*told))).collect();
-    // Whatever else has become of a test stays.
-    for block in &code.blocks {
-        let mut other = |reg: V| _ = by.get_mut(&reg).map(Option::take);
-        block.insts.iter().for_each(|(inst, _)| inst.uses(&mut other));
-        if !matches!(block.end, End::Branch { op: jmp::JNE | jmp::JEQ, right: Src::Imm(0), .. }) {
-            block.end.uses(&mut other);
-        }
-    }
-    let by = |reg: V| by.get(&reg).copied().flatten();
-    let begun: BTreeMap<V, i32> =
-        told.iter().filter(|told| by(told.had).is_some()).map(|t| (t.value, t.unread)).collect();
+    let told: BTreeMap<V, Told> = told.iter().map(|told| (told.had, *told)).collect();
+    let begun: BTreeMap<V, i32> = told.values().filter_map(|told| Some((told.value, told.unread?))).collect();
     for (at, block) in code.blocks.iter_mut().enumerate() {
-        block.insts.retain(|(inst, _)| inst.def().is_none_or(|dst| by(dst).is_none()));
-        if at == 0 {
-            let first =
-                block.insts.iter_mut().take_while(|(inst, _)| matches!(inst, Inst::Mov { src: Src::Imm(_), .. }));
-            for (inst, _) in first {
-                if let Inst::Mov { dst, src, .. } = inst
-                    && let Some(unread) = begun.get(dst)
-                {
-                    *src = Src::Imm(*unread);
-                }
+        block.insts.retain(|(inst, _)| inst.def().is_none_or(|dst| !told.contains_key(&dst)));
+        let first = block.insts.iter_mut().take_while(|(inst, _)| matches!(inst, Inst::Mov { src: Src::Imm(_), .. }));
+        for (inst, _) in first.filter(|_| at == 0) {
+            if let Inst::Mov { dst, src, .. } = inst
+                && let Some(unread) = begun.get(dst)
+            {
+                *src = Src::Imm(*unread);
             }
         }
-        if let End::Branch { left, right, .. } = &mut block.end
-            && let Some(told) = by(*left)
-        {
-            (*left, *right) = (told.value, Src::Imm(told.unread));
+        let End::Branch { left, right, otherwise, .. } = &mut block.end else { continue };
+        match told.get(left) {
+            Some(Told { value, unread: Some(unread), .. }) => (*left, *right) = (*value, Src::Imm(*unread)),
+            Some(_) => block.end = End::Jump(*otherwise),
+            None => {}
         }
     }
 }
@@ -134,21 +121,6 @@ pub(super) enum Key {
     TextMatch { text: usize, at: AutomatonAt },
     /// Bytes of the task's name.
     CommBytes { offset: u32, bytes: u32 },
-}
-
-impl Key {
-    /// A number that is never read.
-    fn unread(&self) -> Option<i32> {
-        match self {
-            // -1 is the length of what could not be fetched.
-            Key::Text(_) => Some(-2),
-            // No thread, and nobody, has this number.
-            Key::PidTgid | Key::UidGid | Key::Now => Some(-1),
-            // Bytes of labels are 0 and 1, and rows and answers small.
-            Key::Labels(_) | Key::TextMatch { .. } | Key::Ancestors { .. } => Some(-1),
-            _ => None,
-        }
-    }
 }
 
 /// Facts, newest first; ways that part share what came before.
@@ -606,8 +578,10 @@ impl<'p> Builder<'p> {
         }
         let sunk = self.blocks.len() as u32;
         let asked = self.dear_reads.iter().filter(|dear| dear.asked);
-        let told = asked.filter_map(|Dear { key, values, had, .. }| {
-            Some(Told { had: *had, value: values[0], unread: key.unread()? })
+        let told = asked.map(|Dear { key, values, had, .. }| {
+            // No byte of labels is more than 1.
+            let unread = matches!(key, Key::Labels(_)).then_some(-1);
+            Told { had: *had, value: values[0], unread }
         });
         (Code { blocks: self.blocks, next: self.next, frame_bytes: self.frame_bytes, sunk }, told.collect())
     }
