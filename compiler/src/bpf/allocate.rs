@@ -446,3 +446,6 @@ fn reload(home: &Home, to: V) -> Inst {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

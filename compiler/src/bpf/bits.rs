@@ -108,7 +108,8 @@ impl Bits {
         let signed = matches!(op, jmp::JSGT | jmp::JSGE | jmp::JSLT | jmp::JSLE);
         let seen = |bits: Bits| match (wide, signed) {
             (true, _) => bits,
-            (false, true) => bits.half().extended(),
+            // In the upper half the sign of 32 bits is that of 64, and the order is the same.
+            (false, true) => bits.shifted(|word| word << 32),
             (false, false) => bits.half(),
         };
         let (left, right) = (seen(left), seen(right));
@@ -204,6 +205,7 @@ fn whole(op: u8, left: Bits, right: Bits, bits: u32) -> Bits {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::text::COMPARISONS;
     use proptest::prelude::*;
 
     use super::super::Insn;
@@ -263,5 +265,143 @@ mod tests {
         assert_eq!(Bits::holds(jmp::JEQ, true, mapped, Bits::constant(1)), Some(false));
         assert_eq!(Bits::holds(jmp::JLT, true, byte, Bits::constant(256)), Some(true));
         assert_eq!(Bits::holds(jmp::JLT, true, byte, Bits::constant(255)), None);
+    }
+
+    /// All that can be known of three bits, which stand at `places`.
+    fn all_known(places: [u32; 3]) -> Vec<Bits> {
+        let digits = |number: u32| [number % 3, number / 3 % 3, number / 9];
+        let known = |number| {
+            digits(number).iter().zip(places).fold(Bits::constant(0), |bits, (digit, place)| Bits {
+                value: bits.value | u64::from(*digit == 1) << place,
+                mask: bits.mask | u64::from(*digit == 2) << place,
+            })
+        };
+        (0..27).map(known).collect()
+    }
+
+    /// All numbers that it can be.
+    fn numbers(bits: Bits) -> Vec<u64> {
+        let mut all = vec![bits.value];
+        for place in (0..64).filter(|place| bits.mask >> place & 1 != 0) {
+            all.extend(all.clone().iter().map(|number| number | 1 << place));
+        }
+        all
+    }
+
+    /// Low bits, the signs of both widths, and bits next to a border.
+    const PLACES: [[u32; 3]; 5] = [[0, 1, 2], [0, 31, 63], [30, 31, 32], [61, 62, 63], [1, 15, 33]];
+
+    /// Of each operation but those with their own test the result is the most that can be known: what all results have in
+    /// common.
+    #[test]
+    fn results_are_exact() {
+        for (places, wide) in PLACES.into_iter().flat_map(|places| [(places, true), (places, false)]) {
+            let all = all_known(places);
+            for (left, right) in all.iter().flat_map(|left| all.iter().map(move |right| (*left, *right))) {
+                for op in [alu::MOV, alu::ADD, alu::SUB, alu::NEG, alu::AND, alu::OR, alu::XOR] {
+                    let insn = Insn { code: class::ALU64 | op | SRC_REG, ..Insn::default() };
+                    let results =
+                        numbers(left).into_iter().flat_map(|a| numbers(right).into_iter().map(move |b| (a, b)));
+                    let results = results.map(|(a, b)| arithmetic(insn, a, b, wide).expect("5.10 knows it"));
+                    let exact = results.map(Bits::constant).reduce(Bits::or_else).expect("there is a number");
+                    assert_eq!(Bits::computed(op, wide, left, right), exact, "{op:#x} {wide} {left:x?} {right:x?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn shifts_by_known_amounts_are_exact() {
+        for (places, wide) in PLACES.into_iter().flat_map(|places| [(places, true), (places, false)]) {
+            for (left, by) in
+                all_known(places).iter().flat_map(|left| [0, 1, 8, 31, 32, 33, 63, 64].map(|by| (*left, by)))
+            {
+                for op in [alu::LSH, alu::RSH, alu::ARSH] {
+                    let insn = Insn { code: class::ALU64 | op | SRC_REG, ..Insn::default() };
+                    let results =
+                        numbers(left).into_iter().map(|a| arithmetic(insn, a, by, wide).expect("5.10 knows it"));
+                    let exact = results.map(Bits::constant).reduce(Bits::or_else).expect("there is a number");
+                    assert_eq!(
+                        Bits::computed(op, wide, left, Bits::constant(by)),
+                        exact,
+                        "{op:#x} {wide} {left:x?} {by}"
+                    );
+                }
+            }
+        }
+        // By an amount that is not known anything can come of it; of 32 bits the upper half is zero.
+        assert_eq!(Bits::computed(alu::LSH, true, Bits::constant(1), Bits::low(1)), Bits::UNKNOWN);
+        assert_eq!(Bits::computed(alu::RSH, false, Bits::constant(1), Bits::low(1)), Bits::low(32));
+    }
+
+    #[test]
+    fn swaps_are_exact() {
+        for (left, bits) in
+            PLACES.into_iter().flat_map(all_known).flat_map(|left| [16, 32, 64].map(|bits| (left, bits)))
+        {
+            let insn = Insn { code: class::ALU | alu::END | SRC_REG, imm: bits, ..Insn::default() };
+            let results = numbers(left).into_iter().map(|a| arithmetic(insn, a, 0, false).expect("5.10 knows it"));
+            let exact = results.map(Bits::constant).reduce(Bits::or_else).expect("there is a number");
+            assert_eq!(left.swapped(bits.cast_unsigned()), exact, "{left:x?} {bits}");
+        }
+    }
+
+    #[test]
+    fn answers_are_exact() {
+        for (places, wide) in PLACES.into_iter().flat_map(|places| [(places, true), (places, false)]) {
+            let all = all_known(places);
+            for (left, right) in all.iter().flat_map(|left| all.iter().map(move |right| (*left, *right))) {
+                for op in COMPARISONS {
+                    let answers =
+                        numbers(left).into_iter().flat_map(|a| numbers(right).into_iter().map(move |b| (a, b)));
+                    let mut answers = answers.map(|(a, b)| taken(op, wide, a, b));
+                    let first = answers.next().expect("there is a number");
+                    let exact = first.filter(|_| answers.all(|other| other == first));
+                    assert_eq!(Bits::holds(op, wide, left, right), exact, "{op:#x} {wide} {left:x?} {right:x?}");
+                }
+            }
+        }
+        assert_eq!(Bits::holds(jmp::JA, true, Bits::constant(0), Bits::constant(0)), None);
+    }
+
+    /// Products, quotients and remainders are known up to the highest bit that they can have.
+    #[test]
+    fn products_and_quotients_are_bounded() {
+        let (byte, three) = (Bits::low(8), Bits::constant(3));
+        for (op, left, right, result) in [
+            (alu::MUL, byte, three, Bits::low(10)),
+            (alu::MUL, Bits::constant(0x80), Bits::constant(2), Bits::low(9)),
+            (alu::MUL, Bits::constant(0), byte, Bits::constant(0)),
+            (alu::MUL, Bits::constant(1 << 32), Bits::constant(1 << 32), Bits::UNKNOWN),
+            // The machine divides by zero to 0, and the remainder is the number.
+            (alu::DIV, byte, Bits::UNKNOWN, byte),
+            (alu::MOD, byte, Bits::constant(0), byte),
+            (alu::MOD, byte, Bits::UNKNOWN, byte),
+            (alu::MOD, byte, three, Bits::low(2)),
+            (alu::MOD, byte, Bits::constant(1), Bits::constant(0)),
+            (alu::MOD, Bits::low(1), Bits::constant(8), Bits::low(1)),
+            // An operation that no program has.
+            (0xf0, byte, byte, Bits::UNKNOWN),
+        ] {
+            assert_eq!(Bits::computed(op, true, left, right), result, "{op:#x} {left:x?} {right:x?}");
+        }
+    }
+
+    #[test]
+    fn parts_of_a_number_are_told() {
+        let number = Bits { value: 0x1_0000_00f0, mask: 0xf };
+        assert_eq!((number.ones(), number.number()), (0x1_0000_00ff, None));
+        assert_eq!(number.half(), Bits { value: 0xf0, mask: 0xf });
+        assert_eq!(number.only_ones(), Bits::constant(0x1_0000_00f0));
+        assert_eq!(number.upper(), Some(1));
+        assert_eq!(Bits::low(33).upper(), None);
+        assert_eq!(Bits::low(32).upper(), Some(0));
+        assert_eq!(Bits::constant(7).number(), Some(7));
+        assert_eq!((Bits::low(64), Bits::low(0)), (Bits::UNKNOWN, Bits::constant(0)));
+        // A mask keeps what lies within its known ones.
+        assert!(number.kept_by(Bits::constant(0x1_0000_00ff)));
+        assert!(!number.kept_by(Bits::constant(0x1_0000_00fe)));
+        assert!(!number.kept_by(Bits::constant(0xff)));
+        assert!(!number.kept_by(Bits::UNKNOWN));
     }
 }

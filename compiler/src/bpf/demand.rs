@@ -164,6 +164,7 @@ fn constants(code: &Code) -> BTreeMap<V, u64> {
 mod tests {
     use super::super::RelocationKind;
     use super::super::library::field;
+    use super::super::testing::{becomes, stays};
     use super::super::vcode::{B, Block};
     use super::*;
 
@@ -215,5 +216,221 @@ mod tests {
         assert_eq!(spared(insts.clone(), 1), insts);
         let swapped = vec![with(alu::AND, true, 0xff), Inst::Swap { dst: V(12), bits: 16 }];
         assert_eq!(spared(swapped.clone(), 1), swapped);
+    }
+
+    /// A mask before an operation goes where it keeps all bits that the operation needs for those that are read. What is
+    /// read of a register behind the operation counts before it too.
+    #[test]
+    fn operations_pass_demand_on_to_their_operands() {
+        for (mask, operation, read, idle) in [
+            // Bit by bit.
+            ("v12 &= 65280", "v12 |= v14", "v12 & 65280", true),
+            ("v12 &= 65280", "v12 ^= v14", "v12 & 65280", true),
+            ("v12 &= 65280", "v12 &= v14", "v12 & 65280", true),
+            ("v12 &= 32512", "v12 |= v14", "v12 & 65280", false),
+            ("v14 &= 65280", "v12 |= v14", "v12 & 65280", true),
+            ("v14 &= 65280", "v12 ^= v14", "v12 & 65280", true),
+            ("v14 &= 65280", "v12 &= v14", "v12 & 65280", true),
+            ("v14 &= 32512", "v12 |= v14", "v12 & 65280", false),
+            // A carry comes from below.
+            ("v12 &= 65535", "v12 += v14", "v12 & 65280", true),
+            ("v12 &= 65535", "v12 -= v14", "v12 & 65280", true),
+            ("v12 &= 65535", "v12 *= v14", "v12 & 65280", true),
+            ("v12 &= 65535", "v12 = -v12", "v12 & 65280", true),
+            ("v12 &= 65280", "v12 += v14", "v12 & 65280", false),
+            ("v12 &= 65280", "v12 -= v14", "v12 & 65280", false),
+            ("v12 &= 65280", "v12 *= v14", "v12 & 65280", false),
+            ("v12 &= 65280", "v12 = -v12", "v12 & 65280", false),
+            ("v14 &= 65535", "v12 += v14", "v12 & 65280", true),
+            ("v14 &= 65280", "v12 += v14", "v12 & 65280", false),
+            ("v14 &= 65280", "v12 -= v14", "v12 & 65280", false),
+            ("v14 &= 65280", "v12 *= v14", "v12 & 65280", false),
+            // A shift moves what is read.
+            ("v12 &= 65535", "v12 <<= 8", "v12 & 65280", true),
+            ("v12 &= 65280", "v12 <<= 8", "v12 & 65280", false),
+            ("v12 &= 65408", "v12 <<= 7", "v12 & 65280", false),
+            ("v12 &= 16776960", "v12 >>= 8", "v12 & 65280", true),
+            ("v12 &= 65280", "v12 >>= 8", "v12 & 65280", false),
+            ("v12 &= 16776960", "v12 >>= 9", "v12 & 65280", false),
+            // Where it is not known by how much, all is read, as for a quotient.
+            ("v12 &= 65535", "v12 <<= v14", "v12 & 65280", false),
+            ("v12 &= 65535", "v12 s>>= 1", "v12 & 65280", false),
+            ("v12 &= 65535", "v12 /= 2", "v12 & 65280", false),
+            ("v12 &= 65535", "v12 %= 2", "v12 & 65280", false),
+            ("v14 &= 255", "v12 <<= v14", "v12 & 65280", false),
+            ("v14 &= 255", "v12 /= v14", "v12 & 65280", false),
+            // A 32-bit operation reads no more than the low half.
+            ("v12 &= v15", "w12 /= 2", "w12 == 5", true),
+            ("v12 &= v15", "v12 /= 2", "w12 == 5", false),
+            ("v12 &= v15", "w12 >>= 4", "w12 == 5", true),
+            ("v12 &= v15", "v12 >>= 4", "w12 == 5", false),
+            ("v12 &= v15", "w12 >>= 32", "w12 == 5", true),
+            // A swap reads as many bits as it is wide.
+            ("v12 &= 65535", "v12 = be16 v12", "v12 & 255", true),
+            ("v12 &= 255", "v12 = be16 v12", "v12 & 255", false),
+            ("v12 &= v15", "v12 = be32 v12", "v12 & 255", true),
+            ("v12 &= 65535", "v12 = be32 v12", "v12 & 255", false),
+            ("v12 &= v15", "v12 = be64 v12", "v12 & 255", false),
+        ] {
+            let text = |mask| {
+                format!(
+                    "b0: v15 = 0xffffffff ll
+                         v12 = load 8 [r1]
+                         v14 = load 8 [r1]
+                         {mask}
+                         {operation}
+                         if {read} then b1 else b1
+                     b1: r0 = v15
+                         exit"
+                )
+            };
+            becomes(&text(mask), spare, &text(if idle { "" } else { mask }));
+        }
+    }
+
+    #[test]
+    fn a_store_reads_its_bytes() {
+        for (mask, bytes, idle) in [
+            ("v12 &= 255", 1, true),
+            ("v12 &= 127", 1, false),
+            ("v12 &= 65535", 2, true),
+            ("v12 &= 255", 2, false),
+            ("v12 &= v15", 4, true),
+            ("v12 &= 65535", 4, false),
+            ("v12 &= v15", 8, false),
+        ] {
+            let text = |mask| {
+                format!("b0: v15 = 0xffffffff ll\nv12 = load 8 [r1]\n{mask}\nstore {bytes} [r1] = v12\nr0 = v15\nexit")
+            };
+            becomes(&text(mask), spare, &text(if idle { "" } else { mask }));
+        }
+    }
+
+    #[test]
+    fn operations_that_change_no_demanded_bit_go() {
+        for (operation, bytes, idle) in [
+            ("v12 &= 255", 1, true),
+            ("v12 &= 254", 1, false),
+            ("v12 |= 256", 1, true),
+            ("v12 |= 257", 1, false),
+            ("v12 ^= 256", 1, true),
+            ("v12 ^= 257", 1, false),
+            ("v12 += 256", 1, false),
+            ("v12 &= v14", 1, false),
+            ("v12 &= size(inode.i_mode)", 1, false),
+            // A 32-bit operation clears the upper half.
+            ("w12 &= -1", 4, true),
+            ("w12 &= -1", 8, false),
+            ("w12 |= 0", 8, false),
+            ("v12 |= 0", 8, true),
+            // A pair of shifts keeps the bits below.
+            ("v12 <<= 56 / v12 >>= 56", 1, true),
+            ("v12 <<= 56 / v12 s>>= 56", 1, true),
+            ("v12 <<= 57 / v12 >>= 57", 1, false),
+            ("v12 <<= 56 / v12 >>= 55", 1, false),
+            ("v12 <<= 56 / v12 >>= 56", 2, false),
+            ("v12 >>= 56 / v12 <<= 56", 1, false),
+            ("w12 <<= 24 / w12 >>= 24", 1, false),
+            ("v12 <<= 56 / v14 >>= 56", 1, false),
+        ] {
+            let text = |operation: &str| {
+                format!(
+                    "b0: v12 = load 8 [r1]
+                         v14 = load 8 [r1]
+                         v13 = load 8 [r1]
+                         {}
+                         store {bytes} [v13] = v12
+                         store 8 [v13] = v14
+                         r0 = 0
+                         exit",
+                    operation.replace(" / ", "\n")
+                )
+            };
+            becomes(&text(operation), spare, &text(if idle { "" } else { operation }));
+        }
+    }
+
+    /// A test reads all bits of its width, one of bits only those of its constant.
+    #[test]
+    fn tests_read_their_width() {
+        for (mask, test, idle) in [
+            ("v12 &= v15", "w12 == 5", true),
+            ("v12 &= v15", "v12 == 5", false),
+            ("v12 &= v15", "w12 < w14", true),
+            ("v14 &= v15", "w12 < w14", true),
+            ("v14 &= v15", "v12 < v14", false),
+            ("v12 &= 15", "v12 & 9", true),
+            ("v12 &= 15", "v12 & 17", false),
+            ("v12 &= 15", "v12 == 9", false),
+            ("v12 &= 15", "v12 & v14", false),
+            ("v12 &= v15", "v12 & -1", false),
+            ("v12 &= v15", "w12 & -1", true),
+        ] {
+            let text = |mask| {
+                format!(
+                    "b0: v15 = 0xffffffff ll
+                         v12 = load 8 [r1]
+                         v14 = load 8 [r1]
+                         {mask}
+                         if {test} then b1 else b1
+                     b1: r0 = v15
+                         exit"
+                )
+            };
+            becomes(&text(mask), spare, &text(if idle { "" } else { mask }));
+        }
+    }
+
+    /// Addresses, arguments and copies are read whole.
+    #[test]
+    fn addresses_and_arguments_are_read_whole() {
+        for read in [
+            "v14 = load 1 [v12]",
+            "store 1 [v12] = 1",
+            "atomic [v12] += v13",
+            "atomic [v13] += v12",
+            "r2 = v12",
+            "spill 0 = v12",
+            "v14 = copy 1 [v12 + inode.i_mode] scratch -8",
+        ] {
+            stays(
+                &format!("b0: v12 = load 8 [r1]\nv13 = load 8 [r1]\nv12 &= 255\n{read}\nstore 8 [r1] = v14\nexit"),
+                spare,
+            );
+        }
+        // A copy passes the demand on, of its low half where it is narrow.
+        for (mask, copy, bytes, idle) in [
+            ("v12 &= 255", "v14 = v12", 1, true),
+            ("v12 &= 255", "v14 = v12", 2, false),
+            ("v12 &= 255", "w14 = w12", 1, true),
+            ("v12 &= v15", "w14 = w12", 8, true),
+            ("v12 &= v15", "v14 = v12", 8, false),
+        ] {
+            let text = |mask| {
+                format!(
+                    "b0: v15 = 0xffffffff ll\nv12 = load 8 [r1]\n{mask}\n{copy}\nstore {bytes} [r1] = v14\nr0 = v15\nexit"
+                )
+            };
+            becomes(&text(mask), spare, &text(if idle { "" } else { mask }));
+        }
+    }
+
+    /// A constant is one only where its register is written once.
+    #[test]
+    fn masks_in_registers_count_where_they_are_constants() {
+        for (write, idle) in [
+            ("v14 = 255", true),
+            ("w14 = 255", true),
+            ("w14 = -1", true),
+            ("v14 = 0xff ll", true),
+            ("v14 = 254", false),
+            ("v14 = 255\nv14 = 1", false),
+            ("v14 = load 8 [r1]", false),
+            ("v14 = size(inode.i_mode)", false),
+            ("v14 = v12", false),
+        ] {
+            let text = |mask| format!("b0: v12 = load 8 [r1]\n{write}\n{mask}\nstore 1 [r1] = v12\nr0 = v14\nexit");
+            becomes(&text("v12 &= v14"), spare, &text(if idle { "" } else { "v12 &= v14" }));
+        }
     }
 }

@@ -17,10 +17,10 @@ use std::collections::{BTreeMap, HashMap};
 use super::RelocationKind;
 use super::bits::Bits;
 use super::copies;
-use super::insn::{alu, jmp};
+use super::insn::jmp;
 use super::layout::{keep_only, through};
 use super::narrow::narrow;
-use super::vcode::{B, Code, End, FRAME, Inst, Src, V};
+use super::vcode::{B, Code, End, Inst, Src, V};
 use crate::optimise::{Optimisation, Optimise};
 
 /// Blocks looked at on the way to one, at most: they are found one by one, back from it.
@@ -142,13 +142,14 @@ impl Writers {
         Writers(writers)
     }
 
-    /// What a test looks at is the same at the ends of two blocks, the first on every way to the second.
+    /// What a test looks at is the same at the ends of two blocks, the first on every way to the second. A call counts as a
+    /// write of `r0` only; no test reads `r1` to `r5` behind a call, which leaves nothing there.
     fn same(&self, test: &Test, first: B, second: B) -> bool {
         let same = |reg: V| {
             let writers = &self.0[reg.0 as usize];
             // Blocks on a way between the two stand between them.
             let between = writers.partition_point(|at| *at <= first.0)..writers.partition_point(|at| *at <= second.0);
-            !reg.is_machine() && between.is_empty()
+            between.is_empty()
         };
         same(test.left)
             && match test.right {
@@ -335,16 +336,13 @@ fn reuse(code: &mut Code) -> bool {
     let mut known: HashMap<Key, Vec<(usize, V)>> = HashMap::new();
     let mut same: BTreeMap<V, V> = BTreeMap::new();
     for at in 0..code.blocks.len() {
-        if above[at].is_none() && at > 0 {
-            continue;
-        }
         let mut found = Vec::new();
         let insts = &code.blocks[at].insts;
         for (index, (inst, _)) in insts.iter().enumerate() {
             let name = |reg: V| same.get(&reg).copied().unwrap_or(reg);
             let (key, dst) = match (inst, insts.get(index + 1).map(|(inst, _)| inst)) {
                 (Inst::Load { dst, base, offset, bytes, reloc, argument }, _)
-                    if once(&writes, *dst) && once(&writes, *base) && *base != FRAME =>
+                    if once(&writes, *dst) && once(&writes, *base) =>
                 {
                     let access = match reloc {
                         Some(RelocationKind::FieldOffset(access)) => Some(access.clone()),
@@ -364,12 +362,7 @@ fn reuse(code: &mut Code) -> bool {
                 (
                     Inst::Mov { dst, src: Src::Reg(of), wide: copy_wide, reloc: None },
                     Some(Inst::Alu { op, wide, dst: changed, src: Src::Imm(imm), reloc: None }),
-                ) if dst == changed
-                    && !dst.is_machine()
-                    && writes[dst.0 as usize] == 2
-                    && once(&writes, *of)
-                    && *op != alu::NEG =>
-                {
+                ) if dst == changed && !dst.is_machine() && writes[dst.0 as usize] == 2 && once(&writes, *of) => {
                     let of = name(*of);
                     (Key::Alu { of, copy_wide: *copy_wide, op: *op, wide: *wide, imm: *imm }, *dst)
                 }
@@ -440,3 +433,6 @@ fn is_above(above: &[Option<usize>], high: usize, low: usize) -> bool {
     }
     false
 }
+
+#[cfg(test)]
+mod tests;

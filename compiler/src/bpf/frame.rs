@@ -267,6 +267,8 @@ fn place(code: &mut Code) -> Result<(), u32> {
 #[cfg(test)]
 mod tests {
     use super::super::insn::jmp;
+    use super::super::testing::text::{parse, print};
+    use super::super::testing::{becomes, stays};
     use super::super::vcode::B;
     use super::*;
 
@@ -347,5 +349,235 @@ mod tests {
         let copied = Inst::Mov { dst: V(1), src: Src::Reg(V(6)), wide: true, reloc: None };
         assert_eq!(insts(&code, 0)[..3], insts_before[..3]);
         assert_eq!(insts(&code, 0)[3..], [copied]);
+    }
+
+    /// A slot whose value is a copy on one way only is a value of its own.
+    #[test]
+    fn a_slot_of_several_values_is_not_joined() {
+        stays(
+            "b0: spill 0 = r1
+                 if r1 == 0 then b1 else b2
+             b1: r2 = reload 0
+                 spill 1 = r2
+                 goto b3
+             b2: spill 1 = r3
+                 goto b3
+             b3: r0 = reload 1
+                 r2 = reload 0
+                 exit",
+            join,
+        );
+    }
+
+    #[test]
+    fn a_copy_of_a_copy_is_the_first_slot() {
+        becomes(
+            "b0: spill 0 = r1
+                 spill 1 = r1
+                 r2 = reload 1
+                 spill 2 = r2
+                 call 5/0
+                 r1 = reload 0
+                 r2 = reload 1
+                 r3 = reload 2
+                 exit",
+            join,
+            "b0: spill 0 = r1
+                 spill 0 = r1
+                 r2 = reload 0
+                 spill 0 = r2
+                 call 5/0
+                 r1 = reload 0
+                 r2 = reload 0
+                 r3 = reload 0
+                 exit",
+        );
+    }
+
+    /// What registers hold at a join is what all predecessors leave there.
+    #[test]
+    fn a_join_knows_what_all_predecessors_hold() {
+        stays(
+            "b0: spill 0 = r6
+                 if r6 == 0 then b1 else b2
+             b1: r6 = 1
+                 goto b2
+             b2: r0 = reload 0
+                 store 8 [r10 - 8] = r6
+                 exit",
+            keep,
+        );
+        becomes(
+            "b0: spill 0 = r6
+                 if r6 == 0 then b1 else b2
+             b1: store 8 [r10 - 8] = 1
+                 goto b2
+             b2: r6 = reload 0
+                 r0 = reload 0
+                 exit",
+            keep,
+            "b0: if r6 == 0 then b1 else b2
+             b1: store 8 [r10 - 8] = 1
+                 goto b2
+             b2: r0 = r6
+                 exit",
+        );
+    }
+
+    #[test]
+    fn a_register_holds_a_slot_until_either_is_written() {
+        for written in ["r6 = 1", "r6 = load 8 [r7]", "r6 += 1", "w6 = w6", "r6 = r7", "r6 = be16 r6"] {
+            stays(&format!("b0: spill 0 = r6\n{written}\nr0 = reload 0\nstore 8 [r7] = r6\nexit"), keep);
+        }
+        // The slot has another value.
+        becomes(
+            "b0: spill 0 = r6
+                 spill 0 = r7
+                 r0 = reload 0
+                 r1 = reload 0
+                 exit",
+            keep,
+            "b0: r0 = r7
+                 r1 = r0
+                 exit",
+        );
+    }
+
+    #[test]
+    fn a_move_carries_what_a_register_holds() {
+        becomes(
+            "b0: spill 0 = r1
+                 r6 = r1
+                 call 5/0
+                 r0 = reload 0
+                 exit",
+            keep,
+            "b0: r6 = r1
+                 call 5/0
+                 r0 = r6
+                 exit",
+        );
+    }
+
+    #[test]
+    fn a_store_that_every_successor_needs_stays() {
+        stays(
+            "b0: spill 0 = r6
+                 if r6 == 0 then b1 else b2
+             b1: r0 = reload 0
+                 exit
+             b2: r0 = reload 0
+                 exit",
+            store_late,
+        );
+    }
+
+    /// A store must not move into a block that another block, which has stored, leads to as well.
+    #[test]
+    fn a_store_for_a_join_stays() {
+        stays(
+            "b0: spill 0 = r6
+                 if r6 == 0 then b1 else b3
+             b1: spill 0 = r7
+                 if r7 == 0 then b2 else b3
+             b2: r0 = 0
+                 exit
+             b3: r0 = reload 0
+                 exit",
+            store_late,
+        );
+    }
+
+    #[test]
+    fn a_store_whose_register_changes_stays() {
+        for (source, written) in
+            [("r2", "r2 = 1"), ("r2", "call 5/0"), ("r2", "call krs_f/0"), ("r0", "call 5/0"), ("r5", "call 5/0")]
+        {
+            stays(
+                &format!(
+                    "b0: spill 0 = {source}
+                         {written}
+                         if r6 == 0 then b1 else b2
+                     b1: r0 = 0
+                         exit
+                     b2: r0 = reload 0
+                         exit"
+                ),
+                store_late,
+            );
+        }
+        // A call leaves r6 alone.
+        becomes(
+            "b0: spill 0 = r6
+                 call 5/0
+                 if r6 == 0 then b1 else b2
+             b1: r0 = 0
+                 exit
+             b2: r0 = reload 0
+                 exit",
+            store_late,
+            "b0: call 5/0
+                 if r6 == 0 then b1 else b2
+             b1: r0 = 0
+                 exit
+             b2: spill 0 = r6
+                 r0 = reload 0
+                 exit",
+        );
+    }
+
+    #[test]
+    fn a_store_before_a_load_of_its_slot_stays() {
+        stays(
+            "b0: spill 0 = r6
+                 r1 = reload 0
+                 if r1 == 0 then b1 else b2
+             b1: r0 = 0
+                 exit
+             b2: r0 = reload 0
+                 exit",
+            store_late,
+        );
+    }
+
+    #[test]
+    fn slots_that_are_not_live_together_share_a_place() {
+        let laid_out = |code: &mut Code| place(code).expect("there is room");
+        becomes(
+            "b0: spill 0 = r6
+                 spill 1 = r7
+                 r1 = reload 0
+                 spill 2 = r8
+                 r1 = reload 1
+                 r1 = reload 2
+                 exit",
+            laid_out,
+            "b0: store 8 [r10 - 8] = r6
+                 store 8 [r10 - 16] = r7
+                 r1 = load 8 [r10 - 8]
+                 store 8 [r10 - 8] = r8
+                 r1 = load 8 [r10 - 16]
+                 r1 = load 8 [r10 - 8]
+                 exit",
+        );
+    }
+
+    /// Slots lie below the buffers of the frame, at multiples of 8.
+    #[test]
+    fn a_frame_has_512_bytes() {
+        let of = |buffers: u32| {
+            let mut code = parse("b0: spill 0 = r6\nr0 = reload 0\nexit");
+            code.frame_bytes = buffers;
+            place(&mut code).map(|()| (code.frame_bytes, print(&code)))
+        };
+        let (bytes, text) = of(13).expect("there is room");
+        assert_eq!(bytes, 24);
+        assert!(text.contains("store 8 [r10 - 24] = r6"), "{text}");
+        assert_eq!(of(504).map(|(bytes, _)| bytes), Ok(512));
+        assert_eq!(of(505).map(|(bytes, _)| bytes), Err(520));
+        // Without slots nothing is added.
+        let mut code = parse("b0: r0 = 0\nexit");
+        code.frame_bytes = 13;
+        assert_eq!((place(&mut code), code.frame_bytes), (Ok(()), 13));
     }
 }

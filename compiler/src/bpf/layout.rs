@@ -151,6 +151,7 @@ pub fn copy_exits(code: &mut Code) {
         (block.end == End::Exit && block.insts.len() <= EXIT_INSTS_MAX).then(|| block.clone())
     };
     let mut order = Vec::with_capacity(count);
+    let mut sunk = code.sunk;
     for at in 0..count {
         order.push(at);
         let next = B(at as u32 + 1);
@@ -181,11 +182,13 @@ pub fn copy_exits(code: &mut Code) {
                         *(if holds { then } else { otherwise }) = B(new as u32);
                     }
                     code.blocks.push(copy);
+                    sunk += u32::from(at < code.sunk as usize);
                 }
             }
             _ => {}
         }
     }
+    code.sunk = sunk;
     reorder(code, &order);
 }
 
@@ -328,3 +331,6 @@ pub fn split_cold(code: &mut Code) {
     code.blocks.extend(gates.into_values());
     reorder(code, &order);
 }
+
+#[cfg(test)]
+mod tests;

@@ -111,6 +111,8 @@ impl Place {
 
 #[cfg(test)]
 mod tests {
+    use super::super::layout::Registers;
+    use super::super::testing::text::parse;
     use super::*;
 
     #[test]
@@ -121,5 +123,49 @@ mod tests {
         assert!(!place.is_free(&[(0, 2), (5, 6)]));
         assert!(!place.is_free(&[(0, 20)]));
         assert!(!place.is_free(&[(12, 12)]));
+    }
+
+    /// Positions: block 0 begins at 0; its instructions are 1, 2 and 3, its end is 4; block 1 has 5 and the end 6, block 2
+    /// the end 7.
+    #[test]
+    fn ranges_end_at_reads_and_have_holes() {
+        let code = parse(
+            "b0: v11 = r1
+                 v12 = load 8 [v11]
+                 v13 = v12
+                 if v13 == 0 then b1 else b2
+             b1: v12 = load 8 [v11 + 8]
+                 if v12 == 0 then b2 else b2
+             b2: exit",
+        );
+        let found = liveness(&code, &Registers);
+        let wanted = [(11, vec![(3, 10)]), (12, vec![(5, 6), (11, 12)]), (13, vec![(7, 8)])];
+        assert_eq!(found.ranges, BTreeMap::from(wanted));
+        assert_eq!(found.entering, [vec![], vec![11], vec![]]);
+    }
+
+    #[test]
+    fn a_value_that_nothing_reads_has_its_write() {
+        let code = parse("b0: v11 = r1\nexit");
+        assert_eq!(liveness(&code, &Registers).ranges, BTreeMap::from([(11, vec![(3, 3)])]));
+    }
+
+    /// A value is live through a block that does not name it, and up to the latest of its reads.
+    #[test]
+    fn a_value_lives_through_blocks() {
+        let code = parse(
+            "b0: v11 = r1
+                 if v11 == 0 then b1 else b2
+             b1: r2 = 1
+                 goto b3
+             b2: r2 = 2
+                 goto b3
+             b3: r0 = v11
+                 exit",
+        );
+        let found = liveness(&code, &Registers);
+        // The write is instruction 1, the last read instruction 7.
+        assert_eq!(found.ranges, BTreeMap::from([(11, vec![(3, 14)])]));
+        assert_eq!(found.entering, [vec![], vec![11], vec![11], vec![11]]);
     }
 }

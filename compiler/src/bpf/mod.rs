@@ -39,6 +39,8 @@ pub mod peephole;
 pub mod print;
 pub mod stack;
 mod swaps;
+#[cfg(test)]
+mod testing;
 pub mod vcode;
 pub mod verify;
 mod webs;

@@ -255,10 +255,9 @@ fn end(end: End, known: &Known) -> End {
     let signed = matches!(op, jmp::JSGT | jmp::JSGE | jmp::JSLT | jmp::JSLE);
     match by.number() {
         Some(number) if let Some(imm) = immediate(number, wide) => branch(wide, Src::Imm(imm)),
-        // Where the upper halves are the same, an immediate is no constant that has to be made.
-        Some(number) if of.upper().is_some() && of.upper() == by.upper() && !signed => {
-            branch(false, Src::Imm((number as u32).cast_signed()))
-        }
+        // An immediate is no constant that has to be made. Where the upper half is known and the test is not answered, the
+        // upper halves are the same, or have no bit in common that is tested.
+        Some(number) if of.upper().is_some() && !signed => branch(false, Src::Imm((number as u32).cast_signed())),
         _ => branch(wide, right),
     }
 }
@@ -270,6 +269,7 @@ fn immediate(number: u64, wide: bool) -> Option<i32> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::{becomes, stays};
     use super::super::vcode::{B, Block};
     use super::*;
 
@@ -413,5 +413,358 @@ mod tests {
         // 1 and 3 have a bit that 4 lacks; which of the two it is, nothing tells.
         assert_eq!(code.blocks[2].end, jump(4));
         assert_eq!(code.blocks[4].end, last);
+    }
+
+    /// Instructions before and after the pass, between loads of 1, 4 and 8 bytes and reads of the whole registers.
+    #[track_caller]
+    fn rewritten(before: &str, after: &str) {
+        let text = |insts: &str| {
+            format!(
+                "b0: v11 = r1
+                     v12 = load 1 [v11]
+                     v13 = load 4 [v11]
+                     v14 = load 8 [v11]
+                     {}
+                     store 8 [v11] = v12
+                     store 8 [v11 + 8] = v13
+                     store 8 [v11 + 16] = v14
+                     store 8 [v11 + 24] = v15
+                     r0 = 0
+                     exit",
+                insts.replace(" / ", "\n")
+            )
+        };
+        becomes(&text(before), narrow, &text(after));
+    }
+
+    #[test]
+    fn identities_are_removed() {
+        for identity in [
+            "v14 += 0",
+            "v14 -= 0",
+            "v14 ^= 0",
+            "v14 |= 0",
+            "v14 <<= 0",
+            "v14 >>= 0",
+            "v14 s>>= 0",
+            "v14 &= -1",
+            "v12 &= 255",
+            "v12 &= 511",
+            "v13 &= -1",
+            // The upper half is zero already.
+            "w12 += 0",
+            "w13 &= -1",
+            "w13 |= 0",
+        ] {
+            rewritten(identity, "");
+        }
+        // The bit is set already.
+        rewritten("v14 |= 4 / v14 |= 4", "v14 |= 4");
+    }
+
+    /// A 32-bit operation that keeps the low half still clears the upper one.
+    #[test]
+    fn operations_that_change_a_bit_stay() {
+        for operation in [
+            "w14 += 0",
+            "w14 &= -1",
+            "w14 |= 0",
+            "w14 >>= 0",
+            "v12 &= 127",
+            "v14 &= 255",
+            "v14 |= 4",
+            "v12 |= 1",
+            "v14 += 1",
+            "v14 *= 3",
+            "v14 &= size(inode.i_mode)",
+            "v14 += size(inode.i_mode)",
+            "v14 &= v13",
+            "v14 = -v14",
+        ] {
+            rewritten(operation, operation);
+        }
+    }
+
+    #[test]
+    fn results_that_are_known_are_constants() {
+        for (before, after) in [
+            ("v15 = 5 / v15 += 3", "v15 = 5 / v15 = 8"),
+            ("v15 = 5 / v15 = -v15", "v15 = 5 / v15 = -5"),
+            ("v12 &= 0", "v12 = 0"),
+            ("v12 >>= 8", "v12 = 0"),
+            // No immediate is that large.
+            ("v15 = 1 / v15 <<= 40", "v15 = 1 / v15 <<= 40"),
+            ("v15 = 1 / w15 <<= 31", "v15 = 1 / w15 <<= 31"),
+        ] {
+            rewritten(before, after);
+        }
+    }
+
+    #[test]
+    fn operands_that_are_known_are_immediates() {
+        for (before, after) in [
+            ("v15 = 5 / v14 += v15", "v15 = 5 / v14 += 5"),
+            ("v15 = -1 / v14 += v15", "v15 = -1 / v14 += -1"),
+            ("w15 = -1 / w14 += w15", "w15 = -1 / w14 += -1"),
+            // Of 64 bits that is 0xffffffff, which is no immediate, but for a mask.
+            ("w15 = -1 / v14 += v15", "w15 = -1 / v14 += v15"),
+            ("w15 = -1 / v14 &= v15", "w15 = -1 / w14 = w14"),
+            ("w15 = -2 / v14 &= v15", "w15 = -2 / w14 &= -2"),
+            ("v15 = 0x1ffffffff ll / v14 &= v15", "v15 = 0x1ffffffff ll / v14 &= v15"),
+            ("v15 = 0xfffffffe ll / v14 |= v15", "v15 = 0xfffffffe ll / v14 |= v15"),
+            // A shift counts modulo the width, which no verifier does with an immediate.
+            ("v15 = 65 / v14 <<= v15", "v15 = 65 / v14 <<= 1"),
+            ("v15 = 33 / w14 >>= w15", "v15 = 33 / w14 >>= 1"),
+            ("v15 = 33 / v14 s>>= v15", "v15 = 33 / v14 s>>= 33"),
+        ] {
+            rewritten(before, after);
+        }
+    }
+
+    #[test]
+    fn division_by_a_power_of_two_is_a_shift_or_a_mask() {
+        for (before, after) in [
+            ("v14 /= 8", "v14 >>= 3"),
+            ("w14 /= 8", "w14 >>= 3"),
+            ("v14 %= 8", "v14 &= 7"),
+            ("w14 %= 8", "w14 &= 7"),
+            ("v14 /= 1", "v14 >>= 0"),
+            ("v14 /= 6", "v14 /= 6"),
+            ("v14 %= 6", "v14 %= 6"),
+            // By zero: 0 or the number itself; an immediate zero is refused.
+            ("v15 = 0 / v14 /= v15", "v15 = 0 / v14 /= v15"),
+            ("v15 = 0 / v14 %= v15", "v15 = 0 / v14 %= v15"),
+            ("v15 = 0x80000000 ll / v14 %= v15", "v15 = 0x80000000 ll / v14 &= 2147483647"),
+            ("v15 = 0x100000000 ll / v14 /= v15", "v15 = 0x100000000 ll / v14 >>= 32"),
+            // The mask would be no immediate.
+            ("v15 = 0x100000000 ll / v14 %= v15", "v15 = 0x100000000 ll / v14 %= v15"),
+        ] {
+            rewritten(before, after);
+        }
+    }
+
+    #[test]
+    fn a_narrow_copy_of_a_narrow_value_is_whole() {
+        rewritten("w15 = w13", "v15 = v13");
+        rewritten("w15 = w14", "w15 = w14");
+        rewritten("v15 = 0x100000001 ll / w15 = w15", "v15 = 0x100000001 ll / w15 = w15");
+    }
+
+    #[test]
+    fn pairs_of_shifts_are_masks_or_nothing() {
+        for (before, after) in [
+            ("v14 <<= 32 / v14 >>= 32", "w14 = w14"),
+            ("v14 <<= 40 / v14 >>= 40", "v14 &= 16777215"),
+            ("v12 <<= 56 / v12 >>= 56", ""),
+            ("v12 <<= 55 / v12 s>>= 55", ""),
+            ("v12 <<= 48 / v12 s>>= 48", ""),
+            // Bit 7 of a byte is its sign.
+            ("v12 <<= 56 / v12 s>>= 56", "v12 <<= 56 / v12 s>>= 56"),
+            ("v14 <<= 32 / v14 s>>= 32", "v14 <<= 32 / v14 s>>= 32"),
+            // The mask is no immediate.
+            ("v14 <<= 31 / v14 >>= 31", "v14 <<= 31 / v14 >>= 31"),
+            ("v14 <<= 40 / v14 >>= 41", "v14 <<= 40 / v14 >>= 41"),
+            ("v14 >>= 40 / v14 <<= 40", "v14 >>= 40 / v14 <<= 40"),
+            ("v14 <<= 40 / v13 >>= 8", "v14 <<= 40 / v13 >>= 8"),
+            ("w14 <<= 24 / w14 >>= 24", "w14 <<= 24 / w14 >>= 24"),
+        ] {
+            rewritten(before, after);
+        }
+    }
+
+    /// Loads of 1, 2, 4 and 8 bytes, a swap, and copies that are as wide here as on every kernel, or not.
+    #[test]
+    fn loads_and_copies_leave_zeros_above() {
+        for (load, mask, after) in [
+            ("v15 = load 1 [v11]", "v15 &= 255", ""),
+            ("v15 = load 1 [v11]", "v15 &= 127", "v15 &= 127"),
+            ("v15 = load 2 [v11]", "v15 &= 65535", ""),
+            ("v15 = load 2 [v11]", "v15 &= 32767", "v15 &= 32767"),
+            ("v15 = copy 1 [v11 + inode.i_mode] scratch -8", "v15 &= 255", ""),
+            ("v15 = copy 1 [v11 + inode.i_mode] uneven scratch -8", "v15 &= 255", "v15 &= 255"),
+            ("v15 = load 8 [v11] / v15 = be16 v15", "v15 &= 65535", ""),
+            ("v15 = load 1 [v11] / v15 = be16 v15", "v15 &= 65280", ""),
+            ("v15 = load 1 [v11] / v15 = be16 v15", "v15 &= 255", "v15 = 0"),
+            ("v15 = size(inode.i_mode)", "v15 &= 255", "v15 &= 255"),
+        ] {
+            rewritten(&format!("{load} / {mask}"), &format!("{load} / {after}"));
+        }
+    }
+
+    /// The end of a program whose other instructions are those of `rewritten`.
+    #[track_caller]
+    fn branches(insts: &str, before: &str, after: &str) {
+        let text = |end: &str| {
+            format!(
+                "b0: v11 = r1
+                     v12 = load 1 [v11]
+                     v13 = load 4 [v11]
+                     v14 = load 8 [v11]
+                     {}
+                     {end}
+                 b1: r0 = 1
+                     exit
+                 b2: r0 = 0
+                     exit",
+                insts.replace(" / ", "\n")
+            )
+        };
+        becomes(&text(before), narrow, &text(after));
+    }
+
+    #[test]
+    fn constants_become_immediates_of_branches() {
+        for (insts, before, after) in [
+            ("v15 = 5", "v14 < v15", "v14 < 5"),
+            ("v15 = -5", "v14 s< v15", "v14 s< -5"),
+            ("w15 = -5", "w14 s< w15", "w14 s< -5"),
+            // 0xfffffffb; the upper halves are both zero.
+            ("w15 = -5", "v13 == v15", "w13 == -5"),
+            ("w15 = -5", "v13 < v15", "w13 < -5"),
+            // As signed numbers of 32 bits they stand in another order.
+            ("w15 = -5", "v13 s< v15", "v13 s< v15"),
+            ("w15 = -5", "v13 s<= v15", "v13 s<= v15"),
+            ("w15 = -5", "v13 s> v15", "v13 s> v15"),
+            ("w15 = -5", "v13 s>= v15", "v13 s>= v15"),
+            // Of the bits of the constant none is set in the upper half.
+            ("v15 = 0x100000001 ll", "v13 & v15", "w13 & 1"),
+            // An upper half that is not known counts.
+            ("v15 = 0x100000001 ll", "v14 & v15", "v14 & v15"),
+            ("w15 = -5", "v14 == v15", "v14 == v15"),
+            ("v15 = load 8 [v11]", "v14 == v15", "v14 == v15"),
+        ] {
+            let [before, after] = [before, after].map(|test| format!("if {test} then b1 else b2"));
+            branches(insts, &before, &after);
+        }
+    }
+
+    #[test]
+    fn branches_that_known_bits_answer_are_jumps() {
+        for (insts, test, to) in [
+            ("", "v12 < 256", "b1"),
+            ("", "v12 >= 256", "b2"),
+            ("v12 |= 1", "v12 == 0", "b2"),
+            ("v12 |= 1", "v12 & 1", "b1"),
+            ("v15 = 5", "v15 == 5", "b1"),
+        ] {
+            branches(insts, &format!("if {test} then b1 else b2"), &format!("goto {to}"));
+        }
+    }
+
+    /// What a call leaves in `r0` to `r5` is unknown, and what a block leaves in them too.
+    #[test]
+    fn machine_registers_are_unknown_behind_calls_and_blocks() {
+        stays(
+            "b0: r0 = 5
+                 r3 = 5
+                 r6 = 5
+                 call 7/0
+                 if r0 == 5 then b1 else b2
+             b1: exit
+             b2: if r6 == 5 then b1 else b3
+             b3: r0 = 7
+                 exit",
+            narrow,
+        );
+        stays("b0: r5 = 5\ncall krs_f/0\nif r5 == 5 then b1 else b1\nb1: r0 = 0\nexit", narrow);
+        // `r6` keeps its value over a call.
+        becomes(
+            "b0: r6 = 5\ncall 7/0\nif r6 == 5 then b1 else b2\nb1: exit\nb2: r0 = 0\nexit",
+            narrow,
+            "b0: r6 = 5\ncall 7/0\ngoto b1\nb1: exit\nb2: r0 = 0\nexit",
+        );
+    }
+
+    /// A shift of the low half instead of the whole must not change any other read.
+    #[test]
+    fn a_shift_is_halved_only_where_all_reads_are_comparisons() {
+        let text = |shift: &str, last: &str| {
+            format!(
+                "b0: v11 = r1
+                     v12 = load 4 [v11]
+                     v13 = 0xffff00000000 ll
+                     v12 |= v13
+                     v14 = v12
+                     {shift}
+                     {last}"
+            )
+        };
+        let ends = "\nb1: r0 = 0\nexit\nb2: r0 = 1\nexit";
+        let equal = format!("if v14 == 16776970 then b1 else b2{ends}");
+        becomes(
+            &text("v14 >>= 24", &equal),
+            narrow,
+            &text("w14 >>= 24", &format!("if w14 == 10 then b1 else b2{ends}")),
+        );
+        for (shift, last) in [
+            // Another read.
+            ("v14 >>= 24", format!("store 8 [v11] = v14\n{equal}")),
+            ("v14 >>= 24", format!("v15 = v14\n{equal}")),
+            // Another comparison, width or operand.
+            ("v14 >>= 24", format!("if v14 < 16776970 then b1 else b2{ends}")),
+            ("v14 >>= 24", format!("if v14 == v11 then b1 else b2{ends}")),
+            ("v14 >>= 24", format!("if w14 == 16776970 then b1 else b2{ends}")),
+            // It changes after the shift, or before it a second time.
+            ("v14 >>= 24\nv14 += v11", equal.clone()),
+            ("v14 += v11\nv14 >>= 24", equal.clone()),
+        ] {
+            stays(&text(shift, &last), narrow);
+        }
+        // The upper half is zero or not known: there is nothing to leave out.
+        for load in ["v12 = load 4 [r1]", "v12 = load 8 [r1]"] {
+            stays(&format!("b0: {load}\nv14 = v12\nv14 >>= 24\nif v14 == 10 then b1 else b2{ends}"), narrow);
+        }
+    }
+
+    /// On one way the register is not the result of the shift.
+    #[test]
+    fn a_shift_is_halved_only_where_no_other_block_writes() {
+        stays(
+            "b0: v11 = r1
+                 v12 = load 4 [v11]
+                 v13 = 0xffff00000000 ll
+                 v12 |= v13
+                 v14 = load 8 [v11]
+                 if v12 == v11 then b1 else b2
+             b1: v14 = v12
+                 v14 >>= 24
+                 goto b2
+             b2: if v14 == 16776970 then b3 else b4
+             b3: r0 = 0
+                 exit
+             b4: r0 = 1
+                 exit",
+            narrow,
+        );
+    }
+
+    /// A block that nothing leads to is not looked at, and does not count for what registers hold.
+    #[test]
+    fn unreachable_blocks_leave_nothing() {
+        becomes(
+            "b0: v11 = r1
+                 v12 = 1
+                 goto b2
+             b1: v12 = 2
+                 v12 += 0
+                 goto b2
+             b2: if v12 == 1 then b3 else b4
+             b3: r0 = 0
+                 exit
+             b4: r0 = 1
+                 exit",
+            narrow,
+            "b0: v11 = r1
+                 v12 = 1
+                 goto b2
+             b1: v12 = 2
+                 v12 += 0
+                 goto b2
+             b2: goto b3
+             b3: r0 = 0
+                 exit
+             b4: r0 = 1
+                 exit",
+        );
     }
 }

@@ -130,7 +130,7 @@ fn instruction(insns: &[Insn], slot: usize, insn: Insn, relocation: Option<&Relo
     (text, 1)
 }
 
-fn symbol(kind: &RelocationKind) -> String {
+pub(super) fn symbol(kind: &RelocationKind) -> String {
     match kind {
         RelocationKind::Map(name) => name.clone(),
         RelocationKind::Constant(Section::Tables, offset) => format!("constants[{offset}]"),
@@ -149,7 +149,7 @@ fn symbol(kind: &RelocationKind) -> String {
     }
 }
 
-fn operator(op: u8) -> &'static str {
+pub(super) fn operator(op: u8) -> &'static str {
     match op {
         alu::ADD => "+=",
         alu::SUB => "-=",
@@ -166,7 +166,7 @@ fn operator(op: u8) -> &'static str {
     }
 }
 
-fn comparison(op: u8) -> &'static str {
+pub(super) fn comparison(op: u8) -> &'static str {
     match op {
         jmp::JEQ => "==",
         jmp::JNE => "!=",
@@ -179,5 +179,153 @@ fn comparison(op: u8) -> &'static str {
         jmp::JSGE => "s>=",
         jmp::JSLT => "s<",
         _ => "s<=",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use krsi_abi::manifest::{ArgumentLoad, RuleId};
+
+    use super::super::testing::text::access;
+    use super::super::{Access, Checked};
+    use super::*;
+
+    fn of(insns: Vec<Insn>, relocations: Vec<(u32, RelocationKind)>) -> Program {
+        Program {
+            name: "file_open.1".into(),
+            hook: "file_open".into(),
+            insns,
+            relocations: relocations.into_iter().map(|(slot, kind)| Relocation { slot, kind }).collect(),
+            lines: Vec::new(),
+            arguments: Vec::new(),
+        }
+    }
+
+    fn printed(program: Program) -> String {
+        print(&Code { programs: vec![program], ..Code::default() }, &|_| ("p.krs:1".into(), "uid == 0".into()))
+    }
+
+    fn one(insn: Insn, relocation: Option<RelocationKind>) -> String {
+        let text = printed(of(vec![insn], relocation.map(|kind| (0, kind)).into_iter().collect()));
+        text.lines().nth(1).expect("a line for the instruction").trim_start().trim_start_matches("0  ").to_owned()
+    }
+
+    /// The codes are written as numbers, from RFC 9669.
+    #[test]
+    fn instructions() {
+        let insn = |code, dst, src, off, imm| Insn { code, dst, src, off, imm };
+        for (insn, text) in [
+            (insn(0x07, 2, 0, 0, 5), "r2 += 5"),
+            (insn(0x1f, 2, 3, 0, 0), "r2 -= r3"),
+            (insn(0x24, 2, 0, 0, -5), "w2 *= -5"),
+            (insn(0x3c, 2, 3, 0, 0), "w2 /= w3"),
+            (insn(0x47, 2, 0, 0, 5), "r2 |= 5"),
+            (insn(0x57, 2, 0, 0, 5), "r2 &= 5"),
+            (insn(0x67, 2, 0, 0, 5), "r2 <<= 5"),
+            (insn(0x77, 2, 0, 0, 5), "r2 >>= 5"),
+            (insn(0x87, 2, 0, 0, 0), "r2 = -r2"),
+            (insn(0x84, 2, 0, 0, 0), "w2 = -w2"),
+            (insn(0x97, 2, 0, 0, 5), "r2 %= 5"),
+            (insn(0xa7, 2, 0, 0, 5), "r2 ^= 5"),
+            (insn(0xb7, 2, 0, 0, 5), "r2 = 5"),
+            (insn(0xbf, 2, 10, 0, 0), "r2 = r10"),
+            (insn(0xc7, 2, 0, 0, 5), "r2 s>>= 5"),
+            (insn(0xdc, 2, 0, 0, 16), "r2 = be16 r2"),
+            (insn(0x61, 2, 1, 8, 0), "r2 = *(u32 *)(r1 + 8)"),
+            (insn(0x69, 2, 1, 0, 0), "r2 = *(u16 *)(r1 + 0)"),
+            (insn(0x71, 2, 10, -8, 0), "r2 = *(u8 *)(r10 - 8)"),
+            (insn(0x79, 2, 1, 8, 0), "r2 = *(u64 *)(r1 + 8)"),
+            (insn(0x62, 10, 0, -8, 7), "*(u32 *)(r10 - 8) = 7"),
+            (insn(0x7b, 10, 3, -8, 0), "*(u64 *)(r10 - 8) = r3"),
+            (insn(0xdb, 6, 1, 0, 0), "lock *(u64 *)(r6 + 0) += r1"),
+            (insn(0x15, 1, 0, 2, 16), "if r1 == 0x10 goto 3"),
+            (insn(0x2d, 1, 2, 2, 0), "if r1 > r2 goto 3"),
+            (insn(0x36, 1, 0, 2, -1), "if w1 >= 0xffffffff goto 3"),
+            (insn(0x4e, 1, 2, 2, 0), "if w1 & w2 goto 3"),
+            (insn(0x55, 1, 0, 0, 0), "if r1 != 0x0 goto 1"),
+            (insn(0x65, 1, 0, 0, 0), "if r1 s> 0x0 goto 1"),
+            (insn(0x75, 1, 0, 0, 0), "if r1 s>= 0x0 goto 1"),
+            (insn(0xa5, 1, 0, 0, 0), "if r1 < 0x0 goto 1"),
+            (insn(0xb5, 1, 0, 0, 0), "if r1 <= 0x0 goto 1"),
+            (insn(0xc5, 1, 0, 0, 0), "if r1 s< 0x0 goto 1"),
+            (insn(0xd5, 1, 0, 0, 0), "if r1 s<= 0x0 goto 1"),
+            (insn(0x05, 0, 0, 4, 0), "goto 5"),
+            (insn(0x85, 0, 0, 0, 113), "call probe_read_kernel"),
+            (insn(0x85, 0, 0, 0, 999), "call ?"),
+            (insn(0x95, 0, 0, 0, 0), "exit"),
+        ] {
+            assert_eq!(one(insn, None), text);
+        }
+    }
+
+    #[test]
+    fn relocations_are_printed_by_name() {
+        let field = || access("inode.i_mode");
+        let index = Access { steps: vec![super::super::Step::Index(2)], ..field() };
+        let wide = Insn { code: 0x18, dst: 2, ..Insn::default() };
+        let mov = Insn { code: 0xb7, dst: 2, ..Insn::default() };
+        let load = Insn { code: 0x61, dst: 2, src: 1, ..Insn::default() };
+        let call = Insn { code: 0x85, ..Insn::default() };
+        let value = || "PROT".to_owned();
+        for (insn, kind, text) in [
+            (wide, RelocationKind::Map("events".into()), "r2 = events ll"),
+            (wide, RelocationKind::Constant(Section::Tables, 8), "r2 = constants[8] ll"),
+            (wide, RelocationKind::Constant(Section::Texts, 8), "r2 = texts[8] ll"),
+            (wide, RelocationKind::State(16), "r2 = state[16] ll"),
+            (wide, RelocationKind::Lost(RuleId(3)), "r2 = krs_lost[3] ll"),
+            (wide, RelocationKind::Act(RuleId(3)), "r2 = krs_modes[3] ll"),
+            (call, RelocationKind::Function("krs_same"), "call krs_same"),
+            (load, RelocationKind::FieldOffset(field()), "r2 = *(u32 *)(r1 + inode.i_mode)"),
+            (load, RelocationKind::FieldOffset(index), "r2 = *(u32 *)(r1 + inode[2])"),
+            (mov, RelocationKind::FieldSize(field()), "r2 = size(inode.i_mode)"),
+            (mov, RelocationKind::FieldExists(field()), "r2 = exists(inode.i_mode)"),
+            (mov, RelocationKind::FieldShiftLeft(field()), "r2 = shift_left(inode.i_mode)"),
+            (mov, RelocationKind::FieldShiftRight(field()), "r2 = shift_right(inode.i_mode)"),
+            (mov, RelocationKind::EnumValueExists { name: "e".into(), value: value() }, "r2 = exists(PROT)"),
+            (mov, RelocationKind::EnumValue { name: "e".into(), value: value(), local: 7 }, "r2 = PROT"),
+        ] {
+            assert_eq!(one(insn, Some(kind)), text);
+        }
+    }
+
+    #[test]
+    fn a_program_is_printed_with_its_source() {
+        let exit = Insn { code: 0x95, ..Insn::default() };
+        let wide = Insn { code: 0x18, dst: 2, imm: -1, ..Insn::default() };
+        let load = Insn { code: 0x79, dst: 2, src: 1, off: 16, ..Insn::default() };
+        let mut program = of(vec![wide, Insn { imm: 1, ..Insn::default() }, load, exit], vec![]);
+        program.lines = vec![(0, Span::default()), (3, Span::default())];
+        program.arguments = vec![ArgumentLoad { instruction: 2, name: "prot".into(), slot: 2 }];
+        let function = Function {
+            name: "krs_same",
+            checked: Checked::Once,
+            params: 2,
+            insns: vec![wide, Insn::default(), exit],
+            relocations: vec![Relocation { slot: 0, kind: RelocationKind::State(8) }],
+            notes: vec![(0, "begin"), (2, "end")],
+        };
+        let second = Program { name: "second".into(), ..of(vec![exit], vec![]) };
+        let code = Code { programs: vec![program, second], functions: vec![function], ..Code::default() };
+        let text = print(&code, &|_| ("p.krs:1".into(), "uid == 0".into()));
+        assert_eq!(
+            text,
+            "\
+file_open.1:    # 4 instructions
+  ; p.krs:1: uid == 0
+     0  r2 = 0x1ffffffff ll
+     2  r2 = *(u64 *)(r1 + 16)                  # prot
+  ; p.krs:1: uid == 0
+     3  exit
+
+second:    # 1 instructions
+     0  exit
+
+krs_same:    # 3 instructions, 2 arguments
+  ; begin
+     0  r2 = state[8] ll
+  ; end
+     2  exit
+"
+        );
     }
 }

@@ -95,6 +95,7 @@ fn candidates(code: &Code) -> BTreeMap<V, Swapped> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::{becomes, stays};
     use super::super::vcode::{B, Block};
     use super::*;
 
@@ -141,5 +142,155 @@ mod tests {
         ] {
             assert_eq!(spared(load, bits, op, right).0.len(), 2, "{op} {right:?}");
         }
+    }
+
+    #[test]
+    fn a_copy_of_a_load_is_compared_in_its_own_order() {
+        becomes(
+            "b0: v11 = r1
+                 v13 = load 2 [v11]
+                 v12 = v13
+                 v12 = be16 v12
+                 if v12 & 255 then b1 else b1
+             b1: r0 = 0
+                 exit",
+            spare,
+            "b0: v11 = r1
+                 v13 = load 2 [v11]
+                 v12 = v13
+                 if w12 & 65280 then b1 else b1
+             b1: r0 = 0
+                 exit",
+        );
+        // The load may stand in a block before.
+        becomes(
+            "b0: v11 = r1
+                 v13 = load 4 [v11]
+                 goto b1
+             b1: v12 = v13
+                 v12 = be32 v12
+                 if w12 == -1 then b2 else b2
+             b2: r0 = 0
+                 exit",
+            spare,
+            "b0: v11 = r1
+                 v13 = load 4 [v11]
+                 goto b1
+             b1: v12 = v13
+                 if w12 == -1 then b2 else b2
+             b2: r0 = 0
+                 exit",
+        );
+    }
+
+    /// Every comparison of the register gets the constant in its order.
+    #[test]
+    fn all_comparisons_of_a_register_are_changed() {
+        becomes(
+            "b0: v11 = r1
+                 v12 = load 2 [v11]
+                 v12 = be16 v12
+                 if v12 == 53 then b2 else b1
+             b1: if v12 != 65535 then b2 else b2
+             b2: r0 = 0
+                 exit",
+            spare,
+            "b0: v11 = r1
+                 v12 = load 2 [v11]
+                 if w12 == 13568 then b2 else b1
+             b1: if w12 != 65535 then b2 else b2
+             b2: r0 = 0
+                 exit",
+        );
+    }
+
+    #[test]
+    fn a_number_that_is_read_otherwise_stays() {
+        for (write, read) in [
+            // Read by an instruction.
+            ("v12 = load 2 [v11]", "store 2 [v11] = v12"),
+            ("v12 = load 2 [v11]", "v13 = v12"),
+            // Written a third time, or not by a load.
+            ("v12 = load 2 [v11]\nv12 = load 2 [v11]", ""),
+            ("v12 = v11", ""),
+            ("v12 = load 2 [v11]\nv12 += 1", ""),
+            ("v13 = load 2 [v11]\nw12 = w13", ""),
+            // The copied register has several values.
+            ("v13 = load 2 [v11]\nv13 += 1\nv12 = v13", ""),
+            // Bits above those that are swapped.
+            ("v12 = load 4 [v11]", ""),
+            ("v12 = load 1 [v11]", ""),
+        ] {
+            stays(
+                &format!("b0: v11 = r1\n{write}\nv12 = be16 v12\n{read}\nif v12 == 53 then b1 else b1\nb1: exit"),
+                spare,
+            );
+        }
+        // Constants that no 16 bits are.
+        for right in ["65536", "-1"] {
+            for reg in ["v12", "w12"] {
+                stays(
+                    &format!("b0: v12 = load 2 [r1]\nv12 = be16 v12\nif {reg} == {right} then b1 else b1\nb1: exit"),
+                    spare,
+                );
+            }
+        }
+        // One comparison by order is enough.
+        stays(
+            "b0: v12 = load 2 [r1]
+                 v12 = be16 v12
+                 if v12 == 53 then b2 else b1
+             b1: if v12 < 1024 then b2 else b2
+             b2: exit",
+            spare,
+        );
+    }
+
+    /// Between the blocks of the load and of the swap the register may have another value.
+    #[test]
+    fn a_swap_in_another_block_stays() {
+        stays(
+            "b0: v12 = load 2 [r1]
+                 goto b1
+             b1: v12 = be16 v12
+                 if v12 == 53 then b2 else b2
+             b2: exit",
+            spare,
+        );
+    }
+
+    /// What was loaded first is not what is copied.
+    #[test]
+    fn a_copy_of_a_register_with_two_loads_stays() {
+        stays(
+            "b0: v13 = load 2 [r1]
+                 goto b1
+             b1: v13 = load 4 [r1]
+                 goto b2
+             b2: v12 = v13
+                 v12 = be16 v12
+                 if v12 == 53 then b3 else b3
+             b3: exit",
+            spare,
+        );
+    }
+
+    #[test]
+    fn two_registers_of_one_block_are_both_changed() {
+        becomes(
+            "b0: v11 = load 2 [r1]
+                 v11 = be16 v11
+                 v12 = load 2 [r1 + 2]
+                 v12 = be16 v12
+                 if v11 == 1 then b1 else b2
+             b1: if v12 == 2 then b2 else b2
+             b2: exit",
+            spare,
+            "b0: v11 = load 2 [r1]
+                 v12 = load 2 [r1 + 2]
+                 if w11 == 256 then b1 else b2
+             b1: if w12 == 512 then b2 else b2
+             b2: exit",
+        );
     }
 }

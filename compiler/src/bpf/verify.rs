@@ -55,3 +55,120 @@ fn verify_program(program: &Program) {
     }
     assert!(program.lines.first().is_some_and(|(slot, _)| *slot == 0), "{hook}: the first line is missing");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::insn::alu;
+    use super::super::testing::text::access;
+    use super::super::{Insn, Relocation, Section};
+    use super::*;
+
+    const EXIT: Insn = Insn { code: class::JMP | jmp::EXIT, dst: 0, src: 0, off: 0, imm: 0 };
+    const MOV: Insn = Insn { code: class::ALU64 | alu::MOV, ..EXIT };
+    const WIDE: Insn = Insn { code: class::LD | size::DW | mode::IMM, ..EXIT };
+    const HIGH: Insn = Insn { code: 0, ..EXIT };
+    const CALL: Insn = Insn { code: class::JMP | jmp::CALL, ..EXIT };
+    const LOAD: Insn = Insn { code: class::LDX | size::W | mode::MEM, ..EXIT };
+
+    fn jump(code: u8, off: i16) -> Insn {
+        Insn { code, off, ..EXIT }
+    }
+
+    /// Why a program is refused.
+    fn refused(insns: &[Insn], relocations: Vec<(u32, RelocationKind)>, lines: &[u32]) -> Option<String> {
+        let program = Program {
+            name: "p".into(),
+            hook: "p".into(),
+            insns: insns.into(),
+            relocations: relocations.into_iter().map(|(slot, kind)| Relocation { slot, kind }).collect(),
+            lines: lines.iter().map(|slot| (*slot, Default::default())).collect(),
+            arguments: Vec::new(),
+        };
+        let code = Code { programs: vec![program], ..Code::default() };
+        let why = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| verify(&code))).err()?;
+        Some(why.downcast_ref::<String>().expect("assertions have a message").clone())
+    }
+
+    #[track_caller]
+    fn refuses(insns: &[Insn], why: &str) {
+        let found = refused(insns, vec![], &[0]).expect("it is refused");
+        assert!(found.contains(why), "{found}");
+    }
+
+    #[test]
+    fn whole_programs_are_accepted() {
+        for insns in [
+            &[EXIT][..],
+            &[MOV, EXIT],
+            &[WIDE, HIGH, EXIT],
+            &[jump(class::JMP | jmp::JA, 0), EXIT],
+            &[jump(class::JMP | jmp::JEQ, 2), WIDE, HIGH, EXIT],
+            &[jump(class::JMP32 | jmp::JEQ, 1), MOV, EXIT],
+            // The offset of a call is none.
+            &[Insn { off: -1, ..CALL }, EXIT],
+            &[Insn { dst: 10, src: 10, ..MOV }, EXIT],
+        ] {
+            assert_eq!(refused(insns, vec![], &[0]), None, "{insns:?}");
+        }
+    }
+
+    #[test]
+    fn programs_that_break_an_invariant_are_refused() {
+        refuses(&[], "runs off its end");
+        refuses(&[MOV], "runs off its end");
+        refuses(&[EXIT, WIDE], "cut off");
+        refuses(&[Insn { dst: 11, ..MOV }, EXIT], "no such register");
+        refuses(&[Insn { src: 11, ..MOV }, EXIT], "no such register");
+        refuses(&[MOV, jump(class::JMP | jmp::JA, -2), EXIT], "leads back");
+        refuses(&[MOV, jump(class::JMP32 | jmp::JEQ, -1), EXIT], "leads back");
+        refuses(&[jump(class::JMP | jmp::JA, 1), EXIT], "leads nowhere");
+        // Into the second slot of an instruction.
+        refuses(&[jump(class::JMP | jmp::JEQ, 1), WIDE, HIGH, EXIT], "leads nowhere");
+        let found = refused(&[EXIT], vec![], &[]).expect("it is refused");
+        assert!(found.contains("first line"), "{found}");
+        let found = refused(&[MOV, EXIT], vec![], &[1]).expect("it is refused");
+        assert!(found.contains("first line"), "{found}");
+    }
+
+    #[test]
+    fn a_relocation_stands_on_an_instruction_of_its_kind() {
+        use RelocationKind::{Act, Constant, FieldExists, FieldOffset, FieldSize, Function, Lost, Map, State};
+        let rule = krsi_abi::manifest::RuleId(0);
+        let field = || access("inode.i_mode");
+        let alu = Insn { code: class::ALU | alu::MOV, ..EXIT };
+        for (kind, fit, others) in [
+            (Map("m".into()), vec![WIDE], vec![LOAD, MOV, CALL]),
+            (Constant(Section::Tables, 0), vec![WIDE], vec![LOAD, MOV, CALL]),
+            (State(0), vec![WIDE], vec![LOAD, MOV, CALL]),
+            (Act(rule), vec![WIDE], vec![LOAD, MOV, CALL]),
+            (Lost(rule), vec![WIDE], vec![LOAD, MOV, CALL]),
+            (Function("f"), vec![CALL], vec![WIDE, LOAD, MOV]),
+            (FieldOffset(field()), vec![LOAD, MOV], vec![WIDE, CALL, alu]),
+            (FieldSize(field()), vec![MOV, alu], vec![WIDE, LOAD, CALL]),
+            (FieldExists(field()), vec![MOV, alu], vec![WIDE, LOAD, CALL]),
+        ] {
+            // The high half of a wide load is harmless behind any other instruction.
+            let on = |insn: Insn| {
+                let insns = if insn == WIDE { vec![WIDE, HIGH, EXIT] } else { vec![insn, EXIT] };
+                refused(&insns, vec![(0, kind.clone())], &[0])
+            };
+            fit.into_iter().for_each(|insn| assert_eq!(on(insn), None, "{kind:?} on {insn:?}"));
+            for insn in others {
+                let found = on(insn).expect("it is refused");
+                assert!(found.contains("cannot take it"), "{kind:?} on {insn:?}: {found}");
+            }
+        }
+    }
+
+    #[test]
+    fn relocations_ascend_and_stand_at_first_slots() {
+        let state = RelocationKind::State;
+        let insns = [WIDE, HIGH, WIDE, HIGH, EXIT];
+        assert_eq!(refused(&insns, vec![(0, state(0)), (2, state(8))], &[0]), None);
+        for relocations in [vec![(2, state(0)), (0, state(8))], vec![(0, state(0)), (0, state(8))], vec![(1, state(0))]]
+        {
+            let found = refused(&insns, relocations, &[0]).expect("it is refused");
+            assert!(found.contains("out of order"), "{found}");
+        }
+    }
+}

@@ -108,6 +108,7 @@ pub fn split(code: &mut Code) {
 #[cfg(test)]
 mod tests {
     use super::super::insn::{alu, jmp};
+    use super::super::testing::{becomes, stays};
     use super::super::vcode::{B, Block, End, Inst, Src};
     use super::*;
 
@@ -157,5 +158,78 @@ mod tests {
             code.blocks.iter().map(|block| block.insts.iter().map(|(inst, _)| inst.clone()).collect()).collect();
         assert_eq!(insts[..4], [vec![set(11, 1)], vec![add(11, 1)], vec![], vec![give(11)]]);
         assert_eq!(insts[4], [set(12, 7), give(12)]);
+    }
+
+    /// A join reads the writes of both predecessors, which stay one register.
+    #[test]
+    fn writes_that_meet_in_a_read_are_one_register() {
+        stays(
+            "b0: v11 = r1
+                 if v11 == 0 then b1 else b2
+             b1: v12 = 1
+                 goto b3
+             b2: v12 = 2
+                 goto b3
+             b3: r0 = v12
+                 exit",
+            split,
+        );
+    }
+
+    /// Three writes: the first and second meet in one read, the second and third in another.
+    #[test]
+    fn a_web_is_transitive() {
+        stays(
+            "b0: v11 = r1
+                 if v11 == 0 then b1 else b2
+             b1: v12 = 1
+                 if v11 == 1 then b4 else b5
+             b2: v12 = 2
+                 if v11 == 2 then b4 else b3
+             b3: v12 = 3
+                 goto b4
+             b4: r0 = v12
+                 exit
+             b5: r0 = v12
+                 exit",
+            split,
+        );
+    }
+
+    /// An operation in place reads what it changes.
+    #[test]
+    fn a_value_changed_in_place_is_one_register() {
+        stays(
+            "b0: v11 = r1
+                 v12 = 1
+                 v12 += v11
+                 store 8 [v11] = v12
+                 v12 = be16 v12
+                 if v12 == 0 then b1 else b1
+             b1: r0 = v12
+                 exit",
+            split,
+        );
+    }
+
+    #[test]
+    fn a_value_written_again_in_its_block_is_another() {
+        becomes(
+            "b0: v11 = r1
+                 v12 = 1
+                 store 8 [v11] = v12
+                 v12 = load 8 [v11]
+                 if v12 == 0 then b1 else b1
+             b1: r0 = v12
+                 exit",
+            split,
+            "b0: v11 = r1
+                 v12 = 1
+                 store 8 [v11] = v12
+                 v13 = load 8 [v11]
+                 if v13 == 0 then b1 else b1
+             b1: r0 = v13
+                 exit",
+        );
     }
 }
