@@ -152,7 +152,8 @@ impl<'s> Reader<'_, 's> {
                         label = *token == Token::Label;
                     } else {
                         let inside = match token {
-                            Token::Doc(_) | Token::At => depth > 0,
+                            // Members of `flags` and fields of views have docs; attributes stand before items only.
+                            Token::Doc(_) => depth > 0,
                             Token::On if label => {
                                 label = false;
                                 true

@@ -174,6 +174,10 @@ pub(crate) fn settle<'s>(file: FileId, text: &'s str, tokens: &mut Vec<Spanned<'
             }
             word if !is_word(word) => None,
             _ if matches!(prev, Some(Dot)) => Some(name()),
+            // Before names inside brackets: a bracket of the item before may be open. No type is called `on`.
+            Ident(word) if matches!(next, Some(Colon)) && matches!(next2, Some(On)) && !after_operator => {
+                Some(RuleName(word))
+            }
             _ if names_inside.last() == Some(&true) && matches!(next, Some(Equals | Colon | Question)) => Some(name()),
             // A hook's parameters: any word.
             word if !matches!(word, Ident(_))
@@ -194,9 +198,6 @@ pub(crate) fn settle<'s>(file: FileId, text: &'s str, tokens: &mut Vec<Spanned<'
                 Some(if *word == "any" { Any } else { All })
             }
             Ident("allow") if matches!(prev, Some(Expect)) => Some(Allow),
-            Ident(word) if matches!(next, Some(Colon)) && matches!(next2, Some(On)) && !after_operator => {
-                Some(RuleName(word))
-            }
             Ident(word @ ("if" | "then"))
                 if !after_operator && next.is_some() && !matches!(next, Some(Equals | Colon)) =>
             {
