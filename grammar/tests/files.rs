@@ -6,9 +6,8 @@ use krs_grammar::{ast::FileId, parse};
 fn shipped_files_parse() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     for folder in ["stdlib", "examples"] {
-        let Ok(entries) = std::fs::read_dir(root.join(folder)) else {
-            continue;
-        };
+        let entries = std::fs::read_dir(root.join(folder)).unwrap_or_else(|error| panic!("{folder}: {error}"));
+        let mut count = 0;
         for entry in entries {
             let path = entry.expect("a folder that can be listed").path();
             if path.extension().is_some_and(|e| e == "krs") {
@@ -29,7 +28,9 @@ fn shipped_files_parse() {
                     .collect();
                 assert!(errors.is_empty(), "{}", errors.join("\n"));
                 assert!(!parsed.file.items.is_empty());
+                count += 1;
             }
         }
+        assert!(count > 10, "{folder} has {count} files");
     }
 }

@@ -47,7 +47,7 @@ fn stems(ending: &str) -> BTreeSet<String> {
 
 /// Compares with a golden, or writes it. Tells whether they agree.
 fn golden(path: &Path, found: &str) -> Result<(), String> {
-    if std::env::var_os("KRS_UPDATE").is_some() {
+    if krs_tests::golden::update() {
         if found.is_empty() {
             let _ = fs::remove_file(path);
         } else {

@@ -188,7 +188,7 @@ fn the_policies_are_those_of_the_library() {
         policies.push((own_path(&kernel.name), own(&mut pages, &hooks, kernel)));
     }
     policies.push((folder().join("../docs/hooks.md"), markdown::page(&hooks)));
-    let update = std::env::var_os("KRS_UPDATE").is_some();
+    let update = krs_tests::golden::update();
     for (path, text) in &policies {
         if update {
             fs::create_dir_all(path.parent().expect("a folder")).expect("it can be made");

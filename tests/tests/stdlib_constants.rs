@@ -16,7 +16,8 @@ use krs_grammar::ast::{BinaryOp, ExprKind, FileId, ItemKind};
 const HEADERS: &[(&str, &[&str])] = &[
     ("Prot", &["linux/mman.h"]),
     ("Map", &["linux/mman.h"]),
-    ("O", &["linux/fcntl.h"]),
+    // Other architectures have numbers of their own; the library has those of x86-64, which are the generic ones.
+    ("O", &["asm-generic/fcntl.h"]),
     ("F", &["linux/fcntl.h"]),
     ("LockType", &["linux/fcntl.h"]),
     ("Mode", &["linux/stat.h"]),
@@ -288,8 +289,8 @@ fn numbers_of_the_kernel_alone_are_those_of_its_sources() {
     }
 }
 
-/// Runs the C compiler over `text`; `None` where there is none.
-fn cc(arguments: &[&str], text: &str) -> Option<(bool, String, String)> {
+/// Runs the C compiler over `text`: whether it succeeds, its output and its errors.
+fn cc(arguments: &[&str], text: &str) -> (bool, String, String) {
     let mut child = Command::new("cc")
         .args(arguments)
         .args(["-x", "c", "-"])
@@ -298,11 +299,13 @@ fn cc(arguments: &[&str], text: &str) -> Option<(bool, String, String)> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .ok()?;
+        .unwrap_or_else(|error| {
+            panic!("a C compiler `cc` is needed to check the library's numbers ({error}): install gcc")
+        });
     child.stdin.take().expect("it is piped").write_all(text.as_bytes()).expect("cc reads its input");
     let output = child.wait_with_output().expect("cc ends");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Some((output.status.success(), text(&output.stdout), text(&output.stderr)))
+    (output.status.success(), text(&output.stdout), text(&output.stderr))
 }
 
 #[test]
@@ -310,22 +313,13 @@ fn numbers_of_user_space_are_those_of_the_c_headers() {
     let types = types();
     let mut checked = 0;
     for (of, headers) in HEADERS {
-        if cfg!(not(target_arch = "x86_64")) && *of == "O" {
-            eprintln!("skipped: the numbers of `O` are those of x86-64");
-            continue;
-        }
         let include: String = headers.iter().map(|header| format!("#include <{header}>\n")).collect();
-        let Some((found, macros, _)) = cc(&["-E", "-dM"], &include) else {
-            eprintln!("SKIPPED: no C compiler `cc` here, so the library's numbers were not compared with C headers");
-            return;
-        };
-        if !found {
-            eprintln!(
-                "SKIPPED: <{}> is not here (package linux-libc-dev), so `{of}` was not checked",
-                headers.join(">, <")
-            );
-            continue;
-        }
+        let (found, macros, errors) = cc(&["-E", "-dM"], &include);
+        assert!(
+            found,
+            "<{}> is needed to check `{of}`: install linux-libc-dev and libc6-dev\n{errors}",
+            headers.join(">, <")
+        );
         let macros: Vec<&str> =
             macros.lines().filter_map(|line| line.strip_prefix("#define ")?.split([' ', '(']).next()).collect();
         let enumerators = ["BpfCmd", "TcpState"].contains(of);
@@ -343,8 +337,33 @@ fn numbers_of_user_space_are_those_of_the_c_headers() {
             text += &format!("_Static_assert((unsigned long long)({name}) == {value}ULL, \"{of}.{member}\");\n");
             checked += 1;
         }
-        let (right, _, errors) = cc(&["-fsyntax-only"], &text).expect("it ran a moment ago");
+        let (right, _, errors) = cc(&["-fsyntax-only"], &text);
         assert!(right, "`{of}`:\n{errors}");
     }
-    eprintln!("{checked} numbers compared");
+    assert!(checked > 1000, "only {checked} numbers were compared");
+}
+
+/// The errnos that a `deny` can name are those of the headers: each number, and none left out.
+#[test]
+fn errnos_are_those_of_the_c_headers() {
+    use krsic::hir::errno;
+    let include = "#include <asm-generic/errno.h>\n";
+    let (found, macros, errors) = cc(&["-E", "-dM"], include);
+    assert!(found, "<asm-generic/errno.h> is needed: install linux-libc-dev\n{errors}");
+    let defined: Vec<&str> = macros
+        .lines()
+        .filter_map(|line| line.strip_prefix("#define ")?.split(' ').next())
+        .filter(|name| name.len() > 2 && name.starts_with('E'))
+        .filter(|name| name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit()))
+        .collect();
+    assert!(defined.len() > 130, "{defined:?}");
+    let mut text = include.to_owned();
+    for name in defined {
+        let (_, number) = errno::find(name).unwrap_or_else(|| panic!("the compiler does not know {name}"));
+        text += &format!("_Static_assert({name} == {number}, \"{name}\");\n");
+    }
+    // Only the C library has this name of EOPNOTSUPP.
+    text += "#include <errno.h>\n_Static_assert(ENOTSUP == EOPNOTSUPP, \"ENOTSUP\");\n";
+    let (right, _, errors) = cc(&["-fsyntax-only"], &text);
+    assert!(right, "{errors}");
 }

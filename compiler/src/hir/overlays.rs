@@ -285,4 +285,114 @@ mod tests {
         // Its union begins with a number that is as wide as both.
         assert_eq!(read("5.10", "sock", &["__sk_common", "skc_daddr"]), None);
     }
+
+    /// ```text
+    /// struct a { long v; long w; };
+    /// struct b { struct a *x; int y; };
+    /// struct s {
+    ///     union { struct a *p; long n; int half; };      0
+    ///     union { long m; struct a *q; };                8
+    ///     int few:3; int more:29;                       16
+    ///     char text[12];                                20
+    ///     struct b inner;                               32
+    ///     struct a tail[];                              48
+    /// };
+    /// ```
+    fn sample() -> (Btf, TypeId, TypeId) {
+        use crate::btf::{Builder, Def, Member};
+        let mut builder = Builder::new();
+        let (long, int, char) =
+            (builder.int("long", 8, true), builder.int("int", 4, true), builder.int("char", 1, true));
+        let member = |name, ty, bit_offset| Member { name, ty, bit_offset, bitfield_bits: 0 };
+        let bits = |name, bit_offset, bitfield_bits| Member { name, ty: int, bit_offset, bitfield_bits };
+        let a = [member("v", long, 0), member("w", long, 64)];
+        let a = builder.add(Def::Struct { name: "a", bytes: 16, members: &a });
+        let pointer = builder.ptr(a);
+        let b = [member("x", pointer, 0), member("y", int, 64)];
+        let b = builder.add(Def::Struct { name: "b", bytes: 16, members: &b });
+        let first = [member("p", pointer, 0), member("n", long, 0), member("half", int, 0)];
+        let first = builder.add(Def::Union { name: "", bytes: 8, members: &first });
+        let second = [member("m", long, 0), member("q", pointer, 0)];
+        let second = builder.add(Def::Union { name: "", bytes: 8, members: &second });
+        let (text, tail) = (builder.array(char, 12), builder.array(a, 0));
+        let members = [
+            member("", first, 0),
+            member("", second, 64),
+            bits("few", 128, 3),
+            bits("more", 131, 29),
+            member("text", text, 160),
+            member("inner", b, 256),
+            member("tail", tail, 384),
+        ];
+        let s = builder.add(Def::Struct { name: "s", bytes: 48, members: &members });
+        (Btf::parse(builder.finish()).unwrap(), s, a)
+    }
+
+    /// What `btf_struct_walk` finds at each place of a small struct.
+    #[test]
+    fn what_a_verifier_finds() {
+        let (btf, s, a) = sample();
+        for (offset, bytes, found) in [
+            (0, 8, Some(Found::Pointer(a))),
+            // A part of a pointer, or one that begins within it.
+            (0, 4, None),
+            (4, 4, None),
+            (8, 8, Some(Found::Scalar)),
+            (8, 4, Some(Found::Scalar)),
+            (12, 4, Some(Found::Scalar)),
+            (12, 8, None),
+            // Bitfields are loaded whole.
+            (16, 4, Some(Found::Scalar)),
+            (16, 1, Some(Found::Scalar)),
+            (17, 1, None),
+            (20, 8, Some(Found::Scalar)),
+            (31, 1, Some(Found::Scalar)),
+            (28, 8, None),
+            (32, 8, Some(Found::Pointer(a))),
+            (40, 4, Some(Found::Scalar)),
+            (44, 4, None),
+            // Elements of the last array, which says no length.
+            (48, 8, Some(Found::Scalar)),
+            (72, 8, Some(Found::Scalar)),
+            (60, 8, None),
+            (46, 4, None),
+        ] {
+            assert_eq!(walk(&btf, s, offset, bytes), found, "{bytes} bytes at {offset}");
+        }
+    }
+
+    #[test]
+    fn fields_that_a_verifier_takes_for_others() {
+        let (btf, ..) = sample();
+        let read = |steps: &[&str]| {
+            let step = |name: &&str| match name.parse() {
+                Ok(index) => Step::Index(index),
+                Err(_) => Step::Field { name: (*name).to_owned(), shape: Shape::Pointer },
+            };
+            let access = Access { is_struct: true, root: "s".to_owned(), steps: steps.iter().map(step).collect() };
+            overlay(&btf, &Field::locate(&btf, &access).unwrap())
+        };
+        for (steps, taken) in [
+            (&["p"][..], None),
+            (&["n"], None),
+            (&["half"], Some(Overlay::Refused)),
+            (&["m"], None),
+            (&["q"], Some(Overlay::Number)),
+            (&["few"], None),
+            (&["more"], None),
+            (&["text"], None),
+            (&["text", "11"], None),
+            (&["inner", "x"], None),
+            (&["inner", "y"], None),
+            (&["tail", "1", "w"], None),
+        ] {
+            assert_eq!(read(steps), taken, "{steps:?}");
+        }
+        let of = |name: &str| {
+            let steps = vec![Step::Field { name: name.to_owned(), shape: Shape::Pointer }];
+            Field::locate(&btf, &Access { is_struct: true, root: "s".to_owned(), steps }).unwrap()
+        };
+        assert_eq!((of("few").word(&btf), of("more").word(&btf)), ((16, 4), (16, 4)));
+        assert_eq!((width(&btf, &of("few")), width(&btf, &of("n")), width(&btf, &of("p"))), (Some(4), Some(8), None));
+    }
 }

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use crate::diag::{Diagnostic, code};
-use crate::hir::{Audit, Policy, Rule};
+use crate::hir::{Audit, Mark, Policy, Rule};
 
 use super::facts::{self, Answer, Way};
 
@@ -110,16 +110,24 @@ fn covers(policy: &Policy, changes: &BTreeMap<usize, u32>, general: usize, speci
     };
     // A name was given to tell events apart.
     let named = audit.is_some() && !special.name.contains('@');
-    let killed = kill.is_none() || *kill == general.kill;
+    let killed =
+        kill.as_ref().is_none_or(|mine| general.kill.as_ref().is_some_and(|theirs| mine.signal == theirs.signal));
     // What is there on some kernels covers nothing on others.
     let there = general.since.is_none() || *since == general.since;
     // A label set by one is taken by no other: marks of all rules are one.
-    let marked = marks.iter().all(|mark| general.marks.contains(mark));
+    let same_mark = |mine: &Mark, theirs: &Mark| {
+        mine.label == theirs.label && mine.object == theirs.object && mine.set == theirs.set
+    };
+    let marked = marks.iter().all(|mine| general.marks.iter().any(|theirs| same_mark(mine, theirs)));
     denied && recorded && killed && marked && there && *attributes == general.attributes && !named
 }
 
+/// Whether the general rule's event says all that the special one's does. An event with a limit may not be recorded, so it
+/// stands for no other.
 fn same_record(mine: &Audit, theirs: &Audit) -> bool {
-    mine.message == theirs.message && mine.fields.iter().all(|field| theirs.fields.iter().any(|other| other == field))
+    theirs.limit.is_none()
+        && mine.message == theirs.message
+        && mine.fields.iter().all(|field| theirs.fields.iter().any(|other| other == field))
 }
 
 #[cfg(test)]
@@ -161,6 +169,7 @@ mod tests {
                 "file_open when task.uid == 0 and task.gid < 2 deny",
             ),
             ("file_open audit \"x\"", "file_open when task.uid == 0 audit \"y\""),
+            ("file_open audit limit 1/s", "file_open when task.uid == 0 audit"),
             // Unknown for anonymous memory: the first does not fire there.
             ("mmap_file when file.f_flags >= 1 or file.f_flags < 7 deny", "mmap_file when prot & EXEC deny"),
         ] {

@@ -232,16 +232,18 @@ fn declare_data(btf: &mut Builder, int: TypeId, code: &bpf::Code, modes_bytes: u
     }
 }
 
-/// Lines of a function: notes of the compiler in place of a policy's text.
+/// Lines of a function: notes of the compiler in place of a policy's text. The kernel refuses a program unless each
+/// function has a record at its first instruction (`check_btf_line` in `kernel/bpf/verifier.c`).
 fn notes(function: &bpf::Function) -> Vec<Line> {
-    let line = |(slot, text): &(u32, &str)| Line {
-        slot: *slot,
+    let line = |slot: u32, text: &str| Line {
+        slot,
         file: format!("krsic:{}", function.name),
-        text: (*text).to_owned(),
+        text: text.to_owned(),
         line: slot + 1,
         column: 1,
     };
-    function.notes.iter().map(line).collect()
+    let first = function.notes.first().is_none_or(|(slot, _)| *slot > 0).then(|| line(0, function.name));
+    first.into_iter().chain(function.notes.iter().map(|(slot, text)| line(*slot, text))).collect()
 }
 
 fn lines(program: &bpf::Program, sources: &Sources) -> Vec<Line> {

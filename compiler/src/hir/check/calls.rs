@@ -171,7 +171,11 @@ impl<'a> Checker<'a> {
                     self.error(code::OUT_OF_RANGE, arg.span, format!("a {ty} cannot hold {}", number.value))
                 }
                 Some(_) => Operand::Number(number),
-                None if names.is_some() => Operand::Number(number),
+                None if names.is_some() && number.names.is_none_or(|own| Some(own) == names) => Operand::Number(number),
+                None if let Some(own) = number.names => {
+                    let found = format!("a `{}`", self.names[own.index()].name);
+                    wanted(self, found)
+                }
                 None => wanted(self, "a number".to_owned()),
             },
             Operand::Cond(cond) if ty == "bool" => Operand::Cond(cond),

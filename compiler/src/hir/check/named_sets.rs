@@ -474,6 +474,10 @@ impl<'a> Checker<'a> {
     ) -> Operand {
         let set = self.set(item);
         let operand = self.expr(left, None);
+        // The mistake was reported where the set is defined.
+        if matches!(set, Named::Wrong) {
+            return Operand::Error;
+        }
         let operand = match set {
             Named::Texts(_) => self.texts(operand),
             Named::Dynamic(set) if matches!(self.sets[set.index()].parts[..], [Part::Text { .. }]) => {
