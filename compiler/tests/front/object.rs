@@ -197,7 +197,7 @@ fn tables_of_small_policies() {
         "on bprm_check_security when any a in task.ancestors { a.comm == \"sshd\" } deny",
         "label l on task inherit\non file_open when file.path under \"/etc\" mark l\non socket_connect when task is l deny",
         "set s: cidr = { \"10.0.0.0/8\", \"192.168.0.0/16\" }\non socket_connect when dst.ip in s and dst.port == 443 deny kill",
-        "on file_open when file.name == \"é\" and task.comm == \"ü\" deny # é\non lockdown when what == LOCKDOWN_KEXEC deny",
+        "on file_open when file.name == \"é\" and task.comm == \"ü\" deny # é\non locked_down when what == LOCKDOWN_KEXEC deny",
         "on task_alloc when clone_flags & 1 and first_of(task.__state, task.state) == 0 deny",
     ] {
         assert!(check(text) > 0, "{text}");
