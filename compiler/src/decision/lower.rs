@@ -93,7 +93,12 @@ fn ordered<'p>(policy: &'p Policy, rules: &[RuleId], optimise: Optimise, indexes
         let errno_here = errno(policy, rules[at]);
         let same = rules[at..].iter().take_while(|id| errno(policy, **id) == errno_here).count();
         if at + same < rules.len() && at >= refused {
+            let known = indexes.len();
             let (count, found) = index::of_one_shape(policy, &rules[at..], optimise, indexes);
+            if count <= same {
+                // Rules of one errno are planned below, by a table of their own.
+                indexes.truncate(known);
+            }
             if let Some(mut units) = found.filter(|_| count > same) {
                 if optimise.does(Optimisation::Order) {
                     units.chunks_mut(1).for_each(|unit| order::order(unit, indexes));
