@@ -327,6 +327,8 @@ impl<'k> Scene<'k> {
     /// A mount at a dentry of another, or the root of all.
     fn new_mount(&mut self, on: Option<(u64, u64)>, at: Vec<u8>) -> Result<u64, String> {
         let root = self.dentry(None, b"/")?;
+        // `d_make_root` hashes no dentry: a root cannot be found by its name.
+        self.set(root, &named("dentry", &["d_hash", "pprev"]), 0);
         let mount = self.object("mount", true)?;
         let above = on.and_then(|(above, _)| Some(self.mounts.get(&above)?.mount)).unwrap_or(mount);
         let point = on.map_or(root, |(_, point)| point);
