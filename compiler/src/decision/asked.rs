@@ -190,3 +190,40 @@ pub fn once(graph: Graph) -> Graph {
     }
     build.finish(graph.hook, graph.part, ids[0][0])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_given_only_where_it_is_known() {
+        // By all that can be asked before, which of true, false and unknown are left.
+        let questions = [(true, true), (true, false), (false, true), (false, false)];
+        for first in questions {
+            for second in questions {
+                for always_known in [false, true] {
+                    let mut answers = Answers { not_unknown: u64::from(always_known), ..Answers::default() };
+                    let mut left = vec![Some(true), Some(false)];
+                    left.extend((!always_known).then_some(None));
+                    for (sense, holds) in [first, second] {
+                        answers = answers.learn(1, sense, holds);
+                        left.retain(|answer| (*answer == Some(sense)) == holds);
+                    }
+                    for sense in [true, false] {
+                        let is = left.iter().map(|answer| *answer == Some(sense)).collect::<Vec<_>>();
+                        let wanted = match (is.contains(&true), is.contains(&false)) {
+                            (true, false) => Some(true),
+                            (false, true) => Some(false),
+                            (true, true) => None,
+                            // The two contradict each other: no path has both.
+                            (false, false) => continue,
+                        };
+                        assert_eq!(answers.answer(1, sense), wanted, "{first:?} {second:?} {sense} {left:?}");
+                        assert_eq!(answers.answer(2, sense), None, "another atom");
+                        assert_eq!(answers.only(2).answer(1, sense), None, "it was dropped");
+                    }
+                }
+            }
+        }
+    }
+}

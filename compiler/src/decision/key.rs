@@ -120,3 +120,55 @@ pub fn places<'a>(parts: impl IntoIterator<Item = &'a Part>) -> Option<(usize, V
     let most = if range { crate::bpf::library::find::WORDS_MAX } else { WORDS_MAX };
     (1..=most).contains(&words).then_some((words, places))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hir::{TaskField, ValueKind};
+
+    #[test]
+    fn parts_share_words_where_they_fit() {
+        use PartKind::{Ip, Name, Network, Number, Range, Text};
+        let part = |(kind, bytes): (PartKind, u32)| {
+            let kind_of_value = ValueKind::Task(TaskField::Uid);
+            let value = Value { span: Default::default(), ty: Ty::Int(Int::plain(bytes, false)), kind: kind_of_value };
+            Part { kind, value }
+        };
+        for (parts, wanted) in [
+            (&[(Number, 4)][..], Some((1, vec![(0, 0)]))),
+            (&[(Number, 4), (Number, 2), (Number, 2)], Some((1, vec![(0, 0), (0, 32), (0, 48)]))),
+            (&[(Number, 4), (Number, 4), (Number, 1)], Some((2, vec![(0, 0), (0, 32), (1, 0)]))),
+            // A number is not torn apart.
+            (&[(Number, 4), (Number, 8)], Some((2, vec![(0, 0), (1, 0)]))),
+            // The number of a text's row has 4 bytes.
+            (&[(Text, 8), (Number, 4)], Some((1, vec![(0, 0), (0, 32)]))),
+            (&[(Ip, 8)], Some((2, vec![(0, 0)]))),
+            (&[(Number, 2), (Ip, 8)], Some((3, vec![(0, 0), (1, 0)]))),
+            (&[(Name, 8), (Ip, 8)], Some((4, vec![(0, 0), (2, 0)]))),
+            (&[(Number, 2), (Name, 8), (Ip, 8)], None),
+            // A search for ranges takes two words at least, and three at most.
+            (&[(Range, 4)], Some((2, vec![(1, 0)]))),
+            (&[(Number, 2), (Range, 4)], Some((2, vec![(0, 0), (1, 0)]))),
+            (&[(Number, 8), (Number, 8), (Range, 4)], Some((3, vec![(0, 0), (1, 0), (2, 0)]))),
+            (&[(Number, 8), (Number, 8), (Number, 8), (Range, 4)], None),
+            (&[(Network, 8)], Some((2, vec![(0, 0)]))),
+            (&[(Number, 2), (Network, 8)], Some((3, vec![(0, 0), (1, 0)]))),
+            (&[(Number, 8), (Number, 8), (Network, 8)], None),
+            (&[], None),
+        ] {
+            let parts: Vec<Part> = parts.iter().copied().map(part).collect();
+            let found = places(&parts);
+            let found =
+                found.map(|(words, places)| (words, places.iter().map(|place| (place.word, place.shift)).collect()));
+            assert_eq!(found, wanted, "{parts:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_ordered_as_they_are_compared() {
+        let signed = |number| ordered(Int::plain(4, true), number);
+        assert!(signed(-2) < signed(-1) && signed(-1) < signed(0) && signed(0) < signed(1));
+        assert_eq!(ordered(Int::plain(8, true), i128::from(i64::MIN)), 0);
+        assert_eq!(ordered(Int::plain(8, false), 7), 7);
+    }
+}

@@ -51,6 +51,8 @@ pub mod parts;
 pub mod print;
 pub mod rows;
 mod shape;
+#[cfg(test)]
+mod tests;
 pub mod texts;
 pub mod verify;
 

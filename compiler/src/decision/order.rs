@@ -100,3 +100,56 @@ fn value(of: &Value) -> u32 {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decision::tests::planned;
+    use crate::optimise::Optimise;
+
+    #[test]
+    fn costs_are_of_one_class_up_to_four_times_as_much() {
+        for (from, to, wanted) in [(0, 31, 0), (32, 127, 1), (128, 511, 2), (512, 2047, 3), (2048, 8191, 4)] {
+            assert_eq!((class(from), class(to)), (wanted, wanted));
+        }
+    }
+
+    #[test]
+    fn a_test_costs_what_its_values_cost() {
+        for (hook, condition, wanted) in [
+            // A comparison with a constant costs 1 above its value.
+            ("file_mprotect", "prot == 1", 1 + 1),
+            ("file_open", "task.uid == 1", 1 + 10),
+            ("file_open", "task.uid < task.gid", 1 + 10 + 10),
+            ("file_mprotect", "prot & 4", 1 + 1 + 1),
+            ("file_mprotect", "vma.file == null", 1 + 2 + 1),
+            ("file_open", "task.uid in { 1, 2, 3 }", 10 + 3),
+            ("file_open", "task.comm == \"a\"", 40 + 2),
+            ("file_open", "task.comm in { \"a\", \"b\" }", 40 + 4),
+            // A process is known by its first task, which is a load from the current one.
+            ("file_open", "task is a", 30 + 2 + 10),
+            ("file_open", "any a in task.ancestors { a.pid == 1 }", 1000),
+            // The dentry and the mount are loads from an argument.
+            ("file_open", "file.path == \"/a\"", 2000 + 2 * 3 + 3),
+            ("file_open", "file.path under \"/a\"", 2000 + 2 * 3 + 5),
+            ("file_open", "file.path like \"/a*b*c\"", 2000 + 2 * 3 + 400),
+        ] {
+            let text = format!("label a on task\non {hook} when {condition} deny\non task_alloc mark a\n");
+            let (policy, _) = planned(&text, Optimise::default());
+            let rule = policy.rules.iter().find(|rule| rule.deny.is_some()).expect("one denies");
+            assert_eq!(rule.when.as_ref().map(cond), Some(wanted), "{condition}");
+        }
+    }
+
+    #[test]
+    fn the_parts_of_a_condition_cost_their_sum() {
+        for (condition, wanted) in [
+            ("prot == 1 or reqprot == 1", 2 + 2),
+            ("not (prot == 1 or task.uid == 1)", 2 + 11),
+            ("prot == 1 and task.uid == 1", 2 + 11),
+        ] {
+            let (policy, _) = planned(&format!("on file_mprotect when {condition} deny"), Optimise::default());
+            assert_eq!(policy.rules[0].when.as_ref().map(cond), Some(wanted), "{condition}");
+        }
+    }
+}

@@ -84,3 +84,73 @@ pub fn flat(rows: impl Iterator<Item = (Vec<Element>, RuleId)>) -> Option<Vec<Ro
 fn ends_before(key: &[Element], here: u128) -> bool {
     matches!(key.last(), Some(Element::Range(_, end)) if end.checked_add(1) == Some(here))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The rows of ranges behind one exact number: `(number, first, last, rule)`.
+    fn flattened(ranges: &[(u128, u128, u128, u32)]) -> Vec<(u128, u128, u128, Vec<u32>)> {
+        let row = |(exact, first, last, rule): &(u128, u128, u128, u32)| {
+            (vec![Element::Number(*exact), Element::Range(*first, *last)], RuleId(*rule))
+        };
+        let rows = flat(ranges.iter().map(row)).expect("they are few");
+        let shown = |row: &Row| match &row.key[..] {
+            [Element::Number(exact), Element::Range(first, last)] => {
+                (*exact, *first, *last, row.rules.iter().map(|rule| rule.0).collect())
+            }
+            other => panic!("{other:?}"),
+        };
+        rows.iter().map(shown).collect()
+    }
+
+    #[test]
+    fn ranges_are_cut_where_their_rules_change() {
+        const MAX: u128 = u128::MAX;
+        for (ranges, rows) in [
+            (&[(0, 3, 5, 1)][..], vec![(0, 3, 5, vec![1])]),
+            // Two of one rule are one row where they touch or overlap, and two where there is a gap.
+            (&[(0, 1, 5, 1), (0, 6, 9, 1)], vec![(0, 1, 9, vec![1])]),
+            (&[(0, 1, 5, 1), (0, 3, 9, 1)], vec![(0, 1, 9, vec![1])]),
+            (&[(0, 1, 9, 1), (0, 3, 5, 1)], vec![(0, 1, 9, vec![1])]),
+            (&[(0, 1, 9, 1), (0, 1, 9, 1)], vec![(0, 1, 9, vec![1])]),
+            (&[(0, 1, 5, 1), (0, 7, 9, 1)], vec![(0, 1, 5, vec![1]), (0, 7, 9, vec![1])]),
+            // Two rules.
+            (&[(0, 1, 5, 1), (0, 6, 9, 2)], vec![(0, 1, 5, vec![1]), (0, 6, 9, vec![2])]),
+            (&[(0, 1, 5, 2), (0, 1, 5, 1)], vec![(0, 1, 5, vec![1, 2])]),
+            (&[(0, 1, 9, 1), (0, 4, 4, 2)], vec![(0, 1, 3, vec![1]), (0, 4, 4, vec![1, 2]), (0, 5, 9, vec![1])]),
+            (&[(0, 1, 5, 1), (0, 5, 9, 2)], vec![(0, 1, 4, vec![1]), (0, 5, 5, vec![1, 2]), (0, 6, 9, vec![2])]),
+            // Ranges behind different numbers have nothing to do with each other.
+            (&[(7, 1, 5, 1), (3, 6, 9, 1)], vec![(3, 6, 9, vec![1]), (7, 1, 5, vec![1])]),
+            (&[(3, 1, 5, 1), (7, 6, 9, 1)], vec![(3, 1, 5, vec![1]), (7, 6, 9, vec![1])]),
+            // The ends of all numbers.
+            (&[(0, 0, MAX, 1)], vec![(0, 0, MAX, vec![1])]),
+            (&[(0, 0, 0, 1), (0, MAX, MAX, 1)], vec![(0, 0, 0, vec![1]), (0, MAX, MAX, vec![1])]),
+            (&[(0, 5, MAX, 1), (0, 9, MAX, 2)], vec![(0, 5, 8, vec![1]), (0, 9, MAX, vec![1, 2])]),
+            (&[(0, 5, MAX, 1), (1, 0, 3, 2)], vec![(0, 5, MAX, vec![1]), (1, 0, 3, vec![2])]),
+        ] {
+            assert_eq!(flattened(ranges), rows, "{ranges:?}");
+        }
+    }
+
+    #[test]
+    fn ranges_within_each_other_are_bounded() {
+        // Rule n is around all that follow: of 2N rows one has each number of rules twice, but for the innermost.
+        let nested = |count: u32| {
+            let range = |n: u32| (vec![Element::Range(u128::from(n), u128::from(2 * count - n))], RuleId(n));
+            flat((0..count).map(range)).map(|rows| rows.iter().map(|row| row.rules.len()).sum::<usize>())
+        };
+        assert_eq!(nested(300), Some(300 * 300));
+        assert_eq!(nested(362), Some(362 * 362));
+        assert_eq!(nested(363), None);
+    }
+
+    #[test]
+    fn a_key_has_one_row_with_each_of_its_rules_once() {
+        let key = |number| vec![Element::Number(number)];
+        let rows =
+            exact([(key(7), RuleId(2)), (key(3), RuleId(1)), (key(7), RuleId(0)), (key(7), RuleId(2))].into_iter());
+        let row = |number, rules: &[u32]| Row { key: key(number), rules: rules.iter().copied().map(RuleId).collect() };
+        assert_eq!(rows, [row(3, &[1]), row(7, &[0, 2])]);
+    }
+}

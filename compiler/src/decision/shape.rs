@@ -387,3 +387,74 @@ fn tests_of<'p>(cond: &'p Cond, found: &mut Vec<&'p TextTest>) {
         Cond::And(..) | Cond::Const(_) => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn integer(bytes: u32, signed: bool) -> Value {
+        Value { span: Default::default(), ty: Ty::Int(Int::plain(bytes, signed)), kind: ValueKind::Const(0) }
+    }
+
+    #[test]
+    fn a_comparison_is_a_range_of_its_type() {
+        use Compare::{Eq, Ge, Gt, Le, Lt, Ne};
+        // Signed numbers are moved so that the least of 64 bits is 0.
+        let zero = 1i128 << 63;
+        for (bytes, signed, op, constant, wanted) in [
+            (4, false, Lt, 5, Some((0, 4))),
+            (4, false, Le, 5, Some((0, 5))),
+            (4, false, Gt, 5, Some((6, 0xffff_ffff))),
+            (4, false, Ge, 5, Some((5, 0xffff_ffff))),
+            (4, false, Eq, 5, None),
+            (4, false, Ne, 5, None),
+            (4, false, Lt, 0, None),
+            (4, false, Le, 0, Some((0, 0))),
+            (4, false, Gt, 0xffff_ffff, None),
+            (4, false, Ge, 0xffff_ffff, Some((0xffff_ffff, 0xffff_ffff))),
+            (4, false, Ge, -7, Some((0, 0xffff_ffff))),
+            (1, false, Le, 1000, Some((0, 255))),
+            (1, false, Gt, 1000, None),
+            (8, false, Gt, 0, Some((1, (1 << 64) - 1))),
+            (1, true, Lt, -5, Some((zero - 128, zero - 6))),
+            (1, true, Ge, -5, Some((zero - 5, zero + 127))),
+            (4, true, Gt, -1, Some((zero, zero + 0x7fff_ffff))),
+            (8, true, Le, 0, Some((0, zero))),
+        ] {
+            let wanted = wanted.map(|(first, last): (i128, i128)| Element::Range(first as u128, last as u128));
+            assert_eq!(range(&integer(bytes, signed), op, constant), wanted, "{bytes} {signed} {op:?} {constant}");
+        }
+    }
+
+    #[test]
+    fn a_number_is_a_pattern_of_its_type() {
+        for (bytes, signed, constant, wanted) in [
+            (2, false, 0xffff, Some(0xffff)),
+            (2, false, 0x1_0000, None),
+            (2, false, -1, None),
+            (2, true, -1, Some(0xffff)),
+            (2, true, -0x8000, Some(0x8000)),
+            (2, true, -0x8001, None),
+            (2, true, 0x8000, None),
+            (8, true, -1, Some(u128::from(u64::MAX))),
+            (8, false, (1 << 64) - 1, Some(u128::from(u64::MAX))),
+        ] {
+            assert_eq!(number(&integer(bytes, signed), constant), wanted.map(Element::Number), "{bytes} {constant}");
+        }
+    }
+
+    #[test]
+    fn ranges_meet_where_both_are() {
+        let ranges = |list: &[(u128, u128)]| list.iter().map(|(a, b)| vec![Element::Range(*a, *b)]).collect::<Vec<_>>();
+        for (a, b, both) in [
+            (&[(1, 5)][..], &[(3, 9)][..], &[(3, 5)][..]),
+            (&[(3, 9)], &[(1, 5)], &[(3, 5)]),
+            (&[(1, 9)], &[(5, 5)], &[(5, 5)]),
+            (&[(1, 5)], &[(5, 9)], &[(5, 5)]),
+            (&[(1, 5)], &[(6, 9)], &[]),
+            (&[(1, 5), (8, 9)], &[(4, 8)], &[(4, 5), (8, 8)]),
+        ] {
+            assert_eq!(meet(&ranges(a), &ranges(b)), ranges(both));
+        }
+    }
+}

@@ -97,6 +97,8 @@ impl<'t> Patterns<'t> {
 
 #[cfg(test)]
 mod tests {
+    use super::halves;
+    use crate::hir::TextTest;
     use crate::{Options, Source, Stage, emit};
 
     /// The indexes of a policy of so many rules, without their rows.
@@ -106,6 +108,33 @@ mod tests {
         let plan = plan.value.expect("it compiles");
         let index = |line: &str| line.trim_start().starts_with('i').then(|| line.trim_start().to_owned());
         plan.lines().filter_map(index).collect()
+    }
+
+    #[test]
+    fn patterns_of_which_a_part_can_be_anywhere_are_set_apart() {
+        let test = |kind: &str, text: &str| match kind {
+            "ends" => TextTest::EndsWith(text.into()),
+            "contains" => TextTest::Contains(text.into()),
+            "like" => TextTest::Like(text.into()),
+            _ => TextTest::Under(text.into()),
+        };
+        let list = [
+            ("under", "/a", false),
+            ("ends", "b", true),
+            ("contains", "c", true),
+            ("like", "/d*", false),
+            ("like", "*e", true),
+            ("like", "/f**", false),
+            ("like", "/g**h", true),
+            ("like", "**/i/**", true),
+        ];
+        let tests: Vec<(TextTest, bool)> = list.map(|(kind, text, anywhere)| (test(kind, text), anywhere)).into();
+        let (some, others) = halves(tests.iter().collect(), |one| Some(&one.0));
+        assert!(some.len() == 5 && some.iter().all(|one| one.1) && others.iter().all(|one| !one.1));
+        // Where they are alike: the first and the second half.
+        let alike: Vec<(TextTest, bool)> = tests.into_iter().filter(|one| one.1).collect();
+        let (some, others) = halves(alike.iter().collect(), |one| Some(&one.0));
+        assert_eq!((some.len(), others.len()), (2, 3));
     }
 
     #[test]
