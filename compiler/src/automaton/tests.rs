@@ -1,3 +1,5 @@
+//! Tests of automata against other answers: an evaluator of single patterns, and a matcher of globs by their definition.
+
 use super::*;
 use crate::hir::eval::passes;
 
@@ -140,4 +142,40 @@ fn what_would_be_too_large_is_refused() {
     let crossed: Vec<TextTest> = (0..20).map(|n| TextTest::Like(format!("**x{n}y**z{n}w**").into_bytes())).collect();
     assert_eq!(Automaton::several(crossed.iter().zip(0..)), Err(TooComplex));
     assert!(crossed.iter().all(|test| Automaton::one(test).is_ok()));
+}
+
+/// Whether a glob of bytes, `?`, `*` and `**` fits a text, by its definition.
+fn fits(glob: &[u8], text: &[u8]) -> bool {
+    match glob {
+        [] => text.is_empty(),
+        [b'*', b'*', rest @ ..] => (0..=text.len()).any(|run| fits(rest, &text[run..])),
+        [b'*', rest @ ..] => (0..=text.len()).any(|run| !text[..run].contains(&b'/') && fits(rest, &text[run..])),
+        [b'?', rest @ ..] => text.first().is_some_and(|byte| *byte != b'/') && fits(rest, &text[1..]),
+        [byte, rest @ ..] => text.first() == Some(byte) && fits(rest, &text[1..]),
+    }
+}
+
+#[test]
+fn globs_fit_the_texts_of_their_definition() {
+    let globs: [&[u8]; 16] = [
+        b"a", b"", b"*", b"**", b"?", b"a*", b"*a", b"**a", b"a/**", b"/*/a", b"*/*", b"**/a", b"a?b", b"a*b*a",
+        b"a**b", b"?/?",
+    ];
+    let tests: Vec<TextTest> = globs.iter().map(|glob| TextTest::Like(glob.to_vec())).collect();
+    let together = Automaton::several(tests.iter().zip(0..)).expect("they are simple");
+    let alone: Vec<Automaton> = tests.iter().map(|test| Automaton::one(test).expect("it is simple")).collect();
+    // Every text of at most six of three letters.
+    let mut texts = vec![Vec::new()];
+    for from in 0.. {
+        let Some(text) = texts.get(from).cloned().filter(|text: &Vec<u8>| text.len() < 6) else { break };
+        texts.extend(b"ab/".map(|byte| [&text[..], &[byte]].concat()));
+    }
+    assert_eq!(texts.len(), 1 + 3 + 9 + 27 + 81 + 243 + 729);
+    for text in &texts {
+        let wanted: Vec<u32> = (0..).zip(globs).filter(|(_, glob)| fits(glob, text)).map(|(at, _)| at).collect();
+        assert_eq!(together.fitting(text), wanted, "{:?}", String::from_utf8_lossy(text));
+        for (at, automaton) in (0..).zip(&alone) {
+            assert_eq!(automaton.row(text) == 1, wanted.contains(&at), "{at} {:?}", String::from_utf8_lossy(text));
+        }
+    }
 }

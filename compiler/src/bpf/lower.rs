@@ -23,6 +23,8 @@ mod ranges;
 mod reads;
 mod sets;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod text;
 mod unix;
 mod values;

@@ -37,6 +37,8 @@ pub mod find;
 pub mod key;
 pub mod labels;
 pub mod record;
+#[cfg(test)]
+pub(in crate::bpf) mod tests;
 mod text;
 pub mod words;
 

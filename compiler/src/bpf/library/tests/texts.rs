@@ -1,0 +1,301 @@
+//! Paths, names, patterns and whole texts.
+
+use std::collections::BTreeSet;
+
+use super::{File, Object, built, newest, plain, word};
+use crate::kernel::embedded;
+use crate::optimise::{Optimisation, Optimise};
+use crate::simulate::scene::{Tail, named};
+
+/// A name of so many bytes.
+fn name(bytes: usize) -> Vec<u8> {
+    (0..bytes).map(|at| b'a' + (at % 23) as u8).collect()
+}
+
+/// The path that an event of `on file_open audit { file.path }` has; `None` where it is unknown.
+fn path(object: &Object, file: &File<'_>) -> Option<Vec<u8>> {
+    let run = object.run("file_open", &object.open(file));
+    let [event] = &run.events[..] else { panic!("one event") };
+    let text = &event[krsi_abi::event::HEADER_BYTES as usize..];
+    let end = text.iter().position(|byte| *byte == 0).expect("a NUL is behind the text");
+    (word(event, krsi_abi::event::UNKNOWN) == 0).then(|| text[..end].to_vec())
+}
+
+#[test]
+fn a_path_leads_from_the_root_of_the_namespace() {
+    use Tail::{Deleted, Nowhere, Ordinary};
+    let (a, b, tmp, m) = (&b"a"[..], &b"b"[..], &b"tmp"[..], &b"m"[..]);
+    let bytes = built("on file_open audit { file.path }", Optimise::default());
+    let far = built("on file_open audit { file.path }", Optimise::default().without(Optimisation::Near));
+    for kernel in [&embedded()[0], newest()] {
+        for object in [Object::new(&bytes, kernel), Object::new(&far, kernel)] {
+            for (mount, below, tail, wanted) in [
+                (&[][..], &[][..], Ordinary, "/"),
+                (&[], &[a], Ordinary, "/a"),
+                (&[], &[a, b], Ordinary, "/a/b"),
+                (&[], &[a, b, a, b, a, b, a, b, a, b], Ordinary, "/a/b/a/b/a/b/a/b/a/b"),
+                // The root of a mount has its name from where that is mounted. It is in no directory, and not deleted.
+                (&[tmp, m], &[], Ordinary, "/tmp/m"),
+                (&[tmp, m], &[a], Ordinary, "/tmp/m/a"),
+                (&[tmp, m], &[a, b], Deleted, "/tmp/m/a/b (deleted)"),
+                (&[], &[a], Deleted, "/a (deleted)"),
+                (&[], &[a, b, a, b, a, b, a, b, a, b], Deleted, "/a/b/a/b/a/b/a/b/a/b (deleted)"),
+                // What memfd_create(2) makes has a name and no directory.
+                (&[], &[b"memfd:x"], Nowhere, "/memfd:x (deleted)"),
+            ] {
+                let found = path(&object, &File { mount, below, tail });
+                assert_eq!(found.as_deref().map(String::from_utf8_lossy).as_deref(), Some(wanted), "{}", kernel.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_name_of_any_length_is_part_of_a_path() {
+    let bytes = built("on file_open audit { file.path }", Optimise::default());
+    // Kernels keep short names in the dentry: up to 31 bytes, and 39 since 6.14.
+    for kernel in [&embedded()[0], newest()] {
+        let object = Object::new(&bytes, kernel);
+        for length in (1..=8).chain([15, 16, 17, 23, 24, 25]).chain(30..=42).chain([63, 64, 65, 127, 128, 254, 255]) {
+            let name = name(length);
+            for below in [&[&name[..]][..], &[b"d", &name], &[&name, b"f"], &[&name, &name]] {
+                let wanted = below.iter().flat_map(|part| [b"/", *part].concat()).collect::<Vec<u8>>();
+                assert_eq!(path(&object, &plain(below)), Some(wanted), "{} {length}", kernel.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_path_of_4095_bytes_is_the_longest() {
+    let object = Object::of("on file_open audit { file.path }");
+    let long = name(255);
+    for (last, known) in [(253, true), (254, true), (255, false)] {
+        // 15 times 256 bytes, and the last name behind its slash.
+        let last = name(last);
+        let below: Vec<&[u8]> = std::iter::repeat_n(&long[..], 15).chain([&last[..]]).collect();
+        let wanted = below.iter().flat_map(|part| [b"/", *part].concat()).collect::<Vec<u8>>();
+        assert_eq!(path(&object, &plain(&below)), known.then_some(wanted), "{}", last.len());
+    }
+    for (count, known) in [(2046, true), (2047, true), (2048, false)] {
+        let below: Vec<&[u8]> = std::iter::repeat_n(&b"x"[..], count).collect();
+        let wanted = b"/x".repeat(count);
+        assert_eq!(path(&object, &plain(&below)), known.then_some(wanted), "{count}");
+    }
+}
+
+/// Whether a file is denied.
+fn denied(object: &Object, file: &File<'_>) -> bool {
+    match object.run("file_open", &object.open(file)).verdict {
+        0 => false,
+        -1 => true,
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn a_whole_path_is_compared_only_where_its_last_name_can_fit() {
+    use Tail::{Deleted, Ordinary};
+    let (srv, a, m) = (&b"srv"[..], &b"a"[..], &b"m"[..]);
+    for (rule, mount, below, tail, wanted) in [
+        ("file.path == \"/srv/a\"", &[][..], &[srv, a][..], Ordinary, true),
+        ("file.path == \"/srv/a\"", &[], &[srv, m], Ordinary, false),
+        ("file.path == \"/srv/a\"", &[], &[a, a], Ordinary, false),
+        ("file.path == \"/srv/a\"", &[], &[srv, a], Deleted, false),
+        // The name of a deleted file is shorter than what its path ends with.
+        ("file.path == \"/srv/a (deleted)\"", &[], &[srv, a], Deleted, true),
+        ("file.path == \"/srv/a (deleted)\"", &[], &[srv, a], Ordinary, false),
+        ("file.path == \"/srv/a (deleted)\"", &[], &[srv, b"a (deleted)"], Ordinary, true),
+        ("file.path in { \"/srv/bcd\", \"/srv/a (deleted)\" }", &[], &[srv, a], Deleted, true),
+        // The name of the root of a mount is that of the directory on which it is mounted.
+        ("file.path == \"/srv/m\"", &[srv, m], &[], Ordinary, true),
+        ("file.path == \"/srv/m\"", &[srv, a], &[], Ordinary, false),
+        ("file.path == \"/srv/m/a\"", &[srv, m], &[a], Ordinary, true),
+        ("file.path == \"/\"", &[], &[], Ordinary, true),
+        ("file.path == \"/\"", &[], &[a], Ordinary, false),
+        ("file.path == \"/srv\"", &[srv], &[], Ordinary, true),
+        ("file.path != \"/srv/a\"", &[], &[srv, a], Ordinary, false),
+        ("file.path != \"/srv/a\"", &[], &[srv, m], Ordinary, true),
+        ("file.path != \"/srv/a\"", &[], &[srv, b"other"], Ordinary, true),
+    ] {
+        let text = format!("on file_open when {rule} deny");
+        for optimise in [Optimise::default(), Optimise::default().without(Optimisation::Names)] {
+            let object = Object::new(&built(&text, optimise), newest());
+            assert_eq!(denied(&object, &File { mount, below, tail }), wanted, "{rule} {mount:?} {below:?} {tail:?}");
+        }
+    }
+}
+
+#[test]
+fn a_path_is_found_among_names_of_all_lengths() {
+    // The lengths of last names are bits of a word, up to 63.
+    let few: Vec<usize> = vec![1, 7, 8];
+    let many: Vec<usize> = vec![2, 3, 5, 8, 13, 16, 21, 31, 32, 33, 62, 63];
+    let long: Vec<usize> = [&many[..], &[64, 65, 255]].concat();
+    for lengths in [few, many, long] {
+        let text: Vec<String> =
+            lengths.iter().map(|length| format!("\"/d/{}\"", String::from_utf8_lossy(&name(*length)))).collect();
+        let object = Object::of(&format!("on file_open when file.path in {{ {} }} deny", text.join(", ")));
+        for length in (1..=70).chain([127, 128, 254, 255]) {
+            let mut name = name(length);
+            assert_eq!(denied(&object, &plain(&[b"d", &name])), lengths.contains(&length), "{length}");
+            assert!(!denied(&object, &plain(&[b"e", &name])), "{length}");
+            // A text that is not the same is not found, wherever it differs.
+            for at in [0, length / 2, length - 1] {
+                name[at] ^= 0x20;
+                assert!(!denied(&object, &plain(&[b"d", &name])), "{length} {at}");
+                name[at] ^= 0x20;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_path_is_one_of_many_texts() {
+    // More than are compared one by one: they are looked up by their hashes.
+    let texts: Vec<Vec<u8>> = (1..=40).map(name).collect();
+    let list: Vec<String> = texts.iter().map(|text| format!("\"/{}\"", String::from_utf8_lossy(text))).collect();
+    let object = Object::of(&format!("on file_open when file.path in {{ {} }} deny", list.join(", ")));
+    for text in &texts {
+        assert!(denied(&object, &plain(&[text])), "{}", text.len());
+        for at in 0..text.len() {
+            let mut other = text.clone();
+            other[at] ^= 0x01;
+            assert!(!denied(&object, &plain(&[&other])), "{} {at}", text.len());
+        }
+    }
+    assert!(!denied(&object, &plain(&[&name(41)])));
+    assert!(!denied(&object, &plain(&[])));
+}
+
+#[test]
+fn two_paths_are_compared_byte_by_byte() {
+    let object = Object::of("on inode_rename when false deny\non file_open when file.path == task.exe deny");
+    for length in (1..=17).chain([254, 255]) {
+        let own = name(length);
+        for (other, same) in [
+            (own.clone(), true),
+            ([&own[..length - 1], b"~"].concat(), false),
+            ([b"~", &own[1..]].concat(), false),
+            (own[..length - 1].to_vec(), false),
+        ] {
+            if other.is_empty() {
+                continue;
+            }
+            let mut scene = object.open(&plain(&[b"bin", &own]));
+            let mount = scene.mounted(&[]).expect("mounts are known");
+            let dentry = scene.file(mount, &[b"bin", &other], Tail::Ordinary).expect("dentries are known");
+            let exe = scene.object("file", true).expect("files are known");
+            scene.set(exe, &named("file", &["f_path", "dentry"]), dentry);
+            scene.set(exe, &named("file", &["f_path", "mnt"]), mount);
+            let mm = scene.object("mm_struct", true).expect("memory is known");
+            scene.set(mm, &named("mm_struct", &["exe_file"]), exe);
+            scene.set(scene.task.address, &named("task_struct", &["mm"]), mm);
+            assert_eq!(object.run("file_open", &scene).verdict, if same { -1 } else { 0 }, "{length} {same}");
+        }
+    }
+}
+
+#[test]
+fn parts_of_a_path_are_compared() {
+    let tests = [
+        "file.path under \"/srv\"",
+        "file.path under \"/\"",
+        "starts_with(file.path, \"/srv/abcdefg\")",
+        "ends_with(file.path, \"defg.key\")",
+        "contains(file.path, \"bcd\")",
+        "file.path like \"/srv/*.key\"",
+        "file.path like \"/srv/**.key\"",
+        "file.path like \"/srv/?\"",
+        "file.path like \"/srv/[!a-c]*\"",
+        "file.path like \"/{srv,opt}/{a,b{c,d}}\"",
+        "not file.path under \"/srv\"",
+    ];
+    let text: String = tests.iter().map(|test| format!("on file_open when {test} audit\n")).collect();
+    for optimise in [Optimise::default(), Optimise::nothing(), Optimise::default().without(Optimisation::Automata)] {
+        let object = Object::new(&built(&text, optimise), newest());
+        for (below, fits) in [
+            (&["srv"][..], &[0, 1][..]),
+            (&["srvx"], &[1, 10]),
+            (&["srw"], &[1, 10]),
+            (&["sr"], &[1, 10]),
+            (&[], &[1, 10]),
+            (&["srv", "a"], &[0, 1, 7, 9]),
+            (&["srv", "z"], &[0, 1, 7, 8]),
+            (&["opt", "bd"], &[1, 9, 10]),
+            (&["opt", "bcd"], &[1, 4, 10]),
+            (&["srv", "abcdef"], &[0, 1, 4]),
+            (&["srv", "abcdefg"], &[0, 1, 2, 4]),
+            (&["srv", "abcdefgh"], &[0, 1, 2, 4]),
+            (&["srv", "abcdefg.key"], &[0, 1, 2, 3, 4, 5, 6]),
+            (&["srv", "x", "defg.key"], &[0, 1, 3, 6]),
+            (&["srv", "x", "defg.kez"], &[0, 1]),
+            (&["defg.key"], &[1, 3, 10]),
+            (&["efg.key"], &[1, 10]),
+            (&["x", "srv", "a"], &[1, 10]),
+        ] {
+            let fits: BTreeSet<u32> = fits.iter().copied().collect();
+            let below: Vec<&[u8]> = below.iter().map(|part| part.as_bytes()).collect();
+            let found = object.recorded(&plain(&below));
+            assert_eq!(
+                found,
+                fits,
+                "{:?} {optimise:?}",
+                below.iter().map(|part| String::from_utf8_lossy(part)).collect::<Vec<_>>()
+            );
+        }
+    }
+}
+
+#[test]
+fn beginnings_and_ends_of_every_length_are_compared() {
+    let whole = name(20);
+    let part = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let mut text = String::new();
+    for length in 1..=20 {
+        text += &format!("on file_open when starts_with(file.path, \"/{}\") audit\n", part(&whole[..length]));
+        text += &format!("on file_open when ends_with(file.path, \"{}\") audit\n", part(&whole[20 - length..]));
+    }
+    let object = Object::new(&built(&text, Optimise::default().without(Optimisation::Automata)), newest());
+    let all: BTreeSet<u32> = (0..40).collect();
+    assert_eq!(object.recorded(&plain(&[&whole])), all);
+    for at in 0..20 {
+        let mut other = whole.clone();
+        other[at] = b'~';
+        // Beginnings that end before the byte, and ends that begin behind it.
+        let begins = (0..20u32).filter(|rule| (*rule as usize) < at).map(|rule| 2 * rule);
+        let ends = (0..20u32).filter(|rule| (*rule as usize) < 19 - at).map(|rule| 2 * rule + 1);
+        assert_eq!(object.recorded(&plain(&[&other])), begins.chain(ends).collect(), "{at}");
+        let begins = (0..at as u32).map(|rule| 2 * rule);
+        let short = object.recorded(&plain(&[&whole[..at.max(1)]]));
+        assert!(
+            begins.clone().all(|rule| short.contains(&rule))
+                && short.iter().filter(|rule| *rule % 2 == 0).count() == at.max(1),
+            "{at}"
+        );
+    }
+}
+
+#[test]
+fn many_patterns_are_run_together() {
+    // 200 directories and 40 ends, of which each text has some.
+    let under = |n: usize| format!("on file_open when file.path under \"/srv/{n}\" audit\n");
+    let ends = |n: usize| format!("on file_open when ends_with(file.path, \"{n}.k\") audit\n");
+    let text: String = (0..60).map(under).chain((0..40).map(ends)).collect();
+    let object = Object::of(&text);
+    assert!(object.image.functions.iter().any(|function| function.name == "krs_match"));
+    for (below, fits) in [
+        (&["srv", "7"][..], &[7][..]),
+        (&["srv", "7", "x"], &[7]),
+        (&["srv", "77"], &[]),
+        (&["srv", "5", "x", "y12.k"], &[5, 60 + 2, 60 + 12]),
+        (&["srv", "59", "3.k"], &[59, 60 + 3]),
+        (&["srv", "60", "39.k"], &[60 + 9, 60 + 39]),
+        (&["39.k"], &[60 + 9, 60 + 39]),
+        (&["39.kk"], &[]),
+        (&["srw", "7"], &[]),
+    ] {
+        let below: Vec<&[u8]> = below.iter().map(|part| part.as_bytes()).collect();
+        assert_eq!(object.recorded(&plain(&below)), fits.iter().copied().collect(), "{below:?}");
+    }
+}
