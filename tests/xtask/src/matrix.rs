@@ -5,41 +5,47 @@
 //! tests/matrix/CASE/*.krs            policies, compiled here to CASE/*.o; what they use is in a folder below
 //! tests/matrix/CASE/*.krs.sh         prints such a policy, where it would be thousands of lines
 //! tests/matrix/CASE/act.sh           runs in the guest, in its folder, by `sh -eu`
-//! tests/matrix/CASE/expect.txt       what it must print; without the file, what it prints is free
+//! tests/matrix/CASE/expect.txt       the output that the script must print
+//! tests/matrix/CASE/default-kernels  the kernels of a default run, where these are not all: `--thorough` runs the others too
 //! tests/matrix/CASE/lsm              the kernel's `lsm=` list, where the case wants its own
 //! tests/matrix/CASE/random           `SEED COUNT`: so many random policies are made beside it, with acts and what must come of them
 //! ```
 //!
-//! With `KRS_UPDATE=1` what a case prints becomes what is expected; run it on one kernel and read the difference.
+//! With `KRS_UPDATE=1` the output of a case becomes the expected one, on one kernel only; the difference must be read.
 //!
 //! A case passes if its script ends with 0 and prints what is expected. A new case is a new folder.
 //!
-//! Cases that want the same `lsm=` list share a boot, one after the other, each with an empty BPF file system
-//! before it. A case that takes the guest down fails, and the cases after it run in a new one. A guest that dies before
-//! the first case is started once more; if that one dies too, the kernel's remaining cases are one failure, and the other
-//! kernels go on. A fault that a kernel reports without dying is a failure of its own, with the console shown.
+//! `plan` decides which cases share a boot. Within a boot each case has an empty BPF file system before it. A case that
+//! takes the guest down fails, and the cases after it run in a new guest. A guest that dies before the first case is
+//! started once more; if that one dies too, the remaining cases of the boot are one failure, and the other boots go on.
+//! A fault that a kernel reports without dying is a failure of its own, with the console shown.
 
-use std::collections::BTreeMap;
+mod plan;
+mod report;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use krs_tests::differential::live;
 
 use crate::host;
-use crate::kernel::{Image, Kernel};
+use crate::kernel::{self, Image, Kernel};
 use crate::tools::Tools;
 use crate::vm::{self, GuestSpec};
+
+pub use report::Report;
+use report::{Outcome, Verdict};
 
 /// For one case, in the guest; some ten times what the longest takes on a machine that does nothing else.
 const CASE_SECONDS: u64 = 400;
 /// A boot is never silent for longer than a case and its own start: [`script`] prints a line at both ends of a case.
 const SILENCE: Duration = Duration::from_secs(CASE_SECONDS + 60);
-/// Kernels that run at the same time: a guest uses one core.
+/// Guests that run at the same time: each uses one core.
 const GUESTS_AT_ONCE: usize = 2;
 /// What a kernel's fault is listed under.
 const KERNEL_LOG: &str = "(kernel log)";
@@ -51,93 +57,33 @@ const BOOT: &str = "(boot)";
 struct Case {
     name: String,
     folder: PathBuf,
-    expected: Option<String>,
+    expected: String,
     lsm: String,
+    /// The kernels of a default run; `None` for all.
+    default_kernels: Option<String>,
 }
 
-/// How a case went on a kernel.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Verdict {
-    Passed,
-    Failed(String),
-}
-
-/// A verdict, and how long the case took in the guest; 0 where it did not come to its end.
-struct Outcome {
-    verdict: Verdict,
-    seconds: u64,
-}
-
-impl From<Verdict> for Outcome {
-    fn from(verdict: Verdict) -> Self {
-        Self { verdict, seconds: 0 }
+impl Case {
+    fn runs_on(&self, kernel: &str, extent: Extent) -> bool {
+        let few = self.default_kernels.as_ref().filter(|_| !extent.thorough && extent.only.is_empty());
+        few.is_none_or(|few| few.split_whitespace().any(|version| version == kernel))
     }
 }
 
-/// What came of a run of the matrix.
-#[derive(Debug, Default)]
-pub struct Report {
-    /// By case, then by kernel in the order asked for.
-    verdicts: BTreeMap<String, BTreeMap<&'static str, Verdict>>,
-    kernels: Vec<&'static str>,
-    /// The case that took longest, and on which kernel.
-    longest: Option<(u64, String, &'static str)>,
+/// Which part of the matrix to run.
+#[derive(Clone, Copy, Debug)]
+pub struct Extent<'a> {
+    /// Names of cases; all where there are none.
+    pub only: &'a [String],
+    /// Each case on each kernel, also where the case names fewer for a default run.
+    pub thorough: bool,
+    /// The printed output becomes the expected one.
+    pub update: bool,
 }
 
-impl Report {
-    /// Cases times kernels that passed.
-    pub fn passed(&self) -> usize {
-        self.count(|verdict| *verdict == Verdict::Passed)
-    }
-
-    /// Cases times kernels that did not.
-    pub fn failed(&self) -> usize {
-        self.count(|verdict| *verdict != Verdict::Passed)
-    }
-
-    fn count(&self, wanted: impl Fn(&Verdict) -> bool) -> usize {
-        self.verdicts.values().flat_map(BTreeMap::values).filter(|verdict| wanted(verdict)).count()
-    }
-
-    /// A row for each case, a column for each kernel, and under the table what failed and how.
-    pub fn print(&self) -> String {
-        let mut text = String::new();
-        let width = self.verdicts.keys().map(String::len).max().unwrap_or(0);
-        let mut head = format!("{:width$}", "");
-        for kernel in &self.kernels {
-            write!(head, "  {kernel:>6}").expect("a string takes all");
-        }
-        writeln!(text, "{head}").expect("a string takes all");
-        for (case, verdicts) in &self.verdicts {
-            let mut row = format!("{case:width$}");
-            for kernel in &self.kernels {
-                let mark = match verdicts.get(kernel) {
-                    Some(Verdict::Passed) => "ok",
-                    Some(Verdict::Failed(_)) => "FAILED",
-                    None => "-",
-                };
-                write!(row, "  {mark:>6}").expect("a string takes all");
-            }
-            writeln!(text, "{row}").expect("a string takes all");
-        }
-        if let Some((seconds, case, kernel)) = &self.longest {
-            writeln!(text, "longest: {case} on Linux {kernel}, {seconds} s of {CASE_SECONDS}")
-                .expect("a string takes all");
-        }
-        for (case, verdicts) in &self.verdicts {
-            for (kernel, verdict) in verdicts {
-                if let Verdict::Failed(why) = verdict {
-                    writeln!(text, "\n-- {case} on Linux {kernel}\n{}", why.trim_end()).expect("a string takes all");
-                }
-            }
-        }
-        text
-    }
-}
-
-/// Runs all cases, or those named, on the kernels.
-pub fn run(kernels: &[&'static Kernel], tools: &Tools, only: &[String]) -> Result<Report> {
-    let cases = cases(only)?;
+/// Runs the cases on the kernels.
+pub fn run(kernels: &[&'static Kernel], tools: &Tools, extent: Extent) -> Result<Report> {
+    let cases = cases(extent)?;
     // bpftool is part of the matrix, if not of every guest.
     host::require(&[host::QEMU, host::BUSYBOX, host::BPFTOOL])?;
     let scratch = tempfile::Builder::new().prefix("krs-matrix-").tempdir()?;
@@ -146,29 +92,43 @@ pub fn run(kernels: &[&'static Kernel], tools: &Tools, only: &[String]) -> Resul
     }
     // All fetched before the first boot, so that a download does not eat a guest's time.
     let images: Vec<Image> = kernels.iter().map(|kernel| kernel.image()).collect::<Result<_>>()?;
-    let report =
-        Mutex::new(Report { kernels: images.iter().map(|image| image.version).collect(), ..Report::default() });
-    let queue = Mutex::new(images.iter());
+    let (mut runs, mut left_out) = (Vec::new(), Vec::new());
+    for (kernel, image) in images.iter().enumerate() {
+        for (index, case) in cases.iter().enumerate() {
+            if case.runs_on(image.version, extent) {
+                runs.push(plan::Run { kernel, case: index, name: &case.name, lsm: &case.lsm });
+            } else {
+                left_out.push((case.name.clone(), image.version));
+            }
+        }
+    }
+    let report = Report::new(images.iter().map(|image| image.version).collect(), left_out);
+    let report = Mutex::new(report);
+    let queue = Mutex::new(plan::boots(&runs).into_iter());
     let errors = Mutex::new(Vec::new());
     let lock = "no thread panics while it holds this";
     std::thread::scope(|scope| {
         for _ in 0..GUESTS_AT_ONCE {
             scope.spawn(|| {
                 loop {
-                    let Some(image) = queue.lock().expect(lock).next() else {
+                    let Some(boot) = queue.lock().expect(lock).next() else {
                         return;
                     };
-                    match run_on(image, &cases, tools, scratch.path()) {
+                    let (image, started) = (&images[boot.kernel], Instant::now());
+                    let waiting: Vec<&Case> = boot.cases.iter().map(|case| &cases[*case]).collect();
+                    match run_boot(image, &boot.lsm, waiting, tools, scratch.path(), extent.update) {
                         Ok(outcomes) => {
                             let failed = outcomes.iter().filter(|(_, o)| o.verdict != Verdict::Passed).count();
-                            println!("Linux {}: {} cases, {failed} failed", image.version, outcomes.len());
+                            println!(
+                                "Linux {}: {} cases in {} s (estimate: {} s), {failed} failed",
+                                image.version,
+                                boot.cases.len(),
+                                started.elapsed().as_secs(),
+                                boot.seconds
+                            );
                             let mut report = report.lock().expect(lock);
-                            for (case, Outcome { verdict, seconds }) in outcomes {
-                                let longest = Some((seconds, case.clone(), image.version));
-                                if seconds > 0 && longest > report.longest {
-                                    report.longest = longest;
-                                }
-                                report.verdicts.entry(case).or_default().insert(image.version, verdict);
+                            for (case, outcome) in outcomes {
+                                report.add(&case, image.version, outcome);
                             }
                         }
                         Err(error) => errors.lock().expect(lock).push(error),
@@ -183,7 +143,8 @@ pub fn run(kernels: &[&'static Kernel], tools: &Tools, only: &[String]) -> Resul
     Ok(report.into_inner().expect(lock))
 }
 
-fn cases(only: &[String]) -> Result<Vec<Case>> {
+fn cases(extent: Extent) -> Result<Vec<Case>> {
+    let only = extent.only;
     let top = host::repository().join("tests/matrix");
     let mut cases = Vec::new();
     for entry in fs::read_dir(&top)? {
@@ -195,7 +156,11 @@ fn cases(only: &[String]) -> Result<Vec<Case>> {
         ensure!(folder.join("act.sh").is_file(), "{} has no act.sh", folder.display());
         cases.push(Case {
             name,
-            expected: fs::read_to_string(folder.join("expect.txt")).ok(),
+            expected: match fs::read_to_string(folder.join("expect.txt")) {
+                Err(_) if extent.update => String::new(),
+                read => read.with_context(|| format!("{} has no expect.txt", folder.display()))?,
+            },
+            default_kernels: default_kernels(&folder)?,
             lsm: fs::read_to_string(folder.join("lsm"))
                 .map_or_else(|_| vm::LSM_WITH_BPF.to_owned(), |list| list.trim().to_owned()),
             folder,
@@ -206,6 +171,20 @@ fn cases(only: &[String]) -> Result<Vec<Case>> {
     }
     cases.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(cases)
+}
+
+/// The kernels that a case names for a default run, each of which must be known.
+fn default_kernels(folder: &Path) -> Result<Option<String>> {
+    let file = folder.join("default-kernels");
+    if !file.exists() {
+        return Ok(None);
+    }
+    let text = fs::read_to_string(&file)?;
+    for version in text.split_whitespace() {
+        kernel::select(version).with_context(|| format!("in {}", file.display()))?;
+    }
+    ensure!(!text.trim().is_empty(), "{} names no kernel", file.display());
+    Ok(Some(text))
 }
 
 /// Copies a case's files and compiles its policies beside them.
@@ -262,60 +241,63 @@ pub fn write_random(folder: &Path, seed: u64, count: usize) -> Result<u64> {
     Ok(next)
 }
 
-/// All cases on one kernel, with as many boots as it takes.
-fn run_on(image: &Image, cases: &[Case], tools: &Tools, scratch: &Path) -> Result<Vec<(String, Outcome)>> {
+/// The cases of one boot, with as many more boots as it takes where guests die.
+fn run_boot(
+    image: &Image,
+    lsm: &str,
+    mut waiting: Vec<&Case>,
+    tools: &Tools,
+    scratch: &Path,
+    update: bool,
+) -> Result<Vec<(String, Outcome)>> {
     let mut outcomes: Vec<(String, Outcome)> = Vec::new();
-    let mut by_lsm: BTreeMap<&str, Vec<&Case>> = BTreeMap::new();
-    for case in cases {
-        by_lsm.entry(&case.lsm).or_default().push(case);
-    }
     let mut faults = String::new();
-    for (lsm, mut waiting) in by_lsm {
-        let mut died = false;
-        while !waiting.is_empty() {
-            let mut spec = GuestSpec::new(script(&waiting));
-            spec.silence = SILENCE;
-            spec.lsm = lsm.to_owned();
-            spec.files = tools.guest_files();
-            spec.files.push((host::repository().join("tests/matrix/prelude.sh"), "krs/prelude.sh".to_owned()));
-            for case in &waiting {
-                spec.files.push((scratch.join(&case.name), format!("cases/{}", case.name)));
-            }
-            let result = vm::run(image, &spec, &mut |_| ())?;
-            let outputs = split(&result.output);
-            let mut done = 0;
-            for (case, output) in waiting.iter().zip(&outputs) {
-                let outcome = match output.end {
-                    Some((status, seconds)) => Outcome { verdict: judge(case, &output.text, status), seconds },
-                    None => Verdict::Failed(format!(
-                        "{}\nprinted before that:\n{}",
-                        result.failure().unwrap_or_else(|| "the guest ended within this case".to_owned()),
-                        output.text
-                    ))
-                    .into(),
-                };
-                outcomes.push((case.name.clone(), outcome));
-                done += 1;
-            }
-            if done == 0 {
-                let why = format!("{}\n{}", result.failure().unwrap_or_default(), result.output);
-                if died {
-                    let why = format!("no guest came to `{}`, and {} more: {why}", waiting[0].name, waiting.len() - 1);
-                    outcomes.push((BOOT.to_owned(), Verdict::Failed(why).into()));
-                    break;
-                }
-                println!("Linux {}: the guest died before the first case; once more. It was: {why}", image.version);
-                died = true;
-                continue;
-            }
-            // A fault within a case that ended: shown once, as nobody knows whose it was.
-            if outputs.last().is_some_and(|output| output.end.is_some())
-                && let Some(failure) = result.failure()
-            {
-                writeln!(faults, "{failure}")?;
-            }
-            waiting.drain(..done);
+    let mut died = false;
+    while !waiting.is_empty() {
+        let mut spec = GuestSpec::new(script(&waiting));
+        spec.silence = SILENCE;
+        spec.lsm = lsm.to_owned();
+        spec.files = tools.guest_files();
+        spec.files.push((host::repository().join("tests/matrix/prelude.sh"), "krs/prelude.sh".to_owned()));
+        for case in &waiting {
+            spec.files.push((scratch.join(&case.name), format!("cases/{}", case.name)));
         }
+        let result = vm::run(image, &spec, &mut |_| ())?;
+        let outputs = split(&result.output);
+        let mut done = 0;
+        for (case, output) in waiting.iter().zip(&outputs) {
+            let outcome = match output.end {
+                Some((status, seconds)) => {
+                    Outcome { verdict: judge(case, &output.text, status, update), seconds: Some(seconds) }
+                }
+                None => Verdict::Failed(format!(
+                    "{}\nprinted before that:\n{}",
+                    result.failure().unwrap_or_else(|| "the guest ended within this case".to_owned()),
+                    output.text
+                ))
+                .into(),
+            };
+            outcomes.push((case.name.clone(), outcome));
+            done += 1;
+        }
+        if done == 0 {
+            let why = format!("{}\n{}", result.failure().unwrap_or_default(), result.output);
+            if died {
+                let why = format!("no guest came to `{}`, and {} more: {why}", waiting[0].name, waiting.len() - 1);
+                outcomes.push((BOOT.to_owned(), Verdict::Failed(why).into()));
+                break;
+            }
+            println!("Linux {}: the guest died before the first case; once more. It was: {why}", image.version);
+            died = true;
+            continue;
+        }
+        // A fault within a case that ended: shown once, as nobody knows whose it was.
+        if outputs.last().is_some_and(|output| output.end.is_some())
+            && let Some(failure) = result.failure()
+        {
+            writeln!(faults, "{failure}")?;
+        }
+        waiting.drain(..done);
     }
     let kernel_log = if faults.is_empty() { Verdict::Passed } else { Verdict::Failed(faults) };
     outcomes.push((KERNEL_LOG.to_owned(), kernel_log.into()));
@@ -378,7 +360,7 @@ fn split(output: &str) -> Vec<CaseOutput> {
     found
 }
 
-fn judge(case: &Case, output: &str, status: i32) -> Verdict {
+fn judge(case: &Case, output: &str, status: i32, update: bool) -> Verdict {
     if status != 0 {
         let reason = match status {
             143 | 124 | 137 => format!("not done after {CASE_SECONDS} s"),
@@ -386,18 +368,16 @@ fn judge(case: &Case, output: &str, status: i32) -> Verdict {
         };
         return Verdict::Failed(format!("{reason}, printed:\n{output}"));
     }
-    if std::env::var_os("KRS_UPDATE").is_some() {
+    if update {
         return match fs::write(case.folder.join("expect.txt"), output) {
             Ok(()) => Verdict::Passed,
             Err(error) => Verdict::Failed(error.to_string()),
         };
     }
-    match &case.expected {
-        Some(expected) if expected.trim_end() != output.trim_end() => {
-            Verdict::Failed(format!("expected:\n{}\nprinted:\n{output}", expected.trim_end()))
-        }
-        _ => Verdict::Passed,
+    if case.expected.trim_end() == output.trim_end() {
+        return Verdict::Passed;
     }
+    Verdict::Failed(format!("expected:\n{}\nprinted:\n{output}", case.expected.trim_end()))
 }
 
 #[cfg(test)]
@@ -411,5 +391,49 @@ mod tests {
         );
         let seen: Vec<_> = outputs.iter().map(|output| (output.text.as_str(), output.end)).collect();
         assert_eq!(seen, [("one\n", Some((0, 7))), ("two\n", None)]);
+    }
+
+    fn case(default_kernels: Option<&str>) -> Case {
+        Case {
+            name: "a".to_owned(),
+            folder: PathBuf::new(),
+            expected: "made\n".to_owned(),
+            lsm: "bpf".to_owned(),
+            default_kernels: default_kernels.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn a_case_passes_with_status_0_and_the_expected_output_only() {
+        let rows: [(&str, i32, bool); 6] = [
+            ("made\n", 0, true),
+            ("made", 0, true),
+            ("", 0, false),
+            ("made\nmore\n", 0, false),
+            ("made\n", 1, false),
+            ("made\n", 143, false),
+        ];
+        for (output, status, passes) in rows {
+            let verdict = judge(&case(None), output, status, false);
+            assert_eq!(verdict == Verdict::Passed, passes, "{output:?} with status {status}");
+        }
+    }
+
+    #[test]
+    fn a_case_of_few_kernels_runs_on_the_others_when_thorough_or_named() {
+        let names = ["a".to_owned()];
+        let extent = |only, thorough| Extent { only, thorough, update: false };
+        let few = case(Some("5.10 7.2\n"));
+        for (kernel, default) in [("5.10", true), ("6.1", false), ("7.2", true), ("7", false)] {
+            assert_eq!(few.runs_on(kernel, extent(&[], false)), default, "{kernel}");
+            assert!(few.runs_on(kernel, extent(&[], true)) && few.runs_on(kernel, extent(&names, false)), "{kernel}");
+            assert!(case(None).runs_on(kernel, extent(&[], false)), "{kernel}");
+        }
+    }
+
+    #[test]
+    fn every_case_of_the_repository_can_be_read() {
+        let cases = cases(Extent { only: &[], thorough: false, update: false }).expect("all have their files");
+        assert!(cases.len() > 40, "{}", cases.len());
     }
 }

@@ -10,9 +10,9 @@ use crate::host;
 /// How to build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Profile {
-    /// Optimised: what users run.
+    /// As users run it.
     Release,
-    /// Quick to build.
+    /// As `cargo test` builds it.
     Dev,
 }
 
@@ -31,21 +31,36 @@ impl Tools {
     /// Builds the compiler, the loader and the guest's actor.
     pub fn build(profile: Profile) -> Result<Self> {
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo
-            .current_dir(host::repository())
-            .args(["build", "--quiet", "-p", "krsic", "-p", "krsi", "-p", "krs-guest"])
-            .stdin(Stdio::null());
+        cargo.current_dir(host::repository()).args(["build", "--quiet"]).stdin(Stdio::null());
         let folder = match profile {
             Profile::Release => {
-                cargo.arg("--release");
+                cargo.args(["--release", "-p", "krsic", "-p", "krsi", "-p", "krs-guest"]);
                 "release"
             }
-            Profile::Dev => "debug",
+            Profile::Dev => {
+                // The whole workspace, as for the tests: fewer packages have their features unified in another way, and
+                // dependencies would be built a second time.
+                cargo.args(["--workspace", "--bins"]);
+                "debug"
+            }
         };
         let status = cargo.status().context("cannot run cargo")?;
         ensure!(status.success(), "the tools do not build");
         let folder = target_folder()?.join(folder);
-        Ok(Self { krsic: folder.join("krsic"), krsi: folder.join("krsi"), guest: folder.join("krs-guest") })
+        let built = |name: &str| folder.join(name);
+        if profile == Profile::Release {
+            return Ok(Self { krsic: built("krsic"), krsi: built("krsi"), guest: built("krs-guest") });
+        }
+        // Debug information is six sevenths of the programs, and each guest unpacks and reads them under emulation.
+        let small = folder.join("without-debug");
+        std::fs::create_dir_all(&small)?;
+        let stripped = |name: &str| -> Result<PathBuf> {
+            let to = small.join(name);
+            host::run(Command::new("strip").arg("--strip-debug").arg("-o").arg(&to).arg(built(name)))
+                .context("strip is part of binutils, as is the linker that has built the program")?;
+            Ok(to)
+        };
+        Ok(Self { krsic: stripped("krsic")?, krsi: stripped("krsi")?, guest: stripped("krs-guest")? })
     }
 
     /// The three with their places in the guest, and bpftool if this machine has it.
@@ -63,7 +78,7 @@ impl Tools {
 }
 
 /// Cargo's target folder, which `CARGO_TARGET_DIR` or a configuration may have moved: this program is in it.
-fn target_folder() -> Result<PathBuf> {
+pub fn target_folder() -> Result<PathBuf> {
     let program = std::env::current_exe()?;
     let folder = program.ancestors().nth(2).context("this program lies in no target folder")?;
     Ok(folder.to_owned())

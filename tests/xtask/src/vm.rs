@@ -26,7 +26,8 @@ const FAULTS: &[&str] =
 /// Security modules of a guest, unless a run asks otherwise; `capability` is always there.
 pub const LSM_WITH_BPF: &str = "landlock,lockdown,yama,bpf";
 
-/// `stty` turns off the line's translation of `\n` to `\r\n`.
+/// `stty` turns off the line's translation of `\n` to `\r\n`. Pids do not wrap around, so that a later process has a
+/// higher one.
 const INIT: &str = r#"#!/bin/sh
 export PATH=/bin:/sbin:/usr/bin:/usr/sbin HOME=/root TERM=dumb
 mount -t proc proc /proc
@@ -44,6 +45,7 @@ mount -t tmpfs -o mode=1777 tmp /tmp
 mount -t tmpfs run /run
 ip link set lo up
 sysctl -q -w kernel.hostname=guest
+sysctl -q -w kernel.pid_max=4194304
 cd /root
 setsid /bin/sh /krs/script
 status=$?
