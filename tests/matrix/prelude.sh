@@ -5,6 +5,29 @@ events() {
   krsi events "$1" --format json
 }
 
+# Where the case began, for `shown`.
+began=$(date -u +%Y-%m-%dT%H:%M:%S)
+
+# The events of a policy as text, oldest first, without time and pid, which are compared with what the case knows: the time
+# lies within the case, and the pid is that of the case's shell or of a process that was started after it.
+shown() {
+  krsi events "$1" >/tmp/shown
+  awk -v oldest=$$ -v newest="$(sh -c 'echo $$')" -v since="$began" \
+    -v until="$(date -u -d "@$(($(date +%s) + 1))" +%Y-%m-%dT%H:%M:%S)" '
+    # The count of events that were lost or over a limit.
+    !/^[0-9]/ { print; next }
+    {
+      time = substr($1, 1, 19)
+      if (time < since || time > until) print "not between " since " and " until ": " $0
+      if (!match($0, /\[[0-9]+\]/)) { print "no pid: " $0; next }
+      pid = substr($0, RSTART + 1, RLENGTH - 2) + 0
+      if (pid < oldest || pid > newest) print "no pid between " oldest " and " newest ": " $0
+      $0 = substr($0, 1, RSTART - 1) substr($0, RSTART + RLENGTH)
+      sub(/^[^ ]+ /, "")
+      print
+    }' /tmp/shown
+}
+
 # How many events a policy has waiting.
 count_events() {
   events "$1" | wc -l

@@ -21,7 +21,7 @@ use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd as _, AsRawFd};
 use std::os::linux::net::SocketAddrExt as _;
-use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, chown, symlink};
 use std::os::unix::net::{self as unix_net, UnixDatagram, UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -61,6 +61,15 @@ const ACTS: &[Act] = &[
     act("anon-mprotect-exec", "make such a page executable", |_| {
         let page = map_anonymous(ProtFlags::READ | ProtFlags::WRITE).or_else(setup)?;
         page.protect(MprotectFlags::READ | MprotectFlags::EXEC)
+    }),
+    act("thread-mprotect-exec", "the same in a second thread; process and thread are in /tmp/krs-guest-thread", |_| {
+        let thread = std::thread::spawn(|| {
+            let ids = format!("{} {}\n", std::process::id(), rustix::thread::gettid().as_raw_nonzero());
+            fs::write("/tmp/krs-guest-thread", ids).map_err(Failure::Setup)?;
+            let page = map_anonymous(ProtFlags::READ | ProtFlags::WRITE).or_else(setup)?;
+            page.protect(MprotectFlags::READ | MprotectFlags::EXEC)
+        });
+        thread.join().unwrap_or(Err(Failure::Setup(io::Error::other("the thread died"))))
     }),
     act("anon-mprotect-read", "make such a page read-only", |_| {
         let page = map_anonymous(ProtFlags::READ | ProtFlags::WRITE).or_else(setup)?;
@@ -272,7 +281,12 @@ fn main() -> ExitCode {
             _ if ["module=", "enter=", "enter-pid="].iter().any(|act| name.starts_with(act)) => enter(name),
             _ if name.starts_with("unix-") && name.contains('=') => unix(name),
             _ if name.contains('=') => network(name),
-            Some(act) => fs::create_dir(&folder).map_err(Failure::Setup).and_then(|()| (act.run)(&folder)),
+            // Without the bits of others, by which policies tell a folder that an act makes from this one.
+            Some(act) => fs::DirBuilder::new()
+                .mode(0o700)
+                .create(&folder)
+                .map_err(Failure::Setup)
+                .and_then(|()| (act.run)(&folder)),
             None => Err(Failure::Setup(io::Error::other("no such act"))),
         };
         match outcome {
@@ -424,6 +438,7 @@ fn errno_name(error: &io::Error) -> String {
         Some(22) => "EINVAL",
         Some(26) => "ETXTBSY",
         Some(18) => "EXDEV",
+        Some(25) => "ENOTTY",
         Some(28) => "ENOSPC",
         Some(30) => "EROFS",
         Some(32) => "EPIPE",

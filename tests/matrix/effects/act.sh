@@ -14,5 +14,5 @@ try cat secret
 try sh -c 'cat deadly; echo lived'
 try sh -c ': < deadly'
 try sh -c ': < denied-deadly'
-krsi events effects | sed 's/^[^ ]* //; s/\[[0-9]*\]//'
+shown effects
 krsi show effects | grep -A6 secret

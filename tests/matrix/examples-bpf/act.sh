@@ -48,6 +48,6 @@ recorded mount-restrictions
 under namespaces
 try krs-guest as=1000 unshare -U -n true
 try unshare -U -n true
-# Which rule it is depends on the kernel.
-[ "$(count_events namespaces)" -gt 0 ] && echo "  recorded"
-krsi unload namespaces >/dev/null
+# 5.10 has no hook for the namespace itself, only for the first use of a power in it.
+case $(uname -r) in 5.10*) rule=powers ;; *) rule=create ;; esac
+recorded namespaces | sed "s/recorded $rule$/recorded the attempt/"

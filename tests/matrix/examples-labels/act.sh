@@ -25,7 +25,7 @@ mkfifo /tmp/open
 attach() {
   sh -c "exec 3< $1; echo > /tmp/open; sleep 20; true" &
   cat /tmp/open > /dev/null
-  echo "  with $1 open: $(sh -c ": < /proc/$!/mem" 2>&1 && echo ok || true)" | sed 's,/proc/[0-9]*/,/proc/N/,'
+  echo "  with $1 open: $(sh -c ": < /proc/$!/mem" 2>&1 && echo ok || true)" | sed "s,/proc/$!/,/proc/N/,"
   kill $!
 }
 attach /root/other

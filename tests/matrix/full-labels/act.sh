@@ -1,7 +1,7 @@
 cd /tmp
 dir=$OLDPWD
 try() { status=0; "$@" >/dev/null 2>/tmp/why || status=$?; echo "$*: $([ $status = 0 ] && echo ok || sed 's/.*: //; 1q' /tmp/why)"; }
-recorded() { krsi events full-labels | sed 's/^[^ ]* //; s/\[[0-9]*\]//'; }
+recorded() { shown full-labels; }
 # Those that something has.
 counts() { krsi show full-labels | sed -n '/^label.*: [1-9]/p'; }
 # fill MAP KEY-BYTES VALUE-BYTES: as many objects as there is room for, none of which exists.

@@ -10,4 +10,4 @@ try unshare -i cat /tmp/ns/file
 try unshare -p -f cat /tmp/ns/file
 try unshare -U cat /tmp/ns/file
 try unshare -m -n cat /tmp/ns/file
-krsi events namespaces | cut -d' ' -f2- | sed 's,\[[0-9]*\] uid, uid,'
+shown namespaces

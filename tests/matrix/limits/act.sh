@@ -1,7 +1,7 @@
 # What is over a limit is counted and not recorded; the verdict is the same.
 for i in 1 2 3 4 5 6; do mkdir /tmp/d$i; done
 krsi load limits.o
-short() { krsi events limits | sed -n -e 's/^.* limits\/\([a-z]*\) [a-z_]* \([a-z]*\).*dentry.name=\(.*\)$/\1 \2 \3/p' -e '/were over/p' -e '/was over/p' | grep -v ^all; }
+short() { shown limits | sed -n -e 's/^limits\/\([a-z]*\) [a-z_]* \([a-z]*\).*dentry.name=\(.*\)$/\1 \2 \3/p' -e '/were over/p' -e '/was over/p' | grep -v ^all; }
 for i in 1 2 3 4 5; do mkdir /tmp/new$i 2>/tmp/said && echo "made" || sed 's/.*: //' /tmp/said; done
 short
 krsi show limits | grep over

@@ -4,7 +4,7 @@ mkdir /tmp/modes
 cd /tmp/modes
 for f in quiet loud deadly trial; do echo > $f; done
 m() { krsi mode modes "$@"; }
-told() { krsi events modes | sed 's/^[^ ]* modes.//; s/  [a-z]*\[[0-9]*\] uid=0//' | sort | uniq -c | sed 's/^ */    /'; }
+told() { shown modes | sed 's/^modes.//; s/  [a-z]* uid=0//' | sort | uniq -c | sed 's/^ */    /'; }
 acts() {
   for f in "$@"; do
     case $f in
@@ -44,6 +44,21 @@ m enforce row7 row8 told3 told again
 acts d7 d8 x3
 m enforce trial
 acts trial
+
+echo "a rule on two hooks"
+links() {
+  try ln -s loud soft
+  try ln loud hard
+  rm -f soft hard
+  told
+}
+links
+m off both
+links
+m permissive both
+links
+m enforce both
+links
 
 echo "the weaker counts"
 m permissive

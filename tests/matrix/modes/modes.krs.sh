@@ -14,3 +14,4 @@ for i in $(seq 1 24); do echo "row$i: on path_mkdir when dentry.name == \"d$i\" 
 echo 'again: on path_mkdir when dentry.name in { "d7", "d8" } deny'
 for i in $(seq 1 20); do echo "told$i: on path_rmdir when dentry.name == \"x$i\" deny ENOSPC audit { dentry.name }"; done
 echo 'told: on path_rmdir when dentry.name in { "x3" } deny ENOSPC audit { dentry.name }'
+echo 'both: on inode_symlink, inode_link when task.comm == "ln" deny EXDEV'

@@ -26,4 +26,4 @@ ip -6 addr add 2001:dba::1/128 dev lo 2>/dev/null || true
 krs-guest 'connect=[2001:db9::1]:1' 'connect=[2001:db9:1:2::1]:1' 'connect=[2001:db9:1:3::1]:1' 'connect=[2001:dba::1]:80'
 echo "# a local socket has no port"
 krs-guest unix-listen
-krsi events network | cut -d' ' -f2- | sed 's,\[[0-9]*\] uid, uid,'
+shown network

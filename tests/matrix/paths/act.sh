@@ -31,7 +31,9 @@ try mv fixed elsewhere
 try chmod 600 dir/sub/x
 echo "# a root of its own changes nothing"
 try chroot jail /tmp/cat /tmp/exact
-krs-guest exec-deleted
+krs-guest exec-deleted &
+guest=$!
+wait $guest
 krs-guest exec-memfd
 echo "# deep"
 d=deep
@@ -46,5 +48,5 @@ for n in 2 8 9 16 17 24 25 30 31 32 33 39 40 60; do
   echo text > "mnt/${s:0:n}/x/${s:0:n-1}"
   cat "mnt/${s:0:n}/x/${s:0:n-1}" > /dev/null
 done
-krsi events paths --format json | sed -n 's/.*"fields":\({[^}]*}\).*"rule":"\([^"]*\)".*/\2 \1/p' | sed 's/krs-guest-[0-9]*/krs-guest-N/' | cut -c 1-150 | uniq
+krsi events paths --format json | sed -n 's/.*"fields":\({[^}]*}\).*"rule":"\([^"]*\)".*/\2 \1/p' | sed "s/krs-guest-$guest-/krs-guest-N-/" | cut -c 1-150 | uniq
 krsi unload paths

@@ -16,7 +16,7 @@ krsi unload texts
 krsi load networks.o
 ip link set lo up 2>/dev/null || ifconfig lo up
 for address in 10.0.0.1:1 10.3.39.255:4 10.3.39.255:5 10.249.39.7:5 10.249.40.7:5 10.130.1.1:1 10.200.1.1:1 '[fd00:1::7]:5' '[fd00:2::7]:5'; do
-  krs-guest connect=$address | sed 's/ENETUNREACH\|ECONNREFUSED\|EHOSTUNREACH/no network/'
+  krs-guest connect=$address
 done
 krs-guest listen=127.199.3.4:4000 listen=127.200.3.4:4000
 fired networks

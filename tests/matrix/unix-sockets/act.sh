@@ -20,5 +20,9 @@ krs-guest unix-receive=@krs-datagrams unix-send=@krs-datagrams unix-receive=@krs
 krs-guest unix-listen=@krs-talk unix-talk=@krs-talk
 echo "# neither"
 krs-guest connect=127.0.0.1:80 socket pipe
-krsi events unix | cut -d' ' -f2- | sed 's,\[[0-9]*\] uid, uid,'
+shown unix
+echo "# values that are not there"
+rm ends
+krs-guest unix-listen=ends unix-connect=ends
+events unix | grep -o '"fields":{[^}]*}\|"unknown":\[[^]]*\]'
 krsi show unix | grep -i 'unread\|unknown' || true

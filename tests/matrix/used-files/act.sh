@@ -4,5 +4,5 @@ krsi load used-files.o
 try mkdir /tmp/own
 try mkdir /tmp/shared
 try mkdir /tmp/other
-krsi events used-files | sed 's/^[^ ]* //; s/\[[0-9]*\]//'
+shown used-files
 krsi show used-files | grep '##\|krs:'
