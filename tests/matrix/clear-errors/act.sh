@@ -1,4 +1,5 @@
-# What is no policy is refused in words, with status 2, and never with a panic.
+# A file that is no policy is refused in words, with status 2, and never with a panic. The kernel has little part in it, so a
+# default run does this on two kernels only.
 say() { fails krsi load "$1"; echo "$status $(cat /tmp/said | tr '\n' ' ')"; }
 say missing.o
 say act.sh

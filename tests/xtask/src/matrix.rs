@@ -436,4 +436,24 @@ mod tests {
         let cases = cases(Extent { only: &[], thorough: false, update: false }).expect("all have their files");
         assert!(cases.len() > 40, "{}", cases.len());
     }
+
+    /// On every kernel of a default run, too.
+    #[test]
+    fn every_example_is_put_to_work_by_a_case() {
+        let top = host::repository();
+        let cases = cases(Extent { only: &[], thorough: false, update: false }).expect("all have their files");
+        let mut examples = 0;
+        for entry in fs::read_dir(top.join("examples")).expect("the folder is there") {
+            let example = entry.expect("it can be read").path();
+            let name = example.file_name().expect("a file has a name");
+            let linked = |case: &Case| fs::canonicalize(case.folder.join(name)).is_ok_and(|file| file == example);
+            assert!(
+                cases.iter().any(|case| case.default_kernels.is_none() && linked(case)),
+                "no case of tests/matrix links to {}",
+                example.display()
+            );
+            examples += 1;
+        }
+        assert!(examples >= 19, "{examples}");
+    }
 }
