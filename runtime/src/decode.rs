@@ -246,7 +246,7 @@ pub fn escape(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
 
     fn prot() -> Names {
@@ -277,5 +277,261 @@ mod tests {
         assert_eq!(signed(&[0xff]), -1);
         assert_eq!(signed(&[0xfe, 0xff, 0xff, 0xff]), -2);
         assert_eq!(unsigned(&[0xfe, 0xff]), 0xfffe);
+    }
+
+    use krsi_abi::manifest::{Audit, Limit, Period, Program, Source};
+
+    /// A record: its head as `krsi_abi::event` describes it, then bytes.
+    pub fn record(rule: u32, verdict: i32, unknown: u64, rest: &[u8]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for word in [5_000_000_123u64, 811 << 32 | 815, 1001 << 32 | 1000, 77] {
+            bytes.extend(word.to_ne_bytes());
+        }
+        bytes.extend(rule.to_ne_bytes());
+        bytes.extend(verdict.to_ne_bytes());
+        bytes.extend(9u64.to_ne_bytes());
+        bytes.extend(unknown.to_ne_bytes());
+        bytes.extend(*b"bash\0rest of it\0");
+        assert_eq!(bytes.len(), 72);
+        bytes.extend(rest);
+        bytes
+    }
+
+    fn field(name: &str, ty: Ty, offset: u32) -> Field {
+        Field { name: name.into(), ty, offset }
+    }
+
+    /// Rule 0 records a field of each type, rule 1 nothing of its own, rule 2 has a limit.
+    pub fn manifest() -> Manifest {
+        let program = |hook: &str| Program {
+            hook: hook.into(),
+            section: String::new(),
+            instructions: 0,
+            parts: vec![],
+            keeps: false,
+            arguments: vec![],
+        };
+        let source = |line| Source { file: "p.krs".into(), line, column: 3, text: "on ...".into() };
+        let fields = vec![
+            field("size", Ty::Int { bytes: 8, signed: false }, 72),
+            field("delta", Ty::Int { bytes: 4, signed: true }, 80),
+            field("port", Ty::Int { bytes: 2, signed: false }, 84),
+            field("on", Ty::Bool, 86),
+            field("off", Ty::Bool, 87),
+            field("prot", Ty::Names { names: 0, bytes: 8, signed: false }, 88),
+            field("file.name", Ty::Str { bytes: 8 }, 96),
+            field("dst.ip", Ty::Ip, 104),
+            field("at", Ty::Pointer, 120),
+        ];
+        let audit = |message: Option<&str>, fields, bytes, limit| Audit {
+            message: message.map(str::to_owned),
+            fields,
+            bytes,
+            limit,
+        };
+        let limit = Limit { count: 5, per: Period::Minute, offset: 72 };
+        Manifest {
+            names: vec![prot()],
+            programs: vec![program("file_open"), program("file_mprotect")],
+            rules: vec![
+                Rule {
+                    name: "all".into(),
+                    program: 1,
+                    source: source(1),
+                    doc: Some("why".into()),
+                    severity: Some("high".into()),
+                    tags: vec!["t1".into(), "t2".into()],
+                    id: Some("X-1".into()),
+                    deny: Some(13),
+                    kill: Some("SIGKILL".into()),
+                    audit: Some(audit(Some("say \"it\""), fields, 128, None)),
+                    ..Rule::default()
+                },
+                Rule { name: "bare".into(), program: 0, source: source(2), deny: Some(1), ..Rule::default() },
+                Rule {
+                    name: "limited".into(),
+                    program: 0,
+                    source: source(3),
+                    audit: Some(audit(
+                        None,
+                        vec![field("uid", Ty::Int { bytes: 4, signed: false }, 80)],
+                        88,
+                        Some(limit),
+                    )),
+                    ..Rule::default()
+                },
+            ],
+            ..Manifest::default()
+        }
+    }
+
+    /// Fields of rule 0.
+    pub fn fields() -> Vec<u8> {
+        let mut bytes = Vec::new();
+        bytes.extend(u64::MAX.to_ne_bytes());
+        bytes.extend((-7i32).to_ne_bytes());
+        bytes.extend(65535u16.to_ne_bytes());
+        bytes.extend([1, 0]);
+        bytes.extend(5u64.to_ne_bytes());
+        bytes.extend(*b"a\n\"b\0xyz");
+        bytes.extend(0u64.to_ne_bytes());
+        // ::ffff:10.0.0.1
+        bytes.extend(0x0000_ffff_0a00_0001u64.to_ne_bytes());
+        bytes.extend(0xffff_8881_0000_1000u64.to_ne_bytes());
+        bytes
+    }
+
+    #[test]
+    fn events_as_text() {
+        let manifest = manifest();
+        let text = |record: &[u8]| Event::read(&manifest, record).expect("it is a record").text("p", "12:30");
+        assert_eq!(
+            text(&record(0, -13, 0, &fields())),
+            r#"12:30 p/all file_mprotect denied EACCES  bash[811] uid=1000 severity=high id=X-1  "say \"it\""  size=18446744073709551615 delta=-7 port=65535 on=true off=false prot=READ|EXEC file.name="a\n\"b" dst.ip="10.0.0.1" at=0xffff888100001000"#
+        );
+        assert_eq!(text(&record(1, 1, 0, &[])), "12:30 p/bare file_open would deny EPERM  bash[811] uid=1000");
+        let limited = [3u64.to_ne_bytes(), 42u64.to_ne_bytes()].concat();
+        assert_eq!(text(&record(2, 0, 0, &limited)), "12:30 p/limited file_open allowed  bash[811] uid=1000  uid=42");
+        // Bit i of the mask is field i.
+        let unknown = text(&record(0, 0, 0b1_0100_0001, &fields()));
+        let end = r#"size=? delta=-7 port=65535 on=true off=false prot=READ|EXEC file.name=? dst.ip="10.0.0.1" at=?"#;
+        assert!(unknown.ends_with(end), "{unknown}");
+    }
+
+    #[test]
+    fn events_as_json() {
+        let manifest = manifest();
+        let json = |record: &[u8]| Event::read(&manifest, record).expect("it is a record").json("p", "12:30");
+        let expected = json!({
+            "time": "12:30",
+            "boot_ns": 5_000_000_123u64,
+            "policy": "p",
+            "rule": "all",
+            "hook": "file_mprotect",
+            "source": "p.krs:1:3",
+            "doc": "why",
+            "message": "say \"it\"",
+            "verdict": "deny",
+            "severity": "high",
+            "tags": ["t1", "t2"],
+            "id": "X-1",
+            "kill": "SIGKILL",
+            "errno": "EACCES",
+            // The thread, and its process.
+            "pid": 815,
+            "tgid": 811,
+            "uid": 1000,
+            "gid": 1001,
+            "comm": "bash",
+            "cgroup": 77,
+            "lost": 9,
+            "fields": {
+                "size": u64::MAX,
+                "delta": -7,
+                "port": null,
+                "on": true,
+                "off": false,
+                "prot": "READ|EXEC",
+                "file.name": "a\n\"b",
+                "dst.ip": "10.0.0.1",
+                "at": "0xffff888100001000",
+            },
+            "unknown": ["port"],
+        });
+        assert_eq!(json(&record(0, -13, 0b100, &fields())), expected);
+        let bare = json(&record(1, 30, 0, &[]));
+        assert_eq!((&bare["verdict"], &bare["errno"]), (&json!("would_deny"), &json!("EROFS")));
+        assert_eq!((&bare["fields"], &bare["message"], &bare["kill"]), (&json!({}), &Value::Null, &Value::Null));
+        assert_eq!(bare.get("limited"), None);
+        let limited = json(&record(2, 0, 0, &[3u64.to_ne_bytes(), 42u64.to_ne_bytes()].concat()));
+        assert_eq!((&limited["verdict"], &limited["errno"]), (&json!("allow"), &Value::Null));
+        assert_eq!((&limited["limited"], &limited["fields"]), (&json!(3), &json!({ "uid": 42 })));
+    }
+
+    #[test]
+    fn records_of_other_policies_are_not_read() {
+        let manifest = manifest();
+        assert!(Event::read(&manifest, &record(3, 0, 0, &fields())).is_none(), "there is no rule 3");
+        let short = &fields()[..55];
+        assert!(Event::read(&manifest, &record(0, 0, 0, short)).is_none(), "it has 127 of 128 bytes");
+        assert!(Event::read(&manifest, &record(0, 0, 0, &[])[..71]).is_none(), "its head is cut off");
+        // More bytes than the manifest knows are no fault.
+        assert!(Event::read(&manifest, &record(1, 0, 0, &[0; 8])).is_some());
+    }
+
+    /// A field that lies outside of its record is unknown, and one whose names are not there is a number.
+    #[test]
+    fn fields_that_make_no_sense() {
+        let mut manifest = manifest();
+        manifest.names.clear();
+        if let Some(audit) = &mut manifest.rules[0].audit {
+            audit.fields = vec![
+                field("out", Ty::Int { bytes: 8, signed: false }, 124),
+                field("prot", Ty::Names { names: 0, bytes: 8, signed: false }, 88),
+                field("full", Ty::Str { bytes: 4 }, 72),
+            ];
+        }
+        let bytes = record(0, 0, 0, &[b"text".as_slice(), &fields()[4..]].concat());
+        let text = Event::read(&manifest, &bytes).expect("it is long enough").text("p", "t");
+        // A text that fills its room has no NUL.
+        assert!(text.ends_with("  out=? prot=5 full=\"text\""), "{text}");
+    }
+
+    #[test]
+    fn names_of_values() {
+        let level = Names {
+            name: "Level".into(),
+            flags: false,
+            members: [("LOW", -1), ("MID", 0), ("HIGH", 255)].map(|(name, value)| (name.to_owned(), value)).to_vec(),
+        };
+        for (value, bits, signed, text) in [
+            (-1, 32, true, "LOW"),
+            (0, 32, true, "MID"),
+            (255, 8, false, "HIGH"),
+            // An enum's values are not put together.
+            (254, 8, false, "254"),
+            (-2, 32, true, "-2"),
+            (-2, 32, false, "4294967294"),
+            (-2, 64, false, "18446744073709551614"),
+        ] {
+            assert_eq!(name(&level, value, bits, signed), text, "{value} of {bits} bits");
+        }
+        // `RW` stands before the bits that it contains.
+        let access = Names {
+            name: "Access".into(),
+            flags: true,
+            members: [("RW", 3), ("R", 1), ("W", 2), ("ZERO", 0), ("TOP", 1 << 31)]
+                .map(|(name, value)| (name.to_owned(), value))
+                .to_vec(),
+        };
+        for (value, bits, text) in [
+            (3, 32, "RW"),
+            (2, 32, "W"),
+            (7, 32, "RW|0x4"),
+            (0x8000_0001, 32, "R|TOP"),
+            (0x0001_0000_0001, 32, "R"),
+            (0x0001_0000_0001, 64, "R|0x100000000"),
+            (0, 32, "ZERO"),
+        ] {
+            assert_eq!(name(&access, value, bits, false), text, "{value:#x} of {bits} bits");
+        }
+        let unnamed = Names { name: "N".into(), flags: true, members: vec![] };
+        assert_eq!(name(&unnamed, 0, 8, false), "0x0");
+    }
+
+    #[test]
+    fn escapes() {
+        assert_eq!(escape("plain ä \u{202e}x"), "plain ä \u{202e}x");
+        assert_eq!(escape("a\\b\t\r\u{7f}"), "a\\\\b\\t\\r\\u{7f}");
+    }
+
+    #[test]
+    fn numbers_of_all_widths() {
+        assert_eq!(unsigned(&[]), 0);
+        assert_eq!(unsigned(&[1]), 1);
+        assert_eq!(unsigned(&0x0102_0304_0506_0708u64.to_ne_bytes()), 0x0102_0304_0506_0708);
+        assert_eq!(signed(&[0x7f]), 127);
+        assert_eq!(signed(&(-5i64).to_ne_bytes()), -5);
+        assert_eq!(signed(&i16::MIN.to_ne_bytes()), -32768);
     }
 }

@@ -100,5 +100,9 @@ pub fn at(path: &Path, what: &str, error: impl Into<Box<dyn Error>>) -> Failure 
         next = behind.source();
     }
     let failure = Failure::usage(message);
-    if denied && path.starts_with(PIN_ROOT) { failure.help("run the command as root") } else { failure }
+    match (denied && path.starts_with(PIN_ROOT), rustix::process::geteuid().is_root()) {
+        (false, _) => failure,
+        (true, false) => failure.help("run the command as root"),
+        (true, true) => failure.note("the command runs as root: a policy or another security module denies this"),
+    }
 }

@@ -236,3 +236,237 @@ impl Kernel {
         None
     }
 }
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+
+    /// A word of a type's description behind its head.
+    #[derive(Clone, Copy)]
+    pub enum Word {
+        /// An offset into the strings.
+        Name(&'static str),
+        Number(u32),
+    }
+    use Word::{Name, Number};
+
+    /// A type: its name, kind, number of parts, size or other type, and the words behind.
+    type Type = (&'static str, u32, u32, u32, Vec<Word>);
+
+    /// BTF of types, whose ids count from 1; source: `Documentation/bpf/btf.rst`.
+    pub fn btf(types: &[Type]) -> Vec<u8> {
+        let (mut data, mut strings) = (Vec::<u8>::new(), vec![0u8]);
+        let mut string = |text: &str| {
+            if text.is_empty() {
+                return 0;
+            }
+            let at = strings.len() as u32;
+            strings.extend_from_slice(text.as_bytes());
+            strings.push(0);
+            at
+        };
+        for (name, kind, parts, size_or_type, words) in types {
+            let head = [string(name), kind << 24 | parts, *size_or_type];
+            let words = words.iter().map(|word| match word {
+                Name(name) => string(name),
+                Number(number) => *number,
+            });
+            let words: Vec<u32> = head.into_iter().chain(words).collect();
+            data.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+        }
+        let mut out = vec![0x9f, 0xeb, 1, 0];
+        // Head bytes, offset and length of the types, offset and length of the strings.
+        let length = data.len() as u32;
+        out.extend([24, 0, length, length, strings.len() as u32].iter().flat_map(|word| word.to_le_bytes()));
+        out.extend(data);
+        out.extend(strings);
+        out
+    }
+
+    /// Types of every kind, and behind them hooks with their arguments.
+    fn types() -> Vec<Type> {
+        let member = |name, ty, bits| [Name(name), Number(ty), Number(bits)];
+        vec![
+            ("int", kind::INT, 0, 4, vec![Number(0x0100_0020)]),             // 1
+            ("", 2, 0, 8, vec![]),                                           // 2: a pointer to 8
+            ("", kind::ARRAY, 0, 0, vec![Number(1), Number(1), Number(16)]), // 3: int[16]
+            ("", kind::UNION, 2, 8, [member("rcu", 2, 0), member("both", 1, 0)].concat()), // 4: anonymous
+            ("kuid_t", kind::TYPEDEF, 0, 6, vec![]),                         // 5
+            ("", kind::STRUCT, 1, 4, member("val", 1, 0).to_vec()),          // 6
+            ("", kind::VOLATILE, 0, 1, vec![]),                              // 7
+            (
+                "task_struct",
+                kind::STRUCT,
+                5,
+                96,
+                [
+                    member("state", 7, 0),
+                    member("loginuid", 5, 32),
+                    member("comm", 3, 64),
+                    member("", 4, 576),
+                    member("parent", 2, 640),
+                ]
+                .concat(),
+            ), // 8
+            ("pid_type", kind::ENUM, 2, 4, vec![Name("PIDTYPE_PID"), Number(0), Name("PIDTYPE_TGID"), Number(1)]), // 9
+            ("big", kind::ENUM64, 2, 8, vec![Name("SMALL"), Number(1), Number(0), Name("LARGE"), Number(0), Number(1)]), // 10
+            ("", kind::CONST, 0, 12, vec![]),            // 11
+            ("sockptr_t", kind::TYPEDEF, 0, 13, vec![]), // 12
+            ("", kind::STRUCT, 2, 16, [member("kernel", 2, 0), member("is_kernel", 1, 64)].concat()), // 13
+            ("", kind::RESTRICT, 0, 2, vec![]),          // 14
+            ("user", kind::TYPE_TAG, 0, 2, vec![]),      // 15
+            ("variable", kind::VAR, 0, 1, vec![Number(1)]), // 16
+            (".data", kind::DATASEC, 1, 4, vec![Number(16), Number(0), Number(4)]), // 17
+            ("tag", kind::DECL_TAG, 0, 8, vec![Number(u32::MAX)]), // 18
+            ("forward", 7, 0, 0, vec![]),                // 19
+            ("double", 16, 0, 8, vec![]),                // 20
+            ("", kind::STRUCT, 1, 8, member("word", 2, 0).to_vec()), // 21: one word
+            ("empty", kind::STRUCT, 0, 0, vec![]),       // 22
+            (
+                "",
+                kind::FUNC_PROTO,
+                7,
+                1,
+                vec![
+                    Name("file"),
+                    Number(2),
+                    Name("optval"),
+                    Number(11),
+                    Name("word"),
+                    Number(21),
+                    Name("none"),
+                    Number(22),
+                    Name("ctx__nullable"),
+                    Number(14),
+                    Name("state"),
+                    Number(7),
+                    Name("last"),
+                    Number(15),
+                ],
+            ), // 23
+            ("bpf_lsm_file_open", kind::FUNC, 1, 23, vec![]), // 24
+            ("", kind::FUNC_PROTO, 0, 1, vec![]),        // 25
+            ("bpf_lsm_bpf_map_alloc_security", kind::FUNC, 1, 25, vec![]), // 26
+            ("vfs_open", kind::FUNC, 1, 23, vec![]),     // 27
+        ]
+    }
+
+    /// A small kernel; `task_struct` has `state`, `loginuid.val`, `comm`, `rcu`, `both` and `parent`.
+    pub fn small() -> Kernel {
+        Kernel::parse(btf(&types())).expect("it is BTF")
+    }
+
+    fn path(text: &str) -> Vec<String> {
+        text.split('.').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn hooks_are_functions_of_bpf_lsm() {
+        let kernel = small();
+        assert!(kernel.has_hook("file_open"));
+        assert!(!kernel.has_hook("vfs_open") && !kernel.has_hook("open") && !kernel.has_hook("bpf_lsm_file_open"));
+        // It was renamed in 6.9.
+        assert_eq!(kernel.called("bpf_map_create"), Some("bpf_map_alloc_security"));
+        assert_eq!(kernel.called("file_open"), Some("file_open"));
+        assert_eq!(kernel.called("bpf_prog_load"), None);
+    }
+
+    #[test]
+    fn arguments_have_slots() {
+        // `optval` is a struct of 16 bytes behind a typedef and takes two, all others take one.
+        let slots = [("file", 0), ("optval", 1), ("word", 3), ("none", 4), ("ctx", 5), ("state", 6), ("last", 7)];
+        let slots = slots.map(|(name, slot)| (name.to_owned(), slot));
+        assert_eq!(small().hook("file_open").expect("it is there"), slots);
+        assert_eq!(small().hook("bpf_map_create").expect("it is there under its older name"), []);
+        let failure = small().hook("inode_setattr").expect_err("it is not there").to_string();
+        assert!(failure.starts_with("error: this kernel has no hook `inode_setattr`\n"), "{failure}");
+    }
+
+    #[test]
+    fn fields_are_found_through_embedded_structs() {
+        let kernel = small();
+        for (field, there) in [
+            ("state", true),
+            ("loginuid.val", true),
+            ("rcu", true),
+            ("both", true),
+            ("comm", true),
+            ("parent", true),
+            ("val", false),
+            ("loginuid.rcu", false),
+            // Not through a pointer.
+            ("parent.state", false),
+            ("", false),
+        ] {
+            assert_eq!(kernel.has_field("task_struct", &path(field)), there, "{field}");
+        }
+        assert!(!kernel.has_field("pid_type", &path("PIDTYPE_PID")), "an enum has no fields");
+        assert!(!kernel.has_field("cred", &path("state")));
+    }
+
+    #[test]
+    fn widths_are_of_the_declared_type() {
+        let widths = |field: &str| small().widths("task_struct", &path(field));
+        assert_eq!(widths("state"), [4]);
+        assert_eq!(widths("loginuid"), [4]);
+        // Of an array those of its elements.
+        assert_eq!(widths("comm"), [4]);
+        assert!(widths("none").is_empty());
+        assert!(small().widths("none", &path("state")).is_empty());
+    }
+
+    #[test]
+    fn enumerators_are_found_in_enums_of_both_sizes() {
+        let kernel = small();
+        for (of, name, there) in [
+            ("pid_type", "PIDTYPE_PID", true),
+            ("pid_type", "PIDTYPE_TGID", true),
+            ("pid_type", "LARGE", false),
+            ("big", "SMALL", true),
+            ("big", "LARGE", true),
+            ("big", "PIDTYPE_PID", false),
+            ("task_struct", "state", false),
+        ] {
+            assert_eq!(kernel.has_enumerator(of, name), there, "{of} {name}");
+        }
+    }
+
+    #[test]
+    fn a_kernel_with_bpf_lsm_has_its_hooks() {
+        let hooks = |count: usize| {
+            let proto: Type = ("", kind::FUNC_PROTO, 0, 0, vec![]);
+            let names = (0..count).map(|at| &*format!("bpf_lsm_hook{at}").leak());
+            let hooks = names.map(|name| (name, kind::FUNC, 1, 1, vec![]));
+            Kernel::parse(btf(&std::iter::once(proto).chain(hooks).collect::<Vec<_>>())).expect("it is BTF").has_hooks()
+        };
+        // A kernel with BPF has some functions of the name without the rest; 5.10 has more than 150 hooks.
+        assert!(!hooks(0) && !hooks(50) && hooks(51));
+    }
+
+    /// What is cut off or refers to nothing is not there, and nothing panics.
+    #[test]
+    fn damaged_types() {
+        let whole = btf(&types());
+        for length in 0..whole.len() {
+            let Some(kernel) = Kernel::parse(whole[..length].to_vec()) else { continue };
+            let _ = (kernel.hook("file_open"), kernel.has_field("task_struct", &path("loginuid.val")));
+        }
+        assert!(Kernel::parse(whole[..whole.len() / 2].to_vec()).is_none());
+        assert!(Kernel::parse(vec![0; 64]).is_none(), "it has no magic");
+        // A typedef of itself, and a struct that is in itself.
+        let loops: Vec<Type> = vec![
+            ("a", kind::TYPEDEF, 0, 1, vec![]),
+            ("b", kind::STRUCT, 1, 4, vec![Name(""), Number(2), Number(0)]),
+            ("c", kind::STRUCT, 1, 4, vec![Name("x"), Number(1), Number(0)]),
+            ("", kind::FUNC_PROTO, 1, 0, vec![Name("a"), Number(1)]),
+            ("bpf_lsm_h", kind::FUNC, 1, 4, vec![]),
+            ("bpf_lsm_void", kind::FUNC, 1, 7, vec![]),
+            ("", kind::FUNC_PROTO, 1, 0, vec![Name("v"), Number(0)]),
+        ];
+        let kernel = Kernel::parse(btf(&loops)).expect("it is BTF");
+        assert!(!kernel.has_field("b", &path("x")) && kernel.has_field("c", &path("x")));
+        assert!(kernel.widths("c", &path("x")).is_empty());
+        assert!(kernel.hook("h").is_err());
+        assert_eq!(kernel.hook("void").expect("void has a slot"), [("v".to_owned(), 0)]);
+    }
+}

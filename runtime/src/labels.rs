@@ -125,12 +125,14 @@ pub fn counts(name: &str, manifest: &Manifest) -> Result<Vec<usize>, Failure> {
     for on in kinds(manifest) {
         let entries =
             open(&folder, manifest, on)?.entries().map_err(|error| failure::at(&pin(&folder, on), "read", error))?;
-        counts.extend(
-            (0..names(manifest, on).len())
-                .map(|byte| entries.iter().filter(|(_, value)| value.get(byte).is_some_and(|set| *set != 0)).count()),
-        );
+        counts.extend(count(&entries, names(manifest, on).len()));
     }
     Ok(counts)
+}
+
+/// How many entries have each of so many labels.
+fn count(entries: &[Entry], labels: usize) -> impl Iterator<Item = usize> {
+    (0..labels).map(|byte| entries.iter().filter(|(_, value)| value.get(byte).is_some_and(|set| *set != 0)).count())
 }
 
 /// Adds the labels of a loaded policy to those of the one that is to take its place.
@@ -141,20 +143,31 @@ pub fn carry(old: &str, staging: &Path, manifest: &Manifest) -> Result<(), Failu
         return Ok(());
     };
     for on in kinds(manifest).filter(|on| kinds(&before).any(|known| known == *on)) {
-        let places: Known<&str, usize> = names(manifest, on).into_iter().zip(0..).collect();
-        let moves: Vec<Option<usize>> = names(&before, on).iter().map(|name| places.get(name).copied()).collect();
-        let room = on.value_bytes(places.len()) as usize;
         let from = open(&folder, &before, on)?;
         let mut to = open(staging, manifest, on)?;
         let entries = from.entries().map_err(|error| failure::at(&pin(&folder, on), "read", error))?;
-        for (key, value) in entries {
-            let write = |error: MapError| failure::at(&pin(staging, on), "written", error);
-            let known = to.get(&key).map_err(write)?;
-            let have = known.clone().unwrap_or_else(|| vec![0; room]);
-            let want = translate(&value, &moves, &have);
-            if want != have {
-                to.put(&key, &want).map_err(write)?;
-            }
+        carry_entries(entries, &before, to.as_mut(), manifest, on)
+            .map_err(|error| failure::at(&pin(staging, on), "written", error))?;
+    }
+    Ok(())
+}
+
+/// Adds the labels of entries to a map of the new policy, which keeps what it has.
+fn carry_entries(
+    entries: Vec<Entry>,
+    before: &Manifest,
+    to: &mut dyn Table,
+    manifest: &Manifest,
+    on: Object,
+) -> Result<(), MapError> {
+    let places: Known<&str, usize> = names(manifest, on).into_iter().zip(0..).collect();
+    let moves: Vec<Option<usize>> = names(before, on).iter().map(|name| places.get(name).copied()).collect();
+    let room = on.value_bytes(places.len()) as usize;
+    for (key, value) in entries {
+        let have = to.get(&key)?.unwrap_or_else(|| vec![0; room]);
+        let want = translate(&value, &moves, &have);
+        if want != have {
+            to.put(&key, &want)?;
         }
     }
     Ok(())
@@ -174,6 +187,97 @@ fn translate(old: &[u8], moves: &[Option<usize>], new: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use std::collections::BTreeMap;
+
+    use krsi_abi::manifest::Label;
+
+    /// A map in memory.
+    #[derive(Default)]
+    struct Memory(BTreeMap<Vec<u8>, Vec<u8>>);
+
+    impl Table for Memory {
+        fn entries(&self) -> Result<Vec<Entry>, MapError> {
+            Ok(self.0.iter().map(|(key, value)| (key.clone(), value.clone())).collect())
+        }
+
+        fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, MapError> {
+            Ok(self.0.get(key).cloned())
+        }
+
+        fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), MapError> {
+            assert_ne!(self.0.get(key).map(Vec::as_slice), Some(value), "what is there already is not written");
+            self.0.insert(key.to_vec(), value.to_vec());
+            Ok(())
+        }
+    }
+
+    /// Labels by their kind, in the manifest's order.
+    fn manifest(labels: &[(Object, &str)]) -> Manifest {
+        let label = |(on, name): &(Object, &str)| Label { name: (*name).into(), on: *on, inherit: false };
+        Manifest { labels: labels.iter().map(label).collect(), labels_lost: Some(0), ..Manifest::default() }
+    }
+
+    #[test]
+    fn labels_are_carried_and_what_is_there_stays() {
+        use Object::{Inode, Task};
+        let old = manifest(&[(Task, "a"), (Task, "c"), (Inode, "i")]);
+        let new = manifest(&[(Task, "b"), (Task, "c"), (Task, "d"), (Inode, "i")]);
+        // Bytes of labels, then 8 bytes of the former task.
+        let value = |labels: [u8; 3]| [&labels[..], &[0; 13]].concat();
+        let mut map = Memory::default();
+        // The new policy's programs have marked object 1 with `b` and object 4 with all.
+        map.put(&[1], &value([1, 0, 0])).expect("memory");
+        map.put(&[4], &value([1, 1, 1])).expect("memory");
+        let entries = vec![
+            (vec![1], value([0, 1, 0])), // `c`
+            (vec![2], value([1, 1, 0])), // `a`, which is no more, and `c`
+            (vec![3], value([1, 0, 0])), // `a`
+            (vec![4], value([0, 1, 0])), // `c`
+        ];
+        for _ in 0..2 {
+            carry_entries(entries.clone(), &old, &mut map, &new, Task).expect("memory");
+            let expected = [(vec![1], value([1, 1, 0])), (vec![2], value([0, 1, 0])), (vec![4], value([1, 1, 1]))];
+            assert_eq!(map.entries().expect("memory"), expected);
+        }
+    }
+
+    #[test]
+    fn labels_are_counted_by_byte() {
+        let entries: Vec<Entry> = [[1, 0, 0], [1, 1, 0], [0, 0, 9]].map(|value| (vec![], value.to_vec())).to_vec();
+        assert_eq!(count(&entries, 3).collect::<Vec<_>>(), [2, 1, 1]);
+        assert_eq!(count(&entries, 2).collect::<Vec<_>>(), [2, 1]);
+        assert_eq!(count(&entries, 4).collect::<Vec<_>>(), [2, 1, 1, 0]);
+    }
+
+    #[test]
+    fn kinds_and_names_of_labels() {
+        use Object::{Inode, Socket, Task};
+        let manifest = manifest(&[(Task, "a"), (Task, "b"), (Socket, "s")]);
+        assert_eq!(kinds(&manifest).collect::<Vec<_>>(), [Task, Socket]);
+        assert_eq!((names(&manifest, Task), names(&manifest, Inode)), (vec!["a", "b"], vec![]));
+        let pins = Object::ALL.map(|on| pin(Path::new("p"), on));
+        assert_eq!(pins, ["p/maps/task-labels", "p/maps/inode-labels", "p/maps/socket-labels"].map(PathBuf::from));
+    }
+
+    #[test]
+    fn manifests_with_impossible_labels() {
+        let all: Vec<(Object, &str)> = vec![(Object::Task, "a"); LABELS_MAX];
+        assert_eq!(verify(&manifest(&all), 8), Ok(()));
+        let over = [&all[..], &all[..1]].concat();
+        assert!(verify(&manifest(&over), 8).is_err_and(|why| why.contains("more than 64 labels on task")));
+        let one = Manifest { labels_lost: Some(16), ..manifest(&all[..1]) };
+        assert_eq!(verify(&one, 24), Ok(()));
+        assert!(verify(&one, 23).is_err_and(|why| why.contains("outside")));
+        let uncounted = Manifest { labels_lost: None, ..one };
+        assert!(verify(&uncounted, 24).is_err_and(|why| why.contains("no count")));
+        assert_eq!(verify(&Manifest::default(), 0), Ok(()));
+    }
+
+    #[test]
+    fn keys_have_the_length_of_their_map() {
+        assert_eq!((bytes::<2>(&[1, 2]), bytes::<3>(&[1, 2])), ([1, 2], [0; 3]));
+    }
 
     #[test]
     fn labels_go_by_their_names() {

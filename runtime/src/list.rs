@@ -6,8 +6,8 @@ use std::path::Path;
 
 use aya::maps::MapData;
 use aya::programs::ProgramInfo;
-use krsi_abi::manifest::Manifest;
-use krsi_abi::modes::Mode;
+use krsi_abi::manifest::{self, Manifest, Set};
+use krsi_abi::modes::{Mode, Modes};
 use serde_json::json;
 
 use crate::failure::{self, Failure};
@@ -53,19 +53,23 @@ pub fn counters(name: &str, manifest: &Manifest) -> Result<Counters, Failure> {
     if !pin.exists() {
         return Ok(Counters::default());
     }
-    let bytes = value(&pin)?;
+    Ok(counted(manifest, &value(&pin)?))
+}
+
+/// The counters in a policy's state.
+fn counted(manifest: &Manifest, bytes: &[u8]) -> Counters {
     let from = |start: usize| {
         let words = bytes.get(start..).unwrap_or_default().chunks_exact(8).take(manifest.rules.len());
         words.map(|word| u64::from_ne_bytes(word.try_into().unwrap_or_default())).collect()
     };
     let records = manifest.rules.iter().any(|rule| rule.audit.is_some() || rule.deny.is_some());
-    Ok(Counters {
+    Counters {
         written: if records { from(krsi_abi::written_at(manifest.rules.len())) } else { Vec::new() },
         lost: if records { from(0) } else { Vec::new() },
         limited: manifest.limited.map(|start| from(start as usize)).unwrap_or_default(),
         unreadable: manifest.unreadable.map(|start| from(start as usize)).unwrap_or_default(),
         labels_lost: manifest.labels_lost.and_then(|start| from(start as usize).first().copied()).unwrap_or_default(),
-    })
+    }
 }
 
 /// The rules that are not active on this kernel, and why.
@@ -76,12 +80,42 @@ fn inactive(manifest: &Manifest) -> Result<Vec<Inactive>, Failure> {
     Ok(since::inactive(manifest, &Kernel::running()?, since::release()))
 }
 
-/// Hooks of the policy whose link is not pinned any more. None was where no rule is active.
-fn detached(name: &str, manifest: &Manifest, inactive: &[Inactive]) -> Vec<String> {
-    let links = pins::folder(name).join("links");
+/// Hooks of the policy whose link is not there any more. None was where no rule is active.
+fn detached(manifest: &Manifest, inactive: &[Inactive], linked: impl Fn(&str) -> bool) -> Vec<String> {
     let idle = since::idle(manifest, inactive);
     let programs = manifest.programs.iter().enumerate().filter(|(at, _)| !idle.contains(at));
-    programs.map(|(_, program)| program.hook.clone()).filter(|hook| !links.join(hook).exists()).collect()
+    programs.map(|(_, program)| program.hook.clone()).filter(|hook| !linked(hook)).collect()
+}
+
+/// A loaded policy, as its pins tell.
+struct Policy {
+    name: String,
+    manifest: Manifest,
+    counters: Counters,
+    inactive: Vec<Inactive>,
+    detached: Vec<String>,
+    modes: Modes,
+}
+
+impl Policy {
+    fn read(name: String, manifest: Manifest) -> Result<Policy, Failure> {
+        let inactive = inactive(&manifest)?;
+        let links = pins::folder(&name).join("links");
+        let detached = detached(&manifest, &inactive, |hook| links.join(hook).exists());
+        let counters = counters(&name, &manifest)?;
+        let modes = modes::read(&name, &manifest)?;
+        Ok(Policy { name, manifest, counters, inactive, detached, modes })
+    }
+
+    fn state(&self) -> String {
+        let state = modes::state(&self.manifest, &self.modes);
+        match (self.detached.is_empty(), self.inactive.len()) {
+            (false, _) => format!("damaged: not attached to {}", self.detached.join(", ")),
+            (true, 0) => state,
+            (true, 1) => format!("{state}, 1 rule not active here"),
+            (true, off) => format!("{state}, {off} rules not active here"),
+        }
+    }
 }
 
 /// `EPERM` for 1.
@@ -94,25 +128,25 @@ pub fn errno_name(errno: i32) -> String {
 
 /// Prints all policies.
 pub fn list(as_json: bool) -> Result<String, Failure> {
-    let names = pins::loaded()?;
+    let read = |name: String| match manifest(&name) {
+        Ok(manifest) => Policy::read(name, manifest).map(Ok),
+        Err(failure) => Ok(Err((name, failure))),
+    };
+    let policies = pins::loaded()?.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    Ok(listing(&policies, as_json))
+}
+
+/// All policies, also such as cannot be read.
+fn listing(policies: &[Result<Policy, (String, Failure)>], as_json: bool) -> String {
     let mut rows = Vec::new();
     let mut objects = Vec::new();
-    for name in names {
-        match manifest(&name) {
-            Ok(manifest) => {
-                let inactive = inactive(&manifest)?;
-                let detached = detached(&name, &manifest, &inactive);
-                let counters = counters(&name, &manifest)?;
-                let [lost, limited] = [counters.lost, counters.limited].map(|counts| counts.iter().sum::<u64>());
-                let modes = modes::read(&name, &manifest)?;
-                let hooks = manifest.programs.len() - since::idle(&manifest, &inactive).len();
+    for policy in policies {
+        match policy {
+            Ok(policy) => {
+                let Policy { name, manifest, counters, inactive, detached, modes } = policy;
+                let [lost, limited] = [&counters.lost, &counters.limited].map(|counts| counts.iter().sum::<u64>());
+                let hooks = manifest.programs.len() - since::idle(manifest, inactive).len();
                 let rules = manifest.rules.len() - inactive.len();
-                let state = match (detached.is_empty(), inactive.len()) {
-                    (false, _) => format!("damaged: not attached to {}", detached.join(", ")),
-                    (true, 0) => modes::state(&manifest, &modes),
-                    (true, 1) => format!("{}, 1 rule not active here", modes::state(&manifest, &modes)),
-                    (true, off) => format!("{}, {off} rules not active here", modes::state(&manifest, &modes)),
-                };
                 objects.push(json!({
                     "name": name,
                     "state": if detached.is_empty() { modes::word(modes.policy) } else { "damaged" },
@@ -124,22 +158,23 @@ pub fn list(as_json: bool) -> Result<String, Failure> {
                     "lost": lost,
                     "limited": limited,
                 }));
-                rows.push([name, hooks.to_string(), rules.to_string(), lost.to_string(), limited.to_string(), state]);
+                let [hooks, rules] = [hooks, rules].map(|count| count.to_string());
+                rows.push([name.clone(), hooks, rules, lost.to_string(), limited.to_string(), policy.state()]);
             }
-            Err(failure) => {
+            Err((name, failure)) => {
                 objects.push(json!({ "name": name, "state": "unreadable", "error": failure.message }));
                 let [hooks, rules, lost, limited] = ["?"; 4].map(str::to_owned);
-                rows.push([name, hooks, rules, lost, limited, format!("unreadable: {}", failure.message)]);
+                rows.push([name.clone(), hooks, rules, lost, limited, format!("unreadable: {}", failure.message)]);
             }
         }
     }
     if as_json {
-        return Ok(objects.iter().map(|object| format!("{object}\n")).collect());
+        return objects.iter().map(|object| format!("{object}\n")).collect();
     }
     if rows.is_empty() {
-        return Ok("no policy is loaded\n".into());
+        return "no policy is loaded\n".into();
     }
-    Ok(table(["NAME", "HOOKS", "RULES", "LOST", "LIMITED", "STATE"], rows))
+    table(["NAME", "HOOKS", "RULES", "LOST", "LIMITED", "STATE"], rows)
 }
 
 /// Rows below a head, in columns.
@@ -161,22 +196,66 @@ pub fn show(name: &str) -> Result<String, Failure> {
     if !pins::folder(name).exists() {
         return Err(not_loaded(name));
     }
-    let manifest = manifest(name)?;
-    let counters = counters(name, &manifest)?;
-    let inactive = inactive(&manifest)?;
-    let idle = since::idle(&manifest, &inactive);
-    let detached = detached(name, &manifest, &inactive);
-    let modes = modes::read(name, &manifest)?;
-    let mut out = format!("policy {name}, {}, built by {}\n", modes::state(&manifest, &modes), manifest.producer);
-    let constants = if manifest.params.is_empty() && manifest.files.is_empty() {
-        Vec::new()
-    } else {
-        value(&pins::folder(name).join("maps").join("constants"))?
-    };
+    let policy = Policy::read(name.to_owned(), manifest(name)?)?;
+    let details = Details::read(&policy)?;
+    Ok(shown(&policy, &details))
+}
+
+/// A program in the kernel.
+struct Program {
+    id: u32,
+    /// How many instructions the verifier has looked at; since 5.16.
+    verified: Option<u32>,
+}
+
+/// What only `krsi show` asks for.
+#[derive(Default)]
+struct Details {
+    /// The value of the constants; empty where the manifest points to nothing in it.
+    constants: Vec<u8>,
+    /// How many elements each set has.
+    elements: Vec<usize>,
+    /// How many objects have each label.
+    labels: Vec<usize>,
+    /// By hook; none where it cannot be read.
+    programs: Vec<Option<Program>>,
+}
+
+impl Details {
+    fn read(policy: &Policy) -> Result<Details, Failure> {
+        let (manifest, folder) = (&policy.manifest, pins::folder(&policy.name));
+        let constants = if manifest.params.is_empty() && manifest.files.is_empty() {
+            Vec::new()
+        } else {
+            value(&folder.join("maps").join("constants"))?
+        };
+        let elements = |set: &Set| {
+            let pin = sets::pin(&folder, &set.name);
+            Ok(set_map::open(&pin, set)?.keys().map_err(|error| failure::at(&pin, "read", error))?.len())
+        };
+        let program = |program: &manifest::Program| {
+            let info = ProgramInfo::from_pin(folder.join("programs").join(&program.hook)).ok()?;
+            Some(Program { id: info.id(), verified: info.verified_instruction_count() })
+        };
+        Ok(Details {
+            constants,
+            elements: manifest.sets.iter().map(elements).collect::<Result<_, _>>()?,
+            labels: labels::counts(&policy.name, manifest)?,
+            programs: manifest.programs.iter().map(program).collect(),
+        })
+    }
+}
+
+/// One policy with its rules.
+fn shown(policy: &Policy, details: &Details) -> String {
+    let Policy { name, manifest, counters, inactive, detached, modes } = policy;
+    let idle = since::idle(manifest, inactive);
+    let mut out = format!("policy {name}, {}, built by {}\n", modes::state(manifest, modes), manifest.producer);
+    let constants = &details.constants;
     if !manifest.files.is_empty() {
         out.push('\n');
         for file in &manifest.files {
-            let _ = writeln!(out, "file {}: {}", decode::escape(&file.path), files::show(file, &constants));
+            let _ = writeln!(out, "file {}: {}", decode::escape(&file.path), files::show(file, constants));
         }
     }
     if !manifest.params.is_empty() {
@@ -184,26 +263,24 @@ pub fn show(name: &str) -> Result<String, Failure> {
         for param in &manifest.params {
             let at = param.offset as usize;
             let word = constants.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()).map(u64::from_ne_bytes);
-            let shown = word.map_or_else(|| "?".to_owned(), |word| params::show(&manifest, param, word));
+            let shown = word.map_or_else(|| "?".to_owned(), |word| params::show(manifest, param, word));
             let _ = write!(out, "param {} = {shown}", param.name);
             if word != Some(param.default) {
-                let _ = write!(out, "  (default {})", params::show(&manifest, param, param.default));
+                let _ = write!(out, "  (default {})", params::show(manifest, param, param.default));
             }
             out.push('\n');
         }
     }
     if !manifest.sets.is_empty() {
         out.push('\n');
-        for set in &manifest.sets {
-            let pin = sets::pin(&pins::folder(name), &set.name);
-            let have = set_map::open(&pin, set)?.keys().map_err(|error| failure::at(&pin, "read", error))?.len();
-            let ty = elements::type_of(&manifest, set);
+        for (set, have) in manifest.sets.iter().zip(&details.elements) {
+            let ty = elements::type_of(manifest, set);
             let _ = writeln!(out, "set {}: {ty}, {have} of {} elements", set.name, set.max);
         }
     }
     if !manifest.labels.is_empty() {
         out.push('\n');
-        for (label, count) in manifest.labels.iter().zip(labels::counts(name, &manifest)?) {
+        for (label, count) in manifest.labels.iter().zip(&details.labels) {
             let inherit = if label.inherit { " inherit" } else { "" };
             let _ = writeln!(out, "label {} on {}{inherit}: {count}", label.name, label.on.word());
         }
@@ -212,7 +289,6 @@ pub fn show(name: &str) -> Result<String, Failure> {
         }
     }
     for (index, program) in manifest.programs.iter().enumerate() {
-        let pin = pins::folder(name).join("programs").join(&program.hook);
         let _ = write!(out, "\nhook {}", program.hook);
         if idle.contains(&index) {
             let _ = write!(out, "  not attached: no rule on it is active here");
@@ -220,9 +296,9 @@ pub fn show(name: &str) -> Result<String, Failure> {
         if detached.contains(&program.hook) {
             let _ = write!(out, "  NOT ATTACHED");
         }
-        if let Ok(info) = ProgramInfo::from_pin(&pin) {
-            let _ = write!(out, "  program {}", info.id());
-            if let Some(insns) = info.verified_instruction_count() {
+        if let Some(Some(info)) = details.programs.get(index) {
+            let _ = write!(out, "  program {}", info.id);
+            if let Some(insns) = info.verified {
                 let of = if program.parts.is_empty() { "" } else { " of the first" };
                 let _ = write!(out, ", {} instructions, {insns}{of} verified", program.instructions);
             } else {
@@ -265,5 +341,226 @@ pub fn show(name: &str) -> Result<String, Failure> {
             }
         }
     }
-    Ok(out)
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use krsi_abi::labels::Object;
+    use krsi_abi::manifest::{Audit, File, Label, Names, Param, Part, Rule, Since, Source, Ty};
+
+    fn program(hook: &str, instructions: u32, parts: usize) -> manifest::Program {
+        manifest::Program {
+            hook: hook.into(),
+            section: format!("lsm/{hook}"),
+            instructions,
+            parts: (0..parts).map(|part| format!("{hook}_{part}")).collect(),
+            keeps: false,
+            arguments: vec![],
+        }
+    }
+
+    fn rule(name: &str, program: u32, line: u32, text: &str) -> Rule {
+        let source = Source { file: "p.krs".into(), line, column: 1, text: text.into() };
+        Rule { name: name.into(), program, source, deny: Some(1), ..Rule::default() }
+    }
+
+    /// Two rules on `file_open`, one on `capable`, one for newer kernels on `bpf`.
+    fn policy() -> Policy {
+        let since = Since { version: (6, 9), needs: vec![], by_number: true, switch: 0 };
+        let manifest = Manifest {
+            producer: "krsic 0.1.0".into(),
+            policy: "p".into(),
+            programs: vec![program("file_open", 120, 0), program("capable", 9, 2), program("bpf", 5, 0)],
+            rules: vec![
+                rule("first", 0, 1, "first: on file_open when file.name == \"x\" deny"),
+                Rule {
+                    doc: Some("one\ntwo".into()),
+                    severity: Some("high".into()),
+                    id: Some("X-1".into()),
+                    tags: vec!["a".into(), "b".into()],
+                    ..rule("second", 0, 4, "on file_open deny")
+                },
+                rule("third", 1, 7, "on capable deny"),
+                Rule { since: Some(since), ..rule("fourth", 2, 8, "on bpf deny") },
+            ],
+            ..Manifest::default()
+        };
+        Policy {
+            name: "web".into(),
+            counters: Counters::default(),
+            inactive: vec![Inactive { rule: 3, why: "this is Linux 6.1".into() }],
+            detached: vec![],
+            modes: Modes::first(&manifest),
+            manifest,
+        }
+    }
+
+    #[test]
+    fn policies_as_a_table() {
+        let mut counted = policy();
+        counted.name = "counted-policy".into();
+        counted.counters.lost = vec![1, 2, 0, 4];
+        counted.counters.limited = vec![10, 0, 5, 0];
+        counted.modes.rules[0] = Mode::Off;
+        let mut damaged = policy();
+        damaged.name = "damaged".into();
+        damaged.detached = vec!["file_open".into(), "capable".into()];
+        let mut old = policy();
+        old.name = "old".into();
+        old.modes.policy = Mode::Permissive;
+        old.inactive.push(Inactive { rule: 2, why: "no".into() });
+        let bad = Err(("bad".to_owned(), Failure::usage("no manifest")));
+        let policies = [Ok(counted), Ok(damaged), Ok(old), bad];
+        assert_eq!(
+            listing(&policies, false),
+            "NAME            HOOKS  RULES  LOST  LIMITED  STATE\n\
+             counted-policy  2      3      7     15       enforcing, 1 rule off, 1 rule not active here\n\
+             damaged         2      3      0     0        damaged: not attached to file_open, capable\n\
+             old             1      2      0     0        permissive, 2 rules not active here\n\
+             bad             ?      ?      ?     ?        unreadable: no manifest\n"
+        );
+        assert_eq!(
+            listing(&policies, true).lines().collect::<Vec<_>>(),
+            [
+                r#"{"detached":[],"hooks":2,"inactive":["fourth"],"limited":15,"lost":7,"mode":"enforce","name":"counted-policy","rules":3,"state":"enforcing"}"#,
+                r#"{"detached":["file_open","capable"],"hooks":2,"inactive":["fourth"],"limited":0,"lost":0,"mode":"enforce","name":"damaged","rules":3,"state":"damaged"}"#,
+                r#"{"detached":[],"hooks":1,"inactive":["fourth","third"],"limited":0,"lost":0,"mode":"permissive","name":"old","rules":2,"state":"permissive"}"#,
+                r#"{"error":"no manifest","name":"bad","state":"unreadable"}"#,
+            ]
+        );
+        assert_eq!((&*listing(&[], false), &*listing(&[], true)), ("no policy is loaded\n", ""));
+    }
+
+    #[test]
+    fn a_policy_with_its_rules() {
+        let mut policy = policy();
+        policy.modes.rules[0] = Mode::Permissive;
+        policy.modes.rules[2] = Mode::Off;
+        policy.counters = Counters {
+            lost: vec![0, 2, 0, 0],
+            limited: vec![3, 0, 0, 0],
+            unreadable: vec![0, 0, 1, 0],
+            ..Counters::default()
+        };
+        policy.detached = vec!["capable".into()];
+        let programs =
+            vec![Some(Program { id: 31, verified: Some(456) }), Some(Program { id: 32, verified: Some(7) }), None];
+        let expected = "policy web, enforcing, 1 rule permissive, 1 rule off, built by krsic 0.1.0\n\
+            \n\
+            hook file_open  program 31, 120 instructions, 456 verified\n\
+            \x20 first  (p.krs:1:1)\n\
+            \x20   permissive: its deny is recorded and not enforced\n\
+            \x20   first: on file_open when file.name == \"x\" deny\n\
+            \x20   3 events over the limit\n\
+            \x20 second  (p.krs:4:1)\n\
+            \x20   ## one\n\
+            \x20   ## two\n\
+            \x20   severity: high\n\
+            \x20   id: X-1\n\
+            \x20   tags: a, b\n\
+            \x20   on file_open deny\n\
+            \x20   2 events lost\n\
+            \n\
+            hook capable  NOT ATTACHED  program 32, 9 instructions, 7 of the first verified, goes on with 2 more\n\
+            \x20 third  (p.krs:7:1)\n\
+            \x20   off\n\
+            \x20   on capable deny\n\
+            \x20   1 times a path or text could not be read\n\
+            \n\
+            hook bpf  not attached: no rule on it is active here\n\
+            \x20 fourth  (p.krs:8:1)\n\
+            \x20   not active here: this is Linux 6.1\n\
+            \x20   on bpf deny\n";
+        assert_eq!(shown(&policy, &Details { programs, ..Details::default() }), expected);
+        let old = vec![Some(Program { id: 31, verified: None })];
+        let text = shown(&policy, &Details { programs: old, ..Details::default() });
+        assert!(text.contains("hook file_open  program 31, 120 instructions\n"), "{text}");
+    }
+
+    #[test]
+    fn values_sets_and_labels_of_a_policy() {
+        let mut policy = policy();
+        policy.manifest.rules.clear();
+        policy.manifest.programs.clear();
+        policy.inactive.clear();
+        policy.modes = Modes::default();
+        let param = |name: &str, offset, default| Param {
+            name: name.into(),
+            ty: Ty::Int { bytes: 2, signed: false },
+            offset,
+            default,
+        };
+        policy.manifest.params = vec![param("port", 0, 443), param("other", 8, 80), param("cut", 32, 1)];
+        policy.manifest.files = vec![File { path: "/etc/x".into(), offset: 16 }];
+        policy.manifest.names = vec![Names { name: "Prot".into(), flags: true, members: vec![] }];
+        policy.manifest.sets = vec![
+            Set { name: "ports".into(), parts: vec![Part::Number(Ty::Int { bytes: 2, signed: false })], max: 8 },
+            Set {
+                name: "nets".into(),
+                parts: vec![Part::Cidr, Part::Number(Ty::Names { names: 0, bytes: 8, signed: false })],
+                max: 4,
+            },
+        ];
+        let label = |name: &str, on, inherit| Label { name: name.into(), on, inherit };
+        policy.manifest.labels = vec![label("seen", Object::Task, true), label("own", Object::Inode, false)];
+        policy.counters.labels_lost = 5;
+        let constants = [443u64, 8080, 8 << 20 | 1, 77].iter().flat_map(|word| word.to_ne_bytes()).collect();
+        let details = Details { constants, elements: vec![3, 0], labels: vec![2, 1], programs: vec![] };
+        let expected = "policy web, enforcing, built by krsic 0.1.0\n\
+            \n\
+            file /etc/x: inode 77 of device 8:1\n\
+            \n\
+            param port = 443\n\
+            param other = 8080  (default 80)\n\
+            param cut = ?  (default 1)\n\
+            \n\
+            set ports: u16, 3 of 8 elements\n\
+            set nets: (cidr, Prot), 0 of 4 elements\n\
+            \n\
+            label seen on task inherit: 2\n\
+            label own on inode: 1\n\
+            5 labels found no room\n";
+        assert_eq!(shown(&policy, &details), expected);
+        policy.counters.labels_lost = 0;
+        assert!(!shown(&policy, &details).contains("no room"));
+    }
+
+    /// Two words a rule, of lost and of written events; the rest where the manifest says.
+    #[test]
+    fn counters_stand_where_the_manifest_says() {
+        let mut manifest = policy().manifest;
+        let bytes: Vec<u8> = (1..=20u64).flat_map(u64::to_ne_bytes).collect();
+        let all = counted(&manifest, &bytes);
+        assert_eq!((all.lost, all.written), (vec![1, 2, 3, 4], vec![5, 6, 7, 8]));
+        assert_eq!((all.limited, all.unreadable, all.labels_lost), (vec![], vec![], 0));
+        (manifest.limited, manifest.unreadable, manifest.labels_lost) = (Some(64), Some(96), Some(128));
+        let all = counted(&manifest, &bytes);
+        assert_eq!((all.limited, all.unreadable, all.labels_lost), (vec![9, 10, 11, 12], vec![13, 14, 15, 16], 17));
+        // A policy that records nothing has no counters of events.
+        manifest.rules.iter_mut().for_each(|rule| rule.deny = None);
+        let all = counted(&manifest, &bytes);
+        assert_eq!((all.lost, all.written, all.labels_lost), (vec![], vec![], 17));
+        manifest.rules[1].audit = Some(Audit { message: None, fields: vec![], bytes: 72, limit: None });
+        assert_eq!(counted(&manifest, &bytes).lost, [1, 2, 3, 4]);
+        assert_eq!(counted(&manifest, &bytes[..24]).lost, [1, 2, 3]);
+    }
+
+    #[test]
+    fn links_that_are_gone() {
+        let Policy { manifest, inactive, .. } = policy();
+        assert_eq!(detached(&manifest, &inactive, |_| true), [""; 0]);
+        assert_eq!(detached(&manifest, &inactive, |hook| hook == "capable"), ["file_open"]);
+        // `bpf` was never attached here.
+        assert_eq!(detached(&manifest, &inactive, |_| false), ["file_open", "capable"]);
+        assert_eq!(detached(&manifest, &[], |_| false), ["file_open", "capable", "bpf"]);
+    }
+
+    #[test]
+    fn names_of_errors() {
+        for (errno, name) in [(1, "EPERM"), (13, "EACCES"), (30, "EROFS"), (4095, "4095"), (0, "0")] {
+            assert_eq!(errno_name(errno), name);
+        }
+    }
 }

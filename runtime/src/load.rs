@@ -49,7 +49,7 @@ pub fn load(path: &Path, options: &Options<'_>) -> Result<Loaded, Failure> {
     let mut warnings = object.find_files(options.strict)?;
     let kernel = Kernel::running()?;
     object.check_words(&kernel)?;
-    let inactive = object.turn_off(&kernel)?;
+    let inactive = object.turn_off(&kernel, since::release())?;
     let idle = since::idle(&object.manifest, &inactive);
     object.bind(&kernel, &inactive, &idle)?;
 

@@ -10,13 +10,15 @@
 //! - [`files`]: files that a policy names, found when it is loaded
 //! - [`kernel`]: the running kernel's hooks, and where their arguments are
 //! - [`modes`]: whether a policy and its rules do what they say
-//! - [`pins`]: the folders below `/sys/fs/bpf/krsi`
+//! - [`pins`]: the folders below `/sys/fs/bpf/krsi`, [`bpffs`] their system calls, [`aside`] rules that deny these
 //! - [`load`], [`list`], [`stats`], [`events`], [`doctor`]: the commands
 //! - [`decode`]: records of the ring buffer to text and JSON
 //! - [`verifier`]: a refusal of the kernel, told in the policy's words
 //!
 //! Absent: krs. A policy is known here by its manifest alone.
 
+mod aside;
+mod bpffs;
 mod cli;
 mod decode;
 mod doctor;

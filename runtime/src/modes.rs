@@ -34,7 +34,8 @@ pub fn parser() -> impl TypedValueParser<Value = Mode> {
         .map(|word| Mode::ALL.into_iter().find(|mode| mode.word() == word).unwrap_or_default())
 }
 
-fn pin(policy: &str) -> PathBuf {
+/// Where the modes of a policy are pinned.
+pub fn pin(policy: &str) -> PathBuf {
     pins::folder(policy).join("maps").join("modes")
 }
 
@@ -50,16 +51,16 @@ pub fn read(policy: &str, manifest: &Manifest) -> Result<Modes, Failure> {
     })
 }
 
-fn write(policy: &str, manifest: &Manifest, modes: &Modes) -> Result<(), Failure> {
+/// Makes these bytes the value of a policy's modes: one system call.
+pub fn write_value(policy: &str, value: &[u8]) -> Result<(), Failure> {
     let pin = pin(policy);
     let map = MapData::from_pin(&pin).map_err(|error| failure::at(&pin, "opened", error))?;
     let info = map.info().map_err(|error| failure::at(&pin, "read", error))?;
-    let value = modes.value(manifest);
     if info.value_size() as usize != value.len() {
         return Err(failure::at(&pin, "written", "it is of another policy")
             .help(format!("load it again: `krsi unload {policy}`, then `krsi load`")));
     }
-    sys::set_first_element(map.fd().as_fd(), &value).map_err(|error| failure::at(&pin, "written", error))
+    sys::set_first_element(map.fd().as_fd(), value).map_err(|error| failure::at(&pin, "written", error))
 }
 
 /// Runs the command: changes the mode of a policy, or of the rules that are named, or shows all. What to print, and what
@@ -84,22 +85,35 @@ pub fn run(
             None,
         ));
     };
+    set(policy, &manifest, &mut modes, mode, rules)?;
+    write_value(policy, &modes.value(&manifest))?;
+    let out = if as_json { show_json(policy, &manifest, &modes) } else { show(policy, &manifest, &modes) };
+    Ok((out, warning(&manifest, &modes, mode, rules)))
+}
+
+/// A warning about a change, of all rules or of those that are named.
+fn warning(manifest: &Manifest, modes: &Modes, mode: Mode, rules: &[String]) -> Option<String> {
+    let concerned = |rule: &Rule| rules.is_empty() || rules.contains(&rule.name);
+    if mode == Mode::Permissive { still_kills(manifest, modes, concerned) } else { None }
+}
+
+/// Changes the mode of the policy, or of the rules that are named, each on all its hooks.
+fn set(policy: &str, manifest: &Manifest, modes: &mut Modes, mode: Mode, rules: &[String]) -> Result<(), Failure> {
     if rules.is_empty() {
         modes.policy = mode;
     }
     for name in rules {
-        let of_name = manifest.rules.iter().enumerate().filter(|(_, rule)| rule.name == *name);
-        let found: Vec<usize> = of_name.map(|(at, _)| at).collect();
-        if found.is_empty() {
+        let mut known = false;
+        for (own, _) in modes.rules.iter_mut().zip(&manifest.rules).filter(|(_, rule)| rule.name == *name) {
+            *own = mode;
+            known = true;
+        }
+        if !known {
             return Err(Failure::usage(format!("`{policy}` has no rule `{name}`"))
                 .instead_of(name, manifest.rules.iter().map(|rule| rule.name.as_str())));
         }
-        found.into_iter().for_each(|at| modes.rules[at] = mode);
     }
-    write(policy, &manifest, &modes)?;
-    let out = if as_json { show_json(policy, &manifest, &modes) } else { show(policy, &manifest, &modes) };
-    let concerned = |rule: &Rule| rules.is_empty() || rules.contains(&rule.name);
-    Ok((out, (mode == Mode::Permissive).then(|| still_kills(&manifest, &modes, concerned)).flatten()))
+    Ok(())
 }
 
 /// A warning that permissive rules kill all the same.
@@ -224,5 +238,93 @@ mod tests {
         modes.policy = Mode::Off;
         assert_eq!(state(&manifest, &modes), "off");
         assert_eq!(still_kills(&manifest, &modes, |_| true), None);
+    }
+
+    /// A rule over several hooks is several rules of one name: a mode is of all of them.
+    #[test]
+    fn a_mode_is_of_all_hooks_of_a_rule() {
+        let manifest = manifest(&[("a", false), ("b", false), ("a", false)]);
+        let changed = |mode, rules: &[&str]| {
+            let mut modes = Modes::first(&manifest);
+            let rules: Vec<String> = rules.iter().map(|rule| (*rule).to_owned()).collect();
+            set("p", &manifest, &mut modes, mode, &rules).map(|()| modes).map_err(|failure| failure.to_string())
+        };
+        let modes = |policy, rules: [Mode; 3]| Ok(Modes { policy, rules: rules.to_vec() });
+        use Mode::{Enforce, Off, Permissive};
+        assert_eq!(changed(Off, &["a"]), modes(Enforce, [Off, Enforce, Off]));
+        assert_eq!(changed(Off, &["b", "a"]), modes(Enforce, [Off, Off, Off]));
+        assert_eq!(changed(Permissive, &[]), modes(Permissive, [Enforce, Enforce, Enforce]));
+        let unknown = changed(Off, &["a", "c"]).expect_err("there is no `c`");
+        assert!(unknown.starts_with("error: `p` has no rule `c`\n"), "{unknown}");
+    }
+
+    #[test]
+    fn a_change_to_permissive_warns_of_kills() {
+        let mut manifest = manifest(&[("a", true), ("b", true), ("c", false), ("d", true)]);
+        manifest.rules[3].kill = None;
+        let modes = Modes::first(&manifest);
+        let told = |mode, rules: &[&str]| {
+            let rules: Vec<String> = rules.iter().map(|rule| (*rule).to_owned()).collect();
+            warning(&manifest, &modes, mode, &rules).map(|text| text.split(", by ").nth(1).unwrap_or("").to_owned())
+        };
+        // `c` is enforced and `d` kills nobody.
+        assert_eq!(told(Mode::Permissive, &[]).as_deref(), Some("`a`, `b`; turn those off"));
+        assert_eq!(told(Mode::Permissive, &["b", "c"]).as_deref(), Some("`b`; turn those off"));
+        assert_eq!((told(Mode::Permissive, &["c", "d"]), told(Mode::Off, &[])), (None, None));
+    }
+
+    #[test]
+    fn modes_as_json() {
+        let mut manifest = manifest(&[("a", false), ("b", true)]);
+        manifest.programs = vec![krsi_abi::manifest::Program {
+            hook: "file_open".into(),
+            section: "lsm/file_open".into(),
+            instructions: 1,
+            parts: vec![],
+            keeps: false,
+            arguments: vec![],
+        }];
+        let modes = Modes { policy: Mode::Permissive, rules: vec![Mode::Off, Mode::Enforce] };
+        assert_eq!(
+            show_json("p", &manifest, &modes),
+            "{\"mode\":\"permissive\",\"policy\":\"p\",\"rules\":[\
+             {\"effective\":\"off\",\"hook\":\"file_open\",\"mode\":\"off\",\"rule\":\"a\"},\
+             {\"effective\":\"permissive\",\"hook\":\"file_open\",\"mode\":\"enforce\",\"rule\":\"b\"}]}\n"
+        );
+    }
+
+    #[test]
+    fn states_in_words() {
+        let manifest = manifest(&[("a", false), ("b", false), ("c", false), ("d", false)]);
+        use Mode::{Enforce, Off, Permissive};
+        for (policy, rules, words) in [
+            (Enforce, [Enforce, Enforce, Enforce, Enforce], "enforcing"),
+            (Enforce, [Permissive, Enforce, Permissive, Off], "enforcing, 2 rules permissive, 1 rule off"),
+            (Enforce, [Off, Off, Enforce, Off], "enforcing, 3 rules off"),
+            // What the policy is already is not said of its rules.
+            (Permissive, [Permissive, Off, Enforce, Enforce], "permissive, 1 rule off"),
+            (Off, [Permissive, Off, Enforce, Enforce], "off"),
+        ] {
+            assert_eq!(state(&manifest, &Modes { policy, rules: rules.to_vec() }), words);
+        }
+    }
+
+    #[test]
+    fn modes_on_the_command_line() {
+        let read = |text: &str| {
+            let command = clap::Command::new("t").arg(clap::Arg::new("mode").value_parser(parser()));
+            command.try_get_matches_from(["t", text]).ok().and_then(|mut found| found.remove_one::<Mode>("mode"))
+        };
+        assert_eq!(read("enforce"), Some(Mode::Enforce));
+        assert_eq!(read("permissive"), Some(Mode::Permissive));
+        assert_eq!(read("off"), Some(Mode::Off));
+        assert_eq!((read("on"), read("")), (None, None));
+    }
+
+    #[test]
+    fn modes_are_pinned_with_the_maps() {
+        assert_eq!(pin("web"), std::path::Path::new("/sys/fs/bpf/krsi/web/maps/modes"));
+        // No map is there where no rule is.
+        assert_eq!(read("web", &Manifest::default()).expect("nothing is read"), Modes::default());
     }
 }

@@ -13,6 +13,7 @@ use krsi_abi::manifest::{Manifest, ManifestError, Need, Part, Ty};
 use krsi_abi::modes::{MODES_SECTION, Modes};
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
 
+use crate::aside;
 use crate::failure::{self, Failure};
 use crate::kernel::Kernel;
 use crate::since::Inactive;
@@ -188,11 +189,12 @@ impl Object {
         Ok(())
     }
 
-    /// Makes these the modes that the policy begins with.
+    /// Makes these the modes that the policy begins with. Rules that could deny what the load still has to do are set aside.
     pub fn set_modes(&mut self, modes: &Modes) -> Result<(), Failure> {
+        let value = modes.value_without(&self.manifest, |rule| aside::in_the_way(&self.manifest, rule));
         match modes.rules.is_empty() {
             true => Ok(()),
-            false => self.put(MODES_SECTION, 0, &modes.value(&self.manifest)),
+            false => self.put(MODES_SECTION, 0, &value),
         }
     }
 

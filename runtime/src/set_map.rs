@@ -29,6 +29,16 @@ fn bytes<const N: usize>(key: &Key) -> [u8; N] {
     key.data.as_slice().try_into().unwrap_or([0; N])
 }
 
+/// A key as a trie takes it: its length in bits, then its bytes.
+fn trie_key<const N: usize>(key: &Key) -> lpm_trie::Key<[u8; N]> {
+    lpm_trie::Key::new(key.bits, bytes(key))
+}
+
+/// The key that a trie has so.
+fn of_trie<const N: usize>(key: &lpm_trie::Key<[u8; N]>) -> Key {
+    Key { data: key.data().to_vec(), bits: key.prefix_len() }
+}
+
 impl<const N: usize> Table for Hash<N> {
     fn insert(&mut self, key: &Key) -> Result<(), MapError> {
         self.0.insert(bytes(key), 1, 0)
@@ -45,16 +55,15 @@ impl<const N: usize> Table for Hash<N> {
 
 impl<const N: usize> Table for Trie<N> {
     fn insert(&mut self, key: &Key) -> Result<(), MapError> {
-        self.0.insert(&lpm_trie::Key::new(key.bits, bytes(key)), 1, 0)
+        self.0.insert(&trie_key(key), 1, 0)
     }
 
     fn remove(&mut self, key: &Key) -> Result<(), MapError> {
-        self.0.remove(&lpm_trie::Key::new(key.bits, bytes(key)))
+        self.0.remove(&trie_key(key))
     }
 
     fn keys(&self) -> Result<BTreeSet<Key>, MapError> {
-        let key = |key: lpm_trie::Key<[u8; N]>| Key { data: key.data().to_vec(), bits: key.prefix_len() };
-        self.0.keys().map(|found| Ok(key(found?))).collect()
+        self.0.keys().map(|found| Ok(of_trie(&found?))).collect()
     }
 }
 
@@ -75,4 +84,31 @@ pub fn open(pin: &Path, set: &Set) -> Result<Box<dyn Table>, Failure> {
         }
     };
     Ok(table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `struct bpf_lpm_trie_key`: the length of the prefix in bits, whatever the length of the key.
+    #[test]
+    fn keys_of_tries() {
+        for bits in [0, 8, 104, 128] {
+            let key = Key { data: (0..16).collect(), bits };
+            let trie = trie_key::<16>(&key);
+            assert_eq!(
+                (trie.prefix_len(), trie.data()),
+                (bits, *b"\0\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f")
+            );
+            assert_eq!(of_trie(&trie), key);
+        }
+    }
+
+    /// A key of another length than the map's would be another element.
+    #[test]
+    fn keys_have_the_length_of_their_map() {
+        let key = Key { data: vec![1, 2, 3, 4, 5, 6, 7, 8], bits: 0 };
+        assert_eq!(bytes::<8>(&key), [1, 2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(bytes::<16>(&key), [0; 16]);
+    }
 }

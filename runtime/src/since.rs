@@ -88,9 +88,9 @@ fn lacking(since: &Since, kernel: &Kernel, release: Option<(u32, u32)>) -> Optio
 }
 
 impl Object {
-    /// Turns off what the kernel is too old for, and tells what that is.
-    pub fn turn_off(&mut self, kernel: &Kernel) -> Result<Vec<Inactive>, Failure> {
-        let inactive = inactive(&self.manifest, kernel, release());
+    /// Turns off what a kernel of this number is too old for, and tells what that is.
+    pub fn turn_off(&mut self, kernel: &Kernel, release: Option<(u32, u32)>) -> Result<Vec<Inactive>, Failure> {
+        let inactive = inactive(&self.manifest, kernel, release);
         for off in &inactive {
             if let Some(since) = self.manifest.rules[off.rule].since.clone() {
                 self.set_word(since.switch, 0)?;
@@ -110,5 +110,90 @@ mod tests {
         assert_eq!(number("7.2.12+deb14"), Some((7, 2)));
         assert_eq!(number("6.18-rc3"), Some((6, 18)));
         assert_eq!(number("linux"), None);
+    }
+
+    fn since(version: (u32, u32), needs: Vec<Need>, by_number: bool) -> Since {
+        Since { version, needs, by_number, switch: 0 }
+    }
+
+    /// A rule for 6.1 that only the number tells from older kernels.
+    #[test]
+    fn the_number_of_the_release_counts() {
+        let kernel = crate::kernel::tests::small();
+        let by_number = since((6, 1), vec![], true);
+        for (release, active) in [((5, 10), false), ((6, 0), false), ((6, 1), true), ((6, 12), true), ((7, 0), true)] {
+            let why = lacking(&by_number, &kernel, Some(release));
+            let expected = (!active).then(|| format!("this is Linux {}.{}", release.0, release.1));
+            assert_eq!(why, expected);
+        }
+        // A kernel without a number counts as new enough, and so does one that has what the rule needs.
+        assert_eq!(lacking(&by_number, &kernel, None), None);
+        assert_eq!(lacking(&since((6, 1), vec![], false), &kernel, Some((5, 10))), None);
+    }
+
+    #[test]
+    fn what_a_rule_needs_is_asked_of_the_kernel() {
+        let kernel = crate::kernel::tests::small();
+        let field = |path: &[&str]| Need::Field {
+            of: "task_struct".into(),
+            path: path.iter().map(|part| (*part).to_owned()).collect(),
+        };
+        let argument = |name: &str| Need::Argument { hook: "file_open".into(), name: name.into() };
+        let enumerator = |name: &str| Need::Enumerator { of: "pid_type".into(), name: name.into() };
+        for (need, why) in [
+            (Need::Hook("file_open".into()), None),
+            (Need::Hook("userns_create".into()), Some("this kernel has no hook `userns_create`")),
+            (argument("optval"), None),
+            (argument("mask"), Some("this kernel's `file_open` has no `mask`")),
+            (field(&["loginuid", "val"]), None),
+            (field(&["loginuid", "sid"]), Some("this kernel's `task_struct` has no field `loginuid.sid`")),
+            (enumerator("PIDTYPE_TGID"), None),
+            (enumerator("PIDTYPE_SID"), Some("this kernel's `pid_type` has no `PIDTYPE_SID`")),
+        ] {
+            // The last need counts as the first does.
+            let needs = vec![Need::Hook("file_open".into()), need];
+            assert_eq!(lacking(&since((6, 1), needs, false), &kernel, Some((7, 2))).as_deref(), why);
+        }
+    }
+
+    fn manifest(rules: &[(u32, Option<Since>)], keeps: &[bool]) -> Manifest {
+        let program = |keeps: &bool| krsi_abi::manifest::Program {
+            hook: "file_open".into(),
+            section: String::new(),
+            instructions: 0,
+            parts: vec![],
+            keeps: *keeps,
+            arguments: vec![],
+        };
+        let rule = |(at, (program, since)): (usize, &(u32, Option<Since>))| Rule {
+            name: format!("r{at}"),
+            program: *program,
+            since: since.clone(),
+            ..Rule::default()
+        };
+        Manifest {
+            programs: keeps.iter().map(program).collect(),
+            rules: rules.iter().enumerate().map(rule).collect(),
+            ..Manifest::default()
+        }
+    }
+
+    #[test]
+    fn programs_without_active_rules_are_idle() {
+        let new = Some(since((6, 1), vec![], true));
+        // Program 0 has an active rule, 1 has none, 2 has none and keeps labels, 3 has no rule at all.
+        let manifest = manifest(
+            &[(0, None), (0, new.clone()), (1, new.clone()), (1, new.clone()), (2, new)],
+            &[false, false, true, false],
+        );
+        let kernel = crate::kernel::tests::small();
+        let off = inactive(&manifest, &kernel, Some((5, 10)));
+        assert_eq!(off.iter().map(|off| off.rule).collect::<Vec<_>>(), [1, 2, 3, 4]);
+        assert_eq!(idle(&manifest, &off), [1, 3]);
+        assert_eq!(words(&manifest, &off[0]), "`r1` (for 6.1 and newer): this is Linux 5.10");
+        assert_eq!(inactive(&manifest, &kernel, Some((6, 1))), []);
+        assert_eq!(idle(&manifest, &[]), [3]);
+        let always = Inactive { rule: 0, why: "no".into() };
+        assert_eq!(words(&manifest, &always), "`r0`: no");
     }
 }

@@ -12,7 +12,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, Rule};
 
 /// The section (and so the map) of modes, with the modes that a policy begins with. Present where it has rules.
 pub const MODES_SECTION: &str = ".data";
@@ -94,6 +94,22 @@ impl Modes {
         if rules == 0 { 0 } else { 2 * rules + 1 }
     }
 
+    /// Makes each rule of a map's value do nothing, without its manifest. The modes stay in it.
+    pub fn set_aside(value: &mut [u8]) {
+        let rules = value.len() / 2;
+        value[..rules].fill(Act::Nothing as u8);
+    }
+
+    /// False where a rule of a map's value does nothing though its mode is not `off`, as [`Modes::value_without`] and
+    /// [`Modes::set_aside`] leave it.
+    #[must_use]
+    pub fn in_force(value: &[u8]) -> bool {
+        let rules = value.len() / 2;
+        Modes::read(value, rules).is_none_or(|modes| {
+            (0..rules).all(|rule| value[rule] != Act::Nothing as u8 || modes.effective(rule) == Mode::Off)
+        })
+    }
+
     /// What counts for a rule: the weaker of its own mode and the policy's.
     #[must_use]
     pub fn effective(&self, rule: usize) -> Mode {
@@ -111,6 +127,13 @@ impl Modes {
     /// The map's value.
     #[must_use]
     pub fn value(&self, manifest: &Manifest) -> Vec<u8> {
+        self.value_without(manifest, |_| false)
+    }
+
+    /// The map's value with the rules of `aside` doing nothing. Their modes stay in it: [`Modes::value`] of what
+    /// [`Modes::read`] finds there gives them back what they do.
+    #[must_use]
+    pub fn value_without(&self, manifest: &Manifest, aside: impl Fn(&Rule) -> bool) -> Vec<u8> {
         let mut tried = vec![false; manifest.programs.len()];
         for (at, rule) in manifest.rules.iter().enumerate() {
             if rule.deny.is_some()
@@ -120,7 +143,8 @@ impl Modes {
                 *hook = true;
             }
         }
-        let act = |(at, rule): (usize, &crate::manifest::Rule)| match self.effective(at) {
+        let act = |(at, rule): (usize, &Rule)| match self.effective(at) {
+            _ if aside(rule) => Act::Nothing,
             Mode::Enforce if tried.get(rule.program as usize) == Some(&true) => Act::Enforce,
             Mode::Enforce => Act::Alone,
             Mode::Permissive => Act::Try,
@@ -134,7 +158,7 @@ impl Modes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::{Program, Rule};
+    use crate::manifest::Program;
 
     fn manifest() -> Manifest {
         let program = |hook: &str| Program {

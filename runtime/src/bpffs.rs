@@ -1,0 +1,118 @@
+//! The pin folders as the kernel has them, below `/sys/fs/bpf/krsi`.
+//!
+//! One function a system call; what they are for is in [`crate::pins`]. Absent: every decision.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use aya::programs::{ProgramInfo, loaded_programs};
+use krsi_abi::manifest::Manifest;
+
+use crate::aside::{self, Force};
+use crate::failure::Failure;
+use crate::pins::Folders;
+use crate::{list, modes, pins};
+
+/// The mounted BPF file system.
+#[derive(Debug)]
+pub struct Bpffs;
+
+impl Folders for Bpffs {
+    fn names(&self, folder: &Path) -> io::Result<Vec<String>> {
+        match fs::read_dir(folder) {
+            Ok(entries) => Ok(entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        path.exists()
+    }
+
+    fn make(&self, folder: &Path) -> io::Result<()> {
+        fs::create_dir(folder)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove_pin(&self, pin: &Path) -> io::Result<()> {
+        fs::remove_file(pin)
+    }
+
+    fn remove_folder(&self, folder: &Path) -> io::Result<()> {
+        fs::remove_dir(folder)
+    }
+
+    fn switch(&self, name: &str, force: Force) -> Result<(), Failure> {
+        let pin = modes::pin(name);
+        // What cannot be read is told by the commands that need it.
+        let Some(value) = pin.exists().then(|| list::value(&pin).ok()).flatten() else {
+            return Ok(());
+        };
+        match aside::switched(&value, force, || list::manifest(name).ok()) {
+            Some(value) => modes::write_value(name, &value),
+            None => Ok(()),
+        }
+    }
+
+    fn programs(&self, folder: &Path) -> Vec<u32> {
+        let names = self.names(folder).unwrap_or_default();
+        names.into_iter().filter_map(|name| Some(ProgramInfo::from_pin(folder.join(name)).ok()?.id())).collect()
+    }
+
+    fn running(&self, programs: &[u32]) -> usize {
+        loaded_programs().filter_map(Result::ok).filter(|program| programs.contains(&program.id())).count()
+    }
+
+    fn pause(&self) {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+
+    fn denials(&self, what: &str) -> Vec<String> {
+        let of = |name: &String| {
+            let manifest: Manifest = list::manifest(name).ok()?;
+            let modes = modes::read(name, &manifest).ok()?;
+            aside::denials(name, &manifest, &modes, what)
+        };
+        pins::loaded().unwrap_or_default().iter().filter_map(of).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Plain files stand for pins: the operations on names are those of any file system.
+    #[test]
+    fn names_are_made_renamed_and_removed() {
+        let temporary = tempfile::tempdir().expect("a temporary folder");
+        let root = temporary.path();
+        let names = |folder: &Path| {
+            let mut names = Bpffs.names(folder).expect("it can be read");
+            names.sort();
+            names
+        };
+        assert_eq!(names(&root.join("none")), [""; 0]);
+        Bpffs.make(&root.join("a")).expect("it is new");
+        assert_eq!(Bpffs.make(&root.join("a")).expect_err("it is there").kind(), io::ErrorKind::AlreadyExists);
+        fs::write(root.join("a/pin"), "").expect("it is new");
+        fs::write(root.join("a/more"), "").expect("it is new");
+        assert_eq!(names(&root.join("a")), ["more", "pin"]);
+        assert!(Bpffs.names(&root.join("a/pin")).is_err(), "a pin is no folder");
+        Bpffs.rename(&root.join("a"), &root.join("trash~a")).expect("it is there");
+        assert!(Bpffs.exists(&root.join("trash~a/pin")) && !Bpffs.exists(&root.join("a")));
+        assert!(Bpffs.remove_folder(&root.join("trash~a")).is_err(), "it is not empty");
+        for pin in ["pin", "more"] {
+            Bpffs.remove_pin(&root.join("trash~a").join(pin)).expect("it is there");
+        }
+        Bpffs.remove_folder(&root.join("trash~a")).expect("it is empty");
+        assert_eq!(names(root), [""; 0]);
+        // What is no program has no id.
+        assert!(Bpffs.programs(root).is_empty());
+    }
+}
