@@ -13,7 +13,7 @@ use krsi_abi::manifest::Manifest;
 use crate::aside::{self, Force};
 use crate::failure::Failure;
 use crate::pins::Folders;
-use crate::{list, modes, pins};
+use crate::{list, map_value, modes, pins};
 
 /// The mounted BPF file system.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ impl Folders for Bpffs {
     fn switch(&self, name: &str, force: Force) -> Result<(), Failure> {
         let pin = modes::pin(name);
         // What cannot be read is told by the commands that need it.
-        let Some(value) = pin.exists().then(|| list::value(&pin).ok()).flatten() else {
+        let Some(value) = pin.exists().then(|| map_value::read(&pin).ok()).flatten() else {
             return Ok(());
         };
         match aside::switched(&value, force, || list::manifest(name).ok()) {
@@ -66,6 +66,9 @@ impl Folders for Bpffs {
     }
 
     fn running(&self, programs: &[u32]) -> usize {
+        if programs.is_empty() {
+            return 0;
+        }
         loaded_programs().filter_map(Result::ok).filter(|program| programs.contains(&program.id())).count()
     }
 

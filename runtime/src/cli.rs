@@ -156,23 +156,7 @@ fn command(command: Command, verbose: bool) -> Result<u8, Failure> {
             let options =
                 load::Options { name: name.as_deref(), settings: &set, fresh, strict, mode, keep_modes, verbose };
             let loaded = load::load(&object, &options)?;
-            let plural = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
-            let verb = if loaded.replaced { "replaced" } else { "loaded" };
-            print(&format!(
-                "{verb} {}: {} on {}\n",
-                loaded.name,
-                plural(loaded.rules, "rule"),
-                plural(loaded.programs, "hook")
-            ))?;
-            for rule in &loaded.inactive {
-                print(&format!("  not active here: {rule}\n"))?;
-            }
-            if let Some(state) = &loaded.state {
-                print(&format!("{} is {state}\n", loaded.name))?;
-            }
-            for (set, count) in &loaded.carried.kept {
-                print(&format!("set {set} keeps its {}\n", plural(*count, "element")))?;
-            }
+            print(&loaded_text(&loaded))?;
             for sentence in loaded.warnings.iter().chain(&loaded.carried.dropped) {
                 warn(sentence);
             }
@@ -200,6 +184,20 @@ fn command(command: Command, verbose: bool) -> Result<u8, Failure> {
     Ok(0)
 }
 
+/// What a load says.
+fn loaded_text(loaded: &load::Loaded) -> String {
+    let plural = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
+    let verb = if loaded.replaced { "replaced" } else { "loaded" };
+    let (rules, hooks) = (plural(loaded.rules, "rule"), plural(loaded.programs, "hook"));
+    let mut lines = vec![format!("{verb} {}: {rules} on {hooks}", loaded.name)];
+    lines.extend(loaded.inactive.iter().map(|rule| format!("  not active here: {rule}")));
+    lines.extend(loaded.state.iter().map(|state| format!("{} is {state}", loaded.name)));
+    lines.extend(
+        loaded.carried.kept.iter().map(|(set, count)| format!("set {set} keeps its {}", plural(*count, "element"))),
+    );
+    lines.into_iter().fold(String::new(), |out, line| out + &line + "\n")
+}
+
 /// Says something that does not keep the command from doing its work.
 fn warn(text: &str) {
     tell(&format!("warning: {text}"));
@@ -212,10 +210,145 @@ pub fn tell(text: &str) {
 
 fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// Whoever closes the standard output has read enough.
+fn written(done: io::Result<()>) -> Result<(), Failure> {
+    match done {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             Err(Failure::usage(format!("standard output cannot be written: {error}")))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sets::Carried;
+
+    fn parsed(line: &str) -> Result<Cli, u8> {
+        let words = std::iter::once("krsi").chain(line.split_whitespace());
+        Cli::try_parse_from(words).map_err(|error| if error.use_stderr() { USAGE } else { 0 })
+    }
+
+    fn command(line: &str) -> Command {
+        parsed(line).map(|cli| cli.command).unwrap_or_else(|_| panic!("{line} can be read"))
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn loads_on_the_command_line() {
+        let Command::Load { object, name, set, fresh, strict, mode, keep_modes } = command("load p.o") else {
+            panic!("it is a load");
+        };
+        assert_eq!((object, name, set, mode), (PathBuf::from("p.o"), None, vec![], None));
+        assert!(!fresh && !strict && !keep_modes);
+        let all = "load p.o --name q --set a=1 --set b=2 --fresh --strict --mode permissive";
+        let Command::Load { name, set, fresh, strict, mode, keep_modes, .. } = command(all) else {
+            panic!("it is a load");
+        };
+        assert_eq!((name.as_deref(), mode), (Some("q"), Some(Mode::Permissive)));
+        assert_eq!(set, ["a=1", "b=2"]);
+        assert!(fresh && strict && !keep_modes);
+        assert!(matches!(command("load p.o --keep-modes"), Command::Load { keep_modes: true, .. }));
+        assert_eq!(parsed("load p.o --keep-modes --mode off").err(), Some(USAGE));
+    }
+
+    #[test]
+    fn other_commands() {
+        assert!(matches!(command("unload p"), Command::Unload { name } if name == "p"));
+        assert!(matches!(command("list"), Command::List { format: Listing::Text }));
+        assert!(matches!(command("list --format json"), Command::List { format: Listing::Json }));
+        assert!(matches!(command("show p"), Command::Show { name } if name == "p"));
+        assert!(matches!(command("mode p"), Command::Mode { mode: None, rules, .. } if rules.is_empty()));
+        assert!(matches!(
+            command("mode p off a b"),
+            Command::Mode { mode: Some(Mode::Off), rules, .. } if rules == ["a", "b"]
+        ));
+        assert!(matches!(command("stats"), Command::Stats { name: None, format: Listing::Text }));
+        assert!(matches!(command("stats p"), Command::Stats { name: Some(name), .. } if name == "p"));
+        assert!(matches!(command("events"), Command::Events { name: None, format: Format::Text, follow: false }));
+        assert!(matches!(
+            command("events p --format json -f"),
+            Command::Events { name: Some(_), format: Format::Json, follow: true }
+        ));
+        assert!(matches!(command("doctor"), Command::Doctor));
+        let action = |line: &str| match command(line) {
+            Command::Set { policy, set, action } if policy == "p" && set == "s" => action,
+            _ => panic!("{line} is about set `s` of `p`"),
+        };
+        assert!(matches!(action("set p s list"), sets::Action::List));
+        assert!(matches!(action("set p s clear"), sets::Action::Clear));
+        assert!(matches!(action("set p s add 1 -2"), sets::Action::Add(_)));
+        assert!(matches!(action("set p s remove 1"), sets::Action::Remove(_)));
+        assert!(matches!(action("set p s replace --from f"), sets::Action::Replace(_)));
+        assert!(parsed("--verbose list").is_ok_and(|cli| cli.verbose) && parsed("list").is_ok_and(|cli| !cli.verbose));
+    }
+
+    #[test]
+    fn mistakes_end_with_2_and_questions_with_0() {
+        for line in [
+            "",
+            "load",
+            "unload",
+            "show",
+            "mode",
+            "mode p on",
+            "set p s",
+            "set p s add",
+            "set p s add 1 --from f",
+            "list --format xml",
+            "events --format yaml",
+            "dostor",
+            "load a.o b.o",
+        ] {
+            assert_eq!(parsed(line).err(), Some(USAGE), "{line}");
+        }
+        for line in ["--help", "--version", "load --help"] {
+            assert_eq!(parsed(line).err(), Some(0), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_load_in_words() {
+        let loaded = load::Loaded {
+            name: "web".into(),
+            replaced: false,
+            programs: 1,
+            rules: 2,
+            warnings: vec!["said elsewhere".into()],
+            state: None,
+            carried: Carried::default(),
+            inactive: vec![],
+        };
+        assert_eq!(loaded_text(&loaded), "loaded web: 2 rules on 1 hook\n");
+        let loaded = load::Loaded {
+            replaced: true,
+            programs: 2,
+            rules: 1,
+            state: Some("permissive".into()),
+            carried: Carried { kept: vec![("a".into(), 1), ("b".into(), 3)], dropped: vec!["said elsewhere".into()] },
+            inactive: vec!["`r`: no hook".into()],
+            ..loaded
+        };
+        assert_eq!(
+            loaded_text(&loaded),
+            "replaced web: 1 rule on 2 hooks\n  not active here: `r`: no hook\nweb is permissive\n\
+             set a keeps its 1 element\nset b keeps its 3 elements\n"
+        );
+    }
+
+    #[test]
+    fn a_closed_pipe_is_no_failure() {
+        assert!(written(Ok(())).is_ok());
+        assert!(written(Err(ErrorKind::BrokenPipe.into())).is_ok());
+        let failure = written(Err(ErrorKind::StorageFull.into())).expect_err("the disk is full");
+        assert_eq!(failure.code, USAGE);
     }
 }

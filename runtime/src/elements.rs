@@ -263,4 +263,134 @@ mod tests {
         let text = "# all\n10.0.0.1\n\n  ::1  # this one\nwith#hash\n";
         assert_eq!(lines(text).collect::<Vec<_>>(), [(2, "10.0.0.1"), (4, "::1"), (5, "with#hash")]);
     }
+
+    /// Keys in bytes, as `krsi_abi::set` describes them.
+    #[test]
+    fn keys_as_programs_lay_them_out() {
+        let manifest = manifest();
+        let words = |words: &[u64]| words.iter().flat_map(|word| word.to_ne_bytes()).collect::<Vec<u8>>();
+        // The halves of an address in the network's byte order, for a trie compares bytes.
+        let ten = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 0];
+        let documentation = [0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        for (parts, text, data, bits) in [
+            (vec![int(2, false)], "443", words(&[443]), 0),
+            // A number alone is extended to its word.
+            (vec![int(4, true)], "-1", words(&[u64::MAX]), 0),
+            (vec![int(4, false), int(2, false)], "(1, 2)", words(&[1 | 2 << 32]), 0),
+            (vec![int(4, true), int(2, false)], "-1, 2", words(&[0xffff_ffff | 2 << 32]), 0),
+            (vec![int(8, false), int(1, false)], "5,6", words(&[5, 6]), 0),
+            (vec![Part::Ip], "10.0.0.1", words(&[0, 0xffff_0a00_0001]), 0),
+            (vec![Part::Ip, int(2, false)], "::1, 80", words(&[80, 0, 1]), 0),
+            // A network of IPv4 has 96 bits more than it is written with.
+            (vec![Part::Cidr], "10.0.0.0/8", ten.to_vec(), 104),
+            (vec![Part::Cidr], "2001:db8::/32", documentation.to_vec(), 32),
+            (vec![Part::Cidr], "::/0", vec![0; 16], 0),
+            // All bits of what stands before the network count.
+            (vec![Part::Cidr, int(2, false)], "10.0.0.0/8, 443", [words(&[443]), ten.to_vec()].concat(), 168),
+            (vec![int(2, false), Part::Cidr], "443, 10.0.0.0/8", [words(&[443]), ten.to_vec()].concat(), 168),
+        ] {
+            let key = parse(&manifest, &set(parts), text).unwrap_or_else(|why| panic!("{text}: {why}"));
+            assert_eq!((key.data, key.bits), (data, bits), "{text}");
+        }
+        let text = parse(&manifest, &set(vec![Part::Str]), "bash").expect("it is a text");
+        assert_eq!((&text.data[..4], text.data.len(), text.bits), (&b"bash"[..], 256, 0));
+        assert!(text.data[4..].iter().all(|byte| *byte == 0), "it is filled up with zeros");
+    }
+
+    #[test]
+    fn lengths_and_kinds_of_keys() {
+        for (parts, bytes, trie) in [
+            (vec![int(1, false)], 8, false),
+            (vec![int(8, false), int(8, false)], 16, false),
+            (vec![Part::Ip], 16, false),
+            (vec![Part::Ip, int(4, false)], 24, false),
+            (vec![Part::Cidr], 16, true),
+            (vec![int(2, false), Part::Cidr], 24, true),
+            (vec![Part::Str], 256, false),
+            (vec![Part::Path], 256, false),
+        ] {
+            let set = set(parts);
+            assert_eq!((key_bytes(&set), is_trie(&set)), (bytes, trie), "{:?}", set.parts);
+        }
+    }
+
+    #[test]
+    fn types_as_in_the_policy() {
+        let prot = Part::Number(Ty::Names { names: 0, bytes: 8, signed: false });
+        let unknown = Part::Number(Ty::Names { names: 7, bytes: 8, signed: false });
+        for (parts, text) in [
+            (vec![Part::Ip], "ip"),
+            (vec![Part::Str], "str"),
+            (vec![Part::Path], "path"),
+            (vec![int(1, true)], "i8"),
+            (vec![int(8, false)], "u64"),
+            (vec![prot, Part::Cidr], "(Prot, cidr)"),
+            (vec![unknown, Part::Number(Ty::Bool)], "(?, ?)"),
+        ] {
+            assert_eq!(type_of(&manifest(), &set(parts)), text);
+        }
+    }
+
+    /// Elements from the smallest to the largest, as numbers, addresses and texts.
+    #[test]
+    fn elements_have_an_order() {
+        let manifest = manifest();
+        for (parts, sorted) in [
+            (vec![int(2, false)], &["2", "10", "256", "65535"][..]),
+            (vec![int(4, true)], &["-300", "-2", "0", "1", "256"]),
+            (vec![Part::Ip], &["::1", "9.0.0.0", "10.0.0.1", "10.0.1.0", "2001:db8::1"]),
+            (vec![Part::Cidr], &["::/0", "9.0.0.0/8", "10.0.0.0/8", "10.0.0.0/9", "10.0.0.1"]),
+            (vec![int(2, false), Part::Cidr], &["1, 10.0.0.0/8", "2, 9.0.0.0/8", "256, ::/0"]),
+            (vec![Part::Str], &["a", "a b", "aa", "b"]),
+        ] {
+            let set = set(parts);
+            let keys: Vec<Key> = sorted.iter().map(|text| parse(&manifest, &set, text).expect(text)).collect();
+            assert!(keys.is_sorted_by(|a, b| order(&set, a) < order(&set, b)), "{sorted:?}");
+        }
+    }
+
+    #[test]
+    fn elements_that_were_not_written_here() {
+        let manifest = manifest();
+        // A text of another tool.
+        let mut data = b"a\x1b[2J\"".to_vec();
+        data.resize(256, 0);
+        assert_eq!(show(&manifest, &set(vec![Part::Str]), &Key { data, bits: 0 }), "a\\u{1b}[2J\\\"");
+        assert_eq!(show(&manifest, &set(vec![Part::Path]), &Key { data: vec![b'x'; 256], bits: 0 }), "x".repeat(256));
+        let signed = Part::Number(Ty::Names { names: 7, bytes: 4, signed: true });
+        let key = Key { data: (-5i64).to_ne_bytes().to_vec(), bits: 0 };
+        assert_eq!(show(&manifest, &set(vec![signed]), &key), "-5");
+        assert_eq!(show(&manifest, &set(vec![int(1, true)]), &key), "-5");
+        assert_eq!(show(&manifest, &set(vec![int(1, false)]), &key), "251");
+        // Fewer bits than the words before the address have.
+        let key = Key { data: vec![0; 24], bits: 8 };
+        assert_eq!(show(&manifest, &set(vec![int(2, false), Part::Cidr]), &key), "0, ::/0");
+    }
+
+    #[test]
+    fn more_that_is_no_element() {
+        let manifest = manifest();
+        let pair = || vec![int(2, false), int(2, false)];
+        for (parts, text, expected) in [
+            (pair(), "1", "an element is a (u16, u16): 2 parts"),
+            (pair(), "1, 2, 3", "2 parts"),
+            (pair(), "(1, 2", "write an integer"),
+            (vec![Part::Cidr], "10.0.0.0/x", "write a network or an address"),
+            (vec![Part::Cidr], "::/129", "0 to 128 bits"),
+            (vec![Part::Path], "/a/./b", "without"),
+            (vec![Part::Path], "/a/../b", "without"),
+            (vec![Part::Path], "/a//b", "without"),
+            (vec![Part::Path], "//", "without"),
+            (vec![Part::Str], "a\0b", "ends at its first NUL"),
+            (vec![Part::Ip, Part::Ip], "::1, ::1", "a `krsi` as new as the policy"),
+        ] {
+            let failure = parse(&manifest, &set(parts), text).expect_err(text);
+            assert!(failure.help[0].contains(expected) || failure.to_string().contains(expected), "{text}: {failure}");
+            assert!(failure.message.starts_with('`'), "{text}: {failure}");
+        }
+        assert!(parse(&manifest, &set(vec![Part::Str]), &"x".repeat(255)).is_ok());
+        // A text is not trimmed, and may look like a path that is none.
+        assert!(parse(&manifest, &set(vec![Part::Str]), "a//").is_ok());
+        assert!(parse(&manifest, &set(vec![Part::Path]), "/a/.b/..c").is_ok());
+    }
 }

@@ -100,9 +100,80 @@ pub fn at(path: &Path, what: &str, error: impl Into<Box<dyn Error>>) -> Failure 
         next = behind.source();
     }
     let failure = Failure::usage(message);
-    match (denied && path.starts_with(PIN_ROOT), rustix::process::geteuid().is_root()) {
+    remedied(failure, denied && path.starts_with(PIN_ROOT), rustix::process::geteuid().is_root())
+}
+
+/// Adds what to do where the pins were denied to the command.
+fn remedied(failure: Failure, denied: bool, root: bool) -> Failure {
+    match (denied, root) {
         (false, _) => failure,
         (true, false) => failure.help("run the command as root"),
         (true, true) => failure.note("the command runs as root: a policy or another security module denies this"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_as_text() {
+        let failure = Failure::refused("no").note("one").note("two").help("do");
+        assert_eq!(failure.to_string(), "error: no\n  note: one\n  note: two\n  help: do\n");
+        assert_eq!((failure.code, Failure::usage("x").code), (1, 2));
+    }
+
+    #[test]
+    fn near_names_are_offered() {
+        let offered = |name: &str, names: &[&str]| Failure::usage("x").instead_of(name, names.iter().copied()).help;
+        assert_eq!(offered("ruel", &["rule", "other"]), ["did you mean `rule`?"]);
+        // One letter in three may differ; of a short name one.
+        assert_eq!(offered("ab", &["abc"]), ["did you mean `abc`?"]);
+        assert_eq!(offered("abcdef", &["abcdxy"]), ["did you mean `abcdxy`?"]);
+        assert_eq!(offered("abcdef", &["abcxyz"]), ["it has `abcxyz`"]);
+        // Rules on several hooks are listed once.
+        assert_eq!(offered("zzzzzz", &["one", "one", "two"]), ["it has `one`, `two`"]);
+        let many: Vec<String> = (10..27).map(|at| format!("rule{at}")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        let help = &offered("zzzzzz", &many)[0];
+        assert!(help.ends_with("`rule25`, ...") && help.starts_with("it has `rule10`, "), "{help}");
+        assert!(offered("zzzzzz", &many[..16])[0].ends_with("`rule25`"));
+    }
+
+    #[test]
+    fn causes_stand_behind_errors() {
+        #[derive(Debug)]
+        struct Outer(io::Error);
+        impl fmt::Display for Outer {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "it failed")
+            }
+        }
+        impl Error for Outer {
+            fn source(&self) -> Option<&(dyn Error + 'static)> {
+                Some(&self.0)
+            }
+        }
+        let message = |error: Outer| at(Path::new("/x"), "read", error).message;
+        assert_eq!(message(Outer(io::Error::other("deep"))), "`/x` cannot be read: it failed: deep");
+        assert_eq!(message(Outer(io::Error::other("it failed"))), "`/x` cannot be read: it failed");
+        assert_eq!(at(Path::new("/x"), "opened", "why").message, "`/x` cannot be opened: why");
+    }
+
+    /// Root is not told to be root: somebody denies it to root.
+    #[test]
+    fn denied_pins() {
+        let text = |denied, root| remedied(Failure::usage("x"), denied, root).to_string();
+        assert_eq!(text(true, false), "error: x\n  help: run the command as root\n");
+        let root = "error: x\n  note: the command runs as root: a policy or another security module denies this\n";
+        assert_eq!(text(true, true), root);
+        assert_eq!((text(false, false), text(false, true)), ("error: x\n".to_owned(), "error: x\n".to_owned()));
+        let denied = |path: &str, kind: io::ErrorKind| {
+            let failure = at(Path::new(path), "read", io::Error::from(kind));
+            !(failure.notes.is_empty() && failure.help.is_empty())
+        };
+        assert!(denied("/sys/fs/bpf/krsi/p", io::ErrorKind::PermissionDenied));
+        assert!(!denied("/etc/p", io::ErrorKind::PermissionDenied));
+        assert!(!denied("/sys/fs/bpf/krsi/p", io::ErrorKind::NotFound));
     }
 }

@@ -40,6 +40,15 @@ pub struct Identity {
 impl Object {
     /// Finds the files; what is wrong with each that is not there or not unique. With `strict` that is a refusal.
     pub fn find_files(&mut self, strict: bool) -> Result<Vec<String>, Failure> {
+        self.set_files(strict, identify)
+    }
+
+    /// The same, given how a file is found.
+    fn set_files(
+        &mut self,
+        strict: bool,
+        identify: impl Fn(&Path) -> io::Result<Identity>,
+    ) -> Result<Vec<String>, Failure> {
         let mut warnings = Vec::new();
         for file in self.manifest.files.clone() {
             let path = file.path.escape_debug();
@@ -128,5 +137,58 @@ mod tests {
         assert_eq!(show(&file, &constants), "inode 1234 of device 8:1");
         constants[8..].fill(0xff);
         assert_eq!(show(&file, &constants), "not there when the policy was loaded");
+    }
+
+    /// This kernel describes a file as stat(2) does, on file systems without subvolumes and layers.
+    #[test]
+    fn files_are_found() {
+        let found = identify(Path::new("/proc/self/status")).expect("every process has it");
+        let stat = std::fs::metadata("/proc/self/status").expect("every process has it");
+        assert_eq!(found.inode, stat.ino());
+        assert!(!found.ambiguous);
+        assert_eq!(
+            found.device,
+            u64::from(rustix::fs::major(stat.dev())) << 20 | u64::from(rustix::fs::minor(stat.dev()))
+        );
+        assert_eq!(identify(Path::new("/no/such/file")).expect_err("it is not there").kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn numbers_of_files_go_into_the_constants() {
+        let text = r#"r: on file_open when file.inode == inode("/etc/a") or file.inode == inode("/etc/b") deny"#;
+        let mut object = crate::object::tests::built(text);
+        assert_eq!(object.manifest.files.len(), 2);
+        let find = |path: &Path| match path.to_str() {
+            Some("/etc/a") => Ok(Identity { device: 8 << 20 | 1, inode: 77, ambiguous: false }),
+            _ => Err(io::Error::from(io::ErrorKind::NotFound)),
+        };
+        let warnings = object.set_files(false, find).expect("a warning is no refusal");
+        assert_eq!(warnings, ["there is no file `/etc/b`: no file will be equal to it"]);
+        let constants = crate::object::tests::section(&object, krsi_abi::CONSTANTS_SECTION);
+        let shown = |path: &str| {
+            let file = object.manifest.files.iter().find(|file| file.path == path).expect("it is named");
+            show(file, &constants)
+        };
+        assert_eq!(shown("/etc/a"), "inode 77 of device 8:1");
+        assert_eq!(shown("/etc/b"), "not there when the policy was loaded");
+        let failure = object.set_files(true, find).expect_err("one is missing");
+        assert_eq!((&*failure.message, failure.code), ("there is no file `/etc/b`", crate::failure::REFUSED));
+        let ambiguous = |_: &Path| Ok(Identity { device: 1, inode: 2, ambiguous: true });
+        let warnings = object.set_files(false, ambiguous).expect("a warning is no refusal");
+        assert_eq!(warnings.len(), 2);
+        assert!(warnings[0].ends_with("another file there can have the same numbers"), "{warnings:?}");
+        let unreadable = |_: &Path| Err(io::Error::from(io::ErrorKind::PermissionDenied));
+        let warnings = object.set_files(false, unreadable).expect("a warning is no refusal");
+        assert!(warnings[0].starts_with("`/etc/a` cannot be found: "), "{warnings:?}");
+    }
+
+    #[test]
+    fn constants_that_are_too_short() {
+        let file = File { path: "/x".into(), offset: 8 };
+        assert_eq!(show(&file, &[0; 23]), "?");
+        assert_eq!(show(&file, &[0; 24]), "inode 0 of device 0:0");
+        let mut none = [0; 24];
+        none[16..].fill(0xff);
+        assert_eq!(show(&file, &none), "not there when the policy was loaded");
     }
 }

@@ -356,6 +356,17 @@ pub mod tests {
         Kernel::parse(btf(&types())).expect("it is BTF")
     }
 
+    /// A kernel whose `file_open` has an argument of two words before its other one.
+    pub fn moved(argument: &'static str) -> Kernel {
+        let types: Vec<Type> = vec![
+            ("", 2, 0, 0, vec![]),
+            ("pair", kind::STRUCT, 0, 16, vec![]),
+            ("", kind::FUNC_PROTO, 2, 0, vec![Name("two"), Number(2), Name(argument), Number(1)]),
+            ("bpf_lsm_file_open", kind::FUNC, 1, 3, vec![]),
+        ];
+        Kernel::parse(btf(&types)).expect("it is BTF")
+    }
+
     fn path(text: &str) -> Vec<String> {
         text.split('.').map(str::to_owned).collect()
     }

@@ -1,10 +1,7 @@
 //! `krsi list` and `krsi show`: what is loaded, read from the pins.
 
 use std::fmt::Write;
-use std::os::fd::AsFd;
-use std::path::Path;
 
-use aya::maps::MapData;
 use aya::programs::ProgramInfo;
 use krsi_abi::manifest::{self, Manifest, Set};
 use krsi_abi::modes::{Mode, Modes};
@@ -14,19 +11,12 @@ use crate::failure::{self, Failure};
 use crate::kernel::Kernel;
 use crate::load::not_loaded;
 use crate::since::{self, Inactive};
-use crate::{decode, elements, files, labels, modes, params, pins, set_map, sets, sys};
-
-/// The value of a map that has one.
-pub fn value(pin: &Path) -> Result<Vec<u8>, Failure> {
-    let map = MapData::from_pin(pin).map_err(|error| failure::at(pin, "opened", error))?;
-    let info = map.info().map_err(|error| failure::at(pin, "read", error))?;
-    sys::first_element(map.fd().as_fd(), info.value_size() as usize).map_err(|error| failure::at(pin, "read", error))
-}
+use crate::{decode, elements, files, labels, map_value, modes, params, pins, set_map, sets};
 
 /// What a loaded policy is.
 pub fn manifest(name: &str) -> Result<Manifest, Failure> {
     let pin = pins::folder(name).join("maps").join("manifest");
-    Manifest::from_bytes(&value(&pin)?).map_err(|error| {
+    Manifest::from_bytes(&map_value::read(&pin)?).map_err(|error| {
         Failure::usage(format!("the manifest of `{name}` cannot be read: {error}"))
             .help(format!("unload it and load it again: `krsi unload {name}`"))
     })
@@ -53,7 +43,7 @@ pub fn counters(name: &str, manifest: &Manifest) -> Result<Counters, Failure> {
     if !pin.exists() {
         return Ok(Counters::default());
     }
-    Ok(counted(manifest, &value(&pin)?))
+    Ok(counted(manifest, &map_value::read(&pin)?))
 }
 
 /// The counters in a policy's state.
@@ -227,7 +217,7 @@ impl Details {
         let constants = if manifest.params.is_empty() && manifest.files.is_empty() {
             Vec::new()
         } else {
-            value(&folder.join("maps").join("constants"))?
+            map_value::read(&folder.join("maps").join("constants"))?
         };
         let elements = |set: &Set| {
             let pin = sets::pin(&folder, &set.name);

@@ -6,7 +6,8 @@
 //!
 //! - [`object`]: a `policy.o`, checked before the kernel sees it
 //! - [`params`]: values that a load sets
-//! - [`sets`]: sets that change while their policy is loaded; [`elements`] as text and as keys, [`set_map`] their maps
+//! - [`sets`]: sets that change while their policy is loaded; [`elements`] as text and as keys, [`set_map`] their maps;
+//!   [`map_value`] maps of one value
 //! - [`files`]: files that a policy names, found when it is loaded
 //! - [`kernel`]: the running kernel's hooks, and where their arguments are
 //! - [`modes`]: whether a policy and its rules do what they say
@@ -20,6 +21,8 @@
 mod aside;
 mod bpffs;
 mod cli;
+#[cfg(test)]
+mod commands;
 mod decode;
 mod doctor;
 mod elements;
@@ -30,6 +33,7 @@ mod kernel;
 mod labels;
 mod list;
 mod load;
+mod map_value;
 mod modes;
 mod object;
 mod params;
@@ -38,6 +42,7 @@ mod set_map;
 mod sets;
 mod since;
 mod stats;
+#[cfg(not(test))]
 mod sys;
 mod verifier;
 

@@ -9,10 +9,8 @@
 //! system call that happens or does not, and counts for every operation that begins after it.
 
 use std::fmt::Write;
-use std::os::fd::AsFd;
 use std::path::PathBuf;
 
-use aya::maps::MapData;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use krsi_abi::manifest::{Manifest, Rule};
 use krsi_abi::modes::{Mode, Modes};
@@ -21,7 +19,7 @@ use serde_json::json;
 use crate::failure::{self, Failure};
 use crate::load::not_loaded;
 use crate::pins::{self, Pins};
-use crate::{list, sys};
+use crate::{list, map_value};
 
 /// Reads a mode from the command line.
 pub fn parser() -> impl TypedValueParser<Value = Mode> {
@@ -45,7 +43,7 @@ pub fn read(policy: &str, manifest: &Manifest) -> Result<Modes, Failure> {
         return Ok(Modes::default());
     }
     let pin = pin(policy);
-    Modes::read(&list::value(&pin)?, manifest.rules.len()).ok_or_else(|| {
+    Modes::read(&map_value::read(&pin)?, manifest.rules.len()).ok_or_else(|| {
         failure::at(&pin, "read", "it holds no modes of this policy")
             .help(format!("load it again: `krsi unload {policy}`, then `krsi load`"))
     })
@@ -54,13 +52,11 @@ pub fn read(policy: &str, manifest: &Manifest) -> Result<Modes, Failure> {
 /// Makes these bytes the value of a policy's modes: one system call.
 pub fn write_value(policy: &str, value: &[u8]) -> Result<(), Failure> {
     let pin = pin(policy);
-    let map = MapData::from_pin(&pin).map_err(|error| failure::at(&pin, "opened", error))?;
-    let info = map.info().map_err(|error| failure::at(&pin, "read", error))?;
-    if info.value_size() as usize != value.len() {
-        return Err(failure::at(&pin, "written", "it is of another policy")
-            .help(format!("load it again: `krsi unload {policy}`, then `krsi load`")));
+    if map_value::write(&pin, value)? {
+        return Ok(());
     }
-    sys::set_first_element(map.fd().as_fd(), value).map_err(|error| failure::at(&pin, "written", error))
+    Err(failure::at(&pin, "written", "it is of another policy")
+        .help(format!("load it again: `krsi unload {policy}`, then `krsi load`")))
 }
 
 /// Runs the command: changes the mode of a policy, or of the rules that are named, or shows all. What to print, and what

@@ -304,7 +304,7 @@ fn readable(bytes: &[u8]) -> Result<(), String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
 
     #[test]
@@ -339,5 +339,268 @@ mod tests {
             let failure = Object::parse(bytes.to_vec()).expect_err("no object");
             assert!(!failure.help.is_empty(), "{failure}");
         }
+    }
+
+    /// The object of a policy.
+    pub fn built(text: &str) -> Object {
+        Object::parse(bytes(text)).expect("it is whole")
+    }
+
+    fn bytes(text: &str) -> Vec<u8> {
+        let source = krsic::Source { name: "p.krs".into(), text: text.into() };
+        let built = krsic::build(&[source], &krsic::Options::default());
+        built.value.unwrap_or_else(|| panic!("{text}: {:?}", built.diagnostics)).object
+    }
+
+    /// The bytes of a section.
+    pub fn section(object: &Object, name: &str) -> Vec<u8> {
+        let file = object::File::parse(&*object.bytes).expect("an ELF file");
+        file.section_by_name(name).expect("it is there").data().expect("it has bytes").to_vec()
+    }
+
+    /// An object whose manifest says something else than its sections.
+    fn bent(text: &str, bend: impl FnOnce(&mut Manifest)) -> String {
+        let bytes = bytes(text);
+        let mut object = Object::parse(bytes.clone()).expect("it is whole");
+        bend(&mut object.manifest);
+        let file = object::File::parse(&*bytes).expect("an ELF file");
+        object.verify(&file).expect_err("it is bent")
+    }
+
+    const POLICY: &str = "param port: u16 = 443\nset hosts: ip dynamic max 8\nlabel seen on task\n\
+        web: on socket_connect when dst.port == port and dst.ip in hosts deny audit { dst.port } mark seen\n\
+        held: on task_kill when p.in_execve == 1 deny\n";
+
+    #[test]
+    fn what_a_manifest_says_must_be_true() {
+        use krsi_abi::manifest::{Field, File, RuleId, Since};
+        let int = |bytes| Ty::Int { bytes, signed: false };
+        let cases: [(&str, Box<dyn FnOnce(&mut Manifest)>); 21] = [
+            ("it has no programs", Box::new(|manifest| manifest.programs.clear())),
+            ("is missing", Box::new(|manifest| manifest.programs[0].section = "lsm/none".into())),
+            ("another length", Box::new(|manifest| manifest.programs[0].instructions += 1)),
+            ("another length", Box::new(|manifest| manifest.programs[0].instructions -= 1)),
+            ("program `lost` is missing", Box::new(|manifest| manifest.programs[0].parts = vec!["lost".into()])),
+            ("does not load", Box::new(|manifest| manifest.programs[0].arguments[0].instruction = u32::MAX / 16)),
+            (
+                "does not load",
+                Box::new(|manifest| {
+                    // The last instruction is `exit`.
+                    let last = manifest.programs[0].instructions - 1;
+                    manifest.programs[0].arguments[0].instruction = last;
+                }),
+            ),
+            ("a parameter lies outside", Box::new(|manifest| manifest.params[0].offset = 1 << 20)),
+            ("parameter `port` has no size", Box::new(move |manifest| manifest.params[0].ty = int(3))),
+            (
+                "a file lies outside",
+                Box::new(|manifest| manifest.files.push(File { path: "/x".into(), offset: 1 << 20 })),
+            ),
+            (
+                "the switch of a rule lies outside",
+                Box::new(|manifest| {
+                    manifest.rules[0].since =
+                        Some(Since { version: (6, 1), needs: vec![], by_number: true, switch: 1 << 20 });
+                }),
+            ),
+            ("set `a/b` makes no sense", Box::new(|manifest| manifest.sets[0].name = "a/b".into())),
+            ("set `` makes no sense", Box::new(|manifest| manifest.sets[0].name.clear())),
+            ("set `hosts` makes no sense", Box::new(|manifest| manifest.sets[0].parts.clear())),
+            ("set `hosts` makes no sense", Box::new(|manifest| manifest.sets[0].parts = vec![Part::Str, Part::Ip])),
+            (
+                "set `hosts` makes no sense",
+                Box::new(move |manifest| manifest.sets[0].parts = vec![Part::Number(int(5))]),
+            ),
+            ("set `hosts` makes no sense", Box::new(|manifest| manifest.sets[0].parts = vec![Part::Number(Ty::Bool)])),
+            (
+                "not as many modes as rules",
+                Box::new(|manifest| {
+                    let more: Vec<_> = manifest.rules.iter().chain(&manifest.rules).cloned().collect();
+                    manifest.rules = more;
+                }),
+            ),
+            (
+                "a bitfield is of no rule",
+                Box::new(|manifest| manifest.words[0].rule = RuleId(manifest.rules.len() as u32)),
+            ),
+            (
+                "a rule is of no program",
+                Box::new(|manifest| manifest.rules[0].program = manifest.programs.len() as u32),
+            ),
+            (
+                "field `f` has no size",
+                Box::new(move |manifest| {
+                    let audit = manifest.rules[0].audit.as_mut().expect("it records");
+                    audit.fields.push(Field { name: "f".into(), ty: int(7), offset: 0 });
+                }),
+            ),
+        ];
+        for (why, bend) in cases {
+            let said = bent(POLICY, bend);
+            assert!(said.contains(why), "{why}: {said}");
+        }
+        assert!(bent(POLICY, |manifest| manifest.labels_lost = Some(1 << 24)).contains("lost labels lies outside"));
+    }
+
+    /// The last place that something fits in is fine.
+    #[test]
+    fn places_at_the_end() {
+        let bytes = bytes(
+            "param a: u32 = 1\nparam b: u32 = 2\nparam c: u32 = 3\n\
+             r: on file_open when task.uid == a or task.uid == b or task.gid == c deny\n",
+        );
+        let whole = Object::parse(bytes.clone()).expect("it is whole");
+        let end = section(&whole, krsi_abi::CONSTANTS_SECTION).len() as u32;
+        let file = object::File::parse(&*bytes).expect("an ELF file");
+        let with = |bend: &dyn Fn(&mut Manifest)| {
+            let mut manifest = whole.manifest.clone();
+            bend(&mut manifest);
+            Object { bytes: vec![], manifest }.verify(&file)
+        };
+        assert_eq!(with(&|manifest| manifest.params[0].offset = end - 8), Ok(()));
+        assert!(with(&|manifest| manifest.params[0].offset = end - 7).is_err());
+        let named = |offset| krsi_abi::manifest::File { path: "/x".into(), offset };
+        assert_eq!(with(&|manifest| manifest.files.push(named(end - 16))), Ok(()));
+        assert!(with(&|manifest| manifest.files.push(named(end - 15))).is_err());
+        let since =
+            |switch| Some(krsi_abi::manifest::Since { version: (6, 1), needs: vec![], by_number: true, switch });
+        assert_eq!(with(&|manifest| manifest.rules[0].since = since(end - 8)), Ok(()));
+        assert!(with(&|manifest| manifest.rules[0].since = since(end - 7)).is_err());
+    }
+
+    #[test]
+    fn parameters_are_set_in_the_constants() {
+        let mut object = built(
+            "param port: u16 = 443\nparam least: i32 = -5\nr: on socket_connect when dst.port == port and task.pid > least deny\n",
+        );
+        let words = |object: &Object| {
+            let constants = section(object, krsi_abi::CONSTANTS_SECTION);
+            let word = |name: &str| {
+                let param = object.manifest.params.iter().find(|param| param.name == name).expect(name);
+                let at = param.offset as usize;
+                i64::from_le_bytes(constants[at..at + 8].try_into().expect("8 bytes"))
+            };
+            (word("port"), word("least"))
+        };
+        let set = |object: &mut Object, settings: &[&str]| {
+            let settings: Vec<String> = settings.iter().map(|text| (*text).to_owned()).collect();
+            object.set(&settings).map_err(|failure| failure.to_string())
+        };
+        assert_eq!(words(&object), (443, -5));
+        assert_eq!(set(&mut object, &["port=80", " least = -2000 "]), Ok(()));
+        assert_eq!(words(&object), (80, -2000));
+        for (settings, why) in [
+            (&["port"][..], "`port` sets nothing"),
+            (&["port=1", "port=2"], "`port` is set twice"),
+            (&["prot=1"], "did you mean `port`?"),
+            (&["port=65536"], "it can be 0 to 65535"),
+        ] {
+            let failure = set(&mut object, settings).expect_err(why);
+            assert!(failure.contains(why), "{failure}");
+        }
+    }
+
+    /// Modes begin as the load says, apart from rules that would deny what the load itself still does.
+    #[test]
+    fn modes_are_set_in_the_object() {
+        use krsi_abi::modes::Mode;
+        let mut object = built("a: on file_mprotect deny\nb: on path_rmdir deny\nc: on task_kill audit\n");
+        assert_eq!(section(&object, MODES_SECTION), [0, 0, 0, 0, 0, 0, 0]);
+        let modes = Modes { policy: Mode::Enforce, rules: vec![Mode::Permissive, Mode::Enforce, Mode::Off] };
+        object.set_modes(&modes).expect("it has modes");
+        assert_eq!(section(&object, MODES_SECTION), [2, 3, 3, 1, 0, 2, 0]);
+    }
+
+    #[test]
+    fn bytes_go_nowhere_else() {
+        let mut object = built(POLICY);
+        let length = section(&object, MODES_SECTION).len() as u32;
+        object.put(MODES_SECTION, length - 1, &[9]).expect("it is the last byte");
+        assert_eq!(section(&object, MODES_SECTION).last(), Some(&9));
+        let failure = object.put("none", 0, &[1]).expect_err("there is no such section");
+        assert!(failure.message.contains("section `none` is too short"), "{failure}");
+    }
+
+    /// The offset of each load of an argument is eight times the slot that the kernel has it in.
+    #[test]
+    fn arguments_are_bound_to_the_kernel() {
+        use crate::kernel::tests::{moved, small};
+        let offsets = |kernel: &Kernel| {
+            let mut object = built("r: on file_open when file.name == \"x\" deny\n");
+            object.bind(kernel, &[], &[])?;
+            let program = &object.manifest.programs[0];
+            let code = section(&object, &program.section);
+            let offset = |argument: &krsi_abi::manifest::ArgumentLoad| {
+                let at = 8 * argument.instruction as usize;
+                (argument.name.clone(), i16::from_le_bytes([code[at + 2], code[at + 3]]))
+            };
+            Ok::<_, Failure>(program.arguments.iter().map(offset).collect::<Vec<_>>())
+        };
+        let first = offsets(&small()).expect("the kernel has it");
+        assert!(!first.is_empty() && first.iter().all(|(name, offset)| name == "file" && *offset == 0), "{first:?}");
+        // Behind a struct of two words, it is in the third slot.
+        let third = offsets(&moved("file")).expect("the kernel has it");
+        assert!(third.iter().all(|(_, offset)| *offset == 16), "{third:?}");
+        let failure = offsets(&moved("other")).expect_err("the kernel does not have it").to_string();
+        assert!(failure.contains("reads `file` of `file_open`, which this kernel's hook does not have"), "{failure}");
+        assert!(failure.contains("here it has `two`, `other`"), "{failure}");
+    }
+
+    /// What only rules read that are off is never read, and programs that are not loaded are not bound.
+    #[test]
+    fn what_is_off_is_not_bound() {
+        use krsi_abi::manifest::Since;
+        let mut object = built("r: on file_open when file.name == \"x\" deny\n");
+        let kernel = crate::kernel::tests::moved("other");
+        let off = [Inactive { rule: 0, why: String::new() }];
+        let need = |hook: &str, name: &str| Need::Argument { hook: hook.into(), name: name.into() };
+        for (needs, bound) in [
+            (vec![need("file_open", "file")], true),
+            (vec![need("file_open", "other")], false),
+            (vec![need("file_close", "file")], false),
+        ] {
+            object.manifest.rules[0].since = Some(Since { version: (6, 1), needs, by_number: false, switch: 0 });
+            assert_eq!(object.bind(&kernel, &off, &[]).is_ok(), bound);
+        }
+        assert!(object.bind(&kernel, &[], &[]).is_err());
+        assert!(object.bind(&kernel, &[], &[0]).is_ok(), "its program is not loaded");
+    }
+
+    /// Objects cut off, and with bytes that others have: a verdict and no panic.
+    #[test]
+    fn damaged_objects() {
+        let whole = bytes(POLICY);
+        for length in (0..whole.len()).step_by(97) {
+            assert!(Object::parse(whole[..length].to_vec()).is_err(), "{length} bytes of {}", whole.len());
+        }
+        for at in (0..whole.len()).step_by(31) {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 0xff;
+            let _ = Object::parse(bytes);
+        }
+        let mut other = whole.clone();
+        // `e_machine`, and the version of the manifest behind its magic.
+        other[18] = 62;
+        let failure = Object::parse(other).expect_err("it is for x86");
+        assert_eq!(failure.message, "is an ELF file, but not for BPF");
+        let magic = whole.windows(4).position(|bytes| bytes == b"KRSI").expect("a manifest");
+        let mut newer = whole.clone();
+        newer[magic + 4] += 1;
+        let failure = Object::parse(newer).expect_err("another version").message;
+        assert!(failure.starts_with("was built by another version of krsic: "), "{failure}");
+    }
+
+    #[test]
+    fn files_that_are_opened() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("p.o"), bytes(POLICY)).expect("it can be written");
+        std::fs::write(path("q.krs"), "x: on bpf deny").expect("it can be written");
+        assert_eq!(Object::open(&path("p.o")).expect("it is whole").manifest.policy, "p");
+        let text = |name: &str| Object::open(&path(name)).expect_err(name).to_string();
+        assert!(text("q.o").contains("there is no file") && text("q.o").contains("q.krs`"), "{}", text("q.o"));
+        assert!(!text("none.o").contains("help"), "{}", text("none.o"));
+        assert!(text("q.krs").contains("build it first: `krsic build "), "{}", text("q.krs"));
+        assert!(text("").contains("cannot be read: "), "{}", text(""));
     }
 }

@@ -138,4 +138,54 @@ mod tests {
         assert!(read(3, "WRIET").is_err_and(|why| why.contains("READ, EXEC")));
         assert_eq!(show(&manifest, &manifest.params[1], u64::MAX), "-1");
     }
+
+    #[test]
+    fn bounds_of_every_width() {
+        let manifest = Manifest::default();
+        for (bytes, signed, low, high) in [
+            (1, false, "0", "255"),
+            (1, true, "-128", "127"),
+            (2, false, "0", "65535"),
+            (2, true, "-32768", "32767"),
+            (4, false, "0", "4294967295"),
+            (4, true, "-2147483648", "2147483647"),
+            (8, false, "0", "18446744073709551615"),
+            (8, true, "-9223372036854775808", "9223372036854775807"),
+        ] {
+            let read = |text: &str| number(&manifest, &Ty::Int { bytes, signed }, text, "x").map_err(|why| why.help);
+            let range = vec![format!("it can be {low} to {high}")];
+            let [low, high]: [i128; 2] = [low, high].map(|text| text.parse().expect("a number"));
+            assert_eq!((read(&low.to_string()), read(&high.to_string())), (Ok(low), Ok(high)));
+            assert_eq!(read(&(low - 1).to_string()), Err(range.clone()));
+            // What has more than 64 bits is no integer at all.
+            if high < i128::from(u64::MAX) {
+                assert_eq!(read(&(high + 1).to_string()), Err(range));
+            }
+        }
+    }
+
+    #[test]
+    fn values_print_as_the_policy_has_them() {
+        let manifest = manifest();
+        let shown = |at: usize, value| show(&manifest, &manifest.params[at], value);
+        assert_eq!(shown(0, 65535), "65535");
+        assert_eq!(shown(1, (-5i64).cast_unsigned()), "-5");
+        assert_eq!((shown(2, 0), shown(2, 1)), ("false".into(), "true".into()));
+        assert_eq!((shown(3, 5), shown(3, 9)), ("READ|EXEC".into(), "READ|0x8".into()));
+        let lost = Param { ty: Ty::Names { names: 9, bytes: 8, signed: false }, ..manifest.params[3].clone() };
+        assert_eq!(show(&manifest, &lost, 5), "5");
+    }
+
+    #[test]
+    fn what_is_no_value_is_said_so() {
+        let manifest = manifest();
+        let read = |ty: &Ty, text: &str| number(&manifest, ty, text, "value of `x`").expect_err(text).to_string();
+        let names = Ty::Names { names: 0, bytes: 8, signed: false };
+        assert!(read(&names, "READ|x").contains("a `Prot` is a number, or a name, joined by `|`: READ, EXEC"));
+        assert!(read(&Ty::Pointer, "1").contains("use a `krsi` as new as the policy"));
+        assert!(read(&Ty::Int { bytes: 2, signed: false }, "-").contains("write an integer"));
+        let unknown = |name: &str| unknown(&manifest, name).to_string();
+        assert_eq!(unknown("prt"), "error: the policy has no parameter `prt`\n  help: did you mean `port`?\n");
+        assert!(super::unknown(&Manifest::default(), "x").to_string().contains("it has none"));
+    }
 }

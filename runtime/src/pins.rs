@@ -76,9 +76,21 @@ pub struct Pins<F = Bpffs> {
     _lock: Option<File>,
 }
 
+/// `/sys/fs/bpf/krsi`
+#[cfg(not(test))]
+pub fn root() -> PathBuf {
+    PathBuf::from(PIN_ROOT)
+}
+
+/// A folder of the test, where files stand for pins.
+#[cfg(test)]
+pub fn root() -> PathBuf {
+    crate::commands::ROOT.with_borrow(|root| root.clone().unwrap_or_else(|| PathBuf::from(PIN_ROOT)))
+}
+
 /// Folder of a loaded policy.
 pub fn folder(name: &str) -> PathBuf {
-    Path::new(PIN_ROOT).join(name)
+    root().join(name)
 }
 
 /// The pin of the array of a hook's further programs, in a policy's folder. The kernel empties it when no pin holds it.
@@ -104,8 +116,8 @@ pub fn loaded() -> Result<Vec<String>, Failure> {
 }
 
 fn loaded_in(folders: &impl Folders) -> Result<Vec<String>, Failure> {
-    let root = Path::new(PIN_ROOT);
-    let names = folders.names(root).map_err(|error| failure::at(root, "read", error))?;
+    let root = root();
+    let names = folders.names(&root).map_err(|error| failure::at(&root, "read", error))?;
     let mut names: Vec<String> = names.into_iter().filter(|name| !name.contains('~')).collect();
     names.sort();
     Ok(names)
@@ -157,7 +169,7 @@ pub fn plan(names: &[String]) -> Vec<Step> {
 impl Pins {
     /// Takes the lock and finishes what an interrupted command left. Makes the folder where it is missing.
     pub fn lock() -> Result<Pins, Failure> {
-        let root = Path::new(PIN_ROOT);
+        let root = &root();
         if let Err(error) = fs::create_dir(root)
             && error.kind() != io::ErrorKind::AlreadyExists
         {
@@ -192,7 +204,7 @@ fn explained(folders: &impl Folders, path: &Path, what: &str, error: io::Error) 
 
 impl<F: Folders> Pins<F> {
     fn recover(&self) -> Result<(), Failure> {
-        let root = Path::new(PIN_ROOT);
+        let root = &root();
         for step in plan(&self.folders.names(root).map_err(|error| explained(&self.folders, root, "read", error))?) {
             self.run(&step)?;
         }

@@ -161,4 +161,62 @@ mod tests {
         let failure = refusal(&manifest(), "file_open", &error, "", false).to_string();
         assert!(failure.contains("refuses LSM programs altogether"), "{failure}");
     }
+
+    /// The reason is the last line that is no statistics.
+    #[test]
+    fn statistics_are_no_reason() {
+        let error = io::Error::from_raw_os_error(libc::EACCES);
+        let log = "; on file_open when a deny\nR1 invalid mem access\nverification time 9 usec\nstack depth 8\n\
+            insns processed 3\nprocessed 3 insns\n\n";
+        let text = |verbose| refusal(&manifest(), "file_open", &error, log, verbose).to_string();
+        assert!(text(false).contains("note: its reason: R1 invalid mem access\n"), "{}", text(false));
+        assert!(text(false).contains("help: `--verbose` shows") && !text(false).contains("stack depth"));
+        // The whole log, each line a note.
+        assert!(text(true).contains("note: stack depth 8\n") && text(true).contains("note: processed 3 insns\n"));
+        assert!(!text(true).contains("--verbose"));
+        assert!(text(false).contains("  note: dir/p.krs:1:1: on file_open when a deny\n"), "{}", text(false));
+    }
+
+    #[test]
+    fn lines_lead_to_rules_of_the_hook() {
+        let mut manifest = manifest();
+        let found = |manifest: &Manifest, hook: &str, quoted: &str| {
+            rule_of(manifest, hook, quoted).map(|rule| rule.name.clone())
+        };
+        for (quoted, rule) in [
+            ("x @ p.krs:1", Some("first")),
+            ("x @ p.krs:2", Some("first")),
+            ("x @ p.krs:3", Some("second")),
+            ("x @ other.krs:3", None),
+            ("x @ p.krs:0", None),
+            // Without a place the text tells, of which a line is a part.
+            ("on file_open when b deny", Some("second")),
+            ("when   b\tdeny", Some("second")),
+            ("  on file_open when a deny  # comment", Some("first")),
+            ("on bpf deny", None),
+            // No number behind the colon: it is text.
+            ("x @ p.krs:one", None),
+        ] {
+            assert_eq!(found(&manifest, "file_open", quoted).as_deref(), rule, "{quoted}");
+            assert_eq!(found(&manifest, "bpf", quoted), None);
+        }
+        manifest.programs[0].hook = "bpf".into();
+        assert_eq!(found(&manifest, "bpf", "x @ p.krs:1").as_deref(), Some("first"));
+    }
+
+    #[test]
+    fn refusals_without_a_rule() {
+        let error = io::Error::from_raw_os_error(libc::EINVAL);
+        let text = |log| refusal(&manifest(), "file_open", &error, log, false).to_string();
+        let failure = text("0: (79)\nback-edge from insn 3 to 1");
+        assert!(failure.starts_with("error: the kernel's verifier refuses the program of `file_open`\n"), "{failure}");
+        assert!(failure.contains("its reason: back-edge from insn 3 to 1"), "{failure}");
+        assert!(text("call unknown#195896080").starts_with("error: the policy reads on `file_open` what"));
+        // No log and another error: the kernel's words.
+        let failure = text("  \n");
+        assert!(
+            failure.starts_with("error: the kernel does not take the program of `file_open`: Invalid argument"),
+            "{failure}"
+        );
+    }
 }

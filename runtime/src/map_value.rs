@@ -1,0 +1,86 @@
+//! The value of a pinned map that has one element: a manifest, counters, constants, modes.
+//!
+//! In unit tests a plain file stands for the pin, and its bytes for the value. Absent: what the bytes mean.
+
+use std::path::Path;
+
+use crate::failure::{self, Failure};
+
+#[cfg(not(test))]
+mod pinned {
+    use std::io;
+    use std::os::fd::AsFd;
+    use std::path::Path;
+
+    use aya::maps::MapData;
+
+    use crate::failure::{self, Failure};
+    use crate::sys;
+
+    pub struct Value(MapData);
+
+    pub fn open(pin: &Path) -> Result<Value, Failure> {
+        MapData::from_pin(pin).map(Value).map_err(|error| failure::at(pin, "opened", error))
+    }
+
+    impl Value {
+        pub fn bytes(&self, pin: &Path) -> Result<usize, Failure> {
+            let info = self.0.info().map_err(|error| failure::at(pin, "read", error))?;
+            Ok(info.value_size() as usize)
+        }
+
+        pub fn read(&self, bytes: usize) -> io::Result<Vec<u8>> {
+            sys::first_element(self.0.fd().as_fd(), bytes)
+        }
+
+        pub fn write(&self, value: &[u8]) -> io::Result<()> {
+            sys::set_first_element(self.0.fd().as_fd(), value)
+        }
+    }
+}
+
+#[cfg(test)]
+mod pinned {
+    use std::path::{Path, PathBuf};
+    use std::{fs, io};
+
+    use crate::failure::{self, Failure};
+
+    pub struct Value(PathBuf);
+
+    pub fn open(pin: &Path) -> Result<Value, Failure> {
+        fs::File::open(pin).map_err(|error| failure::at(pin, "opened", error))?;
+        Ok(Value(pin.to_owned()))
+    }
+
+    impl Value {
+        pub fn bytes(&self, pin: &Path) -> Result<usize, Failure> {
+            let metadata = fs::metadata(&self.0).map_err(|error| failure::at(pin, "read", error))?;
+            Ok(metadata.len() as usize)
+        }
+
+        pub fn read(&self, bytes: usize) -> io::Result<Vec<u8>> {
+            Ok(fs::read(&self.0)?[..bytes].to_vec())
+        }
+
+        pub fn write(&self, value: &[u8]) -> io::Result<()> {
+            fs::write(&self.0, value)
+        }
+    }
+}
+
+/// Reads the value.
+pub fn read(pin: &Path) -> Result<Vec<u8>, Failure> {
+    let map = pinned::open(pin)?;
+    map.read(map.bytes(pin)?).map_err(|error| failure::at(pin, "read", error))
+}
+
+/// Writes the value; false where the map's has another length.
+pub fn write(pin: &Path, value: &[u8]) -> Result<bool, Failure> {
+    let map = pinned::open(pin)?;
+    if map.bytes(pin)? != value.len() {
+        return Ok(false);
+    }
+    map.write(value).map_err(|error| failure::at(pin, "written", error))?;
+    Ok(true)
+}
