@@ -1,6 +1,6 @@
 //! Project tasks: `cargo xtask TASK`.
 //!
-//! one module a task (`*_command`, `bench`, `fuzz`, `matrix`), and under them what they share: `kernel` and `vmlinux` get kernels,
+//! one module a task (`*_command`, `bench`, `fuzz`, `matrix`, `mutants`), and under them what they share: `kernel` and `vmlinux` get kernels,
 //! `initramfs` and `vm` boot them, `tools` builds what is tested, `host` knows this machine.
 
 mod bench;
@@ -11,6 +11,7 @@ mod initramfs;
 mod kernel;
 mod kernels_command;
 mod matrix;
+mod mutants;
 mod test_command;
 mod tools;
 mod vm;
@@ -43,6 +44,8 @@ enum Task {
     Fuzz(fuzz::Arguments),
     /// Run every test: those of cargo, then the kernel matrix.
     Test(test_command::Arguments),
+    /// Measure how many faults the tests without guests catch.
+    Mutants(mutants::Arguments),
     /// Make the kernels that the compiler embeds, from Debian's packages.
     Kernels(kernels_command::Arguments),
     /// Write the BTF of a test kernel to a file, without booting it.
@@ -72,6 +75,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Bench(arguments) => bench::run(&arguments),
         Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Test(arguments) => test_command::run(&arguments),
+        Task::Mutants(arguments) => mutants::run(&arguments),
         Task::Kernels(arguments) => kernels_command::run(&arguments),
         Task::Btf { kernel, file } => {
             let image = single(&kernel)?.image()?;
