@@ -133,7 +133,7 @@ fn keys_of_sets() {
 
 #[test]
 fn networks() {
-    let v4 = |address: u128, bits| Network { low: 0xffff << 32 | address, bits: 96 + bits };
+    let v4 = |address: u128, bits: u32| Network { low: 0xffff << 32 | address, bits: 96 + bits };
     assert_eq!(value::network("10.0.0.0/8"), Ok(v4(0x0a00_0000, 8)));
     assert_eq!(value::network("10.1.2.3"), Ok(v4(0x0a01_0203, 32)));
     assert_eq!(value::network("0.0.0.0/0"), Ok(v4(0, 0)));
