@@ -68,6 +68,7 @@ fn wants_operand(token: &Token<'_>) -> bool {
     matches!(
         token,
         When | Unless
+            | Where
             | And
             | Or
             | Not

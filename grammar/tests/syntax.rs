@@ -28,6 +28,7 @@ fn every_item_parses() {
         "view vm { file = vm_file flags: Vm = vm_flags set = a.set in = b state = first_of(__state, state) }",
         "## Doc.\nhook file_mprotect(vma?, flags, set: Prot, in, on) hook exec = bprm_check_security",
         "on mmap_file when flags & MAP_FIXED deny",
+        "where flags in { 1, 2 } { on mmap_file deny } where set == 1 { on mmap_file deny }",
         "on a when hook.name == \"x\" and map.set has label deny kill SIGTERM audit \"m\" { flags, x = y } limit 5/s",
         "@severity(high) @permissive n: on a, b, unless x audit { vma.start } next: on c deny m: on d deny",
         "on a mark tainted on task deny on b unmark tainted on b when c deny",
