@@ -4,7 +4,7 @@ use krs_grammar::ast::{self, Expr, Span};
 
 use super::{Checker, Operand, Scope, integer, is_bool, spell};
 use crate::btf::Kind;
-use crate::diag::{Diagnostic, code};
+use crate::diag::{Diagnostic, Severity, code};
 use crate::hir::own_items::LANGUAGE;
 use crate::hir::place::{self, Reads};
 use crate::hir::resolve::Named;
@@ -102,9 +102,7 @@ impl<'a> Checker<'a> {
                 _ => {}
             }
         }
-        // The body is checked where it is defined.
-        if self.diagnostics.len() > known {
-            self.forget(known);
+        if self.refused(known, span, outer.defining) {
             operand = Operand::Error;
         }
         self.scope = outer;
@@ -114,6 +112,28 @@ impl<'a> Checker<'a> {
             _ => {}
         }
         operand
+    }
+
+    /// Sorts what the body of a definition earned with the arguments of a call, and returns true if there is an error.
+    ///
+    /// The body has been checked by itself: its warnings are known, and so are the errors that it has with any
+    /// arguments. An error that only these arguments cause, such as a constant that a narrower argument cannot hold,
+    /// is reported with the place of the call.
+    fn refused(&mut self, known: usize, call: Span, defining: bool) -> bool {
+        let mut refused = false;
+        for found in self.diagnostics.split_off(known) {
+            if found.severity != Severity::Error {
+                continue;
+            }
+            refused = true;
+            let same = |other: &Diagnostic| other.code == found.code && other.primary.span == found.primary.span;
+            if [code::CYCLE, code::EXPANDS].contains(&found.code) {
+                self.diagnostics.push(found);
+            } else if !defining && !self.diagnostics.iter().any(same) {
+                self.diagnostics.push(found.also(call, "with what is given here"));
+            }
+        }
+        refused
     }
 
     pub(in crate::hir) fn argument(&mut self, param: &'a ast::DefParam, arg: &'a Expr) -> Operand {
@@ -239,5 +259,25 @@ impl<'a> Checker<'a> {
         self.scope = Scope { defining: true, ..Scope::default() };
         self.constant(item, item.name.span);
         self.scope = Scope::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::lint::testing::codes;
+
+    #[test]
+    fn a_call_is_never_dropped() {
+        for (policy, expected) in [
+            // A comparison that the argument makes trivial is a test like any other.
+            ("def among(n: u64, m: u64): bool = n & m == m or n < m on task_prctl when among(arg2, 0) deny", &[][..]),
+            // 5000000000 fits the parameter and not the argument, a u32.
+            ("def small(n: u64): bool = n < 5_000_000_000 on task_prctl when small(arg2) deny", &[]),
+            ("def small(n: u64): bool = n < 5_000_000_000 on task_prctl when small(task.uid) deny", &["KRS0302"]),
+            // An error of the body itself is reported once, at the definition.
+            ("def wrong(n: u8): bool = n < 300 on task_prctl when wrong(arg2 as u8) deny", &["KRS0302"]),
+        ] {
+            assert_eq!(codes(policy), expected, "{policy}");
+        }
     }
 }
