@@ -120,6 +120,7 @@ impl Ranges {
             let from = self.begins.len() as u32;
             let mut next = Some(0);
             for (_, first, last, whose) in parts {
+                debug_assert!(next.is_some_and(|next| next <= *first), "two ranges overlap");
                 if let Some(gap) = next.filter(|next| next < first) {
                     self.row(gap, None);
                 }

@@ -628,7 +628,7 @@ impl<'a> Checker<'a> {
 }
 
 /// Sorts rows, and joins ranges that touch where all else is equal.
-fn merge(rows: &mut Vec<Vec<(u128, u128)>>) {
+pub(super) fn merge(rows: &mut Vec<Vec<(u128, u128)>>) {
     // A part that is a range goes last in the order, so that what it can be joined with stands beside it.
     let ranged = (0..rows.first().map_or(0, Vec::len)).find(|part| rows.iter().any(|row| row[*part].0 != row[*part].1));
     let Some(ranged) = ranged else {

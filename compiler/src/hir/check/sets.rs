@@ -8,6 +8,7 @@ use std::sync::Arc;
 use krs_grammar::ast::{Expr, ExprKind, Span};
 use krsi_abi::value::{self, Network, NoNetwork};
 
+use super::named_sets::merge;
 use super::{Checker, Operand};
 use crate::diag::{Diagnostic, code};
 use crate::hir::operators::atom;
@@ -109,7 +110,8 @@ impl<'a> Checker<'a> {
         if !complete {
             return Operand::Error;
         }
-        let rows = networks.into_iter().map(|network| vec![(network.low, network.high())]).collect();
+        let mut rows = networks.into_iter().map(|network| vec![(network.low, network.high())]).collect();
+        merge_overlapping(&mut rows);
         let set = self.add_set(Set { name: None, parts: vec![Part::Network], members: Members::Static(rows) });
         Operand::Cond(atom(span, AtomKind::InSet { values: vec![value], set }))
     }
@@ -123,6 +125,15 @@ impl<'a> Checker<'a> {
             self.sets.push(set);
         }
         id
+    }
+}
+
+/// Merges networks if some overlap, as those of a named set are merged: tables of ranges have no overlaps.
+fn merge_overlapping(rows: &mut Vec<Vec<(u128, u128)>>) {
+    let mut sorted: Vec<(u128, u128)> = rows.iter().map(|row| row[0]).collect();
+    sorted.sort_unstable();
+    if sorted.windows(2).any(|pair| pair[1].0 <= pair[0].1) {
+        merge(rows);
     }
 }
 
