@@ -111,7 +111,9 @@ fn join(code: &mut Code) {
         let mut all: Vec<u32> = same.iter().filter(|(_, known)| **known == slot).map(|(copy, _)| *copy).collect();
         all.push(slot);
         let mut ranges = all.iter().filter_map(|slot| needed.get(slot)).flatten();
-        if ranges.all(|(first, last)| !written[&of].iter().any(|at| (first..=last).contains(&at))) {
+        // A slot that is read on a way that is never taken has no writes.
+        let writes = written.get(&of).map_or(&[][..], Vec::as_slice);
+        if ranges.all(|(first, last)| !writes.iter().any(|at| (first..=last).contains(&at))) {
             same.extend(all.into_iter().map(|slot| (slot, of)));
         }
     }

@@ -45,7 +45,8 @@ impl Builder<'_> {
         }
         if self.reached(rest) {
             self.place(rest);
-            if cond.may_be_unknown() {
+            // Every read of an ancestor can fail, also one that no null is on the way of.
+            if self.asked.is_some() || cond.may_be_unknown() {
                 self.cond(cond, false, no, unknown);
                 if self.reached(no) {
                     self.place(no);
