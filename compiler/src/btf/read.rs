@@ -9,8 +9,9 @@
 //! Invariants, all checked by [`Btf::parse`]: each record lies within the type section; each id it names exists; each name offset lies within the
 //! string section, which ends with NUL. Cycles of typedefs, modifiers and arrays are *not* excluded: those who walk bound their walk.
 
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use memchr::{memchr, memmem};
 
@@ -222,6 +223,8 @@ struct Inner {
     strings: std::ops::Range<usize>,
     /// Whether some enum says its sign. Before pahole 1.24 none did.
     signs: bool,
+    /// The results of [`Btf::find`] by name: a search reads the whole string section.
+    found: Mutex<HashMap<String, Vec<(Kind, Option<TypeId>)>>>,
 }
 
 /// The head of a record: name offset, info word, size or type.
@@ -274,7 +277,7 @@ impl Btf {
             at += used;
         }
         let count = u32_len(starts.len());
-        let btf = Btf(Arc::new(Inner { bytes, starts, names, strings, signs }));
+        let btf = Btf(Arc::new(Inner { bytes, starts, names, strings, signs, found: Mutex::default() }));
         if highest.ty >= count || highest.name >= strings_bytes {
             return Err(btf.dangling(count, strings_bytes));
         }
@@ -434,6 +437,16 @@ impl Btf {
     /// writes, is not.
     #[must_use]
     pub fn find(&self, kind: Kind, name: &str) -> Option<TypeId> {
+        let found = || self.0.found.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, known)) = found().get(name).and_then(|all| all.iter().find(|(of, _)| *of == kind)) {
+            return *known;
+        }
+        let first = self.search(kind, name);
+        found().entry(name.to_owned()).or_default().push((kind, first));
+        first
+    }
+
+    fn search(&self, kind: Kind, name: &str) -> Option<TypeId> {
         if name.is_empty() || name.contains('\0') {
             return None;
         }
