@@ -362,7 +362,7 @@ mod tests {
 
     #[test]
     fn batches_say_something() {
-        let batches: Vec<Batch> = batches(1).take(12).map(|(_, batch)| batch).collect();
+        let batches: Vec<Batch> = batches(1).take(24).map(|(_, batch)| batch).collect();
         let some = |what: &dyn Fn(&Batch) -> bool| assert!(batches.iter().any(what));
         some(&|batch| batch.results.contains("passed"));
         some(&|batch| batch.results.lines().any(|line| line == "13"));

@@ -7,6 +7,8 @@
 //! compare  evaluator and interpreter over the scene
 //! ```
 //!
+//! `model` asks a third question of policies of its own: whether both answers are what the language's definition says.
+//!
 //! All that is random comes from rows of numbers, which proptest draws and shrinks. A shorter row of smaller numbers
 //! makes a simpler rule, so that what shrinks rows shrinks policies.
 //!
@@ -16,9 +18,13 @@ pub mod case;
 pub mod compare;
 mod labels;
 pub mod live;
+pub mod model;
 pub mod policy;
+pub mod shapes;
 pub mod stage;
 pub mod tape;
+
+use std::panic::AssertUnwindSafe;
 
 use krsic::hir::HookId;
 use krsic::kernel::{Kernel, embedded};
@@ -28,6 +34,7 @@ use krsic::{Built, Options, Outcome, Source};
 
 use case::{Case, Words};
 use policy::Policy;
+use shapes::{Shape, Shapes};
 use tape::Tape;
 
 /// What was tried.
@@ -51,8 +58,12 @@ pub struct Tried {
     pub over: u64,
     /// Rules that ask for a text, an address or an ancestor that cannot be read.
     pub unread: usize,
+    /// Signals.
+    pub signals: usize,
     /// Instructions that objects took.
     pub instructions: u64,
+    /// How often each shape occurred.
+    pub shapes: Shapes,
 }
 
 impl std::ops::AddAssign for Tried {
@@ -66,8 +77,17 @@ impl std::ops::AddAssign for Tried {
         self.unknown += other.unknown;
         self.over += other.over;
         self.unread += other.unread;
+        self.signals += other.signals;
         self.instructions += other.instructions;
+        self.shapes += other.shapes;
     }
+}
+
+/// Compiles a text; a panic names it.
+fn compile(text: &str, options: &Options<'_>) -> Outcome<Built> {
+    let files = [Source { name: "random.krs".into(), text: text.to_owned() }];
+    let built = std::panic::catch_unwind(AssertUnwindSafe(|| krsic::build(&files, options)));
+    built.unwrap_or_else(|_| panic!("{text}\nthe compiler panics, {:?}", options.optimise))
 }
 
 /// Compiles a policy, without the rules that the compiler refuses; nothing where none is left.
@@ -75,9 +95,7 @@ impl std::ops::AddAssign for Tried {
 pub fn build(policy: &mut Policy, options: &Options<'_>) -> Option<Built> {
     // Each round costs at least a rule.
     while !policy.rules.is_empty() {
-        let text = policy.text();
-        let Outcome { diagnostics, value, .. } =
-            krsic::build(&[Source { name: "random.krs".into(), text: text.clone() }], options);
+        let Outcome { diagnostics, value, .. } = compile(&policy.text(), options);
         if value.is_some() {
             return value;
         }
@@ -135,8 +153,10 @@ pub fn policy_of(case: &Case) -> Option<(Policy, Built, &'static Kernel, Optimis
 /// # Errors
 /// How the two answers differ.
 pub fn examine(case: &Case) -> Result<Tried, String> {
-    let Some((_, built, checked, _)) = policy_of(case) else { return Ok(Tried::default()) };
-    scenes_of(&built, checked, &case.scenes)
+    let Some((policy, built, checked, _)) = policy_of(case) else { return Ok(Tried::default()) };
+    let mut tried = scenes_of(&built, checked, &case.scenes).map_err(|why| format!("{}\n{why}", describe(case)))?;
+    tried.shapes.policy(&policy.text());
+    Ok(tried)
 }
 
 /// Shuffles a policy's rules, splits them over two files, and asks whether anything means something else then.
@@ -229,7 +249,7 @@ pub fn scenes_of(built: &Built, checked: &Kernel, scenes: &[Words]) -> Result<Tr
         let staged = stage::stage(typed, hook, &pool, kernel, &mut tape)?;
         let verdict = compare::compare(typed, hook, image, &staged);
         if !verdict.differences.is_empty() {
-            let stage::Staged { scene, again } = &staged;
+            let stage::Staged { scene, again, .. } = &staged;
             return Err(format!(
                 "on {}, hook {}, arguments {:x?}, params {:?}, task {:?}, at {} and {again:?}\n{}",
                 kernel.name,
@@ -248,6 +268,12 @@ pub fn scenes_of(built: &Built, checked: &Kernel, scenes: &[Words]) -> Result<Tr
         tried.unknown += verdict.outcome.events.iter().flat_map(|event| &event.fields).filter(|f| f.is_none()).count();
         tried.over += verdict.over;
         tried.unread += verdict.outcome.unread.len();
+        tried.signals += verdict.outcome.signals.len();
+        staged.shapes.iter().for_each(|shape| tried.shapes.add(*shape));
+        let several = |name: &String| typed.rules.iter().filter(|rule| rule.name == *name).count() > 1;
+        if staged.scene.modes.keys().any(several) {
+            tried.shapes.add(Shape::ModeOfSeveral);
+        }
         tried.instructions += verdict.instructions;
     }
     Ok(tried)

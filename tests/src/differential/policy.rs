@@ -178,6 +178,22 @@ const PATHS: &[&str] = &[
     "/srv/www/x.cgi",
     "/memfd:x (deleted)",
     "/tmp/f (deleted)",
+    "/a/b (deleted)",
+    "/etc/passwd (deleted)",
+];
+/// Names of lengths at which code changes: those inside a dentry, 32 and 40 bytes, and 64.
+const LONG_NAMES: &[&str] = &[
+    "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn",
+    "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn",
+    "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn",
+    "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn",
+    "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn",
+    "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn",
+    "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn",
+    "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn",
+    "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn",
+    "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn",
+    "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn",
 ];
 const NAMES: &[&str] = &["a", "bash", "sh", "ab", "fifteen letters", "x.so", "passwd", "eight888", "(deleted)"];
 const GLOBS: &[&str] = &[
@@ -206,6 +222,22 @@ const NETWORKS: &[&str] = &[
     "192.168.1.0/31",
     "::1",
     "fc00::/7",
+    "10.1.0.0/24",
+    "10.1.1.0/24",
+    "10.1.3.0/24",
+    "10.2.0.0/16",
+    "10.4.0.0/16",
+    "2001:db8:1::/48",
+];
+const KILLS: &[&str] = &["", " SIGTERM", " SIGUSR1", " SIGHUP"];
+/// Pairs of hooks that a rule can name together; what it asks is what both have.
+const PAIRS: &[(&str, &str)] = &[
+    ("file_open", "mmap_file"),
+    ("file_mprotect", "mmap_file"),
+    ("socket_connect", "socket_sendmsg"),
+    ("socket_connect", "socket_bind"),
+    ("task_prctl", "bprm_check_security"),
+    ("file_open", "file_ioctl"),
 ];
 const ERRNOS: &[&str] = &["", " EACCES", " EPERM", " EBUSY", " ENOENT"];
 
@@ -315,6 +347,9 @@ impl<'m> Make<'m> {
             let inodes = if name == "file_open" { inodes } else { &[] };
             return Hook { name: name.to_owned(), values, objects: [tasks, inodes, sockets], void: false };
         }
+        if self.tape.percent(20) {
+            return self.pair();
+        }
         let any = self.tape.percent(30);
         let names: Vec<&str> = self.kernel.hook_names().filter(|name| self.kernel.disabled(name).is_none()).collect();
         let (name, known) = if !self.labels.is_empty() && self.tape.percent(40) {
@@ -340,6 +375,15 @@ impl<'m> Make<'m> {
         Hook { name: name.to_owned(), values, objects: OBJECTS, void }
     }
 
+    /// Two hooks that rules name together.
+    fn pair(&mut self) -> Hook {
+        let (one, other) = *self.tape.pick(PAIRS);
+        let of = |name: &str| HOOKS.iter().find(|(hook, _)| *hook == name).map_or(&[][..], |(_, values)| *values);
+        let shared = of(one).iter().filter(|value| of(other).contains(value));
+        let values = shared.chain(&TASK[..6]).map(|(text, class)| ((*text).to_owned(), *class)).collect();
+        Hook { name: format!("{one}, {other}"), values, objects: OBJECTS, void: false }
+    }
+
     /// A few labels, sometimes more than a word of them.
     fn labels(&mut self) {
         let most = if self.tape.percent(20) { 20 } else { 4 };
@@ -357,15 +401,19 @@ impl<'m> Make<'m> {
     }
 
     /// A label, and which of some objects may have it.
-    fn label(&mut self, objects: [&[&'static str]; 3]) -> Option<(String, &'static str)> {
+    fn label(&mut self, hook: &str, objects: [&[&'static str]; 3]) -> Option<(String, &'static str)> {
         let (name, on) = match self.labels.len() {
             0 => return None,
             _ => self.tape.pick(&self.labels).clone(),
         };
-        if objects[on].is_empty() {
-            return None;
-        }
-        Some((name, *self.tape.pick(objects[on])))
+        // What all hooks of the rule have.
+        let there = |object: &&&str| {
+            let root = object.split('.').next().unwrap_or_default();
+            let of = |hook: &str| self.kernel.hook(hook).is_some_and(|hook| hook.arg(root).is_some());
+            matches!(root, "a" | "task") || hook.split(", ").all(of)
+        };
+        let fitting: Vec<&'static str> = objects[on].iter().filter(there).copied().collect();
+        (!fitting.is_empty()).then(|| (name, *self.tape.pick(&fitting)))
     }
 
     /// An argument and a few fields behind it.
@@ -438,7 +486,13 @@ impl<'m> Make<'m> {
                     Class::Int { bytes, signed } if ordered => make.range(&value, bytes, signed),
                     _ => make.equality(&value, class),
                 };
-                let tests = (0..2 + self.tape.below(3)).map(|_| test(self)).collect();
+                // Sometimes a rule tests a value twice.
+                let twice = self.tape.percent(15);
+                let tests = (0..2 + self.tape.below(3)).map(|_| {
+                    let one = test(self);
+                    if twice && self.tape.percent(50) { format!("{one} and {}", test(self)) } else { one }
+                });
+                let tests = tests.collect();
                 (value, tests)
             })
             .collect();
@@ -453,6 +507,7 @@ impl<'m> Make<'m> {
             _ => &[" deny", " deny EACCES", " deny EBUSY"],
         };
         let limit = if self.tape.percent(20) { " limit 1/h" } else { "" };
+        let kills = if !self.live && self.tape.percent(35) { &KILLS[..3] } else { &[] };
         let audit = if denies[0].is_empty() || self.tape.percent(60) {
             format!(" audit {{ {field} }}{limit}")
         } else {
@@ -464,7 +519,9 @@ impl<'m> Make<'m> {
             self.tape = Tape::new(words);
             let tests: Vec<String> = parts.iter().map(|(_, tests)| self.tape.pick(tests).clone()).collect();
             let deny = *self.tape.pick(denies);
-            let rule = format!("r{index}: on {} when {}{rest}{unless}{deny}{audit}", hook.name, tests.join(" and "));
+            let kill = if kills.is_empty() { String::new() } else { format!(" kill{}", self.tape.pick(kills)) };
+            let rule =
+                format!("r{index}: on {} when {}{rest}{unless}{deny}{kill}{audit}", hook.name, tests.join(" and "));
             self.policy.rules.push(match (self.live, hook.name.as_str()) {
                 (false, _) => rule,
                 (true, "file_open") => format!("where {folder} {{ {rule} }}"),
@@ -476,8 +533,9 @@ impl<'m> Make<'m> {
     /// An integer, compared by its order.
     fn range(&mut self, value: &str, bytes: u32, signed: bool) -> String {
         let (a, b) = (self.constant(bytes, signed), self.constant(bytes, signed));
-        match self.tape.below(4) {
+        match self.tape.below(6) {
             0 => format!("{value} >= {a} and {value} <= {b}"),
+            4 | 5 => self.intervals(value, bytes, signed),
             1 => format!("{value} < {a}"),
             2 => format!("{a} < {value}"),
             _ => format!("not ({value} > {a} or {value} < {b})"),
@@ -499,10 +557,20 @@ impl<'m> Make<'m> {
             Class::Int { bytes, signed } => format!("{value} == {}", self.constant(bytes, signed)),
             Class::Bool => value.to_owned(),
             Class::Pointer => format!("{value} != null"),
+            Class::Path | Class::Name | Class::Text if self.tape.percent(25) => {
+                let long = self.tape.percent(35) && class != Class::Name && !self.live;
+                let path = class == Class::Path;
+                let first = if long { self.long_name(path) } else { (*self.tape.pick(texts)).to_owned() };
+                format!("{value} in {{ \"{first}\", \"{}\", \"{}\" }}", self.tape.pick(texts), self.tape.pick(texts))
+            }
             Class::Path | Class::Name | Class::Text if self.tape.percent(60) => self.pattern(value, class, texts),
+            Class::Text | Class::Path if !self.live && self.tape.percent(50) => {
+                format!("{value} == \"{}\"", self.long_name(class == Class::Path))
+            }
             Class::Name | Class::Text | Class::Path => format!("{value} == \"{}\"", self.tape.pick(texts)),
-            Class::Ip if self.tape.percent(50) => format!("{value} == \"{}\"", self.tape.pick(IPS)),
-            Class::Ip => format!("{value} in \"{}\"", self.tape.pick(NETWORKS)),
+            Class::Ip if self.tape.percent(35) => format!("{value} == \"{}\"", self.tape.pick(IPS)),
+            Class::Ip if self.tape.percent(35) => format!("{value} in \"{}\"", self.tape.pick(NETWORKS)),
+            Class::Ip => format!("{value} in {}", self.networks()),
         }
     }
 
@@ -554,8 +622,8 @@ impl<'m> Make<'m> {
                 text.push_str([" limit 1/h", often][self.tape.below(2)]);
             }
         }
-        if !self.live && self.tape.percent(6) {
-            text.push_str([" kill", " kill SIGTERM"][self.tape.below(2)]);
+        if !self.live && self.tape.percent(12) {
+            let _ = write!(text, " kill{}", self.tape.pick(KILLS));
         }
         text + &marks
     }
@@ -563,8 +631,8 @@ impl<'m> Make<'m> {
     /// Labels that a rule sets and takes, each of an object once.
     fn marks(&mut self, hook: &Hook) -> String {
         let (mut marked, mut text) = (Vec::new(), String::new());
-        while !self.labels.is_empty() && self.tape.percent(40) {
-            let Some(mark) = self.label(hook.objects) else { break };
+        while !self.labels.is_empty() && self.tape.percent(50) {
+            let Some(mark) = self.label(&hook.name, hook.objects) else { break };
             let word = ["mark", "unmark"][self.tape.below(2)];
             if !marked.contains(&mark) {
                 let _ = write!(text, " {word} {} on {}", mark.0, mark.1);
@@ -608,7 +676,7 @@ impl<'m> Make<'m> {
     fn atom(&mut self, hook: &Hook) -> String {
         if !self.labels.is_empty()
             && self.tape.percent(35)
-            && let Some((label, object)) = self.label(hook.objects)
+            && let Some((label, object)) = self.label(&hook.name, hook.objects)
         {
             return format!("{object} is {}{label}", ["", "not "][self.tape.below(2)]);
         }
@@ -654,21 +722,51 @@ impl<'m> Make<'m> {
                 _ => format!("{value} != true"),
             },
             Class::Pointer => format!("{value} {} null", ["==", "!="][self.tape.below(2)]),
-            Class::Name if self.live => self.text_atom(&value, LIVE_NAMES, "str", not),
-            Class::Path if self.live => self.text_atom(&value, LIVE_PATHS, "path", not),
-            Class::Name => self.text_atom(&value, NAMES, "str", not),
-            Class::Text => self.text_atom(&value, NAMES, "str", not),
-            Class::Path => self.text_atom(&value, PATHS, "path", not),
-            Class::Ip => match self.tape.below(4) {
+            Class::Name if self.live => self.text_atom(&value, LIVE_NAMES, "str", false, not),
+            Class::Path if self.live => self.text_atom(&value, LIVE_PATHS, "path", false, not),
+            Class::Name => self.text_atom(&value, NAMES, "str", false, not),
+            Class::Text => self.text_atom(&value, NAMES, "str", true, not),
+            Class::Path => self.text_atom(&value, PATHS, "path", true, not),
+            Class::Ip => match self.tape.below(6) {
                 0 => format!("{value} == \"{}\"", self.tape.pick(IPS)),
                 1 => format!("{value} {not}in \"{}\"", self.tape.pick(NETWORKS)),
                 2 => format!("{value} {not}in {{ \"{}\", \"{}\" }}", self.tape.pick(NETWORKS), self.tape.pick(IPS)),
+                3 | 4 => format!("{value} {not}in {}", self.networks()),
                 _ => {
                     let set = self.set("cidr");
                     format!("{value} {not}in {set}")
                 }
             },
         }
+    }
+
+    /// A long name, or a path with one.
+    fn long_name(&mut self, path: bool) -> String {
+        let name = *self.tape.pick(LONG_NAMES);
+        if !path {
+            return name.to_owned();
+        }
+        [format!("/{name}"), format!("/etc/{name}"), format!("/{name}/a")][self.tape.below(3)].clone()
+    }
+
+    /// A list of networks.
+    fn networks(&mut self) -> String {
+        let all: Vec<String> =
+            (0..2 + self.tape.below(4)).map(|_| format!("\"{}\"", self.tape.pick(NETWORKS))).collect();
+        format!("{{ {} }}", all.join(", "))
+    }
+
+    /// One or more intervals of an integer.
+    fn intervals(&mut self, value: &str, bytes: u32, signed: bool) -> String {
+        let one = |make: &mut Self| {
+            let (a, b) = (make.constant(bytes, signed), make.constant(bytes, signed));
+            // The smaller one first, most often: an empty interval tests little.
+            let ordered = a.parse::<i128>().ok() <= b.parse::<i128>().ok();
+            let (a, b) = if ordered { (a, b) } else { (b, a) };
+            format!("{value} >= {a} and {value} < {b}")
+        };
+        let all: Vec<String> = (0..1 + self.tape.below(3)).map(|_| one(self)).collect();
+        if all.len() == 1 { all[0].clone() } else { format!("({})", all.join(" or ")) }
     }
 
     /// A question about what a text is like: patterns of the same texts, so that they begin and end alike and overlap.
@@ -688,8 +786,12 @@ impl<'m> Make<'m> {
         }
     }
 
-    fn text_atom(&mut self, value: &str, pool: &[&str], set: &'static str, not: &str) -> String {
-        let one = *self.tape.pick(pool);
+    fn text_atom(&mut self, value: &str, pool: &[&str], set: &'static str, long: bool, not: &str) -> String {
+        let mut one = (*self.tape.pick(pool)).to_owned();
+        if long && self.tape.percent(45) {
+            one = self.long_name(set == "path");
+        }
+        let one = one.as_str();
         match self.tape.below(9) {
             0 => format!("{value} == \"{one}\""),
             1 => format!("{value} != \"{one}\""),
@@ -721,8 +823,9 @@ impl<'m> Make<'m> {
     fn int_atom(&mut self, value: &str, bytes: u32, signed: bool, not: &str, hook: &Hook) -> String {
         const COMPARISONS: &[&str] = &["==", "!=", "<", "<=", ">", ">="];
         let op = *self.tape.pick(COMPARISONS);
-        match self.tape.below(14) {
+        match self.tape.below(15) {
             0..3 => format!("{value} {op} {}", self.constant(bytes, signed)),
+            13 => self.intervals(value, bytes, signed),
             3 => format!("{value} & {}", 1u64 << self.tape.below(8 * bytes as usize - 1)),
             4 => format!("{not}({value} has {})", self.mask(bytes)),
             5 => {

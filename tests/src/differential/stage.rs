@@ -12,6 +12,7 @@ use krsic::hir::{
 use krsic::kernel::{Kernel, embedded};
 use krsic::simulate::scene::{Scene, Tail, Task, named};
 
+use super::shapes::Shape;
 use super::tape::Tape;
 
 /// What a policy compares with.
@@ -147,6 +148,8 @@ pub struct Staged<'k> {
     pub scene: Scene<'k>,
     /// Nanoseconds since boot, in order.
     pub again: Vec<u64>,
+    /// What was drawn.
+    pub shapes: Vec<Shape>,
 }
 
 /// Makes a scene for a hook of a policy on a kernel.
@@ -163,7 +166,8 @@ pub fn stage<'k>(
     let scene = Scene::new(kernel)?;
     let types = embedded().iter().find(|kernel| kernel.name == policy.typed_by).map(|kernel| &kernel.btf);
     let types = types.ok_or_else(|| format!("types of an unknown kernel, {}", policy.typed_by))?;
-    let mut stage = Stage { policy, hook, pool, types, scene, tape, ancestor: None, known: BTreeSet::new() };
+    let mut stage =
+        Stage { policy, hook, pool, types, scene, tape, ancestor: None, known: BTreeSet::new(), shapes: Vec::new() };
     stage.task();
     for param in &policy.params {
         if stage.tape.percent(40)
@@ -213,7 +217,7 @@ pub fn stage<'k>(
     }
     stage.room();
     let again = stage.again();
-    Ok(Staged { scene: stage.scene, again })
+    Ok(Staged { scene: stage.scene, again, shapes: stage.shapes })
 }
 
 pub(super) struct Stage<'s, 't, 'k> {
@@ -228,6 +232,7 @@ pub(super) struct Stage<'s, 't, 'k> {
     ancestor: Option<u64>,
     /// Arguments that have their value.
     known: BTreeSet<String>,
+    shapes: Vec<Shape>,
 }
 
 impl Stage<'_, '_, '_> {
@@ -326,8 +331,7 @@ impl Stage<'_, '_, '_> {
     }
 
     /// The components of a path, sometimes of one that is too long.
-    fn components(&mut self) -> Vec<Vec<u8>> {
-        let mut text = self.name();
+    fn components(&mut self, mut text: Vec<u8>) -> Vec<Vec<u8>> {
         if self.tape.percent(1) {
             text = [b"/", &[b'd'; 200][..]].concat().repeat(19 + self.tape.below(4));
         }
@@ -534,15 +538,26 @@ impl Stage<'_, '_, '_> {
             Text::Path { dentry, mount } => {
                 self.prepare(dentry)?;
                 self.prepare(mount)?;
-                let inner = self.components();
-                let tail = match self.tape.below(12) {
+                let mut text = self.name();
+                let mut tail = match self.tape.below(12) {
                     0..10 => Tail::Ordinary,
                     10 => Tail::Deleted,
                     _ => Tail::Nowhere,
                 };
+                // A path that ends so is most often that of an unlinked file.
+                let deleted = b" (deleted)";
+                if text.ends_with(deleted) && self.tape.percent(70) {
+                    text.truncate(text.len() - deleted.len());
+                    tail = Tail::Deleted;
+                }
+                let inner = self.components(text);
                 let null = nullable(mount) && self.tape.percent(4);
                 // Where a mount is already, another path below it is made.
-                let cut = if self.tape.percent(30) { self.tape.below(inner.len() + 1) } else { 0 };
+                let cut = match self.tape.below(10) {
+                    0..7 => 0,
+                    7 | 8 => self.tape.below(inner.len() + 1),
+                    _ => inner.len(),
+                };
                 let parts: Vec<&[u8]> = inner.iter().map(Vec::as_slice).collect();
                 let mut at = self.address(mount);
                 let mut below = &parts[..];
@@ -553,6 +568,11 @@ impl Stage<'_, '_, '_> {
                     at = self.address(mount);
                 }
                 if at != 0 {
+                    if below.is_empty() {
+                        self.shapes.push(Shape::MountRoot);
+                    } else if tail == Tail::Deleted {
+                        self.shapes.push(Shape::DeletedPath);
+                    }
                     let made = self.scene.file(at, below, tail)?;
                     self.assign(dentry, made)?;
                 }
@@ -560,7 +580,8 @@ impl Stage<'_, '_, '_> {
             }
             Text::Cgroup { node } => {
                 self.prepare(node)?;
-                let inner = self.components();
+                let text = self.name();
+                let inner = self.components(text);
                 let parts: Vec<&[u8]> = inner.iter().map(Vec::as_slice).collect();
                 let made = self.scene.cgroup_node(&parts)?;
                 let null = nullable(node) && self.tape.percent(4);
@@ -627,7 +648,7 @@ impl Stage<'_, '_, '_> {
                     10
                 }
             }
-            8 => [0, 1, 1, 16][self.tape.below(4)],
+            8 => [0, 0, 1, 16][self.tape.below(4)],
             _ => [2, 10][self.tape.below(2)],
         };
         let mut bytes = [0; 128];
@@ -638,22 +659,23 @@ impl Stage<'_, '_, '_> {
         } else {
             bytes[4..8].copy_from_slice(&(ip as u32).to_be_bytes());
         }
-        let count = match self.tape.below(8) {
-            0..6 => {
-                if family == 10 {
-                    28
-                } else {
-                    16
-                }
-            }
-            6 => 24,
+        let mut count = match self.tape.below(16) {
+            0..10 if family == 10 => 28,
+            0..10 => 16,
+            10 => 16,
+            11 => 28,
+            12 => 24,
+            13 => [15, 23][self.tape.below(2)],
             _ => self.tape.below(30) as u64,
         };
-        let mut count = count;
         if family == 1 {
             let name = self.unix_name();
             bytes[..name.len()].copy_from_slice(&name);
             count = if self.tape.percent(10) { count } else { name.len() as u64 };
+        }
+        self.shapes.extend(Shape::of_length(count));
+        if family == 0 {
+            self.shapes.push(Shape::Unspec);
         }
         let made = self.scene.put_bytes(&bytes);
         let null = nullable(address) && self.tape.percent(null);
@@ -664,7 +686,8 @@ impl Stage<'_, '_, '_> {
     /// Gives a Unix socket a name: of a file, an abstract one, or none.
     fn unix(&mut self, at: u64) -> Result<(), String> {
         if self.tape.percent(50) {
-            let inner = self.components();
+            let text = self.name();
+            let inner = self.components(text);
             let parts: Vec<&[u8]> = inner.iter().map(Vec::as_slice).collect();
             let mount = self.scene.mounted(&[])?;
             let dentry = self.scene.file(mount, &parts, Tail::Ordinary)?;

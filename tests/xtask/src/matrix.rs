@@ -8,7 +8,8 @@
 //! tests/matrix/CASE/expect.txt       the output that the script must print
 //! tests/matrix/CASE/default-kernels  the kernels of a default run, where these are not all: `--thorough` runs the others too
 //! tests/matrix/CASE/lsm              the kernel's `lsm=` list, where the case wants its own
-//! tests/matrix/CASE/random           `SEED COUNT`: so many random policies are made beside it, with acts and what must come of them
+//! tests/matrix/CASE/random           `COUNT`: so many random policies are made beside it, with acts and what must come of them;
+//!                                    the seed is the environment's `KRS_SEED` or a fresh one, and printed
 //! ```
 //!
 //! With `KRS_UPDATE=1` the output of a case becomes the expected one, on one kernel only; the difference must be read.
@@ -209,11 +210,10 @@ fn stage(case: &Case, tools: &Tools, scratch: &Path) -> Result<()> {
     }
     // Last, since their objects are made by the compiler as a library.
     if let Ok(text) = fs::read_to_string(case.folder.join("random")) {
-        let mut numbers = text.split_whitespace().map(str::parse);
-        let (Some(Ok(seed)), Some(Ok(count))) = (numbers.next(), numbers.next()) else {
-            bail!("`random` of {} has no seed and count", case.name)
-        };
-        write_random(&staged, seed, count as usize)?;
+        let count = text.trim().parse().with_context(|| format!("`random` of {} is no count", case.name))?;
+        let seed = krs_tests::differential::case::base_seed();
+        println!("{}: from seed {seed}; KRS_SEED={seed} makes the same policies again", case.name);
+        write_random(&staged, seed, count)?;
     }
     Ok(())
 }

@@ -44,7 +44,7 @@ pub struct Arguments {
     /// And do so on kernels: 5.10, 6.1, 6.12, 6.18, 7.2, several with commas between, or all.
     #[arg(long, value_name = "VERSION", requires = "policies")]
     kernel: Option<String>,
-    /// Begin with these random numbers; by default others each time.
+    /// Begin with these random numbers; by default those of the environment's KRS_SEED, or others each time.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// Where failing texts are written.
@@ -71,10 +71,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             }
         });
     }
-    let seed = arguments.seed.unwrap_or_else(|| {
-        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |since| since.as_secs())
-    });
-    println!("seed {seed}");
+    let seed = arguments.seed.unwrap_or_else(krs_tests::differential::case::base_seed);
+    println!("seed {seed}: `--seed {seed}` or KRS_SEED={seed} tries the same again");
     match (arguments.policies, &arguments.kernel) {
         (Some(policies), None) => return policies::here(seed, policies, &arguments.output),
         (Some(policies), Some(versions)) => return policies::on_kernels(versions, seed, policies),

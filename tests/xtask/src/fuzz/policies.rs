@@ -1,5 +1,5 @@
-//! `cargo xtask fuzz --policies N`: random policies, answered by the evaluator and by the object that ships; with
-//! `--kernel`, by kernels that run.
+//! `cargo xtask fuzz --policies N`: random policies, answered by the model of the language, by the evaluator and by the
+//! object that ships; with `--kernel`, by kernels that run.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use krs_tests::differential::case::{self, Question};
-use krs_tests::differential::{self, Tried};
+use krs_tests::differential::{self, Tried, model};
 
 use crate::tools::{Profile, Tools};
 use crate::vm::{self, GuestEnd, GuestSpec};
@@ -22,7 +22,8 @@ const BOOT_SILENCE: Duration = Duration::from_secs(900);
 pub(super) fn here(seed: u64, policies: usize, output: &Path) -> Result<ExitCode> {
     std::fs::create_dir_all(output).with_context(|| format!("{} cannot be made", output.display()))?;
     let (mut tried, mut failures) = (Tried::default(), 0);
-    let questions: [(&str, Question); 2] = [("meaning", differential::examine), ("order", differential::reorder)];
+    let questions: [(&str, Question); 3] =
+        [("meaning", differential::examine), ("order", differential::reorder), ("model", model::examine)];
     for seed in seed..seed.saturating_add(policies as u64) {
         for (name, question) in questions {
             match case::ask(seed, question) {
