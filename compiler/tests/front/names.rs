@@ -180,7 +180,8 @@ fn calls_must_fit_their_definitions() {
             ("f(file)", None),
             ("f(file.f_inode)", Some("KRS0345")),
             ("f(task)", Some("KRS0345")),
-            ("p(EXEC)", None),
+            // The body is `EXEC & EXEC` then, a number.
+            ("p(EXEC)", Some("KRS0301")),
             ("p(task.uid)", None),
             ("p(MAY_EXEC)", Some("KRS0345")),
             ("b(task.uid == 1)", None),

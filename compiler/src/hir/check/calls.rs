@@ -163,7 +163,10 @@ impl<'a> Checker<'a> {
                 Ty::Int(int) => match integer(ty) {
                     Some(to) if to.holds(int) => Operand::Value(value),
                     Some(_) => wanted(self, format!("a {}", spell(int))),
-                    None if names.is_some() && (int.names.is_none() || int.names == names) => Operand::Value(value),
+                    // The body finds the members of the parameter's type beside a plain integer, too.
+                    None if names.is_some() && (int.names.is_none() || int.names == names) => {
+                        Operand::Value(Value { ty: Ty::Int(Int { names, ..int }), ..value })
+                    }
                     None => {
                         let found = self.describe(value.ty);
                         wanted(self, found)
