@@ -39,6 +39,22 @@ mod pinned {
     }
 }
 
+/// Reads the value.
+pub fn read(pin: &Path) -> Result<Vec<u8>, Failure> {
+    let map = pinned::open(pin)?;
+    map.read(map.bytes(pin)?).map_err(|error| failure::at(pin, "read", error))
+}
+
+/// Writes the value; false where the map's has another length.
+pub fn write(pin: &Path, value: &[u8]) -> Result<bool, Failure> {
+    let map = pinned::open(pin)?;
+    if map.bytes(pin)? != value.len() {
+        return Ok(false);
+    }
+    map.write(value).map_err(|error| failure::at(pin, "written", error))?;
+    Ok(true)
+}
+
 #[cfg(test)]
 mod pinned {
     use std::path::{Path, PathBuf};
@@ -67,20 +83,4 @@ mod pinned {
             fs::write(&self.0, value)
         }
     }
-}
-
-/// Reads the value.
-pub fn read(pin: &Path) -> Result<Vec<u8>, Failure> {
-    let map = pinned::open(pin)?;
-    map.read(map.bytes(pin)?).map_err(|error| failure::at(pin, "read", error))
-}
-
-/// Writes the value; false where the map's has another length.
-pub fn write(pin: &Path, value: &[u8]) -> Result<bool, Failure> {
-    let map = pinned::open(pin)?;
-    if map.bytes(pin)? != value.len() {
-        return Ok(false);
-    }
-    map.write(value).map_err(|error| failure::at(pin, "written", error))?;
-    Ok(true)
 }

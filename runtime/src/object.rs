@@ -375,7 +375,8 @@ pub mod tests {
     fn what_a_manifest_says_must_be_true() {
         use krsi_abi::manifest::{Field, File, RuleId, Since};
         let int = |bytes| Ty::Int { bytes, signed: false };
-        let cases: [(&str, Box<dyn FnOnce(&mut Manifest)>); 21] = [
+        type Change = Box<dyn FnOnce(&mut Manifest)>;
+        let cases: [(&str, Change); 21] = [
             ("it has no programs", Box::new(|manifest| manifest.programs.clear())),
             ("is missing", Box::new(|manifest| manifest.programs[0].section = "lsm/none".into())),
             ("another length", Box::new(|manifest| manifest.programs[0].instructions += 1)),

@@ -209,6 +209,9 @@ pub enum BtfError {
     },
 }
 
+/// By name, each kind that was looked up and the type found, if any.
+type Found = HashMap<String, Vec<(Kind, Option<TypeId>)>>;
+
 /// A checked BTF blob. Cloning shares it.
 #[derive(Clone)]
 pub struct Btf(Arc<Inner>);
@@ -224,7 +227,7 @@ struct Inner {
     /// Whether some enum says its sign. Before pahole 1.24 none did.
     signs: bool,
     /// The results of [`Btf::find`] by name: a search reads the whole string section.
-    found: Mutex<HashMap<String, Vec<(Kind, Option<TypeId>)>>>,
+    found: Mutex<Found>,
 }
 
 /// The head of a record: name offset, info word, size or type.

@@ -122,7 +122,8 @@ impl Called<'_> {
     fn try_one(&self, tape: &mut Tape<'_>) -> Result<Tried, String> {
         let rules = &self.policy.rules;
         let rule = tape.pick(rules);
-        let hook = hooks::find(*tape.pick(rule.hooks.as_slice()));
+        let name: &&str = tape.pick(rule.hooks.as_slice());
+        let hook = hooks::find(name);
         // A rule for newer kernels can be on a hook that this one lacks.
         if version(self.kernel) < hook.introduced {
             return Ok(Tried::default());
