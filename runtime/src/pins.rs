@@ -190,9 +190,8 @@ impl Pins {
 
 /// The failure of an operation on the pins, with the rules that may have denied it.
 fn explained(folders: &impl Folders, path: &Path, what: &str, error: io::Error) -> Failure {
-    let may_be_denied = !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists);
     let failure = failure::at(path, what, error);
-    let denials = if may_be_denied { folders.denials(what) } else { Vec::new() };
+    let denials = folders.denials(what);
     if denials.is_empty() {
         return failure;
     }
@@ -216,21 +215,19 @@ impl<F: Folders> Pins<F> {
             Step::Remove(name) => self.remove(name),
             Step::Rename(from, to) => {
                 let (old, new) = (folder(from), folder(to));
-                self.passing(from, || self.folders.rename(&old, &new))
+                self.passing(from, &old, || self.folders.rename(&old, &new))
                     .map_err(|error| explained(&self.folders, &old, "renamed", error))
             }
             Step::Enforce(name) => self.folders.switch(name, Force::Full),
         }
     }
 
-    /// Does work that rules of the policy itself, or of the one that it replaces, may deny. Where it fails it is done again
-    /// with such rules set aside.
-    fn passing(&self, name: &str, work: impl Fn() -> io::Result<()>) -> io::Result<()> {
+    /// Does work on a path that rules of the policy itself, or of the one that it replaces, may deny, with any errno. Where it
+    /// fails it is done again with such rules set aside.
+    fn passing(&self, name: &str, path: &Path, work: impl Fn() -> io::Result<()>) -> io::Result<()> {
         let first = match work() {
             Ok(()) => return Ok(()),
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists) => {
-                return Err(error);
-            }
+            Err(error) if !self.folders.exists(path) => return Err(error),
             Err(error) => error,
         };
         let name = name.rsplit('~').next().unwrap_or(name);
@@ -303,7 +300,8 @@ impl<F: Folders> Pins<F> {
             let part = folder.join(part);
             for pin in self.folders.names(&part).map_err(|error| failed(&part, "read", error))? {
                 let pin = part.join(pin);
-                self.passing(name, || self.folders.remove_pin(&pin)).map_err(|error| failed(&pin, "removed", error))?;
+                self.passing(name, &pin, || self.folders.remove_pin(&pin))
+                    .map_err(|error| failed(&pin, "removed", error))?;
             }
             self.remove_folder(name, &part)?;
         }
@@ -311,8 +309,8 @@ impl<F: Folders> Pins<F> {
     }
 
     fn remove_folder(&self, name: &str, folder: &Path) -> Result<(), Failure> {
-        match self.passing(name, || self.folders.remove_folder(folder)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+        match self.passing(name, folder, || self.folders.remove_folder(folder)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound || self.folders.exists(folder) => {
                 Err(explained(&self.folders, folder, "removed", error))
             }
             _ => Ok(()),
@@ -476,6 +474,8 @@ mod tests {
         changes: Cell<usize>,
         /// Modes cannot be written.
         fixed_modes: Cell<bool>,
+        /// The error of what rules deny.
+        errno: Cell<Option<io::ErrorKind>>,
     }
 
     /// `NAME`, or `NAME` and what is below it.
@@ -505,7 +505,7 @@ mod tests {
             let held = self.held.borrow().values().any(|held| held.has_link() && denies(held.force.get(), held.denies));
             let detaching = self.detaching.borrow().iter().any(|late| denies(late.force.get(), late.denies));
             if held || detaching {
-                return Err(io::ErrorKind::PermissionDenied.into());
+                return Err(self.errno.get().unwrap_or(io::ErrorKind::PermissionDenied).into());
             }
             self.changes.set(self.changes.get() + 1);
             Ok(())
@@ -543,7 +543,10 @@ mod tests {
         }
 
         fn exists(&self, path: &Path) -> bool {
-            self.held.borrow().contains_key(&split(path).0)
+            let (name, rest) = split(path);
+            let held = self.held.borrow();
+            held.get(&name)
+                .is_some_and(|held| rest.is_empty() || held.folders.contains(&rest) || held.pins.contains(&rest))
         }
 
         fn make(&self, folder: &Path) -> io::Result<()> {
@@ -588,6 +591,10 @@ mod tests {
         }
 
         fn remove_folder(&self, folder: &Path) -> io::Result<()> {
+            // The kernel looks for the folder before it asks anybody (`do_rmdir`).
+            if self.left.get() != Some(0) && !self.exists(folder) {
+                return Err(io::ErrorKind::NotFound.into());
+            }
             self.step("rmdir")?;
             let (name, part) = split(folder);
             let mut all = self.held.borrow_mut();
@@ -762,6 +769,28 @@ mod tests {
     fn an_unload_can_be_killed_anywhere() {
         for denies in DENIERS {
             interrupt_everywhere(Some(denies), unload, None, false);
+        }
+    }
+
+    /// `deny ENOENT` does not make what is there look gone.
+    #[test]
+    fn a_denial_has_any_error() {
+        for kind in [io::ErrorKind::NotFound, io::ErrorKind::AlreadyExists, io::ErrorKind::CrossesDevices] {
+            let pins = pins_of(Memory::default());
+            pins.folders.errno.set(Some(kind));
+            for label in ["old", "new"] {
+                load(&pins, label, &["rmdir", "unlink", "rename"]).expect("its own rules are set aside");
+                assert_eq!(settled(&pins.folders, label), Some(label));
+            }
+            unload(&pins).expect("its own rules are set aside");
+            assert_eq!(settled(&pins.folders, "unloaded"), None);
+            // Rules that stay in force keep the folder.
+            let pins = with_old(&[]);
+            pins.folders.errno.set(Some(kind));
+            let mut other = pins.folders.held.borrow()["p"].clone();
+            (other.force, other.denies) = (Rc::new(Cell::new(Force::Full)), &["rmdir"]);
+            pins.folders.held.borrow_mut().insert("other".into(), other);
+            assert!(unload(&pins).is_err(), "{kind}");
         }
     }
 
