@@ -111,7 +111,7 @@ fn join(code: &mut Code) {
         let mut all: Vec<u32> = same.iter().filter(|(_, known)| **known == slot).map(|(copy, _)| *copy).collect();
         all.push(slot);
         let mut ranges = all.iter().filter_map(|slot| needed.get(slot)).flatten();
-        // A slot that is read on a way that is never taken has no writes.
+        // Unreachable blocks, which the layout leaves out, may read a slot that nothing writes.
         let writes = written.get(&of).map_or(&[][..], Vec::as_slice);
         if ranges.all(|(first, last)| !writes.iter().any(|at| (first..=last).contains(&at))) {
             same.extend(all.into_iter().map(|slot| (slot, of)));
@@ -392,6 +392,30 @@ mod tests {
                  r1 = reload 0
                  r2 = reload 0
                  r3 = reload 0
+                 exit",
+        );
+    }
+
+    /// Without `passing` unreachable blocks are left until the layout: their slots have no writes.
+    #[test]
+    fn a_slot_that_only_unreachable_blocks_read_is_joined() {
+        becomes(
+            "b0: spill 0 = r6
+                 r0 = reload 0
+                 exit
+             b1: r2 = reload 1
+                 spill 2 = r2
+                 call 5/0
+                 r0 = reload 2
+                 exit",
+            join,
+            "b0: spill 0 = r6
+                 r0 = reload 0
+                 exit
+             b1: r2 = reload 1
+                 spill 1 = r2
+                 call 5/0
+                 r0 = reload 1
                  exit",
         );
     }

@@ -26,6 +26,7 @@ const SLOW: &[(&str, u64)] = &[
     ("carried-sets", 11),
     ("clear-errors", 33),
     ("every-hook", 25),
+    ("denies-its-own-removal", 50),
     ("examples-act", 11),
     ("examples-bpf", 12),
     ("examples-guard", 8),
