@@ -1,40 +1,42 @@
-//! Helpers that programs call, by number. Each is one that LSM programs may call on every supported kernel, but
-//! for [`GET_CURRENT_TASK_BTF`], which 5.10 lacks. Source: `include/uapi/linux/bpf.h`.
+//! Numbers of the BPF helpers that programs call.
+//!
+//! LSM programs may call each of them on every supported kernel, except [`GET_CURRENT_TASK_BTF`], which 5.10
+//! lacks. Source: `include/uapi/linux/bpf.h`.
 
-/// What a map has for a key.
+/// Looks up a key in a map.
 pub const MAP_LOOKUP_ELEM: u32 = 1;
-/// Puts a value under a key.
+/// Stores a value under a key.
 pub const MAP_UPDATE_ELEM: u32 = 2;
-/// Removes a key.
+/// Deletes a key from a map.
 pub const MAP_DELETE_ELEM: u32 = 3;
-/// Goes on with another program.
+/// Continues in another program; does not return on success.
 pub const TAIL_CALL: u32 = 12;
-/// Copies kernel memory up to a NUL.
+/// Copies a NUL-terminated string from kernel memory.
 pub const PROBE_READ_KERNEL_STR: u32 = 115;
-/// Thread and process id of the current task.
+/// Returns the thread and process id of the current task.
 pub const GET_CURRENT_PID_TGID: u32 = 14;
-/// Real user and group id of the current task.
+/// Returns the real user and group id of the current task.
 pub const GET_CURRENT_UID_GID: u32 = 15;
-/// Name of the current task.
+/// Copies the `comm` of the current task.
 pub const GET_CURRENT_COMM: u32 = 16;
-/// The current task as a number.
+/// Returns the current task as a scalar.
 pub const GET_CURRENT_TASK: u32 = 35;
-/// Id of the current task's cgroup.
+/// Returns the id of the current task's cgroup.
 pub const GET_CURRENT_CGROUP_ID: u32 = 80;
 /// Sends a signal to the current task.
 pub const SEND_SIGNAL: u32 = 109;
-/// Copies kernel memory.
+/// Copies bytes from kernel memory.
 pub const PROBE_READ_KERNEL: u32 = 113;
-/// Nanoseconds since boot, suspend included.
+/// Returns the nanoseconds since boot, including suspend.
 pub const KTIME_GET_BOOT_NS: u32 = 125;
-/// Room in a ring buffer.
+/// Reserves space in a ring buffer.
 pub const RINGBUF_RESERVE: u32 = 131;
-/// Hands the room over to the reader.
+/// Submits reserved space to the reader.
 pub const RINGBUF_SUBMIT: u32 = 132;
-/// The current task as a typed pointer, from 5.11 on.
+/// Returns the current task as a typed pointer, since 5.11.
 pub const GET_CURRENT_TASK_BTF: u32 = 158;
 
-/// Name of a helper.
+/// Returns the name of a helper without its `bpf_` prefix.
 #[must_use]
 pub fn name(helper: u32) -> &'static str {
     match helper {

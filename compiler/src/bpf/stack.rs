@@ -1,14 +1,15 @@
-//! The stack that a program takes together with what it calls, as the verifier adds it up.
+//! Stack depth: the stack that a program and the functions it calls use together, as the verifier computes
+//! it.
 //!
 //! ```text
 //! file_open 392 bytes  ->  krs_match 64  ->  krs_match_step 24      416 + 64 + 32 = 512
 //! ```
 //!
-//! Source: `check_max_stack_depth_subprog` in `kernel/bpf/verifier.c`. Frames are rounded up to 32 bytes, since 6.9 to 16 where
-//! programs are compiled to machine code; here the larger sum counts. A frame reaches down to the deepest place that an
-//! instruction names.
+//! Source: `check_max_stack_depth_subprog` in `kernel/bpf/verifier.c`, which limits a chain of calls to 512
+//! bytes and 8 frames. It rounds frames up to 32 bytes and, since 6.9, to 16 if the JIT is used; the larger
+//! sum counts here. A frame extends to the deepest offset that an instruction names.
 //!
-//! Absent: who makes frames smaller; see `lower`.
+//! Absent: the reduction of frames, which `lower` attempts by disabling optimisations.
 
 use std::collections::BTreeMap;
 
@@ -17,31 +18,31 @@ use super::frame::FRAME_BYTES_MAX;
 use super::insn::{SRC_REG, alu, class, mode};
 use super::{Code, Insn, Relocation, RelocationKind};
 
-/// To this a frame is rounded up.
+/// The granularity to which the verifier rounds a frame.
 const ROUNDED: u32 = 32;
-/// `MAX_CALL_FRAMES`: the program and the functions that call each other.
+/// The limit `MAX_CALL_FRAMES`: a program and the functions on a chain of calls.
 pub const FRAMES_MAX: u32 = 8;
 const FRAME: u8 = 10;
 
-/// A call that takes a program beyond what the kernel gives.
+/// A call that exceeds the stack depth of the kernel.
 #[derive(Debug, PartialEq)]
 pub struct TooDeep {
-    /// Index into [`Code::programs`].
+    /// The program, as an index into [`Code::programs`].
     pub program: usize,
-    /// Of the call.
+    /// The slot of the call instruction.
     pub slot: u32,
-    /// By how much.
+    /// The limit that is exceeded, and the depth.
     pub why: TooLarge,
 }
 
-/// What something takes with all that it calls.
+/// The stack depth of a function with everything that it calls.
 #[derive(Clone, Copy, Default)]
 struct Depth {
     bytes: u32,
     frames: u32,
 }
 
-/// The deepest call of each program that is too deep.
+/// Returns the deepest call of each program that exceeds a limit.
 pub fn too_deep(code: &Code) -> Vec<TooDeep> {
     let mut known = BTreeMap::new();
     let mut found = Vec::new();
@@ -77,7 +78,7 @@ fn depth<'c>(code: &'c Code, name: &'c str, known: &mut BTreeMap<&'c str, Depth>
     all
 }
 
-/// What is called from a frame of so many bytes, and that frame.
+/// Adds a frame of `own` bytes to the depth of its callees.
 fn below(own: u32, called: Depth) -> Depth {
     Depth { bytes: own.max(1).next_multiple_of(ROUNDED) + called.bytes, frames: called.frames + 1 }
 }
@@ -89,7 +90,7 @@ fn calls(relocations: &[Relocation]) -> impl Iterator<Item = (u32, &'static str)
     })
 }
 
-/// How far down instructions reach.
+/// Returns the size of a frame, from the offsets that instructions use.
 fn frame_bytes(insns: &[Insn]) -> u32 {
     let mut most = 0;
     for (at, insn) in insns.iter().enumerate() {
@@ -152,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_as_deep_as_what_is_stored() {
+    fn the_address_of_a_slot_counts_towards_the_frame() {
         let mov = Insn { code: class::ALU64 | alu::MOV | SRC_REG, dst: 2, src: FRAME, ..Insn::default() };
         let add = Insn { code: class::ALU64 | alu::ADD, dst: 2, imm: -72, ..Insn::default() };
         assert_eq!(frame_bytes(&[store(-8), mov, add]), 72);
@@ -160,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn so_many_functions_can_call_each_other() {
+    fn a_chain_of_calls_has_at_most_eight_frames() {
         const NAMES: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
         let chain = |most: usize| {
             (0..most).map(|at| function(NAMES[at], -8, (at + 1 < most).then(|| NAMES[at + 1]))).collect::<Vec<_>>()
