@@ -313,7 +313,7 @@ file_open:    # 167 instructions
    166  exit
 
 krs_exec:    # 31 instructions, 2 arguments
-  ; a copy of what the process has
+  ; a copy of the labels of the process
      0  r6 = r1
      1  r7 = r2
      2  *(u64 *)(r10 - 32) = 0
@@ -337,7 +337,7 @@ krs_exec:    # 31 instructions, 2 arguments
     22  if r0 != 0x0 goto 25
     23  r0 = 0
     24  exit
-  ; no room: it is counted
+  ; no room: count the lost label
     25  r1 = state[48] ll
     27  r2 = 1
     28  lock *(u64 *)(r1 + 0) += r2
@@ -345,7 +345,7 @@ krs_exec:    # 31 instructions, 2 arguments
     30  exit
 
 krs_executed:    # 23 instructions, 1 arguments
-  ; what the former first thread has
+  ; the labels of the former first thread
      0  *(u64 *)(r10 - 16) = r1
      1  r1 = krs_tasks ll
      3  r2 = r10
@@ -380,7 +380,7 @@ krs_free:    # 31 instructions, 2 arguments
      8  if r0 == 0x0 goto 29
      9  if r6 == r7 goto 23
     10  r8 = r0
-  ; whether a thread has taken its place, and does not know everything yet
+  ; a successor that has not merged these labels yet
     11  *(u64 *)(r10 - 16) = r7
     12  r1 = krs_tasks ll
     14  r2 = r10
@@ -401,18 +401,18 @@ krs_free:    # 31 instructions, 2 arguments
     30  exit
 
 krs_head:    # 23 instructions, 4 arguments
-  ; whose event, and what it says
+  ; rule and verdict
      0  r6 = r1
      1  *(u32 *)(r6 + 32) = r2
      2  *(u32 *)(r6 + 36) = r3
      3  *(u64 *)(r6 + 48) = 0
-  ; how many were lost; this one is not
+  ; the count of lost events; this one is not lost
      4  r2 = *(u64 *)(r4 + 0)
      5  *(u64 *)(r6 + 40) = r2
      6  r4 += 24
      7  r2 = 1
      8  lock *(u64 *)(r4 + 0) += r2
-  ; who and when
+  ; time, task and cgroup
      9  call ktime_get_boot_ns
     10  *(u64 *)(r6 + 0) = r0
     11  call get_current_pid_tgid
@@ -429,7 +429,7 @@ krs_head:    # 23 instructions, 4 arguments
     22  exit
 
 krs_inherit_task:    # 48 instructions, 2 arguments
-  ; what is inherited
+  ; the inherited labels
      0  *(u64 *)(r10 - 16) = r1
      1  r6 = r2
      2  r1 = krs_tasks ll
@@ -455,7 +455,7 @@ krs_inherit_task:    # 48 instructions, 2 arguments
     25  call map_update_elem
     26  if r0 != 0x0 goto 42
     27  goto 40
-  ; nothing: nor may there be anything from an object that was here before
+  ; nothing is inherited: remove the entry of a former object at this address
     28  *(u64 *)(r10 - 16) = r6
     29  r1 = krs_tasks ll
     31  r2 = r10
@@ -468,7 +468,7 @@ krs_inherit_task:    # 48 instructions, 2 arguments
     39  call map_delete_elem
     40  r0 = 0
     41  exit
-  ; no room: it is counted
+  ; no room: count the lost label
     42  r1 = state[48] ll
     44  r2 = 1
     45  lock *(u64 *)(r1 + 0) += r2
@@ -514,7 +514,7 @@ krs_mark_task:    # 45 instructions, 3 arguments
     36  *(u8 *)(r0 + 0) = 1
     37  r0 = 0
     38  exit
-  ; no room: it is counted
+  ; no room: count the lost label
     39  r1 = state[48] ll
     41  r2 = 1
     42  lock *(u64 *)(r1 + 0) += r2
@@ -522,7 +522,7 @@ krs_mark_task:    # 45 instructions, 3 arguments
     44  exit
 
 krs_no_room:    # 10 instructions, 1 arguments
-  ; it is counted as lost
+  ; count the event as lost
      0  r2 = r1
      1  if r2 >= 0x3 goto 8
      2  r2 <<= 3
@@ -534,7 +534,7 @@ krs_no_room:    # 10 instructions, 1 arguments
      9  exit
 
 krs_would:    # 28 instructions, 2 arguments
-  ; room for an event
+  ; reserve an event
      0  r6 = r1
      1  r7 = r2
      2  r2 = r6
@@ -548,7 +548,7 @@ krs_would:    # 28 instructions, 2 arguments
     12  r3 = 0
     13  call ringbuf_reserve
     14  if r0 == 0x0 goto 24
-  ; there is no more to it than its head
+  ; an event that is only a header
     15  r1 = r0
     16  r2 = r6
     17  r3 = r7

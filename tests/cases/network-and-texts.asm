@@ -258,7 +258,7 @@ file_open:    # 76 instructions
     75  exit
 
 krs_claim:    # 62 instructions, 0 arguments
-  ; memory that no other program on this processor uses
+  ; scratch memory that no other program on this processor uses
      0  *(u32 *)(r10 - 4) = 0
      1  r1 = krs_scratch ll
      3  r2 = r10
@@ -319,18 +319,18 @@ krs_claim:    # 62 instructions, 0 arguments
     61  exit
 
 krs_head:    # 23 instructions, 4 arguments
-  ; whose event, and what it says
+  ; rule and verdict
      0  r6 = r1
      1  *(u32 *)(r6 + 32) = r2
      2  *(u32 *)(r6 + 36) = r3
      3  *(u64 *)(r6 + 48) = 0
-  ; how many were lost; this one is not
+  ; the count of lost events; this one is not lost
      4  r2 = *(u64 *)(r4 + 0)
      5  *(u64 *)(r6 + 40) = r2
      6  r4 += 24
      7  r2 = 1
      8  lock *(u64 *)(r4 + 0) += r2
-  ; who and when
+  ; time, task and cgroup
      9  call ktime_get_boot_ns
     10  *(u64 *)(r6 + 0) = r0
     11  call get_current_pid_tgid
@@ -347,7 +347,7 @@ krs_head:    # 23 instructions, 4 arguments
     22  exit
 
 krs_no_room:    # 10 instructions, 1 arguments
-  ; it is counted as lost
+  ; count the event as lost
      0  r2 = r1
      1  if r2 >= 0x3 goto 8
      2  r2 <<= 3
@@ -359,7 +359,7 @@ krs_no_room:    # 10 instructions, 1 arguments
      9  exit
 
 krs_path:    # 88 instructions, 2 arguments
-  ; the dentry and the mount that the program asks about
+  ; the dentry and the mount of the program
      0  r6 = r1
      1  r8 = r2
      2  *(u32 *)(r10 - 4) = r1
@@ -401,7 +401,7 @@ krs_path:    # 88 instructions, 2 arguments
     39  if r0 != 0x0 goto 86
     40  r1 = *(u64 *)(r7 + 48)
     41  if r1 == 0x0 goto 86
-  ; what is in no directory any more is deleted
+  ; a dentry in no directory is deleted
     42  r2 = *(u64 *)(r7 + 56)
     43  if r2 != 0x0 goto 52
     44  r2 = *(u64 *)(r7 + 8)
@@ -429,7 +429,7 @@ krs_path:    # 88 instructions, 2 arguments
     64  if r8 != 0x1000 goto 67
     65  r8 = 4095
     66  *(u8 *)(r7 + 4167) = 47
-  ; the path and its NUL go to where the program wants them, and some of what is behind, which nobody reads
+  ; copy the path, its NUL and some bytes after it, which nobody reads
     67  r8 &= 4095
     68  r3 = r7
     69  r3 += r8
@@ -483,7 +483,7 @@ krs_path_near:    # 49 instructions, 2 arguments
     25  *(u64 *)(r7 + 64) = r2
     26  r2 += r7
     27  *(u8 *)(r2 + 72) = 47
-  ; in words: what the last one writes over is put back
+  ; in words; the bytes that the last one overwrites are restored
     28  r4 = r2
     29  r4 += r5
     30  r0 = *(u64 *)(r4 + 73)
@@ -507,7 +507,7 @@ krs_path_near:    # 49 instructions, 2 arguments
     48  exit
 
 krs_path_step:    # 108 instructions, 1 arguments
-  ; where the path has come to
+  ; the path so far
      0  *(u32 *)(r10 - 4) = r1
      1  r1 = krs_scratch ll
      3  r2 = r10
@@ -519,7 +519,7 @@ krs_path_step:    # 108 instructions, 1 arguments
      9  r9 = 16
     10  r1 = *(u64 *)(r7 + 48)
     11  if r6 != r1 goto 53
-  ; from the root of a mount to where it is mounted
+  ; from the root of a mount to its mount point
     12  r8 = *(u64 *)(r7 + 32)
     13  r1 = *(u64 *)(r7 + 16)
     14  if r8 == r1 goto 104
@@ -605,7 +605,7 @@ krs_path_step:    # 108 instructions, 1 arguments
     93  r2 &= 255
     94  call probe_read_kernel
     95  if r0 != 0x0 goto 106
-  ; files without a place, such as those of memfd_create, are their own parent
+  ; files without a directory, such as those of memfd_create, are their own parent
     96  r8 = r6
     97  r6 = *(u64 *)(r10 - 32)
     98  if r6 == r8 goto 104
@@ -620,7 +620,7 @@ krs_path_step:    # 108 instructions, 1 arguments
    107  exit
 
 krs_would:    # 28 instructions, 2 arguments
-  ; room for an event
+  ; reserve an event
      0  r6 = r1
      1  r7 = r2
      2  r2 = r6
@@ -634,7 +634,7 @@ krs_would:    # 28 instructions, 2 arguments
     12  r3 = 0
     13  call ringbuf_reserve
     14  if r0 == 0x0 goto 24
-  ; there is no more to it than its head
+  ; an event that is only a header
     15  r1 = r0
     16  r2 = r6
     17  r3 = r7

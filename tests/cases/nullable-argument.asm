@@ -110,18 +110,18 @@ mmap_file:    # 98 instructions
     97  exit
 
 krs_head:    # 23 instructions, 4 arguments
-  ; whose event, and what it says
+  ; rule and verdict
      0  r6 = r1
      1  *(u32 *)(r6 + 32) = r2
      2  *(u32 *)(r6 + 36) = r3
      3  *(u64 *)(r6 + 48) = 0
-  ; how many were lost; this one is not
+  ; the count of lost events; this one is not lost
      4  r2 = *(u64 *)(r4 + 0)
      5  *(u64 *)(r6 + 40) = r2
      6  r4 += 16
      7  r2 = 1
      8  lock *(u64 *)(r4 + 0) += r2
-  ; who and when
+  ; time, task and cgroup
      9  call ktime_get_boot_ns
     10  *(u64 *)(r6 + 0) = r0
     11  call get_current_pid_tgid
@@ -138,7 +138,7 @@ krs_head:    # 23 instructions, 4 arguments
     22  exit
 
 krs_no_room:    # 10 instructions, 1 arguments
-  ; it is counted as lost
+  ; count the event as lost
      0  r2 = r1
      1  if r2 >= 0x2 goto 8
      2  r2 <<= 3

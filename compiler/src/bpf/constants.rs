@@ -1,40 +1,43 @@
-//! What programs only read: sections of the object, each the value of a map of its own.
+//! Constants: read-only sections of the object, each the value of one array map.
 //!
 //! ```text
-//! .rodata          what the load sets, and tables: code names what it reads by its offset
-//! .rodata.texts    texts that `krs_same` compares, wherever they begin
-//! .rodata.match    automata that `krs_match` runs: states are words, counted from the beginning
+//! .rodata          values that the loader sets, and search tables, by offset
+//! .rodata.texts    texts that `krs_same` compares, at any offset
+//! .rodata.match    automata that `krs_match` runs; states are word indexes from the start of the section
 //! ```
 //!
-//! They are several because a kernel bounds a value ([`BYTES_MAX`]), and divided by who reads them, so that no function has to
-//! choose.
+//! There are several because the kernel bounds the size of a map value ([`BYTES_MAX`]), and they are divided
+//! by reader, so that no function has to select a section at run time.
 //!
-//! Invariant: what was put somewhere stays there; the same bytes are there once, where they may be shared.
+//! Invariant: an offset stays valid once it is returned; identical shared contents are stored once.
+//!
+//! Absent: state that programs change, which is in `.bss`, and rule modes, which are in `.data`.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::library::words;
+use super::library::whole_text;
 
-/// The most bytes of a section. Source: `array_map_alloc_check` of 5.10, which refuses values of more than `KMALLOC_MAX_SIZE`.
+/// The maximum size of a section. Source: `array_map_alloc_check` of 5.10, which rejects values larger than
+/// `KMALLOC_MAX_SIZE`.
 pub const BYTES_MAX: usize = 4 << 20;
 
 /// A section of constants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Section {
-    /// What the load sets, and what is searched.
+    /// Values that the loader sets, and search tables.
     Tables,
-    /// What is compared.
+    /// Texts that are compared as a whole.
     Texts,
-    /// What texts are run through.
+    /// Automata that texts are matched against.
     Automata,
 }
 
 impl Section {
-    /// All of them.
+    /// All sections, in the order of their discriminants.
     pub const ALL: [Section; 3] = [Section::Tables, Section::Texts, Section::Automata];
 
-    /// Its name in the object.
+    /// Returns the name of the section in the object.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -44,7 +47,7 @@ impl Section {
         }
     }
 
-    /// Its symbol.
+    /// Returns the symbol at the start of the section.
     #[must_use]
     pub fn symbol(self) -> &'static str {
         match self {
@@ -54,7 +57,7 @@ impl Section {
         }
     }
 
-    /// What is there, in a user's words.
+    /// Returns a name of the contents for diagnostics.
     #[must_use]
     pub fn words(self) -> &'static str {
         match self {
@@ -64,51 +67,51 @@ impl Section {
         }
     }
 
-    /// The most bytes that can be put there.
+    /// Returns the maximum size of the contents, without padding for reads past the end.
     #[must_use]
     pub fn room(self) -> usize {
         match self {
             Section::Tables | Section::Automata => BYTES_MAX,
-            Section::Texts => BYTES_MAX - words::READ_BYTES,
+            Section::Texts => BYTES_MAX - whole_text::READ_BYTES,
         }
     }
 }
 
-/// All sections of constants.
+/// The contents of all sections of constants.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Constants {
-    /// By [`Section`].
+    /// The contents, indexed by [`Section`].
     sections: [Bytes; 3],
 }
 
-/// The bytes of a section.
+/// The contents of one section.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Bytes {
     all: Vec<u8>,
-    /// What may be shared, by its hash: where it begins, and its bytes.
+    /// Offset and size of shared contents, by hash.
     shared: HashMap<u64, (u32, u32)>,
 }
 
 impl Constants {
-    /// The bytes of a section.
+    /// Returns the contents of a section.
     #[must_use]
     pub fn bytes(&self, section: Section) -> &[u8] {
         &self.sections[section as usize].all
     }
 
-    /// The bytes of a section, where a function relies on it, as an immediate.
+    /// Returns the size of a section as an immediate, for functions that check bounds.
     #[must_use]
     pub fn end(&self, section: Section) -> i32 {
         self.bytes(section).len() as i32
     }
 
-    /// A section that has more than there is room for.
+    /// Returns a section that exceeds its maximum size, if there is one.
     #[must_use]
     pub fn full(&self) -> Option<Section> {
         Section::ALL.into_iter().find(|section| self.bytes(*section).len() > section.room())
     }
 
-    /// Adds constants, aligned to 8 bytes: where they are.
+    /// Adds constants at a multiple of 8 and returns their offset.
     pub fn add(&mut self, section: Section, bytes: &[u8]) -> u32 {
         let all = &mut self.sections[section as usize].all;
         all.resize(all.len().next_multiple_of(8), 0);
@@ -117,8 +120,8 @@ impl Constants {
         at
     }
 
-    /// Adds constants that may say where they are, if the very same are not there yet; `placed` is what they are there, and
-    /// `bytes` what they are anywhere.
+    /// Adds constants that may contain their own offset, unless identical ones exist. `bytes` is the
+    /// position-independent form by which they are compared; `placed` returns the contents for an offset.
     pub fn share_placed(&mut self, section: Section, bytes: &[u8], placed: impl Fn(u32) -> Vec<u8>) -> u32 {
         let mut hasher = DefaultHasher::new();
         bytes.hash(&mut hasher);
@@ -136,12 +139,13 @@ impl Constants {
         at
     }
 
-    /// Adds constants, if the very same are not there yet.
+    /// Adds constants, unless identical ones exist.
     pub fn share(&mut self, section: Section, bytes: &[u8]) -> u32 {
         self.share_placed(section, bytes, |_| bytes.into())
     }
 
-    /// Makes a section longer, so that so much can be read from wherever something begins: where the end was.
+    /// Pads a section so that `bytes` can be read from any offset of its contents, and returns the end of the
+    /// contents.
     pub fn pad(&mut self, section: Section, bytes: usize) -> i32 {
         let all = &mut self.sections[section as usize].all;
         let end = all.len();

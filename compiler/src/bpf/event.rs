@@ -1,22 +1,30 @@
-//! Where the fields of an event go: behind the header in the order written, each at a multiple of its
-//! size, strings at a multiple of 8 so that they can be copied 8 bytes at a time.
+//! The layout of events: fields follow the header in source order.
+//!
+//! ```text
+//! 0          header of 72 bytes (`krsi_abi::event`)
+//! 72         u64 events over the limit, for a rule with `limit`
+//! 72 or 80   fields, each at a multiple of its size; texts, addresses and strings at a multiple of 8
+//! ```
+//!
+//! Multiples of 8 allow strings to be copied 8 bytes at a time. Words with padding are listed, because
+//! `bpf_ringbuf_reserve` does not clear its memory.
 
 use krsi_abi::event::HEADER_BYTES;
 
 use crate::hir::{Audit, Policy, TEXT_BYTES, Ty};
 
-/// Places of an event's fields.
+/// The layout of one rule's event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
-    /// By field.
+    /// Offsets of the fields, in source order.
     pub offsets: Vec<u32>,
-    /// Where eight bytes begin of which fields do not cover all; none is between those of two.
-    pub holed: Vec<u32>,
-    /// Of the whole record.
+    /// Offsets of the words that contain padding; no padding crosses a word boundary.
+    pub padded_words: Vec<u32>,
+    /// Size of the whole event.
     pub bytes: u32,
 }
 
-/// Bytes that a value takes in an event.
+/// Returns the size of a value in an event.
 #[must_use]
 pub fn bytes(ty: Ty) -> u32 {
     match ty {
@@ -29,29 +37,29 @@ pub fn bytes(ty: Ty) -> u32 {
     }
 }
 
-/// Events that the ring buffer has room for at least, each the policy's largest: it holds what comes while `krsi events` is
-/// not at it.
+/// The number of the policy's largest events that the ring buffer holds at least, so that events survive
+/// while `krsi events` is busy.
 const EVENTS_MIN: u32 = 64;
 
-/// Bytes of the ring buffer that a policy needs; a power of two.
+/// Returns the size of the ring buffer that a policy needs, a power of two.
 #[must_use]
 pub fn ring_bytes(policy: &Policy) -> u32 {
     let largest = policy.rules.iter().filter_map(|rule| rule.audit.as_ref()).map(|audit| layout(audit).bytes).max();
-    // Each has a head of 8 bytes there.
+    // The kernel prepends a header of 8 bytes (`struct bpf_ringbuf_hdr`).
     (EVENTS_MIN * (largest.unwrap_or(0) + 8)).next_power_of_two().max(krsi_abi::EVENTS_BYTES)
 }
 
-/// Lays an event out.
+/// Computes the layout of an event.
 #[must_use]
 pub fn layout(audit: &Audit) -> Layout {
-    // Behind the head a rule with a limit tells how many events were over it.
+    // With a limit, the count of events over it follows the header.
     let mut at = HEADER_BYTES + if audit.limit.is_some() { 8 } else { 0 };
-    let (mut offsets, mut holed) = (Vec::with_capacity(audit.fields.len()), Vec::new());
+    let (mut offsets, mut padded_words) = (Vec::with_capacity(audit.fields.len()), Vec::new());
     let mut align = |at: &mut u32, to: u32| {
         let aligned = at.next_multiple_of(to);
         if aligned != *at {
-            // No gap reaches beyond the next multiple of 8.
-            holed.push(*at / 8 * 8);
+            // No gap crosses a multiple of 8, since every alignment divides 8.
+            padded_words.push(*at / 8 * 8);
         }
         *at = aligned;
     };
@@ -62,8 +70,8 @@ pub fn layout(audit: &Audit) -> Layout {
         at += size;
     }
     align(&mut at, 8);
-    holed.dedup();
-    Layout { offsets, holed, bytes: at }
+    padded_words.dedup();
+    Layout { offsets, padded_words, bytes: at }
 }
 
 #[cfg(test)]
@@ -81,17 +89,17 @@ mod tests {
     }
 
     #[test]
-    fn each_word_with_a_gap_is_known_once() {
+    fn each_word_with_padding_is_listed_once() {
         let int = |bytes| Ty::Int(Int { bytes, signed: false, names: None });
         let at = HEADER_BYTES;
         assert_eq!(
             of(&[int(8), int(4), int(4)]),
-            Layout { offsets: vec![at, at + 8, at + 12], holed: vec![], bytes: at + 16 }
+            Layout { offsets: vec![at, at + 8, at + 12], padded_words: vec![], bytes: at + 16 }
         );
-        // One gap between the fields and one behind them.
-        assert_eq!(of(&[int(1), int(2)]), Layout { offsets: vec![at, at + 2], holed: vec![at], bytes: at + 8 });
+        // One gap between the fields and one after them.
+        assert_eq!(of(&[int(1), int(2)]), Layout { offsets: vec![at, at + 2], padded_words: vec![at], bytes: at + 8 });
         let all = of(&[int(4), Ty::Ip, Ty::Bool]);
-        assert_eq!((all.offsets, all.holed), (vec![at, at + 8, at + 24], vec![at, at + 24]));
-        assert_eq!(of(&[Ty::Str { bytes: 12 }]).holed, [at + 8]);
+        assert_eq!((all.offsets, all.padded_words), (vec![at, at + 8, at + 24], vec![at, at + 24]));
+        assert_eq!(of(&[Ty::Str { bytes: 12 }]).padded_words, [at + 8]);
     }
 }

@@ -18,10 +18,10 @@ mod labels;
 mod limit;
 mod modes;
 mod network;
-pub mod parts;
 mod ranges;
 mod reads;
 mod sets;
+pub mod split;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -33,10 +33,10 @@ use std::collections::BTreeMap;
 
 use krs_grammar::ast::Span;
 
-pub use self::ancestors::Asking;
-use self::builder::{Builder, Told};
-use self::parts::NoFit;
+pub use self::ancestors::AncestorQuery;
+use self::builder::{AvailabilityFlag, Builder};
 pub use self::sets::part_bytes;
+use self::split::Unsplittable;
 use super::encode::TooLarge;
 use super::insn::jmp;
 use super::vcode::Src;
@@ -61,13 +61,13 @@ pub fn lower(policy: &Policy, plan: &mut Plan, mut optimise: Optimise, diagnosti
     // Hooks in parts, and how large those may be.
     let mut split: BTreeMap<HookId, usize> = BTreeMap::new();
     if !optimise.does(Optimisation::Whole) {
-        split.extend(plan.graphs.iter().map(|graph| (graph.hook, parts::INSTRUCTIONS_MAX)));
+        split.extend(plan.graphs.iter().map(|graph| (graph.hook, split::INSTRUCTIONS_MAX)));
     }
-    let mut no_fit: BTreeMap<HookId, NoFit> = BTreeMap::new();
+    let mut no_fit: BTreeMap<HookId, Unsplittable> = BTreeMap::new();
     let mut pending: Vec<HookId> = split.keys().copied().collect();
     loop {
         for hook in pending.drain(..) {
-            match parts::parts(policy, hook, split[&hook], optimise) {
+            match split::split(policy, hook, split[&hook], optimise) {
                 Ok(parts) => decision::parts::split(policy, plan, hook, &parts, optimise),
                 Err(why) => drop(no_fit.insert(hook, why)),
             }
@@ -84,8 +84,8 @@ pub fn lower(policy: &Policy, plan: &mut Plan, mut optimise: Optimise, diagnosti
         }
         for (hook, Refusal { why, .. }) in &made.large {
             // What a part does can take more where others have denied: then parts are made smaller.
-            let most = split.get(hook).map_or(parts::INSTRUCTIONS_MAX, |most| most / 2);
-            if why.is_less_in_parts() && most >= parts::INSTRUCTIONS_LEAST && !pending.contains(hook) {
+            let most = split.get(hook).map_or(split::INSTRUCTIONS_MAX, |most| most / 2);
+            if why.is_less_in_parts() && most >= split::INSTRUCTIONS_LEAST && !pending.contains(hook) {
                 split.insert(*hook, most);
                 pending.push(*hook);
             }
@@ -126,9 +126,9 @@ impl Made {
     }
 
     /// What is wrong with it, and which rules fit into no part.
-    fn tell(&mut self, policy: &Policy, no_fit: BTreeMap<HookId, NoFit>, diagnostics: &mut Vec<Diagnostic>) {
+    fn tell(&mut self, policy: &Policy, no_fit: BTreeMap<HookId, Unsplittable>, diagnostics: &mut Vec<Diagnostic>) {
         diagnostics.append(&mut self.diagnostics);
-        for (hook, NoFit { rules, why }) in no_fit {
+        for (hook, Unsplittable { rules, why }) in no_fit {
             let hook = &policy.hooks[hook.index()].name;
             let at = policy.rules[rules[0].0 as usize].span;
             diagnostics.push(match rules.len() {
@@ -169,7 +169,7 @@ fn generate(policy: &Policy, plan: &Plan, optimise: Optimise) -> Made {
     for graph in &plan.graphs {
         regions = regions.max(text::texts(policy, plan, graph).len());
         let full = made.code.constants.full();
-        let most = if graph.part == Part::default() { parts::INSTRUCTIONS_MAX } else { usize::MAX };
+        let most = if graph.part == Part::default() { split::INSTRUCTIONS_MAX } else { usize::MAX };
         let program = program(policy, plan, graph, most, optimise, &mut made.code);
         let hook = &policy.hooks[graph.hook.index()].name;
         if let (None, Some(section)) = (full, made.code.constants.full()) {
@@ -249,7 +249,7 @@ fn program(
         return Err(TooLarge::Instructions(count / SHRINKS_TO).into());
     }
     let hook = &policy.hooks[graph.hook.index()].name;
-    let program = encoded(&parts::name(hook, &graph.part), hook, vcode, optimise)?;
+    let program = encoded(&split::name(hook, &graph.part), hook, vcode, optimise)?;
     match program.insns.len() {
         count if count > most => Err(TooLarge::Instructions(count).into()),
         _ => Ok(program),
@@ -260,11 +260,11 @@ fn program(
 fn encoded(
     name: &str,
     hook: &str,
-    (mut vcode, told): (super::vcode::Code, Vec<Told>),
+    (mut vcode, told): (super::vcode::Code, Vec<AvailabilityFlag>),
     optimise: Optimise,
 ) -> Result<Program, TooLarge> {
     flow::optimise(&mut vcode, optimise);
-    builder::settle(&mut vcode, &told);
+    builder::resolve_flags(&mut vcode, &told);
     let mut code = allocate::allocate(vcode, optimise).map_err(TooLarge::Frame)?;
     if optimise.does(Optimisation::Chains) {
         layout::chain(&mut code);
@@ -281,7 +281,7 @@ fn graph_code(
     graph: &Graph,
     optimise: Optimise,
     code: &mut Code,
-) -> Result<(super::vcode::Code, Vec<Told>), Refusal> {
+) -> Result<(super::vcode::Code, Vec<AvailabilityFlag>), Refusal> {
     let programs = plan.graphs.iter().filter(|other| other.hook == graph.hook).count() as u32 - 1;
     let mut build = Builder::new(policy, plan, graph, optimise, code);
     let after_marks = labels::after_marks(policy, graph);
@@ -291,56 +291,56 @@ fn graph_code(
         if !build.begin(at) {
             continue;
         }
-        build.act = modes[at].and_then(|mode| build.acts.get(&mode).copied());
-        (build.cold, build.dear) = (rare[at] || matches!(node, Node::Mode { .. }), false);
+        build.action = modes[at].and_then(|mode| build.actions.get(&mode).copied());
+        (build.cold, build.expensive) = (rare[at] || matches!(node, Node::Mode { .. }), false);
         match node {
             Node::Test { atom, sense, then, otherwise, rule } => {
                 build.rule = *rule;
-                let (then, otherwise) = (build.label(*then), build.label(*otherwise));
+                let (then, otherwise) = (build.target(*then), build.target(*otherwise));
                 build.span = atom.span;
                 build.atom(atom, *sense, then, otherwise);
             }
             Node::Guard { rule, then, otherwise } => {
                 build.rule = *rule;
-                let (then, otherwise) = (build.label(*then), build.label(*otherwise));
+                let (then, otherwise) = (build.target(*then), build.target(*otherwise));
                 build.span = policy.rules[rule.0 as usize].span;
                 build.guard(*rule, then, otherwise);
             }
             Node::Find { index, rule, then, otherwise } => {
                 build.rule = *rule;
                 build.span = policy.rules[rule.0 as usize].span;
-                let (then, otherwise) = (build.label(*then), build.label(*otherwise));
+                let (then, otherwise) = (build.target(*then), build.target(*otherwise));
                 build.find_rules(*index, then, otherwise);
             }
             Node::Mode { rule, index, next } => {
-                let next = build.label(*next);
-                let act = build.mode(*rule, *index, next);
-                build.acts.insert(NodeId(at as u32), act);
+                let next = build.target(*next);
+                let act = build.effective_action(*rule, *index, next);
+                build.actions.insert(NodeId(at as u32), act);
             }
             Node::Does { act, then, otherwise, .. } => {
-                let (then, otherwise) = (build.label(*then), build.label(*otherwise));
-                build.does(*act, then, otherwise);
+                let (then, otherwise) = (build.target(*then), build.target(*otherwise));
+                build.branch_on_action(*act, then, otherwise);
             }
             Node::Set { errno, first, next } => {
                 let verdict = build.verdict();
                 if *first {
-                    let next = build.label(*next);
+                    let next = build.target(*next);
                     build.branch_away(jmp::JNE, true, verdict, Src::Imm(0), next);
                 }
                 build.set_verdict(*errno);
-                let next = build.label(*next);
+                let next = build.target(*next);
                 build.jump(next);
             }
             Node::Record { rule, verdict, next } => {
-                let next = build.label(*next);
+                let next = build.target(*next);
                 build.record(*rule, *verdict, next);
             }
             Node::RecordFound { index, rule, verdict, next } => {
-                let next = build.label(*next);
+                let next = build.target(*next);
                 build.record_found(*index, *rule, *verdict, next);
             }
-            Node::Continue { verdict } => build.go_on(*verdict, &graph.part.next, programs),
-            Node::Exit { verdict } => build.leave(*verdict, after_marks[at]),
+            Node::Continue { verdict } => build.tail_call_next(*verdict, &graph.part.next, programs),
+            Node::Exit { verdict } => build.exit(*verdict, after_marks[at]),
         }
     }
     match build.too_large {

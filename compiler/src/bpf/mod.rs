@@ -75,8 +75,8 @@ pub struct Code {
     pub labels_lost: Option<u32>,
     /// The most levels of a group of rows among the constants (see `library::find`).
     pub levels: u32,
-    /// What is asked of ancestors, each with functions of its own.
-    pub asked: Vec<lower::Asking>,
+    /// Ancestor queries, each with a set of functions.
+    pub ancestor_queries: Vec<lower::AncestorQuery>,
 }
 
 /// A function that programs call.
@@ -208,7 +208,7 @@ impl Code {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Program {
     /// Its symbol: the hook's name, or where it is a further part of what happens there one of its own (see
-    /// [`lower::parts`]).
+    /// [`lower::split`]).
     pub name: String,
     /// The hook it attaches to.
     pub hook: String,

@@ -1,77 +1,80 @@
-//! Walks from a task to its ancestors, one function for each question.
+//! Walks from a task to its ancestors, with a pair of functions for each query.
 //!
 //! ```text
-//! krs_any_3(task, slot)        ANSWER where `krs_asked_3` says so of some ancestor
-//! krs_all_3(task, slot)        ANSWER where it does of every one, up to the first process
-//! krs_asked_3(task, slot)      ANSWER where an ancestor is known to be as asked
+//! krs_any_3(task, slot)        HOLDS if `krs_asked_3` holds for some ancestor
+//! krs_all_3(task, slot)        HOLDS if it holds for every ancestor, up to the first process
+//! krs_asked_3(task, slot)      HOLDS if the condition is known to hold for one ancestor
 //! ```
 //!
-//! Parents are the kernel's `real_parent`: the thread that forked, or who took the task over. The walk ends before the idle
-//! task, whose id is 0. What is beyond [`ANCESTORS_MAX`] is not known, so that `all` is not either.
+//! The parent is `task_struct.real_parent`: the process that forked, or the one that adopted the task. The
+//! walk ends at the idle task, whose pid is 0. Ancestors beyond [`ANCESTORS_MAX`] are unknown, so `all` does
+//! not hold either.
 //!
-//! The verifier follows each iteration, but `krs_asked` only once: it is a function of its own.
+//! The verifier follows every iteration of the loop. `krs_asked` is a global function, so its body is checked
+//! only once.
 
 use std::sync::LazyLock;
 
 use super::{Asm, FP, Function, R, Shape, alu, field, jmp, size};
 
-/// Ancestors that are asked. An intruder can start as many shells within each other as he likes.
+/// The most ancestors that are visited. An attacker can nest any number of shells, so the limit counts as
+/// unknown.
 pub const ANCESTORS_MAX: i32 = 128;
-/// Different questions that an object can ask. The kernel admits 256 functions.
-pub const QUESTIONS_MAX: usize = 64;
+/// The most distinct queries of an object. The kernel allows 256 functions (`BPF_MAX_SUBPROGS`).
+pub const QUERIES_MAX: usize = 64;
 
-/// A function says yes: of an ancestor, or of them all.
-pub const ANSWER: i32 = 1;
-/// Something could not be read on the way: a text, or an ancestor beyond the last that is asked.
+/// Result bit: the condition holds, for one ancestor or for all.
+pub const HOLDS: i32 = 1;
+/// Result bit: something could not be read, such as a text, or an ancestor beyond the last one visited.
 pub const UNREADABLE: i32 = 2;
 
-/// `krs_any_3`, `krs_all_3` and `krs_asked_3`
+/// The names of a query's functions: `krs_any_3`, `krs_all_3` and `krs_asked_3`.
 pub struct Names {
-    /// Walks until one is as asked.
+    /// The walk that ends at the first ancestor for which the condition holds.
     pub any: String,
-    /// Walks while all are.
+    /// The walk that ends at the first ancestor for which it does not.
     pub all: String,
-    /// Asks one.
-    pub asked: String,
+    /// The condition for one ancestor.
+    pub predicate: String,
 }
 
 static NAMES: LazyLock<Vec<Names>> = LazyLock::new(|| {
-    (0..QUESTIONS_MAX)
+    (0..QUERIES_MAX)
         .map(|at| Names {
             any: format!("krs_any_{at}"),
             all: format!("krs_all_{at}"),
-            asked: format!("krs_asked_{at}"),
+            predicate: format!("krs_asked_{at}"),
         })
         .collect()
 });
 
-/// The names of the functions of a question.
+/// Returns the names of a query's functions, if the limit allows it.
 #[must_use]
-pub fn names(question: usize) -> Option<&'static Names> {
-    NAMES.get(question)
+pub fn names(query: usize) -> Option<&'static Names> {
+    NAMES.get(query)
 }
 
 const TASK: R = R(6);
 const SLOT: R = R(7);
 const LEFT: R = R(8);
-const SAID: R = R(9);
+const RESULT: R = R(9);
 
-/// The frame of a walk.
+/// Stack offsets of a walk.
 mod frame {
     pub const PARENT: i16 = -8;
     pub const PID: i16 = -16;
 }
 
-/// The walk for a question. `some` asks whether there is one, otherwise whether all are so.
-pub fn walk(name: &'static str, asked: &'static str, some: bool) -> Function {
+/// Generates the walk of a query: for some ancestor, or else for all of them.
+pub fn walk(name: &'static str, predicate: &'static str, some: bool) -> Function {
     let mut asm = Asm::default();
-    let (again, end, no, unknown) = (asm.label(), asm.label(), asm.label(), asm.label());
+    let (next, end, no, unknown) = (asm.target(), asm.target(), asm.target(), asm.target());
     asm.note("from a task to its parent");
     asm.mov(TASK, R(1));
     asm.mov(SLOT, R(2));
-    asm.mov(SAID, 0);
+    asm.mov(RESULT, 0);
     asm.mov(LEFT, ANCESTORS_MAX);
-    asm.place(again);
+    asm.bind(next);
     asm.probe(frame::PARENT, 8, TASK, field("task_struct", &[("real_parent", Shape::Pointer)]), unknown);
     asm.load(size::DW, TASK, FP, frame::PARENT);
     asm.jump(jmp::JEQ, TASK, 0, unknown);
@@ -81,31 +84,31 @@ pub fn walk(name: &'static str, asked: &'static str, some: bool) -> Function {
     asm.jump(jmp::JEQ, R(1), 0, end);
     asm.jump(jmp::JEQ, LEFT, 0, unknown);
     asm.alu(alu::ADD, LEFT, -1);
-    asm.note("what is asked of it");
+    asm.note("the condition on it");
     asm.mov(R(1), TASK);
     asm.mov(R(2), SLOT);
-    asm.invoke(asked);
+    asm.invoke(predicate);
     asm.mov(R(1), R(0));
     asm.alu(alu::AND, R(1), UNREADABLE);
-    asm.alu(alu::OR, SAID, R(1));
-    asm.alu(alu::AND, R(0), ANSWER);
+    asm.alu(alu::OR, RESULT, R(1));
+    asm.alu(alu::AND, R(0), HOLDS);
     if some {
-        asm.jump(jmp::JEQ, R(0), 0, again);
-        answer(&mut asm, ANSWER);
+        asm.jump(jmp::JEQ, R(0), 0, next);
+        answer(&mut asm, HOLDS);
     } else {
-        asm.jump(jmp::JNE, R(0), 0, again);
+        asm.jump(jmp::JNE, R(0), 0, next);
         asm.goto(no);
     }
-    asm.place(end);
+    asm.bind(end);
     if some {
         asm.goto(no);
     } else {
-        answer(&mut asm, ANSWER);
+        answer(&mut asm, HOLDS);
     }
-    asm.place(unknown);
-    asm.mov(SAID, UNREADABLE);
-    asm.place(no);
-    asm.mov(R(0), SAID);
+    asm.bind(unknown);
+    asm.mov(RESULT, UNREADABLE);
+    asm.bind(no);
+    asm.mov(R(0), RESULT);
     asm.exit();
     asm.finish(name, 2)
 }

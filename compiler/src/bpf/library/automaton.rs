@@ -1,45 +1,46 @@
-//! Runs automata over texts: what `automaton::Automaton::row` does, on the kernel.
+//! Pattern matching: runs an automaton over a text, as `automaton::Automaton::row` does in the compiler.
 //!
 //! ```text
-//! krs_match(slot, region, length, classes, state)    the row of what fits a text, 0 where nothing does
+//! krs_match(slot, region, length, classes, state)    the row that the automaton accepts, 0 if none
 //! ```
 //!
-//! `classes` is where the section of automata has the class of each byte; words and states are counted from its beginning, so
-//! that nothing but its end bounds a state.
+//! `classes` is the offset in the section of automata at which the class of each byte is found. Words and
+//! states are indexes from the start of that section, so a single bound, its end, covers the states of all
+//! automata.
 //!
-//! A byte takes some 14 instructions. The verifier follows each byte of a chunk, but a chunk only once: it is a function
-//! of its own. What it gives back has the state in the lower half, and in the upper one the row of the gate that was passed,
-//! if one was.
+//! A byte takes about 14 instructions. The verifier follows every byte of a chunk, but checks a chunk only
+//! once, because `krs_match_step` is a global function. Its result has the state in the lower half and, in
+//! the upper half, the row of the gate that was passed, if any.
 
-use super::{Asm, FP, Label, R, alu, jmp, size};
+use super::{Asm, FP, R, Target, alu, jmp, size};
 use crate::automaton::{Automaton, FALLS, FINAL, GATE, ROW};
 use crate::bpf::{Code, Function, RelocationKind, Section};
 
-/// Runs an automaton over a text.
+/// Matches a text against an automaton.
 pub const MATCH: &str = "krs_match";
-/// Over some bytes of it.
+/// Processes a chunk of the text.
 pub(super) const STEP: &str = "krs_match_step";
 
-/// Bytes that a step takes, and how many of them stand one after the other in its loop.
+/// Bytes per call of a step, and the unroll factor of its loop.
 const CHUNK: i32 = 64;
 const UNROLLED: i16 = 4;
-/// The longest text, and then some.
+/// The bound of a text's length.
 const END: i32 = 4096;
 
-/// A state, or with this a row, once its word is shifted.
+/// The smallest target of a shifted word that denotes a row rather than a state.
 const FOUND: i32 = (FINAL >> 8) as i32;
 
-/// An automaton in the constants.
+/// An automaton in the constants, by its offsets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AutomatonAt {
-    /// Where the classes of bytes are.
+    /// Offset of the classes of bytes.
     pub classes: u32,
-    /// The word of the state that a text begins with.
+    /// Index of the word of the initial state.
     pub start: u32,
 }
 
 impl Code {
-    /// Puts an automaton into its section, if the very same is not there yet.
+    /// Adds an automaton to its section, unless an identical one exists.
     pub fn automaton(&mut self, automaton: &Automaton) -> AutomatonAt {
         let bytes = |first: u32| -> Vec<u8> {
             let word = |word: &u32| if word & FINAL == 0 { word + (first << 8) } else { *word };
@@ -55,7 +56,7 @@ impl Code {
         AutomatonAt { classes: at, start: first(at) + automaton.start }
     }
 
-    /// The last word that can be asked.
+    /// Returns the index of the last word that can be read.
     fn last_word(&self) -> i32 {
         self.constants.end(Section::Automata) / 4 - 1
     }
@@ -71,11 +72,11 @@ const CLASS: R = R(2);
 const WHOSE: R = R(3);
 const WORD: R = R(1);
 
-/// Where a step has the row of the last gate.
+/// Stack offset of the row of the last gate.
 const GATE_AT: i16 = -24;
 
-/// `WORD =` the address of a word, `WHOSE =` whose it is; to `out` where there is none.
-fn ask(asm: &mut Asm, class: Option<R>, last: i32, out: Label) {
+/// Emits `WORD =` the address of a transition and `WHOSE =` its owner; jumps to `out` if it is out of bounds.
+fn load_transition(asm: &mut Asm, class: Option<R>, last: i32, out: Target) {
     asm.mov(WORD, STATE);
     if let Some(class) = class {
         asm.alu(alu::ADD, WORD, class);
@@ -86,19 +87,20 @@ fn ask(asm: &mut Asm, class: Option<R>, last: i32, out: Label) {
     asm.load(size::B, WHOSE, WORD, 0);
 }
 
-/// `STATE =` where a word leads.
-fn go(asm: &mut Asm) {
+/// Emits `STATE =` the target of a transition.
+fn follow(asm: &mut Asm) {
     asm.load(size::W, STATE, WORD, 0);
     asm.alu(alu::RSH, STATE, 8);
 }
 
-/// `krs_match_step(slot, at, length, classes, state)`: the state behind up to [`CHUNK`] bytes at `at` in the slot.
+/// Generates the function `krs_match_step(slot, at, length, classes, state)`, which returns the state after up to
+/// [`CHUNK`] bytes at offset `at` of the slot.
 pub(super) fn step(code: &Code, last: i16) -> Function {
     let last_word = code.last_word();
-    // A gate has another word behind its first.
+    // The state of a gate has one more word.
     let last_state = last_word - i32::from(ROW);
     let mut asm = Asm::default();
-    let (dead, again, done) = (asm.label(), asm.label(), asm.label());
+    let (dead, again, done) = (asm.target(), asm.target(), asm.target());
     asm.note("the text and the automaton");
     asm.jump(jmp::JGT, R(2), i32::from(last) + END, dead);
     asm.jump(jmp::JGT, R(4), code.constants.end(Section::Automata) - 256, dead);
@@ -116,55 +118,55 @@ pub(super) fn step(code: &Code, last: i16) -> Function {
     asm.alu(alu::ADD, CLASSES, CONSTANTS);
     asm.mov(COUNT, 0);
     asm.load(size::DW, LEFT, FP, -16);
-    asm.place(again);
+    asm.bind(again);
     for byte in 0..UNROLLED {
-        asm.note("one byte; a row is beyond all states");
-        let (take, falls) = (asm.label(), asm.label());
+        asm.note("one byte; a row is greater than any state");
+        let (take, default_transition) = (asm.target(), asm.target());
         asm.jump(jmp::JSLE, LEFT, i32::from(byte), done);
         asm.load(size::B, CLASS, TEXT, byte);
         asm.mov(WORD, CLASSES);
         asm.alu(alu::ADD, WORD, CLASS);
         asm.load(size::B, CLASS, WORD, 0);
-        ask(&mut asm, Some(CLASS), last_word, done);
+        load_transition(&mut asm, Some(CLASS), last_word, done);
         asm.jump(jmp::JEQ, WHOSE, CLASS, take);
-        asm.note("no move of its own");
-        ask(&mut asm, None, last_state, done);
+        asm.note("no transition on this class");
+        load_transition(&mut asm, None, last_state, done);
         asm.jump(jmp::JEQ, WHOSE, 0, take);
-        asm.jump(jmp::JNE, WHOSE, i32::from(GATE), falls);
+        asm.jump(jmp::JNE, WHOSE, i32::from(GATE), default_transition);
         asm.load(size::W, WHOSE, WORD, 4 * i16::from(ROW));
         asm.alu(alu::RSH, WHOSE, 8);
         asm.store(size::DW, FP, GATE_AT, WHOSE);
-        go(&mut asm);
-        ask(&mut asm, Some(CLASS), last_word, dead);
+        follow(&mut asm);
+        load_transition(&mut asm, Some(CLASS), last_word, dead);
         asm.jump(jmp::JEQ, WHOSE, CLASS, take);
-        ask(&mut asm, None, last_word, dead);
+        load_transition(&mut asm, None, last_word, dead);
         asm.jump(jmp::JEQ, WHOSE, 0, take);
-        asm.place(falls);
+        asm.bind(default_transition);
         asm.jump(jmp::JNE, WHOSE, i32::from(FALLS), dead);
-        go(&mut asm);
-        ask(&mut asm, Some(CLASS), last_word, dead);
+        follow(&mut asm);
+        load_transition(&mut asm, Some(CLASS), last_word, dead);
         asm.jump(jmp::JEQ, WHOSE, CLASS, take);
-        ask(&mut asm, None, last_word, dead);
+        load_transition(&mut asm, None, last_word, dead);
         asm.jump(jmp::JNE, WHOSE, 0, dead);
-        asm.place(take);
-        go(&mut asm);
+        asm.bind(take);
+        follow(&mut asm);
     }
     asm.alu(alu::ADD, TEXT, i32::from(UNROLLED));
     asm.alu(alu::ADD, LEFT, -i32::from(UNROLLED));
     asm.alu(alu::ADD, COUNT, i32::from(UNROLLED));
     asm.jump(jmp::JLT, COUNT, CHUNK, again);
-    asm.place(done);
+    asm.bind(done);
     asm.load(size::DW, R(0), FP, GATE_AT);
     asm.alu(alu::LSH, R(0), 32);
     asm.alu(alu::OR, R(0), STATE);
     asm.exit();
-    asm.place(dead);
+    asm.bind(dead);
     asm.mov(R(0), FOUND);
     asm.exit();
     asm.finish(STEP, 5)
 }
 
-/// `krs_match(slot, region, length, classes, state)`
+/// Generates the function `krs_match(slot, region, length, classes, state)`.
 pub(super) fn run(code: &Code) -> Function {
     const AT: R = R(6);
     const LEFT: R = R(7);
@@ -172,14 +174,14 @@ pub(super) fn run(code: &Code) -> Function {
     const GATE_ROW: R = R(5);
     let last_word = code.last_word();
     let mut asm = Asm::default();
-    let [found, own, none, again, done] = [(); 5].map(|()| asm.label());
+    let [found, own, none, again, done] = [(); 5].map(|()| asm.target());
     asm.store(size::DW, FP, -8, R(1));
     asm.store(size::DW, FP, -16, R(4));
     asm.mov(AT, R(2));
     asm.mov(LEFT, R(3));
     asm.mov(STATE, R(5));
     asm.mov(CHUNKS, END / CHUNK);
-    asm.place(again);
+    asm.bind(again);
     asm.note("chunk by chunk");
     asm.load(size::DW, R(1), FP, -8);
     asm.mov(R(2), AT);
@@ -198,25 +200,25 @@ pub(super) fn run(code: &Code) -> Function {
     asm.jump(jmp::JSLE, LEFT, 0, done);
     asm.alu(alu::ADD, CHUNKS, -1);
     asm.jump(jmp::JNE, CHUNKS, 0, again);
-    asm.place(done);
-    asm.note("the row of a text that ends here");
+    asm.bind(done);
+    asm.note("the row that accepts a text ending here");
     asm.mov(STATE, R(0));
     asm.mov(CLASS, i32::from(ROW));
     asm.address(CONSTANTS, RelocationKind::Constant(Section::Automata, 0));
-    ask(&mut asm, Some(CLASS), last_word, none);
+    load_transition(&mut asm, Some(CLASS), last_word, none);
     asm.jump(jmp::JNE, WHOSE, CLASS, none);
-    go(&mut asm);
+    follow(&mut asm);
     asm.mov(R(0), STATE);
-    asm.place(found);
-    asm.note("behind a gate it is the gate's");
+    asm.bind(found);
+    asm.note("after a gate, the row of the gate");
     asm.alu(alu::ADD, R(0), -FOUND);
     asm.jump(jmp::JEQ, R(0), 0, none);
     asm.jump(jmp::JEQ, GATE_ROW, 0, own);
     asm.mov(R(0), GATE_ROW);
     asm.alu(alu::ADD, R(0), -FOUND);
-    asm.place(own);
+    asm.bind(own);
     asm.exit();
-    asm.place(none);
+    asm.bind(none);
     asm.mov(R(0), 0);
     asm.exit();
     asm.finish(MATCH, 5)

@@ -1,59 +1,60 @@
-//! Tables of keys in which a search looks at one row: hash, displace and compare (CHD; Belazzougui, Botelho and
-//! Dietzfelbinger, 2009).
+//! Perfect hash tables: hash, displace and compare (CHD; Belazzougui, Botelho and Dietzfelbinger, 2009).
 //!
 //! ```text
-//! hash     of all words of the key, 64 bits
-//! bucket   of the hash's lower half: has a displacement
-//! slot     of the hash mixed with that: has the only row that can be the key's, which is compared whole
+//! hash     64 bits, of all words of the key
+//! bucket   from the lower half of the hash; has a displacement
+//! slot     from the hash mixed with the displacement; has the only candidate row, which is compared whole
 //! ```
 //!
-//! The displacements are chosen so that no two keys share a slot. A slot that no key has holds some other slot's
-//! key, which is never looked for there. [`slot_of`](Exact::slot) and the code that `bpf::lower::index` writes must
-//! do the same.
+//! The displacements are chosen so that no two keys share a slot. An unused slot holds the key of another
+//! slot, which is never looked up there. A lookup needs neither a loop nor a probe sequence, so the verifier
+//! follows a single path through it.
+//!
+//! [`Exact::slot`] and the code that `bpf::lower::exact` generates must compute the same slot.
 
 use crate::decision::key::WORDS_MAX;
 
-/// The words of a key; those that it has not are 0.
+/// The words of a key; unused ones are 0.
 pub type Words = [u64; WORDS_MAX];
 
-/// What a displacement is multiplied by: odd, and positive as an immediate.
+/// The multiplier of displacements: odd, and positive as an immediate.
 pub const SPREAD: u32 = 0x5bd1_e995;
 
-/// More keys than this could not be told apart by displacements of 16 bits in reasonable time.
+/// The most keys of a table; 16-bit displacements cannot separate more in reasonable time.
 pub const KEYS_MAX: usize = 1 << 20;
 
-/// Where the keys of a table are.
+/// A perfect hash table: the parameters of its hash function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exact {
-    /// Of a key.
+    /// The number of words of a key.
     pub words: usize,
-    /// Odd.
+    /// The multiplier of the hash, odd.
     pub multiplier: u64,
-    /// By bucket.
+    /// The displacement of each bucket.
     pub displacements: Vec<u16>,
-    /// How many slots there are.
+    /// The number of slots.
     pub slots: u32,
 }
 
 impl Exact {
-    /// Finds a place for each key, of which no two are the same.
+    /// Builds a table of distinct keys.
     ///
     /// # Panics
-    /// Where no multiplier will do, which does not happen to keys that differ.
+    /// If no multiplier separates the keys, which does not happen for distinct keys.
     #[must_use]
     pub fn build(keys: &[Words], words: usize) -> Exact {
         debug_assert!(!keys.is_empty() && keys.len() <= KEYS_MAX, "tables are bounded");
-        // Odd numbers without a pattern: the fractional part of the golden ratio, stepped.
-        let multipliers = (0u64..).map(|try_| 0x9e37_79b9_7f4a_7c15u64.wrapping_mul(2 * try_ + 1) | 1).take(64);
+        // Odd numbers without a pattern: odd multiples of the fractional part of the golden ratio.
+        let multipliers = (0u64..).map(|attempt| 0x9e37_79b9_7f4a_7c15u64.wrapping_mul(2 * attempt + 1) | 1).take(64);
         for multiplier in multipliers {
             if let Some(displacements) = displace(keys, words, multiplier) {
                 return Exact { words, multiplier, displacements, slots: slots(keys.len()) };
             }
         }
-        unreachable!("a hash that keeps {} different keys apart is found among 64", keys.len())
+        unreachable!("one of 64 multipliers separates {} distinct keys", keys.len())
     }
 
-    /// The only slot that can hold a key.
+    /// Returns the only slot that can hold a key.
     #[must_use]
     pub fn slot(&self, key: &Words) -> u32 {
         let hash = hash(key, self.words, self.multiplier);
@@ -62,12 +63,12 @@ impl Exact {
     }
 }
 
-/// So many slots have so many keys: a sixteenth of them is free.
+/// Returns the number of slots for a number of keys: one sixteenth more.
 fn slots(keys: usize) -> u32 {
     (keys + keys / 16 + 1) as u32
 }
 
-/// A number below `of` from 32 bits, by a multiplication.
+/// Maps 32 bits to a number below `of` by a multiplication (Lemire's reduction).
 fn reduce(bits: u32, of: u32) -> u32 {
     ((u64::from(bits) * u64::from(of)) >> 32) as u32
 }
@@ -86,7 +87,7 @@ fn slot(hash: u64, displacement: u16, multiplier: u64, slots: u32) -> u32 {
     reduce((moved.wrapping_mul(multiplier) >> 32) as u32, slots)
 }
 
-/// The displacements, where this multiplier allows any.
+/// Returns the displacements for a multiplier, if it separates the keys.
 fn displace(keys: &[Words], words: usize, multiplier: u64) -> Option<Vec<u16>> {
     let slots = slots(keys.len());
     let buckets = keys.len().div_ceil(3) as u32;
@@ -103,7 +104,7 @@ fn displace(keys: &[Words], words: usize, multiplier: u64) -> Option<Vec<u16>> {
         *next += 1;
     }
     let bucket = |at: u32| &members[starts[at as usize] as usize..starts[at as usize + 1] as usize];
-    // The fullest first, while there is most room.
+    // The fullest buckets come first, while most slots are free.
     let mut order: Vec<u32> = (0..buckets).filter(|at| !bucket(*at).is_empty()).collect();
     order.sort_by_key(|at| std::cmp::Reverse(bucket(*at).len()));
     let mut taken = vec![false; slots as usize];

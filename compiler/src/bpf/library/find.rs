@@ -1,79 +1,81 @@
-//! Tables of ranges, and the function that searches them.
+//! Range tables, and the binary search over them.
 //!
 //! ```text
-//! 53 fe80::/10                    of upper halves         53        0: nobody, fe80..: 1, fec0..: nobody
-//! 53 10.0.0.0/8                   of one upper half       53 0      0: nobody, ffff0a000000: 2, ffff0b000000: nobody
+//! 53 fe80::/10                    upper halves            53        0: none, fe80..: 1, fec0..: none
+//! 53 10.0.0.0/8                   lower halves            53 0      0: none, ffff0a000000: 2, ffff0b000000: none
 //! 53 10.0.0.0/8, 53 ::1:0:0/96    the same group
 //!
-//! krs_find(span, c)               the last row of a group that does not begin beyond `c`
+//! krs_find(span, c)               the last row of a group that begins at or below `c`
 //! ```
 //!
-//! What is searched for is one word: all that comes before it is looked up exactly (see `exact`) and leads to a *group* of
-//! rows. A range of addresses is cut into parts for that: such as are whole upper halves, and such as are some of
-//! the lower halves behind one upper half. An upper half that has some of the latter has nothing else, so that
-//! whoever finds it need not look for the former.
+//! A search covers one word; the words before it are looked up exactly (see `exact`) and select a *group* of
+//! rows. A range of addresses is cut accordingly: into whole upper halves, and into lower halves under one
+//! upper half. An upper half with lower-half rows is excluded from the rows of upper halves, so a lookup that
+//! finds the former need not try the latter.
 //!
-//! A row is where something begins, 8 bytes; it ends where the next one begins, and what is between ranges is a row too. The first row
-//! of a group begins at 0, so that every word is in some row. Nothing is filled up: where a group has not `2^levels` rows,
-//! the first step chooses its first or its last so many, which overlap (Knuth, volume 3, 6.2.1, Shar's method).
+//! A row is the first value of a range or gap, 8 bytes; it ends where the next row begins. The first row of a
+//! group begins at 0, so every value lies in some row. Groups are not padded: if the number of rows is not
+//! `2^levels`, the first step selects the first or the last `2^levels` rows, which overlap (Knuth, volume 3,
+//! 6.2.1, Shar's method).
 //!
-//! Each further step halves the rows without a branch: of the sign of a difference a step is made, or none. The verifier sees one way,
-//! and knows from the mask how far it can lead. So that differences have a sign, words are compared without their lowest bit, and what
-//! that has led one row too far is taken back at the end.
+//! Each further step halves the rows without a branch, by masking the step with the sign of a difference. The
+//! verifier follows a single path and derives the bound of the offset from the mask. To make the differences
+//! fit a signed word, values are compared without their lowest bit; a result one row too far is corrected at
+//! the end.
 //!
-//! Absent: whose a row is, which is a table beside this one.
+//! Absent: the owner of a row, which a table beside this one has.
 
 use std::collections::HashSet;
 
 use super::exact::Words;
-use super::{Asm, Label, R, alu, jmp, size};
+use super::{Asm, R, Target, alu, jmp, size};
 use crate::bpf::{Code, Function, RelocationKind, Section};
 
-/// Finds the row of a group.
+/// Finds the row of a value in a group.
 pub const FIND: &str = "krs_find";
 
-/// More ranges than this are refused where a set is checked.
+/// The most ranges of a set, enforced when the set is checked.
 pub const RANGES_MAX: usize = (1 << 17) - 1;
 
-/// The most words of a key whose last two are a range.
+/// The most words of a key whose last two words are a range.
 pub const WORDS_MAX: usize = 3;
 
-/// Bytes of a row.
+/// The size of a row in bytes.
 pub const ROW_BYTES: u32 = 8;
 
-/// Where a span has its levels, and from where on its second half.
+/// Bit positions in a span of the number of levels and of the offset of the second half.
 const LEVELS_AT: u32 = 24;
 const SECOND_AT: u32 = 29;
 
-/// The first key and the last one. They differ in the last two words only.
+/// The first and last key of a range. They differ only in the last two words.
 pub type Range = ([u64; WORDS_MAX], [u64; WORDS_MAX]);
 
-/// Ranges as groups of rows.
+/// Ranges as groups of rows, in the order of the table.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Ranges {
-    /// Of words behind one upper half: keyed by all words but the last one.
+    /// Groups of lower halves, keyed by all words but the last.
     pub lower: Vec<Group>,
-    /// Of whole upper halves: keyed by all words before that.
+    /// Groups of upper halves, keyed by the words before those.
     pub upper: Vec<Group>,
-    /// By row: where it begins.
+    /// The first value of each row.
     pub begins: Vec<u64>,
-    /// By row: which range it belongs to, if to any.
-    pub whose: Vec<Option<u32>>,
+    /// The range that each row belongs to; `None` for gaps.
+    pub owners: Vec<Option<u32>>,
 }
 
-/// Rows that are searched together.
+/// A group of rows that is searched as a whole.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Group {
-    /// What leads to it.
+    /// The exact words that select it.
     pub key: Words,
-    /// Its first row.
+    /// The index of its first row.
     pub from: u32,
-    /// How many it has.
+    /// The number of its rows.
     pub count: u32,
 }
 
 impl Ranges {
-    /// Of ranges that do not overlap, in any order, by so many words.
+    /// Builds the rows of disjoint ranges over keys of `words` words, in any order.
     #[must_use]
     pub fn of(words: usize, ranges: &[Range]) -> Ranges {
         debug_assert!((2..=WORDS_MAX).contains(&words), "the last two words are the range");
@@ -82,7 +84,7 @@ impl Ranges {
             exact[..count].copy_from_slice(&key[..count]);
             exact
         };
-        // Upper halves of which some have one thing and some have another, with what comes before them.
+        // Upper halves that a range covers only in part, with the words before them.
         let (upper, lower) = (words - 2, words - 1);
         let mut mixed: HashSet<Words> = HashSet::new();
         for (first, last) in ranges {
@@ -90,20 +92,20 @@ impl Ranges {
             mixed.extend((last[lower] != u64::MAX).then(|| before(last, lower)));
         }
         let (mut lowers, mut uppers) = (Vec::new(), Vec::new());
-        for ((first, last), whose) in ranges.iter().zip(0..) {
+        for ((first, last), owner) in ranges.iter().zip(0..) {
             let (from, to) = (first[upper], last[upper]);
             let first_mixed = mixed.contains(&before(first, lower));
             let last_mixed = from != to && mixed.contains(&before(last, lower));
             if first_mixed {
                 let end = if from == to { last[lower] } else { u64::MAX };
-                lowers.push((before(first, lower), first[lower], end, whose));
+                lowers.push((before(first, lower), first[lower], end, owner));
             }
             if last_mixed {
-                lowers.push((before(last, lower), 0, last[lower], whose));
+                lowers.push((before(last, lower), 0, last[lower], owner));
             }
             let cut = (u64::from(first_mixed), u64::from(last_mixed));
             if cut.0 + cut.1 <= to - from {
-                uppers.push((before(first, upper), from + cut.0, to - cut.1, whose));
+                uppers.push((before(first, upper), from + cut.0, to - cut.1, owner));
             }
         }
         let mut found = Ranges::default();
@@ -112,37 +114,38 @@ impl Ranges {
         found
     }
 
-    /// Adds the rows of parts: a key, the first word, the last one, and whose it is.
-    fn groups(&mut self, mut parts: Vec<(Words, u64, u64, u32)>) -> Vec<Group> {
-        parts.sort_unstable();
+    /// Adds the rows of pieces: key, first value, last value, and owner.
+    fn groups(&mut self, mut pieces: Vec<(Words, u64, u64, u32)>) -> Vec<Group> {
+        pieces.sort_unstable();
         let mut groups = Vec::new();
-        for parts in parts.chunk_by(|a, b| a.0 == b.0) {
+        for pieces in pieces.chunk_by(|a, b| a.0 == b.0) {
             let from = self.begins.len() as u32;
             let mut next = Some(0);
-            for (_, first, last, whose) in parts {
+            for (_, first, last, owner) in pieces {
                 debug_assert!(next.is_some_and(|next| next <= *first), "two ranges overlap");
                 if let Some(gap) = next.filter(|next| next < first) {
                     self.row(gap, None);
                 }
-                self.row(*first, Some(*whose));
+                self.row(*first, Some(*owner));
                 next = last.checked_add(1);
             }
             if let Some(rest) = next {
                 self.row(rest, None);
             }
-            groups.push(Group { key: parts[0].0, from, count: self.begins.len() as u32 - from });
+            groups.push(Group { key: pieces[0].0, from, count: self.begins.len() as u32 - from });
         }
         groups
     }
 
-    fn row(&mut self, begins: u64, whose: Option<u32>) {
+    fn row(&mut self, begins: u64, owner: Option<u32>) {
         self.begins.push(begins);
-        self.whose.push(whose);
+        self.owners.push(owner);
     }
 }
 
 impl Group {
-    /// What the function takes for it, where the rows of its table begin at `rows` in the constants.
+    /// Returns the argument of `krs_find` for the group of a table whose rows begin at offset `rows` of the
+    /// constants.
     #[must_use]
     pub fn span(&self, rows: u32) -> u64 {
         let from = rows + ROW_BYTES * self.from;
@@ -150,7 +153,7 @@ impl Group {
         u64::from(from) | u64::from(self.levels()) << LEVELS_AT | u64::from(second) << SECOND_AT
     }
 
-    /// So many halvings find a row.
+    /// Returns the number of halving steps.
     #[must_use]
     pub fn levels(&self) -> u32 {
         self.count.ilog2()
@@ -165,14 +168,14 @@ const ROW: R = R(4);
 const SECOND: R = R(5);
 const WORD: R = R(6);
 
-/// `krs_find(span, key)`: the row, in words from the beginning of the constants.
+/// Generates the function `krs_find(span, key)`, which returns the row as an index from the start of the constants.
 pub(super) fn find(code: &Code) -> Function {
     let bytes = code.constants.end(Section::Tables).cast_unsigned();
-    // Where `2^levels` rows begin at most.
+    // The largest offset at which `2^levels` rows fit.
     let limit = |levels: u32| (bytes - (ROW_BYTES << levels)).cast_signed();
     let mut asm = Asm::default();
-    let (no, first) = (asm.label(), asm.label());
-    asm.note("the first rows of the group or the last");
+    let (no, first) = (asm.target(), asm.target());
+    asm.note("the first or the last rows of the group");
     asm.mov(ROW, LEVELS);
     asm.alu(alu::AND, ROW, (1 << LEVELS_AT) - 1);
     asm.mov(SECOND, LEVELS);
@@ -190,8 +193,8 @@ pub(super) fn find(code: &Code) -> Function {
     asm.load(size::DW, WORD, WORD, 0);
     asm.jump(jmp::JGT, WORD, KEY, first);
     asm.mov(ROW, SECOND);
-    asm.place(first);
-    let steps: Vec<Label> = (0..=code.levels).map(|_| asm.label()).collect();
+    asm.bind(first);
+    let steps: Vec<Target> = (0..=code.levels).map(|_| asm.target()).collect();
     dispatch(&mut asm, 0, code.levels, &mut |asm, levels| {
         asm.jump(jmp::JGT, ROW, limit(levels), no);
         asm.alu(alu::ADD, ROW, BASE);
@@ -199,7 +202,7 @@ pub(super) fn find(code: &Code) -> Function {
     });
     for levels in (1..=code.levels).rev() {
         let half = (ROW_BYTES << (levels - 1)).cast_signed();
-        asm.place(steps[levels as usize]);
+        asm.bind(steps[levels as usize]);
         match i16::try_from(half) {
             Ok(half) => asm.load(size::DW, WORD, ROW, half),
             Err(_) => {
@@ -209,39 +212,40 @@ pub(super) fn find(code: &Code) -> Function {
             }
         }
         asm.alu(alu::RSH, WORD, 1);
-        // Below zero where the row does not begin beyond the key.
+        // Negative if the row begins at or below the key.
         asm.alu(alu::SUB, WORD, HALF);
         asm.alu(alu::ARSH, WORD, 63);
         asm.alu(alu::AND, WORD, half);
         asm.alu(alu::ADD, ROW, WORD);
     }
-    asm.place(steps[0]);
-    asm.note("one row back where the lowest bits say so");
-    let there = asm.label();
+    asm.bind(steps[0]);
+    asm.note("one row back if the lowest bits require it");
+    let there = asm.target();
     asm.load(size::DW, WORD, ROW, 0);
     asm.alu(alu::SUB, ROW, BASE);
     asm.jump(jmp::JLE, WORD, KEY, there);
     asm.alu(alu::ADD, ROW, -ROW_BYTES.cast_signed());
-    asm.place(there);
+    asm.bind(there);
     asm.mov(R(0), ROW);
     asm.alu(alu::RSH, R(0), ROW_BYTES.trailing_zeros().cast_signed());
     asm.exit();
-    asm.place(no);
+    asm.bind(no);
     asm.mov(R(0), 0);
     asm.exit();
     asm.finish(FIND, 2)
 }
 
-/// Goes by the levels of a group to what `enter` writes for so many, by halves; more than there are are the most.
+/// Dispatches on the number of levels of a group by binary search; `enter` emits the code for one number. A
+/// larger number than the maximum is treated as the maximum.
 fn dispatch(asm: &mut Asm, least: u32, most: u32, enter: &mut impl FnMut(&mut Asm, u32)) {
     if least == most {
         return enter(asm, least);
     }
     let middle = least.midpoint(most);
-    let above = asm.label();
+    let above = asm.target();
     asm.jump(jmp::JGT, LEVELS, middle.cast_signed(), above);
     dispatch(asm, least, middle, enter);
-    asm.place(above);
+    asm.bind(above);
     dispatch(asm, middle + 1, most, enter);
 }
 
@@ -249,7 +253,7 @@ fn dispatch(asm: &mut Asm, least: u32, most: u32, enter: &mut impl FnMut(&mut As
 mod tests {
     use super::*;
 
-    /// The range that a search finds.
+    /// Returns the range that a search would find.
     fn found(ranges: &Ranges, words: usize, key: [u64; 3]) -> Option<u32> {
         let group = |groups: &'_ [Group], count: usize| {
             let group = groups.iter().find(|group| group.key[..count] == key[..count])?;
@@ -258,12 +262,13 @@ mod tests {
         let (from, count, word) = group(&ranges.lower, words - 1).or_else(|| group(&ranges.upper, words - 2))?;
         let rows = &ranges.begins[from..from + count];
         assert_eq!(rows[0], 0);
-        ranges.whose[from + rows.partition_point(|begins| *begins <= word) - 1]
+        ranges.owners[from + rows.partition_point(|begins| *begins <= word) - 1]
     }
 
     #[test]
     fn ranges_are_cut_at_upper_halves() {
-        // From the middle of one to the middle of another; behind it in the same half; a whole one; all of another key.
+        // From the middle of one upper half to the middle of another; a range after it in the same half; a
+        // whole half; all values of another key.
         let ranges: [Range; 4] = [
             ([1, 5, 7], [1, 9, 3]),
             ([1, 9, 4], [1, 9, 4]),
@@ -274,7 +279,7 @@ mod tests {
         let keys = |groups: &[Group]| groups.iter().map(|group| group.key).collect::<Vec<Words>>();
         assert_eq!(keys(&rows.lower), [[1, 5, 0, 0], [1, 9, 0, 0]]);
         assert_eq!(keys(&rows.upper), [[1, 0, 0, 0], [2, 0, 0, 0]]);
-        for (key, whose) in [
+        for (key, owner) in [
             ([1, 5, 6], None),
             ([1, 5, 7], Some(0)),
             ([1, 5, u64::MAX], Some(0)),
@@ -289,7 +294,7 @@ mod tests {
             ([2, u64::MAX, u64::MAX], Some(3)),
             ([3, 0, 0], None),
         ] {
-            assert_eq!(found(&rows, 3, key), whose, "{key:?}");
+            assert_eq!(found(&rows, 3, key), owner, "{key:?}");
         }
     }
 

@@ -1,21 +1,27 @@
-//! Texts as keys of maps: a fixed number of bytes, of which those behind the text are zero. Two texts have one key only if
-//! they are the same, so nothing has to be compared after a lookup.
+//! Texts as map keys: the text, padded with zeros to a fixed size.
+//!
+//! ```text
+//! krs_key(slot, region, length)    writes the key to the start of the slot's work area
+//! ```
+//!
+//! Two texts have the same key only if they are equal, so a lookup needs no further
+//! comparison.
 
 use krsi_abi::set::{TEXT_BYTES_MAX, TEXT_KEY_BYTES};
 
 use super::{Asm, R, WORK, alu, helper, jmp, size};
 use crate::bpf::Function;
 
-/// `krs_key(slot, region, length)`
+/// The name of `krs_key(slot, region, length)`.
 pub const KEY: &str = "krs_key";
 
-/// Copies a text of at most [`TEXT_BYTES_MAX`] bytes to the work room of its slot.
+/// Generates the function, which copies a text of at most [`TEXT_BYTES_MAX`] bytes.
 pub(super) fn key(last: i16) -> Function {
     const MEMORY: R = R(6);
     const REGION: R = R(7);
     const LENGTH: R = R(8);
     let mut asm = Asm::default();
-    let done = asm.label();
+    let done = asm.target();
     asm.note("the text");
     asm.jump(jmp::JGT, R(2), i32::from(last), done);
     asm.jump(jmp::JGT, R(3), TEXT_BYTES_MAX.cast_signed(), done);
@@ -32,7 +38,7 @@ pub(super) fn key(last: i16) -> Function {
     asm.mov(R(3), MEMORY);
     asm.alu(alu::ADD, R(3), REGION);
     asm.call(helper::PROBE_READ_KERNEL);
-    asm.place(done);
+    asm.bind(done);
     asm.mov(R(0), 0);
     asm.exit();
     asm.finish(KEY, 3)

@@ -1,32 +1,34 @@
-//! The functions that change labels. Keys are numbers, whose maps `krsi_abi::labels` describes.
+//! Functions that change security labels. Keys are scalars; `krsi_abi::labels` describes the maps.
 //!
 //! ```text
-//! krs_mark_task(key, set, take)             bit i of `set` sets label i, of `take` takes it; -1 where there is no room
-//! krs_mark_inode(key, more, set, take)
-//! krs_mark_sock(key, set, take)
-//! krs_inherit_task(from, to)                the labels of one that are inherited become all that the other has
+//! krs_mark_task(key, set, clear)         sets label i for bit i of `set`, clears it for bit i of `clear`; -1 if full
+//! krs_mark_inode(key, more, set, clear)
+//! krs_mark_sock(key, set, clear)
+//! krs_inherit_task(from, to)             replaces the labels of `to` by the inherited labels of `from`
 //! krs_inherit_sock(from, to)
-//! krs_exec(own, first)                      a thread executes a program: it begins with what the process has
-//! krs_executed(own)                         it is the first thread now, and takes what came in between
-//! krs_free(own, first)                      a task is gone
+//! krs_exec(own, first)                   before a thread becomes the first one: copies the labels of the process
+//! krs_executed(own)                      afterwards: merges the labels that the process received in between
+//! krs_free(own, first)                   removes the entry of a dead task
 //! ```
 //!
-//! An entry is made without labels and then marked, so that of two who make it at once neither loses the other's.
+//! A label is a byte, so that processors set different labels of an object by plain stores; 5.10 has no
+//! atomic OR. An entry is created without labels and marked afterwards, so that of two processors that create
+//! it at once neither loses the other's marks.
 
 use krsi_abi::labels::Object;
 
-use super::{Asm, FP, Label, R, alu, jmp, size};
+use super::{Asm, FP, R, Target, alu, jmp, size};
 use crate::bpf::{Code, Function, RelocationKind, helper};
 use crate::hir::Policy;
 
-/// A thread that is not the first one executes a program.
+/// Copies the labels of a process for the thread that executes a program.
 pub const EXEC: &str = "krs_exec";
-/// And has become the first one.
+/// Merges the labels once that thread has become the first one.
 pub const EXECUTED: &str = "krs_executed";
-/// A task is gone.
+/// Removes the entry of a dead task.
 pub const FREE: &str = "krs_free";
 
-/// The function that marks objects of a kind.
+/// Returns the function that marks objects of a kind.
 #[must_use]
 pub fn mark(on: Object) -> &'static str {
     match on {
@@ -36,7 +38,7 @@ pub fn mark(on: Object) -> &'static str {
     }
 }
 
-/// The function that lets objects of a kind inherit.
+/// Returns the function by which objects of a kind inherit labels.
 #[must_use]
 pub fn inherit(on: Object) -> &'static str {
     match on {
@@ -46,11 +48,12 @@ pub fn inherit(on: Object) -> &'static str {
     }
 }
 
-/// `BPF_ANY` and `BPF_NOEXIST`
+/// The flags `BPF_ANY` and `BPF_NOEXIST` of `bpf_map_update_elem`.
 const ANY: i32 = 0;
 const NEW: i32 = 1;
 
-/// Adds the functions that programs call. `lost` is where the state has the count of labels that found no room.
+/// Adds the functions that programs call. `lost` is the offset in the state of the counter of labels for
+/// which there was no room.
 pub fn link(code: &mut Code, policy: &Policy, lost: u32, called: impl Fn(&Code, &str) -> bool) {
     for on in Object::ALL {
         let kind = Kind {
@@ -84,22 +87,22 @@ pub fn link(code: &mut Code, policy: &Policy, lost: u32, called: impl Fn(&Code, 
     }
 }
 
-/// A kind of object, and what the policy does with it.
+/// A kind of object, and the labels that the policy uses on it.
 struct Kind {
     on: Object,
     labels: usize,
-    /// Bits of the labels that some rule sets or takes.
+    /// Bits of the labels that some rule sets or clears.
     marked: u64,
     /// Bits of the labels that are inherited.
     inherited: u64,
     lost: u32,
 }
 
-/// Where a key stands in the frame.
+/// Stack offset of a key.
 const KEY: i16 = -16;
 
 impl Kind {
-    /// Bytes of labels; what comes behind them in a task's value is `former`.
+    /// Returns the size of the labels; in a task's value, `former` follows them.
     fn bytes(&self) -> i16 {
         self.labels.next_multiple_of(8) as i16
     }
@@ -108,13 +111,13 @@ impl Kind {
         self.on.value_bytes(self.labels) as i16
     }
 
-    /// Where a value is put together in the frame.
+    /// Returns the stack offset of a value.
     fn buffer(&self) -> i16 {
         KEY - self.value_bytes()
     }
 
-    /// Looks up the key in the frame; to `none` where there is no entry.
-    fn find(&self, asm: &mut Asm, none: Label) {
+    /// Looks up the key on the stack; jumps to `none` if there is no entry.
+    fn find(&self, asm: &mut Asm, none: Target) {
         self.map_and_key(asm);
         asm.call(helper::MAP_LOOKUP_ELEM);
         asm.jump(jmp::JEQ, R(0), 0, none);
@@ -125,7 +128,7 @@ impl Kind {
         asm.sum(R(2), FP, i32::from(KEY));
     }
 
-    /// Puts the value in the frame under the key there.
+    /// Stores the value on the stack under the key there.
     fn update(&self, asm: &mut Asm, how: i32) {
         self.map_and_key(asm);
         asm.sum(R(3), FP, i32::from(self.buffer()));
@@ -133,14 +136,14 @@ impl Kind {
         asm.call(helper::MAP_UPDATE_ELEM);
     }
 
-    /// The end of a function, and the one of those who found no room.
-    fn end(&self, mut asm: Asm, done: Label, full: Option<Label>, name: &'static str, params: u32) -> Function {
-        asm.place(done);
+    /// Emits the end of a function, and the path of an update that found no room.
+    fn end(&self, mut asm: Asm, done: Target, full: Option<Target>, name: &'static str, params: u32) -> Function {
+        asm.bind(done);
         asm.mov(R(0), 0);
         asm.exit();
         if let Some(full) = full {
-            asm.note("no room: it is counted");
-            asm.place(full);
+            asm.note("no room: count the lost label");
+            asm.bind(full);
             asm.address(R(1), RelocationKind::State(self.lost));
             asm.mov(R(2), 1);
             asm.add_atomic(R(1), R(2));
@@ -152,36 +155,36 @@ impl Kind {
 
     fn mark(&self) -> Function {
         let words = self.on.key_bytes() as u8 / 8;
-        let (set, take) = (R(6), R(7));
+        let (set, clear) = (R(6), R(7));
         let mut asm = Asm::default();
-        let (have, done, full, make) = (asm.label(), asm.label(), asm.label(), asm.label());
+        let (have, done, full, make) = (asm.target(), asm.target(), asm.target(), asm.target());
         asm.note("the labels of the object");
         for word in 0..words {
             asm.store(size::DW, FP, KEY + 8 * i16::from(word), R(1 + word));
         }
         asm.mov(set, R(1 + words));
-        asm.mov(take, R(2 + words));
+        asm.mov(clear, R(2 + words));
         self.find(&mut asm, make);
         asm.goto(have);
-        asm.place(make);
+        asm.bind(make);
         asm.note("none yet");
         asm.jump(jmp::JEQ, set, 0, done);
         for at in (0..self.value_bytes()).step_by(8) {
             asm.store(size::DW, FP, self.buffer() + at, 0);
         }
-        // Where another has made it meanwhile, that one is marked.
+        // If another processor has created the entry meanwhile, that entry is marked.
         self.update(&mut asm, NEW);
         self.find(&mut asm, full);
-        asm.place(have);
-        for (what, value) in [(take, 0), (set, 1)] {
+        asm.bind(have);
+        for (bits, value) in [(clear, 0), (set, 1)] {
             for label in (0..self.labels).filter(|label| self.marked >> label & 1 != 0) {
-                let next = asm.label();
-                asm.mov(R(1), what);
+                let next = asm.target();
+                asm.mov(R(1), bits);
                 asm.alu(alu::RSH, R(1), label as i32);
                 asm.alu(alu::AND, R(1), 1);
                 asm.jump(jmp::JEQ, R(1), 0, next);
                 asm.store(size::B, R(0), label as i16, value);
-                asm.place(next);
+                asm.bind(next);
             }
         }
         self.end(asm, done, Some(full), mark(self.on), u32::from(words) + 2)
@@ -190,8 +193,8 @@ impl Kind {
     fn inherit(&self) -> Function {
         let (to, any) = (R(6), R(7));
         let mut asm = Asm::default();
-        let (none, done, full) = (asm.label(), asm.label(), asm.label());
-        asm.note("what is inherited");
+        let (none, done, full) = (asm.target(), asm.target(), asm.target());
+        asm.note("the inherited labels");
         asm.store(size::DW, FP, KEY, R(1));
         asm.mov(to, R(2));
         self.find(&mut asm, none);
@@ -214,8 +217,8 @@ impl Kind {
         self.update(&mut asm, ANY);
         asm.jump(jmp::JNE, R(0), 0, full);
         asm.goto(done);
-        asm.note("nothing: nor may there be anything from an object that was here before");
-        asm.place(none);
+        asm.note("nothing is inherited: remove the entry of a former object at this address");
+        asm.bind(none);
         asm.store(size::DW, FP, KEY, to);
         self.find(&mut asm, done);
         self.map_and_key(&mut asm);
@@ -223,22 +226,22 @@ impl Kind {
         self.end(asm, done, Some(full), inherit(self.on), 2)
     }
 
-    /// Adds the labels of one entry to another's.
+    /// Adds the labels of one entry to another.
     fn merge(&self, asm: &mut Asm, from: R, to: R) {
         for label in 0..self.labels as i16 {
-            let next = asm.label();
+            let next = asm.target();
             asm.load(size::B, R(1), from, label);
             asm.jump(jmp::JEQ, R(1), 0, next);
             asm.store(size::B, to, label, 1);
-            asm.place(next);
+            asm.bind(next);
         }
     }
 
     fn exec(&self) -> Function {
         let (own, first) = (R(6), R(7));
         let mut asm = Asm::default();
-        let (write, done, full) = (asm.label(), asm.label(), asm.label());
-        asm.note("a copy of what the process has");
+        let (write, done, full) = (asm.target(), asm.target(), asm.target());
+        asm.note("a copy of the labels of the process");
         asm.mov(own, R(1));
         asm.mov(first, R(2));
         for at in (0..self.bytes()).step_by(8) {
@@ -251,7 +254,7 @@ impl Kind {
             asm.load(size::DW, R(1), R(0), at);
             asm.store(size::DW, FP, self.buffer() + at, R(1));
         }
-        asm.place(write);
+        asm.bind(write);
         asm.store(size::DW, FP, KEY, own);
         self.update(&mut asm, ANY);
         asm.jump(jmp::JNE, R(0), 0, full);
@@ -261,8 +264,8 @@ impl Kind {
     fn executed(&self) -> Function {
         let (own, first) = (R(6), R(7));
         let mut asm = Asm::default();
-        let (clear, done) = (asm.label(), asm.label());
-        asm.note("what the former first thread has");
+        let (clear, done) = (asm.target(), asm.target());
+        asm.note("the labels of the former first thread");
         asm.store(size::DW, FP, KEY, R(1));
         self.find(&mut asm, done);
         asm.mov(own, R(0));
@@ -271,7 +274,7 @@ impl Kind {
         asm.store(size::DW, FP, KEY, first);
         self.find(&mut asm, clear);
         self.merge(&mut asm, R(0), own);
-        asm.place(clear);
+        asm.bind(clear);
         asm.store(size::DW, own, self.bytes(), 0);
         self.end(asm, done, None, EXECUTED, 1)
     }
@@ -279,7 +282,7 @@ impl Kind {
     fn free(&self) -> Function {
         let (own, first, entry) = (R(6), R(7), R(8));
         let mut asm = Asm::default();
-        let (remove, done) = (asm.label(), asm.label());
+        let (remove, done) = (asm.target(), asm.target());
         asm.mov(own, R(1));
         asm.mov(first, R(2));
         asm.note("the task's own entry");
@@ -287,13 +290,13 @@ impl Kind {
         self.find(&mut asm, done);
         asm.jump(jmp::JEQ, own, first, remove);
         asm.mov(entry, R(0));
-        asm.note("whether a thread has taken its place, and does not know everything yet");
+        asm.note("a successor that has not merged these labels yet");
         asm.store(size::DW, FP, KEY, first);
         self.find(&mut asm, remove);
         asm.load(size::DW, R(1), R(0), self.bytes());
         asm.jump(jmp::JNE, R(1), own, remove);
         self.merge(&mut asm, entry, R(0));
-        asm.place(remove);
+        asm.bind(remove);
         asm.store(size::DW, FP, KEY, own);
         self.map_and_key(&mut asm);
         asm.call(helper::MAP_DELETE_ELEM);

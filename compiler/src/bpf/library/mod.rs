@@ -1,29 +1,29 @@
-//! Functions that programs share, written by hand: what a policy's own code has no loops for.
+//! The run-time library: functions that programs share, for work that needs loops.
 //!
-//! They take numbers and return a number, so that the verifier checks each once and for any argument. What is
-//! larger goes through a *slot* of [`SCRATCH_MAP`]: memory that one program has for itself while it runs. Those that
-//! take or give a pointer are looked at with each call.
+//! Most take and return scalars, so that the verifier checks each once, for any argument (*global*
+//! functions). Larger data is in a *slot* of [`SCRATCH_MAP`], memory that one program owns while it runs.
+//! Functions that take or return a pointer are *static*: the verifier checks them again at each call.
 //!
 //! ```text
-//! krs_claim()                                    the memory of a free slot, 0 where there is none
-//! krs_path_near(memory, dentry)                  goes up from a typed dentry before that, as far as loads lead
-//! krs_path(slot, region)                         the path of the dentry and mount in the slot, of which the program has read
-//!                                                what is asked once; its length, or -1
-//! krs_cgroup(slot, region)                       the same for a kernfs node
-//! krs_hash, krs_same, krs_equal                  whole texts: see `words`
-//! krs_match(slot, region, length, classes, state) what fits a text: see `automaton`
-//! krs_any_N(task, slot), krs_all_N(task, slot)   what is known of a task's ancestors
-//! krs_key(slot, region, length)                  makes a text a key, at the beginning of the work room
-//! krs_find(span, word)                           the range that a word is in: see `find`
-//! krs_head, krs_no_room                          what all events have: see `record`
-//! krs_would, krs_row, krs_row_step               denials that are not enforced: see `record`
+//! krs_claim()                                      claims a slot; returns its memory, or 0 if none is free
+//! krs_path_near(memory, dentry)                    walks up from a typed dentry by direct loads
+//! krs_path(slot, region)                           the path of the dentry and mount in the slot; its length, or -1
+//! krs_cgroup(slot, region)                         the path of a kernfs node, likewise
+//! krs_hash, krs_same, krs_equal                    whole texts: see `whole_text`
+//! krs_match(slot, region, length, classes, state)  pattern matching: see `automaton`
+//! krs_any_N(task, slot), krs_all_N(task, slot)     conditions on a task's ancestors: see `ancestors`
+//! krs_key(slot, region, length)                    a text as a map key, at the start of the work area
+//! krs_find(span, word)                             the range that contains a word: see `find`
+//! krs_head, krs_no_room                            the header of events: see `record`
+//! krs_would, krs_row, krs_row_step                 denials of permissive rules: see `record`
+//! krs_mark_*, krs_inherit_*, krs_exec, ..          security labels: see `labels`
 //! ```
 //!
-//! A processor's slots are several because a program can be preempted by another on the same processor (from 5.11
-//! on), and interrupted. One that is preempted keeps its slot: `claim` adds one to a slot's count and owns it if the
-//! count is then one, which needs no atomic operation that 5.10 lacks.
+//! A processor has several slots, because a program can be preempted by another one on the same processor
+//! (since 5.11) and interrupted. A preempted program keeps its slot: `krs_claim` increments the slot's count
+//! and owns the slot if the count is then 1, which needs no fetching atomic (5.10 has none).
 //!
-//! Absent: policies. What depends on one comes as an argument or as a table in the constants.
+//! Absent: policies. Whatever depends on one is an argument or a table in the constants.
 
 use std::collections::BTreeSet;
 
@@ -40,48 +40,49 @@ pub mod record;
 #[cfg(test)]
 pub(in crate::bpf) mod tests;
 mod text;
-pub mod words;
+pub mod whole_text;
 
-/// Memory for texts.
+/// The map of scratch memory for texts.
 pub const SCRATCH_MAP: &str = "krs_scratch";
-/// Slots of a processor: so many programs can be in the middle of their texts on it at once.
+/// Slots per processor: the number of programs that can hold texts on it at once.
 pub const SLOTS: i32 = 4;
-/// Where a slot has the count of its owners.
+/// Offset in a slot of the number of its claimants.
 pub const COUNT: i16 = 0;
-/// Where a slot has the first pointer that a function is to follow.
+/// Offset in a slot of the dentry or kernfs node from which a function walks up.
 pub const FIRST: i16 = 8;
-/// Where a slot has the second.
+/// Offset in a slot of the mount of that dentry.
 pub const SECOND: i16 = 16;
-/// Where a slot has its own number.
+/// Offset in a slot of the slot's number.
 pub const NUMBER: i16 = 24;
-/// Where a slot has what the mount that a walk is in is mounted on, and at which dentry of that.
+/// Offset in a slot of the parent of the current mount, followed by its mount point.
 const MOUNT: i16 = 32;
-/// Where a slot has the root of that mount, behind the two; 0 where it cannot be read.
+/// Offset in a slot of the root dentry of the current mount; 0 if it cannot be read.
 pub const ROOT: i16 = MOUNT + 16;
-/// Where a slot has a dentry's `d_hash.pprev`: 0 where it is in no directory any more.
+/// Offset in a slot of the dentry's `d_hash.pprev`, which is 0 once it is in no directory.
 pub const HASHED: i16 = 56;
-/// Where a slot has how far a path is put together: to here from the beginning of the work room. It begins with [`END`].
+/// Offset in a slot of the start of the path so far, relative to the work area. It is initially [`END`].
 pub const PLACE: i16 = 64;
-/// Where paths are put together, from their end.
+/// Offset in a slot of the work area, in which paths are built from the end.
 pub const WORK: i16 = 72;
-/// Where in the work room they end.
+/// The end of paths, relative to the work area.
 pub const END: i32 = 4096;
-/// A path's room, and then some, since the verifier takes every name for the longest.
+/// The size of the work area: a path, and slack, since the verifier assumes that every name has the maximum
+/// length.
 const WORK_BYTES: i16 = 4096 + 8 + 256;
-/// Where the first text begins.
+/// The offset of the first text's region.
 const REGIONS: i16 = WORK + WORK_BYTES;
-/// Room of a text: 4096 bytes, and what is read behind its end at most.
+/// The size of a region: 4096 bytes, and the most that is read after the end of a text.
 const REGION_BYTES: i16 = 4096 + 256;
-/// Texts that one program can hold: a value of such a map has at most 32 KiB.
+/// The most texts of one program: a value of a per-CPU array is at most 32 KiB.
 pub const REGIONS_MAX: usize = 6;
 
-/// Where a text begins.
+/// Returns the offset of a text's region.
 #[must_use]
 pub fn region(index: usize) -> i16 {
     REGIONS + REGION_BYTES * index as i16
 }
 
-/// Adds the functions that programs call, and the memory that they share; `regions` is the most texts of a program.
+/// Adds the functions that programs call, and the scratch map. `regions` is the most texts of a program.
 pub fn link(code: &mut Code, policy: &crate::hir::Policy, regions: usize) {
     drop_uncalled(code);
     let called = |code: &Code, name: &str| {
@@ -90,11 +91,20 @@ pub fn link(code: &mut Code, policy: &crate::hir::Policy, regions: usize) {
             .chain(code.functions.iter().flat_map(|function| &function.relocations))
             .any(|relocation| matches!(relocation.kind, RelocationKind::Function(known) if known == name))
     };
-    let mut names: Vec<&'static str> =
-        [CLAIM, PATH_NEAR, PATH, CGROUP, automaton::MATCH, key::KEY, words::HASH, words::SAME, words::EQUAL]
-            .into_iter()
-            .filter(|name| called(code, name))
-            .collect();
+    let mut names: Vec<&'static str> = [
+        CLAIM,
+        PATH_NEAR,
+        PATH,
+        CGROUP,
+        automaton::MATCH,
+        key::KEY,
+        whole_text::HASH,
+        whole_text::SAME,
+        whole_text::EQUAL,
+    ]
+    .into_iter()
+    .filter(|name| called(code, name))
+    .collect();
     for (function, step) in [(PATH, PATH_STEP), (CGROUP, CGROUP_STEP), (automaton::MATCH, automaton::STEP)] {
         if names.contains(&function) {
             names.push(step);
@@ -113,7 +123,7 @@ pub fn link(code: &mut Code, policy: &crate::hir::Policy, regions: usize) {
     }
 }
 
-/// Drops functions whose calls have turned out never to come.
+/// Removes functions whose calls were optimised away.
 fn drop_uncalled(code: &mut Code) {
     let calls = |relocations: &[Relocation]| -> Vec<&'static str> {
         let called = relocations.iter().filter_map(|relocation| match relocation.kind {
@@ -150,9 +160,9 @@ fn link_texts(code: &mut Code, regions: usize, names: Vec<&'static str>) {
             CGROUP => text::cgroup(last),
             automaton::MATCH => automaton::run(code),
             key::KEY => key::key(last),
-            words::HASH => words::hash_function(last),
-            words::SAME => words::same_function(code, last),
-            words::EQUAL => words::equal_function(last),
+            whole_text::HASH => whole_text::hash_function(last),
+            whole_text::SAME => whole_text::same_function(code, last),
+            whole_text::EQUAL => whole_text::equal_function(last),
             PATH_STEP => text::path_step(),
             CGROUP_STEP => text::cgroup_step(),
             _ => automaton::step(code, last),
@@ -161,26 +171,26 @@ fn link_texts(code: &mut Code, regions: usize, names: Vec<&'static str>) {
     }
 }
 
-/// Finds a free slot.
+/// Claims a free slot of scratch memory.
 pub const CLAIM: &str = "krs_claim";
-/// The first components of a path, of a dentry that is typed.
+/// Builds the last components of a path from a typed dentry.
 pub const PATH_NEAR: &str = "krs_path_near";
-/// The full path of a dentry below a mount.
+/// Builds the full path of a dentry below a mount.
 pub const PATH: &str = "krs_path";
-/// The path of a kernfs node.
+/// Builds the path of a kernfs node.
 pub const CGROUP: &str = "krs_cgroup";
 
 const PATH_STEP: &str = "krs_path_step";
 const CGROUP_STEP: &str = "krs_cgroup_step";
 
-/// A machine register.
+/// A machine register, `r0` to `r10`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct R(u8);
 
-/// The frame pointer.
+/// The frame pointer, `r10`.
 const FP: R = R(10);
 
-/// A second operand.
+/// A second operand: a register or an immediate.
 #[derive(Clone, Copy)]
 enum Src {
     Reg(R),
@@ -200,31 +210,31 @@ impl From<i32> for Src {
 }
 
 #[derive(Clone, Copy)]
-struct Label(usize);
+struct Target(usize);
 
-/// A function under construction.
+/// An assembler for one function.
 #[derive(Default)]
 struct Asm {
     insns: Vec<Insn>,
     relocations: Vec<Relocation>,
     notes: Vec<(u32, &'static str)>,
-    labels: Vec<Option<usize>>,
-    jumps: Vec<(usize, Label)>,
+    targets: Vec<Option<usize>>,
+    jumps: Vec<(usize, Target)>,
 }
 
 impl Asm {
-    /// Quoted by the verifier for what follows.
+    /// Starts a note, which the verifier's log quotes for the instructions that follow.
     fn note(&mut self, text: &'static str) {
         self.notes.push((self.insns.len() as u32, text));
     }
 
-    fn label(&mut self) -> Label {
-        self.labels.push(None);
-        Label(self.labels.len() - 1)
+    fn target(&mut self) -> Target {
+        self.targets.push(None);
+        Target(self.targets.len() - 1)
     }
 
-    fn place(&mut self, label: Label) {
-        self.labels[label.0] = Some(self.insns.len());
+    fn bind(&mut self, target: Target) {
+        self.targets[target.0] = Some(self.insns.len());
     }
 
     fn alu(&mut self, op: u8, dst: R, src: impl Into<Src>) {
@@ -238,7 +248,7 @@ impl Asm {
         self.alu(alu::MOV, dst, src);
     }
 
-    /// `dst = a + b`, where `b` can be what a loader fills in.
+    /// Emits `dst = a + b`; `b` may be a relocated immediate.
     fn sum(&mut self, dst: R, a: R, b: i32) {
         self.mov(dst, a);
         self.alu(alu::ADD, dst, b);
@@ -248,7 +258,7 @@ impl Asm {
         self.relocations.push(Relocation { slot: self.insns.len() as u32, kind });
     }
 
-    /// `dst =` where a field lies in its struct.
+    /// Emits `dst =` the relocated offset of a field.
     fn offset(&mut self, dst: R, access: Access) {
         self.relocate(RelocationKind::FieldOffset(access));
         self.mov(dst, 0);
@@ -258,7 +268,7 @@ impl Asm {
         self.insns.push(Insn { code: class::LDX | mode::MEM | width, dst: dst.0, src: base.0, off, imm: 0 });
     }
 
-    /// Loads a field behind a typed pointer.
+    /// Emits a load of a field through a typed pointer.
     fn load_field(&mut self, width: u8, dst: R, base: R, access: Access) {
         self.relocate(RelocationKind::FieldOffset(access));
         self.load(width, dst, base, 0);
@@ -279,14 +289,14 @@ impl Asm {
         self.insns.push(Insn::default());
     }
 
-    /// `dst =` any 64 bits.
+    /// Emits `dst =` a 64-bit constant.
     fn wide(&mut self, dst: R, value: u64) {
         let code = class::LD | size::DW | mode::IMM;
         self.insns.push(Insn { code, dst: dst.0, imm: (value as u32).cast_signed(), ..Insn::default() });
         self.insns.push(Insn { imm: ((value >> 32) as u32).cast_signed(), ..Insn::default() });
     }
 
-    fn jump(&mut self, op: u8, left: R, right: impl Into<Src>, to: Label) {
+    fn jump(&mut self, op: u8, left: R, right: impl Into<Src>, to: Target) {
         self.jumps.push((self.insns.len(), to));
         self.insns.push(match right.into() {
             Src::Reg(right) => Insn { code: class::JMP | op | SRC_REG, dst: left.0, src: right.0, ..Insn::default() },
@@ -294,7 +304,7 @@ impl Asm {
         });
     }
 
-    fn goto(&mut self, to: Label) {
+    fn goto(&mut self, to: Target) {
         self.jumps.push((self.insns.len(), to));
         self.insns.push(Insn { code: class::JMP | jmp::JA, ..Insn::default() });
     }
@@ -317,30 +327,31 @@ impl Asm {
         self.insns.push(Insn { code: class::JMP | jmp::EXIT, ..Insn::default() });
     }
 
-    /// Looks the slot in `r1` up: its memory is in `r0`, and `none` is where there is none. Takes 4 bytes below `frame`.
-    fn slot(&mut self, frame: i16, none: Label) {
+    /// Looks up the slot in `r1` and returns its memory in `r0`; jumps to `none` if there is none. Uses the 4
+    /// bytes at `frame`.
+    fn slot(&mut self, frame: i16, none: Target) {
         self.store(size::W, FP, frame, R(1));
         self.find_slot(frame, none);
     }
 
-    fn find_slot(&mut self, frame: i16, none: Label) {
+    fn find_slot(&mut self, frame: i16, none: Target) {
         self.address(R(1), RelocationKind::Map(SCRATCH_MAP.into()));
         self.sum(R(2), FP, i32::from(frame));
         self.call(helper::MAP_LOOKUP_ELEM);
         self.jump(jmp::JEQ, R(0), 0, none);
     }
 
-    /// Copies what lies at a field behind an address into the frame; to `failed` where it cannot be read.
-    fn probe(&mut self, to: i16, bytes: i32, base: R, access: Access, failed: Label) {
+    /// Copies a field of a struct at an untyped address to the frame; jumps to `failed` if it cannot be read.
+    fn probe(&mut self, to: i16, bytes: i32, base: R, access: Access, failed: Target) {
         self.offset(R(3), access);
         self.alu(alu::ADD, R(3), base);
         self.probe_at((FP, to), bytes, failed);
     }
 
-    /// Copies fields of so many bytes behind an address to behind each other: at once on kernels where they are so in memory.
-    /// A call must leave `base` as it is.
-    fn probe_all<const N: usize>(&mut self, to: (R, i16), base: R, fields: [(i32, Access); N], failed: Label) {
-        let (apart, done) = (self.label(), self.label());
+    /// Copies fields of a struct to consecutive memory: by a single call on kernels where they are adjacent
+    /// in the struct. `base` must be callee-saved.
+    fn probe_all<const N: usize>(&mut self, to: (R, i16), base: R, fields: [(i32, Access); N], failed: Target) {
+        let (separate, done) = (self.target(), self.target());
         let mut all = 0;
         for (bytes, access) in &fields {
             if all == 0 {
@@ -348,14 +359,14 @@ impl Asm {
             } else {
                 self.offset(R(1), access.clone());
                 self.alu(alu::SUB, R(1), R(3));
-                self.jump(jmp::JNE, R(1), all, apart);
+                self.jump(jmp::JNE, R(1), all, separate);
             }
             all += bytes;
         }
         self.alu(alu::ADD, R(3), base);
         self.probe_at(to, all, failed);
         self.goto(done);
-        self.place(apart);
+        self.bind(separate);
         let (memory, mut at) = to;
         for (bytes, access) in fields {
             self.offset(R(3), access);
@@ -363,11 +374,11 @@ impl Asm {
             self.probe_at((memory, at), bytes, failed);
             at += bytes as i16;
         }
-        self.place(done);
+        self.bind(done);
     }
 
-    /// The same for the address in `r3`.
-    fn probe_at(&mut self, (memory, at): (R, i16), bytes: i32, failed: Label) {
+    /// Copies `bytes` bytes at the address in `r3`.
+    fn probe_at(&mut self, (memory, at): (R, i16), bytes: i32, failed: Target) {
         self.sum(R(1), memory, i32::from(at));
         self.mov(R(2), bytes);
         self.call(helper::PROBE_READ_KERNEL);
@@ -375,16 +386,16 @@ impl Asm {
     }
 
     fn finish(mut self, name: &'static str, params: u32) -> Function {
-        for (at, label) in &self.jumps {
-            let target = self.labels[label.0].expect("every label is placed");
-            self.insns[*at].off = (target as i64 - *at as i64 - 1) as i16;
+        for (at, target) in &self.jumps {
+            let to = self.targets[target.0].expect("every target is bound");
+            self.insns[*at].off = (to as i64 - *at as i64 - 1) as i16;
         }
         let (insns, relocations, notes) = (self.insns, self.relocations, self.notes);
         Function { name, checked: Checked::Once, params, insns, relocations, notes }
     }
 }
 
-/// `struct mount.mnt_parent`: fields by name, each with its shape.
+/// Returns the access to a field by the names and shapes of its steps, such as `mount.mnt_parent`.
 pub(in crate::bpf) fn field(root: &str, steps: &[(&str, Shape)]) -> Access {
     Access {
         is_struct: true,

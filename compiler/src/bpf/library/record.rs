@@ -1,41 +1,42 @@
-//! What all events have, written by functions that every rule's own code calls; and denials that are recorded and not
-//! enforced, of which these fields say all.
+//! Event headers, and the denials of permissive rules, which are events that consist of a header.
 //!
 //! ```text
-//! krs_head(room, rule, verdict, counter)  what begins an event, in room from the ring buffer, which it gives back; counts the
-//!                              event as written. The counter is the rule's of lost ones
-//! krs_no_room(rule)            counts an event as lost
-//! krs_would(rule, errno)       the event that a rule would deny with this errno
-//! krs_row(place, errno)        what the strongest of a row's rules does (`krsi_abi::modes::Act`), whose list begins at this
-//!                              offset of the constants; with an errno, events of those that would deny with it
-//! krs_row_step(place, errno)   the same for one entry of a list: a bit for what its rule does, and whether another follows
+//! krs_head(record, rule, verdict, counter)   writes the header into reserved memory, counts the event as written, and
+//!                                            returns the memory; `counter` is the rule's counter of lost events
+//! krs_no_room(rule)                          counts an event as lost
+//! krs_would(rule, errno)                     records that a permissive rule would have denied with this errno
+//! krs_row(place, errno)                      the strongest action (`krsi_abi::modes::Act`) of the rules of a row, whose
+//!                                            list begins at this offset of the constants; with an errno, also records
+//!                                            the denials of its permissive rules
+//! krs_row_step(place, errno)                 the same for one entry of the list: a bit for the action of its rule, and
+//!                                            whether another entry follows
 //! ```
 //!
-//! Room is asked for by whoever calls `krs_head`: the verifier of 5.10 does not know of a pointer that a function gives back that
-//! it was found not to be null.
+//! The caller of `krs_head` reserves the memory: the verifier of 5.10 loses the result of a null check when a
+//! function returns the pointer.
 
 use krsi_abi::event as abi;
 use krsi_abi::modes::Act;
 
-use super::{Asm, Label, R, alu, jmp, size};
+use super::{Asm, R, Target, alu, jmp, size};
 use crate::bpf::{Checked, Code, Function, RelocationKind, Section, helper};
 use crate::decision::index::ROW_RULES_MAX;
 use crate::hir::RuleId;
 
-/// Writes the head of an event.
+/// Writes the header of an event.
 pub const HEAD: &str = "krs_head";
-/// Counts an event that found no room.
+/// Counts an event for which the buffer has no room.
 pub const NO_ROOM: &str = "krs_no_room";
-/// Records that a rule would deny.
+/// Records a denial that a permissive rule would have made.
 pub const WOULD: &str = "krs_would";
-/// Looks at the rules of a row.
+/// Returns the strongest action of the rules of a row.
 pub const ROW: &str = "krs_row";
 
-/// Another rule of the row follows, in a list's entry.
+/// The bit of a list's entry that says that another rule of the row follows.
 pub const MORE: u32 = 1 << 31;
 
 const ROW_STEP: &str = "krs_row_step";
-/// Another entry follows, in what a step says.
+/// The bit of a step's result that says that another entry follows.
 const FOLLOWS: i32 = 1 << 4;
 
 /// Adds the functions that programs call.
@@ -55,9 +56,10 @@ pub(super) fn link(code: &mut Code, rules: i32, called: impl Fn(&Code, &str) -> 
     }
 }
 
-/// The address of a rule's counter of lost events, in `r4`; to `none` where there is no such rule.
-fn counter(asm: &mut Asm, rule: R, rules: i32, none: Label) {
-    // What is compared is what is used: the verifier does not carry bounds from one register to another.
+/// Emits `r4 =` the address of a rule's counter of lost events; jumps to `none` if there is no such rule.
+fn counter(asm: &mut Asm, rule: R, rules: i32, none: Target) {
+    // The register that is compared is the one that is used: the verifier does not propagate bounds between
+    // registers.
     asm.mov(R(2), rule);
     asm.jump(jmp::JGE, R(2), rules, none);
     asm.alu(alu::LSH, R(2), 3);
@@ -65,22 +67,22 @@ fn counter(asm: &mut Asm, rule: R, rules: i32, none: Label) {
     asm.alu(alu::ADD, R(4), R(2));
 }
 
-/// `krs_head(room, rule, verdict, counter)`
+/// Generates the function `krs_head(record, rule, verdict, counter)`.
 fn head(rules: i32) -> Function {
-    let (room, rule, verdict, counter) = (R(6), R(2), R(3), R(4));
+    let (record, rule, verdict, counter) = (R(6), R(2), R(3), R(4));
     let mut asm = Asm::default();
-    asm.note("whose event, and what it says");
-    asm.mov(room, R(1));
-    asm.store(size::W, room, abi::RULE as i16, rule);
-    asm.store(size::W, room, abi::VERDICT as i16, verdict);
-    asm.store(size::DW, room, abi::UNKNOWN as i16, 0);
-    asm.note("how many were lost; this one is not");
+    asm.note("rule and verdict");
+    asm.mov(record, R(1));
+    asm.store(size::W, record, abi::RULE as i16, rule);
+    asm.store(size::W, record, abi::VERDICT as i16, verdict);
+    asm.store(size::DW, record, abi::UNKNOWN as i16, 0);
+    asm.note("the count of lost events; this one is not lost");
     asm.load(size::DW, R(2), counter, 0);
-    asm.store(size::DW, room, abi::LOST as i16, R(2));
+    asm.store(size::DW, record, abi::LOST as i16, R(2));
     asm.alu(alu::ADD, counter, krsi_abi::written_at(rules as usize) as i32);
     asm.mov(R(2), 1);
     asm.add_atomic(counter, R(2));
-    asm.note("who and when");
+    asm.note("time, task and cgroup");
     for (helper, at) in [
         (helper::KTIME_GET_BOOT_NS, abi::TIME),
         (helper::GET_CURRENT_PID_TGID, abi::PID_TGID),
@@ -88,37 +90,37 @@ fn head(rules: i32) -> Function {
         (helper::GET_CURRENT_CGROUP_ID, abi::CGROUP),
     ] {
         asm.call(helper);
-        asm.store(size::DW, room, at as i16, R(0));
+        asm.store(size::DW, record, at as i16, R(0));
     }
-    asm.sum(R(1), room, abi::COMM as i32);
+    asm.sum(R(1), record, abi::COMM as i32);
     asm.mov(R(2), abi::COMM_BYTES as i32);
     asm.call(helper::GET_CURRENT_COMM);
-    asm.mov(R(0), room);
+    asm.mov(R(0), record);
     asm.exit();
     Function { checked: Checked::EachCall, ..asm.finish(HEAD, 4) }
 }
 
-/// `krs_no_room(rule)`
+/// Generates the function `krs_no_room(rule)`.
 fn no_room(rules: i32) -> Function {
     let mut asm = Asm::default();
-    let none = asm.label();
-    asm.note("it is counted as lost");
+    let none = asm.target();
+    asm.note("count the event as lost");
     counter(&mut asm, R(1), rules, none);
     asm.mov(R(2), 1);
     asm.add_atomic(R(4), R(2));
-    asm.place(none);
+    asm.bind(none);
     asm.mov(R(0), 0);
     asm.exit();
     asm.finish(NO_ROOM, 1)
 }
 
-/// `krs_would(rule, errno)`
+/// Generates the function `krs_would(rule, errno)`.
 fn would(code: &mut Code, rules: i32) -> Function {
     let (rule, errno, count) = (R(6), R(7), R(8));
     let events = code.events();
     let mut asm = Asm::default();
-    let (lost, done) = (asm.label(), asm.label());
-    asm.note("room for an event");
+    let (lost, done) = (asm.target(), asm.target());
+    asm.note("reserve an event");
     asm.mov(rule, R(1));
     asm.mov(errno, R(2));
     counter(&mut asm, rule, rules, done);
@@ -128,7 +130,7 @@ fn would(code: &mut Code, rules: i32) -> Function {
     asm.mov(R(3), 0);
     asm.call(helper::RINGBUF_RESERVE);
     asm.jump(jmp::JEQ, R(0), 0, lost);
-    asm.note("there is no more to it than its head");
+    asm.note("an event that is only a header");
     asm.mov(R(1), R(0));
     asm.mov(R(2), rule);
     asm.mov(R(3), errno);
@@ -138,60 +140,61 @@ fn would(code: &mut Code, rules: i32) -> Function {
     asm.mov(R(2), 0);
     asm.call(helper::RINGBUF_SUBMIT);
     asm.goto(done);
-    asm.place(lost);
+    asm.bind(lost);
     asm.mov(R(1), rule);
     asm.invoke(NO_ROOM);
-    asm.place(done);
+    asm.bind(done);
     asm.mov(R(0), 0);
     asm.exit();
     asm.finish(WOULD, 2)
 }
 
-/// `krs_row(place, errno)`. The loop has one way only, for the verifier follows each: what differs is in the step, or in bits.
+/// Generates the function `krs_row(place, errno)`. The verifier follows every path through every iteration, so the loop
+/// has a single path: the differences are in the step, or in bits.
 fn row() -> Function {
-    let (place, errno, left, said) = (R(6), R(7), R(8), R(9));
+    let (place, errno, left, actions) = (R(6), R(7), R(8), R(9));
     let mut asm = Asm::default();
-    let (again, done) = (asm.label(), asm.label());
-    asm.note("what the rules of the row do");
+    let (next, done) = (asm.target(), asm.target());
+    asm.note("the actions of the rules of the row");
     asm.mov(place, R(1));
     asm.mov(errno, R(2));
     asm.mov(left, ROW_RULES_MAX as i32);
-    asm.mov(said, 0);
-    asm.place(again);
+    asm.mov(actions, 0);
+    asm.bind(next);
     asm.mov(R(1), place);
     asm.mov(R(2), errno);
     asm.invoke(ROW_STEP);
-    asm.alu(alu::OR, said, R(0));
+    asm.alu(alu::OR, actions, R(0));
     asm.alu(alu::ADD, place, 4);
     asm.alu(alu::SUB, left, 1);
     asm.jump(jmp::JEQ, left, 0, done);
-    asm.jump(jmp::JSET, R(0), FOLLOWS, again);
-    asm.place(done);
-    asm.note("the strongest");
+    asm.jump(jmp::JSET, R(0), FOLLOWS, next);
+    asm.bind(done);
+    asm.note("the strongest action");
     for act in [Act::Alone, Act::Enforce, Act::Try] {
-        let weaker = asm.label();
+        let weaker = asm.target();
         if act != Act::Alone {
-            asm.alu(alu::RSH, said, 1);
+            asm.alu(alu::RSH, actions, 1);
         }
-        asm.mov(R(0), said);
+        asm.mov(R(0), actions);
         asm.alu(alu::AND, R(0), 1);
         asm.jump(jmp::JEQ, R(0), 0, weaker);
         asm.mov(R(0), act as i32);
         asm.exit();
-        asm.place(weaker);
+        asm.bind(weaker);
     }
     asm.mov(R(0), Act::Nothing as i32);
     asm.exit();
     asm.finish(ROW, 2)
 }
 
-/// `krs_row_step(place, errno)`
+/// Generates the function `krs_row_step(place, errno)`.
 fn row_step(code: &Code, rules: i32) -> Function {
-    let (entry, said) = (R(6), R(7));
+    let (entry, result) = (R(6), R(7));
     let limit = code.constants.end(Section::Tables) - 4;
     let mut asm = Asm::default();
-    let (end, none) = (asm.label(), asm.label());
-    asm.note("what a rule of the row does");
+    let (end, none) = (asm.target(), asm.target());
+    asm.note("the action of a rule of the row");
     asm.jump(jmp::JGT, R(1), limit, none);
     asm.address(R(3), RelocationKind::Constant(Section::Tables, 0));
     asm.alu(alu::ADD, R(3), R(1));
@@ -203,19 +206,19 @@ fn row_step(code: &Code, rules: i32) -> Function {
     asm.alu(alu::ADD, R(3), R(1));
     asm.load(size::B, R(4), R(3), 0);
     asm.alu(alu::AND, R(4), 3);
-    asm.mov(said, 1);
-    asm.alu(alu::LSH, said, R(4));
-    // `MORE` as `FOLLOWS`.
+    asm.mov(result, 1);
+    asm.alu(alu::LSH, result, R(4));
+    // Move `MORE` to `FOLLOWS`.
     asm.alu(alu::RSH, entry, 31);
     asm.alu(alu::LSH, entry, FOLLOWS.trailing_zeros() as i32);
-    asm.alu(alu::OR, said, entry);
+    asm.alu(alu::OR, result, entry);
     asm.jump(jmp::JNE, R(4), Act::Try as i32, end);
     asm.jump(jmp::JEQ, R(2), 0, end);
     asm.invoke(WOULD);
-    asm.place(end);
-    asm.mov(R(0), said);
+    asm.bind(end);
+    asm.mov(R(0), result);
     asm.exit();
-    asm.place(none);
+    asm.bind(none);
     asm.mov(R(0), 0);
     asm.exit();
     asm.finish(ROW_STEP, 2)

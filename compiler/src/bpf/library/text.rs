@@ -1,32 +1,47 @@
-//! Texts: claiming memory for them, and paths.
+//! Scratch slots and paths: functions that claim memory and build paths in it, from the last component to the
+//! root.
+//!
+//! ```text
+//! krs_path_near    components by direct loads, while the dentry is typed and names are short
+//! krs_path         calls krs_path_step, each of which walks up 16 components or mounts
+//! krs_cgroup       calls krs_cgroup_step, likewise for kernfs nodes
+//! ```
+//!
+//! A walk takes no lock. It runs in the RCU read-side critical section of the program and ends at the first
+//! read that faults; a concurrent rename can produce a path that mixes old and new components.
+//!
+//! The verifier follows every iteration of a loop. Steps are global functions, so that it checks the body of
+//! a step once and otherwise follows only the calls.
 
 use super::{
-    Asm, CGROUP, CGROUP_STEP, CLAIM, COUNT, END, FIRST, FP, HASHED, Label, MOUNT, NUMBER, PATH, PATH_NEAR, PATH_STEP,
-    PLACE, R, ROOT, SECOND, SLOTS, WORK, alu, field, helper, jmp, size,
+    Asm, CGROUP, CGROUP_STEP, CLAIM, COUNT, END, FIRST, FP, HASHED, MOUNT, NUMBER, PATH, PATH_NEAR, PATH_STEP, PLACE,
+    R, ROOT, SECOND, SLOTS, Target, WORK, alu, field, helper, jmp, size,
 };
 use crate::bpf::{Access, Checked, Function, RelocationKind, Shape};
 
-/// Components that are gone up by loads, at most: most files have no more. The verifier follows them with each call.
+/// The most components that are walked by direct loads; most paths have no more. The verifier checks them at
+/// each call.
 const NEAR_MAX: i32 = 8;
-/// Of a short name, which is in its dentry, so much is had by loads; newer kernels have 40 bytes there.
+/// The most bytes of a short name, embedded in its dentry, that are read by loads; newer kernels have room
+/// for 40 bytes there.
 const SHORT_MAX: i32 = 32;
 
-/// Components and mounts that a step goes up, at most. More are more for the verifier to follow, which looks at them one by one.
+/// The most components and mounts of one step. The verifier follows each of them.
 const STEP_MAX: i32 = 16;
-/// Steps on the way to the root, at most: as many components as fit into a path, and some mounts.
+/// The most steps of a walk: as many components as fit into a path, and some mounts.
 const STEPS_MAX: i32 = 138;
-/// The longest name of a component, `NAME_MAX`.
+/// The maximum length of a component, `NAME_MAX` of the kernel.
 const NAME_MAX: i32 = 255;
-/// Where names of cgroups are read to, behind the end.
+/// Offset in a slot at which names of cgroups are read, after the end of the path.
 const NAME: i16 = WORK + 4096 + 8;
 
-/// `krs_claim()`
+/// Generates the function `krs_claim()`.
 pub(super) fn claim() -> Function {
     let mut asm = Asm::default();
-    let none = asm.label();
-    asm.note("memory that no other program on this processor uses");
+    let none = asm.target();
+    asm.note("scratch memory that no other program on this processor uses");
     for slot in 0..SLOTS {
-        let taken = asm.label();
+        let taken = asm.target();
         asm.store(size::W, FP, -4, slot);
         asm.find_slot(-4, none);
         asm.mov(R(1), 1);
@@ -35,17 +50,17 @@ pub(super) fn claim() -> Function {
         asm.jump(jmp::JNE, R(2), 1, taken);
         asm.store(size::DW, R(0), NUMBER, slot);
         asm.exit();
-        asm.place(taken);
+        asm.bind(taken);
         asm.mov(R(1), -1);
         asm.add_atomic(R(0), R(1));
     }
-    asm.place(none);
+    asm.bind(none);
     asm.mov(R(0), 0);
     asm.exit();
     Function { checked: Checked::EachCall, ..asm.finish(CLAIM, 0) }
 }
 
-/// What a step answers: go on, the root is reached, or it cannot be read.
+/// Results of a step: not finished, the root was reached, or a read failed.
 const ON: i32 = 0;
 const DONE: i32 = 1;
 const FAILED: i32 = 2;
@@ -54,52 +69,54 @@ const AT_NODE: R = R(6);
 const MEMORY: R = R(7);
 const LEFT: R = R(9);
 
-/// The frame of a step.
+/// Stack offsets of a step.
 mod frame {
     pub const SLOT: i16 = -4;
-    /// `struct qstr`: hash, length, name
+    /// A copy of `struct qstr`: hash, length, name.
     pub const NAME: i16 = -24;
     pub const NAME_LENGTH: i16 = -20;
     pub const NAME_POINTER: i16 = -16;
     pub const NEXT: i16 = NAME - 8;
 }
 
-/// What a step can come to.
+/// Targets of a step, by its result.
 struct Ends {
-    on: Label,
-    done: Label,
-    failed: Label,
+    on: Target,
+    done: Target,
+    failed: Target,
 }
 
-/// A step: goes up from what is in `AT_NODE`, time and again. What `up` does not lead elsewhere has come to the root.
+/// Generates a step, which repeats `up` from the node in `AT_NODE`. If `up` falls through, the walk
+/// continues.
 ///
-/// The verifier follows each round. What it knows is the same in all of them, whichever way they came: so `up` has nothing in
-/// registers but the node, and how far the path has come is read from the slot and written there.
+/// The verifier follows every iteration. Its state at the end of one is the same on every path, so that it
+/// prunes all paths but one: `up` keeps nothing but the node in registers, and the position in the path is in
+/// the slot, whose contents the verifier does not track.
 fn step(name: &'static str, up: impl Fn(&mut Asm, &Ends)) -> Function {
     let mut asm = Asm::default();
-    let again = asm.label();
-    let ends = Ends { on: asm.label(), done: asm.label(), failed: asm.label() };
-    asm.note("where the path has come to");
+    let again = asm.target();
+    let ends = Ends { on: asm.target(), done: asm.target(), failed: asm.target() };
+    asm.note("the path so far");
     asm.slot(frame::SLOT, ends.failed);
     asm.mov(MEMORY, R(0));
     asm.load(size::DW, AT_NODE, MEMORY, FIRST);
     asm.mov(LEFT, STEP_MAX);
-    asm.place(again);
+    asm.bind(again);
     up(&mut asm, &ends);
-    asm.place(ends.on);
+    asm.bind(ends.on);
     asm.alu(alu::ADD, LEFT, -1);
     asm.jump(jmp::JNE, LEFT, 0, again);
     asm.store(size::DW, MEMORY, FIRST, AT_NODE);
     asm.mov(R(0), ON);
     asm.exit();
-    answer(&mut asm, ends.done, DONE);
-    answer(&mut asm, ends.failed, FAILED);
+    return_value(&mut asm, ends.done, DONE);
+    return_value(&mut asm, ends.failed, FAILED);
     asm.finish(name, 1)
 }
 
-/// `r2 =` where a name as long as `r5` says begins with its `/`, before what is there; counted from the slot's beginning where
-/// the work room's is.
-fn before(asm: &mut Asm, most: i32, failed: Label) {
+/// Reserves space for a `/` and a name of `r5` bytes in front of the path, and writes the `/`. `r2` is the
+/// position of the `/` relative to the slot plus `WORK`.
+fn before(asm: &mut Asm, most: i32, failed: Target) {
     asm.jump(jmp::JEQ, R(5), 0, failed);
     asm.jump(jmp::JGT, R(5), most, failed);
     asm.load(size::DW, R(2), MEMORY, PLACE);
@@ -112,8 +129,8 @@ fn before(asm: &mut Asm, most: i32, failed: Label) {
     asm.store(size::B, R(2), WORK, i32::from(b'/'));
 }
 
-/// Puts `/` and the name at the address in `r3`, as long as `r5` says, before what is there.
-fn prepend(asm: &mut Asm, failed: Label) {
+/// Prepends a `/` and the name of `r5` bytes at the address in `r3`.
+fn prepend(asm: &mut Asm, failed: Target) {
     before(asm, NAME_MAX, failed);
     asm.sum(R(1), R(2), i32::from(WORK) + 1);
     asm.mov(R(2), R(5));
@@ -122,9 +139,9 @@ fn prepend(asm: &mut Asm, failed: Label) {
     asm.jump(jmp::JNE, R(0), 0, failed);
 }
 
-fn answer(asm: &mut Asm, label: Label, answer: i32) {
-    asm.place(label);
-    asm.mov(R(0), answer);
+fn return_value(asm: &mut Asm, label: Target, return_value: i32) {
+    asm.bind(label);
+    asm.mov(R(0), return_value);
     asm.exit();
 }
 
@@ -140,21 +157,21 @@ fn mount(name: &str) -> Access {
     field("mount", &[(name, Shape::Pointer)])
 }
 
-/// `krs_path_near(memory, dentry)`
+/// Generates the function `krs_path_near(memory, dentry)`.
 ///
-/// Goes up from a dentry that the verifier knows as one, towards the root of its mount, as long as names are short: those are
-/// in their dentries. The rest is [`path`]'s, as is what is in no directory, or not as it should be.
+/// Walks up from a typed dentry towards the root of its mount, as long as names are short, i.e. embedded in
+/// their dentries. [`path`] does the rest, including unlinked files and unexpected states.
 pub(super) fn path_near() -> Function {
     const PARENT: R = R(8);
     let mut asm = Asm::default();
-    let [again, renamed, inline, whole, out] = [(); 5].map(|()| asm.label());
+    let [again, renamed, inline, whole, out] = [(); 5].map(|()| asm.target());
     asm.note("a dentry in its directory");
     asm.mov(MEMORY, R(1));
     asm.mov(AT_NODE, R(2));
     asm.load(size::DW, R(1), MEMORY, HASHED);
     asm.jump(jmp::JEQ, R(1), 0, out);
     asm.mov(LEFT, NEAR_MAX);
-    asm.place(again);
+    asm.bind(again);
     asm.load(size::DW, R(1), MEMORY, ROOT);
     asm.jump(jmp::JEQ, AT_NODE, R(1), out);
     asm.load_field(size::DW, PARENT, AT_NODE, parent());
@@ -168,16 +185,16 @@ pub(super) fn path_near() -> Function {
     asm.jump(jmp::JNE, R(1), 0, renamed);
     asm.offset(R(1), older);
     asm.goto(inline);
-    asm.place(renamed);
+    asm.bind(renamed);
     asm.offset(R(1), newer);
-    asm.place(inline);
+    asm.bind(inline);
     asm.alu(alu::ADD, R(1), AT_NODE);
     asm.load_field(size::DW, R(3), AT_NODE, dentry(&[("d_name", Shape::Struct), ("name", Shape::Pointer)]));
     asm.jump(jmp::JNE, R(3), R(1), out);
     let length = ("len", Shape::Int { bytes: 4, signed: false });
     asm.load_field(size::W, R(5), AT_NODE, dentry(&[("d_name", Shape::Struct), length]));
     before(&mut asm, SHORT_MAX, out);
-    asm.note("in words: what the last one writes over is put back");
+    asm.note("in words; the bytes that the last one overwrites are restored");
     let (name, end, behind) = (WORK + 1, R(4), R(0));
     asm.mov(end, R(2));
     asm.alu(alu::ADD, end, R(5));
@@ -189,25 +206,25 @@ pub(super) fn path_near() -> Function {
         asm.load(size::DW, R(3), R(1), at as i16);
         asm.store(size::DW, R(2), name + at as i16, R(3));
     }
-    asm.place(whole);
+    asm.bind(whole);
     asm.store(size::DW, end, name, behind);
     asm.mov(AT_NODE, PARENT);
     asm.alu(alu::ADD, LEFT, -1);
     asm.jump(jmp::JNE, LEFT, 0, again);
-    asm.place(out);
+    asm.bind(out);
     asm.store(size::DW, MEMORY, FIRST, AT_NODE);
     asm.mov(R(0), 0);
     asm.exit();
     Function { checked: Checked::EachCall, ..asm.finish(PATH_NEAR, 2) }
 }
 
-/// `krs_path_step(slot)`: components, and mounts, up.
+/// Generates the function `krs_path_step(slot)`, which walks up components and mounts.
 pub(super) fn path_step() -> Function {
     step(PATH_STEP, |asm, ends| {
-        let (component, at) = (asm.label(), R(8));
+        let (component, at) = (asm.target(), R(8));
         asm.load(size::DW, R(1), MEMORY, ROOT);
         asm.jump(jmp::JNE, AT_NODE, R(1), component);
-        asm.note("from the root of a mount to where it is mounted");
+        asm.note("from the root of a mount to its mount point");
         asm.load(size::DW, at, MEMORY, MOUNT);
         asm.load(size::DW, R(1), MEMORY, SECOND);
         asm.jump(jmp::JEQ, at, R(1), ends.done);
@@ -218,7 +235,7 @@ pub(super) fn path_step() -> Function {
         asm.probe_all((MEMORY, MOUNT), at, fields, ends.failed);
         asm.goto(ends.on);
 
-        asm.place(component);
+        asm.bind(component);
         asm.note("one component up");
         asm.probe_all(
             (FP, frame::NEXT),
@@ -229,27 +246,27 @@ pub(super) fn path_step() -> Function {
         asm.load(size::W, R(5), FP, frame::NAME_LENGTH);
         asm.load(size::DW, R(3), FP, frame::NAME_POINTER);
         prepend(asm, ends.failed);
-        asm.note("files without a place, such as those of memfd_create, are their own parent");
+        asm.note("files without a directory, such as those of memfd_create, are their own parent");
         asm.mov(at, AT_NODE);
         asm.load(size::DW, AT_NODE, FP, frame::NEXT);
         asm.jump(jmp::JEQ, AT_NODE, at, ends.done);
     })
 }
 
-/// `krs_cgroup_step(slot)`: nodes up.
+/// Generates the function `krs_cgroup_step(slot)`, which walks up kernfs nodes.
 pub(super) fn cgroup_step() -> Function {
     let node = |name| field("kernfs_node", &[(name, Shape::Pointer)]);
     step(CGROUP_STEP, |asm, ends| {
-        let (renamed, read) = (asm.label(), asm.label());
+        let (renamed, read) = (asm.target(), asm.target());
         asm.note("one component up");
         asm.relocate(RelocationKind::FieldExists(node("__parent")));
         asm.mov(R(1), 1);
         asm.jump(jmp::JNE, R(1), 0, renamed);
         asm.offset(R(3), node("parent"));
         asm.goto(read);
-        asm.place(renamed);
+        asm.bind(renamed);
         asm.offset(R(3), node("__parent"));
-        asm.place(read);
+        asm.bind(read);
         asm.alu(alu::ADD, R(3), AT_NODE);
         asm.probe_at((FP, frame::NEXT), 8, ends.failed);
         asm.load(size::DW, R(1), FP, frame::NEXT);
@@ -267,11 +284,11 @@ pub(super) fn cgroup_step() -> Function {
     })
 }
 
-/// Bytes of a finished path that are copied at once.
+/// Bytes per iteration of the loop that copies the finished path.
 const COPIED: i16 = 32;
 
-/// Keeps what a walk is called with, and ends the path.
-fn begin(asm: &mut Asm, failed: Label) {
+/// Saves the arguments of a walk, and terminates the path with a NUL.
+fn begin(asm: &mut Asm, failed: Target) {
     asm.mov(R(6), R(1));
     asm.mov(R(8), R(2));
     asm.slot(frame::SLOT, failed);
@@ -279,14 +296,14 @@ fn begin(asm: &mut Asm, failed: Label) {
     asm.store(size::DW, MEMORY, WORK + END as i16, 0);
 }
 
-/// Goes up until the root is reached, copies the path to its region, and returns its length.
+/// Walks up to the root, copies the path to its region, and returns its length.
 ///
-/// The verifier follows each call of a step, but looks into it only once: it is a function of its own.
-fn walk(asm: &mut Asm, step: &'static str, last: i16, failed: Label) {
+/// The verifier follows every call of a step but checks the step, a global function, only once.
+fn walk(asm: &mut Asm, step: &'static str, last: i16, failed: Target) {
     let (slot, region, place, to, from) = (R(6), R(8), R(8), R(1), R(3));
-    let [again, ended, named, copy] = [(); 4].map(|()| asm.label());
+    let [again, ended, named, copy] = [(); 4].map(|()| asm.target());
     asm.mov(LEFT, STEPS_MAX);
-    asm.place(again);
+    asm.bind(again);
     asm.note("step by step");
     asm.mov(R(1), slot);
     asm.invoke(step);
@@ -294,7 +311,7 @@ fn walk(asm: &mut Asm, step: &'static str, last: i16, failed: Label) {
     asm.alu(alu::ADD, LEFT, -1);
     asm.jump(jmp::JNE, LEFT, 0, again);
     asm.goto(failed);
-    asm.place(ended);
+    asm.bind(ended);
     asm.jump(jmp::JNE, R(0), DONE, failed);
     asm.jump(jmp::JGT, region, i32::from(last), failed);
     asm.mov(to, MEMORY);
@@ -304,15 +321,15 @@ fn walk(asm: &mut Asm, step: &'static str, last: i16, failed: Label) {
     asm.jump(jmp::JNE, place, END, named);
     asm.mov(place, END - 1);
     asm.store(size::B, MEMORY, WORK + END as i16 - 1, i32::from(b'/'));
-    asm.place(named);
-    asm.note("the path and its NUL go to where the program wants them, and some of what is behind, which nobody reads");
+    asm.bind(named);
+    asm.note("copy the path, its NUL and some bytes after it, which nobody reads");
     asm.alu(alu::AND, place, END - 1);
     asm.mov(from, MEMORY);
     asm.alu(alu::ADD, from, place);
     asm.mov(R(0), END);
     asm.alu(alu::SUB, R(0), place);
     asm.mov(R(2), R(0));
-    asm.place(copy);
+    asm.bind(copy);
     for at in (0..COPIED).step_by(8) {
         asm.load(size::DW, R(4), from, WORK + at);
         asm.store(size::DW, to, at, R(4));
@@ -322,18 +339,19 @@ fn walk(asm: &mut Asm, step: &'static str, last: i16, failed: Label) {
     asm.alu(alu::ADD, R(2), -i32::from(COPIED));
     asm.jump(jmp::JSGE, R(2), 0, copy);
     asm.exit();
-    answer(asm, failed, -1);
+    return_value(asm, failed, -1);
 }
 
-/// `krs_path(slot, region)`
+/// Generates the function `krs_path(slot, region)`.
 ///
-/// From a dentry to the root of its mount, from there to where that is mounted, up to the mount that is mounted
-/// nowhere: the root of the mount namespace. Unlike `bpf_d_path` it does not stop at the root of the task, which the task
-/// chooses itself by chroot(2), and it works on every hook. What was unlinked ends in ` (deleted)`, as in `/proc`.
+/// The walk goes from a dentry to the root of its mount, from there to the mount point, and so on up to the
+/// mount without a parent, the root of the mount namespace. Unlike `bpf_d_path`, it does not stop at the root
+/// of the task, which the task itself chooses by chroot(2), and it works on every hook. The path of an
+/// unlinked file ends in ` (deleted)`, as in `/proc`.
 pub(super) fn path(last: i16) -> Function {
     let mut asm = Asm::default();
-    let (failed, there) = (asm.label(), asm.label());
-    asm.note("the dentry and the mount that the program asks about");
+    let (failed, there) = (asm.target(), asm.target());
+    asm.note("the dentry and the mount of the program");
     begin(&mut asm, failed);
     let at = LEFT;
     asm.load(size::DW, at, MEMORY, SECOND);
@@ -343,7 +361,7 @@ pub(super) fn path(last: i16) -> Function {
     asm.probe_all((MEMORY, MOUNT), at, [(8, mount("mnt_parent")), (8, mount("mnt_mountpoint"))], failed);
     asm.load(size::DW, R(1), MEMORY, ROOT);
     asm.jump(jmp::JEQ, R(1), 0, failed);
-    asm.note("what is in no directory any more is deleted");
+    asm.note("a dentry in no directory is deleted");
     asm.load(size::DW, R(2), MEMORY, HASHED);
     asm.jump(jmp::JNE, R(2), 0, there);
     asm.load(size::DW, R(2), MEMORY, FIRST);
@@ -353,16 +371,16 @@ pub(super) fn path(last: i16) -> Function {
         asm.store(size::H, MEMORY, WORK + END as i16 - 10 + 2 * at as i16, word);
     }
     asm.store(size::DW, MEMORY, PLACE, END - 10);
-    asm.place(there);
+    asm.bind(there);
     walk(&mut asm, PATH_STEP, last, failed);
     asm.finish(PATH, 2)
 }
 
-/// `krs_cgroup(slot, region)`
+/// Generates the function `krs_cgroup(slot, region)`.
 pub(super) fn cgroup(last: i16) -> Function {
     let mut asm = Asm::default();
-    let failed = asm.label();
-    asm.note("the node that the program asks about");
+    let failed = asm.target();
+    asm.note("the node of the program");
     begin(&mut asm, failed);
     walk(&mut asm, CGROUP_STEP, last, failed);
     asm.finish(CGROUP, 2)

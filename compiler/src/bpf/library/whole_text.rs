@@ -1,34 +1,34 @@
-//! Whole texts, eight bytes at a time: their hash, and whether two are the same.
+//! Whole texts, eight bytes at a time: hashes and comparisons.
 //!
 //! ```text
-//! krs_hash(slot, region, length, seed)       64 bits of the text in a region
-//! krs_same(slot, region, length, constant)   whether the text is the one that begins at this offset of the constant texts
-//! krs_equal(slot, region, length, other)     whether it is the text in another region, which is as long
+//! krs_hash(slot, region, length, seed)       the 64-bit hash of the text in a region
+//! krs_same(slot, region, length, constant)   1 if the text equals the one at this offset of the constant texts
+//! krs_equal(slot, region, length, other)     1 if it equals the text of the same length in another region
 //! ```
 //!
-//! The hash only says where to look: whatever a caller writes into a path, what was found is compared byte by byte.
-//! [`hash`] is what the compiler computes of the texts in its tables, and must do the same as the function.
+//! The hash only selects a candidate. It is not cryptographic, and callers choose paths, so the candidate is
+//! always compared byte by byte. [`hash`] computes the hash in the compiler and must agree with the function.
 
-use super::{Asm, Label, R, alu, jmp, size};
+use super::{Asm, R, Target, alu, jmp, size};
 use crate::bpf::{Code, Function, RelocationKind, Section};
 
-/// The hash of a text.
+/// Computes the hash of a text.
 pub const HASH: &str = "krs_hash";
-/// Whether a text is a constant.
+/// Compares a text with a constant.
 pub const SAME: &str = "krs_same";
-/// Whether two texts are the same.
+/// Compares the texts of two regions.
 pub const EQUAL: &str = "krs_equal";
 
-/// Odd, without a pattern.
+/// The multiplier of the hash: odd, without a pattern.
 const MULTIPLIER: u64 = 0xd6e8_feb8_6659_fd93;
 
-/// The longest text.
+/// The maximum length of a text.
 const LENGTH_MAX: i32 = 4095;
 
-/// What may be read from where a constant text begins.
+/// The number of bytes that may be read from the start of a constant text.
 pub const READ_BYTES: usize = 4096 + 8;
 
-/// The hash of a text.
+/// Returns the hash of a text.
 #[must_use]
 pub fn hash(text: &[u8], seed: u32) -> u64 {
     let mix = |hash: u64, word: u64| {
@@ -38,7 +38,7 @@ pub fn hash(text: &[u8], seed: u32) -> u64 {
     let (words, rest) = text.as_chunks::<8>();
     let mut hash = words.iter().fold(u64::from(seed), |hash, word| mix(hash, u64::from_le_bytes(*word)));
     if !rest.is_empty() {
-        // The last bytes stand at the top of their word.
+        // The last bytes are at the top of their word.
         let mut word = [0u8; 8];
         word[8 - rest.len()..].copy_from_slice(rest);
         hash = mix(hash, u64::from_le_bytes(word));
@@ -51,8 +51,9 @@ const LENGTH: R = R(7);
 const OTHER: R = R(8);
 const AT: R = R(9);
 
-/// The text of the first three arguments; the fourth is kept in `OTHER`.
-fn begin(asm: &mut Asm, last: i16, failed: Label) {
+/// Emits the checks of the first three arguments: `TEXT` points to the text, `OTHER` holds the fourth
+/// argument.
+fn begin(asm: &mut Asm, last: i16, failed: Target) {
     asm.note("the text");
     asm.jump(jmp::JGT, R(2), i32::from(last), failed);
     asm.jump(jmp::JGT, R(3), LENGTH_MAX, failed);
@@ -64,39 +65,39 @@ fn begin(asm: &mut Asm, last: i16, failed: Label) {
     asm.mov(AT, 0);
 }
 
-/// `dst =` the word at `AT` behind `base`.
+/// Emits `dst =` the word at offset `AT` of `base`.
 fn word(asm: &mut Asm, dst: R, base: R) {
     asm.mov(R(1), base);
     asm.alu(alu::ADD, R(1), AT);
     asm.load(size::DW, dst, R(1), 0);
 }
 
-/// Runs `each` at every whole word, and `rest` where fewer bytes are left, with eight times as many bits as are not in `r3`.
-/// Either may leave; what they do not leave ends here.
-fn words(asm: &mut Asm, each: impl Fn(&mut Asm), rest: impl Fn(&mut Asm)) {
-    let (again, tail, done) = (asm.label(), asm.label(), asm.label());
-    asm.place(again);
+/// Emits a loop that runs `each` for every whole word, and `rest` for a partial one, with the number of its
+/// unused bits in `r3`. Both may leave the loop; otherwise control continues after it.
+fn for_each_word(asm: &mut Asm, each: impl Fn(&mut Asm), rest: impl Fn(&mut Asm)) {
+    let (again, tail, done) = (asm.target(), asm.target(), asm.target());
+    asm.bind(again);
     asm.sum(R(2), AT, 8);
     asm.jump(jmp::JGT, R(2), LENGTH, tail);
     each(asm);
     asm.alu(alu::ADD, AT, 8);
     asm.jump(jmp::JLT, AT, LENGTH_MAX + 1, again);
-    asm.place(tail);
-    asm.note("what is left");
+    asm.bind(tail);
+    asm.note("the last, partial word");
     asm.jump(jmp::JGE, AT, LENGTH, done);
     asm.mov(R(3), AT);
     asm.alu(alu::ADD, R(3), 8);
     asm.alu(alu::SUB, R(3), LENGTH);
     asm.alu(alu::LSH, R(3), 3);
     rest(asm);
-    asm.place(done);
+    asm.bind(done);
 }
 
-/// `krs_hash(slot, region, length, seed)`
+/// Generates the function `krs_hash(slot, region, length, seed)`.
 pub(super) fn hash_function(last: i16) -> Function {
     const BY: R = R(5);
     let mut asm = Asm::default();
-    let failed = asm.label();
+    let failed = asm.target();
     let mix = |asm: &mut Asm, word: R| {
         asm.alu(alu::XOR, OTHER, word);
         asm.alu(alu::MUL, OTHER, BY);
@@ -106,7 +107,7 @@ pub(super) fn hash_function(last: i16) -> Function {
     };
     begin(&mut asm, last, failed);
     asm.wide(BY, MULTIPLIER);
-    words(
+    for_each_word(
         &mut asm,
         |asm| {
             word(asm, R(2), TEXT);
@@ -121,17 +122,17 @@ pub(super) fn hash_function(last: i16) -> Function {
     mix(&mut asm, LENGTH);
     asm.mov(R(0), OTHER);
     asm.exit();
-    asm.place(failed);
+    asm.bind(failed);
     asm.mov(R(0), 0);
     asm.exit();
     asm.finish(HASH, 4)
 }
 
-/// `krs_same(slot, region, length, constant)`
+/// Generates the function `krs_same(slot, region, length, constant)`.
 pub(super) fn same_function(code: &mut Code, last: i16) -> Function {
     let end = code.constants.pad(Section::Texts, READ_BYTES);
     let mut asm = Asm::default();
-    let no = asm.label();
+    let no = asm.target();
     asm.jump(jmp::JGT, R(4), end, no);
     begin(&mut asm, last, no);
     asm.address(R(1), RelocationKind::Constant(Section::Texts, 0));
@@ -139,20 +140,20 @@ pub(super) fn same_function(code: &mut Code, last: i16) -> Function {
     compare(asm, no, SAME)
 }
 
-/// `krs_equal(slot, region, length, other)`
+/// Generates the function `krs_equal(slot, region, length, other)`.
 pub(super) fn equal_function(last: i16) -> Function {
     let mut asm = Asm::default();
-    let no = asm.label();
+    let no = asm.target();
     asm.jump(jmp::JGT, R(4), i32::from(last), no);
     begin(&mut asm, last, no);
-    // The slot is still at hand.
+    // `r0` still holds the address of the slot.
     asm.alu(alu::ADD, OTHER, R(0));
     compare(asm, no, EQUAL)
 }
 
-/// Compares what is at `TEXT` with what is at `OTHER`.
-fn compare(mut asm: Asm, no: Label, name: &'static str) -> Function {
-    words(
+/// Emits a comparison of the bytes at `TEXT` and at `OTHER`.
+fn compare(mut asm: Asm, no: Target, name: &'static str) -> Function {
+    for_each_word(
         &mut asm,
         |asm| {
             word(asm, R(2), TEXT);
@@ -169,7 +170,7 @@ fn compare(mut asm: Asm, no: Label, name: &'static str) -> Function {
     );
     asm.mov(R(0), 1);
     asm.exit();
-    asm.place(no);
+    asm.bind(no);
     asm.mov(R(0), 0);
     asm.exit();
     asm.finish(name, 4)

@@ -1,68 +1,77 @@
-//! Questions about a task's ancestors.
+//! Conditions on a task's ancestors.
 //!
-//! What is asked of one becomes a function, in the same way as a program: it gets the address of a task as a number, since
-//! functions take nothing else, and all that it reads is copied from there. It answers whether the ancestor is *known* to be
-//! as asked; a null on the way is no such answer. `library::ancestors` calls it for each.
+//! ```text
+//! krs_any_3(task, slot)        walks up until krs_asked_3 holds for an ancestor
+//! krs_asked_3(task, slot)      the condition, compiled for one ancestor
+//! ```
 //!
-//! Its texts use places in the memory that the program has claimed, which it finds by the number of its slot.
+//! The condition of an ancestor query becomes a global function, built like a program. Global functions take
+//! only scalars on 5.10, so the function gets the address of the task as a number and copies every field with
+//! `bpf_probe_read_kernel`. It returns whether the condition is *known* to hold; a null pointer makes it
+//! unknown. `library::ancestors` has the walk that calls it for each ancestor.
+//!
+//! Texts of the condition use regions of the scratch memory that the program has claimed; the function finds
+//! it by its slot number.
 
-use super::builder::{Builder, Key, Label};
+use super::builder::{Builder, Target, ValueKey};
 use super::text;
 use crate::bpf::encode::TooLarge;
 use crate::bpf::insn::jmp;
 pub(super) use crate::bpf::library::ancestors::UNREADABLE;
-use crate::bpf::library::ancestors::{ANSWER, Names, QUESTIONS_MAX, names, walk};
+use crate::bpf::library::ancestors::{HOLDS, Names, QUERIES_MAX, names, walk};
 use crate::bpf::vcode::{End, FRAME, Inst, Src, V};
 use crate::bpf::{Checked, Function, RelocationKind, helper, library};
 use crate::hir::{Cond, Value, ValueKind};
 
-/// A question that has functions.
+/// A condition on ancestors for which functions were generated.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Asking {
+pub struct AncestorQuery {
     cond: Cond,
-    /// The answer that is looked for.
+    /// The value of the condition that the walk looks for.
     sense: bool,
-    /// Where in the memory its texts are.
+    /// The regions of its texts in the scratch memory.
     regions: Vec<usize>,
 }
 
-/// What code that is asked of an ancestor has at hand.
+/// The context of an ancestor predicate under construction.
 #[derive(Clone, Copy)]
-pub(super) struct Asked {
-    /// The ancestor, as a number.
-    pub(super) ancestor: V,
-    /// [`UNREADABLE`] where a text could not be read; none where there are no texts.
+pub(super) struct AncestorContext {
+    /// The address of the ancestor, a scalar.
+    pub(super) task: V,
+    /// The register of the `UNREADABLE` flag; none in predicates without texts.
     pub(super) unreadable: Option<V>,
-    /// Where the test at hand leads when something cannot be read.
-    pub(super) unknown: Label,
+    /// The target of the current test for values that cannot be read.
+    pub(super) unknown: Target,
 }
 
 impl Builder<'_> {
-    /// Leads to `then` where some ancestor is known to be so (or, without `sense`, where every one is known not to be).
-    pub(super) fn any_ancestor(&mut self, of: &Value, cond: &Cond, sense: bool, then: Label, otherwise: Label) {
-        let key = Key::Ancestors { of: Box::new(of.clone()), cond: Box::new(cond.clone()), sense };
-        let answer = self.read_once(key, &[], None, |build, answer| build.ask(answer, of, cond, sense, otherwise));
-        self.branch(jmp::JSET, true, answer, Src::Imm(ANSWER), then, otherwise);
+    /// Branches to `then` if some ancestor is known to meet the condition or, without `sense`, if every
+    /// ancestor is known not to meet it.
+    pub(super) fn any_ancestor(&mut self, of: &Value, cond: &Cond, sense: bool, then: Target, otherwise: Target) {
+        let key = ValueKey::Ancestors { of: Box::new(of.clone()), cond: Box::new(cond.clone()), sense };
+        let answer =
+            self.read_once(key, &[], None, |build, answer| build.walk_ancestors(answer, of, cond, sense, otherwise));
+        self.branch(jmp::JSET, true, answer, Src::Imm(HOLDS), then, otherwise);
     }
 
-    fn ask(&mut self, answer: V, of: &Value, cond: &Cond, sense: bool, otherwise: Label) {
+    fn walk_ancestors(&mut self, answer: V, of: &Value, cond: &Cond, sense: bool, otherwise: Target) {
         let mut texts = Vec::new();
         text::in_cond(cond, &mut texts);
         let regions = texts
             .iter()
             .map(|of| self.texts.iter().position(|known| known == of).expect("every text of a graph is in its list"));
-        let asking = Asking { cond: cond.clone(), sense, regions: regions.collect() };
-        let names = self.question(asking);
+        let query = AncestorQuery { cond: cond.clone(), sense, regions: regions.collect() };
+        let names = self.query_functions(query);
         let task = self.task_number(of, otherwise);
         let slot = match self.memory.filter(|_| !texts.is_empty()) {
             None => self.constant(0),
             Some(memory) => {
-                let (have, failed) = (self.fresh_label(), self.fresh_label());
+                let (have, failed) = (self.fresh_target(), self.fresh_target());
                 self.claim(memory, have, failed);
-                self.place(failed);
+                self.bind(failed);
                 self.count_unreadable();
                 self.jump(otherwise);
-                self.place(have);
+                self.bind(have);
                 let slot = self.fresh();
                 let offset = library::NUMBER;
                 self.push(Inst::Load { dst: slot, base: memory, offset, bytes: 8, reloc: None, argument: None });
@@ -73,55 +82,55 @@ impl Builder<'_> {
         self.push(Inst::Mov { dst: V(2), src: Src::Reg(slot), wide: true, reloc: None });
         self.push(Inst::Invoke { function: if sense { &names.any } else { &names.all }, args: 2 });
         self.push(Inst::Mov { dst: answer, src: Src::Reg(V(0)), wide: true, reloc: None });
-        let (count, go_on) = (self.fresh_label(), self.fresh_label());
-        self.branch(jmp::JSET, true, answer, Src::Imm(UNREADABLE), count, go_on);
-        self.place(count);
+        let (count, done) = (self.fresh_target(), self.fresh_target());
+        self.branch(jmp::JSET, true, answer, Src::Imm(UNREADABLE), count, done);
+        self.bind(count);
         self.count_unreadable();
-        self.jump(go_on);
-        self.place(go_on);
+        self.jump(done);
+        self.bind(done);
     }
 
-    /// The address of a task as a number.
-    fn task_number(&mut self, task: &Value, unknown: Label) -> V {
+    /// Returns the address of a task as a scalar.
+    fn task_number(&mut self, task: &Value, unknown: Target) -> V {
         if task.kind == ValueKind::Current {
             return self.call(helper::GET_CURRENT_TASK, &[]);
         }
         let pointer = self.pointer(task, unknown);
-        self.number(pointer)
+        self.to_scalar(pointer)
     }
 
-    /// The functions of a question, made where they are not there yet.
-    fn question(&mut self, asking: Asking) -> &'static Names {
-        if let Some(at) = self.code.asked.iter().position(|known| *known == asking) {
-            return names(at).expect("only questions that have names are kept");
+    /// Returns the names of the functions for a query, which are generated at its first use.
+    fn query_functions(&mut self, query: AncestorQuery) -> &'static Names {
+        if let Some(at) = self.code.ancestor_queries.iter().position(|known| *known == query) {
+            return names(at).expect("every kept query has names");
         }
-        let at = self.code.asked.len();
+        let at = self.code.ancestor_queries.len();
         let Some(own) = names(at) else {
-            self.too_large.get_or_insert((TooLarge::Functions(QUESTIONS_MAX), self.span));
-            return names(0).expect("there are some");
+            self.too_large.get_or_insert((TooLarge::Functions(QUERIES_MAX), self.span));
+            return names(0).expect("the list of names is not empty");
         };
-        match self.asked_function(&own.asked, &asking) {
+        match self.predicate(&own.predicate, &query) {
             Ok(function) => {
-                self.code.function(&own.asked, |_| function);
-                let name: &'static str = if asking.sense { &own.any } else { &own.all };
-                self.code.function(name, |_| walk(name, &own.asked, asking.sense));
-                self.code.asked.push(asking);
+                self.code.function(&own.predicate, |_| function);
+                let name: &'static str = if query.sense { &own.any } else { &own.all };
+                self.code.function(name, |_| walk(name, &own.predicate, query.sense));
+                self.code.ancestor_queries.push(query);
             }
             Err(why) => drop(self.too_large.get_or_insert((why, self.span))),
         }
         own
     }
 
-    fn asked_function(&mut self, name: &'static str, asking: &Asking) -> Result<Function, TooLarge> {
+    fn predicate(&mut self, name: &'static str, query: &AncestorQuery) -> Result<Function, TooLarge> {
         let optimise = self.optimise;
-        let has_texts = !asking.regions.is_empty();
+        let has_texts = !query.regions.is_empty();
         let mut build = Builder::empty(self.policy, self.hook, optimise, self.code, self.texts.clone(), self.span);
-        let (yes, no) = (build.fresh_label(), build.fresh_label());
+        let (yes, no) = (build.fresh_target(), build.fresh_target());
         build.enter();
-        let ancestor = build.copy(V(1), true);
-        build.untyped.insert(ancestor);
+        let task = build.copy(V(1), true);
+        build.untyped.insert(task);
         let unreadable = has_texts.then(|| build.constant(0));
-        build.asked = Some(Asked { ancestor, unreadable, unknown: no });
+        build.ancestor = Some(AncestorContext { task, unreadable, unknown: no });
         if has_texts {
             let key = build.scratch();
             build.push(Inst::Store { base: FRAME, offset: key, src: Src::Reg(V(2)), bytes: 4 });
@@ -132,11 +141,11 @@ impl Builder<'_> {
             build.branch_away(jmp::JEQ, true, memory, Src::Imm(0), no);
             build.memory = Some(memory);
         }
-        build.begin_asked_labels(&asking.cond);
-        build.cond(&asking.cond, asking.sense, yes, no);
-        for (label, answer) in [(yes, Src::Imm(ANSWER)), (no, unreadable.map_or(Src::Imm(0), Src::Reg))] {
-            if build.reached(label) {
-                build.place(label);
+        build.begin_ancestor_labels(&query.cond);
+        build.cond(&query.cond, query.sense, yes, no);
+        for (label, answer) in [(yes, Src::Imm(HOLDS)), (no, unreadable.map_or(Src::Imm(0), Src::Reg))] {
+            if build.is_reachable(label) {
+                build.bind(label);
                 build.push(Inst::Mov { dst: V(0), src: answer, wide: true, reloc: None });
                 build.end(End::Exit);
             }
@@ -145,7 +154,7 @@ impl Builder<'_> {
             return Err(why);
         }
         let made = super::encoded(name, "", build.finish(), optimise)?;
-        let notes = vec![(0, "what is asked of an ancestor")];
+        let notes = vec![(0, "the condition on an ancestor")];
         let (insns, relocations) = (made.insns, made.relocations);
         Ok(Function { name, checked: Checked::Once, params: 2, insns, relocations, notes })
     }

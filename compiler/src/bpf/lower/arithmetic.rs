@@ -1,23 +1,27 @@
-//! What computes with integers. Those narrower than 64 bits that have a sign are extended where their upper half counts.
+//! Integer arithmetic.
+//!
+//! A register holds a value extended to 64 bits. The instruction set of 5.10 (v3) has neither sign-extending
+//! moves nor signed division, so both are composed here. The sign extension of a value narrower than 64 bits
+//! is emitted only where its upper half matters (`full`).
 
-use super::builder::{Builder, Fact, Key, Label};
+use super::builder::{Builder, Fact, Target, ValueKey};
 use crate::bpf::insn::alu;
 use crate::bpf::vcode::{Inst, Src, V};
 use crate::hir::{Binary, Int, Ty, Unary, Value, ValueKind};
 
 impl Builder<'_> {
-    /// A signed value of fewer than 8 bytes, extended. The instruction set of 5.10 has no move that does it.
+    /// Sign-extends a value of fewer than 8 bytes. Sign-extending moves (`movs`) came with 6.6.
     pub(super) fn extended(&mut self, of: V, bytes: u32) -> V {
         if bytes >= 8 {
             return of;
         }
-        let key = Key::Extended { of, bytes };
-        if let Some(reg) = self.read(&key) {
+        let key = ValueKey::Extended { of, bytes };
+        if let Some(reg) = self.available(&key) {
             return reg;
         }
         let dst = self.copy(of, true);
         self.extend(dst, bytes);
-        self.know(Fact::Read(key, dst));
+        self.add_fact(Fact::Available(key, dst));
         dst
     }
 
@@ -27,8 +31,8 @@ impl Builder<'_> {
         self.push(Inst::Alu { op: alu::ARSH, wide: true, dst, src: shift, reloc: None });
     }
 
-    /// An operand of an operation on `ty`: an immediate where it fits.
-    fn operand(&mut self, value: &Value, wide: bool, full: bool, unknown: Label) -> Src {
+    /// Evaluates an operand, as an immediate if it fits.
+    fn operand(&mut self, value: &Value, wide: bool, full: bool, unknown: Target) -> Src {
         match &value.kind {
             ValueKind::Const(number) => match immediate(*number, wide) {
                 Some(imm) => Src::Imm(imm),
@@ -39,7 +43,7 @@ impl Builder<'_> {
         }
     }
 
-    pub(super) fn unary(&mut self, op: Unary, inner: &Value, ty: Ty, unknown: Label, full: bool) -> V {
+    pub(super) fn unary(&mut self, op: Unary, inner: &Value, ty: Ty, unknown: Target, full: bool) -> V {
         let Ty::Int(int) = ty else {
             return self.value(inner, unknown);
         };
@@ -48,7 +52,8 @@ impl Builder<'_> {
                 let of = if full || int.bytes == 8 { self.value(inner, unknown) } else { self.low(inner, unknown) };
                 let wide = int.bytes == 8 || int.signed;
                 let dst = self.copy(of, wide);
-                // Unsigned narrow values have zeros above; the others have copies of their sign.
+                // The upper bits are zeros in an unsigned narrow value, and copies of the sign in a signed
+                // one.
                 let mask = if int.signed { -1 } else { int.max() };
                 let src = match immediate(mask, wide) {
                     Some(imm) => Src::Imm(imm),
@@ -62,20 +67,20 @@ impl Builder<'_> {
                 let of = if wide { self.value(inner, unknown) } else { self.low(inner, unknown) };
                 let dst = self.copy(of, wide);
                 self.push(Inst::Alu { op: alu::NEG, wide, dst, src: Src::Imm(0), reloc: None });
-                self.settle(dst, int, full);
+                self.extend_result(dst, int, full);
                 dst
             }
         }
     }
 
-    /// After a 32-bit operation: extends the result where it is signed and asked for.
-    fn settle(&mut self, dst: V, int: Int, full: bool) {
+    /// Sign-extends the result of a 32-bit operation if its upper half matters.
+    fn extend_result(&mut self, dst: V, int: Int, full: bool) {
         if int.signed && int.bytes < 8 && full {
             self.extend(dst, int.bytes);
         }
     }
 
-    pub(super) fn binary(&mut self, op: Binary, left: &Value, right: &Value, ty: Ty, unknown: Label, full: bool) -> V {
+    pub(super) fn binary(&mut self, op: Binary, left: &Value, right: &Value, ty: Ty, unknown: Target, full: bool) -> V {
         let Ty::Int(int) = ty else {
             return self.value(left, unknown);
         };
@@ -83,7 +88,7 @@ impl Builder<'_> {
             return self.divide_signed(op, left, right, unknown);
         }
         let bitwise = matches!(op, Binary::And | Binary::Or | Binary::Xor);
-        // Bit operations keep an extension as it is; the others are done at the type's width.
+        // Bitwise operations preserve the extension; the others are done at the width of the type.
         let wide = int.bytes == 8 || bitwise && int.signed && full;
         let whole = wide || int.bytes < 4;
         let op_code = match op {
@@ -102,7 +107,7 @@ impl Builder<'_> {
         let reg = if whole { self.value(left, unknown) } else { self.low(left, unknown) };
         let shift = matches!(op, Binary::Shl | Binary::Shr);
         let src = match &right.kind {
-            // The machine takes the amount modulo the operation's width.
+            // The shift count is taken modulo the width of the operation.
             _ if shift => {
                 let narrow = matches!(right.ty, Ty::Int(int) if int.bytes <= 4);
                 self.operand(right, wide, !narrow, unknown)
@@ -114,15 +119,16 @@ impl Builder<'_> {
         if !wide || !bitwise {
             let extended_already = bitwise && whole;
             if !extended_already {
-                self.settle(dst, int, full);
+                self.extend_result(dst, int, full);
             }
         }
         dst
     }
 
-    /// The machine divides without sign until 6.6. With `s` the dividend's sign, all ones or zero, `(x ^ s) - s` is
-    /// its magnitude, and the same steps put a sign back on.
-    fn divide_signed(&mut self, op: Binary, left: &Value, right: &Value, unknown: Label) -> V {
+    /// Divides signed operands with the unsigned instruction; signed division came with 6.6. With `s` the
+    /// sign of the dividend, all ones or zero, `(x ^ s) - s` is its magnitude, and the same two steps apply
+    /// the sign to the result.
+    fn divide_signed(&mut self, op: Binary, left: &Value, right: &Value, unknown: Target) -> V {
         let ValueKind::Const(divisor) = right.kind else {
             return self.value(left, unknown);
         };
@@ -146,7 +152,7 @@ impl Builder<'_> {
         self.push(Inst::Alu { op: alu::XOR, wide: true, dst, src: Src::Reg(sign), reloc: None });
         self.push(Inst::Alu { op: alu::SUB, wide: true, dst, src: Src::Reg(sign), reloc: None });
         if let Ty::Int(int) = left.ty {
-            // Only the smallest value divided by -1 leaves its type, and wraps to itself.
+            // Only the minimum divided by -1 overflows its type; it wraps to itself.
             if op == Binary::Div && divisor == -1 && int.bytes < 8 {
                 self.extend(dst, int.bytes);
             }
@@ -154,7 +160,7 @@ impl Builder<'_> {
         dst
     }
 
-    pub(super) fn convert(&mut self, inner: &Value, ty: Ty, unknown: Label) -> V {
+    pub(super) fn convert(&mut self, inner: &Value, ty: Ty, unknown: Target) -> V {
         let (Ty::Int(to), from) = (ty, inner.ty) else {
             return self.value(inner, unknown);
         };
@@ -179,10 +185,10 @@ impl Builder<'_> {
     }
 }
 
-/// A constant as an immediate of an operation.
+/// Returns a constant as an immediate, if it fits.
 pub(super) fn immediate(value: i128, wide: bool) -> Option<i32> {
     if wide {
-        // 64-bit operations extend their immediate with its sign. A u64 above i64::MAX is its pattern.
+        // 64-bit operations sign-extend their immediate. A u64 above `i64::MAX` is taken as its bit pattern.
         let pattern = (value as u64).cast_signed();
         i32::try_from(pattern).ok()
     } else {

@@ -1,18 +1,28 @@
-//! Blocks under construction, and what is known at each.
+//! Blocks under construction, and the expressions that are available in each.
 //!
-//! What all ways to a block have read is a fact there. Of what is dear to read and only some ways have, a register tells
-//! whether a run has it:
+//! An expression that every path to a block has evaluated is available there and is not evaluated again.
+//! Available expressions are kept in a persistent list per path; at a join the intersection is the longest
+//! common suffix of the lists, which holds the expressions available at the immediate dominator. Blocks are
+//! emitted in topological order and there are no loops, so one pass suffices.
+//!
+//! An expensive expression, such as a helper call or a path walk, is also reused where it is only *partially*
+//! available (partial redundancy elimination). An availability flag records at run time whether the path
+//! taken has evaluated it:
 //!
 //! ```text
-//! b0: had = 0; if flags == 5 then b1 else b2
-//! b1: path = fetch; had = 1; if path .. then b5 else b2
-//! b2: if had != 0 then b4 else b3
-//! b3: path = fetch; had = 1
+//! b0: flag = 0; if flags == 5 then b1 else b2
+//! b1: path = fetch; flag = 1; if path .. then b5 else b2
+//! b2: if flag != 0 then b4 else b3
+//! b3: path = fetch; flag = 1
 //! b4: ..
 //! ```
 //!
-//! On most ways `had` is a constant when it is tested, and `flow` leads past the test. Where it is not, the value is read again
-//! ([`settle`]): the verifier would follow the rest of the program for either answer. Only labels are asked for at run time.
+//! On most paths the flag is constant where it is tested, and jump threading in `flow` removes the test.
+//! [`resolve_flags`] replaces the remaining tests by a second evaluation: a run-time test would make the
+//! verifier explore the rest of the program once for each outcome. Only label lookups keep a run-time test.
+//!
+//! Absent: machine registers and spill slots, which `allocate` assigns, and offsets of kernel fields, which
+//! CO-RE relocates.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -26,119 +36,123 @@ use crate::decision::{Graph, Index, NodeId, Plan};
 use crate::hir::{Access, ArgId, Hook, Policy};
 use crate::optimise::{Optimisation, Optimise};
 
-/// A place to jump to. Blocks get their number when they are begun, so labels are translated at the end.
+/// A jump target. Blocks get their number when they are begun, so targets are resolved by
+/// [`Builder::finish`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Label(u32);
+pub(super) struct Target(u32);
 
-/// Something that a way through the program has found out.
+/// A fact that holds on every path to the current point.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Fact {
-    /// This was read into that register.
-    Read(Key, V),
-    /// The pointer in this register is not null; the length in it is one.
+    /// The value is available in this register.
+    Available(ValueKey, V),
+    /// The register holds a non-null pointer, or a valid text length.
     NotNull(V),
 }
 
-/// A register that tells whether something has been read.
+/// The availability flag of an expensive read.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Told {
-    had: V,
+pub(super) struct AvailabilityFlag {
+    flag: V,
     value: V,
-    /// What that never is, where it may tell by itself.
-    unread: Option<i32>,
+    /// A value that the read never yields. If there is one, the value register doubles as the flag.
+    sentinel: Option<i32>,
 }
 
-/// Settles the tests that are left of whether something has been read: a value tells by itself, or is read again.
-pub(super) fn settle(code: &mut Code, told: &[Told]) {
-    if told.is_empty() {
+/// Resolves the tests of availability flags that `flow` left: they compare the value register with its
+/// sentinel, or are dropped so that the value is read again.
+pub(super) fn resolve_flags(code: &mut Code, flags: &[AvailabilityFlag]) {
+    if flags.is_empty() {
         return;
     }
-    let told: BTreeMap<V, Told> = told.iter().map(|told| (told.had, *told)).collect();
-    let begun: BTreeMap<V, i32> = told.values().filter_map(|told| Some((told.value, told.unread?))).collect();
+    let flags: BTreeMap<V, AvailabilityFlag> = flags.iter().map(|flag| (flag.flag, *flag)).collect();
+    let sentinels: BTreeMap<V, i32> = flags.values().filter_map(|flag| Some((flag.value, flag.sentinel?))).collect();
     for (at, block) in code.blocks.iter_mut().enumerate() {
-        block.insts.retain(|(inst, _)| inst.def().is_none_or(|dst| !told.contains_key(&dst)));
+        block.insts.retain(|(inst, _)| inst.def().is_none_or(|dst| !flags.contains_key(&dst)));
         let first = block.insts.iter_mut().take_while(|(inst, _)| matches!(inst, Inst::Mov { src: Src::Imm(_), .. }));
         for (inst, _) in first.filter(|_| at == 0) {
             if let Inst::Mov { dst, src, .. } = inst
-                && let Some(unread) = begun.get(dst)
+                && let Some(sentinel) = sentinels.get(dst)
             {
-                *src = Src::Imm(*unread);
+                *src = Src::Imm(*sentinel);
             }
         }
         let End::Branch { left, right, otherwise, .. } = &mut block.end else { continue };
-        match told.get(left) {
-            Some(Told { value, unread: Some(unread), .. }) => (*left, *right) = (*value, Src::Imm(*unread)),
+        match flags.get(left) {
+            Some(AvailabilityFlag { value, sentinel: Some(sentinel), .. }) => {
+                (*left, *right) = (*value, Src::Imm(*sentinel));
+            }
             Some(_) => block.end = End::Jump(*otherwise),
             None => {}
         }
     }
 }
 
-/// What was read.
+/// The key under which a value is found among the available expressions.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Key {
-    /// An argument; its low half only where `full` is not set.
+pub(super) enum ValueKey {
+    /// A hook argument; without `full`, the bits above its own width are undefined.
     Arg { arg: ArgId, full: bool },
-    /// A field behind the pointer in a register, in so many bytes.
+    /// A field read through the pointer in `base`.
     Load { base: V, access: Access, bytes: u32 },
-    /// A register's value, extended with its sign.
+    /// The sign extension of the low `bytes` of a register.
     Extended { of: V, bytes: u32 },
-    /// A bitfield.
+    /// A bitfield, extracted from its storage.
     Bits { base: V, access: Access },
-    /// `bpf_get_current_pid_tgid`
+    /// The result of `bpf_get_current_pid_tgid`.
     PidTgid,
-    /// `bpf_get_current_uid_gid`
+    /// The result of `bpf_get_current_uid_gid`.
     UidGid,
-    /// The upper half of a register.
+    /// The upper 32 bits of a register.
     Upper(V),
-    /// The lower half of a register.
+    /// The lower 32 bits of a register.
     Lower(V),
-    /// A register's value without its lowest bits.
+    /// A register shifted right by `bits`.
     Shifted { of: V, bits: u32 },
-    /// The current task.
+    /// The pointer to the current task.
     Current,
-    /// `bpf_ktime_get_boot_ns`, for those who test the time.
+    /// The result of `bpf_ktime_get_boot_ns`, as `now`.
     Now,
-    /// Bytes behind a pointer whose layout is the same on every kernel.
+    /// Bytes at a constant offset from a pointer, in a layout that is the same on every kernel.
     Raw { base: V, offset: i16, bytes: u32 },
-    /// So many bytes of an address are in its buffer wherever the address is not null.
+    /// The first `bytes` of a socket address are in its frame buffer, unless the address is null.
     Copied { address: V, bytes: i32 },
-    /// Half of an address, or a port.
-    End { of: Box<crate::hir::Value>, part: u8 },
-    /// What is known of a task's ancestors.
+    /// One component of an endpoint, such as half of its address or its port.
+    Endpoint { of: Box<crate::hir::Value>, component: u8 },
+    /// The result of an ancestor walk.
     Ancestors { of: Box<crate::hir::Value>, cond: Box<crate::hir::Cond>, sense: bool },
-    /// What `first_of` chose.
+    /// The alternative that `first_of` selected.
     FirstOf(Box<crate::hir::Value>),
-    /// The task's name is in the frame; bytes of it.
+    /// The frame buffer holds the task's `comm`.
     Comm,
-    /// The labels of an object, by its place in the program's list.
+    /// The label words of an object, by its index into `Labels::tested`.
     Labels(usize),
-    /// The length of a text, by its place in the program's list.
+    /// The length of a text, by its index into `Builder::texts`.
     Text(usize),
-    /// The hash of such a text.
+    /// The hash of a text, by the same index.
     TextHash { text: usize, seed: u32 },
-    /// The row of such a text in an automaton.
+    /// The row at which an automaton accepts a text, by the same index.
     TextMatch { text: usize, at: AutomatonAt },
-    /// Bytes of the task's name.
+    /// Bytes of the task's `comm`.
     CommBytes { offset: u32, bytes: u32 },
 }
 
-/// Facts, newest first; ways that part share what came before.
+/// A persistent list of facts, newest first. Paths share the facts from before they diverge.
 #[derive(Debug)]
-struct Known {
+struct FactNode {
     fact: Fact,
     depth: u32,
-    before: Facts,
+    before: FactList,
 }
 
-type Facts = Option<Rc<Known>>;
+type FactList = Option<Rc<FactNode>>;
 
-fn depth(facts: &Facts) -> u32 {
+fn depth(facts: &FactList) -> u32 {
     facts.as_ref().map_or(0, |known| known.depth)
 }
 
-/// What both ways know: the facts from before they parted.
-fn common(mut a: Facts, mut b: Facts) -> Facts {
+/// The longest common suffix: the facts from before two paths diverged.
+fn common_suffix(mut a: FactList, mut b: FactList) -> FactList {
     while depth(&a) > depth(&b) {
         a = a.and_then(|known| known.before.clone());
     }
@@ -157,87 +171,88 @@ fn common(mut a: Facts, mut b: Facts) -> Facts {
     }
 }
 
-/// Something dear that was read somewhere.
+/// An expensive read that occurs in the program.
 #[derive(Debug)]
-struct Dear {
-    key: Key,
-    /// Where it is wherever it has been read.
+struct ExpensiveRead {
+    key: ValueKey,
+    /// The registers that hold its results.
     values: Vec<V>,
-    /// [`HAD`] where it has been read, [`FAILED`] where it cannot be, else 0.
-    had: V,
-    /// Some place asks.
-    asked: bool,
+    /// The flag: [`AVAILABLE`] after a read, [`FAILED`] after a read that faulted, otherwise 0.
+    flag: V,
+    /// Some block tests the flag.
+    tested: bool,
 }
 
-/// A set of those, a bit for each of the first in the list; the others are read again.
-type Reads = u64;
+/// A set of expensive reads, a bit for each of the first 64. Later ones get no flag and are read again.
+type ReadSet = u64;
 
-const HAD: i32 = 1;
+const AVAILABLE: i32 = 1;
 const FAILED: i32 = 2;
 
 #[derive(Clone, Debug, Default)]
-struct LabelState {
+struct TargetState {
     block: Option<B>,
-    /// Facts of the ways seen so far; `None` while there is none.
-    facts: Option<Facts>,
-    /// What is dear and read on one of them.
-    some: Reads,
+    /// The intersection of the facts of the predecessors seen so far; `None` if there are none.
+    facts: Option<FactList>,
+    /// Expensive reads that are available on some predecessor.
+    partial: ReadSet,
 }
 
-/// A program under construction.
+/// A program under construction, block by block.
 pub(super) struct Builder<'p> {
     pub(super) policy: &'p Policy,
-    /// What all programs share.
+    /// The code that all programs of the policy share.
     pub(super) code: &'p mut crate::bpf::Code,
     pub(super) hook: &'p Hook,
     pub(super) optimise: Optimise,
-    /// What can be searched in.
+    /// The indexes that the decision graph searches.
     pub(super) indexes: &'p [Index],
-    pub(super) found: super::index::Found,
+    pub(super) index_state: super::index::IndexState,
     pub(super) span: Span,
-    /// What is made seldom runs.
+    /// The current block is cold.
     pub(super) cold: bool,
-    /// It calls something that takes longer than all around it.
-    pub(super) dear: bool,
-    /// The rule that asks.
+    /// The current block contains a call that costs more than everything around it.
+    pub(super) expensive: bool,
+    /// The rule to which unreadable values are attributed.
     pub(super) rule: crate::hir::RuleId,
-    /// What rules do, by the question for their modes.
-    pub(super) acts: std::collections::BTreeMap<NodeId, V>,
-    /// The answer that the node at hand is behind.
-    pub(super) act: Option<V>,
-    /// The texts that this program looks at, each with a place of its own.
+    /// The registers that hold effective actions, by the mode node that read them.
+    pub(super) actions: std::collections::BTreeMap<NodeId, V>,
+    /// The effective action that dominates the current node.
+    pub(super) action: Option<V>,
+    /// The texts that the program reads. The index of a text selects its region in the scratch memory.
     pub(super) texts: Vec<&'p crate::hir::Value>,
-    /// The memory for them; 0 until it is claimed.
+    /// The address of the scratch memory; 0 at run time until a slot is claimed.
     pub(super) memory: Option<V>,
     pub(super) context: V,
-    /// This is no program, but what one asks of each ancestor.
-    pub(super) asked: Option<super::ancestors::Asked>,
-    /// Paths that begin by loads.
+    /// The context of an ancestor predicate; `None` in a program.
+    pub(super) ancestor: Option<super::ancestors::AncestorContext>,
+    /// The number of calls to `krs_path_near` so far.
     pub(super) near_calls: usize,
-    /// Why a function that it needs cannot be made.
+    /// The reason why a function that the program calls cannot be generated.
     pub(super) too_large: Option<(crate::bpf::encode::TooLarge, Span)>,
-    /// Registers whose pointers are numbers on kernels without a typed task.
+    /// Registers with pointers that are scalars to the verifier on kernels without
+    /// `bpf_get_current_task_btf`.
     pub(super) untyped: BTreeSet<V>,
-    /// Registers whose pointers are numbers, or pointers to something else, to some verifier.
-    pub(super) numbers: BTreeSet<V>,
-    /// Registers that point to a `struct sockaddr` as the kernel's types say.
+    /// Registers with pointers that some verifier takes for scalars, or for pointers to another type.
+    pub(super) scalars: BTreeSet<V>,
+    /// Registers that BTF types as pointers to `struct sockaddr`, which programs may load from.
     pub(super) direct: BTreeSet<V>,
-    labels: Vec<LabelState>,
-    nodes: Vec<Label>,
+    targets: Vec<TargetState>,
+    node_targets: Vec<Target>,
     blocks: Vec<Block>,
     insts: Vec<(Inst, Span)>,
-    current: Option<Facts>,
-    dear_reads: Vec<Dear>,
-    /// What has been read on some way to here.
-    some: Reads,
+    current: Option<FactList>,
+    expensive_reads: Vec<ExpensiveRead>,
+    /// Expensive reads that are available on some path to the current point.
+    partial: ReadSet,
     next: u32,
     verdict: Option<V>,
     frame_bytes: u32,
     comm_buffer: Option<i16>,
     scratch: Option<i16>,
-    /// The address that is copied first, and its buffer.
+    /// The socket address that is copied first, with its buffer.
     first_address: Option<(V, i16)>,
-    /// That of all others.
+    /// The buffer that all other socket addresses share.
     address_buffer: Option<i16>,
     key_buffer: Option<i16>,
     pub(super) object_labels: super::labels::Labels,
@@ -255,10 +270,10 @@ impl<'p> Builder<'p> {
         let texts = super::text::texts(policy, plan, graph);
         let mut builder = Builder::empty(policy, &policy.hooks[graph.hook.index()], optimise, code, texts, span);
         builder.indexes = &plan.indexes;
-        builder.nodes = graph.nodes.iter().map(|_| builder.fresh_label()).collect();
-        let entry = builder.nodes[0];
-        builder.labels[entry.0 as usize].facts = Some(None);
-        builder.place(entry);
+        builder.node_targets = graph.nodes.iter().map(|_| builder.fresh_target()).collect();
+        let entry = builder.node_targets[0];
+        builder.targets[entry.0 as usize].facts = Some(None);
+        builder.bind(entry);
         let context = builder.context;
         builder.push(Inst::Mov { dst: context, src: Src::Reg(V(1)), wide: true, reloc: None });
         if !builder.texts.is_empty() {
@@ -269,7 +284,7 @@ impl<'p> Builder<'p> {
         builder
     }
 
-    /// Without blocks and labels.
+    /// Creates a builder without blocks and targets.
     pub(super) fn empty(
         policy: &'p Policy,
         hook: &'p Hook,
@@ -284,29 +299,29 @@ impl<'p> Builder<'p> {
             hook,
             optimise,
             indexes: &[],
-            found: super::index::Found::default(),
+            index_state: super::index::IndexState::default(),
             span,
             cold: false,
-            dear: false,
+            expensive: false,
             rule: crate::hir::RuleId(0),
-            acts: std::collections::BTreeMap::new(),
-            act: None,
+            actions: std::collections::BTreeMap::new(),
+            action: None,
             texts,
             memory: None,
-            asked: None,
+            ancestor: None,
             near_calls: 0,
             too_large: None,
             context: V(VIRTUAL),
             untyped: BTreeSet::new(),
-            numbers: BTreeSet::new(),
+            scalars: BTreeSet::new(),
             direct: BTreeSet::new(),
-            labels: Vec::new(),
-            nodes: Vec::new(),
+            targets: Vec::new(),
+            node_targets: Vec::new(),
             blocks: Vec::new(),
             insts: Vec::new(),
             current: None,
-            dear_reads: Vec::new(),
-            some: 0,
+            expensive_reads: Vec::new(),
+            partial: 0,
             next: VIRTUAL + 1,
             verdict: None,
             frame_bytes: 0,
@@ -319,58 +334,58 @@ impl<'p> Builder<'p> {
         }
     }
 
-    /// Begins the first block.
+    /// Begins the entry block of a function.
     pub(super) fn enter(&mut self) {
-        let entry = self.fresh_label();
-        self.labels[entry.0 as usize].facts = Some(None);
-        self.place(entry);
+        let entry = self.fresh_target();
+        self.targets[entry.0 as usize].facts = Some(None);
+        self.bind(entry);
     }
 
-    /// The label of a node.
-    pub(super) fn label(&self, node: NodeId) -> Label {
-        self.nodes[node.index()]
+    /// Returns the target of a node.
+    pub(super) fn target(&self, node: NodeId) -> Target {
+        self.node_targets[node.index()]
     }
 
-    /// Begins the block of a node; false where nothing leads to it after all.
+    /// Begins the block of a node; returns false if the node turned out unreachable.
     pub(super) fn begin(&mut self, node: usize) -> bool {
-        let label = self.nodes[node];
+        let target = self.node_targets[node];
         if node == 0 {
             return true;
         }
-        if self.labels[label.0 as usize].facts.is_none() {
+        if self.targets[target.0 as usize].facts.is_none() {
             return false;
         }
-        self.place(label);
+        self.bind(target);
         true
     }
 
-    /// A new label.
-    pub(super) fn fresh_label(&mut self) -> Label {
-        self.labels.push(LabelState::default());
-        Label(self.labels.len() as u32 - 1)
+    /// Creates a new jump target.
+    pub(super) fn fresh_target(&mut self) -> Target {
+        self.targets.push(TargetState::default());
+        Target(self.targets.len() as u32 - 1)
     }
 
-    /// Begins a block here; the one before has ended.
-    pub(super) fn place(&mut self, label: Label) {
-        debug_assert!(self.current.is_none(), "a block begins inside another");
-        let state = &mut self.labels[label.0 as usize];
+    /// Begins a block and binds the target to it. The block before must have ended.
+    pub(super) fn bind(&mut self, target: Target) {
+        debug_assert!(self.current.is_none(), "the block before has not ended");
+        let state = &mut self.targets[target.0 as usize];
         state.block = Some(B(self.blocks.len() as u32));
         self.current = Some(state.facts.clone().flatten());
-        self.some = state.some;
+        self.partial = state.partial;
     }
 
-    /// Whether anything leads to a label.
-    pub(super) fn reached(&self, label: Label) -> bool {
-        self.labels[label.0 as usize].facts.is_some()
+    /// Returns true if some jump leads to the target.
+    pub(super) fn is_reachable(&self, target: Target) -> bool {
+        self.targets[target.0 as usize].facts.is_some()
     }
 
-    /// A new register.
+    /// Allocates a new virtual register.
     pub(super) fn fresh(&mut self) -> V {
         self.next += 1;
         V(self.next - 1)
     }
 
-    /// The register that holds the verdict where several reach one exit.
+    /// Returns the register of the verdict, for exits that are reached with different verdicts.
     pub(super) fn verdict(&mut self) -> V {
         match self.verdict {
             Some(verdict) => verdict,
@@ -382,25 +397,25 @@ impl<'p> Builder<'p> {
         }
     }
 
-    /// Adds an instruction.
+    /// Appends an instruction to the current block.
     pub(super) fn push(&mut self, inst: Inst) {
         self.insts.push((inst, self.span));
     }
 
-    /// Remembers something on the way from here on.
-    pub(super) fn know(&mut self, fact: Fact) {
+    /// Adds a fact that holds from here on.
+    pub(super) fn add_fact(&mut self, fact: Fact) {
         if !self.optimise.does(Optimisation::Reuse) {
             return;
         }
         let before = self.current.take().flatten();
-        self.current = Some(Some(Rc::new(Known { fact, depth: depth(&before) + 1, before })));
+        self.current = Some(Some(Rc::new(FactNode { fact, depth: depth(&before) + 1, before })));
     }
 
-    /// The register that something was read into.
-    pub(super) fn read(&self, key: &Key) -> Option<V> {
+    /// Returns the register in which a value is available.
+    pub(super) fn available(&self, key: &ValueKey) -> Option<V> {
         let mut at = self.current.as_ref().and_then(Option::as_ref);
         while let Some(known) = at {
-            if let Fact::Read(found, reg) = &known.fact
+            if let Fact::Available(found, reg) = &known.fact
                 && found == key
             {
                 return Some(*reg);
@@ -410,7 +425,7 @@ impl<'p> Builder<'p> {
         None
     }
 
-    /// Whether a pointer was found not to be null.
+    /// Returns true if the pointer is known to be non-null.
     pub(super) fn not_null(&self, of: V) -> bool {
         let mut at = self.current.as_ref().and_then(Option::as_ref);
         while let Some(known) = at {
@@ -422,137 +437,139 @@ impl<'p> Builder<'p> {
         false
     }
 
-    /// Reads what is dear, once on every way: into registers of the caller's or, where there are none, into one of its own,
-    /// the first of which is the result. With `fails`, `r0` is 0 behind `read` where it could be read.
+    /// Evaluates an expensive read at most once on every path. The results go into `own`, or into a new
+    /// register if that is empty; the first of them is returned. With `fails`, `read` leaves 0 in `r0` if the
+    /// read succeeded.
     pub(super) fn read_once(
         &mut self,
-        key: Key,
+        key: ValueKey,
         own: &[V],
-        fails: Option<Label>,
+        fails: Option<Target>,
         read: impl FnOnce(&mut Self, V),
     ) -> V {
-        if let Some(value) = self.read(&key) {
+        if let Some(value) = self.available(&key) {
             return value;
         }
-        let known = self.dear_reads.iter().position(|dear| dear.key == key);
+        let known = self.expensive_reads.iter().position(|known| known.key == key);
         let at = known.unwrap_or_else(|| {
             let values = if own.is_empty() { vec![self.fresh()] } else { own.to_vec() };
-            let had = self.fresh();
-            self.dear_reads.push(Dear { key: key.clone(), values, had, asked: false });
-            self.dear_reads.len() - 1
+            let flag = self.fresh();
+            self.expensive_reads.push(ExpensiveRead { key: key.clone(), values, flag, tested: false });
+            self.expensive_reads.len() - 1
         });
-        let Dear { ref values, had, .. } = self.dear_reads[at];
+        let ExpensiveRead { ref values, flag, .. } = self.expensive_reads[at];
         let value = values[0];
-        let does = self.optimise.does(Optimisation::Tried) && self.optimise.does(Optimisation::Reuse);
-        let bit: Reads = if does { 1u64.checked_shl(at as u32).unwrap_or(0) } else { 0 };
-        let join = (self.some & bit != 0).then(|| {
-            self.dear_reads[at].asked = true;
-            let (join, fetch) = (self.fresh_label(), self.fresh_label());
+        let enabled = self.optimise.does(Optimisation::Tried) && self.optimise.does(Optimisation::Reuse);
+        let bit: ReadSet = if enabled { 1u64.checked_shl(at as u32).unwrap_or(0) } else { 0 };
+        let join = (self.partial & bit != 0).then(|| {
+            self.expensive_reads[at].tested = true;
+            let (join, fetch) = (self.fresh_target(), self.fresh_target());
             match fails {
-                None => self.branch(jmp::JNE, true, had, Src::Imm(0), join, fetch),
+                None => self.branch(jmp::JNE, true, flag, Src::Imm(0), join, fetch),
                 Some(unknown) => {
-                    self.branch_away(jmp::JEQ, true, had, Src::Imm(HAD), join);
-                    self.branch(jmp::JEQ, true, had, Src::Imm(FAILED), unknown, fetch);
+                    self.branch_away(jmp::JEQ, true, flag, Src::Imm(AVAILABLE), join);
+                    self.branch(jmp::JEQ, true, flag, Src::Imm(FAILED), unknown, fetch);
                 }
             }
-            self.place(fetch);
+            self.bind(fetch);
             join
         });
         read(self, value);
-        self.some |= bit;
+        self.partial |= bit;
         let set = |build: &mut Self, now| {
             if bit != 0 {
-                build.push(Inst::Mov { dst: had, src: Src::Imm(now), wide: true, reloc: None });
+                build.push(Inst::Mov { dst: flag, src: Src::Imm(now), wide: true, reloc: None });
             }
         };
         if let Some(unknown) = fails {
             set(self, FAILED);
             self.branch_away(jmp::JNE, true, V(0), Src::Imm(0), unknown);
         }
-        set(self, HAD);
+        set(self, AVAILABLE);
         if let Some(join) = join {
             self.jump(join);
-            self.place(join);
+            self.bind(join);
         }
-        self.know(Fact::Read(key, value));
+        self.add_fact(Fact::Available(key, value));
         value
     }
 
-    fn lead(&mut self, to: Label) {
+    fn add_edge(&mut self, to: Target) {
         let facts = self.current.clone().flatten();
-        let state = &mut self.labels[to.0 as usize];
-        debug_assert!(state.block.is_none(), "a jump leads back");
-        state.some |= self.some;
+        let state = &mut self.targets[to.0 as usize];
+        debug_assert!(state.block.is_none(), "jumps go forward");
+        state.partial |= self.partial;
         state.facts = Some(match state.facts.take() {
             None => facts,
-            Some(known) => common(known, facts),
+            Some(known) => common_suffix(known, facts),
         });
     }
 
-    /// Ends the block.
+    /// Ends the current block with a terminator.
     pub(super) fn end(&mut self, end: End) {
         let insts = std::mem::take(&mut self.insts);
-        self.blocks.push(Block { insts, end, end_span: self.span, cold: self.cold, dear: self.dear });
+        self.blocks.push(Block { insts, end, end_span: self.span, cold: self.cold, dear: self.expensive });
         self.current = None;
     }
 
-    /// Ends the block with a jump.
-    pub(super) fn jump(&mut self, to: Label) {
-        self.lead(to);
+    /// Ends the current block with a jump.
+    pub(super) fn jump(&mut self, to: Target) {
+        self.add_edge(to);
         self.end(End::Jump(B(to.0)));
     }
 
-    /// Ends the block with a branch. The facts that hold on `then` alone are `fact`.
-    pub(super) fn branch(&mut self, op: u8, wide: bool, left: V, right: Src, then: Label, otherwise: Label) {
-        self.lead(then);
-        self.lead(otherwise);
+    /// Ends the current block with a conditional branch.
+    pub(super) fn branch(&mut self, op: u8, wide: bool, left: V, right: Src, then: Target, otherwise: Target) {
+        self.add_edge(then);
+        self.add_edge(otherwise);
         self.end(End::Branch { op, wide, left, right, then: B(then.0), otherwise: B(otherwise.0) });
     }
 
-    /// Like `branch`, and goes on in a new block where the branch is not taken.
-    pub(super) fn branch_away(&mut self, op: u8, wide: bool, left: V, right: Src, then: Label) {
-        let here = self.fresh_label();
+    /// Branches to `then`, and begins a new block for the fall-through.
+    pub(super) fn branch_away(&mut self, op: u8, wide: bool, left: V, right: Src, then: Target) {
+        let here = self.fresh_target();
         self.branch(op, wide, left, right, then, here);
-        self.place(here);
+        self.bind(here);
     }
 
-    /// Offset of 16 bytes of the frame for the task's name.
+    /// Returns the frame offset of 16 bytes for the task's `comm`.
     pub(super) fn comm_buffer(&mut self) -> i16 {
-        room(&mut self.frame_bytes, &mut self.comm_buffer, 16)
+        frame_space(&mut self.frame_bytes, &mut self.comm_buffer, 16)
     }
 
-    /// Offset of 24 bytes of the frame for an address. The first one has them for itself, so that it need not be copied again.
+    /// Returns the frame offset of 24 bytes for a socket address. The first address has a buffer that no
+    /// other one uses, so its copy stays available.
     pub(super) fn address_buffer(&mut self, address: V) -> i16 {
         match self.first_address {
             Some((first, buffer)) if first == address => buffer,
-            Some(_) => room(&mut self.frame_bytes, &mut self.address_buffer, 24),
+            Some(_) => frame_space(&mut self.frame_bytes, &mut self.address_buffer, 24),
             None => {
-                let buffer = room(&mut self.frame_bytes, &mut None, 24);
+                let buffer = frame_space(&mut self.frame_bytes, &mut None, 24);
                 self.first_address = Some((address, buffer));
                 buffer
             }
         }
     }
 
-    /// Whether what is copied of an address stays in its buffer.
-    pub(super) fn keeps(&self, address: V) -> bool {
+    /// Returns true if the copy of an address stays in its buffer.
+    pub(super) fn keeps_copy(&self, address: V) -> bool {
         self.first_address.is_some_and(|(first, _)| first == address)
     }
 
-    /// Offset of 32 bytes of the frame for a key of a map.
+    /// Returns the frame offset of 32 bytes for a map key.
     pub(super) fn key_buffer(&mut self) -> i16 {
-        room(&mut self.frame_bytes, &mut self.key_buffer, 32)
+        frame_space(&mut self.frame_bytes, &mut self.key_buffer, 32)
     }
 
-    /// Offset of 8 bytes of the frame that nothing keeps.
+    /// Returns the frame offset of 8 bytes of short-lived scratch space.
     pub(super) fn scratch(&mut self) -> i16 {
-        room(&mut self.frame_bytes, &mut self.scratch, 8)
+        frame_space(&mut self.frame_bytes, &mut self.scratch, 8)
     }
 
-    /// Turns labels into blocks.
-    pub(super) fn finish(mut self) -> (Code, Vec<Told>) {
-        let resolve = |label: &mut B| {
-            *label = self.labels[label.0 as usize].block.expect("every label that is jumped to is placed");
+    /// Resolves targets to block numbers.
+    pub(super) fn finish(mut self) -> (Code, Vec<AvailabilityFlag>) {
+        let resolve = |target: &mut B| {
+            *target = self.targets[target.0 as usize].block.expect("every target that is jumped to is bound");
         };
         for block in &mut self.blocks {
             match &mut block.end {
@@ -564,31 +581,33 @@ impl<'p> Builder<'p> {
                 End::Exit => {}
             }
         }
-        // In the beginning nothing has been read. (What is where that is is never looked at.)
-        let asked = self.dear_reads.iter().filter(|dear| dear.asked);
-        let zeros = asked.flat_map(|dear| dear.values.iter().chain([&dear.had]));
+        // All flags are clear at the entry. The values are initialised as well, since the verifier rejects a
+        // read of an uninitialised register; no path uses these zeros.
+        let tested = self.expensive_reads.iter().filter(|read| read.tested);
+        let zeros = tested.flat_map(|read| read.values.iter().chain([&read.flag]));
         let zeros = zeros
             .map(|dst| (Inst::Mov { dst: *dst, src: Src::Imm(0), wide: true, reloc: None }, self.blocks[0].end_span));
         let zeros: Vec<_> = zeros.collect();
         self.blocks[0].insts.splice(0..0, zeros);
-        // What nobody asks for needs no register that tells.
-        let told: BTreeSet<V> = self.dear_reads.iter().filter(|dear| !dear.asked).map(|dear| dear.had).collect();
+        // A flag that is never tested is removed.
+        let untested: BTreeSet<V> =
+            self.expensive_reads.iter().filter(|read| !read.tested).map(|read| read.flag).collect();
         for block in &mut self.blocks {
-            block.insts.retain(|(inst, _)| inst.def().is_none_or(|dst| !told.contains(&dst)));
+            block.insts.retain(|(inst, _)| inst.def().is_none_or(|dst| !untested.contains(&dst)));
         }
         let sunk = self.blocks.len() as u32;
-        let asked = self.dear_reads.iter().filter(|dear| dear.asked);
-        let told = asked.map(|Dear { key, values, had, .. }| {
-            // No byte of labels is more than 1.
-            let unread = matches!(key, Key::Labels(_)).then_some(-1);
-            Told { had: *had, value: values[0], unread }
+        let tested = self.expensive_reads.iter().filter(|read| read.tested);
+        let flags = tested.map(|ExpensiveRead { key, values, flag, .. }| {
+            // Each label is a byte of 0 or 1, so no word of labels equals -1.
+            let sentinel = matches!(key, ValueKey::Labels(_)).then_some(-1);
+            AvailabilityFlag { flag: *flag, value: values[0], sentinel }
         });
-        (Code { blocks: self.blocks, next: self.next, frame_bytes: self.frame_bytes, sunk }, told.collect())
+        (Code { blocks: self.blocks, next: self.next, frame_bytes: self.frame_bytes, sunk }, flags.collect())
     }
 }
 
-/// Offset of so many bytes of the frame, a multiple of 8; where they are is decided once.
-fn room(frame_bytes: &mut u32, at: &mut Option<i16>, bytes: u32) -> i16 {
+/// Allocates frame space at a multiple of 8, unless `at` already has an offset.
+fn frame_space(frame_bytes: &mut u32, at: &mut Option<i16>, bytes: u32) -> i16 {
     *at.get_or_insert_with(|| {
         *frame_bytes = frame_bytes.next_multiple_of(8) + bytes;
         -(*frame_bytes as i16)

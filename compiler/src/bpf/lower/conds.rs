@@ -1,77 +1,85 @@
-//! Conditions: short-circuit jumps.
+//! Conditions as short-circuit jumps.
+//!
+//! A test has three outcomes: it holds, it does not, or it is unknown because a value cannot be read. Each
+//! outcome has a target: `yes`, `no` and `unknown`. A condition is lowered for one `sense`: the branch to
+//! `then` is taken only if the condition is *known* to have that value, so an unknown one goes to `otherwise`
+//! (Kleene logic).
+//!
+//! Absent: the order of tests, which the decision graph fixes.
 
 use super::arithmetic::immediate;
-use super::builder::{Builder, Fact, Label};
+use super::builder::{Builder, Fact, Target};
 use super::sets::{NAMES_INLINE_MAX, NUMBERS_INLINE_MAX};
 use crate::bpf::insn::{alu, jmp};
 use crate::bpf::vcode::{Inst, Src, V};
 use crate::hir::{Access, Atom, AtomKind, Binary, Compare, Cond, Step, Ty, Value, ValueKind};
 
 impl Builder<'_> {
-    /// Leads to `then` where the condition is known to be `sense`, else to `otherwise`. (The same rules as in
-    /// `decision::lower`, here for conditions that are values.)
-    pub(super) fn cond(&mut self, cond: &Cond, sense: bool, then: Label, otherwise: Label) {
+    /// Branches to `then` if the condition is known to be `sense`, else to `otherwise`. `decision::lower` has
+    /// the same rules; this function lowers conditions that occur inside values.
+    pub(super) fn cond(&mut self, cond: &Cond, sense: bool, then: Target, otherwise: Target) {
         match cond {
             Cond::Const(value) => self.jump(if *value == sense { then } else { otherwise }),
             Cond::Atom(atom) => self.atom(atom, sense, then, otherwise),
             Cond::Not(inner) => self.cond(inner, !sense, then, otherwise),
             Cond::And(left, right) | Cond::Or(left, right) => {
-                let next = self.fresh_label();
+                let next = self.fresh_target();
                 if matches!(cond, Cond::And(..)) == sense {
                     self.cond(left, sense, next, otherwise);
                 } else {
                     self.cond(left, sense, then, next);
                 }
-                if self.reached(next) {
-                    self.place(next);
+                if self.is_reachable(next) {
+                    self.bind(next);
                     self.cond(right, sense, then, otherwise);
                 }
             }
         }
     }
 
-    /// A condition as 0 or 1; `unknown` where it is neither.
-    pub(super) fn cond_value(&mut self, cond: &Cond, unknown: Label) -> V {
+    /// Evaluates a condition to 0 or 1; jumps to `unknown` if it is neither.
+    pub(super) fn cond_value(&mut self, cond: &Cond, unknown: Target) -> V {
         let result = self.fresh();
-        let (yes, rest, no, join) = (self.fresh_label(), self.fresh_label(), self.fresh_label(), self.fresh_label());
+        let (yes, rest, no, join) =
+            (self.fresh_target(), self.fresh_target(), self.fresh_target(), self.fresh_target());
         self.cond(cond, true, yes, rest);
         let set = |build: &mut Self, value| {
             build.push(Inst::Mov { dst: result, src: Src::Imm(value), wide: true, reloc: None });
             build.jump(join);
         };
-        if self.reached(yes) {
-            self.place(yes);
+        if self.is_reachable(yes) {
+            self.bind(yes);
             set(self, 1);
         }
-        if self.reached(rest) {
-            self.place(rest);
-            // Every read of an ancestor can fail, also one that no null is on the way of.
-            if self.asked.is_some() || cond.may_be_unknown() {
+        if self.is_reachable(rest) {
+            self.bind(rest);
+            // Any read of an ancestor can fail, even without a null pointer on the access path.
+            if self.ancestor.is_some() || cond.may_be_unknown() {
                 self.cond(cond, false, no, unknown);
-                if self.reached(no) {
-                    self.place(no);
+                if self.is_reachable(no) {
+                    self.bind(no);
                     set(self, 0);
                 }
             } else {
                 set(self, 0);
             }
         }
-        self.place(join);
+        self.bind(join);
         result
     }
 
-    /// Leads to `then` where the test is known to be `sense`, else to `otherwise`.
-    pub(super) fn atom(&mut self, atom: &Atom, sense: bool, then: Label, otherwise: Label) {
-        // What an ancestor does not let read is this test's own: the next one goes on. Tests lie within each other.
-        let around = self.asked;
-        if let Some(asked) = &mut self.asked {
-            asked.unknown = otherwise;
+    /// Branches to `then` if the test is known to be `sense`, else to `otherwise`.
+    pub(super) fn atom(&mut self, atom: &Atom, sense: bool, then: Target, otherwise: Target) {
+        // A failed read of an ancestor makes only this test unknown. Tests nest, so the target is restored.
+        let outer = self.ancestor;
+        if let Some(ancestor) = &mut self.ancestor {
+            ancestor.unknown = otherwise;
         }
         self.test(atom, sense, then, otherwise);
-        self.asked = around;
+        self.ancestor = outer;
     }
 
-    fn test(&mut self, atom: &Atom, sense: bool, then: Label, otherwise: Label) {
+    fn test(&mut self, atom: &Atom, sense: bool, then: Target, otherwise: Target) {
         let (yes, no, unknown) = if sense { (then, otherwise, otherwise) } else { (otherwise, then, otherwise) };
         match &atom.kind {
             AtomKind::Compare { op, left, right } => self.compare(*op, left, right, yes, no, unknown),
@@ -87,14 +95,14 @@ impl Builder<'_> {
                     return self.jump(no);
                 }
                 self.null_test(value, reg, yes);
-                self.know(Fact::NotNull(reg));
+                self.add_fact(Fact::NotNull(reg));
                 self.jump(no);
             }
             AtomKind::AnyAncestor { of, cond } => self.any_ancestor(of, cond, sense, then, otherwise),
             AtomKind::InSet { values, set } => self.in_set(values, *set, yes, no, unknown),
-            AtomKind::Same(left, right) if left.ty == Ty::Ip => self.same_ip(left, right, yes, no, unknown),
+            AtomKind::Same(left, right) if left.ty == Ty::Ip => self.ip_equals(left, right, yes, no, unknown),
             AtomKind::Same(left, right) if matches!(left.ty, Ty::Text { .. }) => {
-                self.same_text(left, right, yes, no, unknown);
+                self.texts_equal(left, right, yes, no, unknown);
             }
             AtomKind::Same(left, right) => {
                 let left = self.value(left, unknown);
@@ -108,7 +116,7 @@ impl Builder<'_> {
         }
     }
 
-    fn compare(&mut self, op: Compare, left: &Value, right: &Value, yes: Label, no: Label, unknown: Label) {
+    fn compare(&mut self, op: Compare, left: &Value, right: &Value, yes: Target, no: Target, unknown: Target) {
         let (Ty::Int(l), Ty::Int(r)) = (left.ty, right.ty) else {
             return self.jump(no);
         };
@@ -117,7 +125,7 @@ impl Builder<'_> {
             let (yes, no) = if set { (yes, no) } else { (no, yes) };
             return self.test_bits(masked, l.bytes, mask, yes, no, unknown);
         }
-        // Two 32-bit values of one sign compare by their low halves.
+        // Two 32-bit values of the same signedness are compared in their low halves.
         if l.bytes == 4 && r.bytes == 4 && (l.signed == r.signed) {
             let a = self.low(left, unknown);
             let b = self.right(right, false, unknown);
@@ -126,7 +134,7 @@ impl Builder<'_> {
         let unsigned_64 = |ty: crate::hir::Int| ty.bytes == 8 && !ty.signed;
         let signed = match (unsigned_64(l), unsigned_64(r)) {
             (true, true) => false,
-            // Every other pair fits into 64 bits with sign.
+            // Every other pair fits into a signed 64-bit comparison.
             (false, false) => l.signed || r.signed,
             _ if constant => false,
             (left_unsigned, _) => {
@@ -138,33 +146,34 @@ impl Builder<'_> {
         self.branch(jump(op, signed), true, a, b, yes, no);
     }
 
-    /// A u64 against a signed value: a negative one is below all, any other compares without sign.
-    #[expect(clippy::too_many_arguments, reason = "three ways out and two sides")]
+    /// Compares a u64 with a signed value: a negative one is less than any u64, any other is compared
+    /// unsigned.
+    #[expect(clippy::too_many_arguments, reason = "three targets and two operands")]
     fn compare_mixed(
         &mut self,
         op: Compare,
         left: &Value,
         right: &Value,
         left_unsigned: bool,
-        yes: Label,
-        no: Label,
-        unknown: Label,
+        yes: Target,
+        no: Target,
+        unknown: Target,
     ) {
         let a = self.value(left, unknown);
         let b = self.value(right, unknown);
-        let below = if left_unsigned { b } else { a };
-        // The negative side is the lesser.
+        let signed = if left_unsigned { b } else { a };
+        // The negative operand is the lesser one.
         let holds = match op {
             Compare::Eq => false,
             Compare::Ne => true,
             Compare::Lt | Compare::Le => !left_unsigned,
             Compare::Gt | Compare::Ge => left_unsigned,
         };
-        self.branch_away(jmp::JSLT, true, below, Src::Imm(0), if holds { yes } else { no });
+        self.branch_away(jmp::JSLT, true, signed, Src::Imm(0), if holds { yes } else { no });
         self.branch(jump(op, false), true, a, Src::Reg(b), yes, no);
     }
 
-    fn right(&mut self, value: &Value, wide: bool, unknown: Label) -> Src {
+    fn right(&mut self, value: &Value, wide: bool, unknown: Target) -> Src {
         if let ValueKind::Const(number) = value.kind
             && let Some(imm) = immediate(number, wide)
         {
@@ -173,7 +182,7 @@ impl Builder<'_> {
         Src::Reg(if wide { self.value(value, unknown) } else { self.low(value, unknown) })
     }
 
-    fn any_bit(&mut self, value: &Value, yes: Label, no: Label, unknown: Label) {
+    fn any_bit(&mut self, value: &Value, yes: Target, no: Target, unknown: Target) {
         let Ty::Int(int) = value.ty else {
             return self.jump(no);
         };
@@ -190,12 +199,12 @@ impl Builder<'_> {
         self.branch(jmp::JNE, true, reg, Src::Imm(0), yes, no);
     }
 
-    /// At least one bit of a constant mask.
-    fn test_bits(&mut self, value: &Value, bytes: u32, mask: i128, yes: Label, no: Label, unknown: Label) {
+    /// Tests for at least one bit of a constant mask.
+    fn test_bits(&mut self, value: &Value, bytes: u32, mask: i128, yes: Target, no: Target, unknown: Target) {
         let pattern = (mask as u64) & (u64::MAX >> (64 - 8 * bytes));
         let reg = if bytes == 4 { self.low(value, unknown) } else { self.value(value, unknown) };
         if let Ok(low) = u32::try_from(pattern) {
-            // The 32-bit test takes any mask of the low half, and its immediate is not extended.
+            // A 32-bit `jset` takes any mask of the low half, and its immediate is not sign-extended.
             return self.branch(jmp::JSET, false, reg, Src::Imm(low.cast_signed()), yes, no);
         }
         let mask = match i32::try_from(pattern.cast_signed()) {
@@ -205,7 +214,7 @@ impl Builder<'_> {
         self.branch(jmp::JSET, true, reg, mask, yes, no);
     }
 
-    fn all_bits(&mut self, value: &Value, mask: u64, yes: Label, no: Label, unknown: Label) {
+    fn all_bits(&mut self, value: &Value, mask: u64, yes: Target, no: Target, unknown: Target) {
         let Ty::Int(int) = value.ty else {
             return self.jump(no);
         };
@@ -223,7 +232,7 @@ impl Builder<'_> {
         self.branch(jmp::JEQ, wide, bits, src, yes, no);
     }
 
-    fn one_of(&mut self, value: &Value, set: &[Value], yes: Label, no: Label, unknown: Label) {
+    fn one_of(&mut self, value: &Value, set: &[Value], yes: Target, no: Target, unknown: Target) {
         let Ty::Int(int) = value.ty else {
             return self.jump(no);
         };
@@ -252,9 +261,9 @@ impl Builder<'_> {
         }
     }
 
-    /// Leads to `no` where a register is not made of these bytes, at most 8; and to `yes`, or on where there is none, where it
-    /// is.
-    pub(super) fn compare_bytes(&mut self, reg: V, bytes: &[u8], yes: Option<Label>, no: Label) {
+    /// Compares a register with at most 8 bytes. Branches to `no` if they differ, and to `yes` if they are
+    /// equal or, without `yes`, falls through.
+    pub(super) fn compare_bytes(&mut self, reg: V, bytes: &[u8], yes: Option<Target>, no: Target) {
         let mut word = [0u8; 8];
         word[..bytes.len()].copy_from_slice(bytes);
         let (word, wide) = (u64::from_le_bytes(word), bytes.len() == 8);
@@ -268,7 +277,7 @@ impl Builder<'_> {
         }
     }
 
-    fn one_of_strings(&mut self, value: &Value, set: &[Vec<u8>], yes: Label, no: Label, unknown: Label) {
+    fn one_of_strings(&mut self, value: &Value, set: &[Vec<u8>], yes: Target, no: Target, unknown: Target) {
         let Ty::Str { bytes: room } = value.ty else {
             return self.jump(no);
         };
@@ -284,20 +293,20 @@ impl Builder<'_> {
         };
         for (at, text) in set.iter().enumerate() {
             let last = at + 1 == set.len();
-            let next = if last { no } else { self.fresh_label() };
-            // The NUL behind the text belongs to it, unless the array ends first.
+            let next = if last { no } else { self.fresh_target() };
+            // The terminating NUL is compared as well, unless the text fills the array.
             let mut wanted = text.clone();
             if wanted.len() < room as usize {
                 wanted.push(0);
             }
             if source.is_none() {
-                // What is behind the NUL of the task's own name is zero: whole words are compared.
+                // The frame buffer of `comm` is zero after the NUL, so whole words are compared.
                 wanted.resize(wanted.len().next_multiple_of(8), 0);
                 if text.len() == 8 {
                     wanted.resize(16, 0);
                 }
             }
-            // Loads from the frame must lie at multiples of their size.
+            // The verifier requires loads from the frame to be aligned to their size.
             let pieces = if source.is_some() { covering(wanted.len() as u32) } else { pieces(wanted.len() as u32) };
             for (index, &(offset, bytes)) in pieces.iter().enumerate() {
                 let reg = match source {
@@ -308,13 +317,13 @@ impl Builder<'_> {
                 self.compare_bytes(reg, word, (index + 1 == pieces.len()).then_some(yes), next);
             }
             if !last {
-                self.place(next);
+                self.bind(next);
             }
         }
     }
 }
 
-/// Offsets and sizes of the loads that cover so many bytes, largest first.
+/// Returns the offsets and sizes of the loads that cover `bytes`, largest first and without overlap.
 pub(super) fn pieces(bytes: u32) -> Vec<(u32, u32)> {
     let (mut at, mut pieces) = (0, Vec::new());
     for size in [8, 4, 2, 1] {
@@ -326,8 +335,8 @@ pub(super) fn pieces(bytes: u32) -> Vec<(u32, u32)> {
     pieces
 }
 
-/// The same in as few loads as can be, of which the last may take some bytes again: three bytes behind others are four of
-/// which one is known.
+/// Returns the loads that cover `bytes` in the fewest instructions. The last one may overlap the one before:
+/// 11 bytes are two loads of 8 bytes, at 0 and at 3.
 pub(super) fn covering(bytes: u32) -> Vec<(u32, u32)> {
     let last = match bytes % 8 {
         3 if bytes > 8 => 4,
@@ -340,7 +349,8 @@ pub(super) fn covering(bytes: u32) -> Vec<(u32, u32)> {
     covering
 }
 
-/// Where a comparison asks whether some bit of a mask is set, or whether none is: of what, the mask, and which of the two.
+/// Recognises a comparison that tests whether a masked value is zero, or whether a single bit is set: the
+/// value, the mask, and whether the bit must be set.
 fn one_bit<'v>(op: Compare, left: &'v Value, right: &Value) -> Option<(&'v Value, i128, bool)> {
     let (ValueKind::Binary(Binary::And, masked, mask), ValueKind::Const(wanted)) = (&left.kind, &right.kind) else {
         return None;
@@ -355,7 +365,7 @@ fn one_bit<'v>(op: Compare, left: &'v Value, right: &Value) -> Option<(&'v Value
     }
 }
 
-/// An element of an array that is a field.
+/// Returns the access to an element of an array field.
 pub(super) fn element(array: &Access, index: u32) -> Access {
     let mut access = array.clone();
     access.steps.push(Step::Index(index));

@@ -1,9 +1,18 @@
-//! Sets that change while the policy is loaded: maps, which `krsi` fills. How an element becomes a key is in
-//! [`krsi_abi::set`].
+//! Membership tests of dynamic sets: maps that `krsi` fills and changes while the policy is loaded.
+//!
+//! ```text
+//! key of numbers     the words of `krsi_abi::set`, in the frame            BPF_MAP_TYPE_HASH
+//! key of networks    prefix length, then the words; the address in         BPF_MAP_TYPE_LPM_TRIE
+//!                    network byte order, in the frame
+//! key of texts       the text and zeros, in the scratch memory             BPF_MAP_TYPE_HASH
+//! ```
+//!
+//! [`krsi_abi::set`] defines how an element becomes a key; the loader and this module must agree. The maps
+//! allocate elements on demand (`BPF_F_NO_PREALLOC`), because a set may declare room for a million.
 
 use krsi_abi::set;
 
-use super::builder::{Builder, Label};
+use super::builder::{Builder, Target};
 use super::sets::part_bytes;
 use crate::bpf::insn::jmp;
 use crate::bpf::library::{self, key};
@@ -11,42 +20,42 @@ use crate::bpf::vcode::{FRAME, Inst, Src, V};
 use crate::bpf::{Code, Map, MapKind, RelocationKind, helper};
 use crate::hir::{Members, Part, Set, Value};
 
-/// The words of an address in a trie's key, and what is before them.
+/// The prefix length in front of the words of a trie's key.
 const PREFIX_BYTES: u32 = 4;
 
-/// Adds the map of a set that changes.
+/// Declares the map of a dynamic set.
 pub(super) fn declare(set: &Set, code: &mut Code) {
     let (Some(name), Members::Dynamic { max }) = (&set.name, &set.members) else { return };
-    let (kind, key) = match shape(set) {
-        Shape::Text => (MapKind::GrowingHash, set::TEXT_KEY_BYTES),
-        Shape::Words { words, trie: false, .. } => (MapKind::GrowingHash, 8 * words as u32),
-        Shape::Words { words, trie: true, .. } => (MapKind::LpmTrie, PREFIX_BYTES + 8 * words as u32),
+    let (kind, key) = match key_form(set) {
+        KeyForm::Text => (MapKind::GrowingHash, set::TEXT_KEY_BYTES),
+        KeyForm::Words { words, trie: false, .. } => (MapKind::GrowingHash, 8 * words as u32),
+        KeyForm::Words { words, trie: true, .. } => (MapKind::LpmTrie, PREFIX_BYTES + 8 * words as u32),
     };
     code.map(Map { name: set::map_name(name), kind, key, value: 1, entries: *max });
 }
 
-/// What a key is made of.
-enum Shape {
+/// The form of a set's key.
+enum KeyForm {
     Text,
     Words { words: usize, places: Vec<set::Place>, trie: bool },
 }
 
-fn shape(set: &Set) -> Shape {
+fn key_form(set: &Set) -> KeyForm {
     if matches!(set.parts[..], [Part::Text { .. }]) {
-        return Shape::Text;
+        return KeyForm::Text;
     }
     let bytes: Vec<u32> = set.parts.iter().copied().map(part_bytes).collect();
-    let (words, places) = set::places(&set::dynamic_bytes(&bytes)).expect("the checker has asked before");
-    Shape::Words { words, places, trie: set.parts.contains(&Part::Network) }
+    let (words, places) = set::places(&set::dynamic_bytes(&bytes)).expect("the checker has laid the key out before");
+    KeyForm::Words { words, places, trie: set.parts.contains(&Part::Network) }
 }
 
 impl Builder<'_> {
-    /// Values are an element now.
-    pub(super) fn in_dynamic(&mut self, values: &[Value], set: &Set, yes: Label, no: Label, unknown: Label) {
-        let name = set.name.as_deref().expect("a set that changes has a name");
+    /// Tests whether values are currently an element of a dynamic set.
+    pub(super) fn in_dynamic(&mut self, values: &[Value], set: &Set, yes: Target, no: Target, unknown: Target) {
+        let name = set.name.as_deref().expect("a dynamic set has a name");
         let map = RelocationKind::Map(set::map_name(name));
-        match shape(set) {
-            Shape::Text => {
+        match key_form(set) {
+            KeyForm::Text => {
                 let text = self.text(&values[0], unknown);
                 self.branch_away(jmp::JGT, true, text.length, Src::Imm(set::TEXT_BYTES_MAX.cast_signed()), no);
                 self.push(Inst::Load {
@@ -64,14 +73,15 @@ impl Builder<'_> {
                 self.push(Inst::Mov { dst: V(2), src: Src::Reg(text.memory), wide: true, reloc: None });
                 self.add(V(2), i32::from(library::WORK));
             }
-            Shape::Words { words, places, trie } => {
+            KeyForm::Words { words, places, trie } => {
                 let key = match values {
                     [number] if set.parts.len() == 1 && !matches!(number.ty, crate::hir::Ty::Ip) => {
                         vec![self.value(number, unknown)]
                     }
                     _ => self.key(values, &places, words, unknown),
                 };
-                // A trie's prefix has the four bytes before the words, which stay where stores of eight bytes can go.
+                // The prefix length takes the four bytes before the words. The words stay at multiples of 8,
+                // because the verifier requires aligned stores to the frame.
                 let frame = self.key_buffer();
                 for (at, word) in key.iter().enumerate() {
                     let mut word = *word;

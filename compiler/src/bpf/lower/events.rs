@@ -1,11 +1,21 @@
-//! Recording: an event is written straight into the ring buffer, what all have by a function (`library/record.rs`).
+//! Events: the code that records an event in the ring buffer.
 //!
-//! Room that is not to be had is counted, and changes nothing else: logging never turns a verdict.
+//! ```text
+//! record = ringbuf_reserve(events, bytes, 0)    if null: krs_no_room(rule)
+//! krs_head(record, rule, verdict, counter)      the header
+//! *(u32 *)(record + 72) = ..                    the fields
+//! ringbuf_submit(record, 0)
+//! ```
+//!
+//! An event is written in place; shared functions write its header (`library::record`). The program itself
+//! calls `bpf_ringbuf_reserve`, because the verifier of 5.10 loses the result of a null check when a function
+//! returns the pointer. If the buffer has no room, the event is counted as lost and nothing else changes:
+//! recording never affects a verdict.
 
 use krsi_abi::event as abi;
 use krsi_abi::modes::Act;
 
-use super::builder::{Builder, Key, Label};
+use super::builder::{Builder, Target, ValueKey};
 use super::conds::{element, pieces};
 use crate::bpf::insn::{alu, jmp};
 use crate::bpf::library::record::{HEAD, NO_ROOM};
@@ -14,29 +24,29 @@ use crate::bpf::{RelocationKind, event, helper};
 use crate::decision::Verdict;
 use crate::hir::{Field, RuleId, Ty, Value, ValueKind};
 
-/// Whose event is written.
+/// The rule whose event is written.
 #[derive(Clone, Copy)]
-pub(super) enum Which {
-    /// This rule's.
+pub(super) enum EventRule {
+    /// A rule known at compile time.
     Rule(RuleId),
-    /// That of a rule that a search has found.
+    /// A rule that an index search has found.
     Found {
-        /// Its number.
-        which: V,
-        /// Points to its counter of lost events.
+        /// The register with its number.
+        number: V,
+        /// The register with the address of its counter of lost events.
         counter: V,
-        /// What it denies with, if it does.
+        /// The errno that it denies with, if it does.
         errno: Option<Src>,
     },
 }
 
 impl Builder<'_> {
-    /// Does what a rule does besides denying, and goes to `next`.
-    pub(super) fn record(&mut self, rule: RuleId, verdict: Verdict, next: Label) {
+    /// Performs the effects of a rule other than the denial, and jumps to `next`.
+    pub(super) fn record(&mut self, rule: RuleId, verdict: Verdict, next: Target) {
         if self.policy.rules[rule.0 as usize].audit.is_some() {
-            let recorded = self.fresh_label();
-            self.event(rule, Which::Rule(rule), self.act(), verdict, recorded);
-            self.place(recorded);
+            let recorded = self.fresh_target();
+            self.event(rule, EventRule::Rule(rule), self.action(), verdict, recorded);
+            self.bind(recorded);
         } else {
             self.would_deny(self.errno(rule), Src::Imm(rule.0.cast_signed()));
         }
@@ -44,7 +54,7 @@ impl Builder<'_> {
         self.jump(next);
     }
 
-    /// Sends the signal of a rule, if it has one, and notes what it marks.
+    /// Sends the signal of a rule, if it has one, and notes its marks.
     pub(super) fn effects(&mut self, rule: RuleId) {
         let policy = self.policy;
         self.note_marks(rule);
@@ -54,17 +64,18 @@ impl Builder<'_> {
         }
     }
 
-    /// Writes the event of the rule whose number is in a register, which records the same as `like` and denies with `errno`, if
-    /// it does, and goes to `next`.
-    pub(super) fn event_of(&mut self, like: RuleId, which: V, errno: Option<Src>, verdict: Verdict, next: Label) {
-        let act = self.act_of(which, next);
-        self.branch_away(jmp::JGT, true, act, Src::Imm(Act::Try as i32), next);
+    /// Writes the event of the rule whose number is in a register, and jumps to `next`. The rule records the
+    /// same fields as `like` and denies with `errno`, if it does.
+    pub(super) fn event_of(&mut self, like: RuleId, which: V, errno: Option<Src>, verdict: Verdict, next: Target) {
+        let action = self.action_of(which, next);
+        self.branch_away(jmp::JGT, true, action, Src::Imm(Act::Try as i32), next);
         let counter = self.entry_of(RelocationKind::Lost(RuleId(0)), 8, which, next);
-        self.event(like, Which::Found { which, counter, errno }, act, verdict, next);
+        self.event(like, EventRule::Found { number: which, counter, errno }, action, verdict, next);
     }
 
-    /// Writes an event as `rule` records it, if it does, for a rule that does this much, and goes to `next`.
-    fn event(&mut self, rule: RuleId, which: Which, act: V, verdict: Verdict, next: Label) {
+    /// Writes the event that `rule` declares, if it has an `audit`, under an effective action, and jumps to
+    /// `next`.
+    fn event(&mut self, rule: RuleId, which: EventRule, action: V, verdict: Verdict, next: Target) {
         let policy = self.policy;
         let Some(audit) = &policy.rules[rule.0 as usize].audit else {
             return self.jump(next);
@@ -72,7 +83,7 @@ impl Builder<'_> {
         self.span = audit.span;
         self.rule = rule;
         let layout = event::layout(audit);
-        let (room, lost) = (self.fresh_label(), self.fresh_label());
+        let (write, lost) = (self.fresh_target(), self.fresh_target());
         let over = audit.limit.map(|limit| self.within_limit(which, limit, next));
 
         let events = self.code.events();
@@ -80,51 +91,52 @@ impl Builder<'_> {
         self.push(Inst::Mov { dst: V(2), src: Src::Imm(layout.bytes as i32), wide: true, reloc: None });
         self.push(Inst::Mov { dst: V(3), src: Src::Imm(0), wide: true, reloc: None });
         self.push(Inst::Call { helper: helper::RINGBUF_RESERVE, args: 3 });
-        let found = self.copy(V(0), true);
-        self.branch(jmp::JNE, true, found, Src::Imm(0), room, lost);
+        let reserved = self.copy(V(0), true);
+        self.branch(jmp::JNE, true, reserved, Src::Imm(0), write, lost);
         let number = match which {
-            Which::Rule(rule) => Src::Imm(rule.0.cast_signed()),
-            Which::Found { which, .. } => Src::Reg(which),
+            EventRule::Rule(rule) => Src::Imm(rule.0.cast_signed()),
+            EventRule::Found { number, .. } => Src::Reg(number),
         };
 
-        // What is rare comes first: so what is written runs into what follows.
-        self.place(lost);
+        // The rare case comes first, so that the common one falls through into the code that follows.
+        self.bind(lost);
         self.invoke(NO_ROOM, &[number]);
         self.jump(next);
 
-        self.place(room);
+        self.bind(write);
         let errno = match which {
-            Which::Rule(rule) => self.errno(rule),
-            Which::Found { errno, .. } => errno,
+            EventRule::Rule(rule) => self.errno(rule),
+            EventRule::Found { errno, .. } => errno,
         };
-        let said = self.said(errno, act, verdict);
+        let recorded = self.recorded_verdict(errno, action, verdict);
         let counter = match which {
-            Which::Rule(rule) => {
+            EventRule::Rule(rule) => {
                 let counter = self.fresh();
                 self.push(Inst::Address { dst: counter, of: RelocationKind::Lost(rule) });
                 counter
             }
-            Which::Found { counter, .. } => counter,
+            EventRule::Found { counter, .. } => counter,
         };
-        self.invoke(HEAD, &[Src::Reg(found), number, said, Src::Reg(counter)]);
-        let room = self.copy(V(0), true);
-        // What the head says need not be asked again.
-        self.once(Key::PidTgid, |build| build.word(room, abi::PID_TGID as i16));
-        self.once(Key::UidGid, |build| build.word(room, abi::UID_GID as i16));
+        self.invoke(HEAD, &[Src::Reg(reserved), number, recorded, Src::Reg(counter)]);
+        let record = self.copy(V(0), true);
+        // The header contains these values, so later fields reload them from it.
+        self.once(ValueKey::PidTgid, |build| build.word(record, abi::PID_TGID as i16));
+        self.once(ValueKey::UidGid, |build| build.word(record, abi::UID_GID as i16));
         if let Some(counter) = over {
             let count = self.word(counter, 0);
-            self.store(room, abi::HEADER_BYTES, Src::Reg(count), 8);
+            self.store(record, abi::HEADER_BYTES, Src::Reg(count), 8);
         }
-        for &offset in &layout.holed {
-            // The buffer holds what was there before; nothing of it may be taken for a value. Fields come later.
-            self.store(room, offset, Src::Imm(0), 8);
+        for &offset in &layout.padded_words {
+            // `bpf_ringbuf_reserve` does not clear its memory, and padding must not leak old events. The
+            // fields are written after this.
+            self.store(record, offset, Src::Imm(0), 8);
         }
         for (index, (field, &offset)) in audit.fields.iter().zip(&layout.offsets).enumerate() {
             self.span = field.value.span;
-            self.field_of_event(room, index, field, offset);
+            self.field_of_event(record, index, field, offset);
         }
         self.span = audit.span;
-        self.call_only(helper::RINGBUF_SUBMIT, &[Src::Reg(room), Src::Imm(0)]);
+        self.call_only(helper::RINGBUF_SUBMIT, &[Src::Reg(record), Src::Imm(0)]);
         self.jump(next);
     }
 
@@ -138,60 +150,61 @@ impl Builder<'_> {
         }
     }
 
-    fn field_of_event(&mut self, room: V, index: usize, field: &Field, offset: u32) {
+    fn field_of_event(&mut self, record: V, index: usize, field: &Field, offset: u32) {
         if !field.value.unreadable() {
-            // Nothing leads there.
-            let never = self.fresh_label();
-            return self.copy_field(room, &field.value, offset, never);
+            // No jump leads to this target.
+            let never = self.fresh_target();
+            return self.copy_field(record, &field.value, offset, never);
         }
-        let (unknown, done) = (self.fresh_label(), self.fresh_label());
-        self.copy_field(room, &field.value, offset, unknown);
+        let (unknown, done) = (self.fresh_target(), self.fresh_target());
+        self.copy_field(record, &field.value, offset, unknown);
         self.jump(done);
-        if self.reached(unknown) {
-            self.place(unknown);
-            // A text ends at its NUL, whatever is behind it.
+        if self.is_reachable(unknown) {
+            self.bind(unknown);
+            // A reader stops at the NUL, so only the first word is cleared.
             let bytes = if let Ty::Text { .. } = field.value.ty { 8 } else { event::bytes(field.value.ty) };
-            self.zero(room, offset, bytes);
-            let mask = self.word(room, abi::UNKNOWN as i16);
+            self.zero(record, offset, bytes);
+            let mask = self.word(record, abi::UNKNOWN as i16);
             let bit = 1u64 << index;
             let src = match i32::try_from(bit.cast_signed()) {
                 Ok(imm) => Src::Imm(imm),
                 Err(_) => Src::Reg(self.constant(bit)),
             };
             self.push(Inst::Alu { op: alu::OR, wide: true, dst: mask, src, reloc: None });
-            self.store(room, abi::UNKNOWN, Src::Reg(mask), 8);
+            self.store(record, abi::UNKNOWN, Src::Reg(mask), 8);
             self.jump(done);
         }
-        self.place(done);
+        self.bind(done);
     }
 
-    /// Writes a constant text in whole words. An instruction has room for half a word, or for one that is its half's extension.
-    fn literal_field(&mut self, room: V, text: &[u8], offset: u32, bytes: u32) {
+    /// Writes a constant text in whole words. A store has a 32-bit immediate, so a word takes two stores
+    /// unless it is a sign-extended half.
+    fn literal_field(&mut self, record: V, text: &[u8], offset: u32, bytes: u32) {
         let mut words = text.to_vec();
         words.resize(bytes as usize, 0);
         for (word, at) in words.as_chunks::<8>().0.iter().zip((offset..).step_by(8)) {
             let word = i64::from_le_bytes(*word);
             if let Ok(word) = i32::try_from(word) {
-                self.store(room, at, Src::Imm(word), 8);
+                self.store(record, at, Src::Imm(word), 8);
                 continue;
             }
             for (at, half) in [(at, word), (at + 4, word >> 32)] {
-                self.store(room, at, Src::Imm((half as u32).cast_signed()), 4);
+                self.store(record, at, Src::Imm((half as u32).cast_signed()), 4);
             }
         }
     }
 
-    fn copy_field(&mut self, room: V, value: &Value, offset: u32, unknown: Label) {
+    fn copy_field(&mut self, record: V, value: &Value, offset: u32, unknown: Target) {
         if let Ty::Text { .. } = value.ty {
-            return self.text_field(room, value, offset, unknown);
+            return self.text_field(record, value, offset, unknown);
         }
         if value.ty == Ty::Ip {
             let (high, low) = self.ip(value, unknown);
-            self.store(room, offset, Src::Reg(high), 8);
-            return self.store(room, offset + 8, Src::Reg(low), 8);
+            self.store(record, offset, Src::Reg(high), 8);
+            return self.store(record, offset + 8, Src::Reg(low), 8);
         }
         if let ValueKind::Literal(text) = &value.kind {
-            return self.literal_field(room, text, offset, event::bytes(value.ty));
+            return self.literal_field(record, text, offset, event::bytes(value.ty));
         }
         let Ty::Str { bytes } = value.ty else {
             let bytes = event::bytes(value.ty);
@@ -203,7 +216,7 @@ impl Builder<'_> {
                 _ if bytes <= 4 && matches!(value.ty, Ty::Int(_)) => Src::Reg(self.low(value, unknown)),
                 _ => Src::Reg(self.value(value, unknown)),
             };
-            return self.store(room, offset, src, bytes);
+            return self.store(record, offset, src, bytes);
         };
         let source = match &value.kind {
             ValueKind::Load { base, access } => Some((self.pointer(base, unknown), access)),
@@ -214,7 +227,7 @@ impl Builder<'_> {
                 Some((base, access)) => self.load(base, &element(access, at), size),
                 None => self.comm_bytes(at, size),
             };
-            self.store(room, offset + at, Src::Reg(reg), size);
+            self.store(record, offset + at, Src::Reg(reg), size);
         }
     }
 }

@@ -1,62 +1,67 @@
-//! What is looked up by its hash: keys of words, and texts (see `library::exact`).
+//! Exact lookups by perfect hashing: keys of up to four words, and texts (see `library::exact`).
 //!
 //! ```text
-//! hash         of the key: multiplied and folded, word by word
-//! displaced    by what stands at displacements[hash * buckets >> 32]
-//! slot         displaced hash * slots >> 32; the key stands in rows[slot], or nowhere
+//! hash          of the key: multiplied and folded, word by word
+//! displacement  displacements[low32(hash) * buckets >> 32]
+//! slot          rehash(hash ^ displacement) * slots >> 32; rows[slot] has the only candidate
 //! ```
 //!
-//! A text's key is its own hash. Behind its slot is where the text is, which is then compared whole.
+//! A lookup compares a single row and has no loop, so the verifier follows one path whatever the size of the
+//! table. Both reductions are a 32-bit number times a count, shifted right by 32: the verifier derives that
+//! the result is below the count, and accepts the access without a check.
+//!
+//! The key of a text is its own hash. The slot leads to the position of the text in the constants, where it
+//! is compared byte by byte.
 
-use super::builder::{Builder, Key, Label};
-use super::text::Fetched;
+use super::builder::{Builder, Target, ValueKey};
+use super::text::FetchedText;
 use crate::bpf::insn::{alu, jmp};
 use crate::bpf::library::exact::{Exact, SPREAD, Words};
-use crate::bpf::library::{NUMBER, words};
+use crate::bpf::library::{NUMBER, whole_text};
 use crate::bpf::vcode::{Inst, Src, V};
 use crate::bpf::{Code, RelocationKind, Section};
 use crate::hir::Value;
 
-/// A table of keys in the constants.
+/// A perfect hash table of keys in the constants.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ExactAt {
     words: usize,
     multiplier: u64,
-    /// Where the displacements are, and how many.
+    /// Offset and number of the displacements.
     displacements: u32,
     buckets: u32,
-    /// Where the rows are, and how many.
+    /// Offset and number of the rows.
     rows: u32,
     slots: u32,
 }
 
-/// A table of texts in the constants.
+/// A perfect hash table of texts in the constants.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TextsAt {
-    /// Their hashes, no two the same with this seed.
+    /// The table of their hashes, which are distinct under this seed.
     hashes: ExactAt,
     seed: u32,
-    /// By slot: where the text is, and its length.
+    /// Offset of a table by slot: the offset of the text and its length.
     entries: u32,
 }
 
 impl ExactAt {
-    /// How many slots there are.
+    /// Returns the number of slots.
     pub(super) fn slots(&self) -> u32 {
         self.slots
     }
 }
 
 impl TextsAt {
-    /// How many slots there are.
+    /// Returns the number of slots.
     pub(super) fn slots(&self) -> u32 {
         self.hashes.slots
     }
 }
 
 impl Builder<'_> {
-    /// The row of a key in a table; to `no` where it has none.
-    pub(super) fn exact(&mut self, table: &ExactAt, key: &[V], no: Label) -> V {
+    /// Looks up a key and returns its slot; jumps to `no` if the table lacks it.
+    pub(super) fn exact(&mut self, table: &ExactAt, key: &[V], no: Target) -> V {
         let by = self.fresh();
         self.push(Inst::Wide { dst: by, value: table.multiplier });
         let hash = self.copy(key[0], true);
@@ -69,7 +74,7 @@ impl Builder<'_> {
             alu(alu::MUL, hash, Src::Reg(by));
             self.fold(hash);
         }
-        // Numbers of 32 bits times the count, shifted right by 32: below the count, which the verifier follows.
+        // `low32(hash) * buckets >> 32` is below `buckets`; the verifier derives this bound.
         let bucket = self.copy(hash, false);
         let mut alu = |op, dst, src| self.push(Inst::Alu { op, wide: true, dst, src, reloc: None });
         alu(alu::MUL, bucket, Src::Imm(table.buckets.cast_signed()));
@@ -97,8 +102,8 @@ impl Builder<'_> {
         hash
     }
 
-    /// The row of a text in a table; to `no` where it has none.
-    pub(super) fn text_row(&mut self, value: &Value, table: &TextsAt, no: Label, unknown: Label) -> V {
+    /// Looks up a text and returns its slot; jumps to `no` if the table lacks it.
+    pub(super) fn text_row(&mut self, value: &Value, table: &TextsAt, no: Target, unknown: Target) -> V {
         let text = self.text(value, unknown);
         let hash = self.text_hash(value, text, table.seed);
         let row = self.exact(&table.hashes, &[hash], no);
@@ -110,23 +115,23 @@ impl Builder<'_> {
             self.push(Inst::Load { dst, base: entry, offset, bytes: 4, reloc: None, argument: None });
         }
         self.branch_away(jmp::JNE, true, length, Src::Reg(text.length), no);
-        let same = self.of_text(words::SAME, text, Src::Reg(from));
+        let same = self.call_on_text(whole_text::SAME, text, Src::Reg(from));
         self.branch_away(jmp::JEQ, true, same, Src::Imm(0), no);
         row
     }
 
-    /// The hash of a text, computed once.
-    fn text_hash(&mut self, value: &Value, text: Fetched, seed: u32) -> V {
+    /// Returns the hash of a text, computed at most once on every path.
+    fn text_hash(&mut self, value: &Value, text: FetchedText, seed: u32) -> V {
         let at = self.texts.iter().position(|known| *known == value).unwrap_or(usize::MAX);
-        let key = Key::TextHash { text: at, seed };
+        let key = ValueKey::TextHash { text: at, seed };
         self.read_once(key, &[], None, |build, hash| {
-            let made = build.of_text(words::HASH, text, Src::Imm(seed.cast_signed()));
+            let made = build.call_on_text(whole_text::HASH, text, Src::Imm(seed.cast_signed()));
             build.set(hash, Src::Reg(made));
         })
     }
 
-    /// Calls a function about a text.
-    fn of_text(&mut self, function: &'static str, text: Fetched, last: Src) -> V {
+    /// Calls a shared function on a text.
+    fn call_on_text(&mut self, function: &'static str, text: FetchedText, last: Src) -> V {
         let base = text.memory;
         self.push(Inst::Load { dst: V(1), base, offset: NUMBER, bytes: 8, reloc: None, argument: None });
         for (at, src) in [Src::Imm(i32::from(text.offset)), Src::Reg(text.length), last].into_iter().enumerate() {
@@ -136,14 +141,14 @@ impl Builder<'_> {
         self.copy(V(0), true)
     }
 
-    /// `dst ^= dst >> 32`
+    /// Folds the upper half: `dst ^= dst >> 32`.
     fn fold(&mut self, dst: V) {
         let high = self.copy(dst, true);
         self.push(Inst::Alu { op: alu::RSH, wide: true, dst: high, src: Src::Imm(32), reloc: None });
         self.push(Inst::Alu { op: alu::XOR, wide: true, dst, src: Src::Reg(high), reloc: None });
     }
 
-    /// The address of a constant, so many bytes behind `table`.
+    /// Returns the address of a constant, `bytes` after the offset `table`.
     pub(super) fn constant_at(&mut self, table: u32, bytes: V) -> V {
         let base = self.fresh();
         self.push(Inst::Address { dst: base, of: RelocationKind::Constant(Section::Tables, table) });
@@ -153,11 +158,11 @@ impl Builder<'_> {
 }
 
 impl Code {
-    /// Adds a table of keys, no two the same; with it the slot of each.
+    /// Adds a table of distinct keys and returns the slot of each key.
     pub(super) fn exact(&mut self, keys: &[Words], words: usize) -> (ExactAt, Vec<u32>) {
         let table = Exact::build(keys, words);
         let slots: Vec<u32> = keys.iter().map(|key| table.slot(key)).collect();
-        // What no key has holds the first one, which is looked for elsewhere.
+        // An unused slot holds the first key, which is never looked up there.
         let mut rows = vec![keys[0]; table.slots as usize];
         slots.iter().zip(keys).for_each(|(slot, key)| rows[*slot as usize] = *key);
         let rows: Vec<u8> = rows.iter().flat_map(|row| &row[..words]).flat_map(|word| word.to_le_bytes()).collect();
@@ -173,10 +178,10 @@ impl Code {
         (at, slots)
     }
 
-    /// Adds a table of texts, no two the same; with it the slot of each.
+    /// Adds a table of distinct texts and returns the slot of each text.
     pub(super) fn texts(&mut self, texts: &[&[u8]]) -> (TextsAt, Vec<u32>) {
         let hashes = |seed| {
-            let hashes: Vec<Words> = texts.iter().map(|text| [words::hash(text, seed), 0, 0, 0]).collect();
+            let hashes: Vec<Words> = texts.iter().map(|text| [whole_text::hash(text, seed), 0, 0, 0]).collect();
             let mut sorted = hashes.clone();
             sorted.sort_unstable();
             sorted.dedup();
@@ -192,21 +197,21 @@ impl Code {
             all.extend_from_slice(text);
         }
         let from = self.constants.share(Section::Texts, &all);
-        // A slot that no text has is never found.
+        // An unused slot is never found.
         let mut entries = vec![0; 2 * hashes.slots as usize];
         for ((slot, text), place) in slots.iter().zip(texts).zip(places) {
             entries[2 * *slot as usize] = from + place;
             entries[2 * *slot as usize + 1] = text.len() as u32;
         }
-        (TextsAt { hashes, seed, entries: self.numbers(&entries) }, slots)
+        (TextsAt { hashes, seed, entries: self.u32_table(&entries) }, slots)
     }
 
     pub(super) fn constant_offset(&mut self, bytes: &[u8]) -> u32 {
         self.constants.share(Section::Tables, bytes)
     }
 
-    /// Adds a table of numbers.
-    pub(super) fn numbers(&mut self, numbers: &[u32]) -> u32 {
+    /// Adds a table of 32-bit numbers.
+    pub(super) fn u32_table(&mut self, numbers: &[u32]) -> u32 {
         self.constant_offset(&numbers.iter().flat_map(|number| number.to_le_bytes()).collect::<Vec<u8>>())
     }
 }

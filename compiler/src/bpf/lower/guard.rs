@@ -1,9 +1,12 @@
-//! Rules for newer kernels: whether one is active.
+//! Guards of rules with `@since`: the tests that decide whether such a rule is active.
 //!
-//! The answer is known when the program is loaded, and the verifier leaves the other way out, with what it reads: a
-//! switch among the constants, which `krsi` turns off, and CO-RE's own answers, for other loaders.
+//! Every test is constant once the program is loaded: a switch in `.rodata`, which `krsi` turns off, and
+//! CO-RE existence relocations for other loaders. The verifier therefore removes the inactive branch together
+//! with its reads, and a kernel may lack what they name.
+//!
+//! Absent: the list of what a rule needs, which `hir::since` computes.
 
-use super::builder::{Builder, Label};
+use super::builder::{Builder, Target};
 use crate::bpf::insn::jmp;
 use crate::bpf::vcode::{Inst, Src};
 use crate::bpf::{RelocationKind, Section};
@@ -11,8 +14,8 @@ use crate::hir::RuleId;
 use crate::hir::since::Part;
 
 impl Builder<'_> {
-    /// Leads to `then` where all is there that the rule needs.
-    pub(super) fn guard(&mut self, rule: RuleId, then: Label, otherwise: Label) {
+    /// Branches to `then` if the kernel has everything that the rule needs.
+    pub(super) fn guard(&mut self, rule: RuleId, then: Target, otherwise: Target) {
         let policy = self.policy;
         let Some(since) = &policy.rules[rule.0 as usize].since else {
             return self.jump(then);
@@ -29,12 +32,12 @@ impl Builder<'_> {
                 Part::Enumerator { of, name } => {
                     RelocationKind::EnumValueExists { name: of.clone(), value: name.clone() }
                 }
-                // A program of a hook that is not there is not loaded; and arguments are no business of CO-RE's.
+                // The program of a missing hook is not loaded, and CO-RE does not cover arguments.
                 Part::Hook(_) | Part::Argument { .. } => continue,
             };
-            let there = self.fresh();
-            self.push(Inst::Mov { dst: there, src: Src::Imm(1), wide: true, reloc: Some(reloc) });
-            self.branch_away(jmp::JEQ, true, there, Src::Imm(0), otherwise);
+            let present = self.fresh();
+            self.push(Inst::Mov { dst: present, src: Src::Imm(1), wide: true, reloc: Some(reloc) });
+            self.branch_away(jmp::JEQ, true, present, Src::Imm(0), otherwise);
         }
         self.jump(then);
     }

@@ -1,18 +1,21 @@
-//! Searches: which rules of one shape fire.
+//! Index searches: finding the rules of one shape whose constants match.
 //!
 //! ```text
-//! key   = port, high and low half of the address        what the rules compare
-//! row   = search (key)                                  which of them compare it with these
-//! found = heads[row]                                    a rule, or where the row's rules begin in a list
+//! key   = port, high and low half of the address        the values that the rules compare
+//! row   = search (key)                                  the row with these constants
+//! found = heads[row]                                    a rule, or the start of the row's rules in a list
 //! ```
 //!
-//! What is looked up exactly is hashed, and one row is compared (see `exact`); networks and ranges are sorted
-//! and searched by halves (see `ranges`); which patterns fit a text an automaton tells (see `library::automaton`). What the
-//! searches look at is in `tables`.
+//! Keys of exact values are hashed and one row is compared (see `exact`); networks and ranges are found by
+//! binary search (see `ranges`); patterns are run_automaton by an automaton (see `library::automaton`). `tables`
+//! has the data that the searches read.
+//!
+//! Rows and rules come from memory, so the verifier knows no bound of them: they are compared with the size
+//! of the next table before they index it.
 
 use std::collections::BTreeMap;
 
-use super::builder::{Builder, Label};
+use super::builder::{Builder, Target};
 use super::conds::pieces;
 use super::exact::ExactAt;
 use super::tables::{NOBODY, Rows, Tables, Texts};
@@ -24,28 +27,28 @@ use crate::decision::key::{Element, Part, PartKind, Place, places};
 use crate::decision::{Index, IndexId, Verdict};
 use crate::hir::{RuleId, Ty, Value};
 
-/// The largest errno (`MAX_ERRNO` of the kernel).
+/// The largest errno, `MAX_ERRNO` of the kernel.
 const ERRNO_MAX: i32 = 4095;
 
-/// What a program knows about its indexes.
+/// The state of index searches in one program.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(super) struct IndexState {
     tables: BTreeMap<IndexId, Tables>,
-    /// What the last search in an index found: a rule, or a place in the list.
+    /// The register with the result of the last search in an index: a rule, or a position in the list.
     registers: BTreeMap<IndexId, V>,
 }
 
 impl Builder<'_> {
-    /// Leads to `then` where the values of an index are a row's, else to `otherwise`.
-    pub(super) fn find_rules(&mut self, id: IndexId, then: Label, otherwise: Label) {
+    /// Branches to `then` if the values of an index are those of a row, else to `otherwise`.
+    pub(super) fn find_rules(&mut self, id: IndexId, then: Target, otherwise: Target) {
         let indexes = self.indexes;
         let index = &indexes[id.index()];
         let Some((words, places)) = places(&index.parts) else { return self.jump(otherwise) };
-        let tables = match self.found.tables.get(&id) {
+        let tables = match self.index_state.tables.get(&id) {
             Some(tables) => tables.clone(),
             None => {
                 let tables = Tables::of(self.code, index, words, &places);
-                self.found.tables.insert(id, tables.clone());
+                self.index_state.tables.insert(id, tables.clone());
                 tables
             }
         };
@@ -54,7 +57,7 @@ impl Builder<'_> {
                 Element::Text(text) => Some(text.as_slice()),
                 _ => None,
             });
-            self.name_may_fit(&part.value, names, otherwise);
+            self.check_last_component(&part.value, names, otherwise);
         }
         if let Some(early) = &tables.early {
             self.early(index, early, otherwise);
@@ -70,7 +73,7 @@ impl Builder<'_> {
         }
         let key = self.index_key(&index.parts, &places, &tables.texts, words, otherwise);
         let (row, rows) = match &tables.rows {
-            // The search is in this program, and the verifier knows what comes of it.
+            // An exact search is inline, and the verifier knows the bound of its result.
             Rows::Exact(table) => (self.exact(table, &key, otherwise), None),
             Rows::Texts | Rows::Match(_) => return self.jump(otherwise),
             Rows::Ranges(table) => (self.range_row(table, &key, otherwise), Some((table.rows(), otherwise))),
@@ -78,22 +81,22 @@ impl Builder<'_> {
         self.found_row(id, &tables, row, rows, then);
     }
 
-    /// Leads to `no` where the values of the early parts are no row's.
-    fn early(&mut self, index: &Index, table: &ExactAt, no: Label) {
+    /// Prefilter: jumps to `no` if no row has these values of the early columns.
+    fn early(&mut self, index: &Index, table: &ExactAt, no: Target) {
         let parts = index.early_parts();
         if let Some((words, places)) = places(&parts) {
-            let key = self.index_key(&parts, &places, &vec![Texts::No; parts.len()], words, no);
+            let key = self.index_key(&parts, &places, &vec![Texts::NotText; parts.len()], words, no);
             self.exact(table, &key, no);
         }
     }
 
-    /// Keeps what a row leads to, and goes to `then`.
-    fn found_row(&mut self, id: IndexId, tables: &Tables, row: V, rows: Option<(u32, Label)>, then: Label) {
-        let found = match self.found.registers.get(&id) {
+    /// Loads the head of a row into the index's register, and jumps to `then`.
+    fn found_row(&mut self, id: IndexId, tables: &Tables, row: V, rows: Option<(u32, Target)>, then: Target) {
+        let found = match self.index_state.registers.get(&id) {
             Some(found) => *found,
             None => {
                 let found = self.fresh();
-                self.found.registers.insert(id, found);
+                self.index_state.registers.insert(id, found);
                 found
             }
         };
@@ -104,26 +107,29 @@ impl Builder<'_> {
         self.jump(then);
     }
 
-    /// What the last search in an index found: a rule, or a place in the list, which begins there.
+    /// Returns the result of the last search in an index: a rule or a position in a list, with the offset of
+    /// that list.
     pub(super) fn found_rules(&self, id: IndexId) -> Option<(V, Option<u32>)> {
-        let (tables, found) = (self.found.tables.get(&id)?, self.found.registers.get(&id)?);
+        let (tables, found) = (self.index_state.tables.get(&id)?, self.index_state.registers.get(&id)?);
         Some((*found, tables.list.map(|(list, _)| list)))
     }
 
-    /// What the rules of the row that was found deny with, if they do: a constant where it is the same for all rows.
+    /// Returns the errno of the rules of the row that was found, if they deny; a constant if it is the same
+    /// for all rows.
     pub(super) fn errno_found(&mut self, id: IndexId) -> Option<Src> {
         let (indexes, policy) = (self.indexes, self.policy);
         let index = &indexes[id.index()];
         let first = self.errno(index.rows[0].rules[0]);
-        let tables = self.found.tables.get(&id).cloned().filter(|_| !index.one_errno);
-        let (Some(Src::Imm(any)), Some(tables), Some(found)) = (first, tables, self.found.registers.get(&id).copied())
+        let tables = self.index_state.tables.get(&id).cloned().filter(|_| !index.one_errno);
+        let (Some(Src::Imm(any)), Some(tables), Some(found)) =
+            (first, tables, self.index_state.registers.get(&id).copied())
         else {
             return first;
         };
         let numbers: Vec<u32> = policy.rules.iter().map(|rule| rule.errno().unwrap_or(0).cast_unsigned()).collect();
-        let errnos = self.code.numbers(&numbers);
+        let errnos = self.code.u32_table(&numbers);
         let errno = self.constant(any as u64);
-        let done = self.fresh_label();
+        let done = self.fresh_target();
         let and = |build: &mut Self, dst, mask: i32| {
             build.push(Inst::Alu { op: alu::AND, wide: true, dst, src: Src::Imm(mask), reloc: None });
         };
@@ -138,21 +144,23 @@ impl Builder<'_> {
         };
         let known = self.fresh();
         self.entry(known, errnos, which, Some((numbers.len() as u32, done)));
-        // The verifier asks that what a program returns is an errno, and does not look into constants.
+        // The verifier checks that an LSM program returns an errno, and does not know the values of
+        // constants.
         and(self, known, ERRNO_MAX);
         self.push(Inst::Mov { dst: errno, src: Src::Reg(known), wide: true, reloc: None });
         self.jump(done);
-        self.place(done);
+        self.bind(done);
         Some(Src::Reg(errno))
     }
 
-    /// Does what the rules of the row that was found do besides denying, and goes to `next`.
-    pub(super) fn record_found(&mut self, id: IndexId, rule: RuleId, verdict: Verdict, next: Label) {
+    /// Performs the effects of the rules of the row that was found other than the denial, and jumps to
+    /// `next`.
+    pub(super) fn record_found(&mut self, id: IndexId, rule: RuleId, verdict: Verdict, next: Target) {
         let indexes = self.indexes;
         let audits = self.policy.rules[rule.0 as usize].audit.is_some();
         let errno = self.errno_found(id);
-        let (tables, found) = (self.found.tables.get(&id).cloned(), self.found.registers.get(&id).copied());
-        let recorded = self.fresh_label();
+        let (tables, found) = (self.index_state.tables.get(&id).cloned(), self.index_state.registers.get(&id).copied());
+        let recorded = self.fresh_target();
         match (tables.map(|tables| tables.list), found) {
             (Some(None), Some(found)) if audits => self.event_of(rule, found, errno, verdict, recorded),
             (Some(Some((list, length))), Some(found)) if audits => {
@@ -168,11 +176,11 @@ impl Builder<'_> {
                         self.event_of(rule, which, errno, verdict, recorded);
                         break;
                     }
-                    let (written, more) = (self.fresh_label(), self.fresh_label());
+                    let (written, more) = (self.fresh_target(), self.fresh_target());
                     self.event_of(rule, which, errno, verdict, written);
-                    self.place(written);
+                    self.bind(written);
                     self.branch(jmp::JSET, false, entry, Src::Imm(MORE.cast_signed()), more, recorded);
-                    self.place(more);
+                    self.bind(more);
                     self.push(Inst::Alu { op: alu::ADD, wide: true, dst: place, src: Src::Imm(1), reloc: None });
                 }
             }
@@ -186,14 +194,15 @@ impl Builder<'_> {
             }
             _ => self.jump(recorded),
         }
-        self.place(recorded);
+        self.bind(recorded);
         self.effects(rule);
         self.jump(next);
     }
 
-    /// `dst =` an entry of 4 bytes of a table, which has so many; to the label where `at` is beyond. What is compared
-    /// is the register that is used: the verifier of 5.10 forgets bounds of what goes through the frame.
-    pub(super) fn entry(&mut self, dst: V, table: u32, at: V, bound: Option<(u32, Label)>) {
+    /// Loads a 4-byte entry of a table of `count` entries; jumps to `beyond` if `at` is out of bounds. The
+    /// register that is compared is the one that is used, because the verifier of 5.10 forgets the bounds of
+    /// a spilled scalar.
+    pub(super) fn entry(&mut self, dst: V, table: u32, at: V, bound: Option<(u32, Target)>) {
         let place = self.copy(at, true);
         if let Some((count, beyond)) = bound {
             self.branch_away(jmp::JGE, true, place, Src::Imm(count.cast_signed()), beyond);
@@ -203,8 +212,15 @@ impl Builder<'_> {
         self.push(Inst::Load { dst, base, offset: 0, bytes: 4, reloc: None, argument: None });
     }
 
-    /// The words of a key.
-    fn index_key(&mut self, parts: &[Part], places: &[Place], texts: &[Texts], words: usize, unknown: Label) -> Vec<V> {
+    /// Evaluates the words of a key.
+    fn index_key(
+        &mut self,
+        parts: &[Part],
+        places: &[Place],
+        texts: &[Texts],
+        words: usize,
+        unknown: Target,
+    ) -> Vec<V> {
         let mut key: Vec<Option<V>> = vec![None; words];
         for ((part, place), texts) in parts.iter().zip(places).zip(texts) {
             let value = &part.value;
@@ -236,7 +252,7 @@ impl Builder<'_> {
                         // A text that no rule names is in no row.
                         Texts::Exact(texts) => self.text_row(value, texts, unknown, unknown),
                         Texts::Match(at) => self.match_row(value, *at, unknown),
-                        Texts::No => self.value(value, unknown),
+                        Texts::NotText => self.value(value, unknown),
                     };
                     let signed = matches!(value.ty, Ty::Int(int) if int.signed && int.bytes < 8);
                     key[place.word] = Some(self.packed(key[place.word], of, signed, part.bytes(), place.shift));
@@ -246,7 +262,7 @@ impl Builder<'_> {
         key.into_iter().map(|word| word.unwrap_or_else(|| self.constant(0))).collect()
     }
 
-    /// A word with a number added to what is in it already.
+    /// Packs a number into a word of the key.
     fn packed(&mut self, word: Option<V>, of: V, signed: bool, bytes: u32, shift: u32) -> V {
         if !signed && shift == 0 && word.is_none() {
             return of;
@@ -258,7 +274,7 @@ impl Builder<'_> {
             }
         };
         if signed {
-            // Copies of the sign go.
+            // Clear the copies of the sign bit.
             by(alu::LSH, 64 - 8 * bytes);
             by(alu::RSH, 64 - 8 * bytes);
         }
@@ -269,10 +285,10 @@ impl Builder<'_> {
         part
     }
 
-    /// The row of an automaton for a text, found once; to `no` where nothing fits.
-    fn match_row(&mut self, value: &Value, at: AutomatonAt, no: Label) -> V {
+    /// Returns the row at which an automaton accepts a text; jumps to `no` if it does not accept.
+    fn match_row(&mut self, value: &Value, at: AutomatonAt, no: Target) -> V {
         let text = self.text(value, no);
-        let row = self.matched(value, text, at);
+        let row = self.run_automaton(value, text, at);
         self.branch_away(jmp::JEQ, true, row, Src::Imm(0), no);
         row
     }

@@ -1,25 +1,34 @@
-//! Labels of tasks, files and sockets: asked for once on a way, set at its end, kept while their object lives.
+//! Security labels of tasks, files and sockets: looked up at most once per object, changed at the end of the
+//! program, kept while the object lives.
 //!
-//! Each kind of object has one hash (see `krsi_abi::labels`), on every kernel: task storage came after 5.10, and asks for
-//! pointers that the verifier trusts. Objects are known by what stays the same and comes back when they do:
+//! ```text
+//! file_open:  look up the labels of the task     at the first `is`
+//!             tainted |= 1 << 0                  a matching rule marks the task: noted in a register
+//!             krs_mark_task(key, set, clear)     before the exit
+//! ```
 //!
-//! - A *task* by the first `task_struct` of its process. It is there before the process runs, while `task_alloc` is
-//!   asked, and no later than its last thread gone. If another thread executes a program it becomes the first one:
-//!   before the kernel ends the others its entry begins as a copy, which says of whom (`former`), and afterwards takes
-//!   what they were marked with in between. Whichever of the two comes first, `bprm_committing_creds` or the
-//!   `task_free` of the former one, moves it.
-//! - A *file* by its file system, inode number and generation, so that its labels outlive its inode in memory.
-//! - A *socket* by its `sock`.
+//! Each kind of object has one hash map (see `krsi_abi::labels`). Task storage is not used: it came after
+//! 5.10, and its helpers require pointers that the verifier trusts. Objects are identified by a key that
+//! survives as long as their labels must:
 //!
-//! What rules mark is only noted while they are looked at, in a register for each object, and done when all have been:
-//! every test sees the labels as they were before. First all labels are taken, then all are set, so that `mark` wins
-//! over `unmark` whatever their order, also where two names turn out to be one object.
+//! - A *task* by the address of the first `task_struct` of its process. That struct exists before the process
+//!   runs, while `task_alloc` is called, until its last thread is gone. If another thread executes a program,
+//!   it becomes the first one: before the kernel kills the other threads, its entry is created as a copy that
+//!   names the former first thread (`former`); afterwards the labels that the former one received in between
+//!   are merged. Whichever of `bprm_committing_creds` and the `task_free` of the former thread comes first
+//!   does so.
+//! - A *file* by its file system, inode number and generation, so that labels outlive the inode in memory.
+//! - A *socket* by the address of its `sock`.
+//!
+//! Marks are noted in a register per object while rules are evaluated, and applied when all have been: every
+//! `is` sees the labels as they were before the operation. All clears are applied before all sets, so that
+//! `mark` wins over `unmark` in any order, even if two expressions turn out to denote one object.
 
 use std::collections::BTreeMap;
 
 use krsi_abi::labels::{OBJECTS_MAX, Object};
 
-use super::builder::{Builder, Key, Label};
+use super::builder::{Builder, Target, ValueKey};
 use crate::bpf::insn::{alu, jmp};
 use crate::bpf::vcode::{End, FRAME, Inst, Src, V};
 use crate::bpf::{Map, MapKind, RelocationKind, helper, library};
@@ -30,42 +39,42 @@ use crate::hir::{
 };
 use crate::kernel::BOOL_HOOKS;
 
-/// `CLONE_THREAD`
+/// The clone flag `CLONE_THREAD`.
 const THREAD: i32 = 0x0001_0000;
-/// `SB_ACTIVE`: no file system that is being taken down.
+/// The superblock flag `SB_ACTIVE`, cleared when a file system is being shut down.
 const ACTIVE: u32 = 1 << 30;
-/// `SB_KERNMOUNT` and `SB_NOUSER`: pipes, sockets and the like, whose numbers are given out again.
+/// The flags `SB_KERNMOUNT` and `SB_NOUSER`: pipes, sockets and the like, whose inode numbers are reused.
 const INTERNAL: u32 = 1 << 22 | 1 << 31;
-/// File systems that give a file another number when they read it again: FAT and exFAT, and those of processes.
+/// File systems that may assign another inode number when they read a file again: FAT, exFAT and procfs.
 const RENUMBERED: [i32; 3] = [0x4d44, 0x2011_bab0, 0x9fa0];
 const EAGAIN: i32 = -11;
 const ENOMEM: i32 = -12;
 
-/// What a program does with labels.
+/// The objects whose labels a program tests or changes.
 #[derive(Default)]
 pub(super) struct Labels {
-    /// Objects that are asked about.
-    asked: Vec<Asked>,
-    /// Objects that are marked.
-    marked: Vec<Marked>,
+    /// Objects whose labels are tested.
+    tested: Vec<TestedObject>,
+    /// Objects that rules mark or unmark.
+    marked: Vec<MarkedObject>,
 }
 
-struct Asked {
+struct TestedObject {
     object: Value,
     on: Object,
-    /// Registers of the words of its value that matter.
+    /// The registers of the words of its value that are tested, by word.
     words: BTreeMap<usize, V>,
 }
 
-struct Marked {
+struct MarkedObject {
     object: Value,
     on: Object,
-    /// Bits of the labels to set and to take.
+    /// Registers with the bits of the labels to set and to clear.
     set: Option<V>,
-    take: Option<V>,
+    clear: Option<V>,
 }
 
-/// Which nodes can come after a rule has marked something.
+/// Returns, by node, whether a path from a rule with marks leads to it.
 pub(super) fn after_marks(policy: &Policy, graph: &Graph) -> Vec<bool> {
     let mut after = vec![false; graph.nodes.len()];
     for (at, node) in graph.nodes.iter().enumerate() {
@@ -77,7 +86,7 @@ pub(super) fn after_marks(policy: &Policy, graph: &Graph) -> Vec<bool> {
     after
 }
 
-/// Whose effects a node has.
+/// Returns the rule whose effects a node performs.
 fn recorded(node: &Node) -> Option<RuleId> {
     match node {
         Node::Record { rule, .. } | Node::RecordFound { rule, .. } => Some(*rule),
@@ -85,7 +94,7 @@ fn recorded(node: &Node) -> Option<RuleId> {
     }
 }
 
-/// Every test of a graph, also those inside of values, as often as it stands there.
+/// Visits every test of a graph, including those inside values.
 fn tests<'p>(policy: &'p Policy, graph: &'p Graph, each: &mut impl FnMut(&'p Atom)) {
     for node in &graph.nodes {
         match node {
@@ -114,7 +123,8 @@ fn unsigned(bytes: u32) -> Shape {
 }
 
 impl Builder<'_> {
-    /// Before anything is tested: finds what the program does with labels, and does what its hook is there for.
+    /// Before any test: collects the objects whose labels the program uses, and performs the hook's own part
+    /// in maintaining labels.
     pub(super) fn begin_labels(&mut self, graph: &Graph) {
         let policy = self.policy;
         if policy.labels.is_empty() {
@@ -122,17 +132,17 @@ impl Builder<'_> {
         }
         let mut atoms = Vec::new();
         tests(policy, graph, &mut |atom| atoms.push(atom));
-        let mut labels = Labels { asked: self.asked_about(&atoms), marked: Vec::new() };
+        let mut labels = Labels { tested: self.tested_objects(&atoms), marked: Vec::new() };
         for node in &graph.nodes {
             let Some(rule) = recorded(node) else { continue };
             for mark in &policy.rules[rule.0 as usize].marks {
                 let at = labels.marked.iter().position(|known| known.object == mark.object).unwrap_or_else(|| {
                     let (object, on) = (mark.object.clone(), policy.labels[mark.label.index()].on);
-                    labels.marked.push(Marked { object, on, set: None, take: None });
+                    labels.marked.push(MarkedObject { object, on, set: None, clear: None });
                     labels.marked.len() - 1
                 });
                 let marked = &mut labels.marked[at];
-                let reg = if mark.set { &mut marked.set } else { &mut marked.take };
+                let reg = if mark.set { &mut marked.set } else { &mut marked.clear };
                 reg.get_or_insert_with(|| self.fresh());
             }
         }
@@ -143,20 +153,20 @@ impl Builder<'_> {
         }
     }
 
-    /// The same for what is asked of an ancestor, which is a function of its own.
-    pub(super) fn begin_asked_labels(&mut self, cond: &Cond) {
+    /// Collects the objects whose labels an ancestor predicate tests.
+    pub(super) fn begin_ancestor_labels(&mut self, cond: &Cond) {
         let mut atoms = Vec::new();
         each_in_cond(cond, &mut |atom| atoms.push(atom));
-        self.object_labels.asked = self.asked_about(&atoms);
+        self.object_labels.tested = self.tested_objects(&atoms);
     }
 
-    fn asked_about(&mut self, atoms: &[&Atom]) -> Vec<Asked> {
-        let mut all: Vec<Asked> = Vec::new();
+    fn tested_objects(&mut self, atoms: &[&Atom]) -> Vec<TestedObject> {
+        let mut all: Vec<TestedObject> = Vec::new();
         for atom in atoms {
             let AtomKind::Label { object, label } = &atom.kind else { continue };
-            let at = all.iter().position(|asked| asked.object == *object).unwrap_or_else(|| {
+            let at = all.iter().position(|tested| tested.object == *object).unwrap_or_else(|| {
                 let (object, on) = (object.clone(), self.policy.labels[label.index()].on);
-                all.push(Asked { object, on, words: BTreeMap::new() });
+                all.push(TestedObject { object, on, words: BTreeMap::new() });
                 all.len() - 1
             });
             all[at].words.entry(self.policy.label_byte(*label) / 8).or_insert_with(|| self.fresh());
@@ -164,10 +174,10 @@ impl Builder<'_> {
         all
     }
 
-    /// Nothing has been marked.
+    /// Clears the registers of marks.
     fn begin_marks(&mut self) {
         let marks: Vec<V> =
-            self.object_labels.marked.iter().flat_map(|marked| [marked.set, marked.take]).flatten().collect();
+            self.object_labels.marked.iter().flat_map(|marked| [marked.set, marked.clear]).flatten().collect();
         for dst in marks {
             self.push(Inst::Mov { dst, src: Src::Imm(0), wide: true, reloc: None });
         }
@@ -188,13 +198,13 @@ impl Builder<'_> {
         })
     }
 
-    /// Leads to `yes` where an object has a label.
-    pub(super) fn labelled(&mut self, object: &Value, label: LabelId, yes: Label, no: Label, unknown: Label) {
+    /// Branches to `yes` if an object has a label.
+    pub(super) fn labelled(&mut self, object: &Value, label: LabelId, yes: Target, no: Target, unknown: Target) {
         let byte = self.policy.label_byte(label);
-        let at = self.object_labels.asked.iter().position(|asked| asked.object == *object);
-        let at = at.expect("every object of a graph is in its list");
+        let at = self.object_labels.tested.iter().position(|tested| tested.object == *object);
+        let at = at.expect("every tested object is in the list");
         self.look_up(at, unknown);
-        let reg = self.object_labels.asked[at].words[&(byte / 8)];
+        let reg = self.object_labels.tested[at].words[&(byte / 8)];
         let mask = 1u64 << (8 * (byte % 8));
         match i32::try_from(mask) {
             Ok(mask) => self.branch(jmp::JSET, false, reg, Src::Imm(mask), yes, no),
@@ -205,14 +215,14 @@ impl Builder<'_> {
         }
     }
 
-    /// Reads an object's labels.
-    fn look_up(&mut self, at: usize, unknown: Label) {
-        let Asked { object, on, words } = &self.object_labels.asked[at];
+    /// Looks up an object's labels; an object without an entry has none.
+    fn look_up(&mut self, at: usize, unknown: Target) {
+        let TestedObject { object, on, words } = &self.object_labels.tested[at];
         let (object, on, words) = (object.clone(), *on, words.clone());
         let registers: Vec<V> = words.values().copied().collect();
-        self.read_once(Key::Labels(at), &registers, None, |build, _| {
+        self.read_once(ValueKey::Labels(at), &registers, None, |build, _| {
             let pointer = build.identity(&object, unknown);
-            let (none, join) = (build.fresh_label(), build.fresh_label());
+            let (none, join) = (build.fresh_target(), build.fresh_target());
             let key = build.key_buffer();
             build.store_key(on, pointer, key);
             let map = build.label_map(on);
@@ -226,30 +236,31 @@ impl Builder<'_> {
                 build.push(Inst::Load { dst: *dst, base: found, offset, bytes: 8, reloc: None, argument: None });
             }
             build.jump(join);
-            build.place(none);
+            build.bind(none);
             for dst in words.values() {
                 build.push(Inst::Mov { dst: *dst, src: Src::Imm(0), wide: true, reloc: None });
             }
             build.jump(join);
-            build.place(join);
+            build.bind(join);
         });
     }
 
-    /// The pointer that an object is known by.
-    fn identity(&mut self, object: &Value, unknown: Label) -> V {
+    /// Returns the pointer that identifies an object. A new thread that `task_alloc` passes is identified by
+    /// its leader; `clone_flags` tell a thread from a process.
+    fn identity(&mut self, object: &Value, unknown: Target) -> V {
         let pointer = self.pointer(object, unknown);
         if !newborn(self.hook, object) {
             return pointer;
         }
-        let (thread, join, id) = (self.fresh_label(), self.fresh_label(), self.fresh());
+        let (thread, join, id) = (self.fresh_target(), self.fresh_target(), self.fresh());
         self.push(Inst::Mov { dst: id, src: Src::Reg(pointer), wide: true, reloc: None });
         let flags = self.hook_argument("clone_flags", unknown);
         self.branch(jmp::JSET, true, flags, Src::Imm(THREAD), thread, join);
-        self.place(thread);
+        self.bind(thread);
         let leader = self.leader(pointer);
         self.push(Inst::Mov { dst: id, src: Src::Reg(leader), wide: true, reloc: None });
         self.jump(join);
-        self.place(join);
+        self.bind(join);
         id
     }
 
@@ -257,9 +268,9 @@ impl Builder<'_> {
         self.load(task, &field("task_struct", "group_leader", Shape::Pointer), 8)
     }
 
-    fn hook_argument(&mut self, name: &str, unknown: Label) -> V {
+    fn hook_argument(&mut self, name: &str, unknown: Target) -> V {
         let at = self.hook.args.iter().position(|arg| arg.name == name);
-        let at = at.expect("a hook that keeps labels has the arguments that it needs for that");
+        let at = at.expect("a hook that maintains labels has the arguments for it");
         let (arg, ty) = (crate::hir::ArgId(at as u32), self.hook.args[at].ty);
         let value = Value { span: self.span, ty, kind: ValueKind::Arg(arg) };
         match ty {
@@ -268,7 +279,7 @@ impl Builder<'_> {
         }
     }
 
-    /// Puts an object's key into the frame.
+    /// Writes an object's key to the frame.
     fn store_key(&mut self, on: Object, pointer: V, at: i16) {
         let store = |build: &mut Self, src, offset, bytes| {
             build.push(Inst::Store { base: FRAME, offset: at + offset, src: Src::Reg(src), bytes });
@@ -285,12 +296,12 @@ impl Builder<'_> {
         store(self, generation, 12, 4);
     }
 
-    /// Notes what a rule marks.
+    /// Notes the marks of a matching rule.
     pub(super) fn note_marks(&mut self, rule: RuleId) {
         for mark in &self.policy.rules[rule.0 as usize].marks {
             self.span = mark.span;
             let marked = self.object_labels.marked.iter().find(|known| known.object == mark.object);
-            let reg = marked.and_then(|marked| if mark.set { marked.set } else { marked.take });
+            let reg = marked.and_then(|marked| if mark.set { marked.set } else { marked.clear });
             let dst = reg.expect("every mark of a graph has a register");
             let bit = 1u64 << self.policy.label_byte(mark.label);
             let src = match i32::try_from(bit) {
@@ -301,23 +312,24 @@ impl Builder<'_> {
         }
     }
 
-    /// Ends the program. A mark that finds no room turns what would be allowed into `ENOMEM`, where the hook can.
-    pub(super) fn leave(&mut self, verdict: Verdict, marks: bool) {
+    /// Applies the marks and exits. If a mark found no room, an allowed operation fails with `ENOMEM`,
+    /// provided that the hook can deny.
+    pub(super) fn exit(&mut self, verdict: Verdict, marks: bool) {
         self.release();
         let status = if marks { Some(self.set_marks()) } else { None };
-        self.forget();
+        self.remove_dying();
         let denies = !self.hook.void && !BOOL_HOOKS.contains(&self.hook.name.as_str());
         let mut full = None;
         if let Some(status) = status.filter(|_| denies && matches!(verdict, Verdict::Constant(0) | Verdict::Chosen)) {
-            let (label, done) = (self.fresh_label(), self.fresh_label());
+            let (label, done) = (self.fresh_target(), self.fresh_target());
             if verdict == Verdict::Chosen {
                 let verdict = self.verdict();
-                let lost = self.fresh_label();
+                let lost = self.fresh_target();
                 self.branch(jmp::JNE, true, verdict, Src::Imm(0), done, lost);
-                self.place(lost);
+                self.bind(lost);
             }
             self.branch(jmp::JNE, true, status, Src::Imm(0), label, done);
-            self.place(done);
+            self.bind(done);
             full = Some(label);
         }
         let src = match verdict {
@@ -327,13 +339,13 @@ impl Builder<'_> {
         self.push(Inst::Mov { dst: V(0), src, wide: true, reloc: None });
         self.end(End::Exit);
         if let Some(full) = full {
-            self.place(full);
+            self.bind(full);
             self.push(Inst::Mov { dst: V(0), src: Src::Imm(ENOMEM), wide: true, reloc: None });
             self.end(End::Exit);
         }
     }
 
-    /// Takes and sets what was noted; not 0 where something found no room.
+    /// Applies all noted marks. The result is not 0 if some mark found no room.
     fn set_marks(&mut self) -> V {
         let status = self.constant(0);
         for on in Object::ALL {
@@ -349,42 +361,42 @@ impl Builder<'_> {
         status
     }
 
-    fn set_mark(&mut self, at: usize, set: bool, take: bool, status: V) {
-        let Marked { object, on, set: to_set, take: to_take } = &self.object_labels.marked[at];
+    fn set_mark(&mut self, at: usize, set: bool, clear: bool, status: V) {
+        let MarkedObject { object, on, set: to_set, clear: to_clear } = &self.object_labels.marked[at];
         let (object, on) = (object.clone(), *on);
-        let (to_set, to_take) = (to_set.filter(|_| set), to_take.filter(|_| take));
-        let skip = self.fresh_label();
-        let any = match (to_set, to_take) {
+        let (to_set, to_clear) = (to_set.filter(|_| set), to_clear.filter(|_| clear));
+        let skip = self.fresh_target();
+        let any = match (to_set, to_clear) {
             (None, None) => return,
             (Some(reg), None) | (None, Some(reg)) => reg,
-            (Some(set), Some(take)) => {
+            (Some(set), Some(clear)) => {
                 let any = self.copy(set, true);
-                self.push(Inst::Alu { op: alu::OR, wide: true, dst: any, src: Src::Reg(take), reloc: None });
+                self.push(Inst::Alu { op: alu::OR, wide: true, dst: any, src: Src::Reg(clear), reloc: None });
                 any
             }
         };
         self.branch_away(jmp::JEQ, true, any, Src::Imm(0), skip);
         let pointer = self.identity(&object, skip);
-        let mut args = self.key_numbers(on, pointer);
-        args.extend([to_set, to_take].map(|reg| reg.map_or(Src::Imm(0), Src::Reg)));
-        let lost = self.keep(library::labels::mark(on), on, &args);
+        let mut args = self.key_scalars(on, pointer);
+        args.extend([to_set, to_clear].map(|reg| reg.map_or(Src::Imm(0), Src::Reg)));
+        let lost = self.call_label_function(library::labels::mark(on), on, &args);
         self.push(Inst::Alu { op: alu::OR, wide: true, dst: status, src: Src::Reg(lost), reloc: None });
         self.jump(skip);
-        self.place(skip);
+        self.bind(skip);
     }
 
-    /// The words of an object's key as numbers, which is what functions take.
-    fn key_numbers(&mut self, on: Object, pointer: V) -> Vec<Src> {
+    /// Returns the words of an object's key as scalars, which is all that global functions take.
+    fn key_scalars(&mut self, on: Object, pointer: V) -> Vec<Src> {
         let key = self.key_buffer();
         if on == Object::Inode {
             self.store_key(on, pointer, key);
             return [0, 8].into_iter().map(|offset| Src::Reg(self.frame_load(key + offset, 8))).collect();
         }
-        vec![Src::Reg(self.number(pointer))]
+        vec![Src::Reg(self.to_scalar(pointer))]
     }
 
-    /// Calls a function that changes labels.
-    fn keep(&mut self, function: &'static str, on: Object, args: &[Src]) -> V {
+    /// Calls a shared function that changes labels.
+    fn call_label_function(&mut self, function: &'static str, on: Object, args: &[Src]) -> V {
         self.label_map(on);
         for (at, arg) in args.iter().enumerate() {
             self.push(Inst::Mov { dst: V(at as u32 + 1), src: *arg, wide: true, reloc: None });
@@ -393,77 +405,77 @@ impl Builder<'_> {
         self.copy(V(0), true)
     }
 
-    /// Ends the program here where something found no room.
-    fn refuse(&mut self, lost: V, errno: i32) {
-        let (full, on) = (self.fresh_label(), self.fresh_label());
-        self.branch(jmp::JNE, true, lost, Src::Imm(0), full, on);
-        self.place(full);
+    /// Exits with an errno if a label found no room.
+    fn exit_if_full(&mut self, lost: V, errno: i32) {
+        let (full, stored) = (self.fresh_target(), self.fresh_target());
+        self.branch(jmp::JNE, true, lost, Src::Imm(0), full, stored);
+        self.bind(full);
         self.release();
         self.push(Inst::Mov { dst: V(0), src: Src::Imm(errno), wide: true, reloc: None });
         self.end(End::Exit);
-        self.place(on);
+        self.bind(stored);
     }
 
-    /// What happens to labels before a hook's rules are looked at: objects that come to be get those that they inherit.
+    /// The hook's part before its rules are evaluated: new objects inherit labels.
     fn inherit(&mut self) {
-        let done = self.fresh_label();
+        let done = self.fresh_target();
         let hook = self.hook.name.as_str();
         match hook {
             "task_alloc" if self.has_labels(Object::Task) => {
                 let flags = self.hook_argument("clone_flags", done);
                 self.branch_away(jmp::JSET, true, flags, Src::Imm(THREAD), done);
                 let child = self.hook_argument("task", done);
-                let to = self.number(child);
+                let to = self.to_scalar(child);
                 let parent = self.current();
                 let parent = self.leader(parent);
-                let from = self.number(parent);
+                let from = self.to_scalar(parent);
                 let args = [from, to].map(Src::Reg);
-                let lost = self.keep(library::labels::inherit(Object::Task), Object::Task, &args);
-                self.refuse(lost, EAGAIN);
+                let lost = self.call_label_function(library::labels::inherit(Object::Task), Object::Task, &args);
+                self.exit_if_full(lost, EAGAIN);
             }
             "bprm_creds_from_file" if self.has_labels(Object::Task) => {
-                // Of a process with one thread there is nothing to do.
+                // A process with a single thread keeps its first thread across exec.
                 let (pid, tgid) = (self.task(TaskField::Pid), self.task(TaskField::Tgid));
                 self.branch_away(jmp::JEQ, true, pid, Src::Reg(tgid), done);
                 let own = self.current();
                 let leader = self.leader(own);
-                let (own, leader) = (self.number(own), self.number(leader));
-                let lost = self.keep(library::labels::EXEC, Object::Task, &[own, leader].map(Src::Reg));
-                self.refuse(lost, ENOMEM);
+                let (own, leader) = (self.to_scalar(own), self.to_scalar(leader));
+                let lost = self.call_label_function(library::labels::EXEC, Object::Task, &[own, leader].map(Src::Reg));
+                self.exit_if_full(lost, ENOMEM);
             }
             "bprm_committing_creds" if self.has_labels(Object::Task) => {
                 let own = self.current();
-                let own = self.number(own);
-                self.keep(library::labels::EXECUTED, Object::Task, &[Src::Reg(own)]);
+                let own = self.to_scalar(own);
+                self.call_label_function(library::labels::EXECUTED, Object::Task, &[Src::Reg(own)]);
             }
             "sk_clone_security" | "unix_stream_connect"
                 if self.policy.labels_on(Object::Socket).any(|(_, label)| label.inherit) =>
             {
                 let from = self.hook_argument(if hook == "unix_stream_connect" { "other" } else { "sk" }, done);
-                let from = self.number(from);
+                let from = self.to_scalar(from);
                 let to = self.hook_argument("newsk", done);
-                let to = self.number(to);
+                let to = self.to_scalar(to);
                 let args = [from, to].map(Src::Reg);
-                let lost = self.keep(library::labels::inherit(Object::Socket), Object::Socket, &args);
+                let lost = self.call_label_function(library::labels::inherit(Object::Socket), Object::Socket, &args);
                 if !self.hook.void {
-                    self.refuse(lost, ENOMEM);
+                    self.exit_if_full(lost, ENOMEM);
                 }
             }
             _ => return,
         }
         self.jump(done);
-        self.place(done);
+        self.bind(done);
     }
 
-    /// What happens to labels when a hook's rules have been looked at: objects that go leave none.
-    fn forget(&mut self) {
-        let done = self.fresh_label();
+    /// The hook's part after its rules have been evaluated: the entries of dying objects are removed.
+    fn remove_dying(&mut self) {
+        let done = self.fresh_target();
         match self.hook.name.as_str() {
             "task_free" if self.has_labels(Object::Task) => {
                 let own = self.hook_argument("task", done);
                 let leader = self.leader(own);
-                let (own, leader) = (self.number(own), self.number(leader));
-                self.keep(library::labels::FREE, Object::Task, &[own, leader].map(Src::Reg));
+                let (own, leader) = (self.to_scalar(own), self.to_scalar(leader));
+                self.call_label_function(library::labels::FREE, Object::Task, &[own, leader].map(Src::Reg));
             }
             "sk_free_security" if self.has_labels(Object::Socket) => {
                 let sock = self.hook_argument("sk", done);
@@ -471,13 +483,13 @@ impl Builder<'_> {
             }
             "inode_free_security" if self.has_labels(Object::Inode) => {
                 let inode = self.hook_argument("inode", done);
-                self.unless_it_comes_back(inode, done);
+                self.skip_if_reloadable(inode, done);
                 self.remove(Object::Inode, inode);
             }
             _ => return,
         }
         self.jump(done);
-        self.place(done);
+        self.bind(done);
     }
 
     fn remove(&mut self, on: Object, pointer: V) {
@@ -489,9 +501,9 @@ impl Builder<'_> {
         self.push(Inst::Call { helper: helper::MAP_DELETE_ELEM, args: 2 });
     }
 
-    /// Goes to `back` where an inode only leaves memory, and its file can be read again under the same key.
-    fn unless_it_comes_back(&mut self, inode: V, back: Label) {
-        let gone = self.fresh_label();
+    /// Jumps to `back` if the inode only leaves memory and its file can be read again under the same key.
+    fn skip_if_reloadable(&mut self, inode: V, back: Target) {
+        let gone = self.fresh_target();
         let links = self.load(inode, &field("inode", "i_nlink", unsigned(4)), 4);
         self.branch_away(jmp::JEQ, true, links, Src::Imm(0), gone);
         let sb = self.load(inode, &field("inode", "i_sb", Shape::Pointer), 8);
@@ -499,17 +511,18 @@ impl Builder<'_> {
         for renumbered in RENUMBERED {
             self.branch_away(jmp::JEQ, true, magic, Src::Imm(renumbered), gone);
         }
-        // A disk has the same number when it is mounted again; others have theirs only while they are.
+        // A file system on a block device keeps its device number across mounts; other file systems have
+        // theirs only while mounted.
         let disk = self.load(sb, &field("super_block", "s_bdev", Shape::Pointer), 8);
         self.branch_away(jmp::JNE, true, disk, Src::Imm(0), back);
         let flags = self.load(sb, &field("super_block", "s_flags", unsigned(8)), 8);
         self.branch_away(jmp::JSET, false, flags, Src::Imm(INTERNAL.cast_signed()), gone);
-        // Those that keep no inode without a name let go of theirs before they are inactive, but behind their root
-        // (`shrink_dcache_for_umount`): tmpfs, overlayfs.
+        // File systems that cache no unreferenced inodes (tmpfs, overlayfs) evict theirs while the superblock
+        // is still active but has already lost its root (`shrink_dcache_for_umount`).
         let root = self.load(sb, &field("super_block", "s_root", Shape::Pointer), 8);
         self.branch_away(jmp::JEQ, true, root, Src::Imm(0), gone);
         self.branch_away(jmp::JSET, false, flags, Src::Imm(ACTIVE.cast_signed()), back);
         self.jump(gone);
-        self.place(gone);
+        self.bind(gone);
     }
 }

@@ -1,30 +1,35 @@
-//! Limits of events: `audit limit 10/s`.
+//! Rate limits of events: `audit limit 10/s`.
 //!
-//! A rule's time begins with its first event after the last time has ended, and so many events are recorded in it. What
-//! is over is counted, and nothing else depends on it. Processors do not wait for each other here, so where several begin a
-//! time at once it can have an event more for each of them.
+//! ```text
+//! windows[rule]   u64 start of the period, u64 events in it
+//! limited[rule]   u64 events over the limit
+//! ```
+//!
+//! A period begins with the rule's first event after the previous period has ended, and at most `count`
+//! events are recorded in it. Further events are counted and otherwise ignored. The counters are updated
+//! without a lock: if several processors begin a period at once, each may record one event more.
 
-use super::builder::{Builder, Label};
-use super::events::Which;
+use super::builder::{Builder, Target};
+use super::events::EventRule;
 use crate::bpf::insn::{alu, jmp};
 use crate::bpf::vcode::{Inst, Src, V};
 use crate::bpf::{Code, RelocationKind, helper};
 use crate::hir::Limit;
 
-/// Where a window has the number of its events, behind the time when it began.
+/// Offset of the number of events in a window, after the time at which it began.
 const COUNT: i16 = 8;
 const WINDOW_BYTES: u32 = 16;
 
 impl Builder<'_> {
-    /// Goes on where the rule may record an event now, and to `next` where not. Tells where the count is of those that
-    /// were over the limit.
-    pub(super) fn within_limit(&mut self, which: Which, limit: Limit, next: Label) -> V {
+    /// Falls through if the rule may record an event now, and jumps to `next` otherwise. Returns the address
+    /// of the counter of events over the limit.
+    pub(super) fn within_limit(&mut self, which: EventRule, limit: Limit, next: Target) -> V {
         let rules = self.policy.rules.len() as u32;
         let (limited, windows) = (self.code.limited(rules), self.code.windows(rules));
         let counter = self.state_of(which, limited, 8, next);
         let window = self.state_of(which, windows, WINDOW_BYTES, next);
         let (fresh, within, over, record) =
-            (self.fresh_label(), self.fresh_label(), self.fresh_label(), self.fresh_label());
+            (self.fresh_target(), self.fresh_target(), self.fresh_target(), self.fresh_target());
 
         let now = self.call(helper::KTIME_GET_BOOT_NS, &[]);
         let since = self.copy(now, true);
@@ -33,12 +38,12 @@ impl Builder<'_> {
         let period = self.constant(limit.per.ns());
         self.branch(jmp::JGE, true, since, Src::Reg(period), fresh, within);
 
-        self.place(fresh);
+        self.bind(fresh);
         self.push(Inst::Store { base: window, offset: 0, src: Src::Reg(now), bytes: 8 });
         self.push(Inst::Store { base: window, offset: COUNT, src: Src::Imm(1), bytes: 8 });
         self.jump(record);
 
-        self.place(within);
+        self.bind(within);
         let so_far = self.word(window, COUNT);
         self.branch_away(jmp::JGE, true, so_far, Src::Imm(limit.count.cast_signed()), over);
         let count = self.copy(window, true);
@@ -47,36 +52,37 @@ impl Builder<'_> {
         self.push(Inst::AtomicAdd { base: count, src: one });
         self.jump(record);
 
-        self.place(over);
+        self.bind(over);
         let one = self.constant(1);
         self.push(Inst::AtomicAdd { base: counter, src: one });
         self.jump(next);
 
-        self.place(record);
+        self.bind(record);
         counter
     }
 
-    /// The address of a rule's own entry of a table in the state, of so many bytes each.
-    fn state_of(&mut self, which: Which, table: u32, bytes: u32, beyond: Label) -> V {
+    /// Returns the address of a rule's entry in a table of the state, whose entries have `bytes` bytes.
+    fn state_of(&mut self, which: EventRule, table: u32, bytes: u32, beyond: Target) -> V {
         match which {
-            Which::Rule(rule) => {
+            EventRule::Rule(rule) => {
                 let entry = self.fresh();
                 self.push(Inst::Address { dst: entry, of: RelocationKind::State(table + bytes * rule.0) });
                 entry
             }
-            Which::Found { which, .. } => self.entry_of(RelocationKind::State(table), bytes, which, beyond),
+            EventRule::Found { number, .. } => self.entry_of(RelocationKind::State(table), bytes, number, beyond),
         }
     }
 }
 
 impl Code {
-    /// Where the state counts, by rule, what is over a limit.
+    /// Returns the offset of the counters of events over the limit, one per rule.
     fn limited(&mut self, rules: u32) -> u32 {
         let first = self.limited.unwrap_or_else(|| self.state_at(8 * rules));
         *self.limited.insert(first)
     }
 
-    /// Where the state has the windows, by rule. A rule may record in several places.
+    /// Returns the offset of the windows, one per rule: a rule may record at several places of several
+    /// programs.
     fn windows(&mut self, rules: u32) -> u32 {
         let first = self.windows.unwrap_or_else(|| self.state_at(WINDOW_BYTES * rules));
         *self.windows.insert(first)

@@ -1,12 +1,13 @@
-//! Modes: what a rule does where it has fired.
+//! Modes: the effective action of a matching rule.
 //!
-//! A byte of a map says it for each rule (see `krsi_abi::modes`). It is read once for a unit, into a register that all that
-//! follows looks at, so that a mode which changes meanwhile does not count twice. Of the rules of a row that an index has found
-//! the strongest counts; what each of them records is its own mode's.
+//! A map has a byte for each rule, the effective action that follows from its mode and the policy's (see
+//! `krsi_abi::modes`). A program reads it once per mode node, into a register that all later tests use, so
+//! that a change of mode in between is not seen by half of a decision. If an index search found a row of
+//! several rules, the strongest action decides; each rule records according to its own.
 
 use krsi_abi::modes::Act;
 
-use super::builder::{Builder, Label};
+use super::builder::{Builder, Target};
 use crate::bpf::RelocationKind;
 use crate::bpf::insn::{alu, jmp};
 use crate::bpf::library::record::{ROW, WOULD};
@@ -15,50 +16,55 @@ use crate::decision::{Errno, IndexId, Verdict};
 use crate::hir::RuleId;
 
 impl Builder<'_> {
-    /// Reads what a rule does, or the strongest of those that an index has found, and goes to `next`.
-    pub(super) fn mode(&mut self, rule: RuleId, index: Option<IndexId>, next: Label) -> V {
+    /// Reads the effective action of a rule, or the strongest action of the rules that an index search found,
+    /// and jumps to `next`.
+    pub(super) fn effective_action(&mut self, rule: RuleId, index: Option<IndexId>, next: Target) -> V {
         self.span = self.policy.rules[rule.0 as usize].span;
-        let act = match index.and_then(|index| self.found_rules(index)) {
+        let action = match index.and_then(|index| self.found_rules(index)) {
             None => {
                 let base = self.fresh();
                 self.push(Inst::Address { dst: base, of: RelocationKind::Act(rule) });
-                self.act_at(base)
+                self.load_action(base)
             }
-            Some((found, Some(list))) => self.of_row(found, list, Src::Imm(0)),
+            Some((found, Some(list))) => self.walk_row(found, list, Src::Imm(0)),
             Some((which, None)) => {
-                let act = self.constant(Act::Nothing as u64);
-                let done = self.fresh_label();
-                let known = self.act_of(which, done);
-                self.push(Inst::Mov { dst: act, src: Src::Reg(known), wide: true, reloc: None });
+                let action = self.constant(Act::Nothing as u64);
+                let done = self.fresh_target();
+                let known = self.action_of(which, done);
+                self.push(Inst::Mov { dst: action, src: Src::Reg(known), wide: true, reloc: None });
                 self.jump(done);
-                self.place(done);
-                act
+                self.bind(done);
+                action
             }
         };
         self.jump(next);
-        act
+        action
     }
 
-    /// What the rule at hand does.
-    pub(super) fn act(&self) -> V {
-        self.act.expect("what a rule does stands behind the question for its mode")
+    /// Returns the register with the effective action of the current rule.
+    pub(super) fn action(&self) -> V {
+        self.action.expect("a mode node dominates every use of the action")
     }
 
-    /// Leads to `then` where the rule at hand does so much.
-    pub(super) fn does(&mut self, least: Act, then: Label, otherwise: Label) {
-        self.branch(jmp::JGT, true, self.act(), Src::Imm(least as i32), otherwise, then);
+    /// Branches to `then` if the effective action is at least as strong as `least`. A weaker action is a
+    /// greater number.
+    pub(super) fn branch_on_action(&mut self, least: Act, then: Target, otherwise: Target) {
+        self.branch(jmp::JGT, true, self.action(), Src::Imm(least as i32), otherwise, then);
     }
 
-    /// What a rule does whose number is in a register; to `beyond` where there is none of that number.
-    pub(super) fn act_of(&mut self, which: V, beyond: Label) -> V {
+    /// Loads the effective action of the rule whose number is in a register; jumps to `beyond` if there is no
+    /// such rule.
+    pub(super) fn action_of(&mut self, which: V, beyond: Target) -> V {
         let base = self.entry_of(RelocationKind::Act(RuleId(0)), 1, which, beyond);
-        self.act_at(base)
+        self.load_action(base)
     }
 
-    /// The address of what a table has for the rule whose number is in a register: so many bytes each, a power of two.
-    pub(super) fn entry_of(&mut self, table: RelocationKind, bytes: u32, which: V, beyond: Label) -> V {
+    /// Returns the address of the entry of a rule whose number is in a register. The entries have `bytes`
+    /// bytes, a power of two.
+    pub(super) fn entry_of(&mut self, table: RelocationKind, bytes: u32, which: V, beyond: Target) -> V {
         let rules = self.policy.rules.len() as i32;
-        // The number comes from a table too: the verifier wants to see that it is in bounds, in the register that is used.
+        // The number comes from a table, so the verifier needs a bound, and needs it on the register that is
+        // used.
         let at = self.copy(which, true);
         self.branch_away(jmp::JGE, true, at, Src::Imm(rules), beyond);
         if bytes > 1 {
@@ -71,13 +77,13 @@ impl Builder<'_> {
         entry
     }
 
-    fn act_at(&mut self, base: V) -> V {
-        let act = self.fresh();
-        self.push(Inst::Load { dst: act, base, offset: 0, bytes: 1, reloc: None, argument: None });
-        act
+    fn load_action(&mut self, base: V) -> V {
+        let action = self.fresh();
+        self.push(Inst::Load { dst: action, base, offset: 0, bytes: 1, reloc: None, argument: None });
+        action
     }
 
-    /// Settles the verdict.
+    /// Sets the register of the verdict to the negative errno.
     pub(super) fn set_verdict(&mut self, errno: Errno) {
         let verdict = self.verdict();
         let known = match errno {
@@ -96,52 +102,53 @@ impl Builder<'_> {
         }
     }
 
-    /// What a rule denies with, if it does.
+    /// Returns the errno that a rule denies with, if it does.
     pub(super) fn errno(&self, rule: RuleId) -> Option<Src> {
         self.policy.rules[rule.0 as usize].errno().map(Src::Imm)
     }
 
-    /// The verdict that the event of a rule carries which denies with this errno, or does not.
-    pub(super) fn said(&mut self, errno: Option<Src>, act: V, verdict: Verdict) -> Src {
-        let met = match verdict {
+    /// Returns the verdict for the event of a rule that denies with `errno`, if it does: what the caller
+    /// sees, or the errno that a permissive rule would have denied with.
+    pub(super) fn recorded_verdict(&mut self, errno: Option<Src>, action: V, verdict: Verdict) -> Src {
+        let actual = match verdict {
             Verdict::Constant(errno) => Src::Imm(-errno),
             Verdict::Chosen => Src::Reg(self.verdict()),
         };
-        let Some(errno) = errno else { return met };
-        let (said, would, done) = (self.fresh(), self.fresh_label(), self.fresh_label());
-        self.push(Inst::Mov { dst: said, src: met, wide: true, reloc: None });
-        self.branch(jmp::JGT, true, act, Src::Imm(Act::Enforce as i32), would, done);
-        self.place(would);
-        self.push(Inst::Mov { dst: said, src: errno, wide: true, reloc: None });
+        let Some(errno) = errno else { return actual };
+        let (recorded, would, done) = (self.fresh(), self.fresh_target(), self.fresh_target());
+        self.push(Inst::Mov { dst: recorded, src: actual, wide: true, reloc: None });
+        self.branch(jmp::JGT, true, action, Src::Imm(Act::Enforce as i32), would, done);
+        self.bind(would);
+        self.push(Inst::Mov { dst: recorded, src: errno, wide: true, reloc: None });
         self.jump(done);
-        self.place(done);
-        Src::Reg(said)
+        self.bind(done);
+        Src::Reg(recorded)
     }
 
-    /// Records that a rule without `audit` would deny, where its mode is so.
+    /// Records a denial that a permissive rule without `audit` would have made.
     pub(super) fn would_deny(&mut self, errno: Option<Src>, which: Src) {
         let Some(errno) = errno else { return };
-        let (would, done) = (self.fresh_label(), self.fresh_label());
-        self.branch(jmp::JGT, true, self.act(), Src::Imm(Act::Enforce as i32), would, done);
-        self.place(would);
+        let (would, done) = (self.fresh_target(), self.fresh_target());
+        self.branch(jmp::JGT, true, self.action(), Src::Imm(Act::Enforce as i32), would, done);
+        self.bind(would);
         self.invoke(WOULD, &[which, errno]);
         self.jump(done);
-        self.place(done);
+        self.bind(done);
     }
 
-    /// The same for all rules of a row.
+    /// Records the denials that the permissive rules of a row would have made.
     pub(super) fn row_would_deny(&mut self, errno: Option<Src>, found: V, list: u32) {
         let Some(errno) = errno else { return };
-        let (would, done) = (self.fresh_label(), self.fresh_label());
-        self.branch(jmp::JGT, true, self.act(), Src::Imm(Act::Alone as i32), would, done);
-        self.place(would);
-        self.of_row(found, list, errno);
+        let (would, done) = (self.fresh_target(), self.fresh_target());
+        self.branch(jmp::JGT, true, self.action(), Src::Imm(Act::Alone as i32), would, done);
+        self.bind(would);
+        self.walk_row(found, list, errno);
         self.jump(done);
-        self.place(done);
+        self.bind(done);
     }
 
-    /// Calls the function that looks at the rules of a row.
-    fn of_row(&mut self, found: V, list: u32, errno: Src) -> V {
+    /// Calls the function that walks the rules of a row.
+    fn walk_row(&mut self, found: V, list: u32, errno: Src) -> V {
         let at = self.copy(found, true);
         for (op, imm) in [(alu::LSH, 2), (alu::ADD, list.cast_signed())] {
             self.push(Inst::Alu { op, wide: true, dst: at, src: Src::Imm(imm), reloc: None });

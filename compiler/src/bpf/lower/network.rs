@@ -1,11 +1,22 @@
-//! Ends of connections: addresses and ports.
+//! Endpoints of connections: addresses and ports.
 //!
-//! An address is two halves of 64 bits in the order of numbers; one of IPv4 is `::ffff:a.b.c.d`. Families other than those
-//! two have neither address nor port: not known. The names of Unix sockets are in `unix`.
+//! ```text
+//! dst.ip     upper and lower half of 64 bits each, in host byte order; IPv4 is ::ffff:a.b.c.d
+//! dst.port   a number in host byte order
+//! ```
+//!
+//! An endpoint is described by a `struct sockaddr` that a task passes, or by the fields of a `struct sock`.
+//! Other by_family than `AF_INET` and `AF_INET6` have neither address nor port: the value is unknown.
+//!
+//! A `sockaddr` may be shorter than the structure of its family, so its length is checked first. If the
+//! hook's BTF types the argument as `struct sockaddr`, programs may load its 16 bytes; bytes after those, and
+//! anything behind an untyped pointer, are copied to the frame with `bpf_probe_read_kernel`.
+//!
+//! Absent: the names of Unix sockets, which `unix` has.
 
 use std::ops::Range;
 
-use super::builder::{Builder, Fact, Key, Label};
+use super::builder::{Builder, Fact, Target, ValueKey};
 use crate::bpf::helper;
 use crate::bpf::insn::{alu, jmp};
 use crate::bpf::vcode::{FRAME, Inst, Src, V};
@@ -14,54 +25,54 @@ use crate::hir::{Access, End, Shape, Step, Ty, Value, ValueKind};
 const AF_UNSPEC: i32 = 0;
 const AF_INET: i32 = 2;
 const AF_INET6: i32 = 10;
-/// `struct sockaddr_in`
+/// The size of `struct sockaddr_in`.
 const IN_BYTES: i32 = 16;
-/// `struct sockaddr_in6` without its scope, which old programs leave out.
+/// The size of `struct sockaddr_in6` without `sin6_scope_id`, which old programs omit (`SIN6_LEN_RFC2133`).
 const IN6_BYTES: i32 = 24;
-/// The family, which every address begins with.
+/// The size of the family, which begins every address.
 const FAMILY_BYTES: i16 = 2;
-/// What is read of an address at most.
+/// The most bytes that are read of an address.
 const ADDRESS_BYTES: i32 = 24;
-/// Offsets in both kinds of addresses.
+/// Offsets in `struct sockaddr_in` and `struct sockaddr_in6`.
 const PORT: i16 = 2;
 const IN_ADDRESS: i16 = 4;
 const IN6_ADDRESS: i16 = 8;
-/// The upper part of the lower half of an IPv4 address.
+/// The `ffff` of `::ffff:0:0/96`, in the lower half.
 const MAPPED: u64 = 0xffff << 32;
 
-/// Which part of an end a register holds.
+/// Components of an endpoint, for the keys of available values.
 const HIGH: u8 = 0;
 const LOW: u8 = 1;
 const NUMBER: u8 = 2;
 const FAMILY: u8 = 3;
 
 impl Builder<'_> {
-    /// An address as its halves.
-    pub(super) fn end_ip(&mut self, value: &Value, end: &End, unknown: Label) -> (V, V) {
-        let key = |part| Key::End { of: Box::new(value.clone()), part };
-        if let (Some(high), Some(low)) = (self.read(&key(HIGH)), self.read(&key(LOW))) {
+    /// Reads an endpoint's address as two halves.
+    pub(super) fn endpoint_ip(&mut self, value: &Value, end: &End, unknown: Target) -> (V, V) {
+        let key = |component| ValueKey::Endpoint { of: Box::new(value.clone()), component };
+        if let (Some(high), Some(low)) = (self.available(&key(HIGH)), self.available(&key(LOW))) {
             return (high, low);
         }
-        let (high, low, join) = (self.fresh(), self.fresh(), self.fresh_label());
-        let address = self.families(end, unknown, |build, source| {
-            match source {
-                Source::In(base) => {
-                    let word = build.part(base, Part::In);
+        let (high, low, join) = (self.fresh(), self.fresh(), self.fresh_target());
+        let address = self.by_family(end, unknown, |build, family| {
+            match family {
+                Family::In(base) => {
+                    let word = build.component(base, Component::In);
                     build.push(Inst::Swap { dst: word, bits: 32 });
                     let mapped = build.constant(MAPPED);
                     build.or(word, mapped);
                     build.set(high, Src::Imm(0));
                     build.set(low, Src::Reg(word));
                 }
-                Source::In6(base) => {
-                    let dear = build.dear;
+                Family::In6(base) => {
+                    let expensive = build.expensive;
                     let base = match base {
-                        Base::Direct(address) => {
-                            // It takes a call; ways that do without shall not save registers for it.
-                            build.dear = true;
+                        Location::Direct(address) => {
+                            // The copy is a call: paths without it must not pay for callee-saved registers.
+                            build.expensive = true;
                             let buffer = build.address_buffer(address);
                             build.copy_address(address, buffer, IN6_ADDRESS..IN6_BYTES as i16, unknown);
-                            Base::Address(buffer)
+                            Location::Address(buffer)
                         }
                         other => other,
                     };
@@ -70,84 +81,87 @@ impl Builder<'_> {
                         build.set(half, Src::Reg(word));
                     }
                     build.jump(join);
-                    build.dear = dear;
+                    build.expensive = expensive;
                     return;
                 }
             }
             build.jump(join);
         });
-        self.place(join);
+        self.bind(join);
         self.copied_address(address, ADDRESS_BYTES);
-        self.know(Fact::Read(key(HIGH), high));
-        self.know(Fact::Read(key(LOW), low));
+        self.add_fact(Fact::Available(key(HIGH), high));
+        self.add_fact(Fact::Available(key(LOW), low));
         (high, low)
     }
 
-    /// A port in the machine's byte order.
-    pub(super) fn end_port(&mut self, value: &Value, end: &End, unknown: Label) -> V {
-        let key = Key::End { of: Box::new(value.clone()), part: NUMBER };
-        if let Some(port) = self.read(&key) {
+    /// Reads an endpoint's port, in host byte order.
+    pub(super) fn endpoint_port(&mut self, value: &Value, end: &End, unknown: Target) -> V {
+        let key = ValueKey::Endpoint { of: Box::new(value.clone()), component: NUMBER };
+        if let Some(port) = self.available(&key) {
             return port;
         }
-        let (port, join) = (self.fresh(), self.fresh_label());
+        let (port, join) = (self.fresh(), self.fresh_target());
         let mut either = None;
-        let address = self.families(end, unknown, |build, source| {
-            let known = *either.get_or_insert_with(|| build.fresh_label());
+        let address = self.by_family(end, unknown, |build, family| {
+            let known = *either.get_or_insert_with(|| build.fresh_target());
             build.jump(known);
-            let Source::In6(base) = source else { return };
-            // Both families have it at the same place.
-            build.place(known);
+            let Family::In6(base) = family else { return };
+            // The port has the same offset in both families.
+            build.bind(known);
             either = None;
-            let number = build.part(base, Part::Port);
-            // The kernel keeps the local port in its own order.
-            if !matches!(base, Base::Local(_)) {
+            let number = build.component(base, Component::Port);
+            // `skc_num` is in host byte order, unlike `skc_dport`.
+            if !matches!(base, Location::Local(_)) {
                 build.push(Inst::Swap { dst: number, bits: 16 });
             }
             build.set(port, Src::Reg(number));
             build.jump(join);
         });
-        self.place(join);
+        self.bind(join);
         self.copied_address(address, ADDRESS_BYTES);
-        self.know(Fact::Read(key, port));
+        self.add_fact(Fact::Available(key, port));
         port
     }
 
-    /// The family, whatever it is.
-    pub(super) fn end_family(&mut self, value: &Value, end: &End, unknown: Label) -> V {
-        let key = Key::End { of: Box::new(value.clone()), part: FAMILY };
-        if let Some(family) = self.read(&key) {
+    /// Reads an endpoint's address family.
+    pub(super) fn endpoint_family(&mut self, value: &Value, end: &End, unknown: Target) -> V {
+        let key = ValueKey::Endpoint { of: Box::new(value.clone()), component: FAMILY };
+        if let Some(family) = self.available(&key) {
             return family;
         }
-        let (family, join) = (self.fresh(), self.fresh_label());
-        let address = self.ends(
+        let (family, join) = (self.fresh(), self.fresh_target());
+        let address = self.endpoint_sources(
             end,
             unknown,
             |build, address, length| {
                 let length = build.length(length, unknown);
                 build.at_least(length, i32::from(FAMILY_BYTES), unknown);
-                let base = build.base(address, i32::from(FAMILY_BYTES), unknown);
+                let base = build.location(address, i32::from(FAMILY_BYTES), unknown);
                 let read = build.address_bytes(base, 0, 2);
                 build.set(family, Src::Reg(read));
                 build.jump(join);
             },
             |build, base, _| {
-                let (Base::Local(socket) | Base::Peer(socket)) = base else { unreachable!("an address is no socket") };
+                let (Location::Local(socket) | Location::Peer(socket)) = base else {
+                    unreachable!("a socket source has a socket location")
+                };
                 let read = build.socket_family(socket);
                 build.set(family, Src::Reg(read));
                 build.jump(join);
             },
         );
-        self.place(join);
+        self.bind(join);
         self.copied_address(address, FAMILY_BYTES.into());
-        self.know(Fact::Read(key, family));
+        self.add_fact(Fact::Available(key, family));
         family
     }
 
-    /// Runs `each` for IPv4 and then for IPv6, on the ways where an end is of that family; each way ends there.
-    fn families(&mut self, end: &End, unknown: Label, mut each: impl FnMut(&mut Self, Source)) -> Option<V> {
+    /// Runs `each` for IPv4 and then for IPv6, on the paths where the endpoint has that family. `each` ends
+    /// the current block.
+    fn by_family(&mut self, end: &End, unknown: Target, mut each: impl FnMut(&mut Self, Family)) -> Option<V> {
         let bind = matches!(end, End::Address { bind: true, .. });
         let each = std::cell::RefCell::new(&mut each);
-        self.ends(
+        self.endpoint_sources(
             end,
             unknown,
             |build, address, length| {
@@ -157,26 +171,27 @@ impl Builder<'_> {
         )
     }
 
-    /// The length of an address: an `int` needs no more than its low half to be compared.
-    fn length(&mut self, of: &Value, unknown: Label) -> Length {
+    /// Evaluates the length of an address. Comparing an `int` needs only its low half.
+    fn length(&mut self, of: &Value, unknown: Target) -> Length {
         match of.ty {
             Ty::Int(int) if int.bytes == 4 && int.signed => Length { of: self.low(of, unknown), wide: false },
             _ => Length { of: self.value(of, unknown), wide: true },
         }
     }
 
-    fn at_least(&mut self, length: Length, bytes: i32, unknown: Label) {
+    fn at_least(&mut self, length: Length, bytes: i32, unknown: Target) {
         self.branch_away(jmp::JSLT, length.wide, length.of, Src::Imm(bytes), unknown);
     }
 
-    /// Runs `address` with an address and its length, or `socket` with a socket, for each way that an end can be found;
-    /// each way ends there. The address that `address` has met on all ways on which it is not null.
-    pub(super) fn ends(
+    /// Runs `address` with a socket address and its length, or `socket` with a socket, for each possible
+    /// source of an endpoint. Both end the current block. Returns the socket address, if there is one, that
+    /// every path with a non-null address has read.
+    pub(super) fn endpoint_sources(
         &mut self,
         end: &End,
-        unknown: Label,
+        unknown: Target,
         mut address: impl FnMut(&mut Self, V, &Value),
-        mut socket: impl FnMut(&mut Self, Base, V),
+        mut socket: impl FnMut(&mut Self, Location, V),
     ) -> Option<V> {
         match end {
             End::Address { address: from, length, .. } => {
@@ -189,50 +204,52 @@ impl Builder<'_> {
             }
             End::Local(of) => {
                 let of = self.pointer(of, unknown);
-                socket(self, Base::Local(of), of);
+                socket(self, Location::Local(of), of);
                 None
             }
             End::Peer(of) => {
                 let of = self.pointer(of, unknown);
-                socket(self, Base::Peer(of), of);
+                socket(self, Location::Peer(of), of);
                 None
             }
             End::Message { address: at, length, socket: of } => {
                 let own = self.value(at, unknown);
-                let (named, connected) = (self.fresh_label(), self.fresh_label());
+                let (named, connected) = (self.fresh_target(), self.fresh_target());
                 self.branch(jmp::JNE, true, own, Src::Imm(0), named, connected);
-                self.place(named);
+                self.bind(named);
                 address(self, own, length);
-                self.place(connected);
+                self.bind(connected);
                 let of = self.pointer(of, unknown);
-                socket(self, Base::Peer(of), of);
+                socket(self, Location::Peer(of), of);
                 Some(own)
             }
         }
     }
 
-    /// Remembers behind a join what has been copied on all ways there that have an address.
+    /// After a join: adds the fact that the first bytes of the address are in its buffer, on all paths with
+    /// an address.
     fn copied_address(&mut self, address: Option<V>, bytes: i32) {
-        if let Some(address) = address.filter(|address| self.keeps(*address) && !self.direct.contains(address)) {
-            self.know(Fact::Read(Key::Copied { address, bytes }, FRAME));
+        if let Some(address) = address.filter(|address| self.keeps_copy(*address) && !self.direct.contains(address)) {
+            self.add_fact(Fact::Available(ValueKey::Copied { address, bytes }, FRAME));
         }
     }
 
-    /// The first bytes of an address, in the frame; counted where they cannot be read.
-    ///
-    /// Where a hook's argument says that it is a `struct sockaddr`, programs may load its 16 bytes ([`Base::Direct`]); what is
-    /// behind them, and what an untyped pointer leads to, is copied.
-    pub(super) fn begin_of(&mut self, address: V, bytes: i32, unknown: Label) -> i16 {
+    /// Returns the frame offset of the first bytes of an address, which are copied there unless available. A
+    /// failed copy is counted as unreadable.
+    pub(super) fn address_prefix(&mut self, address: V, bytes: i32, unknown: Target) -> i16 {
         let buffer = self.address_buffer(address);
-        if [bytes, ADDRESS_BYTES].into_iter().any(|bytes| self.read(&Key::Copied { address, bytes }).is_some()) {
+        if [bytes, ADDRESS_BYTES]
+            .into_iter()
+            .any(|bytes| self.available(&ValueKey::Copied { address, bytes }).is_some())
+        {
             return buffer;
         }
         self.copy_address(address, buffer, 0..bytes as i16, unknown);
         buffer
     }
 
-    /// Copies some bytes of an address to where they are in the buffer.
-    fn copy_address(&mut self, address: V, buffer: i16, bytes: Range<i16>, unknown: Label) {
+    /// Copies a range of bytes of an address to the same offsets of its buffer.
+    fn copy_address(&mut self, address: V, buffer: i16, bytes: Range<i16>, unknown: Target) {
         self.frame_address(V(1), buffer + bytes.start);
         self.push(Inst::Mov { dst: V(2), src: Src::Imm(i32::from(bytes.end - bytes.start)), wide: true, reloc: None });
         self.push(Inst::Mov { dst: V(3), src: Src::Reg(address), wide: true, reloc: None });
@@ -240,20 +257,20 @@ impl Builder<'_> {
             self.add(V(3), i32::from(bytes.start));
         }
         self.push(Inst::Call { helper: helper::PROBE_READ_KERNEL, args: 3 });
-        let (failed, read) = (self.fresh_label(), self.fresh_label());
+        let (failed, read) = (self.fresh_target(), self.fresh_target());
         self.branch(jmp::JNE, true, V(0), Src::Imm(0), failed, read);
-        self.place(failed);
+        self.bind(failed);
         self.count_unreadable();
         self.jump(unknown);
-        self.place(read);
+        self.bind(read);
     }
 
-    /// Where an address is read, of which so many bytes are.
-    fn base(&mut self, address: V, bytes: i32, unknown: Label) -> Base {
+    /// Returns the location from which `bytes` of an address are read.
+    fn location(&mut self, address: V, bytes: i32, unknown: Target) -> Location {
         if self.direct.contains(&address) {
-            Base::Direct(address)
+            Location::Direct(address)
         } else {
-            Base::Address(self.begin_of(address, bytes, unknown))
+            Location::Address(self.address_prefix(address, bytes, unknown))
         }
     }
 
@@ -261,84 +278,90 @@ impl Builder<'_> {
         self.load(socket, &common(&[("skc_family", Shape::Int { bytes: 2, signed: false })]), 2)
     }
 
-    /// The parts of an address, by its family.
+    /// Dispatches on the family of a socket address.
     fn address_families(
         &mut self,
         address: V,
         length: &Value,
         bind: bool,
-        unknown: Label,
-        each: &mut impl FnMut(&mut Self, Source),
+        unknown: Target,
+        each: &mut impl FnMut(&mut Self, Family),
     ) {
         let length = self.length(length, unknown);
-        let base = self.base(address, ADDRESS_BYTES, unknown);
+        let base = self.location(address, ADDRESS_BYTES, unknown);
         let family = self.address_bytes(base, 0, 2);
-        let (four, six, other) = (self.fresh_label(), self.fresh_label(), self.fresh_label());
+        let (four, six, other) = (self.fresh_target(), self.fresh_target(), self.fresh_target());
         self.branch_away(jmp::JEQ, true, family, Src::Imm(AF_INET), four);
         if bind {
             self.branch_away(jmp::JEQ, true, family, Src::Imm(AF_UNSPEC), four);
         }
         self.branch(jmp::JEQ, true, family, Src::Imm(AF_INET6), six, other);
-        self.place(other);
+        self.bind(other);
         self.jump(unknown);
-        for (label, bytes, source) in [(four, IN_BYTES, Source::In(base)), (six, IN6_BYTES, Source::In6(base))] {
-            self.place(label);
+        for (target, bytes, family) in [(four, IN_BYTES, Family::In(base)), (six, IN6_BYTES, Family::In6(base))] {
+            self.bind(target);
             self.at_least(length, bytes, unknown);
-            each(self, source);
+            each(self, family);
         }
     }
 
-    fn socket_families(&mut self, base: Base, socket: V, unknown: Label, each: &mut impl FnMut(&mut Self, Source)) {
+    fn socket_families(
+        &mut self,
+        base: Location,
+        socket: V,
+        unknown: Target,
+        each: &mut impl FnMut(&mut Self, Family),
+    ) {
         let family = self.socket_family(socket);
-        let (four, six) = (self.fresh_label(), self.fresh_label());
+        let (four, six) = (self.fresh_target(), self.fresh_target());
         self.branch_away(jmp::JEQ, true, family, Src::Imm(AF_INET), four);
         self.branch(jmp::JEQ, true, family, Src::Imm(AF_INET6), six, unknown);
-        self.place(four);
-        each(self, Source::In(base));
-        self.place(six);
-        each(self, Source::In6(base));
+        self.bind(four);
+        each(self, Family::In(base));
+        self.bind(six);
+        each(self, Family::In6(base));
     }
 
-    /// Two words of an address of IPv6 as a number, in a register of its own.
-    fn in6_half(&mut self, base: Base, first: u32) -> V {
-        if let Base::Address(buffer) = base {
+    /// Reads two words of an IPv6 address as a number, in a new register.
+    fn in6_half(&mut self, base: Location, first: u32) -> V {
+        if let Location::Address(buffer) = base {
             let both = self.frame_load(buffer + IN6_ADDRESS + 4 * first as i16, 8);
             self.push(Inst::Swap { dst: both, bits: 64 });
             return both;
         }
-        let upper = self.part(base, Part::In6(first));
+        let upper = self.component(base, Component::In6(first));
         self.push(Inst::Swap { dst: upper, bits: 32 });
         let by = Src::Imm(32);
         self.push(Inst::Alu { op: alu::LSH, wide: true, dst: upper, src: by, reloc: None });
-        let lower = self.part(base, Part::In6(first + 1));
+        let lower = self.component(base, Component::In6(first + 1));
         self.push(Inst::Swap { dst: lower, bits: 32 });
         self.or(upper, lower);
         upper
     }
 
-    /// A part of an end in a register of its own, in the order that it is kept in.
-    fn part(&mut self, base: Base, part: Part) -> V {
+    /// Reads a component of an endpoint into a new register, in its stored byte order.
+    fn component(&mut self, base: Location, component: Component) -> V {
         let int = |bytes| Shape::Int { bytes, signed: false };
-        let (steps, socket): (Vec<(&str, Shape)>, V) = match (base, part) {
-            (Base::Address(_) | Base::Direct(_), part) => {
-                let (offset, bytes) = match part {
-                    Part::Port => (PORT, 2),
-                    Part::In => (IN_ADDRESS, 4),
-                    Part::In6(word) => (IN6_ADDRESS + 4 * word as i16, 4),
+        let (steps, socket): (Vec<(&str, Shape)>, V) = match (base, component) {
+            (Location::Address(_) | Location::Direct(_), component) => {
+                let (offset, bytes) = match component {
+                    Component::Port => (PORT, 2),
+                    Component::In => (IN_ADDRESS, 4),
+                    Component::In6(word) => (IN6_ADDRESS + 4 * word as i16, 4),
                 };
                 let read = self.address_bytes(base, offset, bytes);
                 return self.copy(read, true);
             }
-            (Base::Local(socket), Part::Port) => (vec![("skc_num", int(2))], socket),
-            (Base::Local(socket), Part::In) => (vec![("skc_rcv_saddr", int(4))], socket),
-            (Base::Local(socket), Part::In6(_)) => (vec![("skc_v6_rcv_saddr", Shape::Struct)], socket),
-            (Base::Peer(socket), Part::Port) => (vec![("skc_dport", int(2))], socket),
-            (Base::Peer(socket), Part::In) => (vec![("skc_daddr", int(4))], socket),
-            (Base::Peer(socket), Part::In6(_)) => (vec![("skc_v6_daddr", Shape::Struct)], socket),
+            (Location::Local(socket), Component::Port) => (vec![("skc_num", int(2))], socket),
+            (Location::Local(socket), Component::In) => (vec![("skc_rcv_saddr", int(4))], socket),
+            (Location::Local(socket), Component::In6(_)) => (vec![("skc_v6_rcv_saddr", Shape::Struct)], socket),
+            (Location::Peer(socket), Component::Port) => (vec![("skc_dport", int(2))], socket),
+            (Location::Peer(socket), Component::In) => (vec![("skc_daddr", int(4))], socket),
+            (Location::Peer(socket), Component::In6(_)) => (vec![("skc_v6_daddr", Shape::Struct)], socket),
         };
         let mut access = common(&steps);
-        let bytes = if part == Part::Port { 2 } else { 4 };
-        if let Part::In6(word) = part {
+        let bytes = if component == Component::Port { 2 } else { 4 };
+        if let Component::In6(word) = component {
             let words = Shape::Array { element: Box::new(int(4)), count: 4 };
             access.steps.push(Step::Field { name: "in6_u".into(), shape: Shape::Union });
             access.steps.push(Step::Field { name: "u6_addr32".into(), shape: words });
@@ -348,16 +371,16 @@ impl Builder<'_> {
         self.copy(read, true)
     }
 
-    /// Bytes of an address, below its first 16 where it is read in its place.
-    fn address_bytes(&mut self, base: Base, offset: i16, bytes: u32) -> V {
+    /// Reads bytes of an address; direct loads are limited to its first 16 bytes.
+    fn address_bytes(&mut self, base: Location, offset: i16, bytes: u32) -> V {
         match base {
-            Base::Direct(base) => self.once(Key::Raw { base, offset, bytes }, |build| {
+            Location::Direct(base) => self.once(ValueKey::Raw { base, offset, bytes }, |build| {
                 let dst = build.fresh();
                 build.push(Inst::Load { dst, base, offset, bytes, reloc: None, argument: None });
                 dst
             }),
-            Base::Address(buffer) => self.frame_load(buffer + offset, bytes),
-            Base::Local(_) | Base::Peer(_) => unreachable!("a socket is no address"),
+            Location::Address(buffer) => self.frame_load(buffer + offset, bytes),
+            Location::Local(_) | Location::Peer(_) => unreachable!("sockets have no raw address bytes"),
         }
     }
 
@@ -376,43 +399,43 @@ impl Builder<'_> {
     }
 }
 
-/// The length of an address.
+/// The length of an address, in a register.
 #[derive(Clone, Copy)]
 struct Length {
     of: V,
-    /// All of the register counts.
+    /// The comparison uses all 64 bits.
     wide: bool,
 }
 
-/// A family, and where its parts are read.
+/// An address family, with the location of the components.
 #[derive(Clone, Copy)]
-enum Source {
-    In(Base),
-    In6(Base),
+enum Family {
+    In(Location),
+    In6(Location),
 }
 
-/// Where the parts of an end are.
+/// The location of an endpoint's components.
 #[derive(Clone, Copy)]
-pub(super) enum Base {
-    /// In the frame.
+pub(super) enum Location {
+    /// In a frame buffer, at this offset.
     Address(i16),
-    /// In its place.
+    /// In the kernel's memory, loaded directly.
     Direct(V),
-    /// Behind a `sock`.
+    /// The local fields of a `sock`.
     Local(V),
-    /// Behind a `sock`.
+    /// The remote fields of a `sock`.
     Peer(V),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Part {
+enum Component {
     Port,
     In,
-    /// A word of 32 bits.
+    /// A 32-bit word of an IPv6 address.
     In6(u32),
 }
 
-/// A field of `sock.__sk_common`.
+/// Returns the access to a field of `sock.__sk_common`.
 fn common(steps: &[(&str, Shape)]) -> Access {
     let first = Step::Field { name: "__sk_common".into(), shape: Shape::Struct };
     let rest = steps.iter().map(|(name, shape)| Step::Field { name: (*name).to_owned(), shape: shape.clone() });

@@ -1,13 +1,17 @@
-//! Searches among ranges: what is exact leads to a group of rows, one word to its row (see `library::find`).
+//! Range searches: exact words select a group of rows, and a binary search over one word selects the row (see
+//! `library::find`).
 //!
 //! ```text
-//! if port == 53 and upper == 0            or a search, where groups are many
+//! if port == 53 and upper == 0            a perfect hash lookup if there are many groups
 //!   row = krs_find(span of 53 0, lower)
 //! else if port == 53
 //!   row = krs_find(span of 53, upper)
 //! ```
+//!
+//! The search is a global function, which the verifier checks once. Its result has no known bound, so the
+//! caller compares the row with the size of the table that it indexes.
 
-use super::builder::{Builder, Label};
+use super::builder::{Builder, Target};
 use super::exact::ExactAt;
 use crate::bpf::Code;
 use crate::bpf::insn::{alu, jmp};
@@ -18,36 +22,37 @@ use crate::bpf::vcode::{Inst, Src, V};
 /// A table of ranges in the constants.
 #[derive(Clone, Debug)]
 pub(super) struct RangesAt {
-    /// By how many words they are found, all but the last one first.
+    /// The groups by the number of words that select them, the most words first.
     groups: Vec<(usize, GroupsAt)>,
-    /// Where the rows are, and how many.
+    /// Offset and number of the rows.
     at: u32,
     count: u32,
 }
 
-/// Groups of rows in the constants.
+/// The groups of rows that a number of exact words select.
 #[derive(Clone, Copy, Debug)]
 enum GroupsAt {
-    /// What leads to the only one, and its span.
+    /// A single group: its words and its span.
     One(Words, u64),
-    /// By the slot of what leads to them: where their spans are.
+    /// Many groups: a perfect hash table of their words, and the offset of the spans by slot.
     Many(ExactAt, u32),
 }
 
 impl RangesAt {
-    /// How many rows there are.
+    /// Returns the number of rows.
     pub(super) fn rows(&self) -> u32 {
         self.count
     }
 }
 
 impl Builder<'_> {
-    /// The row of a key, of which the last two words are searched for; to `no` where no range has the others.
-    pub(super) fn range_row(&mut self, table: &RangesAt, key: &[V], no: Label) -> V {
-        let (row, found) = (self.fresh(), self.fresh_label());
+    /// Returns the row of a key whose last two words are searched; jumps to `no` if no range has the other
+    /// words.
+    pub(super) fn range_row(&mut self, table: &RangesAt, key: &[V], no: Target) -> V {
+        let (row, found) = (self.fresh(), self.fresh_target());
         for (at, (exact, groups)) in table.groups.iter().enumerate() {
             let more = at + 1 < table.groups.len();
-            let miss = if more { self.fresh_label() } else { no };
+            let miss = if more { self.fresh_target() } else { no };
             let span = self.span(groups, &key[..*exact], miss);
             for (arg, word) in [span, key[*exact]].into_iter().enumerate() {
                 self.push(Inst::Mov { dst: V(1 + arg as u32), src: Src::Reg(word), wide: true, reloc: None });
@@ -56,21 +61,21 @@ impl Builder<'_> {
             self.push(Inst::Mov { dst: row, src: Src::Reg(V(0)), wide: true, reloc: None });
             self.jump(found);
             if more {
-                self.place(miss);
+                self.bind(miss);
             }
         }
-        self.place(found);
+        self.bind(found);
         let first = Src::Imm(-(table.at / ROW_BYTES).cast_signed());
         self.push(Inst::Alu { op: alu::ADD, wide: true, dst: row, src: first, reloc: None });
         row
     }
 
-    /// The span of what some words lead to.
-    fn span(&mut self, groups: &GroupsAt, key: &[V], no: Label) -> V {
+    /// Returns the span of the group that some words select.
+    fn span(&mut self, groups: &GroupsAt, key: &[V], no: Target) -> V {
         match groups {
             GroupsAt::One(words, span) => {
                 for (have, word) in key.iter().zip(words) {
-                    let word = self.half(*word);
+                    let word = self.word_operand(*word);
                     self.branch_away(jmp::JNE, true, *have, word, no);
                 }
                 self.constant(*span)
@@ -89,9 +94,9 @@ impl Builder<'_> {
 }
 
 impl Code {
-    /// Adds a table of ranges that do not overlap; with it, by row, which of them it belongs to.
+    /// Adds a table of disjoint ranges and returns, by row, the range that the row belongs to.
     pub(super) fn ranges(&mut self, words: usize, ranges: &[Range]) -> (RangesAt, Vec<Option<u32>>) {
-        let Ranges { lower, upper, begins, whose } = Ranges::of(words, ranges);
+        let Ranges { lower, upper, begins, owners } = Ranges::of(words, ranges);
         let at = self.constant_offset(&begins.iter().flat_map(|begins| begins.to_le_bytes()).collect::<Vec<u8>>());
         let most = lower.iter().chain(&upper).map(Group::levels).max().unwrap_or(0);
         self.levels = self.levels.max(most);
@@ -99,7 +104,7 @@ impl Code {
             .into_iter()
             .filter_map(|(exact, groups)| Some((exact, self.groups(&groups, exact, at)?)))
             .collect();
-        (RangesAt { groups, at, count: begins.len() as u32 }, whose)
+        (RangesAt { groups, at, count: begins.len() as u32 }, owners)
     }
 
     fn groups(&mut self, groups: &[Group], exact: usize, rows: u32) -> Option<GroupsAt> {

@@ -1,13 +1,26 @@
-//! What is read: arguments of the hook, fields, the current task. Nothing is read again that is known.
+//! Reads: arguments of the hook, fields of kernel structs, and properties of the current task.
+//!
+//! ```text
+//! v12 = load 8 [v11 + 16]            an argument, from the context
+//! v13 = load 8 [v12 + vma.vm_file]   a field, through a pointer that the verifier knows by its BTF type
+//! v14 = copy v13 + file.f_flags      a field, through a pointer that is a scalar to some verifier
+//! ```
+//!
+//! A field is loaded directly if every supported verifier knows the type of the pointer; `btf_struct_access`
+//! checks such loads, and a fault yields zero. Otherwise `bpf_probe_read_kernel` copies the field to the
+//! frame. Pointers obtained from the current task are of both kinds, because 5.10 has no helper that returns
+//! a typed task: both forms are emitted and the verifier removes one of them.
+//!
+//! Invariants: an available value is not read again; the offset of a field is always relocated by CO-RE.
 
-use super::builder::{Builder, Fact, Key, Label};
+use super::builder::{Builder, Fact, Target, ValueKey};
 use crate::bpf::insn::{alu, jmp};
 use crate::bpf::vcode::{FRAME, Inst, Src, V};
 use crate::bpf::{RelocationKind, copies, helper};
 use crate::hir::overlays::{Overlay, Reading};
 use crate::hir::{Access, ArgId, Place, Shape, Step, TaskField, Ty, Value};
 
-/// The helper's own enumerator tells whether the kernel has it.
+/// The enumerator of the helper: a kernel that has the helper has this enumerator in its BTF.
 const TYPED_TASK: (&str, &str) = ("bpf_func_id", "BPF_FUNC_get_current_task_btf");
 
 impl Builder<'_> {
@@ -18,14 +31,14 @@ impl Builder<'_> {
             Ty::Bool => (1, false),
             Ty::Ptr(_) | Ty::Str { .. } | Ty::Text { .. } | Ty::Ip => (8, false),
         };
-        let key = Key::Arg { arg, full: false };
-        let raw = match self.read(&key) {
+        let key = ValueKey::Arg { arg, full: false };
+        let raw = match self.available(&key) {
             Some(reg) => reg,
             None => {
                 let place = &self.hook.args[arg.index()].place;
                 let dst = self.fresh();
                 self.argument_load(arg, place, dst, bytes);
-                self.know(Fact::Read(key, dst));
+                self.add_fact(Fact::Available(key, dst));
                 dst
             }
         };
@@ -37,7 +50,8 @@ impl Builder<'_> {
             Place::Slot(slot) => {
                 let name = self.hook.args[arg.index()].name.clone();
                 let base = self.context;
-                // The low bytes come first. The upper ones of a narrow argument are whatever the caller left.
+                // Little-endian: a narrow load at the slot reads the low bytes. The caller leaves the upper
+                // bytes of a narrow argument undefined.
                 self.push(Inst::Load {
                     dst,
                     base,
@@ -48,28 +62,28 @@ impl Builder<'_> {
                 });
             }
             Place::Switch { exists, then, otherwise } => {
-                let (with, without, join) = (self.fresh_label(), self.fresh_label(), self.fresh_label());
-                let there = self.fresh();
+                let (with, without, join) = (self.fresh_target(), self.fresh_target(), self.fresh_target());
+                let present = self.fresh();
                 let access = Access {
                     is_struct: false,
                     root: "security_list_options".to_owned(),
                     steps: vec![Step::Field { name: exists.clone(), shape: Shape::Pointer }],
                 };
                 let reloc = RelocationKind::FieldExists(access);
-                self.push(Inst::Mov { dst: there, src: Src::Imm(1), wide: true, reloc: Some(reloc) });
-                self.branch(jmp::JEQ, true, there, Src::Imm(0), without, with);
-                self.place(with);
+                self.push(Inst::Mov { dst: present, src: Src::Imm(1), wide: true, reloc: Some(reloc) });
+                self.branch(jmp::JEQ, true, present, Src::Imm(0), without, with);
+                self.bind(with);
                 self.argument_load(arg, then, dst, bytes);
                 self.jump(join);
-                self.place(without);
+                self.bind(without);
                 self.argument_load(arg, otherwise, dst, bytes);
                 self.jump(join);
-                self.place(join);
+                self.bind(join);
             }
         }
     }
 
-    /// A field behind a pointer that is not null.
+    /// Reads a field through a non-null pointer.
     pub(super) fn field(&mut self, base: V, access: &Access, ty: Ty, full: bool) -> V {
         if let Some(Step::Field { shape: Shape::Bits { bytes, signed, .. }, .. }) = access.steps.last() {
             return self.bitfield(base, access, *bytes, *signed);
@@ -83,31 +97,31 @@ impl Builder<'_> {
         if full && signed { self.extended(raw, bytes) } else { raw }
     }
 
-    /// Bytes at a field.
+    /// Reads the bytes of a field, directly or by a copy.
     pub(super) fn load(&mut self, base: V, access: &Access, bytes: u32) -> V {
-        let key = Key::Load { base, access: access.clone(), bytes };
-        if let Some(reg) = self.read(&key) {
+        let key = ValueKey::Load { base, access: access.clone(), bytes };
+        if let Some(reg) = self.available(&key) {
             return reg;
         }
-        let overlay = self.reading(access).overlay;
-        let number = self.numbers.contains(&base) || overlay == Some(Overlay::Refused);
-        let dst = if self.asked.is_none() && number {
+        let overlay = self.access_mode(access).overlay;
+        let scalar = self.scalars.contains(&base) || overlay == Some(Overlay::Refused);
+        let dst = if self.ancestor.is_none() && scalar {
             self.read_once(key, &[], None, |build, dst| build.copied(dst, base, access, bytes))
         } else if self.untyped.contains(&base) {
             self.task_load(key, base, access, bytes)
         } else {
             let dst = self.loaded(base, access, bytes);
-            self.know(Fact::Read(key, dst));
+            self.add_fact(Fact::Available(key, dst));
             dst
         };
-        if number || overlay.is_some() {
-            self.numbers.insert(dst);
+        if scalar || overlay.is_some() {
+            self.scalars.insert(dst);
         }
         dst
     }
 
-    /// How a field must be read, or the array that an element is of.
-    fn reading(&self, access: &Access) -> Reading {
+    /// Returns the access mode of a field or, for an array element, of its array.
+    fn access_mode(&self, access: &Access) -> Reading {
         let readings = &self.policy.readings;
         if readings.is_empty() {
             return Reading::default();
@@ -126,16 +140,17 @@ impl Builder<'_> {
         dst
     }
 
-    /// Copies a field to where it can be loaded from; zero where it cannot be read.
+    /// Copies a field to the frame and loads it from there; zero if it cannot be read.
     fn copied(&mut self, dst: V, base: V, access: &Access, bytes: u32) {
-        let (uneven, scratch) = (self.reading(access).uneven, self.scratch());
+        let (uneven, scratch) = (self.access_mode(access).uneven, self.scratch());
         self.push(Inst::Copy { dst, base, access: access.clone(), bytes, uneven, scratch });
     }
 
-    /// Loads the storage and shifts the bits to their place; where they are differs by kernel.
+    /// Loads the storage of a bitfield and extracts the bits. CO-RE relocates both shift counts, because the
+    /// position of the bits differs between kernels.
     fn bitfield(&mut self, base: V, access: &Access, bytes: u32, signed: bool) -> V {
-        let key = Key::Bits { base, access: access.clone() };
-        if let Some(reg) = self.read(&key) {
+        let key = ValueKey::Bits { base, access: access.clone() };
+        if let Some(reg) = self.available(&key) {
             return reg;
         }
         let storage = self.load(base, access, bytes);
@@ -145,16 +160,16 @@ impl Builder<'_> {
         let right = Some(RelocationKind::FieldShiftRight(access.clone()));
         let op = if signed { alu::ARSH } else { alu::RSH };
         self.push(Inst::Alu { op, wide: true, dst, src: Src::Imm(0), reloc: right });
-        self.know(Fact::Read(key, dst));
+        self.add_fact(Fact::Available(key, dst));
         dst
     }
 
     pub(super) fn lower_half(&mut self, of: V) -> V {
-        self.once(Key::Lower(of), |build| build.copy(of, false))
+        self.once(ValueKey::Lower(of), |build| build.copy(of, false))
     }
 
     pub(super) fn upper_half(&mut self, of: V) -> V {
-        self.once(Key::Upper(of), |build| {
+        self.once(ValueKey::Upper(of), |build| {
             let dst = build.copy(of, true);
             build.push(Inst::Alu { op: alu::RSH, wide: true, dst, src: Src::Imm(32), reloc: None });
             dst
@@ -162,11 +177,11 @@ impl Builder<'_> {
     }
 
     pub(super) fn pid_tgid(&mut self) -> V {
-        self.helper_once(Key::PidTgid, helper::GET_CURRENT_PID_TGID)
+        self.helper_once(ValueKey::PidTgid, helper::GET_CURRENT_PID_TGID)
     }
 
     pub(super) fn uid_gid(&mut self) -> V {
-        self.helper_once(Key::UidGid, helper::GET_CURRENT_UID_GID)
+        self.helper_once(ValueKey::UidGid, helper::GET_CURRENT_UID_GID)
     }
 
     pub(super) fn task(&mut self, field: TaskField) -> V {
@@ -196,118 +211,119 @@ impl Builder<'_> {
                 let cred = self.load(task, &cred, 8);
                 self.load(cred, &Access { is_struct: true, root: "cred".into(), steps }, 4)
             }
-            // Its bytes are in the frame; whoever wants a number of it asks for bytes.
+            // The bytes are in the frame. Callers that need the name read its bytes; this is the first word.
             TaskField::Comm => self.comm_bytes(0, 8),
         }
     }
 
-    /// The current task. 5.10 has no helper that gives LSM programs a typed one; there it is a number, and what is
-    /// read from it is copied.
+    /// Returns the current task. 5.10 has no helper that gives LSM programs a typed task pointer, so the task
+    /// is a scalar there and its fields are copied.
     pub(super) fn current(&mut self) -> V {
-        self.once(Key::Current, |build| {
-            if build.asked.is_some() {
+        self.once(ValueKey::Current, |build| {
+            if build.ancestor.is_some() {
                 let task = build.call(helper::GET_CURRENT_TASK, &[]);
                 build.untyped.insert(task);
                 return task;
             }
             let task = build.fresh();
-            let (typed, untyped, join) = (build.fresh_label(), build.fresh_label(), build.fresh_label());
-            build.typed_task(typed, untyped);
+            let (typed, untyped, join) = (build.fresh_target(), build.fresh_target(), build.fresh_target());
+            build.branch_on_typed_task(typed, untyped);
             for (label, helper) in [(typed, helper::GET_CURRENT_TASK_BTF), (untyped, helper::GET_CURRENT_TASK)] {
-                build.place(label);
+                build.bind(label);
                 build.push(Inst::Call { helper, args: 0 });
                 build.push(Inst::Mov { dst: task, src: Src::Reg(V(0)), wide: true, reloc: None });
                 build.jump(join);
             }
-            build.place(join);
+            build.bind(join);
             build.untyped.insert(task);
             task
         })
     }
 
-    /// One way for kernels whose helper gives a typed task, one for the others; the verifier removes the other.
-    pub(super) fn typed_task(&mut self, typed: Label, untyped: Label) {
-        let there = self.fresh();
+    /// Branches on the existence of `bpf_get_current_task_btf`. The condition is constant at load time, so
+    /// the verifier removes one of the branches.
+    pub(super) fn branch_on_typed_task(&mut self, typed: Target, untyped: Target) {
+        let present = self.fresh();
         let reloc = RelocationKind::EnumValueExists { name: TYPED_TASK.0.into(), value: TYPED_TASK.1.into() };
-        self.push(Inst::Mov { dst: there, src: Src::Imm(1), wide: true, reloc: Some(reloc) });
-        self.branch(jmp::JEQ, true, there, Src::Imm(0), untyped, typed);
+        self.push(Inst::Mov { dst: present, src: Src::Imm(1), wide: true, reloc: Some(reloc) });
+        self.branch(jmp::JEQ, true, present, Src::Imm(0), untyped, typed);
     }
 
-    /// Reads a field behind what came from the current task.
-    fn task_load(&mut self, key: Key, base: V, access: &Access, bytes: u32) -> V {
-        if let Some(asked) = self.asked {
-            // All that is here are numbers.
-            let dst = self.read_once(key, &[], Some(asked.unknown), |build, dst| {
+    /// Reads a field through a pointer that was obtained from the current task.
+    fn task_load(&mut self, key: ValueKey, base: V, access: &Access, bytes: u32) -> V {
+        if let Some(ancestor) = self.ancestor {
+            // Every pointer in an ancestor predicate is a scalar.
+            let dst = self.read_once(key, &[], Some(ancestor.unknown), |build, dst| {
                 let (scratch, from) = (build.scratch(), build.fresh());
-                let width = (bytes, build.reading(access).uneven);
+                let width = (bytes, build.access_mode(access).uneven);
                 copies::copy((dst, from), base, access.clone(), width, scratch).for_each(|inst| build.push(inst));
             });
             self.untyped.insert(dst);
             return dst;
         }
         let dst = self.fresh();
-        let (typed, untyped, join) = (self.fresh_label(), self.fresh_label(), self.fresh_label());
-        self.typed_task(typed, untyped);
-        self.place(typed);
+        let (typed, untyped, join) = (self.fresh_target(), self.fresh_target(), self.fresh_target());
+        self.branch_on_typed_task(typed, untyped);
+        self.bind(typed);
         let reloc = Some(RelocationKind::FieldOffset(access.clone()));
         self.push(Inst::Load { dst, base, offset: 0, bytes, reloc, argument: None });
         self.jump(join);
-        self.place(untyped);
+        self.bind(untyped);
         self.copied(dst, base, access, bytes);
         self.jump(join);
-        self.place(join);
+        self.bind(join);
         self.untyped.insert(dst);
-        self.know(Fact::Read(key, dst));
+        self.add_fact(Fact::Available(key, dst));
         dst
     }
 
-    /// The first alternative whose fields the kernel has.
-    pub(super) fn first_of(&mut self, value: &Value, values: &[Value], unknown: Label) -> V {
-        let key = Key::FirstOf(Box::new(value.clone()));
-        if let Some(reg) = self.read(&key) {
+    /// Evaluates the first alternative whose fields the kernel has.
+    pub(super) fn first_of(&mut self, value: &Value, values: &[Value], unknown: Target) -> V {
+        let key = ValueKey::FirstOf(Box::new(value.clone()));
+        if let Some(reg) = self.available(&key) {
             return reg;
         }
         let result = self.fresh();
-        let join = self.fresh_label();
+        let join = self.fresh_target();
         for (at, alternative) in values.iter().enumerate() {
-            let next = self.fresh_label();
+            let next = self.fresh_target();
             let last = at + 1 == values.len();
             let mut accesses = Vec::new();
             alternative.accesses(&mut accesses);
             for access in accesses.into_iter().filter(|_| !last) {
-                let there = self.fresh();
+                let present = self.fresh();
                 let reloc = Some(RelocationKind::FieldExists(access.clone()));
-                self.push(Inst::Mov { dst: there, src: Src::Imm(1), wide: true, reloc });
-                self.branch_away(jmp::JEQ, true, there, Src::Imm(0), next);
+                self.push(Inst::Mov { dst: present, src: Src::Imm(1), wide: true, reloc });
+                self.branch_away(jmp::JEQ, true, present, Src::Imm(0), next);
             }
             let reg = self.value(alternative, unknown);
-            if self.numbers.contains(&reg) {
-                self.numbers.insert(result);
+            if self.scalars.contains(&reg) {
+                self.scalars.insert(result);
             }
             self.push(Inst::Mov { dst: result, src: Src::Reg(reg), wide: true, reloc: None });
             self.jump(join);
             if last {
                 break;
             }
-            if !self.reached(next) {
+            if !self.is_reachable(next) {
                 break;
             }
-            self.place(next);
+            self.bind(next);
         }
-        self.place(join);
+        self.bind(join);
         if value.of_current() {
             self.untyped.insert(result);
         }
-        self.know(Fact::Read(key, result));
+        self.add_fact(Fact::Available(key, result));
         result
     }
 
-    /// Some bytes of the current task's name.
+    /// Reads some bytes of the current task's `comm`.
     pub(super) fn comm_bytes(&mut self, offset: u32, bytes: u32) -> V {
         let buffer = self.comm_buffer();
-        self.read_once(Key::Comm, &[], None, |build, _| {
-            build.dear = true;
-            // The helper of 6.1 leaves what is behind the NUL as it was.
+        self.read_once(ValueKey::Comm, &[], None, |build, _| {
+            build.expensive = true;
+            // `bpf_get_current_comm` of 6.1 does not clear the bytes after the NUL.
             for word in [0, 8] {
                 build.push(Inst::Store { base: FRAME, offset: buffer + word, src: Src::Imm(0), bytes: 8 });
             }
@@ -315,7 +331,7 @@ impl Builder<'_> {
             build.push(Inst::Mov { dst: V(2), src: Src::Imm(16), wide: true, reloc: None });
             build.push(Inst::Call { helper: helper::GET_CURRENT_COMM, args: 2 });
         });
-        self.once(Key::CommBytes { offset, bytes }, |build| {
+        self.once(ValueKey::CommBytes { offset, bytes }, |build| {
             let dst = build.fresh();
             build.push(Inst::Load {
                 dst,

@@ -1,9 +1,19 @@
-//! Sets: a few elements are compared one by one, more are searched in a table of the constants.
+//! Membership tests of static sets: a few elements become comparisons, more are searched in a table of the
+//! constants.
+//!
+//! | elements | test |
+//! | --- | --- |
+//! | at most 32 numbers, 8 names or 4 networks | comparisons |
+//! | exact keys | perfect hashing, one row is compared (`exact`) |
+//! | ranges and networks | binary search (`ranges`) |
+//!
+//! Absent: sets that change while the policy is loaded, which `dynamic_sets` has, and texts, which `text`
+//! compares.
 
 use krsi_abi::set;
 
 use super::arithmetic::immediate;
-use super::builder::{Builder, Key, Label};
+use super::builder::{Builder, Target, ValueKey};
 use super::conds::pieces;
 use crate::bpf::insn::{alu, jmp};
 use crate::bpf::library::exact::Words;
@@ -12,16 +22,16 @@ use crate::bpf::vcode::{Inst, Src, V};
 use crate::bpf::{RelocationKind, Section};
 use crate::hir::{FileField, FileId, Members, Part, SetId, Ty, Value, ValueKind};
 
-/// So many numbers are compared one by one, an instruction each; a search of the next larger table takes some fifty.
+/// The most numbers that are compared one by one, with one instruction each; a lookup takes about fifty.
 pub(super) const NUMBERS_INLINE_MAX: usize = 32;
 
-/// So many names of 16 bytes are.
+/// The most names of 16 bytes that are compared one by one.
 pub(super) const NAMES_INLINE_MAX: usize = 8;
 
-/// So many networks are.
+/// The most networks that are compared one by one.
 const NETWORKS_INLINE_MAX: usize = 4;
 
-/// Bytes of a part in a key.
+/// Returns the size of a component in a key.
 #[must_use]
 pub fn part_bytes(part: Part) -> u32 {
     match part {
@@ -32,11 +42,11 @@ pub fn part_bytes(part: Part) -> u32 {
 }
 
 impl Builder<'_> {
-    /// An address as its upper and its lower half, in the order of numbers.
-    pub(super) fn ip(&mut self, value: &Value, unknown: Label) -> (V, V) {
+    /// Evaluates an address to its upper and lower half, in host byte order.
+    pub(super) fn ip(&mut self, value: &Value, unknown: Target) -> (V, V) {
         match &value.kind {
             ValueKind::Address(address) => (self.constant((*address >> 64) as u64), self.constant(*address as u64)),
-            ValueKind::End(end, _) => self.end_ip(value, end, unknown),
+            ValueKind::End(end, _) => self.endpoint_ip(value, end, unknown),
             _ => {
                 let half = self.value(value, unknown);
                 (half, half)
@@ -44,11 +54,13 @@ impl Builder<'_> {
         }
     }
 
-    /// Two addresses are the same.
-    pub(super) fn same_ip(&mut self, left: &Value, right: &Value, yes: Label, no: Label, unknown: Label) {
+    /// Tests two addresses for equality.
+    pub(super) fn ip_equals(&mut self, left: &Value, right: &Value, yes: Target, no: Target, unknown: Target) {
         let (high, low) = self.ip(left, unknown);
         let (right_high, right_low) = match right.kind {
-            ValueKind::Address(address) => (self.half((address >> 64) as u64), self.half(address as u64)),
+            ValueKind::Address(address) => {
+                (self.word_operand((address >> 64) as u64), self.word_operand(address as u64))
+            }
             _ => {
                 let (high, low) = self.ip(right, unknown);
                 (Src::Reg(high), Src::Reg(low))
@@ -58,15 +70,15 @@ impl Builder<'_> {
         self.branch(jmp::JEQ, true, high, right_high, yes, no);
     }
 
-    pub(super) fn half(&mut self, word: u64) -> Src {
+    pub(super) fn word_operand(&mut self, word: u64) -> Src {
         match immediate(i128::from(word), true) {
             Some(imm) => Src::Imm(imm),
             None => Src::Reg(self.constant(word)),
         }
     }
 
-    /// Values are an element of a set.
-    pub(super) fn in_set(&mut self, values: &[Value], set: SetId, yes: Label, no: Label, unknown: Label) {
+    /// Tests whether values are an element of a set.
+    pub(super) fn in_set(&mut self, values: &[Value], set: SetId, yes: Target, no: Target, unknown: Target) {
         let policy = self.policy;
         let set = &policy.sets[set.index()];
         let rows = match &set.members {
@@ -79,10 +91,10 @@ impl Builder<'_> {
         {
             let (high, low) = self.ip(value, unknown);
             for (at, row) in rows.iter().enumerate() {
-                let next = if at + 1 == rows.len() { no } else { self.fresh_label() };
+                let next = if at + 1 == rows.len() { no } else { self.fresh_target() };
                 self.between(high, low, row[0], yes, next);
                 if next != no {
-                    self.place(next);
+                    self.bind(next);
                 }
             }
             return;
@@ -100,16 +112,16 @@ impl Builder<'_> {
             return self.one_of_keys(keys, &key, yes, no);
         }
         let ranges: Vec<Range> = rows.iter().map(|row| (end(row, false), end(row, true))).collect();
-        let (table, whose) = self.code.ranges(words, &ranges);
-        let members = self.code.numbers(&whose.iter().map(|whose| u32::from(whose.is_some())).collect::<Vec<u32>>());
+        let (table, owners) = self.code.ranges(words, &ranges);
+        let members = self.code.u32_table(&owners.iter().map(|owner| u32::from(owner.is_some())).collect::<Vec<u32>>());
         let row = self.range_row(&table, &key, no);
         let member = self.fresh();
         self.entry(member, members, row, Some((table.rows(), no)));
         self.branch(jmp::JNE, true, member, Src::Imm(0), yes, no);
     }
 
-    /// The words of a key, from values.
-    pub(super) fn key(&mut self, values: &[Value], places: &[set::Place], words: usize, unknown: Label) -> Vec<V> {
+    /// Packs values into the words of a key.
+    pub(super) fn key(&mut self, values: &[Value], places: &[set::Place], words: usize, unknown: Target) -> Vec<V> {
         let mut key: Vec<Option<V>> = vec![None; words];
         for (value, place) in values.iter().zip(places) {
             if value.ty == Ty::Ip {
@@ -144,13 +156,13 @@ impl Builder<'_> {
         key.into_iter().map(|word| word.unwrap_or_else(|| self.constant(0))).collect()
     }
 
-    /// One of many numbers.
-    pub(super) fn one_of_many(&mut self, value: V, set: Vec<u64>, yes: Label, no: Label) {
+    /// Tests whether a number is one of many.
+    pub(super) fn one_of_many(&mut self, value: V, set: Vec<u64>, yes: Target, no: Target) {
         self.one_of_keys(set.into_iter().map(|number| [number, 0, 0, 0]).collect(), &[value], yes, no);
     }
 
-    /// One of many names; they and the task's own are filled up with zeros.
-    pub(super) fn one_of_names(&mut self, set: &[Vec<u8>], yes: Label, no: Label) {
+    /// Tests whether the task's `comm` is one of many names, padded with zeros.
+    pub(super) fn one_of_names(&mut self, set: &[Vec<u8>], yes: Target, no: Target) {
         let key: Vec<V> = pieces(16).into_iter().map(|(offset, bytes)| self.comm_bytes(offset, bytes)).collect();
         let word = |text: &[u8], at: usize| {
             let mut word = [0u8; 8];
@@ -163,8 +175,8 @@ impl Builder<'_> {
         self.one_of_keys(keys, &key, yes, no);
     }
 
-    /// One of many keys, looked up exactly.
-    fn one_of_keys(&mut self, mut keys: Vec<Words>, key: &[V], yes: Label, no: Label) {
+    /// Tests whether a key is one of many, by a perfect hash lookup.
+    fn one_of_keys(&mut self, mut keys: Vec<Words>, key: &[V], yes: Target, no: Target) {
         keys.sort_unstable();
         keys.dedup();
         let table = self.code.exact(&keys, key.len()).0;
@@ -172,23 +184,23 @@ impl Builder<'_> {
         self.jump(yes);
     }
 
-    /// An address lies in a [`simple`] range.
-    fn between(&mut self, high: V, low: V, (first, last): (u128, u128), yes: Label, no: Label) {
+    /// Tests whether an address lies in a [`simple`] range.
+    fn between(&mut self, high: V, low: V, (first, last): (u128, u128), yes: Target, no: Target) {
         if (first >> 64) != (last >> 64) {
-            let (from, to) = (self.half((first >> 64) as u64), self.half((last >> 64) as u64));
+            let (from, to) = (self.word_operand((first >> 64) as u64), self.word_operand((last >> 64) as u64));
             self.branch_away(jmp::JLT, true, high, from, no);
             return self.branch(jmp::JLE, true, high, to, yes, no);
         }
-        let whole = self.half((first >> 64) as u64);
+        let whole = self.word_operand((first >> 64) as u64);
         if first as u64 == 0 && last as u64 == u64::MAX {
             return self.branch(jmp::JEQ, true, high, whole, yes, no);
         }
-        // A network: what its addresses have in common, where that is a constant of an instruction. Networks of one size share
-        // the shift, and most addresses differ there.
+        // A network is tested by its common prefix, if that fits an immediate. Networks of one size share the
+        // shift, and most addresses already differ in the lower half.
         let bits = (first as u64 ^ last as u64).trailing_ones();
         let network = first as u64 >> bits == last as u64 >> bits && (first as u64).trailing_zeros() >= bits;
         if let (true, Some(common)) = (network && bits > 0, immediate(i128::from(first as u64 >> bits), true)) {
-            let part = self.once(Key::Shifted { of: low, bits }, |build| {
+            let part = self.once(ValueKey::Shifted { of: low, bits }, |build| {
                 let part = build.copy(low, true);
                 let by = Src::Imm(bits as i32);
                 build.push(Inst::Alu { op: alu::RSH, wide: true, dst: part, src: by, reloc: None });
@@ -198,21 +210,21 @@ impl Builder<'_> {
             return self.branch(jmp::JEQ, true, high, whole, yes, no);
         }
         self.branch_away(jmp::JNE, true, high, whole, no);
-        let from = self.half(first as u64);
+        let from = self.word_operand(first as u64);
         if first == last {
             return self.branch(jmp::JEQ, true, low, from, yes, no);
         }
         self.branch_away(jmp::JLT, true, low, from, no);
-        let to = self.half(last as u64);
+        let to = self.word_operand(last as u64);
         self.branch(jmp::JLE, true, low, to, yes, no);
     }
 
-    /// A value that the load has set.
+    /// Reads a parameter, which the loader sets.
     pub(super) fn parameter(&mut self, param: crate::hir::ParamId) -> V {
         self.known_at_load(8 * param.0)
     }
 
-    /// What identifies a file that the load has found.
+    /// Reads a device or inode number of a file, which the loader sets.
     pub(super) fn file_number(&mut self, file: FileId, field: FileField) -> V {
         let field = if field == FileField::Device { 0 } else { 8 };
         self.known_at_load(self.code.files + 16 * file.0 + field)
@@ -227,7 +239,7 @@ impl Builder<'_> {
     }
 }
 
-/// A range of addresses that ends where its lower half ends, or whose upper half is one.
+/// Returns true for a range within one upper half, or of whole upper halves.
 fn simple((first, last): (u128, u128)) -> bool {
     (first >> 64) == (last >> 64) || first as u64 == 0 && last as u64 == u64::MAX
 }

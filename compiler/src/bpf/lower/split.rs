@@ -1,22 +1,22 @@
-//! Hooks whose rules make too large a program: they become several, which call each other.
+//! Hooks whose rules need several programs: the split into programs that continue by tail calls.
 //!
 //! ```text
-//! file_open              the first part, which is attached
-//! file_open_2            the second, where nothing has been denied
-//! file_open_2_EPERM      the second, where the first has denied
-//! krs_parts_file_open    the array of the programs behind the first
+//! file_open              the first program, which is attached
+//! file_open_2            the second, if nothing has been denied so far
+//! file_open_2_EPERM      the second, if the first has denied
+//! krs_parts_file_open    the program array with all programs after the first
 //! ```
 //!
-//! A part is called by `bpf_tail_call`, so that it gets the hook's arguments as the kernel's verifier trusts them, a frame
-//! of its own, and has its own share of what a verifier follows. The index is a constant, which the kernel compiles to a jump.
-//! A kernel's call fails only where the array has no program, which is when its policy is being unloaded: then what
-//! has been decided so far holds.
+//! `bpf_tail_call` gives each program the hook's arguments as the verifier trusts them, a stack frame, and a
+//! separate budget of verified instructions. The index is a constant, so the JIT compiles the call to a
+//! direct jump. A tail call fails only if the array has no program at the index, i.e. while the policy is
+//! being unloaded; then the verdict so far holds.
 //!
-//! Parts are found by halves: the rules of a hook in the order that they are asked in (`decision::parts`), cut in
-//! two until each piece fits. What a part costs a verifier grows faster than its size, so equal pieces are better than large
-//! ones and a rest.
+//! The split is found by bisection: the rules of a hook, in evaluation order (`decision::parts`), are halved
+//! until each piece fits. The verifier's work grows faster than the size of a program, so equal pieces are
+//! better than large ones and a remainder.
 //!
-//! Absent: programs that sleep, which cannot go on with others; no program here does.
+//! Absent: sleepable programs, which cannot make tail calls; krs emits none.
 
 use std::ops::Range;
 
@@ -31,21 +31,22 @@ use crate::decision::{self, Plan, Verdict};
 use crate::hir::{HookId, Policy, RuleId, errno};
 use crate::optimise::{Optimisation, Optimise};
 
-/// Programs of a hook that follow each other: the kernel goes on 32 times at most (`MAX_TAIL_CALL_CNT`, 33 since 5.17).
+/// The most programs in one chain. The kernel allows 32 tail calls (`MAX_TAIL_CALL_CNT`, 33 since 5.17).
 const PARTS_MAX: usize = 32;
 
-/// Instructions of a program, beyond which it is split. The kernel would take more, but what a verifier takes for them grows
-/// faster than their number; and each piece is there for each verdict that those before it can have, so that small ones take more
-/// in all. Of 2,000 rules that have nothing in common the load takes the least with pieces of some 10,000 (5.10 and 7.2).
+/// The most instructions of a program before it is split. The kernel accepts more, but the verifier's work
+/// grows faster than the size; and each later piece exists once per verdict of the pieces before it, so small
+/// pieces cost more in total. Loading 2,000 rules without a common test is fastest with pieces of about
+/// 10,000 instructions (5.10 and 7.2).
 pub(super) const INSTRUCTIONS_MAX: usize = 16_000;
 
-/// Pieces are made no smaller than this.
+/// The lower bound of the size limit when a hook is split again.
 pub(super) const INSTRUCTIONS_LEAST: usize = 1000;
 
-/// Pieces that `-Z no-whole` cuts a hook into where it has as many groups of rules.
+/// The number of pieces into which `-Z no-whole` cuts a hook with as many groups of rules.
 const FORCED: usize = 4;
 
-/// The symbol of a part.
+/// Returns the symbol of a hook's program.
 pub(super) fn name(hook: &str, part: &Part) -> String {
     match (part.number, part.denied) {
         (0, _) => hook.to_owned(),
@@ -57,24 +58,29 @@ pub(super) fn name(hook: &str, part: &Part) -> String {
     }
 }
 
-/// A group of rules that fits into no part, and why.
-pub(super) struct NoFit {
+/// A group of rules that does not fit into one program, and the reason.
+pub(super) struct Unsplittable {
     pub(super) rules: Vec<RuleId>,
     pub(super) why: TooLarge,
 }
 
-/// The rules of each part of a hook, each of so many instructions at most.
-pub(super) fn parts(policy: &Policy, hook: HookId, most: usize, optimise: Optimise) -> Result<Vec<Vec<RuleId>>, NoFit> {
+/// Splits the rules of a hook into programs of at most `most` instructions each.
+pub(super) fn split(
+    policy: &Policy,
+    hook: HookId,
+    most: usize,
+    optimise: Optimise,
+) -> Result<Vec<Vec<RuleId>>, Unsplittable> {
     let groups = groups(policy, hook, optimise);
     let mut pieces = Vec::new();
-    Halves { policy, hook, groups: &groups, most, optimise }.cut(0..groups.groups.len(), &mut pieces)?;
+    Bisection { policy, hook, groups: &groups, most, optimise }.cut(0..groups.groups.len(), &mut pieces)?;
     match pieces.get(PARTS_MAX) {
-        Some(piece) => Err(NoFit { rules: groups.rules(piece.clone()), why: TooLarge::Parts(PARTS_MAX) }),
+        Some(piece) => Err(Unsplittable { rules: groups.rules(piece.clone()), why: TooLarge::Parts(PARTS_MAX) }),
         None => Ok(pieces.into_iter().map(|piece| groups.rules(piece)).collect()),
     }
 }
 
-struct Halves<'h> {
+struct Bisection<'h> {
     policy: &'h Policy,
     hook: HookId,
     groups: &'h Groups,
@@ -82,8 +88,8 @@ struct Halves<'h> {
     optimise: Optimise,
 }
 
-impl Halves<'_> {
-    fn cut(&self, piece: Range<usize>, pieces: &mut Vec<Range<usize>>) -> Result<(), NoFit> {
+impl Bisection<'_> {
+    fn cut(&self, piece: Range<usize>, pieces: &mut Vec<Range<usize>>) -> Result<(), Unsplittable> {
         let Groups { groups, together } = self.groups;
         let rules = self.groups.rules(piece.clone());
         let middle = piece.start.midpoint(piece.end).min(groups.len() - together);
@@ -95,7 +101,7 @@ impl Halves<'_> {
                     pieces.push(piece);
                     return Ok(());
                 }
-                Err(Refusal { why, .. }) if !can_be_cut => return Err(NoFit { rules, why }),
+                Err(Refusal { why, .. }) if !can_be_cut => return Err(Unsplittable { rules, why }),
                 Err(_) => {}
             }
         }
@@ -103,7 +109,7 @@ impl Halves<'_> {
         self.cut(middle..piece.end, pieces)
     }
 
-    /// Whether rules fit into one part, which others follow.
+    /// Checks that rules fit into one program that another one follows.
     fn fit(&self, rules: &[RuleId]) -> Result<(), Refusal> {
         let next = vec![Next { denied: 0, graph: 0 }];
         let part = Part { next, effects_after: true, ..Part::default() };
@@ -115,8 +121,8 @@ impl Halves<'_> {
 }
 
 impl Builder<'_> {
-    /// Goes on with the next part, of so many programs behind the hook's first.
-    pub(super) fn go_on(&mut self, verdict: Verdict, next: &[Next], programs: u32) {
+    /// Continues in the next program, one of `programs` after the hook's first.
+    pub(super) fn tail_call_next(&mut self, verdict: Verdict, next: &[Next], programs: u32) {
         self.release();
         let denied = next.iter().filter(|next| next.denied != 0);
         match verdict {
@@ -124,11 +130,11 @@ impl Builder<'_> {
             Verdict::Chosen => {
                 let verdict = self.verdict();
                 for to in denied {
-                    let (here, other) = (self.fresh_label(), self.fresh_label());
+                    let (here, other) = (self.fresh_target(), self.fresh_target());
                     self.branch(jmp::JEQ, true, verdict, Src::Imm(-to.denied), here, other);
-                    self.place(here);
+                    self.bind(here);
                     self.tail_call(next, to.denied, programs);
-                    self.place(other);
+                    self.bind(other);
                 }
                 self.tail_call(next, 0, programs);
             }

@@ -1,10 +1,13 @@
-//! What searches look at, in the constants: the rows of an index, and whose each is.
+//! The tables of an index in the constants: its rows, and the rules of each row.
 //!
 //! ```text
-//! rows     the keys, as the search wants them
-//! heads    by row: the rule; or, where some row has several, where in the list its rules begin
-//! list     rules, one after the other; the top bit says that another of the same row follows
+//! rows     the keys, in the form that the search needs
+//! heads    by row: the rule; or, if some row has several, the start of its rules in the list
+//! list     rules; the top bit of an entry is set if another rule of the same row follows
 //! ```
+//!
+//! Searches may have rows that the index lacks: gaps between ranges, and the row 0 of an automaton, which
+//! means that nothing matched. Their head is [`NOBODY`].
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -18,56 +21,56 @@ use crate::bpf::library::record::MORE;
 use crate::decision::key::{Element, Part, PartKind, Place, places};
 use crate::decision::{Index, Row};
 
-/// A row of an automaton, or between ranges, that is none of the index.
+/// The index of a row that only the search has.
 const NO_ROW: usize = usize::MAX;
 
-/// What the head of such a row says.
+/// The head of such a row.
 pub(super) const NOBODY: u32 = u32::MAX;
 
-/// Tables of an index in the constants.
+/// The tables of an index in the constants.
 #[derive(Clone, Debug)]
 pub(super) struct Tables {
     pub(super) rows: Rows,
-    /// For each part.
+    /// By column: how its texts are looked up.
     pub(super) texts: Vec<Texts>,
-    /// The values that the rows have for the index's early parts.
+    /// The prefilter: the values of the early columns.
     pub(super) early: Option<ExactAt>,
     pub(super) heads: u32,
-    /// Where the list is, and how long; only where some row has several rules.
+    /// Offset and length of the list; `None` if every row has a single rule.
     pub(super) list: Option<(u32, u32)>,
 }
 
-/// Where a text stands for a row of its own.
+/// The lookup that maps a text column to a number.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Texts {
-    /// The part is no text.
-    No,
-    /// Of a table.
+    /// The column is not a text.
+    NotText,
+    /// Whole texts, by perfect hashing.
     Exact(TextsAt),
-    /// Of an automaton.
+    /// Patterns, by an automaton.
     Match(AutomatonAt),
 }
 
-/// Where the rows of an index are.
+/// The search over the rows of an index.
 #[derive(Clone, Debug)]
 pub(super) enum Rows {
     Exact(ExactAt),
-    /// Those of the only part, a text.
+    /// The single column is a whole text, and its slot is the row.
     Texts,
-    /// The same, of an automaton with so many.
+    /// The single column is matched by an automaton with this many rows.
     Match(u32),
-    /// Those of ranges, and between them.
+    /// Ranges, with rows for the gaps between them.
     Ranges(RangesAt),
 }
 
-/// By text: its row in the table of its part.
+/// The row of each text in the table of its column.
 type TextRows<'i> = HashMap<&'i [u8], u32>;
 
 impl Tables {
-    /// Puts an index into the constants.
+    /// Adds the tables of an index to the constants.
     pub(super) fn of(code: &mut Code, index: &Index, words: usize, places: &[Place]) -> Tables {
         let most = index.most();
-        // By row: what its head says.
+        // Heads by row.
         let (mut list, mut heads) = (Vec::new(), Vec::with_capacity(index.rows.len()));
         for row in &index.rows {
             match row.rules.as_slice() {
@@ -80,16 +83,16 @@ impl Tables {
             }
         }
         let (texts, text_rows) = texts(code, index);
-        let (rows, whose) = rows(code, index, words, places, &texts, &text_rows);
+        let (rows, owners) = rows(code, index, words, places, &texts, &text_rows);
         let head = |row: &usize| heads.get(*row).copied().unwrap_or(NOBODY);
-        let heads = code.numbers(&whose.iter().map(head).collect::<Vec<u32>>());
+        let heads = code.u32_table(&owners.iter().map(head).collect::<Vec<u32>>());
         let early = early(code, index);
-        let list = (most > 1).then(|| (code.numbers(&list), list.len() as u32));
+        let list = (most > 1).then(|| (code.u32_table(&list), list.len() as u32));
         Tables { rows, texts, early, heads, list }
     }
 }
 
-/// What the rows have for the early parts.
+/// Builds the table of the early columns.
 fn early(code: &mut Code, index: &Index) -> Option<ExactAt> {
     let parts = index.early_parts();
     let (words, places) = places(&parts)?;
@@ -100,12 +103,12 @@ fn early(code: &mut Code, index: &Index) -> Option<ExactAt> {
     Some(code.exact(&keys.into_iter().collect::<Vec<Words>>(), words).0)
 }
 
-/// For each part: what its texts stand for.
+/// Builds the lookups of text columns, by column.
 fn texts<'i>(code: &mut Code, index: &'i Index) -> (Vec<Texts>, Vec<TextRows<'i>>) {
     let part = |(at, part): (usize, &Part)| {
         if part.kind != PartKind::Text {
             let automaton = index.automata[at].as_ref();
-            let texts = automaton.map_or(Texts::No, |automaton| Texts::Match(code.automaton(automaton)));
+            let texts = automaton.map_or(Texts::NotText, |automaton| Texts::Match(code.automaton(automaton)));
             return (texts, TextRows::new());
         }
         let text = |row: &'i Row| match &row.key[at] {
@@ -119,7 +122,7 @@ fn texts<'i>(code: &mut Code, index: &'i Index) -> (Vec<Texts>, Vec<TextRows<'i>
     index.parts.iter().enumerate().map(part).unzip()
 }
 
-/// The rows as they are searched, and for each that there is then which one of the index it is.
+/// Builds the search over the rows and returns, by row of the search, the row of the index.
 fn rows(
     code: &mut Code,
     index: &Index,
@@ -135,36 +138,36 @@ fn rows(
             [words[0], words[1], words[2]]
         };
         let ranges: Vec<Range> = index.rows.iter().map(|row| (end(row, false), end(row, true))).collect();
-        let (table, whose) = code.ranges(words, &ranges);
-        return (Rows::Ranges(table), whose.iter().map(|whose| whose.map_or(NO_ROW, |row| row as usize)).collect());
+        let (table, owners) = code.ranges(words, &ranges);
+        return (Rows::Ranges(table), owners.iter().map(|owner| owner.map_or(NO_ROW, |row| row as usize)).collect());
     }
     if let ([Texts::Match(_)], [Some(automaton)]) = (texts, index.automata.as_slice()) {
-        // Row 0 is where nothing fits.
-        let mut whose = vec![NO_ROW; automaton.rows.len()];
+        // Row 0 means that no pattern matches.
+        let mut owners = vec![NO_ROW; automaton.rows.len()];
         for (at, row) in index.rows.iter().enumerate() {
             if let [Element::Number(number)] = row.key.as_slice() {
-                whose[*number as usize] = at;
+                owners[*number as usize] = at;
             }
         }
-        return (Rows::Match(whose.len() as u32), whose);
+        return (Rows::Match(owners.len() as u32), owners);
     }
     if let ([Texts::Exact(table)], [rows]) = (texts, text_rows) {
-        let mut whose = vec![0; table.slots() as usize];
+        let mut owners = vec![0; table.slots() as usize];
         for (at, row) in index.rows.iter().enumerate() {
             if let [Element::Text(text)] = row.key.as_slice() {
-                whose[rows[text.as_slice()] as usize] = at;
+                owners[rows[text.as_slice()] as usize] = at;
             }
         }
-        return (Rows::Texts, whose);
+        return (Rows::Texts, owners);
     }
     let keys: Vec<Words> = index.rows.iter().map(|row| key(row, false)).collect();
     let (at, slots) = code.exact(&keys, words);
-    let mut whose = vec![0; at.slots() as usize];
-    slots.iter().enumerate().for_each(|(row, slot)| whose[*slot as usize] = row);
-    (Rows::Exact(at), whose)
+    let mut owners = vec![0; at.slots() as usize];
+    slots.iter().enumerate().for_each(|(row, slot)| owners[*slot as usize] = row);
+    (Rows::Exact(at), owners)
 }
 
-/// The words of a row; of a range its first value or its last.
+/// Packs the elements of a row into words; a range contributes its first or its last value.
 fn key(parts: &[Part], places: &[Place], elements: &[Element], texts: &[TextRows<'_>], last: bool) -> Words {
     let mut key = Words::default();
     for (((part, place), element), texts) in parts.iter().zip(places).zip(elements).zip(texts) {

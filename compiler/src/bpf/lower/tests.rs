@@ -1,10 +1,11 @@
-//! Tests of code that depends on a policy, run by the simulator: labels, and what an object says about itself.
+//! Tests of generated code that depends on a policy, run by the simulator: labels, and the manifest of an
+//! object.
 //!
 //! ```text
 //! on ptrace_access_check mark a on child unmark a      child is the current task: it has `a` afterwards
 //! ```
 //!
-//! Absent: searches and texts, which `bpf::library::tests` has.
+//! Absent: searches and texts, which `bpf::library::tests` covers.
 
 use std::collections::BTreeSet;
 
@@ -15,20 +16,20 @@ use crate::hir::eval::{Entry, Known, Labels};
 use crate::simulate::machine::Machine;
 use crate::simulate::scene::{Scene, named};
 
-/// The labels of all objects after a hook.
+/// Returns the labels of all objects after a hook has run.
 fn after(object: &Object, hook: &str, scene: Scene<'static>) -> Labels {
     let mut machine = Machine::new(&object.image, scene).expect("the scene fits");
     machine.run(hook).unwrap_or_else(|fault| panic!("{fault}"));
     machine.labels().expect("labels are readable")
 }
 
-/// An object with labels.
+/// Creates the labels of one object.
 fn labelled(known: Known, labels: &[&str]) -> Labels {
     let entry = Entry { labels: labels.iter().map(|label| (*label).to_owned()).collect(), former: 0 };
     Labels { entries: [(known, entry)].into(), ..Labels::default() }
 }
 
-/// The labels of one object.
+/// Returns the labels of one object.
 fn of(labels: &Labels, known: Known) -> BTreeSet<&str> {
     labels.entries.get(&known).map_or(BTreeSet::new(), |entry| entry.labels.iter().map(String::as_str).collect())
 }
@@ -43,7 +44,7 @@ fn a_mark_wins_over_an_unmark_of_the_same_object() {
         "on ptrace_access_check unmark a mark a on child",
     ] {
         let object = Object::of(&format!("label a on task\nlabel b on task\n{rules} mark b on child"));
-        // Two names of one task.
+        // Two expressions that denote one task.
         for before in [&[][..], &["a"], &["b"]] {
             let mut scene = object.scene();
             let own = (On::Task, [scene.task.address, 0]);
@@ -52,7 +53,7 @@ fn a_mark_wins_over_an_unmark_of_the_same_object() {
             let labels = after(&object, "ptrace_access_check", scene);
             assert_eq!(of(&labels, own), ["a", "b"].into(), "{rules} {before:?}");
         }
-        // Two tasks.
+        // Two different tasks.
         let mut scene = object.scene();
         let child = scene.object("task_struct", true).expect("tasks are known");
         scene.set(child, &named("task_struct", &["group_leader"]), child);
@@ -77,16 +78,17 @@ fn a_file_keeps_its_labels_where_it_is_read_again_under_its_number() {
     const NO_USER: u64 = 1 << 31;
     let object = Object::of("label a on inode\non file_open mark a on file.inode");
     for (links, magic, disk, flags, root, kept) in [
-        // A disk has its files again, also when it was not mounted for a while; but for a file without a name.
+        // A file system on a disk reads its files again, even after it was unmounted for a while; unlinked
+        // files are gone.
         (1, EXT4, true, ACTIVE, true, true),
         (1, EXT4, true, 0, true, true),
         (1, EXT4, true, 0, false, true),
         (0, EXT4, true, ACTIVE, true, false),
-        // File systems that number a file anew: FAT, exFAT and procfs.
+        // File systems that renumber files: FAT, exFAT and procfs.
         (1, 0x4d44, true, ACTIVE, true, false),
         (1, 0x2011_bab0, true, ACTIVE, true, false),
         (1, 0x9fa0, false, ACTIVE, true, false),
-        // Memory has its files as long as it is mounted.
+        // File systems in memory keep their files while they are mounted.
         (1, TMPFS, false, ACTIVE, true, true),
         (0, TMPFS, false, ACTIVE, true, false),
         (1, TMPFS, false, 0, true, false),
@@ -162,10 +164,10 @@ three: on socket_connect when dst.port in ports audit \"port\" mark a
     assert_eq!((one.severity.as_deref(), one.permissive, one.kill.as_deref()), (Some("high"), false, None));
     assert_eq!((&*two.name, two.deny, two.permissive, two.kill.as_deref()), ("two", Some(1), true, Some("SIGUSR1")));
     assert_eq!((&*three.name, three.deny, three.kill.as_deref()), ("three", None, None));
-    // Its attributes belong to it.
+    // The position of a rule includes its attributes.
     assert_eq!((one.source.line, one.source.column), (6, 1));
     let audit = one.audit.as_ref().expect("it records");
-    // Behind the head of 72 bytes stands how many events were over the limit.
+    // The header of 72 bytes is followed by the count of events over the limit.
     let fields: Vec<(&str, u32)> = audit.fields.iter().map(|field| (&*field.name, field.offset)).collect();
     assert_eq!((fields, audit.bytes), (vec![("task.gid", 80), ("task.uid", 84)], 88));
     assert_eq!(audit.limit.map(|limit| (limit.count, limit.offset)), Some((3, 72)));
@@ -181,7 +183,7 @@ three: on socket_connect when dst.port in ports audit \"port\" mark a
     assert_eq!(manifest.sets.iter().map(|set| (&*set.name, set.max)).collect::<Vec<_>>(), [("ports", 5)]);
     let labels: Vec<(&str, bool)> = manifest.labels.iter().map(|label| (&*label.name, label.inherit)).collect();
     assert_eq!(labels, [("a", true)]);
-    // Programs that only keep labels have no rules.
+    // Programs that only maintain labels have no rules.
     let keeps: Vec<bool> = manifest.programs.iter().map(|program| program.keeps).collect();
     assert!(keeps.iter().any(|keeps| *keeps));
     for program in &manifest.programs {
@@ -197,9 +199,10 @@ fn the_ring_buffer_has_room_for_64_of_the_largest_events() {
         let events = maps.iter().find(|map| map.name == krsi_abi::EVENTS_MAP).expect("it records");
         events.entries
     };
-    // It is never smaller than this.
+    // The minimum size of the buffer.
     assert_eq!(room("on file_open audit"), krsi_abi::EVENTS_BYTES as usize);
-    // Two paths of 4096 bytes behind a head of 72, and 8 bytes of the kernel's own: 64 of them take 529,408 bytes.
+    // Two paths of 4096 bytes after a header of 72, and 8 bytes of the kernel's own header: 64 of them take
+    // 529,408 bytes.
     let paths = "on file_open audit { a = file.path, b = task.exe }";
     assert_eq!(room(paths), 1 << 20);
 }

@@ -1,12 +1,22 @@
-//! Texts: fetched once on a way into memory that the program has for itself, then compared there.
+//! Texts: fetched at most once on every path into the program's scratch memory, and compared there.
 //!
-//! A text that cannot be fetched (too long, too deep, memory gone) is unknown, like what lies behind null; but it is
-//! counted for the rule that asked.
+//! ```text
+//! memory = krs_claim()                 at the first text: a free slot of the per-CPU array
+//! length = krs_path(slot, region)      -1 if the text cannot be read
+//! if length >= 4096 goto unknown
+//! load 8 [memory + region] == "/etc/ssl"
+//! ```
+//!
+//! A text of up to 4095 bytes does not fit on the 512-byte stack, hence the memory. Functions take the number
+//! of the slot rather than its address, so that the verifier checks them once for any argument.
+//!
+//! A text that cannot be fetched (too long, too many components, no free slot) is unknown, like a field
+//! behind a null pointer, but it is counted for the rule that reads it.
 
 use std::collections::BTreeSet;
 
-use super::ancestors::{self, Asked};
-use super::builder::{Builder, Fact, Key, Label};
+use super::ancestors::{self, AncestorContext};
+use super::builder::{Builder, Fact, Target, ValueKey};
 use super::conds::covering;
 use crate::automaton::Automaton;
 use crate::bpf::insn::{alu, jmp};
@@ -17,28 +27,29 @@ use crate::decision::{Graph, Node, Plan};
 use crate::hir::{Access, Atom, AtomKind, Cond, Policy, Shape, Step, TEXT_BYTES, Text, TextTest, Ty, Value, ValueKind};
 use crate::optimise::Optimisation;
 
-/// So many lengths of names are compared one by one before a path is walked.
+/// The most lengths of last components that are compared one by one before a path is walked.
 const NAME_LENGTHS_MAX: usize = 8;
 
-/// So many texts are compared one by one, two instructions for most; a search takes some sixty and ten for each eight bytes.
+/// The most texts that are compared one by one, with two instructions for most of them; a lookup takes about
+/// sixty, and ten for every eight bytes.
 const TEXTS_INLINE_MAX: usize = 16;
 
-/// The verifier follows the first components of a path on each way that comes to them. The further down in a program, the more
-/// ways do, and the fewer calls.
+/// The most calls of `krs_path_near` in a program. The verifier checks the function at each call and on each
+/// path to the call, and later calls are reached by more paths and executed less often.
 const NEAR_CALLS_MAX: usize = 4;
 
-/// A fetched text.
+/// A text in the scratch memory.
 #[derive(Clone, Copy)]
-pub(super) struct Fetched {
-    /// The program's memory.
+pub(super) struct FetchedText {
+    /// The register with the address of the scratch memory.
     pub(super) memory: V,
-    /// Where in it the text begins.
+    /// The offset of the text in that memory.
     pub(super) offset: i16,
-    /// Its length, without the NUL behind it.
+    /// The register with its length, without the terminating NUL.
     pub(super) length: V,
 }
 
-/// The different texts that a graph asks about, in the order in which it does.
+/// Returns the distinct texts that a graph reads, in evaluation order.
 pub(super) fn texts<'p>(policy: &'p Policy, plan: &'p Plan, graph: &'p Graph) -> Vec<&'p Value> {
     let mut found = Vec::new();
     for node in &graph.nodes {
@@ -107,30 +118,30 @@ fn in_value<'p>(value: &'p Value, found: &mut Vec<&'p Value>) {
 }
 
 impl Builder<'_> {
-    /// Fetches a text, unless this way has tried before. What it came to is known on every way from here, so that rules
-    /// that ask again only look at the length.
-    pub(super) fn text(&mut self, value: &Value, unknown: Label) -> Fetched {
-        let index = self.texts.iter().position(|known| *known == value).expect("every text of a graph is in its list");
-        let memory = self.memory.expect("a program with texts begins by saying that it has no memory");
-        let length = self.read_once(Key::Text(index), &[], None, |build, length| {
+    /// Fetches a text, unless this path has tried before. The length is available from then on, so later
+    /// rules only check it.
+    pub(super) fn text(&mut self, value: &Value, unknown: Target) -> FetchedText {
+        let index = self.texts.iter().position(|known| *known == value).expect("every text of a graph is in the list");
+        let memory = self.memory.expect("a program with texts begins by clearing the register of its memory");
+        let length = self.read_once(ValueKey::Text(index), &[], None, |build, length| {
             build.fetch(length, value, library::region(index), memory);
         });
         if !self.not_null(length) {
             self.branch_away(jmp::JGE, true, length, Src::Imm(TEXT_BYTES as i32), unknown);
-            self.know(Fact::NotNull(length));
+            self.add_fact(Fact::NotNull(length));
         }
-        Fetched { memory, offset: library::region(index), length }
+        FetchedText { memory, offset: library::region(index), length }
     }
 
-    /// Into a register the length of a text, or -1 where there is none.
+    /// Sets a register to the length of a text, or to -1 if it cannot be read.
     fn fetch(&mut self, length: V, value: &Value, offset: i16, memory: V) {
         let ValueKind::Text(text) = &value.kind else { unreachable!("only texts are in the list") };
-        // Beside what a walk takes, nothing that follows counts.
-        self.dear = true;
+        // Compared with a walk, the cost of the code that follows does not matter.
+        self.expensive = true;
         let (have, failed, none, done) =
-            (self.fresh_label(), self.fresh_label(), self.fresh_label(), self.fresh_label());
+            (self.fresh_target(), self.fresh_target(), self.fresh_target(), self.fresh_target());
         self.claim(memory, have, failed);
-        self.place(have);
+        self.bind(have);
         let from = match &**text {
             Text::Path { dentry, mount } => {
                 let dentry = self.pointer(dentry, none);
@@ -140,7 +151,7 @@ impl Builder<'_> {
             Text::Cgroup { node } => {
                 let node = self.pointer(node, none);
                 self.store_pointer(memory, library::FIRST, node);
-                self.path_begins(memory);
+                self.clear_path(memory);
                 self.walk(library::CGROUP, memory, offset)
             }
             Text::Pointer(of) => {
@@ -158,36 +169,36 @@ impl Builder<'_> {
         };
         self.push(Inst::Mov { dst: length, src: Src::Reg(from), wide: true, reloc: None });
         self.branch(jmp::JLT, true, length, Src::Imm(TEXT_BYTES as i32), done, failed);
-        self.place(failed);
+        self.bind(failed);
         self.count_unreadable();
         self.jump(none);
-        self.place(none);
+        self.bind(none);
         self.push(Inst::Mov { dst: length, src: Src::Imm(-1), wide: true, reloc: None });
         self.jump(done);
-        self.place(done);
+        self.bind(done);
     }
 
-    /// Claims memory for texts where this run has none yet.
-    pub(super) fn claim(&mut self, memory: V, have: Label, failed: Label) {
-        let claim = self.fresh_label();
+    /// Claims a slot of scratch memory, unless this run has one.
+    pub(super) fn claim(&mut self, memory: V, have: Target, failed: Target) {
+        let claim = self.fresh_target();
         self.branch(jmp::JNE, true, memory, Src::Imm(0), have, claim);
-        self.place(claim);
+        self.bind(claim);
         self.push(Inst::Invoke { function: library::CLAIM, args: 0 });
         self.push(Inst::Mov { dst: memory, src: Src::Reg(V(0)), wide: true, reloc: None });
         self.branch(jmp::JNE, true, memory, Src::Imm(0), have, failed);
     }
 
-    /// Gives the memory back, at the program's end.
+    /// Releases the slot, at the end of the program.
     pub(super) fn release(&mut self) {
         let Some(memory) = self.memory else { return };
-        let (give, done) = (self.fresh_label(), self.fresh_label());
+        let (give, done) = (self.fresh_target(), self.fresh_target());
         self.branch(jmp::JNE, true, memory, Src::Imm(0), give, done);
-        self.place(give);
+        self.bind(give);
         let less = self.fresh();
         self.push(Inst::Mov { dst: less, src: Src::Imm(-1), wide: true, reloc: None });
         self.push(Inst::AtomicAdd { base: memory, src: less });
         self.jump(done);
-        self.place(done);
+        self.bind(done);
     }
 
     pub(super) fn store_pointer(&mut self, memory: V, offset: i16, pointer: V) {
@@ -198,8 +209,8 @@ impl Builder<'_> {
         self.push(Inst::Alu { op: alu::ADD, wide: true, dst, src: Src::Imm(number), reloc: None });
     }
 
-    /// The path of a dentry below a mount. What is read of them once is read here, where they mostly are typed: a function has
-    /// numbers, and copies what a load would have.
+    /// Reads the path of a dentry below a mount. The program itself loads the fields that are read once,
+    /// because its pointers are mostly typed; a function has scalars and must copy.
     pub(super) fn path(&mut self, dentry: V, mount: V, memory: V, offset: i16) -> V {
         let pprev = [field("d_hash", Shape::Struct), field("pprev", Shape::Pointer)];
         let root = self.load(mount, &access("vfsmount", &[field("mnt_root", Shape::Pointer)]), 8);
@@ -209,35 +220,35 @@ impl Builder<'_> {
         {
             self.store_pointer(memory, at, word);
         }
-        self.path_begins(memory);
-        self.near(dentry, memory);
+        self.clear_path(memory);
+        self.walk_by_loads(dentry, memory);
         self.walk(library::PATH, memory, offset)
     }
 
-    fn path_begins(&mut self, memory: V) {
+    fn clear_path(&mut self, memory: V) {
         self.push(Inst::Store { base: memory, offset: library::PLACE, src: Src::Imm(library::END), bytes: 8 });
     }
 
-    /// Goes up from a dentry by loads, where it is typed.
-    fn near(&mut self, dentry: V, memory: V) {
+    /// Walks up from a typed dentry by direct loads.
+    fn walk_by_loads(&mut self, dentry: V, memory: V) {
         let wanted = self.optimise.does(Optimisation::Near) && self.near_calls < NEAR_CALLS_MAX;
-        if !wanted || self.asked.is_some() || self.numbers.contains(&dentry) {
+        if !wanted || self.ancestor.is_some() || self.scalars.contains(&dentry) {
             return;
         }
         self.near_calls += 1;
-        let (typed, far) = (self.fresh_label(), self.fresh_label());
+        let (typed, far) = (self.fresh_target(), self.fresh_target());
         if self.untyped.contains(&dentry) {
-            self.typed_task(typed, far);
+            self.branch_on_typed_task(typed, far);
         } else {
             self.jump(typed);
         }
-        self.place(typed);
+        self.bind(typed);
         self.invoke(library::PATH_NEAR, &[Src::Reg(memory), Src::Reg(dentry)]);
         self.jump(far);
-        self.place(far);
+        self.bind(far);
     }
 
-    /// Calls a function that follows the pointers in the memory.
+    /// Calls a function that walks up from the pointers in the scratch memory.
     pub(super) fn walk(&mut self, function: &'static str, memory: V, offset: i16) -> V {
         let argument = V(1);
         self.push(Inst::Load {
@@ -253,23 +264,23 @@ impl Builder<'_> {
         self.copy(V(0), true)
     }
 
-    /// Copies characters up to a NUL; their number. What fills the room may have been cut, and is too long then: the NUL
-    /// counts until it is taken off.
-    fn characters(&mut self, memory: V, offset: i16, from: V, room: u32) -> V {
+    /// Copies a NUL-terminated string and returns its length. A result that fills the buffer may have been
+    /// truncated, and counts as too long.
+    fn characters(&mut self, memory: V, offset: i16, from: V, size: u32) -> V {
         self.push(Inst::Mov { dst: V(3), src: Src::Reg(from), wide: true, reloc: None });
         self.push(Inst::Mov { dst: V(1), src: Src::Reg(memory), wide: true, reloc: None });
         self.add(V(1), i32::from(offset));
-        // One more than the longest text, so that a cut one is not taken for whole.
-        let room = if room == TEXT_BYTES { room + 1 } else { room };
-        self.push(Inst::Mov { dst: V(2), src: Src::Imm(room as i32), wide: true, reloc: None });
+        // One byte more than the longest text, so that a truncated one is recognised.
+        let size = if size == TEXT_BYTES { size + 1 } else { size };
+        self.push(Inst::Mov { dst: V(2), src: Src::Imm(size as i32), wide: true, reloc: None });
         self.push(Inst::Call { helper: helper::PROBE_READ_KERNEL_STR, args: 3 });
         let length = self.copy(V(0), true);
         self.add(length, -1);
         length
     }
 
-    /// Copies a string that lies in its struct to the work room, with a NUL behind it.
-    fn copy_string(&mut self, of: &Value, bytes: u32, memory: V, unknown: Label) {
+    /// Copies a char array from its struct to the work area, and terminates it with a NUL.
+    fn copy_string(&mut self, of: &Value, bytes: u32, memory: V, unknown: Target) {
         let end = library::WORK + bytes as i16;
         let to_work = |build: &mut Self| {
             build.push(Inst::Mov { dst: V(1), src: Src::Reg(memory), wide: true, reloc: None });
@@ -292,7 +303,7 @@ impl Builder<'_> {
         self.push(Inst::Store { base: memory, offset: end, src: Src::Imm(0), bytes: 1 });
     }
 
-    /// The address of a field behind a pointer.
+    /// Returns the address of a field behind a pointer.
     pub(super) fn field_address(&mut self, base: V, access: &Access) -> V {
         let address = self.fresh();
         let reloc = Some(RelocationKind::FieldOffset(access.clone()));
@@ -302,8 +313,8 @@ impl Builder<'_> {
     }
 
     pub(super) fn count_unreadable(&mut self) {
-        if let Some(Asked { unreadable: Some(flag), .. }) = self.asked {
-            // The program that asks counts it.
+        if let Some(AncestorContext { unreadable: Some(flag), .. }) = self.ancestor {
+            // The calling program counts it.
             return self.push(Inst::Mov { dst: flag, src: Src::Imm(ancestors::UNREADABLE), wide: true, reloc: None });
         }
         let RelocationKind::State(first) = self.code.unreadable(self.policy.rules.len()) else { return };
@@ -313,12 +324,12 @@ impl Builder<'_> {
         self.push(Inst::AtomicAdd { base: counter, src: one });
     }
 
-    /// Leads where the answer leads.
-    pub(super) fn text_test(&mut self, value: &Value, test: &TextTest, yes: Label, no: Label, unknown: Label) {
+    /// Branches on a test of a text.
+    pub(super) fn text_test(&mut self, value: &Value, test: &TextTest, yes: Target, no: Target, unknown: Target) {
         if let TextTest::OneOf(set) = test
             && no == unknown
         {
-            self.name_may_fit(value, set.iter().map(Vec::as_slice), no);
+            self.check_last_component(value, set.iter().map(Vec::as_slice), no);
         }
         if let TextTest::OneOf(set) = test
             && set.len() > TEXTS_INLINE_MAX
@@ -334,23 +345,24 @@ impl Builder<'_> {
             TextTest::Under(directory) => {
                 let length = directory.len() as i32;
                 self.branch_away(jmp::JLT, true, text.length, Src::Imm(length), no);
-                let (begins, below) = (self.fresh_label(), self.fresh_label());
-                self.same_bytes(text.memory, text.offset, directory, begins, no);
-                self.place(begins);
+                let (begins, below) = (self.fresh_target(), self.fresh_target());
+                self.compare_memory(text.memory, text.offset, directory, begins, no);
+                self.bind(begins);
                 self.branch(jmp::JEQ, true, text.length, Src::Imm(length), yes, below);
-                self.place(below);
+                self.bind(below);
                 let next = self.byte(text.memory, text.offset + length as i16);
                 self.branch(jmp::JEQ, true, next, Src::Imm(i32::from(b'/')), yes, no);
             }
             TextTest::StartsWith(prefix) => {
                 self.branch_away(jmp::JLT, true, text.length, Src::Imm(prefix.len() as i32), no);
-                self.same_bytes(text.memory, text.offset, prefix, yes, no);
+                self.compare_memory(text.memory, text.offset, prefix, yes, no);
             }
             TextTest::EndsWith(suffix) => {
                 self.branch_away(jmp::JLT, true, text.length, Src::Imm(suffix.len() as i32), no);
                 let end = self.copy(text.length, true);
                 self.add(end, -(suffix.len() as i32));
-                // A power of two bounds what no comparison has.
+                // The verifier derives no bound from the comparison of two registers, so a mask bounds the
+                // offset.
                 self.push(Inst::Alu {
                     op: alu::AND,
                     wide: true,
@@ -359,30 +371,37 @@ impl Builder<'_> {
                     reloc: None,
                 });
                 self.push(Inst::Alu { op: alu::ADD, wide: true, dst: end, src: Src::Reg(text.memory), reloc: None });
-                self.same_bytes(end, text.offset, suffix, yes, no);
+                self.compare_memory(end, text.offset, suffix, yes, no);
             }
             TextTest::Contains(_) | TextTest::Like(_) => {
-                let automaton = Automaton::one(test).expect("the checker has made it before");
+                let automaton = Automaton::one(test).expect("the checker has built it before");
                 let at = self.code.automaton(&automaton);
-                let row = self.matched(value, text, at);
+                let row = self.run_automaton(value, text, at);
                 self.branch(jmp::JNE, true, row, Src::Imm(0), yes, no);
             }
         }
     }
 
-    /// Leads to `no` where a path cannot be one of some, since its last name is longer or shorter than all of theirs: that
-    /// costs a few loads, where a walk to the root costs thousands of instructions. What is the root of a mount has its
-    /// name from where that is mounted, and is walked.
-    pub(super) fn name_may_fit<'t>(&mut self, value: &Value, set: impl IntoIterator<Item = &'t [u8]>, no: Label) {
+    /// Jumps to `no` if a path cannot equal any of `set`, because its last component is longer or shorter
+    /// than all of theirs. This costs a few loads; a walk to the root costs thousands of instructions. The
+    /// root of a mount gets its name from the mount point, so it is walked in any case.
+    pub(super) fn check_last_component<'t>(
+        &mut self,
+        value: &Value,
+        set: impl IntoIterator<Item = &'t [u8]>,
+        no: Target,
+    ) {
         let ValueKind::Text(text) = &value.kind else { return };
         let Text::Path { dentry, mount } = &**text else { return };
         let index = self.texts.iter().position(|known| *known == value);
-        if !self.optimise.does(Optimisation::Names) || index.is_none_or(|at| self.read(&Key::Text(at)).is_some()) {
+        if !self.optimise.does(Optimisation::Names)
+            || index.is_none_or(|at| self.available(&ValueKey::Text(at)).is_some())
+        {
             return;
         }
         let mut lengths = BTreeSet::new();
         for path in set {
-            // What is unlinked has more behind its name.
+            // The path of an unlinked file has a suffix after its name.
             if path.ends_with(b")") {
                 return;
             }
@@ -390,40 +409,41 @@ impl Builder<'_> {
         }
         let dentry = self.pointer(dentry, no);
         let mount = self.pointer(mount, no);
-        let unlike = |of: &V| self.untyped.contains(of) || self.numbers.contains(of);
-        if unlike(&dentry) || unlike(&mount) {
+        let is_untyped = |of: &V| self.untyped.contains(of) || self.scalars.contains(of);
+        if is_untyped(&dentry) || is_untyped(&mount) {
             return;
         }
         let length = [field("d_name", Shape::Struct), field("len", Shape::Int { bytes: 4, signed: false })];
         let length = self.load(dentry, &access("dentry", &length), 4);
-        let fits = self.fresh_label();
+        let fits = self.fresh_target();
         if lengths.len() <= NAME_LENGTHS_MAX {
             for bytes in lengths {
                 self.branch_away(jmp::JEQ, false, length, Src::Imm(bytes as i32), fits);
             }
         } else {
-            self.one_of_lengths(length, &lengths, fits);
+            self.is_one_of_lengths(length, &lengths, fits);
         }
         let root = self.load(mount, &access("vfsmount", &[field("mnt_root", Shape::Pointer)]), 8);
         self.branch(jmp::JEQ, true, root, Src::Reg(dentry), fits, no);
-        self.place(fits);
+        self.bind(fits);
     }
 
-    /// Leads to `fits` where a length is one of many, by a bit for each; where some have no bit, all that have none fit.
-    fn one_of_lengths(&mut self, length: V, lengths: &BTreeSet<usize>, fits: Label) {
-        let other = self.fresh_label();
+    /// Jumps to `fits` if a length is one of many, by a bit mask of the lengths below 64. If some length is
+    /// 64 or more, every longer name fits.
+    fn is_one_of_lengths(&mut self, length: V, lengths: &BTreeSet<usize>, fits: Target) {
+        let other = self.fresh_target();
         let beyond = if lengths.range(64..).next().is_some() { fits } else { other };
         self.branch_away(jmp::JGT, false, length, Src::Imm(63), beyond);
         let bits = self.constant(lengths.range(..64).fold(0, |bits, length| bits | 1u64 << length));
         self.push(Inst::Alu { op: alu::RSH, wide: true, dst: bits, src: Src::Reg(length), reloc: None });
         self.branch(jmp::JSET, true, bits, Src::Imm(1), fits, other);
-        self.place(other);
+        self.bind(other);
     }
 
-    /// Runs an automaton over a text: the row of what fits, 0 where nothing does.
-    pub(super) fn matched(&mut self, value: &Value, text: Fetched, at: AutomatonAt) -> V {
+    /// Runs an automaton over a text and returns the row that it accepts, 0 if none.
+    pub(super) fn run_automaton(&mut self, value: &Value, text: FetchedText, at: AutomatonAt) -> V {
         let known = self.texts.iter().position(|known| known == &value).unwrap_or(usize::MAX);
-        self.read_once(Key::TextMatch { text: known, at }, &[], None, |build, row| {
+        self.read_once(ValueKey::TextMatch { text: known, at }, &[], None, |build, row| {
             let (base, offset) = (text.memory, library::NUMBER);
             build.push(Inst::Load { dst: V(1), base, offset, bytes: 8, reloc: None, argument: None });
             let numbers = [
@@ -440,8 +460,8 @@ impl Builder<'_> {
         })
     }
 
-    /// Leads to `yes` where two texts are the same.
-    pub(super) fn same_text(&mut self, left: &Value, right: &Value, yes: Label, no: Label, unknown: Label) {
+    /// Branches to `yes` if two texts are equal.
+    pub(super) fn texts_equal(&mut self, left: &Value, right: &Value, yes: Target, no: Target, unknown: Target) {
         let one = self.text(left, unknown);
         let other = self.text(right, unknown);
         self.branch_away(jmp::JNE, true, one.length, Src::Reg(other.length), no);
@@ -457,26 +477,26 @@ impl Builder<'_> {
         for (at, src) in numbers.into_iter().enumerate() {
             self.push(Inst::Mov { dst: V(2 + at as u32), src, wide: true, reloc: None });
         }
-        self.push(Inst::Invoke { function: library::words::EQUAL, args: 4 });
+        self.push(Inst::Invoke { function: library::whole_text::EQUAL, args: 4 });
         let equal = self.copy(V(0), true);
         self.branch(jmp::JNE, true, equal, Src::Imm(0), yes, no);
     }
 
-    /// Leads to `yes` where a text is one of a few: those of one length are looked at together.
-    fn one_of_texts(&mut self, text: Fetched, set: &[Vec<u8>], yes: Label, no: Label) {
+    /// Branches to `yes` if a text is one of a few, which are grouped by length.
+    fn one_of_texts(&mut self, text: FetchedText, set: &[Vec<u8>], yes: Target, no: Target) {
         let lengths: BTreeSet<usize> = set.iter().map(Vec::len).collect();
         for length in lengths {
-            let longer = self.fresh_label();
+            let longer = self.fresh_target();
             self.branch_away(jmp::JNE, true, text.length, Src::Imm(length as i32), longer);
             let mut same = set.iter().filter(|wanted| wanted.len() == length).peekable();
             while let Some(wanted) = same.next() {
-                let next = if same.peek().is_some() { self.fresh_label() } else { no };
-                self.same_bytes(text.memory, text.offset, wanted, yes, next);
+                let next = if same.peek().is_some() { self.fresh_target() } else { no };
+                self.compare_memory(text.memory, text.offset, wanted, yes, next);
                 if same.peek().is_some() {
-                    self.place(next);
+                    self.bind(next);
                 }
             }
-            self.place(longer);
+            self.bind(longer);
         }
         self.jump(no);
     }
@@ -487,11 +507,11 @@ impl Builder<'_> {
         dst
     }
 
-    fn same_bytes(&mut self, base: V, offset: i16, wanted: &[u8], yes: Label, no: Label) {
+    fn compare_memory(&mut self, base: V, offset: i16, wanted: &[u8], yes: Target, no: Target) {
         let pieces = covering(wanted.len() as u32);
         for (index, &(at, bytes)) in pieces.iter().enumerate() {
             let offset = offset + at as i16;
-            let dst = self.once(Key::Raw { base, offset, bytes }, |build| {
+            let dst = self.once(ValueKey::Raw { base, offset, bytes }, |build| {
                 let dst = build.fresh();
                 build.push(Inst::Load { dst, base, offset, bytes, reloc: None, argument: None });
                 dst
@@ -504,21 +524,22 @@ impl Builder<'_> {
         }
     }
 
-    /// Copies a text into an event. What is behind its NUL there is never read.
-    pub(super) fn text_field(&mut self, room: V, value: &Value, offset: u32, unknown: Label) {
+    /// Copies a text into an event, where readers stop at its NUL.
+    pub(super) fn text_field(&mut self, record: V, value: &Value, offset: u32, unknown: Target) {
         let text = self.text(value, unknown);
-        self.push(Inst::Mov { dst: V(1), src: Src::Reg(room), wide: true, reloc: None });
+        self.push(Inst::Mov { dst: V(1), src: Src::Reg(record), wide: true, reloc: None });
         self.add(V(1), offset as i32);
         self.push(Inst::Mov { dst: V(3), src: Src::Reg(text.memory), wide: true, reloc: None });
         self.add(V(3), i32::from(text.offset));
         self.push(Inst::Mov { dst: V(2), src: Src::Reg(text.length), wide: true, reloc: None });
-        // The length is at most 4095: the mask says so where the comparison is too long ago for the verifier.
+        // The length is at most 4095. The mask restores this bound where the verifier has forgotten the
+        // comparison.
         self.push(Inst::Alu { op: alu::AND, wide: true, dst: V(2), src: Src::Imm(TEXT_BYTES as i32 - 1), reloc: None });
         self.push(Inst::Call { helper: helper::PROBE_READ_KERNEL, args: 3 });
-        // NUL behind it
+        // The terminating NUL.
         let end = self.copy(text.length, true);
         self.push(Inst::Alu { op: alu::AND, wide: true, dst: end, src: Src::Imm(TEXT_BYTES as i32 - 1), reloc: None });
-        self.push(Inst::Alu { op: alu::ADD, wide: true, dst: end, src: Src::Reg(room), reloc: None });
+        self.push(Inst::Alu { op: alu::ADD, wide: true, dst: end, src: Src::Reg(record), reloc: None });
         self.push(Inst::Store { base: end, offset: offset as i16, src: Src::Imm(0), bytes: 1 });
     }
 }
@@ -532,7 +553,7 @@ fn access(root: &str, steps: &[Step]) -> Access {
 }
 
 impl Code {
-    /// Counters of what could not be read, one for each rule.
+    /// Returns the address of the counters of unreadable values, one per rule.
     fn unreadable(&mut self, rules: usize) -> RelocationKind {
         let first = match self.unreadable {
             Some(first) => first,

@@ -1,36 +1,43 @@
-//! Names of Unix sockets: of a file, or abstract.
+//! Names of Unix sockets: paths of socket files, and abstract names.
 //!
-//! An address that a task passes has the name in it, as it was written. What a socket is bound to the kernel keeps behind
-//! it: the file, whose full path can be walked, and the address that was given.
+//! ```text
+//! sockaddr_un    AF_UNIX, the name as the task wrote it       the address that a task passes
+//! unix_sock      path: dentry and mount; addr: sockaddr_un    what a socket is bound to
+//! ```
+//!
+//! A bound socket refers to its file, whose full path can be walked, and to the address that it was bound
+//! with. The verifier gives programs a `sock`, not a `unix_sock`, so these fields are copied with
+//! `bpf_probe_read_kernel`.
 
-use super::builder::{Builder, Label};
-use super::network::Base;
+use super::builder::{Builder, Target};
+use super::network::Location;
 use crate::bpf::insn::{alu, jmp};
 use crate::bpf::vcode::{Inst, Src, V};
 use crate::bpf::{Access, Shape, Step, helper};
 use crate::hir::{End, UnixName};
 
 const AF_UNIX: i32 = 1;
-/// The family before the name.
+/// The size of the family, which precedes the name.
 const FAMILY_BYTES: i32 = 2;
-/// `struct sockaddr_un`
+/// The size of `struct sockaddr_un`.
 const ADDRESS_MAX: i32 = 110;
-/// At least as large as any name, so that the verifier knows a bound.
+/// A mask that no name exceeds, which bounds the length for the verifier.
 const NAME_MASK: i32 = 127;
 
 impl Builder<'_> {
-    /// Fetches a name to its place in the memory: its length. To `none` where there is no such name.
+    /// Fetches a name into its region of the scratch memory and returns its length; jumps to `none` if there
+    /// is no such name.
     pub(super) fn unix_name(
         &mut self,
         end: &End,
         name: UnixName,
         memory: V,
         offset: i16,
-        none: Label,
-        failed: Label,
+        none: Target,
+        failed: Target,
     ) -> V {
-        let (result, join) = (self.fresh(), self.fresh_label());
-        self.ends(
+        let (result, join) = (self.fresh(), self.fresh_target());
+        self.endpoint_sources(
             end,
             none,
             |build, address, length| {
@@ -43,21 +50,21 @@ impl Builder<'_> {
                 let family = build.socket_family(socket);
                 build.branch_away(jmp::JNE, true, family, Src::Imm(AF_UNIX), none);
                 let socket = match base {
-                    Base::Peer(socket) => build.behind(socket, &unix(&[("peer", Shape::Pointer)]), none),
+                    Location::Peer(socket) => build.probe_pointer(socket, &unix(&[("peer", Shape::Pointer)]), none),
                     _ => socket,
                 };
                 let length = match name {
                     UnixName::Path => {
                         let part = |name| unix(&[("path", Shape::Struct), (name, Shape::Pointer)]);
-                        let dentry = build.behind(socket, &part("dentry"), none);
-                        let mount = build.behind(socket, &part("mnt"), none);
-                        build.numbers.extend([dentry, mount]);
+                        let dentry = build.probe_pointer(socket, &part("dentry"), none);
+                        let mount = build.probe_pointer(socket, &part("mnt"), none);
+                        build.scalars.extend([dentry, mount]);
                         build.path(dentry, mount, memory, offset)
                     }
                     UnixName::Abstract => {
-                        let bound = build.behind(socket, &unix(&[("addr", Shape::Pointer)]), none);
+                        let bound = build.probe_pointer(socket, &unix(&[("addr", Shape::Pointer)]), none);
                         let length = access("unix_address", &[("len", Shape::Int { bytes: 4, signed: true })]);
-                        let length = build.far(bound, &length, 4, none);
+                        let length = build.probe_field(bound, &length, 4, none);
                         let element = Box::new(Shape::Struct);
                         let address = access("unix_address", &[("name", Shape::Array { element, count: 1 })]);
                         let address = build.field_address(bound, &address);
@@ -68,24 +75,24 @@ impl Builder<'_> {
                 build.jump(join);
             },
         );
-        self.place(join);
+        self.bind(join);
         result
     }
 
-    /// A name as it stands in a `sockaddr_un` of so many bytes. That of a file ends at its first NUL or with the address; an
-    /// abstract one, which a NUL begins, only with the address.
+    /// Reads a name from a `sockaddr_un`. The name of a file ends at its first NUL or with the address; an
+    /// abstract one begins with a NUL and ends only with the address.
     fn name_in_address(
         &mut self,
         address: V,
         length: V,
         name: UnixName,
         (memory, offset): (V, i16),
-        none: Label,
-        failed: Label,
+        none: Target,
+        failed: Target,
     ) -> V {
         self.branch_away(jmp::JSLE, true, length, Src::Imm(FAMILY_BYTES), none);
         self.branch_away(jmp::JSGT, true, length, Src::Imm(ADDRESS_MAX), none);
-        let buffer = self.begin_of(address, FAMILY_BYTES + 1, none);
+        let buffer = self.address_prefix(address, FAMILY_BYTES + 1, none);
         let family = self.frame_load(buffer, 2);
         self.branch_away(jmp::JNE, true, family, Src::Imm(AF_UNIX), none);
         let first = self.frame_load(buffer + FAMILY_BYTES as i16, 1);
@@ -94,7 +101,7 @@ impl Builder<'_> {
             UnixName::Abstract => (jmp::JNE, FAMILY_BYTES + 1),
         };
         self.branch_away(op, true, first, Src::Imm(0), none);
-        // A name of a file is read with the NUL that is put behind it.
+        // The string is read together with the NUL that terminates it.
         let bytes = self.copy(length, true);
         self.add(bytes, if name == UnixName::Path { 1 - skipped } else { -skipped });
         self.push(Inst::Alu { op: alu::AND, wide: true, dst: bytes, src: Src::Imm(NAME_MASK), reloc: None });
@@ -118,14 +125,14 @@ impl Builder<'_> {
         }
     }
 
-    /// A pointer at a field that the verifier does not let a program load: a `unix_sock` begins with the `sock` that it is.
-    fn behind(&mut self, base: V, field: &Access, none: Label) -> V {
-        let pointer = self.far(base, field, 8, none);
+    /// Reads a pointer field of a `unix_sock`, which begins with its `sock`; jumps to `none` if it is null.
+    fn probe_pointer(&mut self, base: V, field: &Access, none: Target) -> V {
+        let pointer = self.probe_field(base, field, 8, none);
         self.branch_away(jmp::JEQ, true, pointer, Src::Imm(0), none);
         pointer
     }
 
-    fn far(&mut self, base: V, field: &Access, bytes: i32, none: Label) -> V {
+    fn probe_field(&mut self, base: V, field: &Access, bytes: i32, none: Target) -> V {
         let from = self.field_address(base, field);
         let scratch = self.scratch();
         self.frame_address(V(1), scratch);

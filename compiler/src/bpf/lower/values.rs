@@ -1,14 +1,21 @@
-//! Values: where each kind of them comes from. What is read is in `reads`, what computes in `arithmetic`.
+//! Values: one function per kind of HIR value.
+//!
+//! `reads` has the values that are loaded from the kernel, `arithmetic` those that are computed. Every value
+//! that can be unreadable, for instance because a pointer is null, takes a target `unknown` for that case.
+//!
+//! Pointers need care because verifiers differ in what they accept: null checks of pointers that some
+//! verifier trusts are emitted twice (see [`Builder::null_test`]), and a pointer passed to a global function
+//! is first turned into a scalar (see [`Builder::to_scalar`]).
 
-use super::builder::{Builder, Fact, Key, Label};
+use super::builder::{Builder, Fact, Target, ValueKey};
 use crate::bpf::insn::{alu, jmp};
 use crate::bpf::vcode::{FRAME, Inst, Src, V};
 use crate::bpf::{RelocationKind, helper};
 use crate::hir::{EndField, Enumerator, Ptr, Step, TaskField, Ty, Value, ValueKind};
 
 impl Builder<'_> {
-    /// The whole value. `unknown` is where it cannot be read.
-    pub(super) fn value(&mut self, value: &Value, unknown: Label) -> V {
+    /// Evaluates a value to its full width. Jumps to `unknown` if it cannot be read.
+    pub(super) fn value(&mut self, value: &Value, unknown: Target) -> V {
         match &value.kind {
             ValueKind::Const(number) => self.constant(*number as u64),
             ValueKind::Address(address) => self.constant(*address as u64),
@@ -25,8 +32,8 @@ impl Builder<'_> {
             ValueKind::Arg(arg) => self.argument(*arg, true),
             ValueKind::Task(field) => self.task(*field),
             ValueKind::Current => self.current(),
-            ValueKind::Ancestor => self.asked.expect("an ancestor is at hand where one is asked").ancestor,
-            ValueKind::Now => self.helper_once(Key::Now, helper::KTIME_GET_BOOT_NS),
+            ValueKind::Ancestor => self.ancestor.expect("only ancestor predicates read the ancestor").task,
+            ValueKind::Now => self.helper_once(ValueKey::Now, helper::KTIME_GET_BOOT_NS),
             ValueKind::Literal(_) => unreachable!("only events carry a literal, and they copy it"),
             ValueKind::FirstOf(values) => self.first_of(value, values, unknown),
             ValueKind::Load { base, access } => {
@@ -38,13 +45,13 @@ impl Builder<'_> {
             ValueKind::Convert(inner) => self.convert(inner, value.ty, unknown),
             ValueKind::Cond(cond) => self.cond_value(cond, unknown),
             ValueKind::Text(_) => self.text(value, unknown).length,
-            ValueKind::End(end, EndField::Family) => self.end_family(value, end, unknown),
-            ValueKind::End(end, _) => self.end_port(value, end, unknown),
+            ValueKind::End(end, EndField::Family) => self.endpoint_family(value, end, unknown),
+            ValueKind::End(end, _) => self.endpoint_port(value, end, unknown),
         }
     }
 
-    /// A value of at most 32 bits of which only those bits count.
-    pub(super) fn low(&mut self, value: &Value, unknown: Label) -> V {
+    /// Evaluates a value of at most 32 bits whose upper half does not matter.
+    pub(super) fn low(&mut self, value: &Value, unknown: Target) -> V {
         match &value.kind {
             ValueKind::Arg(arg) => self.argument(*arg, false),
             ValueKind::Load { base, access } => {
@@ -57,7 +64,7 @@ impl Builder<'_> {
             ValueKind::Binary(op, left, right) => self.binary(*op, left, right, value.ty, unknown, false),
             ValueKind::Convert(inner) if matches!((inner.ty, value.ty), (Ty::Int(from), Ty::Int(to)) if from.bytes >= 4 && to.bytes == 4) =>
             {
-                // The low half of a wider value is there already.
+                // The low half of the wider value is the result.
                 if matches!(inner.ty, Ty::Int(from) if from.bytes == 4) {
                     self.low(inner, unknown)
                 } else {
@@ -68,7 +75,7 @@ impl Builder<'_> {
         }
     }
 
-    /// A register that may be changed.
+    /// Copies a register, so that the copy can be changed.
     pub(super) fn copy(&mut self, of: V, wide: bool) -> V {
         let dst = self.fresh();
         self.push(Inst::Mov { dst, src: Src::Reg(of), wide, reloc: None });
@@ -89,22 +96,22 @@ impl Builder<'_> {
         dst
     }
 
-    /// A pointer that is safe to read through; `unknown` where it is null.
-    pub(super) fn pointer(&mut self, value: &Value, unknown: Label) -> V {
+    /// Evaluates a pointer for a read through it; jumps to `unknown` if it is null.
+    pub(super) fn pointer(&mut self, value: &Value, unknown: Target) -> V {
         let reg = self.value(value, unknown);
         let Ty::Ptr(Ptr { nullable, .. }) = value.ty else {
             return reg;
         };
         if nullable && !self.not_null(reg) {
             self.null_test(value, reg, unknown);
-            self.know(Fact::NotNull(reg));
+            self.add_fact(Fact::NotNull(reg));
         }
         reg
     }
 
-    /// A pointer as a number, which is what functions take. The verifier follows a pointer through the frame, but not what a
-    /// helper has copied.
-    pub(super) fn number(&mut self, pointer: V) -> V {
+    /// Turns a pointer into a scalar, the only type of argument that global functions take on every kernel.
+    /// The verifier tracks a pointer through a spill, but not through a copy made by `bpf_probe_read_kernel`.
+    pub(super) fn to_scalar(&mut self, pointer: V) -> V {
         let (from, to) = (self.scratch(), self.key_buffer());
         self.push(Inst::Store { base: FRAME, offset: from, src: Src::Reg(pointer), bytes: 8 });
         self.frame_address(V(1), to);
@@ -114,26 +121,27 @@ impl Builder<'_> {
         self.frame_load(to, 8)
     }
 
-    /// Goes to `null` where the pointer is null, and on where it is not.
-    pub(super) fn null_test(&mut self, value: &Value, reg: V, null: Label) {
+    /// Jumps to `null` if the pointer is null, and falls through otherwise.
+    pub(super) fn null_test(&mut self, value: &Value, reg: V, null: Target) {
         self.branch_away(jmp::JEQ, true, reg, Src::Imm(0), null);
-        if believed(value) {
-            // From 6.3 on the verifier takes what it trusts for never null and deletes the test above; from 6.18 on
-            // some of it is marked nullable, and only the test above satisfies it. What the verifier never
-            // decides is an order between a pointer and a number (`is_branch_taken` knows only `==` and `!=` there),
-            // so this one reaches the processor. The smallest page is never mapped; `task_kill` passes 1 as a pointer.
+        if is_assumed_non_null(value) {
+            // Since 6.3 the verifier assumes that trusted pointers are never null and deletes the test above;
+            // since 6.18 it marks some of them nullable and accepts only the test above. It never decides an
+            // unsigned order between a pointer and a number (`is_branch_taken` handles only `==` and `!=`
+            // there), so the second test survives. The first page is never mapped, and `task_kill` passes 1
+            // as a pointer.
             self.branch_away(jmp::JLT, true, reg, Src::Imm(PAGE), null);
         }
     }
 
-    /// Reads eight bytes that are the program's own.
+    /// Loads eight bytes of the program's own memory.
     pub(super) fn word(&mut self, base: V, offset: i16) -> V {
         let dst = self.fresh();
         self.push(Inst::Load { dst, base, offset, bytes: 8, reloc: None, argument: None });
         dst
     }
 
-    /// Calls a helper and keeps its result.
+    /// Calls a helper and copies its result from `r0`.
     pub(super) fn call(&mut self, helper: u32, args: &[Src]) -> V {
         for (at, arg) in args.iter().enumerate() {
             self.push(Inst::Mov { dst: V(at as u32 + 1), src: *arg, wide: true, reloc: None });
@@ -142,7 +150,7 @@ impl Builder<'_> {
         self.copy(V(0), true)
     }
 
-    /// Calls a helper for what it does.
+    /// Calls a helper for its effect.
     pub(super) fn call_only(&mut self, helper: u32, args: &[Src]) {
         for (at, arg) in args.iter().enumerate() {
             self.push(Inst::Mov { dst: V(at as u32 + 1), src: *arg, wide: true, reloc: None });
@@ -150,20 +158,20 @@ impl Builder<'_> {
         self.push(Inst::Call { helper, args: args.len() as u8 });
     }
 
-    /// What a helper without arguments says, asked once on every way.
-    pub(super) fn helper_once(&mut self, key: Key, helper: u32) -> V {
+    /// Calls a helper without arguments, at most once on every path.
+    pub(super) fn helper_once(&mut self, key: ValueKey, helper: u32) -> V {
         self.read_once(key, &[], None, |build, dst| {
             build.push(Inst::Call { helper, args: 0 });
             build.push(Inst::Mov { dst, src: Src::Reg(V(0)), wide: true, reloc: None });
         })
     }
 
-    pub(super) fn once(&mut self, key: Key, make: impl FnOnce(&mut Self) -> V) -> V {
-        if let Some(reg) = self.read(&key) {
+    pub(super) fn once(&mut self, key: ValueKey, make: impl FnOnce(&mut Self) -> V) -> V {
+        if let Some(reg) = self.available(&key) {
             return reg;
         }
         let reg = make(self);
-        self.know(Fact::Read(key, reg));
+        self.add_fact(Fact::Available(key, reg));
         reg
     }
 
@@ -173,12 +181,12 @@ impl Builder<'_> {
     }
 }
 
-/// Below this no object can lie, whatever the kernel passes as a pointer to say something else.
+/// No object lies below this address; the kernel passes small numbers such as 1 as special pointers.
 const PAGE: i32 = 4096;
 
-/// Pointers that the verifier of some kernel takes for never null although they can be: arguments of hooks, and
-/// what it lists as trusted behind them (`BTF_TYPE_SAFE_TRUSTED`).
-fn believed(value: &Value) -> bool {
+/// Returns true for pointers that can be null although some verifier assumes that they are not: arguments of
+/// hooks, and the fields that it lists as trusted (`BTF_TYPE_SAFE_TRUSTED`).
+fn is_assumed_non_null(value: &Value) -> bool {
     match &value.kind {
         ValueKind::Arg(_) => true,
         ValueKind::Load { access, .. } => {

@@ -1,13 +1,13 @@
-//! Tests of tables and shared functions, run by the simulator as parts of built policies.
+//! Tests of the run-time library and its tables, which the simulator runs as parts of built policies.
 //!
 //! ```text
 //! search.rs    tables of numbers, ranges and networks of many sizes
 //! texts.rs     paths, names, patterns and whole texts
 //! ```
 //!
-//! Each test says by hand what an operation must come to; none compares two answers of the compiler.
+//! Each test states the expected result by hand; none compares two answers of the compiler.
 //!
-//! Absent: real kernels, which `tests/matrix` runs.
+//! Absent: real kernels, which `tests/matrix` covers.
 
 use std::collections::BTreeSet;
 
@@ -22,18 +22,18 @@ use crate::{Options, Source};
 mod search;
 mod texts;
 
-/// A policy as an object for one kernel.
+/// A policy that was built and loaded for one kernel.
 pub(in crate::bpf) struct Object {
     pub(in crate::bpf) image: Image,
     pub(in crate::bpf) kernel: &'static Kernel,
 }
 
-/// The newest kernel whose types are embedded.
+/// Returns the newest embedded kernel.
 pub(in crate::bpf) fn newest() -> &'static Kernel {
     embedded().last().expect("kernels are embedded")
 }
 
-/// The bytes of a policy's object.
+/// Builds a policy and returns its object.
 pub(in crate::bpf) fn built(text: &str, optimise: Optimise) -> Vec<u8> {
     let source = Source { name: "p.krs".into(), text: text.into() };
     let built = crate::build(&[source], &Options { optimise, ..Options::default() });
@@ -49,31 +49,31 @@ impl Object {
         Object { image: Image::new(bytes, kernel).expect("it is an object"), kernel }
     }
 
-    /// A scene of the object's kernel.
+    /// Creates a scene for the object's kernel.
     pub(in crate::bpf) fn scene(&self) -> Scene<'static> {
         Scene::new(self.kernel).expect("the kernel has tasks")
     }
 
-    /// What a hook's program does in a scene.
+    /// Runs a hook's program in a scene.
     pub(in crate::bpf) fn run(&self, hook: &str, scene: &Scene<'static>) -> Run {
         let mut machine = Machine::new(&self.image, scene.clone()).expect("the scene fits");
         machine.run(hook).unwrap_or_else(|fault| panic!("{fault}"))
     }
 
-    /// What a hook's program returns for arguments that are numbers.
+    /// Runs a hook's program with scalar arguments and returns its result.
     fn verdict(&self, hook: &str, arguments: &[(&str, u64)]) -> i32 {
         let mut scene = self.scene();
         scene.arguments.extend(arguments.iter().map(|(name, value)| ((*name).to_owned(), *value)));
         self.run(hook, &scene).verdict
     }
 
-    /// The rules that record an event of `file_open` for a file.
+    /// Returns the rules that record an event when a file is opened.
     fn recorded(&self, file: &File<'_>) -> BTreeSet<u32> {
         let events = self.run("file_open", &self.open(file)).events;
         events.iter().map(|event| word(event, krsi_abi::event::RULE)).collect()
     }
 
-    /// A scene in which a file is opened.
+    /// Creates a scene in which a file is opened.
     fn open(&self, of: &File<'_>) -> Scene<'static> {
         let mut scene = self.scene();
         let mount = scene.mounted(of.mount).expect("mounts are known");
@@ -86,19 +86,19 @@ impl Object {
     }
 }
 
-/// A file by where its file system is mounted, and by its components below that.
+/// A file, by the mount point of its file system and its components below that.
 struct File<'f> {
     mount: &'f [&'f [u8]],
     below: &'f [&'f [u8]],
     tail: Tail,
 }
 
-/// A file below the root of the namespace.
+/// Returns a file on the root file system.
 fn plain<'f>(below: &'f [&'f [u8]]) -> File<'f> {
     File { mount: &[], below, tail: Tail::Ordinary }
 }
 
-/// Four bytes of an event.
+/// Reads four bytes of an event.
 fn word(event: &[u8], at: u32) -> u32 {
-    u32::from_le_bytes(*event[at as usize..].first_chunk().expect("an event has a head"))
+    u32::from_le_bytes(*event[at as usize..].first_chunk().expect("an event has a header"))
 }

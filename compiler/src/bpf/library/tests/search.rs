@@ -1,4 +1,4 @@
-//! Tables of numbers, ranges and networks of many sizes.
+//! Tests of searches in tables of numbers, ranges and networks of many sizes.
 
 use super::{Object, built, newest};
 use crate::optimise::{Optimisation, Optimise};
@@ -6,12 +6,12 @@ use crate::optimise::{Optimisation, Optimise};
 const EPERM: i32 = 1;
 const EACCES: i32 = 13;
 
-/// The errno of every second rule.
+/// Returns the errno of a rule, by name and number; it alternates.
 fn errno(rule: usize) -> (&'static str, i32) {
     if rule.is_multiple_of(2) { ("EPERM", EPERM) } else { ("EACCES", EACCES) }
 }
 
-/// Sizes around those at which a search takes one step more.
+/// Sizes around those at which a search takes one more step.
 const SIZES: [usize; 5] = [12, 15, 16, 17, 33];
 
 #[test]
@@ -50,7 +50,7 @@ fn a_key_of_several_values_is_found_where_all_are_its() {
     }
 }
 
-/// Rules on a hook, each about a range of `prot`.
+/// Returns rules on a hook, each with a range of `prot`.
 fn denies(hook: &str, ranges: &[(u64, u64)]) -> String {
     let rule = |(n, (first, last)): (usize, &(u64, u64))| {
         format!("on {hook} when prot >= {first} and prot <= {last} deny {}\n", errno(n).0)
@@ -58,13 +58,14 @@ fn denies(hook: &str, ranges: &[(u64, u64)]) -> String {
     ranges.iter().enumerate().map(rule).collect()
 }
 
-/// Asks for the first and last number of each range, and those beside them.
-fn asks_around(object: &Object, hook: &str, ranges: &[(u64, u64)]) {
+/// Looks up the first and last number of each range, and their neighbours.
+fn check_around(object: &Object, hook: &str, ranges: &[(u64, u64)]) {
     let near = |at: u64| [at.saturating_sub(2), at.saturating_sub(1), at, at.saturating_add(1), at.saturating_add(2)];
-    for asked in ranges.iter().flat_map(|(first, last)| [near(*first), near(*last)]).flatten().chain([0, u64::MAX]) {
-        let found = ranges.iter().position(|(first, last)| (*first..=*last).contains(&asked));
+    for looked_up in ranges.iter().flat_map(|(first, last)| [near(*first), near(*last)]).flatten().chain([0, u64::MAX])
+    {
+        let found = ranges.iter().position(|(first, last)| (*first..=*last).contains(&looked_up));
         let wanted = found.map_or(0, |rule| -errno(rule).1);
-        assert_eq!(object.verdict(hook, &[("prot", asked)]), wanted, "{} ranges: {asked:#x}", ranges.len());
+        assert_eq!(object.verdict(hook, &[("prot", looked_up)]), wanted, "{} ranges: {looked_up:#x}", ranges.len());
     }
 }
 
@@ -73,27 +74,28 @@ fn a_range_is_found_from_its_first_number_to_its_last() {
     for count in SIZES {
         let count = count as u64;
         let shapes: [Vec<(u64, u64)>; 6] = [
-            // Gaps between them, so that there are about twice as many rows; beginning at odd and at even numbers.
+            // With gaps, so that there are about twice as many rows; the ranges begin at odd and at even
+            // numbers.
             (0..count).map(|n| (10 * n + 3, 10 * n + 5)).collect(),
             (0..count).map(|n| (10 * n + 4, 10 * n + 6)).collect(),
-            // One behind the other.
+            // Adjacent ranges.
             (0..count).map(|n| (10 * n + 1, 10 * n + 10)).collect(),
             (0..count).map(|n| (2 * n + 1, 2 * n + 2)).collect(),
-            // From the least number, and to the greatest.
+            // From the minimum, and up to the maximum.
             (0..count).map(|n| (16 * n, 16 * n + 7)).collect(),
             (0..count).map(|n| (u64::MAX - 16 * n - 7, u64::MAX - 16 * n)).collect(),
         ];
         for ranges in &shapes {
             let object = Object::of(&denies("file_mprotect", ranges));
             assert!(object.image.functions.iter().any(|function| function.name == "krs_find"));
-            asks_around(&object, "file_mprotect", ranges);
+            check_around(&object, "file_mprotect", ranges);
         }
     }
 }
 
 #[test]
 fn a_rule_has_several_ranges() {
-    // Two networks that touch, and one behind a gap.
+    // Two adjacent networks, and one after a gap.
     let rule = |n: usize| {
         let networks = format!("\"10.{n}.0.0/25\", \"10.{n}.0.128/25\", \"10.{n}.2.0/24\"");
         format!("on socket_connect when dst.ip in {{ {networks} }} and dst.port == 80 deny {}\n", errno(n).0)
@@ -127,12 +129,12 @@ fn tables_of_different_sizes_are_searched_by_one_function() {
     let hooks = ["file_mprotect", "mmap_file"];
     for [one, other] in [[&many, &few], [&few, &many]] {
         let object = Object::of(&(denies(hooks[0], one) + &denies(hooks[1], other)));
-        asks_around(&object, hooks[0], one);
-        asks_around(&object, hooks[1], other);
+        check_around(&object, hooks[0], one);
+        check_around(&object, hooks[1], other);
     }
 }
 
-/// What connecting to an address comes to.
+/// Returns the verdict of a connection to an address.
 fn connects(object: &Object, address: u128, port: u16) -> i32 {
     let mut scene = object.scene();
     let mut bytes = [0; 128];
@@ -155,7 +157,7 @@ fn connects(object: &Object, address: u128, port: u16) -> i32 {
 fn the_first_rule_around_an_address_settles_the_errno() {
     const DOC: u128 = 0x2001_0db8 << 96;
     const FOUR: u128 = 0xffff_0000_0000;
-    // Networks within networks, of a whole upper half, of less and of more; with their bits.
+    // Nested networks with their prefix lengths: of a whole upper half, of less and of more.
     let networks: [(&str, u128, u32); 14] = [
         ("10.1.2.0/24", FOUR | 0x0a01_0200, 120),
         ("10.0.0.0/8", FOUR | 0x0a00_0000, 104),
@@ -193,7 +195,7 @@ fn the_first_rule_around_an_address_settles_the_errno() {
 #[test]
 fn rules_of_one_row_do_what_their_modes_say() {
     use krsi_abi::modes::Mode::{self, Enforce, Off, Permissive};
-    // Three rules with one key, and more that make the search worth it.
+    // Three rules with the same key, and enough others for a search.
     let text: String =
         (0..15).map(|n| format!("r{n}: on file_mprotect when prot == {} deny\n", n.max(2) - 2)).collect();
     let object = Object::of(&text);
@@ -233,6 +235,6 @@ fn without_a_search_the_same_is_found() {
     for optimise in [Optimise::default().without(Optimisation::Ranges), Optimise::nothing()] {
         let object = Object::new(&built(&text, optimise), newest());
         assert!(object.image.functions.iter().all(|function| function.name != "krs_find"));
-        asks_around(&object, "file_mprotect", &ranges);
+        check_around(&object, "file_mprotect", &ranges);
     }
 }

@@ -1,4 +1,4 @@
-//! Paths, names, patterns and whole texts.
+//! Tests of paths, names, patterns and whole texts.
 
 use std::collections::BTreeSet;
 
@@ -7,17 +7,17 @@ use crate::kernel::embedded;
 use crate::optimise::{Optimisation, Optimise};
 use crate::simulate::scene::{Tail, named};
 
-/// A name of so many bytes.
+/// Returns a name of a given length.
 fn name(bytes: usize) -> Vec<u8> {
     (0..bytes).map(|at| b'a' + (at % 23) as u8).collect()
 }
 
-/// The path that an event of `on file_open audit { file.path }` has; `None` where it is unknown.
+/// Returns the path in the event of `on file_open audit { file.path }`; `None` if it is unknown.
 fn path(object: &Object, file: &File<'_>) -> Option<Vec<u8>> {
     let run = object.run("file_open", &object.open(file));
     let [event] = &run.events[..] else { panic!("one event") };
     let text = &event[krsi_abi::event::HEADER_BYTES as usize..];
-    let end = text.iter().position(|byte| *byte == 0).expect("a NUL is behind the text");
+    let end = text.iter().position(|byte| *byte == 0).expect("a NUL terminates the text");
     (word(event, krsi_abi::event::UNKNOWN) == 0).then(|| text[..end].to_vec())
 }
 
@@ -34,13 +34,14 @@ fn a_path_leads_from_the_root_of_the_namespace() {
                 (&[], &[a], Ordinary, "/a"),
                 (&[], &[a, b], Ordinary, "/a/b"),
                 (&[], &[a, b, a, b, a, b, a, b, a, b], Ordinary, "/a/b/a/b/a/b/a/b/a/b"),
-                // The root of a mount has its name from where that is mounted. It is in no directory, and not deleted.
+                // The root of a mount gets its name from the mount point. It is in no directory, but not
+                // deleted.
                 (&[tmp, m], &[], Ordinary, "/tmp/m"),
                 (&[tmp, m], &[a], Ordinary, "/tmp/m/a"),
                 (&[tmp, m], &[a, b], Deleted, "/tmp/m/a/b (deleted)"),
                 (&[], &[a], Deleted, "/a (deleted)"),
                 (&[], &[a, b, a, b, a, b, a, b, a, b], Deleted, "/a/b/a/b/a/b/a/b/a/b (deleted)"),
-                // What memfd_create(2) makes has a name and no directory.
+                // A file made by memfd_create(2) has a name but no directory.
                 (&[], &[b"memfd:x"], Nowhere, "/memfd:x (deleted)"),
             ] {
                 let found = path(&object, &File { mount, below, tail });
@@ -53,7 +54,7 @@ fn a_path_leads_from_the_root_of_the_namespace() {
 #[test]
 fn a_name_of_any_length_is_part_of_a_path() {
     let bytes = built("on file_open audit { file.path }", Optimise::default());
-    // Kernels keep short names in the dentry: up to 31 bytes, and 39 since 6.14.
+    // The kernel embeds short names in the dentry: up to 31 bytes, and 39 since 6.14.
     for kernel in [&embedded()[0], newest()] {
         let object = Object::new(&bytes, kernel);
         for length in (1..=8).chain([15, 16, 17, 23, 24, 25]).chain(30..=42).chain([63, 64, 65, 127, 128, 254, 255]) {
@@ -71,7 +72,7 @@ fn a_path_of_4095_bytes_is_the_longest() {
     let object = Object::of("on file_open audit { file.path }");
     let long = name(255);
     for (last, known) in [(253, true), (254, true), (255, false)] {
-        // 15 times 256 bytes, and the last name behind its slash.
+        // 15 times 256 bytes, and the last name after its slash.
         let last = name(last);
         let below: Vec<&[u8]> = std::iter::repeat_n(&long[..], 15).chain([&last[..]]).collect();
         let wanted = below.iter().flat_map(|part| [b"/", *part].concat()).collect::<Vec<u8>>();
@@ -84,7 +85,7 @@ fn a_path_of_4095_bytes_is_the_longest() {
     }
 }
 
-/// Whether a file is denied.
+/// Returns true if opening a file is denied.
 fn denied(object: &Object, file: &File<'_>) -> bool {
     match object.run("file_open", &object.open(file)).verdict {
         0 => false,
@@ -102,12 +103,12 @@ fn a_whole_path_is_compared_only_where_its_last_name_can_fit() {
         ("file.path == \"/srv/a\"", &[], &[srv, m], Ordinary, false),
         ("file.path == \"/srv/a\"", &[], &[a, a], Ordinary, false),
         ("file.path == \"/srv/a\"", &[], &[srv, a], Deleted, false),
-        // The name of a deleted file is shorter than what its path ends with.
+        // The last component of a deleted file is shorter than the end of its path.
         ("file.path == \"/srv/a (deleted)\"", &[], &[srv, a], Deleted, true),
         ("file.path == \"/srv/a (deleted)\"", &[], &[srv, a], Ordinary, false),
         ("file.path == \"/srv/a (deleted)\"", &[], &[srv, b"a (deleted)"], Ordinary, true),
         ("file.path in { \"/srv/bcd\", \"/srv/a (deleted)\" }", &[], &[srv, a], Deleted, true),
-        // The name of the root of a mount is that of the directory on which it is mounted.
+        // The last component of a mount root is the name of its mount point.
         ("file.path == \"/srv/m\"", &[srv, m], &[], Ordinary, true),
         ("file.path == \"/srv/m\"", &[srv, a], &[], Ordinary, false),
         ("file.path == \"/srv/m/a\"", &[srv, m], &[a], Ordinary, true),
@@ -128,7 +129,7 @@ fn a_whole_path_is_compared_only_where_its_last_name_can_fit() {
 
 #[test]
 fn a_path_is_found_among_names_of_all_lengths() {
-    // The lengths of last names are bits of a word, up to 63.
+    // Lengths of last components up to 63 are bits of a word.
     let few: Vec<usize> = vec![1, 7, 8];
     let many: Vec<usize> = vec![2, 3, 5, 8, 13, 16, 21, 31, 32, 33, 62, 63];
     let long: Vec<usize> = [&many[..], &[64, 65, 255]].concat();
@@ -140,7 +141,7 @@ fn a_path_is_found_among_names_of_all_lengths() {
             let mut name = name(length);
             assert_eq!(denied(&object, &plain(&[b"d", &name])), lengths.contains(&length), "{length}");
             assert!(!denied(&object, &plain(&[b"e", &name])), "{length}");
-            // A text that is not the same is not found, wherever it differs.
+            // A text that differs in any position is not found.
             for at in [0, length / 2, length - 1] {
                 name[at] ^= 0x20;
                 assert!(!denied(&object, &plain(&[b"d", &name])), "{length} {at}");
@@ -152,7 +153,7 @@ fn a_path_is_found_among_names_of_all_lengths() {
 
 #[test]
 fn a_path_is_one_of_many_texts() {
-    // More than are compared one by one: they are looked up by their hashes.
+    // More than are compared one by one, so they are looked up by their hashes.
     let texts: Vec<Vec<u8>> = (1..=40).map(name).collect();
     let list: Vec<String> = texts.iter().map(|text| format!("\"/{}\"", String::from_utf8_lossy(text))).collect();
     let object = Object::of(&format!("on file_open when file.path in {{ {} }} deny", list.join(", ")));
@@ -262,7 +263,7 @@ fn beginnings_and_ends_of_every_length_are_compared() {
     for at in 0..20 {
         let mut other = whole.clone();
         other[at] = b'~';
-        // Beginnings that end before the byte, and ends that begin behind it.
+        // Prefixes that end before the byte, and suffixes that begin after it.
         let begins = (0..20u32).filter(|rule| (*rule as usize) < at).map(|rule| 2 * rule);
         let ends = (0..20u32).filter(|rule| (*rule as usize) < 19 - at).map(|rule| 2 * rule + 1);
         assert_eq!(object.recorded(&plain(&[&other])), begins.chain(ends).collect(), "{at}");
@@ -278,7 +279,7 @@ fn beginnings_and_ends_of_every_length_are_compared() {
 
 #[test]
 fn many_patterns_are_run_together() {
-    // 200 directories and 40 ends, of which each text has some.
+    // 60 directories and 40 suffixes, of which each text matches some.
     let under = |n: usize| format!("on file_open when file.path under \"/srv/{n}\" audit\n");
     let ends = |n: usize| format!("on file_open when ends_with(file.path, \"{n}.k\") audit\n");
     let text: String = (0..60).map(under).chain((0..40).map(ends)).collect();
