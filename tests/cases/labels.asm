@@ -486,7 +486,7 @@ krs_mark_task:    # 45 instructions, 3 arguments
      7  call map_lookup_elem
      8  if r0 == 0x0 goto 10
      9  goto 27
-  ; none yet
+  ; no entry yet
     10  if r6 == 0x0 goto 37
     11  *(u64 *)(r10 - 32) = 0
     12  *(u64 *)(r10 - 24) = 0

@@ -359,7 +359,7 @@ krs_no_room:    # 10 instructions, 1 arguments
      9  exit
 
 krs_path:    # 88 instructions, 2 arguments
-  ; the dentry and the mount of the program
+  ; the dentry and the mount to start from
      0  r6 = r1
      1  r8 = r2
      2  *(u32 *)(r10 - 4) = r1
@@ -401,7 +401,7 @@ krs_path:    # 88 instructions, 2 arguments
     39  if r0 != 0x0 goto 86
     40  r1 = *(u64 *)(r7 + 48)
     41  if r1 == 0x0 goto 86
-  ; a dentry in no directory is deleted
+  ; an unhashed dentry was deleted
     42  r2 = *(u64 *)(r7 + 56)
     43  if r2 != 0x0 goto 52
     44  r2 = *(u64 *)(r7 + 8)
@@ -453,7 +453,7 @@ krs_path:    # 88 instructions, 2 arguments
     87  exit
 
 krs_path_near:    # 49 instructions, 2 arguments
-  ; a dentry in its directory
+  ; a hashed dentry
      0  r7 = r1
      1  r6 = r2
      2  r1 = *(u64 *)(r7 + 56)

@@ -1,4 +1,4 @@
-//! Walks from a task to its ancestors, with a pair of functions for each query.
+//! Walks from a task to its ancestors, generated for each query.
 //!
 //! ```text
 //! krs_any_3(task, slot)        HOLDS if `krs_asked_3` holds for some ancestor
@@ -6,12 +6,14 @@
 //! krs_asked_3(task, slot)      HOLDS if the condition is known to hold for one ancestor
 //! ```
 //!
-//! The parent is `task_struct.real_parent`: the process that forked, or the one that adopted the task. The
+//! The parent is `task_struct.real_parent`: the thread that forked, or the one that adopted the task. The
 //! walk ends at the idle task, whose pid is 0. Ancestors beyond [`ANCESTORS_MAX`] are unknown, so `all` does
 //! not hold either.
 //!
 //! The verifier follows every iteration of the loop. `krs_asked` is a global function, so its body is checked
 //! only once.
+//!
+//! Absent: the condition, which `lower::ancestors` compiles.
 
 use std::sync::LazyLock;
 

@@ -11,6 +11,8 @@
 //! A byte takes about 14 instructions. The verifier follows every byte of a chunk, but checks a chunk only
 //! once, because `krs_match_step` is a global function. Its result has the state in the lower half and, in
 //! the upper half, the row of the gate that was passed, if any.
+//!
+//! Absent: the construction of automata, which `crate::automaton` has.
 
 use super::{Asm, FP, R, Target, alu, jmp, size};
 use crate::automaton::{Automaton, FALLS, FINAL, GATE, ROW};
@@ -27,7 +29,7 @@ const UNROLLED: i16 = 4;
 /// The bound of a text's length.
 const END: i32 = 4096;
 
-/// The smallest target of a shifted word that denotes a row rather than a state.
+/// Targets from this value on are rows, offset by it; smaller ones are states.
 const FOUND: i32 = (FINAL >> 8) as i32;
 
 /// An automaton in the constants, by its offsets.
@@ -93,8 +95,8 @@ fn follow(asm: &mut Asm) {
     asm.alu(alu::RSH, STATE, 8);
 }
 
-/// Generates the function `krs_match_step(slot, at, length, classes, state)`, which returns the state after up to
-/// [`CHUNK`] bytes at offset `at` of the slot.
+/// Generates the function `krs_match_step(slot, at, length, classes, state)`, which returns the state after
+/// up to [`CHUNK`] bytes at offset `at` of the slot.
 pub(super) fn step(code: &Code, last: i16) -> Function {
     let last_word = code.last_word();
     // The state of a gate has one more word.

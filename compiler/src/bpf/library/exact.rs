@@ -11,6 +11,8 @@
 //! follows a single path through it.
 //!
 //! [`Exact::slot`] and the code that `bpf::lower::exact` generates must compute the same slot.
+//!
+//! Absent: ranges, which `find` has.
 
 use crate::decision::key::WORDS_MAX;
 
@@ -149,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_without_a_pattern_and_keys_with_one_have_room() {
+    fn random_and_regular_keys_fit() {
         let mut state = 1u64;
         let random = std::iter::repeat_with(|| {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

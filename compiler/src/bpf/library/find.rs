@@ -10,8 +10,8 @@
 //!
 //! A search covers one word; the words before it are looked up exactly (see `exact`) and select a *group* of
 //! rows. A range of addresses is cut accordingly: into whole upper halves, and into lower halves under one
-//! upper half. An upper half with lower-half rows is excluded from the rows of upper halves, so a lookup that
-//! finds the former need not try the latter.
+//! upper half. An upper half that has rows of lower halves is in no row of upper halves, so a lookup that
+//! finds its group need not try the upper halves.
 //!
 //! A row is the first value of a range or gap, 8 bytes; it ends where the next row begins. The first row of a
 //! group begins at 0, so every value lies in some row. Groups are not padded: if the number of rows is not
@@ -168,7 +168,8 @@ const ROW: R = R(4);
 const SECOND: R = R(5);
 const WORD: R = R(6);
 
-/// Generates the function `krs_find(span, key)`, which returns the row as an index from the start of the constants.
+/// Generates the function `krs_find(span, key)`, which returns the row as an index from the start of the
+/// constants.
 pub(super) fn find(code: &Code) -> Function {
     let bytes = code.constants.end(Section::Tables).cast_unsigned();
     // The largest offset at which `2^levels` rows fit.
@@ -299,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn a_span_has_all_rows() {
+    fn a_span_encodes_all_rows() {
         for count in 1..70 {
             let group = Group { key: Words::default(), from: 3, count };
             let levels = group.levels();

@@ -4,8 +4,7 @@
 //! krs_key(slot, region, length)    writes the key to the start of the slot's work area
 //! ```
 //!
-//! Two texts have the same key only if they are equal, so a lookup needs no further
-//! comparison.
+//! Two texts have the same key only if they are equal, so a lookup needs no further comparison.
 
 use krsi_abi::set::{TEXT_BYTES_MAX, TEXT_KEY_BYTES};
 

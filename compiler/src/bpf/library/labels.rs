@@ -14,6 +14,8 @@
 //! A label is a byte, so that processors set different labels of an object by plain stores; 5.10 has no
 //! atomic OR. An entry is created without labels and marked afterwards, so that of two processors that create
 //! it at once neither loses the other's marks.
+//!
+//! Absent: lookups of labels, which programs do inline.
 
 use krsi_abi::labels::Object;
 
@@ -167,7 +169,7 @@ impl Kind {
         self.find(&mut asm, make);
         asm.goto(have);
         asm.bind(make);
-        asm.note("none yet");
+        asm.note("no entry yet");
         asm.jump(jmp::JEQ, set, 0, done);
         for at in (0..self.value_bytes()).step_by(8) {
             asm.store(size::DW, FP, self.buffer() + at, 0);

@@ -14,6 +14,8 @@
 //!
 //! The caller of `krs_head` reserves the memory: the verifier of 5.10 loses the result of a null check when a
 //! function returns the pointer.
+//!
+//! Absent: the fields of events, which each program writes itself.
 
 use krsi_abi::event as abi;
 use krsi_abi::modes::Act;
@@ -149,8 +151,8 @@ fn would(code: &mut Code, rules: i32) -> Function {
     asm.finish(WOULD, 2)
 }
 
-/// Generates the function `krs_row(place, errno)`. The verifier follows every path through every iteration, so the loop
-/// has a single path: the differences are in the step, or in bits.
+/// Generates the function `krs_row(place, errno)`. The verifier follows every path through every iteration,
+/// so the loop has a single path: the differences are in the step, or in bits.
 fn row() -> Function {
     let (place, errno, left, actions) = (R(6), R(7), R(8), R(9));
     let mut asm = Asm::default();
@@ -229,7 +231,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn functions_are_added_with_what_they_call() {
+    fn functions_are_added_with_their_callees() {
         let names = |wanted: &'static str| {
             let mut code = Code::default();
             code.constants.add(Section::Tables, &[0; 8]);

@@ -12,6 +12,8 @@
 //!
 //! The verifier follows every iteration of a loop. Steps are global functions, so that it checks the body of
 //! a step once and otherwise follows only the calls.
+//!
+//! Absent: comparisons of texts, which `whole_text`, `automaton` and the programs themselves have.
 
 use super::{
     Asm, CGROUP, CGROUP_STEP, CLAIM, COUNT, END, FIRST, FP, HASHED, MOUNT, NUMBER, PATH, PATH_NEAR, PATH_STEP, PLACE,
@@ -114,8 +116,8 @@ fn step(name: &'static str, up: impl Fn(&mut Asm, &Ends)) -> Function {
     asm.finish(name, 1)
 }
 
-/// Reserves space for a `/` and a name of `r5` bytes in front of the path, and writes the `/`. `r2` is the
-/// position of the `/` relative to the slot plus `WORK`.
+/// Reserves space for a `/` and a name of `r5` bytes in front of the path, and writes the `/`. It is at `r2 +
+/// WORK`.
 fn before(asm: &mut Asm, most: i32, failed: Target) {
     asm.jump(jmp::JEQ, R(5), 0, failed);
     asm.jump(jmp::JGT, R(5), most, failed);
@@ -165,7 +167,7 @@ pub(super) fn path_near() -> Function {
     const PARENT: R = R(8);
     let mut asm = Asm::default();
     let [again, renamed, inline, whole, out] = [(); 5].map(|()| asm.target());
-    asm.note("a dentry in its directory");
+    asm.note("a hashed dentry");
     asm.mov(MEMORY, R(1));
     asm.mov(AT_NODE, R(2));
     asm.load(size::DW, R(1), MEMORY, HASHED);
@@ -351,7 +353,7 @@ fn walk(asm: &mut Asm, step: &'static str, last: i16, failed: Target) {
 pub(super) fn path(last: i16) -> Function {
     let mut asm = Asm::default();
     let (failed, there) = (asm.target(), asm.target());
-    asm.note("the dentry and the mount of the program");
+    asm.note("the dentry and the mount to start from");
     begin(&mut asm, failed);
     let at = LEFT;
     asm.load(size::DW, at, MEMORY, SECOND);
@@ -361,7 +363,7 @@ pub(super) fn path(last: i16) -> Function {
     asm.probe_all((MEMORY, MOUNT), at, [(8, mount("mnt_parent")), (8, mount("mnt_mountpoint"))], failed);
     asm.load(size::DW, R(1), MEMORY, ROOT);
     asm.jump(jmp::JEQ, R(1), 0, failed);
-    asm.note("a dentry in no directory is deleted");
+    asm.note("an unhashed dentry was deleted");
     asm.load(size::DW, R(2), MEMORY, HASHED);
     asm.jump(jmp::JNE, R(2), 0, there);
     asm.load(size::DW, R(2), MEMORY, FIRST);
@@ -380,7 +382,7 @@ pub(super) fn path(last: i16) -> Function {
 pub(super) fn cgroup(last: i16) -> Function {
     let mut asm = Asm::default();
     let failed = asm.target();
-    asm.note("the node of the program");
+    asm.note("the node to start from");
     begin(&mut asm, failed);
     walk(&mut asm, CGROUP_STEP, last, failed);
     asm.finish(CGROUP, 2)

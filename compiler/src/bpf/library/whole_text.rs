@@ -8,6 +8,8 @@
 //!
 //! The hash only selects a candidate. It is not cryptographic, and callers choose paths, so the candidate is
 //! always compared byte by byte. [`hash`] computes the hash in the compiler and must agree with the function.
+//!
+//! Absent: patterns, which `automaton` has.
 
 use super::{Asm, R, Target, alu, jmp, size};
 use crate::bpf::{Code, Function, RelocationKind, Section};
@@ -181,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_that_differ_have_other_hashes() {
+    fn different_texts_have_different_hashes() {
         for seed in [0, 1] {
             let mut seen = std::collections::HashSet::new();
             for text in ["", "a", "\0", "a\0", "abcdefgh", "abcdefg", "abcdefghi", "abcdefgh\0", "ihgfedcba"] {

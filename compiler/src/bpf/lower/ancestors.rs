@@ -6,9 +6,9 @@
 //! ```
 //!
 //! The condition of an ancestor query becomes a global function, built like a program. Global functions take
-//! only scalars on 5.10, so the function gets the address of the task as a number and copies every field with
-//! `bpf_probe_read_kernel`. It returns whether the condition is *known* to hold; a null pointer makes it
-//! unknown. `library::ancestors` has the walk that calls it for each ancestor.
+//! no kernel pointers on 5.10, so the function gets the address of the task as a scalar and copies every
+//! field with `bpf_probe_read_kernel`. It returns whether the condition is *known* to hold; a null pointer
+//! makes it unknown. `library::ancestors` has the walk that calls it for each ancestor.
 //!
 //! Texts of the condition use regions of the scratch memory that the program has claimed; the function finds
 //! it by its slot number.
@@ -56,7 +56,7 @@ impl Builder<'_> {
 
     fn walk_ancestors(&mut self, answer: V, of: &Value, cond: &Cond, sense: bool, otherwise: Target) {
         let mut texts = Vec::new();
-        text::in_cond(cond, &mut texts);
+        text::texts_in_cond(cond, &mut texts);
         let regions = texts
             .iter()
             .map(|of| self.texts.iter().position(|known| known == of).expect("every text of a graph is in its list"));

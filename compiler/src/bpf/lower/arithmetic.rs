@@ -3,6 +3,8 @@
 //! A register holds a value extended to 64 bits. The instruction set of 5.10 (v3) has neither sign-extending
 //! moves nor signed division, so both are composed here. The sign extension of a value narrower than 64 bits
 //! is emitted only where its upper half matters (`full`).
+//!
+//! Absent: comparisons, which `conds` has.
 
 use super::builder::{Builder, Fact, Target, ValueKey};
 use crate::bpf::insn::alu;

@@ -437,9 +437,9 @@ impl<'p> Builder<'p> {
         false
     }
 
-    /// Evaluates an expensive read at most once on every path. The results go into `own`, or into a new
-    /// register if that is empty; the first of them is returned. With `fails`, `read` leaves 0 in `r0` if the
-    /// read succeeded.
+    /// Evaluates an expensive read at most once on every path, unless [`resolve_flags`] drops its flag. The
+    /// results go into `own`, or into a new register if that is empty; the first of them is returned. With
+    /// `fails`, `read` leaves 0 in `r0` if the read succeeded.
     pub(super) fn read_once(
         &mut self,
         key: ValueKey,

@@ -128,7 +128,7 @@ impl Builder<'_> {
         // Two 32-bit values of the same signedness are compared in their low halves.
         if l.bytes == 4 && r.bytes == 4 && (l.signed == r.signed) {
             let a = self.low(left, unknown);
-            let b = self.right(right, false, unknown);
+            let b = self.right_operand(right, false, unknown);
             return self.branch(jump(op, l.signed), false, a, b, yes, no);
         }
         let unsigned_64 = |ty: crate::hir::Int| ty.bytes == 8 && !ty.signed;
@@ -142,7 +142,7 @@ impl Builder<'_> {
             }
         };
         let a = self.value(left, unknown);
-        let b = self.right(right, true, unknown);
+        let b = self.right_operand(right, true, unknown);
         self.branch(jump(op, signed), true, a, b, yes, no);
     }
 
@@ -173,7 +173,7 @@ impl Builder<'_> {
         self.branch(jump(op, false), true, a, Src::Reg(b), yes, no);
     }
 
-    fn right(&mut self, value: &Value, wide: bool, unknown: Target) -> Src {
+    fn right_operand(&mut self, value: &Value, wide: bool, unknown: Target) -> Src {
         if let ValueKind::Const(number) = value.kind
             && let Some(imm) = immediate(number, wide)
         {
@@ -252,7 +252,7 @@ impl Builder<'_> {
         let wide = int.bytes != 4;
         let reg = if wide { self.value(value, unknown) } else { self.low(value, unknown) };
         for (at, element) in set.iter().enumerate() {
-            let element = self.right(element, wide, unknown);
+            let element = self.right_operand(element, wide, unknown);
             if at + 1 == set.len() {
                 self.branch(jmp::JEQ, wide, reg, element, yes, no);
             } else {

@@ -11,6 +11,8 @@
 //! calls `bpf_ringbuf_reserve`, because the verifier of 5.10 loses the result of a null check when a function
 //! returns the pointer. If the buffer has no room, the event is counted as lost and nothing else changes:
 //! recording never affects a verdict.
+//!
+//! Absent: the layout of the fields, which `bpf::event` computes, and rate limits, which `limit` has.
 
 use krsi_abi::event as abi;
 use krsi_abi::modes::Act;

@@ -12,6 +12,8 @@
 //!
 //! The key of a text is its own hash. The slot leads to the position of the text in the constants, where it
 //! is compared byte by byte.
+//!
+//! Absent: ranges and networks, which `ranges` has.
 
 use super::builder::{Builder, Target, ValueKey};
 use super::text::FetchedText;

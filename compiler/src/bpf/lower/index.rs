@@ -7,11 +7,13 @@
 //! ```
 //!
 //! Keys of exact values are hashed and one row is compared (see `exact`); networks and ranges are found by
-//! binary search (see `ranges`); patterns are run_automaton by an automaton (see `library::automaton`). `tables`
+//! binary search (see `ranges`); patterns are matched by an automaton (see `library::automaton`). `tables`
 //! has the data that the searches read.
 //!
 //! Rows and rules come from memory, so the verifier knows no bound of them: they are compared with the size
 //! of the next table before they index it.
+//!
+//! Absent: the choice of indexes and of their rows, which `decision` makes.
 
 use std::collections::BTreeMap;
 

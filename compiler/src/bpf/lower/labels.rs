@@ -245,8 +245,8 @@ impl Builder<'_> {
         });
     }
 
-    /// Returns the pointer that identifies an object. A new thread that `task_alloc` passes is identified by
-    /// its leader; `clone_flags` tell a thread from a process.
+    /// Returns the pointer that identifies an object. In `task_alloc` the `group_leader` of the new task is
+    /// still a copy of its parent's, so it identifies the process only if `CLONE_THREAD` is set.
     fn identity(&mut self, object: &Value, unknown: Target) -> V {
         let pointer = self.pointer(object, unknown);
         if !newborn(self.hook, object) {
@@ -385,7 +385,7 @@ impl Builder<'_> {
         self.bind(skip);
     }
 
-    /// Returns the words of an object's key as scalars, which is all that global functions take.
+    /// Returns the words of an object's key as scalars, because global functions take no kernel pointers.
     fn key_scalars(&mut self, on: Object, pointer: V) -> Vec<Src> {
         let key = self.key_buffer();
         if on == Object::Inode {

@@ -8,6 +8,8 @@
 //! A period begins with the rule's first event after the previous period has ended, and at most `count`
 //! events are recorded in it. Further events are counted and otherwise ignored. The counters are updated
 //! without a lock: if several processors begin a period at once, each may record one event more.
+//!
+//! Absent: limits on other effects; only events are limited.
 
 use super::builder::{Builder, Target};
 use super::events::EventRule;

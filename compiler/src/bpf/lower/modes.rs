@@ -4,6 +4,8 @@
 //! `krsi_abi::modes`). A program reads it once per mode node, into a register that all later tests use, so
 //! that a change of mode in between is not seen by half of a decision. If an index search found a row of
 //! several rules, the strongest action decides; each rule records according to its own.
+//!
+//! Absent: the derivation of actions from modes, which `krsi_abi::modes` has.
 
 use krsi_abi::modes::Act;
 

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! An endpoint is described by a `struct sockaddr` that a task passes, or by the fields of a `struct sock`.
-//! Other by_family than `AF_INET` and `AF_INET6` have neither address nor port: the value is unknown.
+//! Families other than `AF_INET` and `AF_INET6` have neither address nor port: the value is unknown.
 //!
 //! A `sockaddr` may be shorter than the structure of its family, so its length is checked first. If the
 //! hook's BTF types the argument as `struct sockaddr`, programs may load its 16 bytes; bytes after those, and

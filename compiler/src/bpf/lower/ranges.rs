@@ -10,6 +10,8 @@
 //!
 //! The search is a global function, which the verifier checks once. Its result has no known bound, so the
 //! caller compares the row with the size of the table that it indexes.
+//!
+//! Absent: the construction of the rows, which `library::find` has.
 
 use super::builder::{Builder, Target};
 use super::exact::ExactAt;

@@ -120,7 +120,7 @@ fn a_file_keeps_its_labels_where_it_is_read_again_under_its_number() {
 }
 
 #[test]
-fn tests_see_labels_as_they_were_before() {
+fn tests_see_the_labels_from_before_the_operation() {
     let object = Object::of(
         "label a on task\n\
          on file_open unless task is a audit mark a\n\
@@ -145,7 +145,7 @@ fn tests_see_labels_as_they_were_before() {
 }
 
 #[test]
-fn an_object_says_what_its_rules_are() {
+fn the_manifest_describes_the_rules() {
     let text = "\
 param least: u32 = 7
 param most: u64 = 9

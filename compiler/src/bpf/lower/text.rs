@@ -12,6 +12,8 @@
 //!
 //! A text that cannot be fetched (too long, too many components, no free slot) is unknown, like a field
 //! behind a null pointer, but it is counted for the rule that reads it.
+//!
+//! Absent: the functions that walk, match and compare, which `library` has.
 
 use std::collections::BTreeSet;
 
@@ -54,13 +56,13 @@ pub(super) fn texts<'p>(policy: &'p Policy, plan: &'p Plan, graph: &'p Graph) ->
     let mut found = Vec::new();
     for node in &graph.nodes {
         match node {
-            Node::Test { atom, .. } => in_atom(atom, &mut found),
+            Node::Test { atom, .. } => texts_in_atom(atom, &mut found),
             Node::Find { index, .. } => {
-                plan.indexes[index.index()].parts.iter().for_each(|part| in_value(&part.value, &mut found));
+                plan.indexes[index.index()].parts.iter().for_each(|part| texts_in_value(&part.value, &mut found));
             }
             Node::Record { rule, .. } | Node::RecordFound { rule, .. } => {
                 let audit = &policy.rules[rule.0 as usize].audit;
-                audit.iter().flat_map(|audit| &audit.fields).for_each(|field| in_value(&field.value, &mut found));
+                audit.iter().flat_map(|audit| &audit.fields).for_each(|field| texts_in_value(&field.value, &mut found));
             }
             _ => {}
         }
@@ -68,29 +70,29 @@ pub(super) fn texts<'p>(policy: &'p Policy, plan: &'p Plan, graph: &'p Graph) ->
     found
 }
 
-pub(super) fn in_cond<'p>(cond: &'p Cond, found: &mut Vec<&'p Value>) {
+pub(super) fn texts_in_cond<'p>(cond: &'p Cond, found: &mut Vec<&'p Value>) {
     match cond {
         Cond::Const(_) => {}
-        Cond::Atom(atom) => in_atom(atom, found),
-        Cond::Not(inner) => in_cond(inner, found),
+        Cond::Atom(atom) => texts_in_atom(atom, found),
+        Cond::Not(inner) => texts_in_cond(inner, found),
         Cond::And(left, right) | Cond::Or(left, right) => {
-            in_cond(left, found);
-            in_cond(right, found);
+            texts_in_cond(left, found);
+            texts_in_cond(right, found);
         }
     }
 }
 
-fn in_atom<'p>(atom: &'p Atom, found: &mut Vec<&'p Value>) {
+fn texts_in_atom<'p>(atom: &'p Atom, found: &mut Vec<&'p Value>) {
     match &atom.kind {
         AtomKind::Compare { left, right, .. } | AtomKind::Same(left, right) => {
-            in_value(left, found);
-            in_value(right, found);
+            texts_in_value(left, found);
+            texts_in_value(right, found);
         }
         AtomKind::AnyAncestor { of, cond } => {
-            in_value(of, found);
-            in_cond(cond, found);
+            texts_in_value(of, found);
+            texts_in_cond(cond, found);
         }
-        AtomKind::InSet { values, .. } => values.iter().for_each(|value| in_value(value, found)),
+        AtomKind::InSet { values, .. } => values.iter().for_each(|value| texts_in_value(value, found)),
         AtomKind::AnyBit(value)
         | AtomKind::AllBits { value, .. }
         | AtomKind::True(value)
@@ -98,21 +100,21 @@ fn in_atom<'p>(atom: &'p Atom, found: &mut Vec<&'p Value>) {
         | AtomKind::OneOf { value, .. }
         | AtomKind::OneOfStrings { value, .. }
         | AtomKind::Text { value, .. }
-        | AtomKind::Label { object: value, .. } => in_value(value, found),
+        | AtomKind::Label { object: value, .. } => texts_in_value(value, found),
     }
 }
 
-fn in_value<'p>(value: &'p Value, found: &mut Vec<&'p Value>) {
+fn texts_in_value<'p>(value: &'p Value, found: &mut Vec<&'p Value>) {
     match &value.kind {
         ValueKind::Text(_) if !found.contains(&value) => found.push(value),
-        ValueKind::Unary(_, inner) | ValueKind::Convert(inner) => in_value(inner, found),
+        ValueKind::Unary(_, inner) | ValueKind::Convert(inner) => texts_in_value(inner, found),
         ValueKind::Binary(_, left, right) => {
-            in_value(left, found);
-            in_value(right, found);
+            texts_in_value(left, found);
+            texts_in_value(right, found);
         }
-        ValueKind::Load { base, .. } => in_value(base, found),
-        ValueKind::FirstOf(values) => values.iter().for_each(|value| in_value(value, found)),
-        ValueKind::Cond(cond) => in_cond(cond, found),
+        ValueKind::Load { base, .. } => texts_in_value(base, found),
+        ValueKind::FirstOf(values) => values.iter().for_each(|value| texts_in_value(value, found)),
+        ValueKind::Cond(cond) => texts_in_cond(cond, found),
         _ => {}
     }
 }
@@ -361,8 +363,7 @@ impl Builder<'_> {
                 self.branch_away(jmp::JLT, true, text.length, Src::Imm(suffix.len() as i32), no);
                 let end = self.copy(text.length, true);
                 self.add(end, -(suffix.len() as i32));
-                // The verifier derives no bound from the comparison of two registers, so a mask bounds the
-                // offset.
+                // No comparison bounds the difference, so a power-of-two mask does.
                 self.push(Inst::Alu {
                     op: alu::AND,
                     wide: true,

@@ -8,6 +8,8 @@
 //! A bound socket refers to its file, whose full path can be walked, and to the address that it was bound
 //! with. The verifier gives programs a `sock`, not a `unix_sock`, so these fields are copied with
 //! `bpf_probe_read_kernel`.
+//!
+//! Absent: addresses and ports, which `network` has.
 
 use super::builder::{Builder, Target};
 use super::network::Location;

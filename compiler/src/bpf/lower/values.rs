@@ -109,8 +109,8 @@ impl Builder<'_> {
         reg
     }
 
-    /// Turns a pointer into a scalar, the only type of argument that global functions take on every kernel.
-    /// The verifier tracks a pointer through a spill, but not through a copy made by `bpf_probe_read_kernel`.
+    /// Turns a pointer into a scalar, because global functions take no kernel pointers. The verifier tracks a
+    /// pointer through a spill, but not through a copy made by `bpf_probe_read_kernel`.
     pub(super) fn to_scalar(&mut self, pointer: V) -> V {
         let (from, to) = (self.scratch(), self.key_buffer());
         self.push(Inst::Store { base: FRAME, offset: from, src: Src::Reg(pointer), bytes: 8 });

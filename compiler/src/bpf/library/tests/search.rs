@@ -38,7 +38,7 @@ fn a_number_is_found_exactly() {
 }
 
 #[test]
-fn a_key_of_several_values_is_found_where_all_are_its() {
+fn a_key_of_several_values_matches_only_as_a_whole() {
     let rule = |n: usize| format!("on file_mprotect when prot == {n} and reqprot == {} deny {}\n", n * n, errno(n).0);
     let object = Object::of(&(0..20).map(rule).collect::<String>());
     for prot in 0..21u64 {
@@ -154,7 +154,7 @@ fn connects(object: &Object, address: u128, port: u16) -> i32 {
 }
 
 #[test]
-fn the_first_rule_around_an_address_settles_the_errno() {
+fn the_first_rule_that_contains_an_address_sets_the_errno() {
     const DOC: u128 = 0x2001_0db8 << 96;
     const FOUR: u128 = 0xffff_0000_0000;
     // Nested networks with their prefix lengths: of a whole upper half, of less and of more.
@@ -193,7 +193,7 @@ fn the_first_rule_around_an_address_settles_the_errno() {
 }
 
 #[test]
-fn rules_of_one_row_do_what_their_modes_say() {
+fn rules_of_one_row_act_according_to_their_modes() {
     use krsi_abi::modes::Mode::{self, Enforce, Off, Permissive};
     // Three rules with the same key, and enough others for a search.
     let text: String =
@@ -229,7 +229,7 @@ fn rules_of_one_row_do_what_their_modes_say() {
 }
 
 #[test]
-fn without_a_search_the_same_is_found() {
+fn without_an_index_the_result_is_the_same() {
     let ranges: Vec<(u64, u64)> = (0..16).map(|n| (10 * n + 3, 10 * n + 5)).collect();
     let text = denies("file_mprotect", &ranges);
     for optimise in [Optimise::default().without(Optimisation::Ranges), Optimise::nothing()] {

@@ -22,7 +22,7 @@ fn path(object: &Object, file: &File<'_>) -> Option<Vec<u8>> {
 }
 
 #[test]
-fn a_path_leads_from_the_root_of_the_namespace() {
+fn a_path_starts_at_the_root_of_the_namespace() {
     use Tail::{Deleted, Nowhere, Ordinary};
     let (a, b, tmp, m) = (&b"a"[..], &b"b"[..], &b"tmp"[..], &b"m"[..]);
     let bytes = built("on file_open audit { file.path }", Optimise::default());
@@ -249,7 +249,7 @@ fn parts_of_a_path_are_compared() {
 }
 
 #[test]
-fn beginnings_and_ends_of_every_length_are_compared() {
+fn prefixes_and_suffixes_of_every_length_are_compared() {
     let whole = name(20);
     let part = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let mut text = String::new();
@@ -278,7 +278,7 @@ fn beginnings_and_ends_of_every_length_are_compared() {
 }
 
 #[test]
-fn many_patterns_are_run_together() {
+fn many_patterns_are_matched_together() {
     // 60 directories and 40 suffixes, of which each text matches some.
     let under = |n: usize| format!("on file_open when file.path under \"/srv/{n}\" audit\n");
     let ends = |n: usize| format!("on file_open when ends_with(file.path, \"{n}.k\") audit\n");
