@@ -10,6 +10,7 @@
 
 use krs_grammar::ast::{self, FileId};
 
+pub mod access;
 pub mod automaton;
 pub mod bpf;
 pub mod btf;
@@ -20,6 +21,7 @@ pub mod glob;
 pub mod hir;
 pub mod imports;
 pub mod kernel;
+pub mod limits;
 pub mod lint;
 pub mod manifest;
 pub mod object;

@@ -14,7 +14,8 @@ use krs_grammar::ast::Span;
 
 use super::insn::alu;
 use super::vcode::{Code, FRAME, Inst, Src, V};
-use super::{Access, RelocationKind, helper};
+use super::{RelocationKind, helper};
+use crate::access::Access;
 
 /// Makes copies what they are.
 pub fn expand(code: &mut Code) {

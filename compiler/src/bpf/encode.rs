@@ -8,6 +8,7 @@ use super::insn::{SRC_REG, alu, class, jmp, mode, pseudo, size};
 use super::layout::through;
 use super::vcode::{B, Code, End, Inst, Src, V};
 use super::{Insn, Program, Relocation};
+use crate::limits;
 use crate::optimise::{Optimisation, Optimise};
 
 /// Conditional jumps on one way through a program. The verifier of 5.10 and 6.1 keeps at most 8192 of them
@@ -56,15 +57,15 @@ impl fmt::Display for TooLarge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             TooLarge::Frame(bytes) => {
-                write!(f, "it would need {bytes} bytes of stack, the kernel gives {}", super::frame::FRAME_BYTES_MAX)
+                write!(f, "it would need {bytes} bytes of stack, the kernel gives {}", limits::STACK_BYTES_MAX)
             }
             TooLarge::Stack(bytes) => write!(
                 f,
                 "with the functions that it calls it would need {bytes} bytes of stack, the kernel gives {}",
-                super::frame::FRAME_BYTES_MAX
+                limits::STACK_BYTES_MAX
             ),
             TooLarge::Calls(frames) => {
-                write!(f, "{frames} functions would call each other, the kernel follows {}", super::stack::FRAMES_MAX)
+                write!(f, "{frames} functions would call each other, the kernel follows {}", limits::CALL_FRAMES_MAX)
             }
             TooLarge::Functions(most) => write!(f, "it would ask more than {most} different questions about ancestors"),
             TooLarge::Jump(slots) => write!(f, "a jump would skip {slots} instructions, the format holds {}", i16::MAX),

@@ -21,6 +21,7 @@ use super::insn::jmp;
 use super::layout::{keep_only, through};
 use super::narrow::narrow;
 use super::vcode::{B, Code, End, Inst, Src, V};
+use crate::access::Access;
 use crate::optimise::{Optimisation, Optimise};
 
 /// Blocks looked at on the way to one, at most: they are found one by one, back from it.
@@ -322,7 +323,7 @@ fn beyond(code: &Code, to: B, way: &[(Test, bool)], constant: &impl Fn(V) -> Opt
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Key {
     /// A field, or an argument of the hook, behind a register, loaded or copied.
-    Load { base: V, offset: i16, bytes: u32, access: Option<super::Access>, argument: Option<String> },
+    Load { base: V, offset: i16, bytes: u32, access: Option<Access>, argument: Option<String> },
     /// What a loader puts in.
     Loaded { imm: i32, wide: bool, kind: RelocationKind },
     /// `dst = of; dst op= imm`

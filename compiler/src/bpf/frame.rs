@@ -18,10 +18,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::liveness::{Place, Values, liveness};
 use super::moves;
 use super::vcode::{Block, Code, End, FRAME, Inst, Src, V};
+use crate::limits::STACK_BYTES_MAX;
 use crate::optimise::{Optimisation, Optimise};
-
-/// Bytes of stack that the kernel gives a program.
-pub const FRAME_BYTES_MAX: u32 = 512;
 
 /// Gives slots their places.
 ///
@@ -248,7 +246,7 @@ fn place(code: &mut Code) -> Result<(), u32> {
     // Loads and stores of 8 bytes must lie at multiples of 8.
     let first = code.frame_bytes.next_multiple_of(8);
     code.frame_bytes = first + 8 * places.len() as u32;
-    if code.frame_bytes > FRAME_BYTES_MAX {
+    if code.frame_bytes > STACK_BYTES_MAX {
         return Err(code.frame_bytes);
     }
     let offset = |slot: &u32| -((first + 8 + 8 * offsets[slot] as u32) as i16);

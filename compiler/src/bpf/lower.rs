@@ -36,7 +36,6 @@ use krs_grammar::ast::Span;
 pub use self::ancestors::Asking;
 use self::builder::{Builder, Told};
 use self::parts::NoFit;
-pub use self::sets::part_bytes;
 use super::encode::TooLarge;
 use super::insn::jmp;
 use super::vcode::Src;
@@ -44,6 +43,7 @@ use super::{Code, Program, Section, allocate, encode, flow, layout, library, sta
 use crate::decision::{self, Graph, Node, NodeId, Part, Plan};
 use crate::diag::{Diagnostic, code};
 use crate::hir::{HookId, Policy};
+use crate::limits;
 use crate::optimise::{Optimisation, Optimise};
 
 /// No program becomes this many times smaller by what is done with its code.
@@ -187,7 +187,7 @@ fn generate(policy: &Policy, plan: &Plan, optimise: Optimise) -> Made {
             Err(refusal) => made.large.push((graph.hook, refusal)),
         }
     }
-    library::link(&mut made.code, policy, regions.min(library::REGIONS_MAX));
+    library::link(&mut made.code, policy, regions.min(limits::TEXTS_MAX));
     made.deep = stack::too_deep(&made.code);
     made
 }
@@ -240,8 +240,8 @@ fn program(
     optimise: Optimise,
     code: &mut Code,
 ) -> Result<Program, Refusal> {
-    if text::texts(policy, plan, graph).len() > library::REGIONS_MAX {
-        return Err(TooLarge::Texts(library::REGIONS_MAX).into());
+    if text::texts(policy, plan, graph).len() > limits::TEXTS_MAX {
+        return Err(TooLarge::Texts(limits::TEXTS_MAX).into());
     }
     let vcode = graph_code(policy, plan, graph, optimise, code)?;
     let count = vcode.0.blocks.iter().map(|block| block.insts.len() + 1).sum::<usize>();

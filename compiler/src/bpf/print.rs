@@ -261,7 +261,7 @@ mod tests {
     #[test]
     fn relocations_are_printed_by_name() {
         let field = || access("inode.i_mode");
-        let index = Access { steps: vec![super::super::Step::Index(2)], ..field() };
+        let index = Access { steps: vec![crate::access::Step::Index(2)], ..field() };
         let wide = Insn { code: 0x18, dst: 2, ..Insn::default() };
         let mov = Insn { code: 0xb7, dst: 2, ..Insn::default() };
         let load = Insn { code: 0x61, dst: 2, src: 1, ..Insn::default() };

@@ -12,6 +12,7 @@
 //! result of the program and the frame; arithmetic changes its destination in place, as the machine does.
 
 use super::RelocationKind;
+use crate::access::Access;
 
 /// A register; the numbers below [`VIRTUAL`] are the machine's `r0` to `r10`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -114,7 +115,7 @@ pub enum Inst {
         /// Address of a struct.
         base: V,
         /// The field.
-        access: super::Access,
+        access: Access,
         /// 1, 2, 4 or 8.
         bytes: u32,
         /// Kernels differ in that: as many as this one has.

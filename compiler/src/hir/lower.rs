@@ -10,6 +10,7 @@ use super::operators::not;
 use super::resolve::{RuleItem, resolve};
 use super::suggest::{did_you_mean, hooks_of_call, list};
 use super::{Audit, Cond, Deny, Field, Hook, HookId, Kill, Limit, Period, Policy, Rule, Ty, Value, ValueKind, errno};
+use crate::limits;
 
 /// The most events that a limit allows: more than any reader keeps up with in a second.
 const LIMIT_MAX: u32 = 1_000_000;
@@ -473,11 +474,11 @@ impl<'a> Checker<'a> {
             }
         };
         if let Ty::Str { bytes } = value.ty
-            && bytes > STR_BYTES_MAX
+            && bytes > limits::STR_BYTES_MAX
         {
             self.report(
                 Diagnostic::error(code::NOT_YET, span, format!("strings of {bytes} bytes cannot be recorded yet"))
-                    .label(format!("at most {STR_BYTES_MAX} bytes"))
+                    .label(format!("at most {} bytes", limits::STR_BYTES_MAX))
                     .help("record another field"),
             );
             return None;
@@ -485,6 +486,3 @@ impl<'a> Checker<'a> {
         Some(value)
     }
 }
-
-/// Longer arrays of characters than this are buffers and no names.
-pub const STR_BYTES_MAX: u32 = 256;

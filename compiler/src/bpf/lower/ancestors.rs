@@ -11,10 +11,11 @@ use super::text;
 use crate::bpf::encode::TooLarge;
 use crate::bpf::insn::jmp;
 pub(super) use crate::bpf::library::ancestors::UNREADABLE;
-use crate::bpf::library::ancestors::{ANSWER, Names, QUESTIONS_MAX, names, walk};
+use crate::bpf::library::ancestors::{ANSWER, Names, names, walk};
 use crate::bpf::vcode::{End, FRAME, Inst, Src, V};
 use crate::bpf::{Checked, Function, RelocationKind, helper, library};
 use crate::hir::{Cond, Value, ValueKind};
+use crate::limits;
 
 /// A question that has functions.
 #[derive(Clone, Debug, PartialEq)]
@@ -97,7 +98,7 @@ impl Builder<'_> {
         }
         let at = self.code.asked.len();
         let Some(own) = names(at) else {
-            self.too_large.get_or_insert((TooLarge::Functions(QUESTIONS_MAX), self.span));
+            self.too_large.get_or_insert((TooLarge::Functions(limits::ANCESTOR_CONDS_MAX), self.span));
             return names(0).expect("there are some");
         };
         match self.asked_function(&own.asked, &asking) {

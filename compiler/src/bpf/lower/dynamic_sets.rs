@@ -4,7 +4,6 @@
 use krsi_abi::set;
 
 use super::builder::{Builder, Label};
-use super::sets::part_bytes;
 use crate::bpf::insn::jmp;
 use crate::bpf::library::{self, key};
 use crate::bpf::vcode::{FRAME, Inst, Src, V};
@@ -35,7 +34,7 @@ fn shape(set: &Set) -> Shape {
     if matches!(set.parts[..], [Part::Text { .. }]) {
         return Shape::Text;
     }
-    let bytes: Vec<u32> = set.parts.iter().copied().map(part_bytes).collect();
+    let bytes: Vec<u32> = set.parts.iter().copied().map(Part::key_bytes).collect();
     let (words, places) = set::places(&set::dynamic_bytes(&bytes)).expect("the checker has asked before");
     Shape::Words { words, places, trie: set.parts.contains(&Part::Network) }
 }

@@ -21,16 +21,6 @@ pub(super) const NAMES_INLINE_MAX: usize = 8;
 /// So many networks are.
 const NETWORKS_INLINE_MAX: usize = 4;
 
-/// Bytes of a part in a key.
-#[must_use]
-pub fn part_bytes(part: Part) -> u32 {
-    match part {
-        Part::Int(int) => int.bytes,
-        Part::Ip | Part::Network => 16,
-        Part::Text { .. } => set::TEXT_KEY_BYTES,
-    }
-}
-
 impl Builder<'_> {
     /// An address as its upper and its lower half, in the order of numbers.
     pub(super) fn ip(&mut self, value: &Value, unknown: Label) -> (V, V) {
@@ -87,7 +77,7 @@ impl Builder<'_> {
             }
             return;
         }
-        let bytes: Vec<u32> = set.parts.iter().copied().map(part_bytes).collect();
+        let bytes: Vec<u32> = set.parts.iter().copied().map(Part::key_bytes).collect();
         let Some((words, places)) = set::places(&bytes) else {
             return self.jump(no);
         };

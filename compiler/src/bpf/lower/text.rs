@@ -14,7 +14,8 @@ use crate::bpf::library::automaton::{AutomatonAt, MATCH};
 use crate::bpf::vcode::{Inst, Src, V};
 use crate::bpf::{Code, RelocationKind, helper, library};
 use crate::decision::{Graph, Node, Plan};
-use crate::hir::{Access, Atom, AtomKind, Cond, Policy, Shape, Step, TEXT_BYTES, Text, TextTest, Ty, Value, ValueKind};
+use crate::hir::{Access, Atom, AtomKind, Cond, Policy, Shape, Step, Text, TextTest, Ty, Value, ValueKind};
+use crate::limits::TEXT_BYTES;
 use crate::optimise::Optimisation;
 
 /// So many lengths of names are compared one by one before a path is walked.

@@ -5,9 +5,10 @@
 
 use super::builder::{Builder, Label};
 use super::network::Base;
+use crate::access::{Access, Shape, Step};
+use crate::bpf::helper;
 use crate::bpf::insn::{alu, jmp};
 use crate::bpf::vcode::{Inst, Src, V};
-use crate::bpf::{Access, Shape, Step, helper};
 use crate::hir::{End, UnixName};
 
 const AF_UNIX: i32 = 1;

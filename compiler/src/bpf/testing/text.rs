@@ -22,11 +22,12 @@ use std::fmt::Write;
 use krs_grammar::ast::Span;
 use krsi_abi::manifest::RuleId;
 
+use crate::access::{Access, Shape};
 use crate::bpf::insn::{alu, jmp};
 use crate::bpf::library::field;
 use crate::bpf::print::{comparison, operator, symbol};
 use crate::bpf::vcode::{B, Block, Code, End, Inst, Src, V, VIRTUAL};
-use crate::bpf::{Access, RelocationKind, Section, Shape};
+use crate::bpf::{RelocationKind, Section};
 
 /// Operations whose operator is printed between the operands.
 const OPERATIONS: [u8; 11] =

@@ -16,12 +16,11 @@ use krsi_abi::{set, value};
 
 use super::sets::Named;
 use super::{Checker, Operand, integer, spell};
-use crate::bpf::library::find::RANGES_MAX;
-use crate::bpf::lower::part_bytes;
 use crate::diag::{Diagnostic, code};
 use crate::hir::operators::{atom, constant, one_of_texts};
 use crate::hir::suggest::did_you_mean;
 use crate::hir::{AtomKind, Cond, Int, Members, Param, ParamId, Part, Set, SetId, Ty, Value, ValueKind};
+use crate::limits;
 
 /// What an element is made of.
 #[derive(Clone, Copy)]
@@ -177,7 +176,7 @@ impl<'a> Checker<'a> {
                 );
                 None
             })?;
-        if set::places(&parts.iter().copied().map(part_bytes).collect::<Vec<_>>()).is_none() {
+        if set::places(&parts.iter().copied().map(Part::key_bytes).collect::<Vec<_>>()).is_none() {
             self.report(
                 Diagnostic::error(code::BAD_SET, item.ty.span, "a tuple of this type is too large")
                     .label("more than 24 bytes, or two addresses")
@@ -330,7 +329,7 @@ impl<'a> Checker<'a> {
                 lines
             }
         };
-        let (most, count) = (RANGES_MAX, written.len());
+        let (most, count) = (limits::RANGES_MAX, written.len());
         if count == 0 || count > most {
             let name = &item.name.name;
             let error = if count == 0 {

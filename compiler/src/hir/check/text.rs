@@ -10,7 +10,8 @@ use super::{Checker, Operand};
 use crate::btf::{Type, TypeId};
 use crate::diag::{Diagnostic, code};
 use crate::hir::place::{self, Place, Reads};
-use crate::hir::{Cond, Ptr, Shape, Step, TEXT_BYTES, Text, Ty, Value, ValueKind};
+use crate::hir::{Cond, Ptr, Shape, Step, Text, Ty, Value, ValueKind};
+use crate::limits;
 
 impl<'a> Checker<'a> {
     /// A value as a text, where it is one.
@@ -206,11 +207,11 @@ impl<'a> Checker<'a> {
         let path = value.ty == Ty::Text { path: true };
         let error = if text.contains(&0) {
             Diagnostic::error(code::NUL, at, "a string of the kernel ends at its first NUL").help("remove the NUL")
-        } else if text.len() >= TEXT_BYTES as usize {
+        } else if text.len() >= limits::TEXT_BYTES as usize {
             Diagnostic::error(code::TOO_LONG, at, "no text is as long as this").label(format!(
                 "{} bytes, and at most {} can be",
                 text.len(),
-                TEXT_BYTES - 1
+                limits::TEXT_BYTES - 1
             ))
         } else if path && (text.starts_with(b"~") || text.starts_with(b"$")) {
             Diagnostic::error(code::NOT_A_PATH, at, "a full path begins with `/`")
