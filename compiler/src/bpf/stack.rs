@@ -13,8 +13,8 @@
 use std::collections::BTreeMap;
 
 use super::encode::TooLarge;
-use super::insn::{SRC_REG, alu, class, mode};
 use super::{Code, Insn, Relocation, RelocationKind};
+use crate::isa::{SRC_REG, alu, class, mode};
 use crate::limits::{CALL_FRAMES_MAX, STACK_BYTES_MAX};
 
 /// To this a frame is rounded up.

@@ -27,9 +27,9 @@
 
 use std::collections::BTreeSet;
 
-use super::insn::{SRC_REG, alu, class, jmp, mode, pseudo, size};
 use super::{Checked, Code, Function, Insn, Map, MapKind, Relocation, RelocationKind, helper};
 use crate::access::{Access, Shape, Step};
+use crate::isa::{SRC_REG, alu, class, jmp, mode, pseudo, size};
 
 pub mod ancestors;
 pub mod automaton;
