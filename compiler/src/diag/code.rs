@@ -31,7 +31,7 @@ impl std::fmt::Display for Code {
 
 macro_rules! codes {
     ($($name:ident = $code:literal, $title:literal;)*) => {
-        $(#[doc = $title] pub const $name: Code = Code($code);)*
+        $(#[doc = concat!("`", $code, "`: ", $title)] pub const $name: Code = Code($code);)*
         /// All codes with their titles, except for the syntax codes of the grammar.
         pub const CODES: &[(Code, &str)] = &[$(($name, $title)),*];
     };
