@@ -140,12 +140,16 @@ impl Made {
             let hook = &policy.hooks[hook.index()].name;
             let at = policy.rules[rules[0].0 as usize].span;
             diagnostics.push(match rules.len() {
-                1 => Diagnostic::error(code::TOO_LARGE, at, format!("this rule makes too large a program on `{hook}`"))
-                    .label("too large by itself")
-                    .note(why.to_string())
-                    .help("write it as several rules: each `or` can be one of its own"),
+                1 => Diagnostic::error(
+                    code::PROGRAM_TOO_LARGE,
+                    at,
+                    format!("this rule makes too large a program on `{hook}`"),
+                )
+                .label("too large by itself")
+                .note(why.to_string())
+                .help("write it as several rules: each `or` can be one of its own"),
                 count => Diagnostic::error(
-                    code::TOO_LARGE,
+                    code::PROGRAM_TOO_LARGE,
                     at,
                     format!("{count} rules on `{hook}` make too large a program"),
                 )
@@ -233,7 +237,7 @@ fn too_large(policy: &Policy, hook: HookId, why: TooLarge, at: Span, label: &str
     let rules = if count == 1 { "the rule on".to_owned() } else { format!("the {count} rules on") };
     let makes = if count == 1 { "makes" } else { "make" };
     let hook = &policy.hooks[hook.index()].name;
-    Diagnostic::error(code::TOO_LARGE, at, format!("{rules} `{hook}` {makes} too large a program"))
+    Diagnostic::error(code::PROGRAM_TOO_LARGE, at, format!("{rules} `{hook}` {makes} too large a program"))
         .label(label)
         .note(why.to_string())
         .help("split the policy in two files and load both: each makes its own program")
