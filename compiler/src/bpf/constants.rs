@@ -6,7 +6,7 @@
 //! .rodata.match    automata that `krs_match` runs; states are word indexes from the start of the section
 //! ```
 //!
-//! There are several because the kernel bounds the size of a map value ([`BYTES_MAX`]), and they are divided
+//! There are several because the kernel bounds the size of a map value ([`MAP_VALUE_BYTES_MAX`]), and they are divided
 //! by reader, so that no function has to select a section at run time.
 //!
 //! Invariant: an offset stays valid once it is returned; identical shared contents are stored once.
@@ -17,10 +17,7 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::library::whole_text;
-
-/// The maximum size of a section. Source: `array_map_alloc_check` of 5.10, which rejects values larger than
-/// `KMALLOC_MAX_SIZE`.
-pub const BYTES_MAX: usize = 4 << 20;
+use crate::limits::MAP_VALUE_BYTES_MAX;
 
 /// A section of constants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -71,8 +68,8 @@ impl Section {
     #[must_use]
     pub fn room(self) -> usize {
         match self {
-            Section::Tables | Section::Automata => BYTES_MAX,
-            Section::Texts => BYTES_MAX - whole_text::READ_BYTES,
+            Section::Tables | Section::Automata => MAP_VALUE_BYTES_MAX,
+            Section::Texts => MAP_VALUE_BYTES_MAX - whole_text::READ_BYTES,
         }
     }
 }

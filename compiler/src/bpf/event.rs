@@ -11,7 +11,8 @@
 
 use krsi_abi::event::HEADER_BYTES;
 
-use crate::hir::{Audit, Policy, TEXT_BYTES, Ty};
+use crate::hir::{Audit, Policy, Ty};
+use crate::limits::TEXT_BYTES;
 
 /// The layout of one rule's event.
 #[derive(Clone, Debug, PartialEq, Eq)]

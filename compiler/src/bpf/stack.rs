@@ -14,14 +14,12 @@
 use std::collections::BTreeMap;
 
 use super::encode::TooLarge;
-use super::frame::FRAME_BYTES_MAX;
-use super::insn::{SRC_REG, alu, class, mode};
 use super::{Code, Insn, Relocation, RelocationKind};
+use crate::isa::{SRC_REG, alu, class, mode};
+use crate::limits::{CALL_FRAMES_MAX, STACK_BYTES_MAX};
 
 /// The granularity to which the verifier rounds a frame.
 const ROUNDED: u32 = 32;
-/// The limit `MAX_CALL_FRAMES`: a program and the functions on a chain of calls.
-pub const FRAMES_MAX: u32 = 8;
 const FRAME: u8 = 10;
 
 /// A call that exceeds the stack depth of the kernel.
@@ -52,9 +50,9 @@ pub fn too_deep(code: &Code) -> Vec<TooDeep> {
             .map(|(slot, name)| (slot, below(own, depth(code, name, &mut known))))
             .max_by_key(|(slot, depth)| (depth.bytes, depth.frames, std::cmp::Reverse(*slot)));
         if let Some((slot, Depth { bytes, frames })) = deepest {
-            if bytes > FRAME_BYTES_MAX {
+            if bytes > STACK_BYTES_MAX {
                 found.push(TooDeep { program, slot, why: TooLarge::Stack(bytes) });
-            } else if frames > FRAMES_MAX {
+            } else if frames > CALL_FRAMES_MAX {
                 found.push(TooDeep { program, slot, why: TooLarge::Calls(frames) });
             }
         }

@@ -18,7 +18,7 @@
 //!
 //! Which of a row's rules fire is known; which of them do what they say is their modes', and asked for when the row is found.
 //!
-//! Invariants: a row has each of its rules once, in source order, all with one errno or none, and at most [`ROW_RULES_MAX`] of
+//! Invariants: a row has each of its rules once, in source order, all with one errno or none, and at most [`ROW_RULES_MAX`](limits::ROW_RULES_MAX) of
 //! them, of those that audit [`ROW_EVENTS_MAX`]; what is beyond is in a further unit's index.
 //!
 //! Absent: `when` and `unless`, which are lists of steps.
@@ -34,10 +34,8 @@ use super::texts::{self, Patterns};
 use super::{Index, IndexId, Row};
 use crate::automaton::TooComplex;
 use crate::hir::{Policy, RuleId};
+use crate::limits;
 use crate::optimise::{Optimisation, Optimise};
-
-/// The most rules of a row, whose modes are asked for by a loop, which the verifier follows.
-pub const ROW_RULES_MAX: usize = 256;
 
 /// The most that audit: their events are written one after the other, each by instructions of its own.
 const ROW_EVENTS_MAX: usize = 4;
@@ -226,7 +224,7 @@ fn search<'p>(
     let rows = members.iter().flat_map(|member| member.rows(&patterns).into_iter().map(|row| (row, member.rule)));
     let rows = if kept.last().is_some_and(|part| part.kind.is_range()) { flat(rows) } else { Some(exact(rows)) };
     let Some(rows) = rows else { return Err(Refused::Apart(members)) };
-    let most = if recorded { ROW_EVENTS_MAX } else { ROW_RULES_MAX };
+    let most = if recorded { ROW_EVENTS_MAX } else { limits::ROW_RULES_MAX };
     let errno = |rule: &RuleId| policy.rules[rule.0 as usize].errno();
     // By row, what each unit has of it.
     let mut layers: Vec<Vec<Row>> = Vec::new();

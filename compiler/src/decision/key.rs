@@ -11,9 +11,7 @@
 //! which are not looked up exactly, there is at most one, and it comes last.
 
 use crate::hir::{Int, Ty, Value};
-
-/// The most words of a key that is looked up exactly.
-pub const WORDS_MAX: usize = 4;
+use crate::limits;
 
 /// One value that is looked up.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -117,7 +115,7 @@ pub fn places<'a>(parts: impl IntoIterator<Item = &'a Part>) -> Option<(usize, V
         places.push(Place { word: words - 1, shift: used });
         used += 8 * bytes;
     }
-    let most = if range { crate::bpf::library::find::WORDS_MAX } else { WORDS_MAX };
+    let most = if range { limits::RANGE_KEY_WORDS_MAX } else { limits::EXACT_KEY_WORDS_MAX };
     (1..=most).contains(&words).then_some((words, places))
 }
 

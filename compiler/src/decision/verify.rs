@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::index::ROW_RULES_MAX;
 use super::key::{self, Element, PartKind};
 use super::{Errno, Graph, Index, IndexId, Node, Plan, Verdict};
+use crate::limits::ROW_RULES_MAX;
 
 /// Checks every graph.
 ///

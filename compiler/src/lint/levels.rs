@@ -69,7 +69,7 @@ impl Levels {
     }
 }
 
-/// Leaves out what rules say of themselves that they allow: `@allow(never_fires) on ...`.
+/// Leaves out what rules say of themselves that they allow: `@allow(never_matches) on ...`.
 pub fn allow_in_place(own: &[ast::File], diagnostics: &mut Vec<Diagnostic>) {
     let mut allowed: Vec<(Span, Code)> = Vec::new();
     for file in own {
@@ -129,9 +129,9 @@ mod tests {
     fn a_rule_can_allow_a_warning() {
         use super::super::testing::codes;
         let dead = "on file_open when task.uid == 0 and task.uid == 1 deny";
-        assert!(codes(&format!("@allow(never_fires) {dead}")).is_empty());
-        assert_eq!(codes(&format!("@allow(spares_all, KRS0901) {dead}")), ["KRS0902"]);
-        assert_eq!(codes(&format!("@allow(never_fires) on file_open deny\n{dead}\non task_kill deny")).len(), 1);
+        assert!(codes(&format!("@allow(never_matches) {dead}")).is_empty());
+        assert_eq!(codes(&format!("@allow(exempts_all, KRS0901) {dead}")), ["KRS0902"]);
+        assert_eq!(codes(&format!("@allow(never_matches) on file_open deny\n{dead}\non task_kill deny")).len(), 1);
         assert_eq!(codes("@allow(nothing) on file_open deny"), ["KRS0109"]);
         assert_eq!(codes("@allow on file_open deny"), ["KRS0109"]);
     }

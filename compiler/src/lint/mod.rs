@@ -78,7 +78,7 @@ pub fn run(input: &Input<'_>, diagnostics: &mut Vec<Diagnostic>) -> BTreeSet<Rul
     // What makes a rule pointless need not be said again of the comparison that does it.
     let pointless: Vec<Span> = found
         .iter()
-        .filter(|found| [code::NEVER_FIRES, code::SPARES_ALL].contains(&found.code))
+        .filter(|found| [code::NEVER_MATCHES, code::EXEMPTS_ALL].contains(&found.code))
         .map(|found| found.primary.span)
         .collect();
     diagnostics.retain(|known| {

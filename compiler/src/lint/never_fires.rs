@@ -35,7 +35,8 @@ pub(super) fn run(policy: &Policy, found: &mut Vec<Diagnostic>) -> Vec<bool> {
 }
 
 fn report(rule: &Rule, when: &Cond, ways: &[Way<'_>], hook: &str) -> Diagnostic {
-    let warning = |span| Diagnostic::warning(code::NEVER_FIRES, span, format!("this rule can never fire on `{hook}`"));
+    let warning =
+        |span| Diagnostic::warning(code::NEVER_MATCHES, span, format!("this rule can never fire on `{hook}`"));
     // One way to fire, and two tests that exclude each other: both are shown.
     if let [way] = ways
         && let Some(conflict) = facts::conflict(way)

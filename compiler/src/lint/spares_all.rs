@@ -30,7 +30,7 @@ pub(super) fn run(policy: &Policy, dead: &[bool], found: &mut Vec<Diagnostic>) -
         let always = facts::implies(&[], unless, Answer::True);
         let hook = &policy.hooks[rule.hook.index()].name;
         let warning = Diagnostic::warning(
-            code::SPARES_ALL,
+            code::EXEMPTS_ALL,
             within(rule, unless),
             format!("this `unless` spares everything that the rule asks for on `{hook}`"),
         );

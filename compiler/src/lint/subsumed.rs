@@ -58,7 +58,7 @@ pub(super) fn run(policy: &Policy, skip: &dyn Fn(usize) -> bool, found: &mut Vec
                 gone[index] = true;
                 let hook = &policy.hooks[rule.hook.index()].name;
                 found.push(
-                    Diagnostic::warning(code::SUBSUMED, rule.span, format!("this rule adds nothing on `{hook}`"))
+                    Diagnostic::warning(code::SUBSUMED_RULE, rule.span, format!("this rule adds nothing on `{hook}`"))
                         .label("whatever it says, the other rule says too")
                         .also(general.span, "fires wherever it does")
                         .help("remove it, or make one of the two more special"),

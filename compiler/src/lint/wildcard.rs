@@ -24,9 +24,13 @@ pub(super) fn run(policy: &Policy, found: &mut Vec<Diagnostic>) {
                 _ => format!("write `like` with a glob{}", example(text)),
             };
             found.push(
-                Diagnostic::warning(code::WILDCARD, span, format!("`*` in `\"{shown}\"` stands for itself alone"))
-                    .label("compares characters, and `*` is one of them")
-                    .help(instead),
+                Diagnostic::warning(
+                    code::LITERAL_WILDCARD,
+                    span,
+                    format!("`*` in `\"{shown}\"` stands for itself alone"),
+                )
+                .label("compares characters, and `*` is one of them")
+                .help(instead),
             );
         });
     }

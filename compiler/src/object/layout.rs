@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::bpf::{Access, Shape, Step};
+use crate::access::{Access, Shape, Step};
 use crate::btf::{Builder, Def, Member, TypeId};
 
 /// A struct or union with the fields that some access goes through.

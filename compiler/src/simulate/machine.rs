@@ -12,9 +12,9 @@ use super::memory::{Memory, Rights};
 use super::scene::Scene;
 use super::{Fault, Run};
 use super::{helpers, labels};
-use crate::bpf::insn::{SRC_REG, alu, class, jmp, mode, pseudo, size};
 use crate::bpf::{Insn, helper};
 use crate::hir::eval::{Element, Labels};
+use crate::isa::{SRC_REG, alu, class, jmp, mode, pseudo, size};
 
 /// Instructions of one run; the kernel has no such bound, but a program that never ends is a mistake.
 const INSTRUCTIONS_MAX: u64 = 10_000_000;

@@ -238,7 +238,7 @@ fn help_version_and_explanations() {
         assert!(code == Some(0) && !out.is_empty() && err.is_empty(), "{arguments:?}: {code:?} {err}");
     }
     let (code, out, _) = folder.run(&["explain", "KRS0203"]);
-    assert!(code == Some(0) && out.contains("KRS0203") && out.contains("no such field"), "{out}");
+    assert!(code == Some(0) && out.contains("KRS0203") && out.contains("unknown field"), "{out}");
     for code in ["krs0203", "203", "KRS203"] {
         let found = folder.run(&["explain", code]);
         assert!(found.0 == Some(0) && found.1 == out, "{code}: {found:?}");

@@ -2,8 +2,8 @@
 //! order.
 
 use super::super::RelocationKind;
-use super::super::testing::text::{access, parse};
 use super::*;
+use crate::mir::text::{access, parse};
 
 fn encoded(text: &str) -> Program {
     encode("p", "p", &parse(text), Optimise::default()).expect("it is within the limits")
@@ -69,7 +69,7 @@ fn wide_immediates() {
 
 #[test]
 fn memory() {
-    // Section 5: LDX 0x01, ST 0x02, STX 0x03; MEM 0x60; sizes W 0x00, H 0x08, B 0x10, DW 0x18.
+    // Section 5: LDX 0x01, ST 0x02, STX 0x03; MEM 0x60; sizes W 0x00, H 0x08, BlockId 0x10, DW 0x18.
     bytes("r2 = load 4 [r7 + 16]", "61 72 10 00 00 00 00 00");
     bytes("r2 = load 2 [r7 + 16]", "69 72 10 00 00 00 00 00");
     bytes("r2 = load 1 [r7 + 16]", "71 72 10 00 00 00 00 00");
@@ -283,9 +283,9 @@ fn inverses() {
         (jmp::JSGT, jmp::JSLE),
         (jmp::JSGE, jmp::JSLT),
     ] {
-        assert_eq!((inverse(op), inverse(other)), (Some(other), Some(op)));
+        assert_eq!((jmp::inverse(op), jmp::inverse(other)), (Some(other), Some(op)));
     }
-    assert_eq!(inverse(jmp::JSET), None);
+    assert_eq!(jmp::inverse(jmp::JSET), None);
 }
 
 #[test]

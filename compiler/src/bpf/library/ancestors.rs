@@ -17,13 +17,9 @@
 
 use std::sync::LazyLock;
 
-use super::{Asm, FP, Function, R, Shape, alu, field, jmp, size};
-
-/// The most ancestors that are visited. An attacker can nest any number of shells, so the limit counts as
-/// unknown.
-pub const ANCESTORS_MAX: i32 = 128;
-/// The most distinct queries of an object. The kernel allows 256 functions (`BPF_MAX_SUBPROGS`).
-pub const QUERIES_MAX: usize = 64;
+use super::{Asm, FP, Function, R, alu, field, jmp, size};
+use crate::access::Shape;
+use crate::limits::{ANCESTOR_CONDS_MAX, ANCESTORS_MAX};
 
 /// Result bit: the condition holds, for one ancestor or for all.
 pub const HOLDS: i32 = 1;
@@ -41,7 +37,7 @@ pub struct Names {
 }
 
 static NAMES: LazyLock<Vec<Names>> = LazyLock::new(|| {
-    (0..QUERIES_MAX)
+    (0..ANCESTOR_CONDS_MAX)
         .map(|at| Names {
             any: format!("krs_any_{at}"),
             all: format!("krs_all_{at}"),

@@ -14,16 +14,13 @@
 //!
 //! Absent: ranges, which `find` has.
 
-use crate::decision::key::WORDS_MAX;
+use crate::limits::{EXACT_KEY_WORDS_MAX, EXACT_KEYS_MAX};
 
 /// The words of a key; unused ones are 0.
-pub type Words = [u64; WORDS_MAX];
+pub type Words = [u64; EXACT_KEY_WORDS_MAX];
 
 /// The multiplier of displacements: odd, and positive as an immediate.
 pub const SPREAD: u32 = 0x5bd1_e995;
-
-/// The most keys of a table; 16-bit displacements cannot separate more in reasonable time.
-pub const KEYS_MAX: usize = 1 << 20;
 
 /// A perfect hash table: the parameters of its hash function.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +42,7 @@ impl Exact {
     /// If no multiplier separates the keys, which does not happen for distinct keys.
     #[must_use]
     pub fn build(keys: &[Words], words: usize) -> Exact {
-        debug_assert!(!keys.is_empty() && keys.len() <= KEYS_MAX, "tables are bounded");
+        debug_assert!(!keys.is_empty() && keys.len() <= EXACT_KEYS_MAX, "tables are bounded");
         // Odd numbers without a pattern: odd multiples of the fractional part of the golden ratio.
         let multipliers = (0u64..).map(|attempt| 0x9e37_79b9_7f4a_7c15u64.wrapping_mul(2 * attempt + 1) | 1).take(64);
         for multiplier in multipliers {

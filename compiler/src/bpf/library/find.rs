@@ -30,15 +30,10 @@ use std::collections::HashSet;
 use super::exact::Words;
 use super::{Asm, R, Target, alu, jmp, size};
 use crate::bpf::{Code, Function, RelocationKind, Section};
+use crate::limits::RANGE_KEY_WORDS_MAX;
 
 /// Finds the row of a value in a group.
 pub const FIND: &str = "krs_find";
-
-/// The most ranges of a set, enforced when the set is checked.
-pub const RANGES_MAX: usize = (1 << 17) - 1;
-
-/// The most words of a key whose last two words are a range.
-pub const WORDS_MAX: usize = 3;
 
 /// The size of a row in bytes.
 pub const ROW_BYTES: u32 = 8;
@@ -48,7 +43,7 @@ const LEVELS_AT: u32 = 24;
 const SECOND_AT: u32 = 29;
 
 /// The first and last key of a range. They differ only in the last two words.
-pub type Range = ([u64; WORDS_MAX], [u64; WORDS_MAX]);
+pub type Range = ([u64; RANGE_KEY_WORDS_MAX], [u64; RANGE_KEY_WORDS_MAX]);
 
 /// Ranges as groups of rows, in the order of the table.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -78,8 +73,8 @@ impl Ranges {
     /// Builds the rows of disjoint ranges over keys of `words` words, in any order.
     #[must_use]
     pub fn of(words: usize, ranges: &[Range]) -> Ranges {
-        debug_assert!((2..=WORDS_MAX).contains(&words), "the last two words are the range");
-        let before = |key: &[u64; WORDS_MAX], count: usize| {
+        debug_assert!((2..=RANGE_KEY_WORDS_MAX).contains(&words), "the last two words are the range");
+        let before = |key: &[u64; RANGE_KEY_WORDS_MAX], count: usize| {
             let mut exact = Words::default();
             exact[..count].copy_from_slice(&key[..count]);
             exact

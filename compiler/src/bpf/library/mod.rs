@@ -27,8 +27,9 @@
 
 use std::collections::BTreeSet;
 
-use super::insn::{SRC_REG, alu, class, jmp, mode, pseudo, size};
-use super::{Access, Checked, Code, Function, Insn, Map, MapKind, Relocation, RelocationKind, Shape, Step, helper};
+use super::{Checked, Code, Function, Insn, Map, MapKind, Relocation, RelocationKind, helper};
+use crate::access::{Access, Shape, Step};
+use crate::isa::{SRC_REG, alu, class, jmp, mode, pseudo, size};
 
 pub mod ancestors;
 pub mod automaton;
@@ -73,9 +74,6 @@ const WORK_BYTES: i16 = 4096 + 8 + 256;
 const REGIONS: i16 = WORK + WORK_BYTES;
 /// The size of a region: 4096 bytes, and the most that is read after the end of a text.
 const REGION_BYTES: i16 = 4096 + 256;
-/// The most texts of one program: a value of a per-CPU array is at most 32 KiB.
-pub const REGIONS_MAX: usize = 6;
-
 /// Returns the offset of a text's region.
 #[must_use]
 pub fn region(index: usize) -> i16 {
@@ -89,7 +87,7 @@ pub fn link(code: &mut Code, policy: &crate::hir::Policy, regions: usize) {
         let of_programs = code.programs.iter().flat_map(|program| &program.relocations);
         of_programs
             .chain(code.functions.iter().flat_map(|function| &function.relocations))
-            .any(|relocation| matches!(relocation.kind, RelocationKind::Function(known) if known == name))
+            .any(|relocation| matches ! ( relocation . kind , RelocationKind :: Function ( known ) if known == name ))
     };
     let mut names: Vec<&'static str> = [
         CLAIM,

@@ -22,8 +22,8 @@ use krsi_abi::modes::Act;
 
 use super::{Asm, R, Target, alu, jmp, size};
 use crate::bpf::{Checked, Code, Function, RelocationKind, Section, helper};
-use crate::decision::index::ROW_RULES_MAX;
 use crate::hir::RuleId;
+use crate::limits::ROW_RULES_MAX;
 
 /// Writes the header of an event.
 pub const HEAD: &str = "krs_head";

@@ -19,7 +19,8 @@ use super::{
     Asm, CGROUP, CGROUP_STEP, CLAIM, COUNT, END, FIRST, FP, HASHED, MOUNT, NUMBER, PATH, PATH_NEAR, PATH_STEP, PLACE,
     R, ROOT, SECOND, SLOTS, Target, WORK, alu, field, helper, jmp, size,
 };
-use crate::bpf::{Access, Checked, Function, RelocationKind, Shape};
+use crate::access::{Access, Shape};
+use crate::bpf::{Checked, Function, RelocationKind};
 
 /// The most components that are walked by direct loads; most paths have no more. The verifier checks them at
 /// each call.

@@ -16,12 +16,13 @@
 use super::builder::{Builder, Target, ValueKey};
 use super::text;
 use crate::bpf::encode::TooLarge;
-use crate::bpf::insn::jmp;
 pub(super) use crate::bpf::library::ancestors::UNREADABLE;
-use crate::bpf::library::ancestors::{HOLDS, Names, QUERIES_MAX, names, walk};
-use crate::bpf::vcode::{End, FRAME, Inst, Src, V};
+use crate::bpf::library::ancestors::{HOLDS, Names, names, walk};
 use crate::bpf::{Checked, Function, RelocationKind, helper, library};
 use crate::hir::{Cond, Value, ValueKind};
+use crate::isa::jmp;
+use crate::limits;
+use crate::mir::{FRAME_POINTER, Inst, Operand, Reg, Terminator};
 
 /// A condition on ancestors for which functions were generated.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,9 +38,9 @@ pub struct AncestorQuery {
 #[derive(Clone, Copy)]
 pub(super) struct AncestorContext {
     /// The address of the ancestor, a scalar.
-    pub(super) task: V,
+    pub(super) task: Reg,
     /// The register of the `UNREADABLE` flag; none in predicates without texts.
-    pub(super) unreadable: Option<V>,
+    pub(super) unreadable: Option<Reg>,
     /// The target of the current test for values that cannot be read.
     pub(super) unknown: Target,
 }
@@ -51,10 +52,10 @@ impl Builder<'_> {
         let key = ValueKey::Ancestors { of: Box::new(of.clone()), cond: Box::new(cond.clone()), sense };
         let answer =
             self.read_once(key, &[], None, |build, answer| build.walk_ancestors(answer, of, cond, sense, otherwise));
-        self.branch(jmp::JSET, true, answer, Src::Imm(HOLDS), then, otherwise);
+        self.branch(jmp::JSET, true, answer, Operand::Imm(HOLDS), then, otherwise);
     }
 
-    fn walk_ancestors(&mut self, answer: V, of: &Value, cond: &Cond, sense: bool, otherwise: Target) {
+    fn walk_ancestors(&mut self, answer: Reg, of: &Value, cond: &Cond, sense: bool, otherwise: Target) {
         let mut texts = Vec::new();
         text::texts_in_cond(cond, &mut texts);
         let regions = texts
@@ -78,12 +79,12 @@ impl Builder<'_> {
                 slot
             }
         };
-        self.push(Inst::Mov { dst: V(1), src: Src::Reg(task), wide: true, reloc: None });
-        self.push(Inst::Mov { dst: V(2), src: Src::Reg(slot), wide: true, reloc: None });
+        self.push(Inst::Mov { dst: Reg(1), src: Operand::Reg(task), wide: true, reloc: None });
+        self.push(Inst::Mov { dst: Reg(2), src: Operand::Reg(slot), wide: true, reloc: None });
         self.push(Inst::Invoke { function: if sense { &names.any } else { &names.all }, args: 2 });
-        self.push(Inst::Mov { dst: answer, src: Src::Reg(V(0)), wide: true, reloc: None });
+        self.push(Inst::Mov { dst: answer, src: Operand::Reg(Reg(0)), wide: true, reloc: None });
         let (count, done) = (self.fresh_target(), self.fresh_target());
-        self.branch(jmp::JSET, true, answer, Src::Imm(UNREADABLE), count, done);
+        self.branch(jmp::JSET, true, answer, Operand::Imm(UNREADABLE), count, done);
         self.bind(count);
         self.count_unreadable();
         self.jump(done);
@@ -91,7 +92,7 @@ impl Builder<'_> {
     }
 
     /// Returns the address of a task as a scalar.
-    fn task_number(&mut self, task: &Value, unknown: Target) -> V {
+    fn task_number(&mut self, task: &Value, unknown: Target) -> Reg {
         if task.kind == ValueKind::Current {
             return self.call(helper::GET_CURRENT_TASK, &[]);
         }
@@ -106,7 +107,7 @@ impl Builder<'_> {
         }
         let at = self.code.ancestor_queries.len();
         let Some(own) = names(at) else {
-            self.too_large.get_or_insert((TooLarge::Functions(QUERIES_MAX), self.span));
+            self.too_large.get_or_insert((TooLarge::Functions(limits::ANCESTOR_CONDS_MAX), self.span));
             return names(0).expect("the list of names is not empty");
         };
         match self.predicate(&own.predicate, &query) {
@@ -127,33 +128,33 @@ impl Builder<'_> {
         let mut build = Builder::empty(self.policy, self.hook, optimise, self.code, self.texts.clone(), self.span);
         let (yes, no) = (build.fresh_target(), build.fresh_target());
         build.enter();
-        let task = build.copy(V(1), true);
+        let task = build.copy(Reg(1), true);
         build.untyped.insert(task);
         let unreadable = has_texts.then(|| build.constant(0));
         build.ancestor = Some(AncestorContext { task, unreadable, unknown: no });
         if has_texts {
             let key = build.scratch();
-            build.push(Inst::Store { base: FRAME, offset: key, src: Src::Reg(V(2)), bytes: 4 });
-            build.push(Inst::Address { dst: V(1), of: RelocationKind::Map(library::SCRATCH_MAP.into()) });
-            build.frame_address(V(2), key);
+            build.push(Inst::Store { base: FRAME_POINTER, offset: key, src: Operand::Reg(Reg(2)), bytes: 4 });
+            build.push(Inst::Address { dst: Reg(1), of: RelocationKind::Map(library::SCRATCH_MAP.into()) });
+            build.frame_address(Reg(2), key);
             build.push(Inst::Call { helper: helper::MAP_LOOKUP_ELEM, args: 2 });
-            let memory = build.copy(V(0), true);
-            build.branch_away(jmp::JEQ, true, memory, Src::Imm(0), no);
+            let memory = build.copy(Reg(0), true);
+            build.branch_away(jmp::JEQ, true, memory, Operand::Imm(0), no);
             build.memory = Some(memory);
         }
         build.begin_ancestor_labels(&query.cond);
         build.cond(&query.cond, query.sense, yes, no);
-        for (label, answer) in [(yes, Src::Imm(HOLDS)), (no, unreadable.map_or(Src::Imm(0), Src::Reg))] {
+        for (label, answer) in [(yes, Operand::Imm(HOLDS)), (no, unreadable.map_or(Operand::Imm(0), Operand::Reg))] {
             if build.is_reachable(label) {
                 build.bind(label);
-                build.push(Inst::Mov { dst: V(0), src: answer, wide: true, reloc: None });
-                build.end(End::Exit);
+                build.push(Inst::Mov { dst: Reg(0), src: answer, wide: true, reloc: None });
+                build.end(Terminator::Exit);
             }
         }
         if let Some((why, _)) = build.too_large {
             return Err(why);
         }
-        let made = super::encoded(name, "", build.finish(), optimise)?;
+        let made = super::encoded(name, build.finish(), optimise)?;
         let notes = vec![(0, "the condition on an ancestor")];
         let (insns, relocations) = (made.insns, made.relocations);
         Ok(Function { name, checked: Checked::Once, params: 2, insns, relocations, notes })

@@ -7,13 +7,13 @@
 //! Absent: comparisons, which `conds` has.
 
 use super::builder::{Builder, Fact, Target, ValueKey};
-use crate::bpf::insn::alu;
-use crate::bpf::vcode::{Inst, Src, V};
 use crate::hir::{Binary, Int, Ty, Unary, Value, ValueKind};
+use crate::isa::alu;
+use crate::mir::{Inst, Operand, Reg};
 
 impl Builder<'_> {
     /// Sign-extends a value of fewer than 8 bytes. Sign-extending moves (`movs`) came with 6.6.
-    pub(super) fn extended(&mut self, of: V, bytes: u32) -> V {
+    pub(super) fn extended(&mut self, of: Reg, bytes: u32) -> Reg {
         if bytes >= 8 {
             return of;
         }
@@ -27,25 +27,25 @@ impl Builder<'_> {
         dst
     }
 
-    fn extend(&mut self, dst: V, bytes: u32) {
-        let shift = Src::Imm((64 - 8 * bytes) as i32);
+    fn extend(&mut self, dst: Reg, bytes: u32) {
+        let shift = Operand::Imm((64 - 8 * bytes) as i32);
         self.push(Inst::Alu { op: alu::LSH, wide: true, dst, src: shift, reloc: None });
         self.push(Inst::Alu { op: alu::ARSH, wide: true, dst, src: shift, reloc: None });
     }
 
     /// Evaluates an operand, as an immediate if it fits.
-    fn operand(&mut self, value: &Value, wide: bool, full: bool, unknown: Target) -> Src {
+    fn operand(&mut self, value: &Value, wide: bool, full: bool, unknown: Target) -> Operand {
         match &value.kind {
             ValueKind::Const(number) => match immediate(*number, wide) {
-                Some(imm) => Src::Imm(imm),
-                None => Src::Reg(self.constant(*number as u64)),
+                Some(imm) => Operand::Imm(imm),
+                None => Operand::Reg(self.constant(*number as u64)),
             },
-            _ if full => Src::Reg(self.value(value, unknown)),
-            _ => Src::Reg(self.low(value, unknown)),
+            _ if full => Operand::Reg(self.value(value, unknown)),
+            _ => Operand::Reg(self.low(value, unknown)),
         }
     }
 
-    pub(super) fn unary(&mut self, op: Unary, inner: &Value, ty: Ty, unknown: Target, full: bool) -> V {
+    pub(super) fn unary(&mut self, op: Unary, inner: &Value, ty: Ty, unknown: Target, full: bool) -> Reg {
         let Ty::Int(int) = ty else {
             return self.value(inner, unknown);
         };
@@ -58,8 +58,8 @@ impl Builder<'_> {
                 // one.
                 let mask = if int.signed { -1 } else { int.max() };
                 let src = match immediate(mask, wide) {
-                    Some(imm) => Src::Imm(imm),
-                    None => Src::Imm(-1),
+                    Some(imm) => Operand::Imm(imm),
+                    None => Operand::Imm(-1),
                 };
                 self.push(Inst::Alu { op: alu::XOR, wide, dst, src, reloc: None });
                 dst
@@ -68,7 +68,7 @@ impl Builder<'_> {
                 let wide = int.bytes == 8;
                 let of = if wide { self.value(inner, unknown) } else { self.low(inner, unknown) };
                 let dst = self.copy(of, wide);
-                self.push(Inst::Alu { op: alu::NEG, wide, dst, src: Src::Imm(0), reloc: None });
+                self.push(Inst::Alu { op: alu::NEG, wide, dst, src: Operand::Imm(0), reloc: None });
                 self.extend_result(dst, int, full);
                 dst
             }
@@ -76,13 +76,21 @@ impl Builder<'_> {
     }
 
     /// Sign-extends the result of a 32-bit operation if its upper half matters.
-    fn extend_result(&mut self, dst: V, int: Int, full: bool) {
+    fn extend_result(&mut self, dst: Reg, int: Int, full: bool) {
         if int.signed && int.bytes < 8 && full {
             self.extend(dst, int.bytes);
         }
     }
 
-    pub(super) fn binary(&mut self, op: Binary, left: &Value, right: &Value, ty: Ty, unknown: Target, full: bool) -> V {
+    pub(super) fn binary(
+        &mut self,
+        op: Binary,
+        left: &Value,
+        right: &Value,
+        ty: Ty,
+        unknown: Target,
+        full: bool,
+    ) -> Reg {
         let Ty::Int(int) = ty else {
             return self.value(left, unknown);
         };
@@ -111,7 +119,7 @@ impl Builder<'_> {
         let src = match &right.kind {
             // The shift count is taken modulo the width of the operation.
             _ if shift => {
-                let narrow = matches!(right.ty, Ty::Int(int) if int.bytes <= 4);
+                let narrow = matches ! ( right . ty , Ty :: Int ( int ) if int . bytes <= 4 );
                 self.operand(right, wide, !narrow, unknown)
             }
             _ => self.operand(right, wide, whole, unknown),
@@ -130,29 +138,29 @@ impl Builder<'_> {
     /// Divides signed operands with the unsigned instruction; signed division came with 6.6. With `s` the
     /// sign of the dividend, all ones or zero, `(x ^ s) - s` is its magnitude, and the same two steps apply
     /// the sign to the result.
-    fn divide_signed(&mut self, op: Binary, left: &Value, right: &Value, unknown: Target) -> V {
+    fn divide_signed(&mut self, op: Binary, left: &Value, right: &Value, unknown: Target) -> Reg {
         let ValueKind::Const(divisor) = right.kind else {
             return self.value(left, unknown);
         };
         let of = self.value(left, unknown);
         let sign = self.copy(of, true);
-        self.push(Inst::Alu { op: alu::ARSH, wide: true, dst: sign, src: Src::Imm(63), reloc: None });
+        self.push(Inst::Alu { op: alu::ARSH, wide: true, dst: sign, src: Operand::Imm(63), reloc: None });
         let dst = self.copy(of, true);
         let mut apply = |op, src| self.push(Inst::Alu { op, wide: true, dst, src, reloc: None });
-        apply(alu::XOR, Src::Reg(sign));
-        apply(alu::SUB, Src::Reg(sign));
+        apply(alu::XOR, Operand::Reg(sign));
+        apply(alu::SUB, Operand::Reg(sign));
         let magnitude = divisor.unsigned_abs();
         let by = match immediate(magnitude as i128, true) {
-            Some(imm) => Src::Imm(imm),
-            None => Src::Reg(self.constant(magnitude as u64)),
+            Some(imm) => Operand::Imm(imm),
+            None => Operand::Reg(self.constant(magnitude as u64)),
         };
         let code = if op == Binary::Div { alu::DIV } else { alu::MOD };
         self.push(Inst::Alu { op: code, wide: true, dst, src: by, reloc: None });
         if op == Binary::Div && divisor < 0 {
-            self.push(Inst::Alu { op: alu::XOR, wide: true, dst: sign, src: Src::Imm(-1), reloc: None });
+            self.push(Inst::Alu { op: alu::XOR, wide: true, dst: sign, src: Operand::Imm(-1), reloc: None });
         }
-        self.push(Inst::Alu { op: alu::XOR, wide: true, dst, src: Src::Reg(sign), reloc: None });
-        self.push(Inst::Alu { op: alu::SUB, wide: true, dst, src: Src::Reg(sign), reloc: None });
+        self.push(Inst::Alu { op: alu::XOR, wide: true, dst, src: Operand::Reg(sign), reloc: None });
+        self.push(Inst::Alu { op: alu::SUB, wide: true, dst, src: Operand::Reg(sign), reloc: None });
         if let Ty::Int(int) = left.ty {
             // Only the minimum divided by -1 overflows its type; it wraps to itself.
             if op == Binary::Div && divisor == -1 && int.bytes < 8 {
@@ -162,7 +170,7 @@ impl Builder<'_> {
         dst
     }
 
-    pub(super) fn convert(&mut self, inner: &Value, ty: Ty, unknown: Target) -> V {
+    pub(super) fn convert(&mut self, inner: &Value, ty: Ty, unknown: Target) -> Reg {
         let (Ty::Int(to), from) = (ty, inner.ty) else {
             return self.value(inner, unknown);
         };
@@ -180,7 +188,7 @@ impl Builder<'_> {
         }
         let dst = self.copy(of, false);
         if to.bytes < 4 {
-            let mask = Src::Imm(to.max() as i32);
+            let mask = Operand::Imm(to.max() as i32);
             self.push(Inst::Alu { op: alu::AND, wide: false, dst, src: mask, reloc: None });
         }
         dst

@@ -17,23 +17,23 @@
 //! b4: ..
 //! ```
 //!
-//! On most paths the flag is constant where it is tested, and jump threading in `flow` removes the test.
-//! [`resolve_flags`] replaces the remaining tests by a second evaluation: a run-time test would make the
+//! On most paths the flag is constant where it is tested, and jump threading removes the test. The pass
+//! `resolve_flags` replaces the remaining tests by a second evaluation: a run-time test would make the
 //! verifier explore the rest of the program once for each outcome. Only label lookups keep a run-time test.
 //!
-//! Absent: machine registers and spill slots, which `allocate` assigns, and offsets of kernel fields, which
+//! Absent: machine registers and spill slots, which `regalloc` assigns, and offsets of kernel fields, which
 //! CO-RE relocates.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use krs_grammar::ast::Span;
 
-use crate::bpf::insn::jmp;
 use crate::bpf::library::automaton::AutomatonAt;
-use crate::bpf::vcode::{B, Block, Code, End, Inst, Src, V, VIRTUAL};
 use crate::decision::{Graph, Index, NodeId, Plan};
 use crate::hir::{Access, ArgId, Hook, Policy};
+use crate::isa::jmp;
+use crate::mir::{Block, BlockId, Body, FIRST_VIRTUAL, Flag, Inst, Operand, Reg, Terminator};
 use crate::optimise::{Optimisation, Optimise};
 
 /// A jump target. Blocks get their number when they are begun, so targets are resolved by
@@ -45,47 +45,9 @@ pub(super) struct Target(u32);
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Fact {
     /// The value is available in this register.
-    Available(ValueKey, V),
+    Available(ValueKey, Reg),
     /// The register holds a non-null pointer, or a valid text length.
-    NotNull(V),
-}
-
-/// The availability flag of an expensive read.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct AvailabilityFlag {
-    flag: V,
-    value: V,
-    /// A value that the read never yields. If there is one, the value register doubles as the flag.
-    sentinel: Option<i32>,
-}
-
-/// Resolves the tests of availability flags that `flow` left: they compare the value register with its
-/// sentinel, or are dropped so that the value is read again.
-pub(super) fn resolve_flags(code: &mut Code, flags: &[AvailabilityFlag]) {
-    if flags.is_empty() {
-        return;
-    }
-    let flags: BTreeMap<V, AvailabilityFlag> = flags.iter().map(|flag| (flag.flag, *flag)).collect();
-    let sentinels: BTreeMap<V, i32> = flags.values().filter_map(|flag| Some((flag.value, flag.sentinel?))).collect();
-    for (at, block) in code.blocks.iter_mut().enumerate() {
-        block.insts.retain(|(inst, _)| inst.def().is_none_or(|dst| !flags.contains_key(&dst)));
-        let first = block.insts.iter_mut().take_while(|(inst, _)| matches!(inst, Inst::Mov { src: Src::Imm(_), .. }));
-        for (inst, _) in first.filter(|_| at == 0) {
-            if let Inst::Mov { dst, src, .. } = inst
-                && let Some(sentinel) = sentinels.get(dst)
-            {
-                *src = Src::Imm(*sentinel);
-            }
-        }
-        let End::Branch { left, right, otherwise, .. } = &mut block.end else { continue };
-        match flags.get(left) {
-            Some(AvailabilityFlag { value, sentinel: Some(sentinel), .. }) => {
-                (*left, *right) = (*value, Src::Imm(*sentinel));
-            }
-            Some(_) => block.end = End::Jump(*otherwise),
-            None => {}
-        }
-    }
+    NotNull(Reg),
 }
 
 /// The key under which a value is found among the available expressions.
@@ -94,29 +56,29 @@ pub(super) enum ValueKey {
     /// A hook argument; without `full`, the bits above its own width are undefined.
     Arg { arg: ArgId, full: bool },
     /// A field read through the pointer in `base`.
-    Load { base: V, access: Access, bytes: u32 },
+    Load { base: Reg, access: Access, bytes: u32 },
     /// The sign extension of the low `bytes` of a register.
-    Extended { of: V, bytes: u32 },
+    Extended { of: Reg, bytes: u32 },
     /// A bitfield, extracted from its storage.
-    Bits { base: V, access: Access },
+    Bits { base: Reg, access: Access },
     /// The result of `bpf_get_current_pid_tgid`.
     PidTgid,
     /// The result of `bpf_get_current_uid_gid`.
     UidGid,
     /// The upper 32 bits of a register.
-    Upper(V),
+    Upper(Reg),
     /// The lower 32 bits of a register.
-    Lower(V),
+    Lower(Reg),
     /// A register shifted right by `bits`.
-    Shifted { of: V, bits: u32 },
+    Shifted { of: Reg, bits: u32 },
     /// The pointer to the current task.
     Current,
     /// The result of `bpf_ktime_get_boot_ns`, as `now`.
     Now,
     /// Bytes at a constant offset from a pointer, in a layout that is the same on every kernel.
-    Raw { base: V, offset: i16, bytes: u32 },
+    Raw { base: Reg, offset: i16, bytes: u32 },
     /// The first `bytes` of a socket address are in its frame buffer, unless the address is null.
-    Copied { address: V, bytes: i32 },
+    Copied { address: Reg, bytes: i32 },
     /// One component of an endpoint, such as half of its address or its port.
     Endpoint { of: Box<crate::hir::Value>, component: u8 },
     /// The result of an ancestor walk.
@@ -176,9 +138,9 @@ fn common_suffix(mut a: FactList, mut b: FactList) -> FactList {
 struct ExpensiveRead {
     key: ValueKey,
     /// The registers that hold its results.
-    values: Vec<V>,
+    values: Vec<Reg>,
     /// The flag: [`AVAILABLE`] after a read, [`FAILED`] after a read that faulted, otherwise 0.
-    flag: V,
+    flag: Reg,
     /// Some block tests the flag.
     tested: bool,
 }
@@ -191,7 +153,7 @@ const FAILED: i32 = 2;
 
 #[derive(Clone, Debug, Default)]
 struct TargetState {
-    block: Option<B>,
+    block: Option<BlockId>,
     /// The intersection of the facts of the predecessors seen so far; `None` if there are none.
     facts: Option<FactList>,
     /// Expensive reads that are available on some predecessor.
@@ -216,14 +178,14 @@ pub(super) struct Builder<'p> {
     /// The rule to which unreadable values are attributed.
     pub(super) rule: crate::hir::RuleId,
     /// The registers that hold effective actions, by the mode node that read them.
-    pub(super) actions: std::collections::BTreeMap<NodeId, V>,
+    pub(super) actions: std::collections::BTreeMap<NodeId, Reg>,
     /// The effective action that dominates the current node.
-    pub(super) action: Option<V>,
+    pub(super) action: Option<Reg>,
     /// The texts that the program reads. The index of a text selects its region in the scratch memory.
     pub(super) texts: Vec<&'p crate::hir::Value>,
     /// The address of the scratch memory; 0 at run time until a slot is claimed.
-    pub(super) memory: Option<V>,
-    pub(super) context: V,
+    pub(super) memory: Option<Reg>,
+    pub(super) context: Reg,
     /// The context of an ancestor predicate; `None` in a program.
     pub(super) ancestor: Option<super::ancestors::AncestorContext>,
     /// The number of calls to `krs_path_near` so far.
@@ -232,11 +194,11 @@ pub(super) struct Builder<'p> {
     pub(super) too_large: Option<(crate::bpf::encode::TooLarge, Span)>,
     /// Registers with pointers that are scalars to the verifier on kernels without
     /// `bpf_get_current_task_btf`.
-    pub(super) untyped: BTreeSet<V>,
+    pub(super) untyped: BTreeSet<Reg>,
     /// Registers with pointers that some verifier takes for scalars, or for pointers to another type.
-    pub(super) scalars: BTreeSet<V>,
+    pub(super) scalars: BTreeSet<Reg>,
     /// Registers that BTF types as pointers to `struct sockaddr`, which programs may load from.
-    pub(super) direct: BTreeSet<V>,
+    pub(super) direct: BTreeSet<Reg>,
     targets: Vec<TargetState>,
     node_targets: Vec<Target>,
     blocks: Vec<Block>,
@@ -246,12 +208,12 @@ pub(super) struct Builder<'p> {
     /// Expensive reads that are available on some path to the current point.
     partial: ReadSet,
     next: u32,
-    verdict: Option<V>,
+    verdict: Option<Reg>,
     frame_bytes: u32,
     comm_buffer: Option<i16>,
     scratch: Option<i16>,
     /// The socket address that is copied first, with its buffer.
-    first_address: Option<(V, i16)>,
+    first_address: Option<(Reg, i16)>,
     /// The buffer that all other socket addresses share.
     address_buffer: Option<i16>,
     key_buffer: Option<i16>,
@@ -275,10 +237,10 @@ impl<'p> Builder<'p> {
         builder.targets[entry.0 as usize].facts = Some(None);
         builder.bind(entry);
         let context = builder.context;
-        builder.push(Inst::Mov { dst: context, src: Src::Reg(V(1)), wide: true, reloc: None });
+        builder.push(Inst::Mov { dst: context, src: Operand::Reg(Reg(1)), wide: true, reloc: None });
         if !builder.texts.is_empty() {
             let memory = builder.fresh();
-            builder.push(Inst::Mov { dst: memory, src: Src::Imm(0), wide: true, reloc: None });
+            builder.push(Inst::Mov { dst: memory, src: Operand::Imm(0), wide: true, reloc: None });
             builder.memory = Some(memory);
         }
         builder
@@ -311,7 +273,7 @@ impl<'p> Builder<'p> {
             ancestor: None,
             near_calls: 0,
             too_large: None,
-            context: V(VIRTUAL),
+            context: Reg(FIRST_VIRTUAL),
             untyped: BTreeSet::new(),
             scalars: BTreeSet::new(),
             direct: BTreeSet::new(),
@@ -322,7 +284,7 @@ impl<'p> Builder<'p> {
             current: None,
             expensive_reads: Vec::new(),
             partial: 0,
-            next: VIRTUAL + 1,
+            next: FIRST_VIRTUAL + 1,
             verdict: None,
             frame_bytes: 0,
             comm_buffer: None,
@@ -369,7 +331,7 @@ impl<'p> Builder<'p> {
     pub(super) fn bind(&mut self, target: Target) {
         debug_assert!(self.current.is_none(), "the block before has not ended");
         let state = &mut self.targets[target.0 as usize];
-        state.block = Some(B(self.blocks.len() as u32));
+        state.block = Some(BlockId(self.blocks.len() as u32));
         self.current = Some(state.facts.clone().flatten());
         self.partial = state.partial;
     }
@@ -380,13 +342,13 @@ impl<'p> Builder<'p> {
     }
 
     /// Allocates a new virtual register.
-    pub(super) fn fresh(&mut self) -> V {
+    pub(super) fn fresh(&mut self) -> Reg {
         self.next += 1;
-        V(self.next - 1)
+        Reg(self.next - 1)
     }
 
     /// Returns the register of the verdict, for exits that are reached with different verdicts.
-    pub(super) fn verdict(&mut self) -> V {
+    pub(super) fn verdict(&mut self) -> Reg {
         match self.verdict {
             Some(verdict) => verdict,
             None => {
@@ -412,7 +374,7 @@ impl<'p> Builder<'p> {
     }
 
     /// Returns the register in which a value is available.
-    pub(super) fn available(&self, key: &ValueKey) -> Option<V> {
+    pub(super) fn available(&self, key: &ValueKey) -> Option<Reg> {
         let mut at = self.current.as_ref().and_then(Option::as_ref);
         while let Some(known) = at {
             if let Fact::Available(found, reg) = &known.fact
@@ -426,7 +388,7 @@ impl<'p> Builder<'p> {
     }
 
     /// Returns true if the pointer is known to be non-null.
-    pub(super) fn not_null(&self, of: V) -> bool {
+    pub(super) fn not_null(&self, of: Reg) -> bool {
         let mut at = self.current.as_ref().and_then(Option::as_ref);
         while let Some(known) = at {
             if known.fact == Fact::NotNull(of) {
@@ -437,16 +399,16 @@ impl<'p> Builder<'p> {
         false
     }
 
-    /// Evaluates an expensive read at most once on every path, unless [`resolve_flags`] drops its flag. The
+    /// Evaluates an expensive read at most once on every path, unless the pass `resolve_flags` drops its flag. The
     /// results go into `own`, or into a new register if that is empty; the first of them is returned. With
     /// `fails`, `read` leaves 0 in `r0` if the read succeeded.
     pub(super) fn read_once(
         &mut self,
         key: ValueKey,
-        own: &[V],
+        own: &[Reg],
         fails: Option<Target>,
-        read: impl FnOnce(&mut Self, V),
-    ) -> V {
+        read: impl FnOnce(&mut Self, Reg),
+    ) -> Reg {
         if let Some(value) = self.available(&key) {
             return value;
         }
@@ -465,10 +427,10 @@ impl<'p> Builder<'p> {
             self.expensive_reads[at].tested = true;
             let (join, fetch) = (self.fresh_target(), self.fresh_target());
             match fails {
-                None => self.branch(jmp::JNE, true, flag, Src::Imm(0), join, fetch),
+                None => self.branch(jmp::JNE, true, flag, Operand::Imm(0), join, fetch),
                 Some(unknown) => {
-                    self.branch_away(jmp::JEQ, true, flag, Src::Imm(AVAILABLE), join);
-                    self.branch(jmp::JEQ, true, flag, Src::Imm(FAILED), unknown, fetch);
+                    self.branch_away(jmp::JEQ, true, flag, Operand::Imm(AVAILABLE), join);
+                    self.branch(jmp::JEQ, true, flag, Operand::Imm(FAILED), unknown, fetch);
                 }
             }
             self.bind(fetch);
@@ -478,12 +440,12 @@ impl<'p> Builder<'p> {
         self.partial |= bit;
         let set = |build: &mut Self, now| {
             if bit != 0 {
-                build.push(Inst::Mov { dst: flag, src: Src::Imm(now), wide: true, reloc: None });
+                build.push(Inst::Mov { dst: flag, src: Operand::Imm(now), wide: true, reloc: None });
             }
         };
         if let Some(unknown) = fails {
             set(self, FAILED);
-            self.branch_away(jmp::JNE, true, V(0), Src::Imm(0), unknown);
+            self.branch_away(jmp::JNE, true, Reg(0), Operand::Imm(0), unknown);
         }
         set(self, AVAILABLE);
         if let Some(join) = join {
@@ -506,27 +468,33 @@ impl<'p> Builder<'p> {
     }
 
     /// Ends the current block with a terminator.
-    pub(super) fn end(&mut self, end: End) {
+    pub(super) fn end(&mut self, end: Terminator) {
         let insts = std::mem::take(&mut self.insts);
-        self.blocks.push(Block { insts, end, end_span: self.span, cold: self.cold, dear: self.expensive });
+        self.blocks.push(Block {
+            insts,
+            terminator: end,
+            terminator_span: self.span,
+            cold: self.cold,
+            dear: self.expensive,
+        });
         self.current = None;
     }
 
     /// Ends the current block with a jump.
     pub(super) fn jump(&mut self, to: Target) {
         self.add_edge(to);
-        self.end(End::Jump(B(to.0)));
+        self.end(Terminator::Jump(BlockId(to.0)));
     }
 
     /// Ends the current block with a conditional branch.
-    pub(super) fn branch(&mut self, op: u8, wide: bool, left: V, right: Src, then: Target, otherwise: Target) {
+    pub(super) fn branch(&mut self, op: u8, wide: bool, left: Reg, right: Operand, then: Target, otherwise: Target) {
         self.add_edge(then);
         self.add_edge(otherwise);
-        self.end(End::Branch { op, wide, left, right, then: B(then.0), otherwise: B(otherwise.0) });
+        self.end(Terminator::Branch { op, wide, left, right, then: BlockId(then.0), otherwise: BlockId(otherwise.0) });
     }
 
     /// Branches to `then`, and begins a new block for the fall-through.
-    pub(super) fn branch_away(&mut self, op: u8, wide: bool, left: V, right: Src, then: Target) {
+    pub(super) fn branch_away(&mut self, op: u8, wide: bool, left: Reg, right: Operand, then: Target) {
         let here = self.fresh_target();
         self.branch(op, wide, left, right, then, here);
         self.bind(here);
@@ -539,7 +507,7 @@ impl<'p> Builder<'p> {
 
     /// Returns the frame offset of 24 bytes for a socket address. The first address has a buffer that no
     /// other one uses, so its copy stays available.
-    pub(super) fn address_buffer(&mut self, address: V) -> i16 {
+    pub(super) fn address_buffer(&mut self, address: Reg) -> i16 {
         match self.first_address {
             Some((first, buffer)) if first == address => buffer,
             Some(_) => frame_space(&mut self.frame_bytes, &mut self.address_buffer, 24),
@@ -552,7 +520,7 @@ impl<'p> Builder<'p> {
     }
 
     /// Returns true if the copy of an address stays in its buffer.
-    pub(super) fn keeps_copy(&self, address: V) -> bool {
+    pub(super) fn keeps_copy(&self, address: Reg) -> bool {
         self.first_address.is_some_and(|(first, _)| first == address)
     }
 
@@ -567,30 +535,31 @@ impl<'p> Builder<'p> {
     }
 
     /// Resolves targets to block numbers.
-    pub(super) fn finish(mut self) -> (Code, Vec<AvailabilityFlag>) {
-        let resolve = |target: &mut B| {
+    pub(super) fn finish(mut self) -> Body {
+        let resolve = |target: &mut BlockId| {
             *target = self.targets[target.0 as usize].block.expect("every target that is jumped to is bound");
         };
         for block in &mut self.blocks {
-            match &mut block.end {
-                End::Jump(to) => resolve(to),
-                End::Branch { then, otherwise, .. } => {
+            match &mut block.terminator {
+                Terminator::Jump(to) => resolve(to),
+                Terminator::Branch { then, otherwise, .. } => {
                     resolve(then);
                     resolve(otherwise);
                 }
-                End::Exit => {}
+                Terminator::Exit => {}
             }
         }
         // All flags are clear at the entry. The values are initialised as well, since the verifier rejects a
         // read of an uninitialised register; no path uses these zeros.
         let tested = self.expensive_reads.iter().filter(|read| read.tested);
         let zeros = tested.flat_map(|read| read.values.iter().chain([&read.flag]));
-        let zeros = zeros
-            .map(|dst| (Inst::Mov { dst: *dst, src: Src::Imm(0), wide: true, reloc: None }, self.blocks[0].end_span));
+        let zeros = zeros.map(|dst| {
+            (Inst::Mov { dst: *dst, src: Operand::Imm(0), wide: true, reloc: None }, self.blocks[0].terminator_span)
+        });
         let zeros: Vec<_> = zeros.collect();
         self.blocks[0].insts.splice(0..0, zeros);
         // A flag that is never tested is removed.
-        let untested: BTreeSet<V> =
+        let untested: BTreeSet<Reg> =
             self.expensive_reads.iter().filter(|read| !read.tested).map(|read| read.flag).collect();
         for block in &mut self.blocks {
             block.insts.retain(|(inst, _)| inst.def().is_none_or(|dst| !untested.contains(&dst)));
@@ -599,10 +568,11 @@ impl<'p> Builder<'p> {
         let tested = self.expensive_reads.iter().filter(|read| read.tested);
         let flags = tested.map(|ExpensiveRead { key, values, flag, .. }| {
             // Each label is a byte of 0 or 1, so no word of labels equals -1.
-            let sentinel = matches!(key, ValueKey::Labels(_)).then_some(-1);
-            AvailabilityFlag { flag: *flag, value: values[0], sentinel }
+            let never = matches!(key, ValueKey::Labels(_)).then_some(-1);
+            Flag { flag: *flag, value: values[0], never }
         });
-        (Code { blocks: self.blocks, next: self.next, frame_bytes: self.frame_bytes, sunk }, flags.collect())
+        let flags = flags.collect();
+        Body { blocks: self.blocks, next: self.next, frame_bytes: self.frame_bytes, sunk, flags }
     }
 }
 

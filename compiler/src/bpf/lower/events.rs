@@ -19,12 +19,12 @@ use krsi_abi::modes::Act;
 
 use super::builder::{Builder, Target, ValueKey};
 use super::conds::{element, pieces};
-use crate::bpf::insn::{alu, jmp};
 use crate::bpf::library::record::{HEAD, NO_ROOM};
-use crate::bpf::vcode::{Inst, Src, V};
 use crate::bpf::{RelocationKind, event, helper};
 use crate::decision::Verdict;
 use crate::hir::{Field, RuleId, Ty, Value, ValueKind};
+use crate::isa::{alu, jmp};
+use crate::mir::{Inst, Operand, Reg};
 
 /// The rule whose event is written.
 #[derive(Clone, Copy)]
@@ -34,11 +34,11 @@ pub(super) enum EventRule {
     /// A rule that an index search has found.
     Found {
         /// The register with its number.
-        number: V,
+        number: Reg,
         /// The register with the address of its counter of lost events.
-        counter: V,
+        counter: Reg,
         /// The errno that it denies with, if it does.
-        errno: Option<Src>,
+        errno: Option<Operand>,
     },
 }
 
@@ -50,7 +50,7 @@ impl Builder<'_> {
             self.event(rule, EventRule::Rule(rule), self.action(), verdict, recorded);
             self.bind(recorded);
         } else {
-            self.would_deny(self.errno(rule), Src::Imm(rule.0.cast_signed()));
+            self.would_deny(self.errno(rule), Operand::Imm(rule.0.cast_signed()));
         }
         self.effects(rule);
         self.jump(next);
@@ -62,22 +62,29 @@ impl Builder<'_> {
         self.note_marks(rule);
         if let Some(kill) = &policy.rules[rule.0 as usize].kill {
             self.span = kill.span;
-            self.call_only(helper::SEND_SIGNAL, &[Src::Imm(kill.signal)]);
+            self.call_only(helper::SEND_SIGNAL, &[Operand::Imm(kill.signal)]);
         }
     }
 
     /// Writes the event of the rule whose number is in a register, and jumps to `next`. The rule records the
     /// same fields as `like` and denies with `errno`, if it does.
-    pub(super) fn event_of(&mut self, like: RuleId, which: V, errno: Option<Src>, verdict: Verdict, next: Target) {
+    pub(super) fn event_of(
+        &mut self,
+        like: RuleId,
+        which: Reg,
+        errno: Option<Operand>,
+        verdict: Verdict,
+        next: Target,
+    ) {
         let action = self.action_of(which, next);
-        self.branch_away(jmp::JGT, true, action, Src::Imm(Act::Try as i32), next);
+        self.branch_away(jmp::JGT, true, action, Operand::Imm(Act::Try as i32), next);
         let counter = self.entry_of(RelocationKind::Lost(RuleId(0)), 8, which, next);
         self.event(like, EventRule::Found { number: which, counter, errno }, action, verdict, next);
     }
 
     /// Writes the event that `rule` declares, if it has an `audit`, under an effective action, and jumps to
     /// `next`.
-    fn event(&mut self, rule: RuleId, which: EventRule, action: V, verdict: Verdict, next: Target) {
+    fn event(&mut self, rule: RuleId, which: EventRule, action: Reg, verdict: Verdict, next: Target) {
         let policy = self.policy;
         let Some(audit) = &policy.rules[rule.0 as usize].audit else {
             return self.jump(next);
@@ -89,15 +96,15 @@ impl Builder<'_> {
         let over = audit.limit.map(|limit| self.within_limit(which, limit, next));
 
         let events = self.code.events();
-        self.push(Inst::Address { dst: V(1), of: events });
-        self.push(Inst::Mov { dst: V(2), src: Src::Imm(layout.bytes as i32), wide: true, reloc: None });
-        self.push(Inst::Mov { dst: V(3), src: Src::Imm(0), wide: true, reloc: None });
+        self.push(Inst::Address { dst: Reg(1), of: events });
+        self.push(Inst::Mov { dst: Reg(2), src: Operand::Imm(layout.bytes as i32), wide: true, reloc: None });
+        self.push(Inst::Mov { dst: Reg(3), src: Operand::Imm(0), wide: true, reloc: None });
         self.push(Inst::Call { helper: helper::RINGBUF_RESERVE, args: 3 });
-        let reserved = self.copy(V(0), true);
-        self.branch(jmp::JNE, true, reserved, Src::Imm(0), write, lost);
+        let reserved = self.copy(Reg(0), true);
+        self.branch(jmp::JNE, true, reserved, Operand::Imm(0), write, lost);
         let number = match which {
-            EventRule::Rule(rule) => Src::Imm(rule.0.cast_signed()),
-            EventRule::Found { number, .. } => Src::Reg(number),
+            EventRule::Rule(rule) => Operand::Imm(rule.0.cast_signed()),
+            EventRule::Found { number, .. } => Operand::Reg(number),
         };
 
         // The rare case comes first, so that the common one falls through into the code that follows.
@@ -119,40 +126,40 @@ impl Builder<'_> {
             }
             EventRule::Found { counter, .. } => counter,
         };
-        self.invoke(HEAD, &[Src::Reg(reserved), number, recorded, Src::Reg(counter)]);
-        let record = self.copy(V(0), true);
+        self.invoke(HEAD, &[Operand::Reg(reserved), number, recorded, Operand::Reg(counter)]);
+        let record = self.copy(Reg(0), true);
         // The header contains these values, so later fields reload them from it.
         self.once(ValueKey::PidTgid, |build| build.word(record, abi::PID_TGID as i16));
         self.once(ValueKey::UidGid, |build| build.word(record, abi::UID_GID as i16));
         if let Some(counter) = over {
             let count = self.word(counter, 0);
-            self.store(record, abi::HEADER_BYTES, Src::Reg(count), 8);
+            self.store(record, abi::HEADER_BYTES, Operand::Reg(count), 8);
         }
         for &offset in &layout.padded_words {
             // `bpf_ringbuf_reserve` does not clear its memory, and padding must not leak old events. The
             // fields are written after this.
-            self.store(record, offset, Src::Imm(0), 8);
+            self.store(record, offset, Operand::Imm(0), 8);
         }
         for (index, (field, &offset)) in audit.fields.iter().zip(&layout.offsets).enumerate() {
             self.span = field.value.span;
             self.field_of_event(record, index, field, offset);
         }
         self.span = audit.span;
-        self.call_only(helper::RINGBUF_SUBMIT, &[Src::Reg(record), Src::Imm(0)]);
+        self.call_only(helper::RINGBUF_SUBMIT, &[Operand::Reg(record), Operand::Imm(0)]);
         self.jump(next);
     }
 
-    fn store(&mut self, base: V, offset: u32, src: Src, bytes: u32) {
+    fn store(&mut self, base: Reg, offset: u32, src: Operand, bytes: u32) {
         self.push(Inst::Store { base, offset: offset as i16, src, bytes });
     }
 
-    fn zero(&mut self, base: V, offset: u32, bytes: u32) {
+    fn zero(&mut self, base: Reg, offset: u32, bytes: u32) {
         for (at, size) in pieces(bytes) {
-            self.store(base, offset + at, Src::Imm(0), size);
+            self.store(base, offset + at, Operand::Imm(0), size);
         }
     }
 
-    fn field_of_event(&mut self, record: V, index: usize, field: &Field, offset: u32) {
+    fn field_of_event(&mut self, record: Reg, index: usize, field: &Field, offset: u32) {
         if !field.value.unreadable() {
             // No jump leads to this target.
             let never = self.fresh_target();
@@ -169,11 +176,11 @@ impl Builder<'_> {
             let mask = self.word(record, abi::UNKNOWN as i16);
             let bit = 1u64 << index;
             let src = match i32::try_from(bit.cast_signed()) {
-                Ok(imm) => Src::Imm(imm),
-                Err(_) => Src::Reg(self.constant(bit)),
+                Ok(imm) => Operand::Imm(imm),
+                Err(_) => Operand::Reg(self.constant(bit)),
             };
             self.push(Inst::Alu { op: alu::OR, wide: true, dst: mask, src, reloc: None });
-            self.store(record, abi::UNKNOWN, Src::Reg(mask), 8);
+            self.store(record, abi::UNKNOWN, Operand::Reg(mask), 8);
             self.jump(done);
         }
         self.bind(done);
@@ -181,29 +188,29 @@ impl Builder<'_> {
 
     /// Writes a constant text in whole words. A store has a 32-bit immediate, so a word takes two stores
     /// unless it is a sign-extended half.
-    fn literal_field(&mut self, record: V, text: &[u8], offset: u32, bytes: u32) {
+    fn literal_field(&mut self, record: Reg, text: &[u8], offset: u32, bytes: u32) {
         let mut words = text.to_vec();
         words.resize(bytes as usize, 0);
         for (word, at) in words.as_chunks::<8>().0.iter().zip((offset..).step_by(8)) {
             let word = i64::from_le_bytes(*word);
             if let Ok(word) = i32::try_from(word) {
-                self.store(record, at, Src::Imm(word), 8);
+                self.store(record, at, Operand::Imm(word), 8);
                 continue;
             }
             for (at, half) in [(at, word), (at + 4, word >> 32)] {
-                self.store(record, at, Src::Imm((half as u32).cast_signed()), 4);
+                self.store(record, at, Operand::Imm((half as u32).cast_signed()), 4);
             }
         }
     }
 
-    fn copy_field(&mut self, record: V, value: &Value, offset: u32, unknown: Target) {
+    fn copy_field(&mut self, record: Reg, value: &Value, offset: u32, unknown: Target) {
         if let Ty::Text { .. } = value.ty {
             return self.text_field(record, value, offset, unknown);
         }
         if value.ty == Ty::Ip {
             let (high, low) = self.ip(value, unknown);
-            self.store(record, offset, Src::Reg(high), 8);
-            return self.store(record, offset + 8, Src::Reg(low), 8);
+            self.store(record, offset, Operand::Reg(high), 8);
+            return self.store(record, offset + 8, Operand::Reg(low), 8);
         }
         if let ValueKind::Literal(text) = &value.kind {
             return self.literal_field(record, text, offset, event::bytes(value.ty));
@@ -212,11 +219,11 @@ impl Builder<'_> {
             let bytes = event::bytes(value.ty);
             let src = match &value.kind {
                 ValueKind::Const(number) => match i32::try_from((*number as u64).cast_signed()) {
-                    Ok(imm) => Src::Imm(imm),
-                    Err(_) => Src::Reg(self.constant(*number as u64)),
+                    Ok(imm) => Operand::Imm(imm),
+                    Err(_) => Operand::Reg(self.constant(*number as u64)),
                 },
-                _ if bytes <= 4 && matches!(value.ty, Ty::Int(_)) => Src::Reg(self.low(value, unknown)),
-                _ => Src::Reg(self.value(value, unknown)),
+                _ if bytes <= 4 && matches!(value.ty, Ty::Int(_)) => Operand::Reg(self.low(value, unknown)),
+                _ => Operand::Reg(self.value(value, unknown)),
             };
             return self.store(record, offset, src, bytes);
         };
@@ -229,7 +236,7 @@ impl Builder<'_> {
                 Some((base, access)) => self.load(base, &element(access, at), size),
                 None => self.comm_bytes(at, size),
             };
-            self.store(record, offset + at, Src::Reg(reg), size);
+            self.store(record, offset + at, Operand::Reg(reg), size);
         }
     }
 }

@@ -7,11 +7,11 @@
 //! Absent: the list of what a rule needs, which `hir::since` computes.
 
 use super::builder::{Builder, Target};
-use crate::bpf::insn::jmp;
-use crate::bpf::vcode::{Inst, Src};
 use crate::bpf::{RelocationKind, Section};
 use crate::hir::RuleId;
 use crate::hir::since::Part;
+use crate::isa::jmp;
+use crate::mir::{Inst, Operand};
 
 impl Builder<'_> {
     /// Branches to `then` if the kernel has everything that the rule needs.
@@ -25,7 +25,7 @@ impl Builder<'_> {
         self.push(Inst::Address { dst: base, of: RelocationKind::Constant(Section::Tables, offset) });
         let on = self.fresh();
         self.push(Inst::Load { dst: on, base, offset: 0, bytes: 8, reloc: None, argument: None });
-        self.branch_away(jmp::JEQ, true, on, Src::Imm(0), otherwise);
+        self.branch_away(jmp::JEQ, true, on, Operand::Imm(0), otherwise);
         for part in &since.needs {
             let reloc = match part {
                 Part::Field(access) => RelocationKind::FieldExists(access.clone()),
@@ -36,8 +36,8 @@ impl Builder<'_> {
                 Part::Hook(_) | Part::Argument { .. } => continue,
             };
             let present = self.fresh();
-            self.push(Inst::Mov { dst: present, src: Src::Imm(1), wide: true, reloc: Some(reloc) });
-            self.branch_away(jmp::JEQ, true, present, Src::Imm(0), otherwise);
+            self.push(Inst::Mov { dst: present, src: Operand::Imm(1), wide: true, reloc: Some(reloc) });
+            self.branch_away(jmp::JEQ, true, present, Operand::Imm(0), otherwise);
         }
         self.jump(then);
     }

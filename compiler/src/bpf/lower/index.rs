@@ -21,13 +21,13 @@ use super::builder::{Builder, Target};
 use super::conds::pieces;
 use super::exact::ExactAt;
 use super::tables::{NOBODY, Rows, Tables, Texts};
-use crate::bpf::insn::{alu, jmp};
 use crate::bpf::library::automaton::AutomatonAt;
 use crate::bpf::library::record::MORE;
-use crate::bpf::vcode::{Inst, Src, V};
 use crate::decision::key::{Element, Part, PartKind, Place, places};
 use crate::decision::{Index, IndexId, Verdict};
 use crate::hir::{RuleId, Ty, Value};
+use crate::isa::{alu, jmp};
+use crate::mir::{Inst, Operand, Reg};
 
 /// The largest errno, `MAX_ERRNO` of the kernel.
 const ERRNO_MAX: i32 = 4095;
@@ -37,7 +37,7 @@ const ERRNO_MAX: i32 = 4095;
 pub(super) struct IndexState {
     tables: BTreeMap<IndexId, Tables>,
     /// The register with the result of the last search in an index: a rule, or a position in the list.
-    registers: BTreeMap<IndexId, V>,
+    registers: BTreeMap<IndexId, Reg>,
 }
 
 impl Builder<'_> {
@@ -93,7 +93,7 @@ impl Builder<'_> {
     }
 
     /// Loads the head of a row into the index's register, and jumps to `then`.
-    fn found_row(&mut self, id: IndexId, tables: &Tables, row: V, rows: Option<(u32, Target)>, then: Target) {
+    fn found_row(&mut self, id: IndexId, tables: &Tables, row: Reg, rows: Option<(u32, Target)>, then: Target) {
         let found = match self.index_state.registers.get(&id) {
             Some(found) => *found,
             None => {
@@ -104,26 +104,26 @@ impl Builder<'_> {
         };
         self.entry(found, tables.heads, row, rows);
         if let (Rows::Match(_) | Rows::Ranges(_), Some((_, otherwise))) = (&tables.rows, rows) {
-            self.branch_away(jmp::JEQ, false, found, Src::Imm(NOBODY.cast_signed()), otherwise);
+            self.branch_away(jmp::JEQ, false, found, Operand::Imm(NOBODY.cast_signed()), otherwise);
         }
         self.jump(then);
     }
 
     /// Returns the result of the last search in an index: a rule or a position in a list, with the offset of
     /// that list.
-    pub(super) fn found_rules(&self, id: IndexId) -> Option<(V, Option<u32>)> {
+    pub(super) fn found_rules(&self, id: IndexId) -> Option<(Reg, Option<u32>)> {
         let (tables, found) = (self.index_state.tables.get(&id)?, self.index_state.registers.get(&id)?);
         Some((*found, tables.list.map(|(list, _)| list)))
     }
 
     /// Returns the errno of the rules of the row that was found, if they deny; a constant if it is the same
     /// for all rows.
-    pub(super) fn errno_found(&mut self, id: IndexId) -> Option<Src> {
+    pub(super) fn errno_found(&mut self, id: IndexId) -> Option<Operand> {
         let (indexes, policy) = (self.indexes, self.policy);
         let index = &indexes[id.index()];
         let first = self.errno(index.rows[0].rules[0]);
         let tables = self.index_state.tables.get(&id).cloned().filter(|_| !index.one_errno);
-        let (Some(Src::Imm(any)), Some(tables), Some(found)) =
+        let (Some(Operand::Imm(any)), Some(tables), Some(found)) =
             (first, tables, self.index_state.registers.get(&id).copied())
         else {
             return first;
@@ -133,7 +133,7 @@ impl Builder<'_> {
         let errno = self.constant(any as u64);
         let done = self.fresh_target();
         let and = |build: &mut Self, dst, mask: i32| {
-            build.push(Inst::Alu { op: alu::AND, wide: true, dst, src: Src::Imm(mask), reloc: None });
+            build.push(Inst::Alu { op: alu::AND, wide: true, dst, src: Operand::Imm(mask), reloc: None });
         };
         let which = match tables.list {
             None => found,
@@ -149,10 +149,10 @@ impl Builder<'_> {
         // The verifier checks that an LSM program returns an errno, and does not know the values of
         // constants.
         and(self, known, ERRNO_MAX);
-        self.push(Inst::Mov { dst: errno, src: Src::Reg(known), wide: true, reloc: None });
+        self.push(Inst::Mov { dst: errno, src: Operand::Reg(known), wide: true, reloc: None });
         self.jump(done);
         self.bind(done);
-        Some(Src::Reg(errno))
+        Some(Operand::Reg(errno))
     }
 
     /// Performs the effects of the rules of the row that was found other than the denial, and jumps to
@@ -172,7 +172,7 @@ impl Builder<'_> {
                     let entry = self.fresh();
                     self.entry(entry, list, place, Some((length, recorded)));
                     let which = self.copy(entry, false);
-                    let no_flag = Src::Imm((MORE - 1).cast_signed());
+                    let no_flag = Operand::Imm((MORE - 1).cast_signed());
                     self.push(Inst::Alu { op: alu::AND, wide: false, dst: which, src: no_flag, reloc: None });
                     if at + 1 == most {
                         self.event_of(rule, which, errno, verdict, recorded);
@@ -181,13 +181,13 @@ impl Builder<'_> {
                     let (written, more) = (self.fresh_target(), self.fresh_target());
                     self.event_of(rule, which, errno, verdict, written);
                     self.bind(written);
-                    self.branch(jmp::JSET, false, entry, Src::Imm(MORE.cast_signed()), more, recorded);
+                    self.branch(jmp::JSET, false, entry, Operand::Imm(MORE.cast_signed()), more, recorded);
                     self.bind(more);
-                    self.push(Inst::Alu { op: alu::ADD, wide: true, dst: place, src: Src::Imm(1), reloc: None });
+                    self.push(Inst::Alu { op: alu::ADD, wide: true, dst: place, src: Operand::Imm(1), reloc: None });
                 }
             }
             (Some(None), Some(found)) => {
-                self.would_deny(errno, Src::Reg(found));
+                self.would_deny(errno, Operand::Reg(found));
                 self.jump(recorded);
             }
             (Some(Some((list, _))), Some(found)) => {
@@ -204,12 +204,12 @@ impl Builder<'_> {
     /// Loads a 4-byte entry of a table of `count` entries; jumps to `beyond` if `at` is out of bounds. The
     /// register that is compared is the one that is used, because the verifier of 5.10 forgets the bounds of
     /// a spilled scalar.
-    pub(super) fn entry(&mut self, dst: V, table: u32, at: V, bound: Option<(u32, Target)>) {
+    pub(super) fn entry(&mut self, dst: Reg, table: u32, at: Reg, bound: Option<(u32, Target)>) {
         let place = self.copy(at, true);
         if let Some((count, beyond)) = bound {
-            self.branch_away(jmp::JGE, true, place, Src::Imm(count.cast_signed()), beyond);
+            self.branch_away(jmp::JGE, true, place, Operand::Imm(count.cast_signed()), beyond);
         }
-        self.push(Inst::Alu { op: alu::LSH, wide: true, dst: place, src: Src::Imm(2), reloc: None });
+        self.push(Inst::Alu { op: alu::LSH, wide: true, dst: place, src: Operand::Imm(2), reloc: None });
         let base = self.constant_at(table, place);
         self.push(Inst::Load { dst, base, offset: 0, bytes: 4, reloc: None, argument: None });
     }
@@ -222,8 +222,8 @@ impl Builder<'_> {
         texts: &[Texts],
         words: usize,
         unknown: Target,
-    ) -> Vec<V> {
-        let mut key: Vec<Option<V>> = vec![None; words];
+    ) -> Vec<Reg> {
+        let mut key: Vec<Option<Reg>> = vec![None; words];
         for ((part, place), texts) in parts.iter().zip(places).zip(texts) {
             let value = &part.value;
             match part.kind {
@@ -242,7 +242,7 @@ impl Builder<'_> {
                     key[place.word] = Some(match value.ty {
                         Ty::Int(int) if int.signed => {
                             let ordered = self.constant(1 << 63);
-                            let src = Src::Reg(number);
+                            let src = Operand::Reg(number);
                             self.push(Inst::Alu { op: alu::XOR, wide: true, dst: ordered, src, reloc: None });
                             ordered
                         }
@@ -256,7 +256,7 @@ impl Builder<'_> {
                         Texts::Match(at) => self.match_row(value, *at, unknown),
                         Texts::NotText => self.value(value, unknown),
                     };
-                    let signed = matches!(value.ty, Ty::Int(int) if int.signed && int.bytes < 8);
+                    let signed = matches ! ( value . ty , Ty :: Int ( int ) if int . signed && int . bytes < 8 );
                     key[place.word] = Some(self.packed(key[place.word], of, signed, part.bytes(), place.shift));
                 }
             }
@@ -265,14 +265,14 @@ impl Builder<'_> {
     }
 
     /// Packs a number into a word of the key.
-    fn packed(&mut self, word: Option<V>, of: V, signed: bool, bytes: u32, shift: u32) -> V {
+    fn packed(&mut self, word: Option<Reg>, of: Reg, signed: bool, bytes: u32, shift: u32) -> Reg {
         if !signed && shift == 0 && word.is_none() {
             return of;
         }
         let part = self.copy(of, true);
         let mut by = |op, bits: u32| {
             if bits > 0 {
-                self.push(Inst::Alu { op, wide: true, dst: part, src: Src::Imm(bits as i32), reloc: None });
+                self.push(Inst::Alu { op, wide: true, dst: part, src: Operand::Imm(bits as i32), reloc: None });
             }
         };
         if signed {
@@ -282,16 +282,16 @@ impl Builder<'_> {
         }
         by(alu::LSH, shift);
         if let Some(word) = word {
-            self.push(Inst::Alu { op: alu::OR, wide: true, dst: part, src: Src::Reg(word), reloc: None });
+            self.push(Inst::Alu { op: alu::OR, wide: true, dst: part, src: Operand::Reg(word), reloc: None });
         }
         part
     }
 
     /// Returns the row at which an automaton accepts a text; jumps to `no` if it does not accept.
-    fn match_row(&mut self, value: &Value, at: AutomatonAt, no: Target) -> V {
+    fn match_row(&mut self, value: &Value, at: AutomatonAt, no: Target) -> Reg {
         let text = self.text(value, no);
         let row = self.run_automaton(value, text, at);
-        self.branch_away(jmp::JEQ, true, row, Src::Imm(0), no);
+        self.branch_away(jmp::JEQ, true, row, Operand::Imm(0), no);
         row
     }
 }

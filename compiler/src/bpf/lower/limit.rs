@@ -13,10 +13,10 @@
 
 use super::builder::{Builder, Target};
 use super::events::EventRule;
-use crate::bpf::insn::{alu, jmp};
-use crate::bpf::vcode::{Inst, Src, V};
 use crate::bpf::{Code, RelocationKind, helper};
 use crate::hir::Limit;
+use crate::isa::{alu, jmp};
+use crate::mir::{Inst, Operand, Reg};
 
 /// Offset of the number of events in a window, after the time at which it began.
 const COUNT: i16 = 8;
@@ -25,7 +25,7 @@ const WINDOW_BYTES: u32 = 16;
 impl Builder<'_> {
     /// Falls through if the rule may record an event now, and jumps to `next` otherwise. Returns the address
     /// of the counter of events over the limit.
-    pub(super) fn within_limit(&mut self, which: EventRule, limit: Limit, next: Target) -> V {
+    pub(super) fn within_limit(&mut self, which: EventRule, limit: Limit, next: Target) -> Reg {
         let rules = self.policy.rules.len() as u32;
         let (limited, windows) = (self.code.limited(rules), self.code.windows(rules));
         let counter = self.state_of(which, limited, 8, next);
@@ -36,18 +36,18 @@ impl Builder<'_> {
         let now = self.call(helper::KTIME_GET_BOOT_NS, &[]);
         let since = self.copy(now, true);
         let began = self.word(window, 0);
-        self.push(Inst::Alu { op: alu::SUB, wide: true, dst: since, src: Src::Reg(began), reloc: None });
+        self.push(Inst::Alu { op: alu::SUB, wide: true, dst: since, src: Operand::Reg(began), reloc: None });
         let period = self.constant(limit.per.ns());
-        self.branch(jmp::JGE, true, since, Src::Reg(period), fresh, within);
+        self.branch(jmp::JGE, true, since, Operand::Reg(period), fresh, within);
 
         self.bind(fresh);
-        self.push(Inst::Store { base: window, offset: 0, src: Src::Reg(now), bytes: 8 });
-        self.push(Inst::Store { base: window, offset: COUNT, src: Src::Imm(1), bytes: 8 });
+        self.push(Inst::Store { base: window, offset: 0, src: Operand::Reg(now), bytes: 8 });
+        self.push(Inst::Store { base: window, offset: COUNT, src: Operand::Imm(1), bytes: 8 });
         self.jump(record);
 
         self.bind(within);
         let so_far = self.word(window, COUNT);
-        self.branch_away(jmp::JGE, true, so_far, Src::Imm(limit.count.cast_signed()), over);
+        self.branch_away(jmp::JGE, true, so_far, Operand::Imm(limit.count.cast_signed()), over);
         let count = self.copy(window, true);
         self.add(count, COUNT.into());
         let one = self.constant(1);
@@ -64,7 +64,7 @@ impl Builder<'_> {
     }
 
     /// Returns the address of a rule's entry in a table of the state, whose entries have `bytes` bytes.
-    fn state_of(&mut self, which: EventRule, table: u32, bytes: u32, beyond: Target) -> V {
+    fn state_of(&mut self, which: EventRule, table: u32, bytes: u32, beyond: Target) -> Reg {
         match which {
             EventRule::Rule(rule) => {
                 let entry = self.fresh();

@@ -18,9 +18,9 @@ use std::ops::Range;
 
 use super::builder::{Builder, Fact, Target, ValueKey};
 use crate::bpf::helper;
-use crate::bpf::insn::{alu, jmp};
-use crate::bpf::vcode::{FRAME, Inst, Src, V};
 use crate::hir::{Access, End, Shape, Step, Ty, Value, ValueKind};
+use crate::isa::{alu, jmp};
+use crate::mir::{FRAME_POINTER, Inst, Operand, Reg};
 
 const AF_UNSPEC: i32 = 0;
 const AF_INET: i32 = 2;
@@ -48,7 +48,7 @@ const FAMILY: u8 = 3;
 
 impl Builder<'_> {
     /// Reads an endpoint's address as two halves.
-    pub(super) fn endpoint_ip(&mut self, value: &Value, end: &End, unknown: Target) -> (V, V) {
+    pub(super) fn endpoint_ip(&mut self, value: &Value, end: &End, unknown: Target) -> (Reg, Reg) {
         let key = |component| ValueKey::Endpoint { of: Box::new(value.clone()), component };
         if let (Some(high), Some(low)) = (self.available(&key(HIGH)), self.available(&key(LOW))) {
             return (high, low);
@@ -61,8 +61,8 @@ impl Builder<'_> {
                     build.push(Inst::Swap { dst: word, bits: 32 });
                     let mapped = build.constant(MAPPED);
                     build.or(word, mapped);
-                    build.set(high, Src::Imm(0));
-                    build.set(low, Src::Reg(word));
+                    build.set(high, Operand::Imm(0));
+                    build.set(low, Operand::Reg(word));
                 }
                 Family::In6(base) => {
                     let expensive = build.expensive;
@@ -78,7 +78,7 @@ impl Builder<'_> {
                     };
                     for (half, first) in [(high, 0), (low, 2)] {
                         let word = build.in6_half(base, first);
-                        build.set(half, Src::Reg(word));
+                        build.set(half, Operand::Reg(word));
                     }
                     build.jump(join);
                     build.expensive = expensive;
@@ -95,7 +95,7 @@ impl Builder<'_> {
     }
 
     /// Reads an endpoint's port, in host byte order.
-    pub(super) fn endpoint_port(&mut self, value: &Value, end: &End, unknown: Target) -> V {
+    pub(super) fn endpoint_port(&mut self, value: &Value, end: &End, unknown: Target) -> Reg {
         let key = ValueKey::Endpoint { of: Box::new(value.clone()), component: NUMBER };
         if let Some(port) = self.available(&key) {
             return port;
@@ -114,7 +114,7 @@ impl Builder<'_> {
             if !matches!(base, Location::Local(_)) {
                 build.push(Inst::Swap { dst: number, bits: 16 });
             }
-            build.set(port, Src::Reg(number));
+            build.set(port, Operand::Reg(number));
             build.jump(join);
         });
         self.bind(join);
@@ -124,7 +124,7 @@ impl Builder<'_> {
     }
 
     /// Reads an endpoint's address family.
-    pub(super) fn endpoint_family(&mut self, value: &Value, end: &End, unknown: Target) -> V {
+    pub(super) fn endpoint_family(&mut self, value: &Value, end: &End, unknown: Target) -> Reg {
         let key = ValueKey::Endpoint { of: Box::new(value.clone()), component: FAMILY };
         if let Some(family) = self.available(&key) {
             return family;
@@ -138,7 +138,7 @@ impl Builder<'_> {
                 build.at_least(length, i32::from(FAMILY_BYTES), unknown);
                 let base = build.location(address, i32::from(FAMILY_BYTES), unknown);
                 let read = build.address_bytes(base, 0, 2);
-                build.set(family, Src::Reg(read));
+                build.set(family, Operand::Reg(read));
                 build.jump(join);
             },
             |build, base, _| {
@@ -146,7 +146,7 @@ impl Builder<'_> {
                     unreachable!("a socket source has a socket location")
                 };
                 let read = build.socket_family(socket);
-                build.set(family, Src::Reg(read));
+                build.set(family, Operand::Reg(read));
                 build.jump(join);
             },
         );
@@ -158,7 +158,7 @@ impl Builder<'_> {
 
     /// Runs `each` for IPv4 and then for IPv6, on the paths where the endpoint has that family. `each` ends
     /// the current block.
-    fn by_family(&mut self, end: &End, unknown: Target, mut each: impl FnMut(&mut Self, Family)) -> Option<V> {
+    fn by_family(&mut self, end: &End, unknown: Target, mut each: impl FnMut(&mut Self, Family)) -> Option<Reg> {
         let bind = matches!(end, End::Address { bind: true, .. });
         let each = std::cell::RefCell::new(&mut each);
         self.endpoint_sources(
@@ -180,7 +180,7 @@ impl Builder<'_> {
     }
 
     fn at_least(&mut self, length: Length, bytes: i32, unknown: Target) {
-        self.branch_away(jmp::JSLT, length.wide, length.of, Src::Imm(bytes), unknown);
+        self.branch_away(jmp::JSLT, length.wide, length.of, Operand::Imm(bytes), unknown);
     }
 
     /// Runs `address` with a socket address and its length, or `socket` with a socket, for each possible
@@ -190,9 +190,9 @@ impl Builder<'_> {
         &mut self,
         end: &End,
         unknown: Target,
-        mut address: impl FnMut(&mut Self, V, &Value),
-        mut socket: impl FnMut(&mut Self, Location, V),
-    ) -> Option<V> {
+        mut address: impl FnMut(&mut Self, Reg, &Value),
+        mut socket: impl FnMut(&mut Self, Location, Reg),
+    ) -> Option<Reg> {
         match end {
             End::Address { address: from, length, .. } => {
                 let at = self.pointer(from, unknown);
@@ -215,7 +215,7 @@ impl Builder<'_> {
             End::Message { address: at, length, socket: of } => {
                 let own = self.value(at, unknown);
                 let (named, connected) = (self.fresh_target(), self.fresh_target());
-                self.branch(jmp::JNE, true, own, Src::Imm(0), named, connected);
+                self.branch(jmp::JNE, true, own, Operand::Imm(0), named, connected);
                 self.bind(named);
                 address(self, own, length);
                 self.bind(connected);
@@ -228,15 +228,15 @@ impl Builder<'_> {
 
     /// After a join: adds the fact that the first bytes of the address are in its buffer, on all paths with
     /// an address.
-    fn copied_address(&mut self, address: Option<V>, bytes: i32) {
+    fn copied_address(&mut self, address: Option<Reg>, bytes: i32) {
         if let Some(address) = address.filter(|address| self.keeps_copy(*address) && !self.direct.contains(address)) {
-            self.add_fact(Fact::Available(ValueKey::Copied { address, bytes }, FRAME));
+            self.add_fact(Fact::Available(ValueKey::Copied { address, bytes }, FRAME_POINTER));
         }
     }
 
     /// Returns the frame offset of the first bytes of an address, which are copied there unless available. A
     /// failed copy is counted as unreadable.
-    pub(super) fn address_prefix(&mut self, address: V, bytes: i32, unknown: Target) -> i16 {
+    pub(super) fn address_prefix(&mut self, address: Reg, bytes: i32, unknown: Target) -> i16 {
         let buffer = self.address_buffer(address);
         if [bytes, ADDRESS_BYTES]
             .into_iter()
@@ -249,16 +249,21 @@ impl Builder<'_> {
     }
 
     /// Copies a range of bytes of an address to the same offsets of its buffer.
-    fn copy_address(&mut self, address: V, buffer: i16, bytes: Range<i16>, unknown: Target) {
-        self.frame_address(V(1), buffer + bytes.start);
-        self.push(Inst::Mov { dst: V(2), src: Src::Imm(i32::from(bytes.end - bytes.start)), wide: true, reloc: None });
-        self.push(Inst::Mov { dst: V(3), src: Src::Reg(address), wide: true, reloc: None });
+    fn copy_address(&mut self, address: Reg, buffer: i16, bytes: Range<i16>, unknown: Target) {
+        self.frame_address(Reg(1), buffer + bytes.start);
+        self.push(Inst::Mov {
+            dst: Reg(2),
+            src: Operand::Imm(i32::from(bytes.end - bytes.start)),
+            wide: true,
+            reloc: None,
+        });
+        self.push(Inst::Mov { dst: Reg(3), src: Operand::Reg(address), wide: true, reloc: None });
         if bytes.start > 0 {
-            self.add(V(3), i32::from(bytes.start));
+            self.add(Reg(3), i32::from(bytes.start));
         }
         self.push(Inst::Call { helper: helper::PROBE_READ_KERNEL, args: 3 });
         let (failed, read) = (self.fresh_target(), self.fresh_target());
-        self.branch(jmp::JNE, true, V(0), Src::Imm(0), failed, read);
+        self.branch(jmp::JNE, true, Reg(0), Operand::Imm(0), failed, read);
         self.bind(failed);
         self.count_unreadable();
         self.jump(unknown);
@@ -266,7 +271,7 @@ impl Builder<'_> {
     }
 
     /// Returns the location from which `bytes` of an address are read.
-    fn location(&mut self, address: V, bytes: i32, unknown: Target) -> Location {
+    fn location(&mut self, address: Reg, bytes: i32, unknown: Target) -> Location {
         if self.direct.contains(&address) {
             Location::Direct(address)
         } else {
@@ -274,14 +279,14 @@ impl Builder<'_> {
         }
     }
 
-    pub(super) fn socket_family(&mut self, socket: V) -> V {
+    pub(super) fn socket_family(&mut self, socket: Reg) -> Reg {
         self.load(socket, &common(&[("skc_family", Shape::Int { bytes: 2, signed: false })]), 2)
     }
 
     /// Dispatches on the family of a socket address.
     fn address_families(
         &mut self,
-        address: V,
+        address: Reg,
         length: &Value,
         bind: bool,
         unknown: Target,
@@ -291,11 +296,11 @@ impl Builder<'_> {
         let base = self.location(address, ADDRESS_BYTES, unknown);
         let family = self.address_bytes(base, 0, 2);
         let (four, six, other) = (self.fresh_target(), self.fresh_target(), self.fresh_target());
-        self.branch_away(jmp::JEQ, true, family, Src::Imm(AF_INET), four);
+        self.branch_away(jmp::JEQ, true, family, Operand::Imm(AF_INET), four);
         if bind {
-            self.branch_away(jmp::JEQ, true, family, Src::Imm(AF_UNSPEC), four);
+            self.branch_away(jmp::JEQ, true, family, Operand::Imm(AF_UNSPEC), four);
         }
-        self.branch(jmp::JEQ, true, family, Src::Imm(AF_INET6), six, other);
+        self.branch(jmp::JEQ, true, family, Operand::Imm(AF_INET6), six, other);
         self.bind(other);
         self.jump(unknown);
         for (target, bytes, family) in [(four, IN_BYTES, Family::In(base)), (six, IN6_BYTES, Family::In6(base))] {
@@ -308,14 +313,14 @@ impl Builder<'_> {
     fn socket_families(
         &mut self,
         base: Location,
-        socket: V,
+        socket: Reg,
         unknown: Target,
         each: &mut impl FnMut(&mut Self, Family),
     ) {
         let family = self.socket_family(socket);
         let (four, six) = (self.fresh_target(), self.fresh_target());
-        self.branch_away(jmp::JEQ, true, family, Src::Imm(AF_INET), four);
-        self.branch(jmp::JEQ, true, family, Src::Imm(AF_INET6), six, unknown);
+        self.branch_away(jmp::JEQ, true, family, Operand::Imm(AF_INET), four);
+        self.branch(jmp::JEQ, true, family, Operand::Imm(AF_INET6), six, unknown);
         self.bind(four);
         each(self, Family::In(base));
         self.bind(six);
@@ -323,7 +328,7 @@ impl Builder<'_> {
     }
 
     /// Reads two words of an IPv6 address as a number, in a new register.
-    fn in6_half(&mut self, base: Location, first: u32) -> V {
+    fn in6_half(&mut self, base: Location, first: u32) -> Reg {
         if let Location::Address(buffer) = base {
             let both = self.frame_load(buffer + IN6_ADDRESS + 4 * first as i16, 8);
             self.push(Inst::Swap { dst: both, bits: 64 });
@@ -331,7 +336,7 @@ impl Builder<'_> {
         }
         let upper = self.component(base, Component::In6(first));
         self.push(Inst::Swap { dst: upper, bits: 32 });
-        let by = Src::Imm(32);
+        let by = Operand::Imm(32);
         self.push(Inst::Alu { op: alu::LSH, wide: true, dst: upper, src: by, reloc: None });
         let lower = self.component(base, Component::In6(first + 1));
         self.push(Inst::Swap { dst: lower, bits: 32 });
@@ -340,9 +345,9 @@ impl Builder<'_> {
     }
 
     /// Reads a component of an endpoint into a new register, in its stored byte order.
-    fn component(&mut self, base: Location, component: Component) -> V {
+    fn component(&mut self, base: Location, component: Component) -> Reg {
         let int = |bytes| Shape::Int { bytes, signed: false };
-        let (steps, socket): (Vec<(&str, Shape)>, V) = match (base, component) {
+        let (steps, socket): (Vec<(&str, Shape)>, Reg) = match (base, component) {
             (Location::Address(_) | Location::Direct(_), component) => {
                 let (offset, bytes) = match component {
                     Component::Port => (PORT, 2),
@@ -372,7 +377,7 @@ impl Builder<'_> {
     }
 
     /// Reads bytes of an address; direct loads are limited to its first 16 bytes.
-    fn address_bytes(&mut self, base: Location, offset: i16, bytes: u32) -> V {
+    fn address_bytes(&mut self, base: Location, offset: i16, bytes: u32) -> Reg {
         match base {
             Location::Direct(base) => self.once(ValueKey::Raw { base, offset, bytes }, |build| {
                 let dst = build.fresh();
@@ -384,25 +389,25 @@ impl Builder<'_> {
         }
     }
 
-    pub(super) fn frame_load(&mut self, offset: i16, bytes: u32) -> V {
+    pub(super) fn frame_load(&mut self, offset: i16, bytes: u32) -> Reg {
         let dst = self.fresh();
-        self.push(Inst::Load { dst, base: FRAME, offset, bytes, reloc: None, argument: None });
+        self.push(Inst::Load { dst, base: FRAME_POINTER, offset, bytes, reloc: None, argument: None });
         dst
     }
 
-    pub(super) fn set(&mut self, dst: V, src: Src) {
+    pub(super) fn set(&mut self, dst: Reg, src: Operand) {
         self.push(Inst::Mov { dst, src, wide: true, reloc: None });
     }
 
-    fn or(&mut self, dst: V, src: V) {
-        self.push(Inst::Alu { op: alu::OR, wide: true, dst, src: Src::Reg(src), reloc: None });
+    fn or(&mut self, dst: Reg, src: Reg) {
+        self.push(Inst::Alu { op: alu::OR, wide: true, dst, src: Operand::Reg(src), reloc: None });
     }
 }
 
 /// The length of an address, in a register.
 #[derive(Clone, Copy)]
 struct Length {
-    of: V,
+    of: Reg,
     /// The comparison uses all 64 bits.
     wide: bool,
 }
@@ -420,11 +425,11 @@ pub(super) enum Location {
     /// In a frame buffer, at this offset.
     Address(i16),
     /// In the kernel's memory, loaded directly.
-    Direct(V),
+    Direct(Reg),
     /// The local fields of a `sock`.
-    Local(V),
+    Local(Reg),
     /// The remote fields of a `sock`.
-    Peer(V),
+    Peer(Reg),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -14,17 +14,18 @@
 //! Invariants: an available value is not read again; the offset of a field is always relocated by CO-RE.
 
 use super::builder::{Builder, Fact, Target, ValueKey};
-use crate::bpf::insn::{alu, jmp};
-use crate::bpf::vcode::{FRAME, Inst, Src, V};
-use crate::bpf::{RelocationKind, copies, helper};
+use crate::bpf::{RelocationKind, helper};
 use crate::hir::overlays::{Overlay, Reading};
 use crate::hir::{Access, ArgId, Place, Shape, Step, TaskField, Ty, Value};
+use crate::isa::{alu, jmp};
+use crate::mir::passes::expand_reads;
+use crate::mir::{FRAME_POINTER, Inst, Operand, Reg};
 
 /// The enumerator of the helper: a kernel that has the helper has this enumerator in its BTF.
 const TYPED_TASK: (&str, &str) = ("bpf_func_id", "BPF_FUNC_get_current_task_btf");
 
 impl Builder<'_> {
-    pub(super) fn argument(&mut self, arg: ArgId, full: bool) -> V {
+    pub(super) fn argument(&mut self, arg: ArgId, full: bool) -> Reg {
         let ty = self.hook.args[arg.index()].ty;
         let (bytes, signed) = match ty {
             Ty::Int(int) => (int.bytes, int.signed),
@@ -45,7 +46,7 @@ impl Builder<'_> {
         if full && signed { self.extended(raw, bytes) } else { raw }
     }
 
-    fn argument_load(&mut self, arg: ArgId, place: &Place, dst: V, bytes: u32) {
+    fn argument_load(&mut self, arg: ArgId, place: &Place, dst: Reg, bytes: u32) {
         match place {
             Place::Slot(slot) => {
                 let name = self.hook.args[arg.index()].name.clone();
@@ -70,8 +71,8 @@ impl Builder<'_> {
                     steps: vec![Step::Field { name: exists.clone(), shape: Shape::Pointer }],
                 };
                 let reloc = RelocationKind::FieldExists(access);
-                self.push(Inst::Mov { dst: present, src: Src::Imm(1), wide: true, reloc: Some(reloc) });
-                self.branch(jmp::JEQ, true, present, Src::Imm(0), without, with);
+                self.push(Inst::Mov { dst: present, src: Operand::Imm(1), wide: true, reloc: Some(reloc) });
+                self.branch(jmp::JEQ, true, present, Operand::Imm(0), without, with);
                 self.bind(with);
                 self.argument_load(arg, then, dst, bytes);
                 self.jump(join);
@@ -84,7 +85,7 @@ impl Builder<'_> {
     }
 
     /// Reads a field through a non-null pointer.
-    pub(super) fn field(&mut self, base: V, access: &Access, ty: Ty, full: bool) -> V {
+    pub(super) fn field(&mut self, base: Reg, access: &Access, ty: Ty, full: bool) -> Reg {
         if let Some(Step::Field { shape: Shape::Bits { bytes, signed, .. }, .. }) = access.steps.last() {
             return self.bitfield(base, access, *bytes, *signed);
         }
@@ -98,7 +99,7 @@ impl Builder<'_> {
     }
 
     /// Reads the bytes of a field, directly or by a copy.
-    pub(super) fn load(&mut self, base: V, access: &Access, bytes: u32) -> V {
+    pub(super) fn load(&mut self, base: Reg, access: &Access, bytes: u32) -> Reg {
         let key = ValueKey::Load { base, access: access.clone(), bytes };
         if let Some(reg) = self.available(&key) {
             return reg;
@@ -133,7 +134,7 @@ impl Builder<'_> {
         readings.get(access).or_else(|| access.steps.split_last().and_then(whole)).copied().unwrap_or_default()
     }
 
-    fn loaded(&mut self, base: V, access: &Access, bytes: u32) -> V {
+    fn loaded(&mut self, base: Reg, access: &Access, bytes: u32) -> Reg {
         let dst = self.fresh();
         let reloc = Some(RelocationKind::FieldOffset(access.clone()));
         self.push(Inst::Load { dst, base, offset: 0, bytes, reloc, argument: None });
@@ -141,14 +142,14 @@ impl Builder<'_> {
     }
 
     /// Copies a field to the frame and loads it from there; zero if it cannot be read.
-    fn copied(&mut self, dst: V, base: V, access: &Access, bytes: u32) {
+    fn copied(&mut self, dst: Reg, base: Reg, access: &Access, bytes: u32) {
         let (uneven, scratch) = (self.access_mode(access).uneven, self.scratch());
         self.push(Inst::Copy { dst, base, access: access.clone(), bytes, uneven, scratch });
     }
 
     /// Loads the storage of a bitfield and extracts the bits. CO-RE relocates both shift counts, because the
     /// position of the bits differs between kernels.
-    fn bitfield(&mut self, base: V, access: &Access, bytes: u32, signed: bool) -> V {
+    fn bitfield(&mut self, base: Reg, access: &Access, bytes: u32, signed: bool) -> Reg {
         let key = ValueKey::Bits { base, access: access.clone() };
         if let Some(reg) = self.available(&key) {
             return reg;
@@ -156,35 +157,35 @@ impl Builder<'_> {
         let storage = self.load(base, access, bytes);
         let dst = self.copy(storage, true);
         let left = Some(RelocationKind::FieldShiftLeft(access.clone()));
-        self.push(Inst::Alu { op: alu::LSH, wide: true, dst, src: Src::Imm(0), reloc: left });
+        self.push(Inst::Alu { op: alu::LSH, wide: true, dst, src: Operand::Imm(0), reloc: left });
         let right = Some(RelocationKind::FieldShiftRight(access.clone()));
         let op = if signed { alu::ARSH } else { alu::RSH };
-        self.push(Inst::Alu { op, wide: true, dst, src: Src::Imm(0), reloc: right });
+        self.push(Inst::Alu { op, wide: true, dst, src: Operand::Imm(0), reloc: right });
         self.add_fact(Fact::Available(key, dst));
         dst
     }
 
-    pub(super) fn lower_half(&mut self, of: V) -> V {
+    pub(super) fn lower_half(&mut self, of: Reg) -> Reg {
         self.once(ValueKey::Lower(of), |build| build.copy(of, false))
     }
 
-    pub(super) fn upper_half(&mut self, of: V) -> V {
+    pub(super) fn upper_half(&mut self, of: Reg) -> Reg {
         self.once(ValueKey::Upper(of), |build| {
             let dst = build.copy(of, true);
-            build.push(Inst::Alu { op: alu::RSH, wide: true, dst, src: Src::Imm(32), reloc: None });
+            build.push(Inst::Alu { op: alu::RSH, wide: true, dst, src: Operand::Imm(32), reloc: None });
             dst
         })
     }
 
-    pub(super) fn pid_tgid(&mut self) -> V {
+    pub(super) fn pid_tgid(&mut self) -> Reg {
         self.helper_once(ValueKey::PidTgid, helper::GET_CURRENT_PID_TGID)
     }
 
-    pub(super) fn uid_gid(&mut self) -> V {
+    pub(super) fn uid_gid(&mut self) -> Reg {
         self.helper_once(ValueKey::UidGid, helper::GET_CURRENT_UID_GID)
     }
 
-    pub(super) fn task(&mut self, field: TaskField) -> V {
+    pub(super) fn task(&mut self, field: TaskField) -> Reg {
         match field {
             TaskField::Pid => {
                 let both = self.pid_tgid();
@@ -218,7 +219,7 @@ impl Builder<'_> {
 
     /// Returns the current task. 5.10 has no helper that gives LSM programs a typed task pointer, so the task
     /// is a scalar there and its fields are copied.
-    pub(super) fn current(&mut self) -> V {
+    pub(super) fn current(&mut self) -> Reg {
         self.once(ValueKey::Current, |build| {
             if build.ancestor.is_some() {
                 let task = build.call(helper::GET_CURRENT_TASK, &[]);
@@ -231,7 +232,7 @@ impl Builder<'_> {
             for (label, helper) in [(typed, helper::GET_CURRENT_TASK_BTF), (untyped, helper::GET_CURRENT_TASK)] {
                 build.bind(label);
                 build.push(Inst::Call { helper, args: 0 });
-                build.push(Inst::Mov { dst: task, src: Src::Reg(V(0)), wide: true, reloc: None });
+                build.push(Inst::Mov { dst: task, src: Operand::Reg(Reg(0)), wide: true, reloc: None });
                 build.jump(join);
             }
             build.bind(join);
@@ -245,18 +246,18 @@ impl Builder<'_> {
     pub(super) fn branch_on_typed_task(&mut self, typed: Target, untyped: Target) {
         let present = self.fresh();
         let reloc = RelocationKind::EnumValueExists { name: TYPED_TASK.0.into(), value: TYPED_TASK.1.into() };
-        self.push(Inst::Mov { dst: present, src: Src::Imm(1), wide: true, reloc: Some(reloc) });
-        self.branch(jmp::JEQ, true, present, Src::Imm(0), untyped, typed);
+        self.push(Inst::Mov { dst: present, src: Operand::Imm(1), wide: true, reloc: Some(reloc) });
+        self.branch(jmp::JEQ, true, present, Operand::Imm(0), untyped, typed);
     }
 
     /// Reads a field through a pointer that was obtained from the current task.
-    fn task_load(&mut self, key: ValueKey, base: V, access: &Access, bytes: u32) -> V {
+    fn task_load(&mut self, key: ValueKey, base: Reg, access: &Access, bytes: u32) -> Reg {
         if let Some(ancestor) = self.ancestor {
             // Every pointer in an ancestor predicate is a scalar.
             let dst = self.read_once(key, &[], Some(ancestor.unknown), |build, dst| {
                 let (scratch, from) = (build.scratch(), build.fresh());
                 let width = (bytes, build.access_mode(access).uneven);
-                copies::copy((dst, from), base, access.clone(), width, scratch).for_each(|inst| build.push(inst));
+                expand_reads::copy((dst, from), base, access.clone(), width, scratch).for_each(|inst| build.push(inst));
             });
             self.untyped.insert(dst);
             return dst;
@@ -278,7 +279,7 @@ impl Builder<'_> {
     }
 
     /// Evaluates the first alternative whose fields the kernel has.
-    pub(super) fn first_of(&mut self, value: &Value, values: &[Value], unknown: Target) -> V {
+    pub(super) fn first_of(&mut self, value: &Value, values: &[Value], unknown: Target) -> Reg {
         let key = ValueKey::FirstOf(Box::new(value.clone()));
         if let Some(reg) = self.available(&key) {
             return reg;
@@ -293,14 +294,14 @@ impl Builder<'_> {
             for access in accesses.into_iter().filter(|_| !last) {
                 let present = self.fresh();
                 let reloc = Some(RelocationKind::FieldExists(access.clone()));
-                self.push(Inst::Mov { dst: present, src: Src::Imm(1), wide: true, reloc });
-                self.branch_away(jmp::JEQ, true, present, Src::Imm(0), next);
+                self.push(Inst::Mov { dst: present, src: Operand::Imm(1), wide: true, reloc });
+                self.branch_away(jmp::JEQ, true, present, Operand::Imm(0), next);
             }
             let reg = self.value(alternative, unknown);
             if self.scalars.contains(&reg) {
                 self.scalars.insert(result);
             }
-            self.push(Inst::Mov { dst: result, src: Src::Reg(reg), wide: true, reloc: None });
+            self.push(Inst::Mov { dst: result, src: Operand::Reg(reg), wide: true, reloc: None });
             self.jump(join);
             if last {
                 break;
@@ -319,23 +320,23 @@ impl Builder<'_> {
     }
 
     /// Reads some bytes of the current task's `comm`.
-    pub(super) fn comm_bytes(&mut self, offset: u32, bytes: u32) -> V {
+    pub(super) fn comm_bytes(&mut self, offset: u32, bytes: u32) -> Reg {
         let buffer = self.comm_buffer();
         self.read_once(ValueKey::Comm, &[], None, |build, _| {
             build.expensive = true;
             // `bpf_get_current_comm` of 6.1 does not clear the bytes after the NUL.
             for word in [0, 8] {
-                build.push(Inst::Store { base: FRAME, offset: buffer + word, src: Src::Imm(0), bytes: 8 });
+                build.push(Inst::Store { base: FRAME_POINTER, offset: buffer + word, src: Operand::Imm(0), bytes: 8 });
             }
-            build.frame_address(V(1), buffer);
-            build.push(Inst::Mov { dst: V(2), src: Src::Imm(16), wide: true, reloc: None });
+            build.frame_address(Reg(1), buffer);
+            build.push(Inst::Mov { dst: Reg(2), src: Operand::Imm(16), wide: true, reloc: None });
             build.push(Inst::Call { helper: helper::GET_CURRENT_COMM, args: 2 });
         });
         self.once(ValueKey::CommBytes { offset, bytes }, |build| {
             let dst = build.fresh();
             build.push(Inst::Load {
                 dst,
-                base: FRAME,
+                base: FRAME_POINTER,
                 offset: buffer + offset as i16,
                 bytes,
                 reloc: None,

@@ -23,12 +23,13 @@ use std::ops::Range;
 use super::builder::Builder;
 use super::{Refusal, begun, program};
 use crate::bpf::encode::TooLarge;
-use crate::bpf::insn::jmp;
-use crate::bpf::vcode::{End, Inst, Src, V};
 use crate::bpf::{Map, MapKind, helper};
 use crate::decision::parts::{Groups, Next, Part, groups};
 use crate::decision::{self, Plan, Verdict};
+use crate::driver::Observer;
 use crate::hir::{HookId, Policy, RuleId, errno};
+use crate::isa::jmp;
+use crate::mir::{Inst, Operand, Reg, Terminator};
 use crate::optimise::{Optimisation, Optimise};
 
 /// The most programs in one chain. The kernel allows 32 tail calls (`MAX_TAIL_CALL_CNT`, 33 since 5.17).
@@ -116,7 +117,16 @@ impl Bisection<'_> {
         let mut plan = Plan { graphs: Vec::new(), indexes: Vec::new() };
         let graph = decision::lower::graph(self.policy, self.hook, rules, part, self.optimise, &mut plan.indexes);
         plan.graphs.push(graph);
-        program(self.policy, &plan, &plan.graphs[0], self.most, self.optimise, &mut begun(self.policy)).map(drop)
+        program(
+            self.policy,
+            &plan,
+            &plan.graphs[0],
+            self.most,
+            self.optimise,
+            &Observer::none(),
+            &mut begun(self.policy),
+        )
+        .map(drop)
     }
 }
 
@@ -131,7 +141,7 @@ impl Builder<'_> {
                 let verdict = self.verdict();
                 for to in denied {
                     let (here, other) = (self.fresh_target(), self.fresh_target());
-                    self.branch(jmp::JEQ, true, verdict, Src::Imm(-to.denied), here, other);
+                    self.branch(jmp::JEQ, true, verdict, Operand::Imm(-to.denied), here, other);
                     self.bind(here);
                     self.tail_call(next, to.denied, programs);
                     self.bind(other);
@@ -151,12 +161,12 @@ impl Builder<'_> {
                 entries: programs,
             });
             let context = self.context;
-            self.push(Inst::Mov { dst: V(1), src: Src::Reg(context), wide: true, reloc: None });
-            self.push(Inst::Address { dst: V(2), of });
-            self.push(Inst::Mov { dst: V(3), src: Src::Imm(to.graph.cast_signed()), wide: true, reloc: None });
+            self.push(Inst::Mov { dst: Reg(1), src: Operand::Reg(context), wide: true, reloc: None });
+            self.push(Inst::Address { dst: Reg(2), of });
+            self.push(Inst::Mov { dst: Reg(3), src: Operand::Imm(to.graph.cast_signed()), wide: true, reloc: None });
             self.push(Inst::Call { helper: helper::TAIL_CALL, args: 3 });
         }
-        self.push(Inst::Mov { dst: V(0), src: Src::Imm(-denied), wide: true, reloc: None });
-        self.end(End::Exit);
+        self.push(Inst::Mov { dst: Reg(0), src: Operand::Imm(-denied), wide: true, reloc: None });
+        self.end(Terminator::Exit);
     }
 }

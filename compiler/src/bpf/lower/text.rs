@@ -21,12 +21,13 @@ use super::ancestors::{self, AncestorContext};
 use super::builder::{Builder, Fact, Target, ValueKey};
 use super::conds::covering;
 use crate::automaton::Automaton;
-use crate::bpf::insn::{alu, jmp};
 use crate::bpf::library::automaton::{AutomatonAt, MATCH};
-use crate::bpf::vcode::{Inst, Src, V};
 use crate::bpf::{Code, RelocationKind, helper, library};
 use crate::decision::{Graph, Node, Plan};
-use crate::hir::{Access, Atom, AtomKind, Cond, Policy, Shape, Step, TEXT_BYTES, Text, TextTest, Ty, Value, ValueKind};
+use crate::hir::{Access, Atom, AtomKind, Cond, Policy, Shape, Step, Text, TextTest, Ty, Value, ValueKind};
+use crate::isa::{alu, jmp};
+use crate::limits::TEXT_BYTES;
+use crate::mir::{Inst, Operand, Reg};
 use crate::optimise::Optimisation;
 
 /// The most lengths of last components that are compared one by one before a path is walked.
@@ -44,11 +45,11 @@ const NEAR_CALLS_MAX: usize = 4;
 #[derive(Clone, Copy)]
 pub(super) struct FetchedText {
     /// The register with the address of the scratch memory.
-    pub(super) memory: V,
+    pub(super) memory: Reg,
     /// The offset of the text in that memory.
     pub(super) offset: i16,
     /// The register with its length, without the terminating NUL.
-    pub(super) length: V,
+    pub(super) length: Reg,
 }
 
 /// Returns the distinct texts that a graph reads, in evaluation order.
@@ -129,14 +130,14 @@ impl Builder<'_> {
             build.fetch(length, value, library::region(index), memory);
         });
         if !self.not_null(length) {
-            self.branch_away(jmp::JGE, true, length, Src::Imm(TEXT_BYTES as i32), unknown);
+            self.branch_away(jmp::JGE, true, length, Operand::Imm(TEXT_BYTES as i32), unknown);
             self.add_fact(Fact::NotNull(length));
         }
         FetchedText { memory, offset: library::region(index), length }
     }
 
     /// Sets a register to the length of a text, or to -1 if it cannot be read.
-    fn fetch(&mut self, length: V, value: &Value, offset: i16, memory: V) {
+    fn fetch(&mut self, length: Reg, value: &Value, offset: i16, memory: Reg) {
         let ValueKind::Text(text) = &value.kind else { unreachable!("only texts are in the list") };
         // Compared with a walk, the cost of the code that follows does not matter.
         self.expensive = true;
@@ -169,51 +170,51 @@ impl Builder<'_> {
             }
             Text::Unix { end, name } => self.unix_name(end, *name, memory, offset, none, failed),
         };
-        self.push(Inst::Mov { dst: length, src: Src::Reg(from), wide: true, reloc: None });
-        self.branch(jmp::JLT, true, length, Src::Imm(TEXT_BYTES as i32), done, failed);
+        self.push(Inst::Mov { dst: length, src: Operand::Reg(from), wide: true, reloc: None });
+        self.branch(jmp::JLT, true, length, Operand::Imm(TEXT_BYTES as i32), done, failed);
         self.bind(failed);
         self.count_unreadable();
         self.jump(none);
         self.bind(none);
-        self.push(Inst::Mov { dst: length, src: Src::Imm(-1), wide: true, reloc: None });
+        self.push(Inst::Mov { dst: length, src: Operand::Imm(-1), wide: true, reloc: None });
         self.jump(done);
         self.bind(done);
     }
 
     /// Claims a slot of scratch memory, unless this run has one.
-    pub(super) fn claim(&mut self, memory: V, have: Target, failed: Target) {
+    pub(super) fn claim(&mut self, memory: Reg, have: Target, failed: Target) {
         let claim = self.fresh_target();
-        self.branch(jmp::JNE, true, memory, Src::Imm(0), have, claim);
+        self.branch(jmp::JNE, true, memory, Operand::Imm(0), have, claim);
         self.bind(claim);
         self.push(Inst::Invoke { function: library::CLAIM, args: 0 });
-        self.push(Inst::Mov { dst: memory, src: Src::Reg(V(0)), wide: true, reloc: None });
-        self.branch(jmp::JNE, true, memory, Src::Imm(0), have, failed);
+        self.push(Inst::Mov { dst: memory, src: Operand::Reg(Reg(0)), wide: true, reloc: None });
+        self.branch(jmp::JNE, true, memory, Operand::Imm(0), have, failed);
     }
 
     /// Releases the slot, at the end of the program.
     pub(super) fn release(&mut self) {
         let Some(memory) = self.memory else { return };
         let (give, done) = (self.fresh_target(), self.fresh_target());
-        self.branch(jmp::JNE, true, memory, Src::Imm(0), give, done);
+        self.branch(jmp::JNE, true, memory, Operand::Imm(0), give, done);
         self.bind(give);
         let less = self.fresh();
-        self.push(Inst::Mov { dst: less, src: Src::Imm(-1), wide: true, reloc: None });
+        self.push(Inst::Mov { dst: less, src: Operand::Imm(-1), wide: true, reloc: None });
         self.push(Inst::AtomicAdd { base: memory, src: less });
         self.jump(done);
         self.bind(done);
     }
 
-    pub(super) fn store_pointer(&mut self, memory: V, offset: i16, pointer: V) {
-        self.push(Inst::Store { base: memory, offset, src: Src::Reg(pointer), bytes: 8 });
+    pub(super) fn store_pointer(&mut self, memory: Reg, offset: i16, pointer: Reg) {
+        self.push(Inst::Store { base: memory, offset, src: Operand::Reg(pointer), bytes: 8 });
     }
 
-    pub(super) fn add(&mut self, dst: V, number: i32) {
-        self.push(Inst::Alu { op: alu::ADD, wide: true, dst, src: Src::Imm(number), reloc: None });
+    pub(super) fn add(&mut self, dst: Reg, number: i32) {
+        self.push(Inst::Alu { op: alu::ADD, wide: true, dst, src: Operand::Imm(number), reloc: None });
     }
 
     /// Reads the path of a dentry below a mount. The program itself loads the fields that are read once,
     /// because its pointers are mostly typed; a function has scalars and must copy.
-    pub(super) fn path(&mut self, dentry: V, mount: V, memory: V, offset: i16) -> V {
+    pub(super) fn path(&mut self, dentry: Reg, mount: Reg, memory: Reg, offset: i16) -> Reg {
         let pprev = [field("d_hash", Shape::Struct), field("pprev", Shape::Pointer)];
         let root = self.load(mount, &access("vfsmount", &[field("mnt_root", Shape::Pointer)]), 8);
         let hashed = self.load(dentry, &access("dentry", &pprev), 8);
@@ -227,12 +228,12 @@ impl Builder<'_> {
         self.walk(library::PATH, memory, offset)
     }
 
-    fn clear_path(&mut self, memory: V) {
-        self.push(Inst::Store { base: memory, offset: library::PLACE, src: Src::Imm(library::END), bytes: 8 });
+    fn clear_path(&mut self, memory: Reg) {
+        self.push(Inst::Store { base: memory, offset: library::PLACE, src: Operand::Imm(library::END), bytes: 8 });
     }
 
     /// Walks up from a typed dentry by direct loads.
-    fn walk_by_loads(&mut self, dentry: V, memory: V) {
+    fn walk_by_loads(&mut self, dentry: Reg, memory: Reg) {
         let wanted = self.optimise.does(Optimisation::Near) && self.near_calls < NEAR_CALLS_MAX;
         if !wanted || self.ancestor.is_some() || self.scalars.contains(&dentry) {
             return;
@@ -245,14 +246,14 @@ impl Builder<'_> {
             self.jump(typed);
         }
         self.bind(typed);
-        self.invoke(library::PATH_NEAR, &[Src::Reg(memory), Src::Reg(dentry)]);
+        self.invoke(library::PATH_NEAR, &[Operand::Reg(memory), Operand::Reg(dentry)]);
         self.jump(far);
         self.bind(far);
     }
 
     /// Calls a function that walks up from the pointers in the scratch memory.
-    pub(super) fn walk(&mut self, function: &'static str, memory: V, offset: i16) -> V {
-        let argument = V(1);
+    pub(super) fn walk(&mut self, function: &'static str, memory: Reg, offset: i16) -> Reg {
+        let argument = Reg(1);
         self.push(Inst::Load {
             dst: argument,
             base: memory,
@@ -261,39 +262,39 @@ impl Builder<'_> {
             reloc: None,
             argument: None,
         });
-        self.push(Inst::Mov { dst: V(2), src: Src::Imm(i32::from(offset)), wide: true, reloc: None });
+        self.push(Inst::Mov { dst: Reg(2), src: Operand::Imm(i32::from(offset)), wide: true, reloc: None });
         self.push(Inst::Invoke { function, args: 2 });
-        self.copy(V(0), true)
+        self.copy(Reg(0), true)
     }
 
     /// Copies a NUL-terminated string and returns its length. A result that fills the buffer may have been
     /// truncated, and counts as too long.
-    fn characters(&mut self, memory: V, offset: i16, from: V, size: u32) -> V {
-        self.push(Inst::Mov { dst: V(3), src: Src::Reg(from), wide: true, reloc: None });
-        self.push(Inst::Mov { dst: V(1), src: Src::Reg(memory), wide: true, reloc: None });
-        self.add(V(1), i32::from(offset));
+    fn characters(&mut self, memory: Reg, offset: i16, from: Reg, size: u32) -> Reg {
+        self.push(Inst::Mov { dst: Reg(3), src: Operand::Reg(from), wide: true, reloc: None });
+        self.push(Inst::Mov { dst: Reg(1), src: Operand::Reg(memory), wide: true, reloc: None });
+        self.add(Reg(1), i32::from(offset));
         // One byte more than the longest text, so that a truncated one is recognised.
         let size = if size == TEXT_BYTES { size + 1 } else { size };
-        self.push(Inst::Mov { dst: V(2), src: Src::Imm(size as i32), wide: true, reloc: None });
+        self.push(Inst::Mov { dst: Reg(2), src: Operand::Imm(size as i32), wide: true, reloc: None });
         self.push(Inst::Call { helper: helper::PROBE_READ_KERNEL_STR, args: 3 });
-        let length = self.copy(V(0), true);
+        let length = self.copy(Reg(0), true);
         self.add(length, -1);
         length
     }
 
     /// Copies a char array from its struct to the work area, and terminates it with a NUL.
-    fn copy_string(&mut self, of: &Value, bytes: u32, memory: V, unknown: Target) {
+    fn copy_string(&mut self, of: &Value, bytes: u32, memory: Reg, unknown: Target) {
         let end = library::WORK + bytes as i16;
         let to_work = |build: &mut Self| {
-            build.push(Inst::Mov { dst: V(1), src: Src::Reg(memory), wide: true, reloc: None });
-            build.add(V(1), i32::from(library::WORK));
-            build.push(Inst::Mov { dst: V(2), src: Src::Imm(bytes as i32), wide: true, reloc: None });
+            build.push(Inst::Mov { dst: Reg(1), src: Operand::Reg(memory), wide: true, reloc: None });
+            build.add(Reg(1), i32::from(library::WORK));
+            build.push(Inst::Mov { dst: Reg(2), src: Operand::Imm(bytes as i32), wide: true, reloc: None });
         };
         match &of.kind {
             ValueKind::Load { base, access } => {
                 let base = self.pointer(base, unknown);
                 let from = self.field_address(base, access);
-                self.push(Inst::Mov { dst: V(3), src: Src::Reg(from), wide: true, reloc: None });
+                self.push(Inst::Mov { dst: Reg(3), src: Operand::Reg(from), wide: true, reloc: None });
                 to_work(self);
                 self.push(Inst::Call { helper: helper::PROBE_READ_KERNEL, args: 3 });
             }
@@ -302,22 +303,27 @@ impl Builder<'_> {
                 self.push(Inst::Call { helper: helper::GET_CURRENT_COMM, args: 2 });
             }
         }
-        self.push(Inst::Store { base: memory, offset: end, src: Src::Imm(0), bytes: 1 });
+        self.push(Inst::Store { base: memory, offset: end, src: Operand::Imm(0), bytes: 1 });
     }
 
     /// Returns the address of a field behind a pointer.
-    pub(super) fn field_address(&mut self, base: V, access: &Access) -> V {
+    pub(super) fn field_address(&mut self, base: Reg, access: &Access) -> Reg {
         let address = self.fresh();
         let reloc = Some(RelocationKind::FieldOffset(access.clone()));
-        self.push(Inst::Mov { dst: address, src: Src::Imm(0), wide: true, reloc });
-        self.push(Inst::Alu { op: alu::ADD, wide: true, dst: address, src: Src::Reg(base), reloc: None });
+        self.push(Inst::Mov { dst: address, src: Operand::Imm(0), wide: true, reloc });
+        self.push(Inst::Alu { op: alu::ADD, wide: true, dst: address, src: Operand::Reg(base), reloc: None });
         address
     }
 
     pub(super) fn count_unreadable(&mut self) {
         if let Some(AncestorContext { unreadable: Some(flag), .. }) = self.ancestor {
             // The calling program counts it.
-            return self.push(Inst::Mov { dst: flag, src: Src::Imm(ancestors::UNREADABLE), wide: true, reloc: None });
+            return self.push(Inst::Mov {
+                dst: flag,
+                src: Operand::Imm(ancestors::UNREADABLE),
+                wide: true,
+                reloc: None,
+            });
         }
         let RelocationKind::State(first) = self.code.unreadable(self.policy.rules.len()) else { return };
         let counter = self.fresh();
@@ -346,21 +352,21 @@ impl Builder<'_> {
             TextTest::Under(directory) if directory.is_empty() => self.jump(yes),
             TextTest::Under(directory) => {
                 let length = directory.len() as i32;
-                self.branch_away(jmp::JLT, true, text.length, Src::Imm(length), no);
+                self.branch_away(jmp::JLT, true, text.length, Operand::Imm(length), no);
                 let (begins, below) = (self.fresh_target(), self.fresh_target());
                 self.compare_memory(text.memory, text.offset, directory, begins, no);
                 self.bind(begins);
-                self.branch(jmp::JEQ, true, text.length, Src::Imm(length), yes, below);
+                self.branch(jmp::JEQ, true, text.length, Operand::Imm(length), yes, below);
                 self.bind(below);
                 let next = self.byte(text.memory, text.offset + length as i16);
-                self.branch(jmp::JEQ, true, next, Src::Imm(i32::from(b'/')), yes, no);
+                self.branch(jmp::JEQ, true, next, Operand::Imm(i32::from(b'/')), yes, no);
             }
             TextTest::StartsWith(prefix) => {
-                self.branch_away(jmp::JLT, true, text.length, Src::Imm(prefix.len() as i32), no);
+                self.branch_away(jmp::JLT, true, text.length, Operand::Imm(prefix.len() as i32), no);
                 self.compare_memory(text.memory, text.offset, prefix, yes, no);
             }
             TextTest::EndsWith(suffix) => {
-                self.branch_away(jmp::JLT, true, text.length, Src::Imm(suffix.len() as i32), no);
+                self.branch_away(jmp::JLT, true, text.length, Operand::Imm(suffix.len() as i32), no);
                 let end = self.copy(text.length, true);
                 self.add(end, -(suffix.len() as i32));
                 // No comparison bounds the difference, so a power-of-two mask does.
@@ -368,17 +374,23 @@ impl Builder<'_> {
                     op: alu::AND,
                     wide: true,
                     dst: end,
-                    src: Src::Imm(TEXT_BYTES as i32 - 1),
+                    src: Operand::Imm(TEXT_BYTES as i32 - 1),
                     reloc: None,
                 });
-                self.push(Inst::Alu { op: alu::ADD, wide: true, dst: end, src: Src::Reg(text.memory), reloc: None });
+                self.push(Inst::Alu {
+                    op: alu::ADD,
+                    wide: true,
+                    dst: end,
+                    src: Operand::Reg(text.memory),
+                    reloc: None,
+                });
                 self.compare_memory(end, text.offset, suffix, yes, no);
             }
             TextTest::Contains(_) | TextTest::Like(_) => {
                 let automaton = Automaton::one(test).expect("the checker has built it before");
                 let at = self.code.automaton(&automaton);
                 let row = self.run_automaton(value, text, at);
-                self.branch(jmp::JNE, true, row, Src::Imm(0), yes, no);
+                self.branch(jmp::JNE, true, row, Operand::Imm(0), yes, no);
             }
         }
     }
@@ -410,7 +422,7 @@ impl Builder<'_> {
         }
         let dentry = self.pointer(dentry, no);
         let mount = self.pointer(mount, no);
-        let is_untyped = |of: &V| self.untyped.contains(of) || self.scalars.contains(of);
+        let is_untyped = |of: &Reg| self.untyped.contains(of) || self.scalars.contains(of);
         if is_untyped(&dentry) || is_untyped(&mount) {
             return;
         }
@@ -419,45 +431,45 @@ impl Builder<'_> {
         let fits = self.fresh_target();
         if lengths.len() <= NAME_LENGTHS_MAX {
             for bytes in lengths {
-                self.branch_away(jmp::JEQ, false, length, Src::Imm(bytes as i32), fits);
+                self.branch_away(jmp::JEQ, false, length, Operand::Imm(bytes as i32), fits);
             }
         } else {
             self.is_one_of_lengths(length, &lengths, fits);
         }
         let root = self.load(mount, &access("vfsmount", &[field("mnt_root", Shape::Pointer)]), 8);
-        self.branch(jmp::JEQ, true, root, Src::Reg(dentry), fits, no);
+        self.branch(jmp::JEQ, true, root, Operand::Reg(dentry), fits, no);
         self.bind(fits);
     }
 
     /// Jumps to `fits` if a length is one of many, by a bit mask of the lengths below 64. If some length is
     /// 64 or more, every longer name fits.
-    fn is_one_of_lengths(&mut self, length: V, lengths: &BTreeSet<usize>, fits: Target) {
+    fn is_one_of_lengths(&mut self, length: Reg, lengths: &BTreeSet<usize>, fits: Target) {
         let other = self.fresh_target();
         let beyond = if lengths.range(64..).next().is_some() { fits } else { other };
-        self.branch_away(jmp::JGT, false, length, Src::Imm(63), beyond);
+        self.branch_away(jmp::JGT, false, length, Operand::Imm(63), beyond);
         let bits = self.constant(lengths.range(..64).fold(0, |bits, length| bits | 1u64 << length));
-        self.push(Inst::Alu { op: alu::RSH, wide: true, dst: bits, src: Src::Reg(length), reloc: None });
-        self.branch(jmp::JSET, true, bits, Src::Imm(1), fits, other);
+        self.push(Inst::Alu { op: alu::RSH, wide: true, dst: bits, src: Operand::Reg(length), reloc: None });
+        self.branch(jmp::JSET, true, bits, Operand::Imm(1), fits, other);
         self.bind(other);
     }
 
     /// Runs an automaton over a text and returns the row that it accepts, 0 if none.
-    pub(super) fn run_automaton(&mut self, value: &Value, text: FetchedText, at: AutomatonAt) -> V {
+    pub(super) fn run_automaton(&mut self, value: &Value, text: FetchedText, at: AutomatonAt) -> Reg {
         let known = self.texts.iter().position(|known| known == &value).unwrap_or(usize::MAX);
         self.read_once(ValueKey::TextMatch { text: known, at }, &[], None, |build, row| {
             let (base, offset) = (text.memory, library::NUMBER);
-            build.push(Inst::Load { dst: V(1), base, offset, bytes: 8, reloc: None, argument: None });
+            build.push(Inst::Load { dst: Reg(1), base, offset, bytes: 8, reloc: None, argument: None });
             let numbers = [
-                Src::Imm(i32::from(text.offset)),
-                Src::Reg(text.length),
-                Src::Imm(at.classes.cast_signed()),
-                Src::Imm(at.start.cast_signed()),
+                Operand::Imm(i32::from(text.offset)),
+                Operand::Reg(text.length),
+                Operand::Imm(at.classes.cast_signed()),
+                Operand::Imm(at.start.cast_signed()),
             ];
             for (at, src) in numbers.into_iter().enumerate() {
-                build.push(Inst::Mov { dst: V(2 + at as u32), src, wide: true, reloc: None });
+                build.push(Inst::Mov { dst: Reg(2 + at as u32), src, wide: true, reloc: None });
             }
             build.push(Inst::Invoke { function: MATCH, args: 5 });
-            build.push(Inst::Mov { dst: row, src: Src::Reg(V(0)), wide: true, reloc: None });
+            build.push(Inst::Mov { dst: row, src: Operand::Reg(Reg(0)), wide: true, reloc: None });
         })
     }
 
@@ -465,22 +477,23 @@ impl Builder<'_> {
     pub(super) fn texts_equal(&mut self, left: &Value, right: &Value, yes: Target, no: Target, unknown: Target) {
         let one = self.text(left, unknown);
         let other = self.text(right, unknown);
-        self.branch_away(jmp::JNE, true, one.length, Src::Reg(other.length), no);
+        self.branch_away(jmp::JNE, true, one.length, Operand::Reg(other.length), no);
         self.push(Inst::Load {
-            dst: V(1),
+            dst: Reg(1),
             base: one.memory,
             offset: library::NUMBER,
             bytes: 8,
             reloc: None,
             argument: None,
         });
-        let numbers = [Src::Imm(i32::from(one.offset)), Src::Reg(one.length), Src::Imm(i32::from(other.offset))];
+        let numbers =
+            [Operand::Imm(i32::from(one.offset)), Operand::Reg(one.length), Operand::Imm(i32::from(other.offset))];
         for (at, src) in numbers.into_iter().enumerate() {
-            self.push(Inst::Mov { dst: V(2 + at as u32), src, wide: true, reloc: None });
+            self.push(Inst::Mov { dst: Reg(2 + at as u32), src, wide: true, reloc: None });
         }
         self.push(Inst::Invoke { function: library::whole_text::EQUAL, args: 4 });
-        let equal = self.copy(V(0), true);
-        self.branch(jmp::JNE, true, equal, Src::Imm(0), yes, no);
+        let equal = self.copy(Reg(0), true);
+        self.branch(jmp::JNE, true, equal, Operand::Imm(0), yes, no);
     }
 
     /// Branches to `yes` if a text is one of a few, which are grouped by length.
@@ -488,7 +501,7 @@ impl Builder<'_> {
         let lengths: BTreeSet<usize> = set.iter().map(Vec::len).collect();
         for length in lengths {
             let longer = self.fresh_target();
-            self.branch_away(jmp::JNE, true, text.length, Src::Imm(length as i32), longer);
+            self.branch_away(jmp::JNE, true, text.length, Operand::Imm(length as i32), longer);
             let mut same = set.iter().filter(|wanted| wanted.len() == length).peekable();
             while let Some(wanted) = same.next() {
                 let next = if same.peek().is_some() { self.fresh_target() } else { no };
@@ -502,13 +515,13 @@ impl Builder<'_> {
         self.jump(no);
     }
 
-    fn byte(&mut self, base: V, offset: i16) -> V {
+    fn byte(&mut self, base: Reg, offset: i16) -> Reg {
         let dst = self.fresh();
         self.push(Inst::Load { dst, base, offset, bytes: 1, reloc: None, argument: None });
         dst
     }
 
-    fn compare_memory(&mut self, base: V, offset: i16, wanted: &[u8], yes: Target, no: Target) {
+    fn compare_memory(&mut self, base: Reg, offset: i16, wanted: &[u8], yes: Target, no: Target) {
         let pieces = covering(wanted.len() as u32);
         for (index, &(at, bytes)) in pieces.iter().enumerate() {
             let offset = offset + at as i16;
@@ -526,22 +539,34 @@ impl Builder<'_> {
     }
 
     /// Copies a text into an event, where readers stop at its NUL.
-    pub(super) fn text_field(&mut self, record: V, value: &Value, offset: u32, unknown: Target) {
+    pub(super) fn text_field(&mut self, record: Reg, value: &Value, offset: u32, unknown: Target) {
         let text = self.text(value, unknown);
-        self.push(Inst::Mov { dst: V(1), src: Src::Reg(record), wide: true, reloc: None });
-        self.add(V(1), offset as i32);
-        self.push(Inst::Mov { dst: V(3), src: Src::Reg(text.memory), wide: true, reloc: None });
-        self.add(V(3), i32::from(text.offset));
-        self.push(Inst::Mov { dst: V(2), src: Src::Reg(text.length), wide: true, reloc: None });
+        self.push(Inst::Mov { dst: Reg(1), src: Operand::Reg(record), wide: true, reloc: None });
+        self.add(Reg(1), offset as i32);
+        self.push(Inst::Mov { dst: Reg(3), src: Operand::Reg(text.memory), wide: true, reloc: None });
+        self.add(Reg(3), i32::from(text.offset));
+        self.push(Inst::Mov { dst: Reg(2), src: Operand::Reg(text.length), wide: true, reloc: None });
         // The length is at most 4095. The mask restores this bound where the verifier has forgotten the
         // comparison.
-        self.push(Inst::Alu { op: alu::AND, wide: true, dst: V(2), src: Src::Imm(TEXT_BYTES as i32 - 1), reloc: None });
+        self.push(Inst::Alu {
+            op: alu::AND,
+            wide: true,
+            dst: Reg(2),
+            src: Operand::Imm(TEXT_BYTES as i32 - 1),
+            reloc: None,
+        });
         self.push(Inst::Call { helper: helper::PROBE_READ_KERNEL, args: 3 });
         // The terminating NUL.
         let end = self.copy(text.length, true);
-        self.push(Inst::Alu { op: alu::AND, wide: true, dst: end, src: Src::Imm(TEXT_BYTES as i32 - 1), reloc: None });
-        self.push(Inst::Alu { op: alu::ADD, wide: true, dst: end, src: Src::Reg(record), reloc: None });
-        self.push(Inst::Store { base: end, offset: offset as i16, src: Src::Imm(0), bytes: 1 });
+        self.push(Inst::Alu {
+            op: alu::AND,
+            wide: true,
+            dst: end,
+            src: Operand::Imm(TEXT_BYTES as i32 - 1),
+            reloc: None,
+        });
+        self.push(Inst::Alu { op: alu::ADD, wide: true, dst: end, src: Operand::Reg(record), reloc: None });
+        self.push(Inst::Store { base: end, offset: offset as i16, src: Operand::Imm(0), bytes: 1 });
     }
 }
 

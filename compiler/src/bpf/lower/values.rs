@@ -8,25 +8,25 @@
 //! is first turned into a scalar (see [`Builder::to_scalar`]).
 
 use super::builder::{Builder, Fact, Target, ValueKey};
-use crate::bpf::insn::{alu, jmp};
-use crate::bpf::vcode::{FRAME, Inst, Src, V};
 use crate::bpf::{RelocationKind, helper};
 use crate::hir::{EndField, Enumerator, Ptr, Step, TaskField, Ty, Value, ValueKind};
+use crate::isa::{alu, jmp};
+use crate::mir::{FRAME_POINTER, Inst, Operand, Reg};
 
 impl Builder<'_> {
     /// Evaluates a value to its full width. Jumps to `unknown` if it cannot be read.
-    pub(super) fn value(&mut self, value: &Value, unknown: Target) -> V {
+    pub(super) fn value(&mut self, value: &Value, unknown: Target) -> Reg {
         match &value.kind {
             ValueKind::Const(number) => self.constant(*number as u64),
             ValueKind::Address(address) => self.constant(*address as u64),
             ValueKind::Param(param) => self.parameter(*param),
             ValueKind::File(file, field) => self.file_number(*file, *field),
             ValueKind::Enumerator(known) => {
-                let signed = matches!(value.ty, Ty::Int(int) if int.signed);
+                let signed = matches ! ( value . ty , Ty :: Int ( int ) if int . signed );
                 let dst = self.fresh();
                 let Enumerator { of, name, value: local } = (**known).clone();
                 let reloc = RelocationKind::EnumValue { name: of, value: name, local };
-                self.push(Inst::Mov { dst, src: Src::Imm(local as i32), wide: signed, reloc: Some(reloc) });
+                self.push(Inst::Mov { dst, src: Operand::Imm(local as i32), wide: signed, reloc: Some(reloc) });
                 dst
             }
             ValueKind::Arg(arg) => self.argument(*arg, true),
@@ -51,7 +51,7 @@ impl Builder<'_> {
     }
 
     /// Evaluates a value of at most 32 bits whose upper half does not matter.
-    pub(super) fn low(&mut self, value: &Value, unknown: Target) -> V {
+    pub(super) fn low(&mut self, value: &Value, unknown: Target) -> Reg {
         match &value.kind {
             ValueKind::Arg(arg) => self.argument(*arg, false),
             ValueKind::Load { base, access } => {
@@ -62,10 +62,10 @@ impl Builder<'_> {
             ValueKind::Task(TaskField::Uid) => self.uid_gid(),
             ValueKind::Unary(op, inner) => self.unary(*op, inner, value.ty, unknown, false),
             ValueKind::Binary(op, left, right) => self.binary(*op, left, right, value.ty, unknown, false),
-            ValueKind::Convert(inner) if matches!((inner.ty, value.ty), (Ty::Int(from), Ty::Int(to)) if from.bytes >= 4 && to.bytes == 4) =>
+            ValueKind::Convert(inner) if matches ! ( ( inner . ty , value . ty ) , ( Ty :: Int ( from ) , Ty :: Int ( to ) ) if from . bytes >= 4 && to . bytes == 4 ) =>
             {
                 // The low half of the wider value is the result.
-                if matches!(inner.ty, Ty::Int(from) if from.bytes == 4) {
+                if matches ! ( inner . ty , Ty :: Int ( from ) if from . bytes == 4 ) {
                     self.low(inner, unknown)
                 } else {
                     self.value(inner, unknown)
@@ -76,20 +76,20 @@ impl Builder<'_> {
     }
 
     /// Copies a register, so that the copy can be changed.
-    pub(super) fn copy(&mut self, of: V, wide: bool) -> V {
+    pub(super) fn copy(&mut self, of: Reg, wide: bool) -> Reg {
         let dst = self.fresh();
-        self.push(Inst::Mov { dst, src: Src::Reg(of), wide, reloc: None });
+        self.push(Inst::Mov { dst, src: Operand::Reg(of), wide, reloc: None });
         dst
     }
 
-    pub(super) fn constant(&mut self, value: u64) -> V {
+    pub(super) fn constant(&mut self, value: u64) -> Reg {
         let dst = self.fresh();
         let signed = value.cast_signed();
         if let Ok(imm) = i32::try_from(signed) {
-            self.push(Inst::Mov { dst, src: Src::Imm(imm), wide: true, reloc: None });
+            self.push(Inst::Mov { dst, src: Operand::Imm(imm), wide: true, reloc: None });
         } else if let Ok(low) = u32::try_from(value) {
             // A 32-bit move clears the upper half.
-            self.push(Inst::Mov { dst, src: Src::Imm(low.cast_signed()), wide: false, reloc: None });
+            self.push(Inst::Mov { dst, src: Operand::Imm(low.cast_signed()), wide: false, reloc: None });
         } else {
             self.push(Inst::Wide { dst, value });
         }
@@ -97,7 +97,7 @@ impl Builder<'_> {
     }
 
     /// Evaluates a pointer for a read through it; jumps to `unknown` if it is null.
-    pub(super) fn pointer(&mut self, value: &Value, unknown: Target) -> V {
+    pub(super) fn pointer(&mut self, value: &Value, unknown: Target) -> Reg {
         let reg = self.value(value, unknown);
         let Ty::Ptr(Ptr { nullable, .. }) = value.ty else {
             return reg;
@@ -111,62 +111,62 @@ impl Builder<'_> {
 
     /// Turns a pointer into a scalar, because global functions take no kernel pointers. The verifier tracks a
     /// pointer through a spill, but not through a copy made by `bpf_probe_read_kernel`.
-    pub(super) fn to_scalar(&mut self, pointer: V) -> V {
+    pub(super) fn to_scalar(&mut self, pointer: Reg) -> Reg {
         let (from, to) = (self.scratch(), self.key_buffer());
-        self.push(Inst::Store { base: FRAME, offset: from, src: Src::Reg(pointer), bytes: 8 });
-        self.frame_address(V(1), to);
-        self.push(Inst::Mov { dst: V(2), src: Src::Imm(8), wide: true, reloc: None });
-        self.frame_address(V(3), from);
+        self.push(Inst::Store { base: FRAME_POINTER, offset: from, src: Operand::Reg(pointer), bytes: 8 });
+        self.frame_address(Reg(1), to);
+        self.push(Inst::Mov { dst: Reg(2), src: Operand::Imm(8), wide: true, reloc: None });
+        self.frame_address(Reg(3), from);
         self.push(Inst::Call { helper: helper::PROBE_READ_KERNEL, args: 3 });
         self.frame_load(to, 8)
     }
 
     /// Jumps to `null` if the pointer is null, and falls through otherwise.
-    pub(super) fn null_test(&mut self, value: &Value, reg: V, null: Target) {
-        self.branch_away(jmp::JEQ, true, reg, Src::Imm(0), null);
+    pub(super) fn null_test(&mut self, value: &Value, reg: Reg, null: Target) {
+        self.branch_away(jmp::JEQ, true, reg, Operand::Imm(0), null);
         if is_assumed_non_null(value) {
             // Since 6.3 the verifier assumes that trusted pointers are never null and deletes the test above;
             // since 6.18 it marks some of them nullable and accepts only the test above. It never decides an
             // unsigned order between a pointer and a number (`is_branch_taken` handles only `==` and `!=`
             // there), so the second test survives. The first page is never mapped, and `task_kill` passes 1
             // as a pointer.
-            self.branch_away(jmp::JLT, true, reg, Src::Imm(PAGE), null);
+            self.branch_away(jmp::JLT, true, reg, Operand::Imm(PAGE), null);
         }
     }
 
     /// Loads eight bytes of the program's own memory.
-    pub(super) fn word(&mut self, base: V, offset: i16) -> V {
+    pub(super) fn word(&mut self, base: Reg, offset: i16) -> Reg {
         let dst = self.fresh();
         self.push(Inst::Load { dst, base, offset, bytes: 8, reloc: None, argument: None });
         dst
     }
 
     /// Calls a helper and copies its result from `r0`.
-    pub(super) fn call(&mut self, helper: u32, args: &[Src]) -> V {
+    pub(super) fn call(&mut self, helper: u32, args: &[Operand]) -> Reg {
         for (at, arg) in args.iter().enumerate() {
-            self.push(Inst::Mov { dst: V(at as u32 + 1), src: *arg, wide: true, reloc: None });
+            self.push(Inst::Mov { dst: Reg(at as u32 + 1), src: *arg, wide: true, reloc: None });
         }
         self.push(Inst::Call { helper, args: args.len() as u8 });
-        self.copy(V(0), true)
+        self.copy(Reg(0), true)
     }
 
     /// Calls a helper for its effect.
-    pub(super) fn call_only(&mut self, helper: u32, args: &[Src]) {
+    pub(super) fn call_only(&mut self, helper: u32, args: &[Operand]) {
         for (at, arg) in args.iter().enumerate() {
-            self.push(Inst::Mov { dst: V(at as u32 + 1), src: *arg, wide: true, reloc: None });
+            self.push(Inst::Mov { dst: Reg(at as u32 + 1), src: *arg, wide: true, reloc: None });
         }
         self.push(Inst::Call { helper, args: args.len() as u8 });
     }
 
     /// Calls a helper without arguments, at most once on every path.
-    pub(super) fn helper_once(&mut self, key: ValueKey, helper: u32) -> V {
+    pub(super) fn helper_once(&mut self, key: ValueKey, helper: u32) -> Reg {
         self.read_once(key, &[], None, |build, dst| {
             build.push(Inst::Call { helper, args: 0 });
-            build.push(Inst::Mov { dst, src: Src::Reg(V(0)), wide: true, reloc: None });
+            build.push(Inst::Mov { dst, src: Operand::Reg(Reg(0)), wide: true, reloc: None });
         })
     }
 
-    pub(super) fn once(&mut self, key: ValueKey, make: impl FnOnce(&mut Self) -> V) -> V {
+    pub(super) fn once(&mut self, key: ValueKey, make: impl FnOnce(&mut Self) -> Reg) -> Reg {
         if let Some(reg) = self.available(&key) {
             return reg;
         }
@@ -175,9 +175,9 @@ impl Builder<'_> {
         reg
     }
 
-    pub(super) fn frame_address(&mut self, dst: V, offset: i16) {
-        self.push(Inst::Mov { dst, src: Src::Reg(FRAME), wide: true, reloc: None });
-        self.push(Inst::Alu { op: alu::ADD, wide: true, dst, src: Src::Imm(i32::from(offset)), reloc: None });
+    pub(super) fn frame_address(&mut self, dst: Reg, offset: i16) {
+        self.push(Inst::Mov { dst, src: Operand::Reg(FRAME_POINTER), wide: true, reloc: None });
+        self.push(Inst::Alu { op: alu::ADD, wide: true, dst, src: Operand::Imm(i32::from(offset)), reloc: None });
     }
 }
 

@@ -49,7 +49,7 @@ fn rules_that_mark_are_in_the_last_part() {
 fn heads(text: &str) -> Vec<String> {
     let optimise = Optimise::default().without(Optimisation::Whole);
     let (policy, mut plan) = planned(text, optimise);
-    bpf::lower::lower(&policy, &mut plan, optimise, &mut Vec::new());
+    bpf::lower::lower(&policy, &mut plan, optimise, &crate::driver::Observer::none(), &mut Vec::new());
     print(&plan, &policy).lines().filter(|line| line.starts_with("hook ")).map(str::to_owned).collect()
 }
 

@@ -1,8 +1,8 @@
 //! Which rules share one search, and the rows of its table.
 
 use super::{planned, rows, rules, searched, tests};
-use crate::decision::index::ROW_RULES_MAX;
 use crate::decision::print::print;
+use crate::limits::ROW_RULES_MAX;
 use crate::optimise::{Optimisation, Optimise};
 
 /// The rows of the only table of a policy.
