@@ -69,7 +69,9 @@ impl fmt::Display for TooLarge {
                 write!(f, "its calls are nested {frames} deep; the kernel allows {}", limits::CALL_FRAMES_MAX)
             }
             TooLarge::Functions(most) => write!(f, "it tests more than {most} different conditions on ancestors"),
-            TooLarge::Jump(slots) => write!(f, "a jump would skip {slots} instructions; the format allows {}", i16::MAX),
+            TooLarge::Jump(slots) => {
+                write!(f, "a jump would skip {slots} instructions; the format allows {}", i16::MAX)
+            }
             TooLarge::Instructions(count) => {
                 write!(f, "it has {count} instructions or more, which takes a verifier too long")
             }

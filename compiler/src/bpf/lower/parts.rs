@@ -12,7 +12,7 @@
 //! A kernel's call fails only where the array has no program, which is when its policy is being unloaded: then what
 //! has been decided so far holds.
 //!
-//! Parts are found by halves: the rules of a hook in the order that they are asked in (`decision::parts`), cut in
+//! Parts are found by halves: the rules of a hook in the order that they are asked in (`decision::split`), cut in
 //! two until each piece fits. What a part costs a verifier grows faster than its size, so equal pieces are better than large
 //! ones and a rest.
 //!
@@ -24,7 +24,7 @@ use super::builder::Builder;
 use super::{Refusal, begun, program};
 use crate::bpf::encode::TooLarge;
 use crate::bpf::{Map, MapKind, helper};
-use crate::decision::parts::{Groups, Next, Part, groups};
+use crate::decision::split::{Groups, Next, Part, groups};
 use crate::decision::{self, Plan, Verdict};
 use crate::driver::Observer;
 use crate::hir::{HookId, Policy, RuleId, errno};
