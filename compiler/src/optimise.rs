@@ -84,7 +84,7 @@ optimisations! {
     Swaps = "swaps",
     /// Simplify computations of bits that are not demanded.
     Demand = "demand",
-    /// Eliminate dead code.
+    /// Eliminate instructions whose results are not used.
     Unused = "unused",
     /// Place cold code, which records events, after hot code.
     Sinking = "sinking",

@@ -70,11 +70,11 @@ pub struct Automaton {
     pub classes: Vec<u8>,
     /// Transitions and rows of all states.
     pub words: Vec<u32>,
-    /// Initial state.
+    /// State in which a text begins.
     pub start: u32,
     /// By row: numbers of the patterns that match, ascending. Row 0 is empty, and no two rows are equal.
     pub rows: Vec<Vec<u32>>,
-    /// Number of states.
+    /// Number of states before compression.
     pub states: usize,
 }
 

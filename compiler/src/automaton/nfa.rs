@@ -38,12 +38,12 @@ pub struct Node {
 /// Bytes of the loop from a node to itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum SelfLoop {
-    /// No loop.
+    /// The node has no loop.
     #[default]
     No,
     /// All bytes but `/`.
     Names,
-    /// All bytes.
+    /// All bytes, `/` included.
     Any,
 }
 

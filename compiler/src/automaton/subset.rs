@@ -25,9 +25,9 @@ pub const DEAD: u32 = 0;
 pub struct States {
     /// Class of each byte.
     pub classes: Vec<u8>,
-    /// States, [`DEAD`] first.
+    /// All states; [`DEAD`] is first.
     pub states: Vec<State>,
-    /// Initial state.
+    /// State in which a text begins.
     pub start: u32,
     /// By row: numbers of the patterns that match.
     pub rows: Vec<Vec<u32>>,
@@ -49,7 +49,7 @@ pub struct State {
 /// Transition for the bytes without a move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DefaultMove {
-    /// To a state.
+    /// A transition to a state.
     To(u32),
     /// The same transitions as a state, which are moves or `To`.
     Inherit(u32),
@@ -152,7 +152,7 @@ struct Build<'n> {
 enum Origin {
     /// A set of nodes.
     Nodes {
-        /// Nodes, ascending.
+        /// Ids of the nodes, ascending.
         nodes: Rc<[u32]>,
         /// The state belongs to a shared suffix, and its nodes are representatives.
         suffix: bool,

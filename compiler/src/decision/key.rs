@@ -16,7 +16,7 @@ use crate::limits;
 /// One value that is looked up.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Column {
-    /// Kind of lookup.
+    /// Kind of the lookup.
     pub kind: ColumnKind,
     /// Value of the operation.
     pub value: Value,
@@ -25,15 +25,15 @@ pub struct Column {
 /// Kind of lookup of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ColumnKind {
-    /// An integer, exactly.
+    /// An integer, by equality.
     Number,
-    /// A text, exactly.
+    /// A text, by equality.
     Text,
     /// A text, by the set of patterns that it matches.
     Match,
-    /// The 16 bytes of `task.comm`, exactly.
+    /// The 16 bytes of `task.comm`, by equality.
     Name,
-    /// An IP address, exactly.
+    /// An IP address, by equality.
     Ip,
     /// An IP address, by the networks that contain it.
     Network,

@@ -70,7 +70,7 @@ mod tests;
 pub mod texts;
 pub mod verify;
 
-/// Index into [`Graph::nodes`].
+/// Id of a node: an index into [`Graph::nodes`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NodeId(pub u32);
 
@@ -82,7 +82,7 @@ impl NodeId {
     }
 }
 
-/// Index into [`Plan::indexes`].
+/// Id of a lookup table: an index into [`Plan::indexes`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct IndexId(pub u32);
 
@@ -211,7 +211,7 @@ pub enum Node {
     /// Branches on whether a rule with `@since` is active on the running kernel. It dominates every read of the
     /// rule, since the fields may not exist on older kernels.
     Guard {
-        /// Rule with `@since`.
+        /// The rule that has `@since`.
         rule: RuleId,
         /// Successor on kernels that have the rule.
         then: NodeId,
@@ -220,7 +220,7 @@ pub enum Node {
     },
     /// Looks up the values of the operation in an index.
     Find {
-        /// Index to search.
+        /// Index that is searched.
         index: IndexId,
         /// First rule of the index; the lookup serves all of them.
         rule: RuleId,
@@ -252,7 +252,7 @@ pub enum Node {
     },
     /// Assigns the verdict variable; present only where several verdicts can reach one node.
     Set {
-        /// Value to assign.
+        /// Value that is assigned.
         errno: Errno,
         /// Assign only if the operation is still allowed.
         first: bool,
@@ -282,12 +282,12 @@ pub enum Node {
     },
     /// Tail-calls the next part of the hook.
     Continue {
-        /// Verdict so far.
+        /// Verdict of the parts so far.
         verdict: Verdict,
     },
     /// Returns from the program.
     Exit {
-        /// Verdict to return.
+        /// Verdict that is returned.
         verdict: Verdict,
     },
 }

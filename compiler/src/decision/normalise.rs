@@ -14,7 +14,7 @@ use crate::hir::{Cond, Rule};
 /// A condition with the result that it must, or must not, have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Literal<'p> {
-    /// Condition to evaluate.
+    /// Condition that is evaluated.
     pub cond: &'p Cond,
     /// Result to compare with.
     pub sense: bool,
