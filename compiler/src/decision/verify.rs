@@ -1,7 +1,7 @@
 //! Verifier of decision graphs and indexes: the invariants of the module documentation of `decision`.
 //!
-//! A failure is a bug of the compiler, so it is a panic, which names the node: `n4 needs a verdict that nothing
-//! has set`.
+//! A failure is a bug of the compiler, so it is a panic. The message names the node, for example
+//! `n4 needs a verdict that nothing has set`.
 
 use std::collections::BTreeSet;
 

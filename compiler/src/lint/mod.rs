@@ -97,8 +97,8 @@ pub fn run(input: &Input<'_>, diagnostics: &mut Vec<Diagnostic>) -> BTreeSet<Rul
     (0..input.policy.rules.len()).filter(|rule| unreachable(*rule)).map(|rule| RuleId(rule as u32)).collect()
 }
 
-/// Returns whether a condition of a rule on several hooks differs between them. A test such as `hook.name ==
-/// "..."`, which is evaluated by the compiler, is then intentional.
+/// Returns whether a condition of a rule on several hooks differs between them. A test of
+/// `hook.name`, which the compiler evaluates, is then intentional.
 fn differs_by_hook(policy: &Policy, index: usize, part: impl Fn(&Rule) -> Option<&Cond>) -> bool {
     let rule = &policy.rules[index];
     let same = |other: &&Rule| other.span == rule.span;
