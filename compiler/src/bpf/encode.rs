@@ -1,4 +1,5 @@
-//! Blocks to instruction slots: falls through where it can, inverts branches, jumps over empty blocks.
+//! Encoding: blocks become instruction slots. Jumps to the next block are omitted, branches are inverted where their true
+//! successor follows, and edges to blocks that only jump lead to the target of the jump.
 
 use std::fmt;
 
@@ -11,35 +12,35 @@ use crate::mir::analysis::cfg::skip_forwarding;
 use crate::mir::{BlockId, Body, Inst, Operand, Reg, Terminator};
 use crate::optimise::{Optimisation, Optimise};
 
-/// Conditional jumps on one way through a program. The verifier of 5.10 and 6.1 keeps at most 8192 of them
-/// waiting (`BPF_COMPLEXITY_LIMIT_JMP_SEQ`); a few are left for what it adds itself.
+/// Conditional jumps on one path through a program, at most. The verifiers of 5.10 and 6.1 keep at most 8192 pending branches
+/// (`BPF_COMPLEXITY_LIMIT_JMP_SEQ`); the difference is for the branches that they add themselves.
 const BRANCHES_MAX: u32 = 8000;
 
-/// Why rules do not fit into a program.
+/// The limit that a program exceeds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TooLarge {
-    /// The frame would take so many bytes.
+    /// Bytes of the frame.
     Frame(u32),
-    /// So would the frame and those of the functions that it calls.
+    /// Bytes of the frame and of those of the functions that it calls.
     Stack(u32),
-    /// So many functions would call each other.
+    /// Depth of nested calls.
     Calls(u32),
-    /// A jump would have to skip so many slots.
+    /// Slots that a jump would skip.
     Jump(usize),
-    /// So many conditional jumps stand on one way.
+    /// Conditional jumps on one path.
     Branches(u32),
-    /// It would have so many instructions.
+    /// Instructions of the program.
     Instructions(usize),
-    /// It would look at more different texts.
+    /// The most different texts of a program.
     Texts(usize),
-    /// It would take more parts.
+    /// The most programs of a split hook.
     Parts(usize),
-    /// More functions would be needed.
+    /// The most functions of an object.
     Functions(usize),
 }
 
 impl TooLarge {
-    /// Whether rules that are too large together can fit into several programs.
+    /// Returns true if the rules can fit into several programs.
     #[must_use]
     pub fn is_less_in_parts(self) -> bool {
         match self {
@@ -57,29 +58,31 @@ impl fmt::Display for TooLarge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             TooLarge::Frame(bytes) => {
-                write!(f, "it would need {bytes} bytes of stack, the kernel gives {}", limits::STACK_BYTES_MAX)
+                write!(f, "it needs {bytes} bytes of stack; the kernel provides {}", limits::STACK_BYTES_MAX)
             }
             TooLarge::Stack(bytes) => write!(
                 f,
-                "with the functions that it calls it would need {bytes} bytes of stack, the kernel gives {}",
+                "with the functions that it calls it needs {bytes} bytes of stack; the kernel provides {}",
                 limits::STACK_BYTES_MAX
             ),
             TooLarge::Calls(frames) => {
-                write!(f, "{frames} functions would call each other, the kernel follows {}", limits::CALL_FRAMES_MAX)
+                write!(f, "its calls are nested {frames} deep; the kernel allows {}", limits::CALL_FRAMES_MAX)
             }
-            TooLarge::Functions(most) => write!(f, "it would ask more than {most} different questions about ancestors"),
-            TooLarge::Jump(slots) => write!(f, "a jump would skip {slots} instructions, the format holds {}", i16::MAX),
+            TooLarge::Functions(most) => write!(f, "it tests more than {most} different conditions on ancestors"),
+            TooLarge::Jump(slots) => {
+                write!(f, "a jump would skip {slots} instructions; the format allows {}", i16::MAX)
+            }
             TooLarge::Instructions(count) => {
-                write!(f, "it would have {count} instructions or more, which verifiers would take long for")
+                write!(f, "it has {count} instructions or more, which takes a verifier too long")
             }
-            TooLarge::Texts(most) => write!(f, "a program can look at {most} different texts"),
+            TooLarge::Texts(most) => write!(f, "a program can read at most {most} different texts"),
             TooLarge::Parts(most) => {
-                write!(f, "it would take more than {most} programs, the kernel goes on with no more after each other")
+                write!(f, "it needs more than {most} programs, the kernel's limit for chained tail calls")
             }
             TooLarge::Branches(count) => {
                 write!(
                     f,
-                    "{count} tests would stand on one way through it, the verifier of 5.10 follows {BRANCHES_MAX}"
+                    "one path through it has {count} conditional jumps; the verifier of 5.10 follows at most {BRANCHES_MAX}"
                 )
             }
         }

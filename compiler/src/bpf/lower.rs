@@ -75,7 +75,7 @@ pub fn lower(
     loop {
         for hook in pending.drain(..) {
             match split::split(policy, hook, split[&hook], optimise) {
-                Ok(parts) => decision::parts::split(policy, plan, hook, &parts, optimise),
+                Ok(parts) => decision::split::split(policy, plan, hook, &parts, optimise),
                 Err(why) => drop(no_fit.insert(hook, why)),
             }
         }
@@ -287,7 +287,7 @@ fn graph_code(
     let programs = plan.graphs.iter().filter(|other| other.hook == graph.hook).count() as u32 - 1;
     let mut build = Builder::new(policy, plan, graph, optimise, code);
     let after_marks = labels::after_marks(policy, graph);
-    let (rare, modes) = (graph.rare(), graph.modes());
+    let (rare, modes) = (graph.cold(), graph.modes());
     build.begin_labels(graph);
     for (at, node) in graph.nodes.iter().enumerate() {
         if !build.begin(at) {
@@ -319,7 +319,7 @@ fn graph_code(
                 let act = build.effective_action(*rule, *index, next);
                 build.actions.insert(NodeId(at as u32), act);
             }
-            Node::Does { act, then, otherwise, .. } => {
+            Node::TestMode { act, then, otherwise, .. } => {
                 let (then, otherwise) = (build.target(*then), build.target(*otherwise));
                 build.branch_on_action(*act, then, otherwise);
             }

@@ -1,4 +1,4 @@
-//! The text form of virtual-register code: a parser and a printer, inverse to each other.
+//! The text form of a body: a printer, and a parser that inverts it.
 //!
 //! ```text
 //! b0: v11 = r1                            `w11` in place of `v11` or `r1`: the operation has 32 bits
@@ -10,12 +10,12 @@
 //! b1 cold: store 8 [v14] = v13
 //!     call 5/2                            helper 5 with two arguments; `call krs_f/2` is a function
 //!     goto b2
-//! sunk:                                   the blocks below are cold and lead to each other only
+//! sunk:                                   the cold region, which has no edges to the blocks before it
 //! b2: r0 = 0
 //!     exit
 //! ```
 //!
-//! Absent: spans; the parser gives each line one of its own, and the printer ignores them.
+//! Absent: source spans, for which the parser uses line numbers, and availability flags.
 
 use std::fmt::Write;
 
@@ -28,15 +28,19 @@ use crate::isa::{alu, jmp};
 use crate::mir::{Block, BlockId, Body, FIRST_VIRTUAL, Inst, Operand, Reg, Terminator};
 use crate::relocation::RelocationKind;
 
-/// Operations whose operator is printed between the operands.
+/// Operations with an assignment operator.
 const OPERATIONS: [u8; 11] =
     [alu::ADD, alu::SUB, alu::MUL, alu::DIV, alu::OR, alu::AND, alu::LSH, alu::RSH, alu::MOD, alu::XOR, alu::ARSH];
 
-/// All conditional jumps.
+/// All comparisons of conditional branches.
 pub const COMPARISONS: [u8; 11] =
     [jmp::JEQ, jmp::JNE, jmp::JGT, jmp::JGE, jmp::JLT, jmp::JLE, jmp::JSET, jmp::JSGT, jmp::JSGE, jmp::JSLT, jmp::JSLE];
 
-/// Parses code. Registers are numbered as written; `next` is the first that the text does not name.
+/// Parses a body. Registers keep their numbers, and `next` is above all of them.
+///
+/// # Panics
+/// On malformed text: the input is a test or part of the compiler.
+#[must_use]
 #[track_caller]
 pub fn parse(text: &str) -> Body {
     let mut blocks: Vec<Block> = Vec::new();
@@ -109,7 +113,7 @@ fn target(word: &str) -> BlockId {
     BlockId(word.strip_prefix('b').and_then(|number| number.parse().ok()).expect("a block, as `b1`"))
 }
 
-/// A register, and whether its name stands for all 64 bits.
+/// A register, and true if its name denotes all 64 bits.
 fn register(word: &str) -> Option<(Reg, bool)> {
     let number = word.get(1..)?.parse().ok()?;
     match (&word[..1], number) {
@@ -148,7 +152,11 @@ fn place(text: &str) -> (Reg, i16, Option<RelocationKind>) {
     }
 }
 
-/// A field by its path: `inode.i_mode`. Its shape does not matter to passes.
+/// A field by its path, `inode.i_mode`, with a shape that no pass reads.
+///
+/// # Panics
+/// If the path has no dot.
+#[must_use]
 pub fn access(path: &str) -> Access {
     let (root, steps) = path.split_once('.').expect("a field has a root");
     let shape = Shape::Int { bytes: 4, signed: false };
@@ -156,7 +164,7 @@ pub fn access(path: &str) -> Access {
     Access { is_struct: true, root: root.to_owned(), steps }
 }
 
-/// What `print::symbol` prints.
+/// Parses the text of a relocation.
 fn relocation(text: &str) -> RelocationKind {
     let index = || text.split_once('[').and_then(|(_, rest)| rest.strip_suffix(']')?.parse().ok()).expect("an index");
     let inner = || access(text.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')')).expect("an argument"));
@@ -174,7 +182,7 @@ fn relocation(text: &str) -> RelocationKind {
     }
 }
 
-/// The operand of a move or an operation, with what a loader fills in.
+/// The operand of a move or an operation, and its relocation.
 fn operand(word: &str) -> (Operand, Option<RelocationKind>) {
     match word.contains(['.', '(']) {
         true => (Operand::Imm(0), Some(relocation(word))),
@@ -252,7 +260,8 @@ fn inst(line: &str) -> Inst {
     }
 }
 
-/// Prints code in the form that [`parse`] takes.
+/// Prints a body in the form that [`parse`] reads.
+#[must_use]
 pub fn print(code: &Body) -> String {
     let mut out = String::new();
     for (at, block) in code.blocks.iter().enumerate() {
@@ -302,7 +311,8 @@ fn place_name(base: Reg, offset: i16, reloc: Option<&RelocationKind>) -> String 
     }
 }
 
-/// Prints one instruction.
+/// Prints an instruction in the form that [`parse`] reads.
+#[must_use]
 pub fn instruction(inst: &Inst) -> String {
     let reg = |reg: &Reg| name(*reg, true);
     match inst {
@@ -337,6 +347,7 @@ pub fn instruction(inst: &Inst) -> String {
     }
 }
 
+#[cfg(test)]
 #[test]
 fn the_parser_reads_each_form_that_the_printer_writes() {
     let text = "\

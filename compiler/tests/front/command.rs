@@ -82,7 +82,7 @@ fn mistakes_of_the_command_line() {
         (&["check", "latin.krs"], "line 2"),
         (&["check", "o.krs"], "`o.krs` is an object"),
         (&["check", "p.krs", "p.krs"], "`p.krs` is named twice"),
-        (&["check", "-A", "nothing", "p.krs"], "there is no warning `nothing`"),
+        (&["check", "-A", "nothing", "p.krs"], "unknown warning `nothing`"),
         (&["check", "-A", "unused-itm", "p.krs"], "did you mean `unused-item`?"),
         (&["check", "-A", "unused-item", "-D", "KRS0904", "p.krs"], "both allowed and denied"),
         (&["check", "--btf", "missing", "p.krs"], "`missing` cannot be read"),

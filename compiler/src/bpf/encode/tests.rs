@@ -338,18 +338,18 @@ fn what_is_less_in_parts() {
 #[test]
 fn a_limit_is_named_with_its_number() {
     for (why, text) in [
-        (TooLarge::Frame(520), "it would need 520 bytes of stack, the kernel gives 512"),
+        (TooLarge::Frame(520), "it needs 520 bytes of stack; the kernel provides 512"),
+        (TooLarge::Stack(544), "with the functions that it calls it needs 544 bytes of stack; the kernel provides 512"),
+        (TooLarge::Calls(9), "its calls are nested 9 deep; the kernel allows 8"),
+        (TooLarge::Jump(32768), "a jump would skip 32768 instructions; the format allows 32767"),
         (
-            TooLarge::Stack(544),
-            "with the functions that it calls it would need 544 bytes of stack, the kernel gives 512",
+            TooLarge::Branches(8001),
+            "one path through it has 8001 conditional jumps; the verifier of 5.10 follows at most 8000",
         ),
-        (TooLarge::Calls(9), "9 functions would call each other, the kernel follows 8"),
-        (TooLarge::Jump(32768), "a jump would skip 32768 instructions, the format holds 32767"),
-        (TooLarge::Branches(8001), "8001 tests would stand on one way through it, the verifier of 5.10 follows 8000"),
-        (TooLarge::Functions(3), "it would ask more than 3 different questions about ancestors"),
-        (TooLarge::Texts(3), "a program can look at 3 different texts"),
-        (TooLarge::Parts(33), "it would take more than 33 programs, the kernel goes on with no more after each other"),
-        (TooLarge::Instructions(7), "it would have 7 instructions or more, which verifiers would take long for"),
+        (TooLarge::Functions(3), "it tests more than 3 different conditions on ancestors"),
+        (TooLarge::Texts(3), "a program can read at most 3 different texts"),
+        (TooLarge::Parts(33), "it needs more than 33 programs, the kernel's limit for chained tail calls"),
+        (TooLarge::Instructions(7), "it has 7 instructions or more, which takes a verifier too long"),
     ] {
         assert_eq!(why.to_string(), text);
     }

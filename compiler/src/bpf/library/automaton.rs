@@ -15,7 +15,7 @@
 //! Absent: the construction of automata, which `crate::automaton` has.
 
 use super::{Asm, FP, R, Target, alu, jmp, size};
-use crate::automaton::{Automaton, FALLS, FINAL, GATE, ROW};
+use crate::automaton::{Automaton, DEFAULT, FINAL, ROW, SUFFIX};
 use crate::bpf::{Code, Function, RelocationKind, Section};
 
 /// Matches a text against an automaton.
@@ -134,7 +134,7 @@ pub(super) fn step(code: &Code, last: i16) -> Function {
         asm.note("no transition on this class");
         load_transition(&mut asm, None, last_state, done);
         asm.jump(jmp::JEQ, WHOSE, 0, take);
-        asm.jump(jmp::JNE, WHOSE, i32::from(GATE), default_transition);
+        asm.jump(jmp::JNE, WHOSE, i32::from(SUFFIX), default_transition);
         asm.load(size::W, WHOSE, WORD, 4 * i16::from(ROW));
         asm.alu(alu::RSH, WHOSE, 8);
         asm.store(size::DW, FP, GATE_AT, WHOSE);
@@ -144,7 +144,7 @@ pub(super) fn step(code: &Code, last: i16) -> Function {
         load_transition(&mut asm, None, last_word, dead);
         asm.jump(jmp::JEQ, WHOSE, 0, take);
         asm.bind(default_transition);
-        asm.jump(jmp::JNE, WHOSE, i32::from(FALLS), dead);
+        asm.jump(jmp::JNE, WHOSE, i32::from(DEFAULT), dead);
         follow(&mut asm);
         load_transition(&mut asm, Some(CLASS), last_word, dead);
         asm.jump(jmp::JEQ, WHOSE, CLASS, take);

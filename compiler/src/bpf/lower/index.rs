@@ -23,7 +23,7 @@ use super::exact::ExactAt;
 use super::tables::{NOBODY, Rows, Tables, Texts};
 use crate::bpf::library::automaton::AutomatonAt;
 use crate::bpf::library::record::MORE;
-use crate::decision::key::{Element, Part, PartKind, Place, places};
+use crate::decision::key::{Column, ColumnKind, Element, Offset, layout};
 use crate::decision::{Index, IndexId, Verdict};
 use crate::hir::{RuleId, Ty, Value};
 use crate::isa::{alu, jmp};
@@ -45,7 +45,7 @@ impl Builder<'_> {
     pub(super) fn find_rules(&mut self, id: IndexId, then: Target, otherwise: Target) {
         let indexes = self.indexes;
         let index = &indexes[id.index()];
-        let Some((words, places)) = places(&index.parts) else { return self.jump(otherwise) };
+        let Some((words, places)) = layout(&index.columns) else { return self.jump(otherwise) };
         let tables = match self.index_state.tables.get(&id) {
             Some(tables) => tables.clone(),
             None => {
@@ -54,7 +54,7 @@ impl Builder<'_> {
                 tables
             }
         };
-        for (at, part) in index.parts.iter().enumerate().filter(|(_, part)| part.kind == PartKind::Text) {
+        for (at, part) in index.columns.iter().enumerate().filter(|(_, part)| part.kind == ColumnKind::Text) {
             let names = index.rows.iter().filter_map(|row| match &row.key[at] {
                 Element::Text(text) => Some(text.as_slice()),
                 _ => None,
@@ -64,7 +64,7 @@ impl Builder<'_> {
         if let Some(early) = &tables.early {
             self.early(index, early, otherwise);
         }
-        let value = &index.parts[0].value;
+        let value = &index.columns[0].value;
         if let (Rows::Texts, [Texts::Exact(texts)]) = (&tables.rows, tables.texts.as_slice()) {
             let row = self.text_row(value, texts, otherwise, otherwise);
             return self.found_row(id, &tables, row, Some((texts.slots(), otherwise)), then);
@@ -73,7 +73,7 @@ impl Builder<'_> {
             let row = self.match_row(value, *at, otherwise);
             return self.found_row(id, &tables, row, Some((*rows, otherwise)), then);
         }
-        let key = self.index_key(&index.parts, &places, &tables.texts, words, otherwise);
+        let key = self.index_key(&index.columns, &places, &tables.texts, words, otherwise);
         let (row, rows) = match &tables.rows {
             // An exact search is inline, and the verifier knows the bound of its result.
             Rows::Exact(table) => (self.exact(table, &key, otherwise), None),
@@ -85,8 +85,8 @@ impl Builder<'_> {
 
     /// Prefilter: jumps to `no` if no row has these values of the early columns.
     fn early(&mut self, index: &Index, table: &ExactAt, no: Target) {
-        let parts = index.early_parts();
-        if let Some((words, places)) = places(&parts) {
+        let parts = index.prefilter_columns();
+        if let Some((words, places)) = layout(&parts) {
             let key = self.index_key(&parts, &places, &vec![Texts::NotText; parts.len()], words, no);
             self.exact(table, &key, no);
         }
@@ -217,8 +217,8 @@ impl Builder<'_> {
     /// Evaluates the words of a key.
     fn index_key(
         &mut self,
-        parts: &[Part],
-        places: &[Place],
+        parts: &[Column],
+        places: &[Offset],
         texts: &[Texts],
         words: usize,
         unknown: Target,
@@ -227,17 +227,17 @@ impl Builder<'_> {
         for ((part, place), texts) in parts.iter().zip(places).zip(texts) {
             let value = &part.value;
             match part.kind {
-                PartKind::Ip | PartKind::Network => {
+                ColumnKind::Ip | ColumnKind::Network => {
                     let (high, low) = self.ip(value, unknown);
                     key[place.word] = Some(high);
                     key[place.word + 1] = Some(low);
                 }
-                PartKind::Name => {
+                ColumnKind::Name => {
                     for (word, (offset, bytes)) in pieces(16).into_iter().enumerate() {
                         key[place.word + word] = Some(self.comm_bytes(offset, bytes));
                     }
                 }
-                PartKind::Range => {
+                ColumnKind::Range => {
                     let number = self.value(value, unknown);
                     key[place.word] = Some(match value.ty {
                         Ty::Int(int) if int.signed => {
@@ -249,7 +249,7 @@ impl Builder<'_> {
                         _ => number,
                     });
                 }
-                PartKind::Number | PartKind::Text | PartKind::Match => {
+                ColumnKind::Number | ColumnKind::Text | ColumnKind::Match => {
                     let of = match texts {
                         // A text that no rule names is in no row.
                         Texts::Exact(texts) => self.text_row(value, texts, unknown, unknown),

@@ -106,7 +106,7 @@ fn tests<'p>(policy: &'p Policy, graph: &'p Graph, each: &mut impl FnMut(&'p Ato
             Node::Guard { .. }
             | Node::Find { .. }
             | Node::Mode { .. }
-            | Node::Does { .. }
+            | Node::TestMode { .. }
             | Node::Set { .. }
             | Node::Continue { .. }
             | Node::Exit { .. } => {}

@@ -12,7 +12,7 @@
 //! direct jump. A tail call fails only if the array has no program at the index, i.e. while the policy is
 //! being unloaded; then the verdict so far holds.
 //!
-//! The split is found by bisection: the rules of a hook, in evaluation order (`decision::parts`), are halved
+//! The split is found by bisection: the rules of a hook, in evaluation order (`decision::split`), are halved
 //! until each piece fits. The verifier's work grows faster than the size of a program, so equal pieces are
 //! better than large ones and a remainder.
 //!
@@ -24,7 +24,7 @@ use super::builder::Builder;
 use super::{Refusal, begun, program};
 use crate::bpf::encode::TooLarge;
 use crate::bpf::{Map, MapKind, helper};
-use crate::decision::parts::{Groups, Next, Part, groups};
+use crate::decision::split::{Groups, Next, Part, groups};
 use crate::decision::{self, Plan, Verdict};
 use crate::driver::Observer;
 use crate::hir::{HookId, Policy, RuleId, errno};

@@ -18,7 +18,7 @@ use crate::bpf::library::automaton::AutomatonAt;
 use crate::bpf::library::exact::Words;
 use crate::bpf::library::find::Range;
 use crate::bpf::library::record::MORE;
-use crate::decision::key::{Element, Part, PartKind, Place, places};
+use crate::decision::key::{Column, ColumnKind, Element, Offset, layout};
 use crate::decision::{Index, Row};
 
 /// The index of a row that only the search has.
@@ -68,7 +68,7 @@ type TextRows<'i> = HashMap<&'i [u8], u32>;
 
 impl Tables {
     /// Adds the tables of an index to the constants.
-    pub(super) fn of(code: &mut Code, index: &Index, words: usize, places: &[Place]) -> Tables {
+    pub(super) fn of(code: &mut Code, index: &Index, words: usize, places: &[Offset]) -> Tables {
         let most = index.most();
         // Heads by row.
         let (mut list, mut heads) = (Vec::new(), Vec::with_capacity(index.rows.len()));
@@ -94,10 +94,10 @@ impl Tables {
 
 /// Builds the table of the early columns.
 fn early(code: &mut Code, index: &Index) -> Option<ExactAt> {
-    let parts = index.early_parts();
-    let (words, places) = places(&parts)?;
+    let parts = index.prefilter_columns();
+    let (words, places) = layout(&parts)?;
     let no_texts = vec![TextRows::new(); parts.len()];
-    let elements = |row: &Row| index.early.iter().map(|at| row.key[*at].clone()).collect::<Vec<Element>>();
+    let elements = |row: &Row| index.prefilter.iter().map(|at| row.key[*at].clone()).collect::<Vec<Element>>();
     let keys: BTreeSet<Words> =
         index.rows.iter().map(|row| key(&parts, &places, &elements(row), &no_texts, false)).collect();
     Some(code.exact(&keys.into_iter().collect::<Vec<Words>>(), words).0)
@@ -105,8 +105,8 @@ fn early(code: &mut Code, index: &Index) -> Option<ExactAt> {
 
 /// Builds the lookups of text columns, by column.
 fn texts<'i>(code: &mut Code, index: &'i Index) -> (Vec<Texts>, Vec<TextRows<'i>>) {
-    let part = |(at, part): (usize, &Part)| {
-        if part.kind != PartKind::Text {
+    let part = |(at, part): (usize, &Column)| {
+        if part.kind != ColumnKind::Text {
             let automaton = index.automata[at].as_ref();
             let texts = automaton.map_or(Texts::NotText, |automaton| Texts::Match(code.automaton(automaton)));
             return (texts, TextRows::new());
@@ -119,7 +119,7 @@ fn texts<'i>(code: &mut Code, index: &'i Index) -> (Vec<Texts>, Vec<TextRows<'i>
         let (table, slots) = code.texts(&different);
         (Texts::Exact(table), different.into_iter().zip(slots).collect())
     };
-    index.parts.iter().enumerate().map(part).unzip()
+    index.columns.iter().enumerate().map(part).unzip()
 }
 
 /// Builds the search over the rows and returns, by row of the search, the row of the index.
@@ -127,12 +127,12 @@ fn rows(
     code: &mut Code,
     index: &Index,
     words: usize,
-    places: &[Place],
+    places: &[Offset],
     texts: &[Texts],
     text_rows: &[TextRows<'_>],
 ) -> (Rows, Vec<usize>) {
-    let key = |row: &Row, last: bool| key(&index.parts, places, &row.key, text_rows, last);
-    if index.parts.iter().any(|part| part.kind.is_range()) {
+    let key = |row: &Row, last: bool| key(&index.columns, places, &row.key, text_rows, last);
+    if index.columns.iter().any(|part| part.kind.is_range()) {
         let end = |row: &Row, last: bool| {
             let words = key(row, last);
             [words[0], words[1], words[2]]
@@ -168,21 +168,21 @@ fn rows(
 }
 
 /// Packs the elements of a row into words; a range contributes its first or its last value.
-fn key(parts: &[Part], places: &[Place], elements: &[Element], texts: &[TextRows<'_>], last: bool) -> Words {
+fn key(parts: &[Column], places: &[Offset], elements: &[Element], texts: &[TextRows<'_>], last: bool) -> Words {
     let mut key = Words::default();
     for (((part, place), element), texts) in parts.iter().zip(places).zip(elements).zip(texts) {
         match (part.kind, element) {
-            (PartKind::Range, Element::Range(from, to)) => key[place.word] = if last { *to } else { *from } as u64,
+            (ColumnKind::Range, Element::Range(from, to)) => key[place.word] = if last { *to } else { *from } as u64,
             (_, Element::Range(from, to)) => {
                 let end = if last { *to } else { *from };
                 key[place.word] = (end >> 64) as u64;
                 key[place.word + 1] = end as u64;
             }
-            (PartKind::Ip, Element::Number(address)) => {
+            (ColumnKind::Ip, Element::Number(address)) => {
                 key[place.word] = (address >> 64) as u64;
                 key[place.word + 1] = *address as u64;
             }
-            (PartKind::Name, Element::Number(bytes)) => {
+            (ColumnKind::Name, Element::Number(bytes)) => {
                 key[place.word] = *bytes as u64;
                 key[place.word + 1] = (bytes >> 64) as u64;
             }

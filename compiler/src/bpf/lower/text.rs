@@ -59,7 +59,7 @@ pub(super) fn texts<'p>(policy: &'p Policy, plan: &'p Plan, graph: &'p Graph) ->
         match node {
             Node::Test { atom, .. } => texts_in_atom(atom, &mut found),
             Node::Find { index, .. } => {
-                plan.indexes[index.index()].parts.iter().for_each(|part| texts_in_value(&part.value, &mut found));
+                plan.indexes[index.index()].columns.iter().for_each(|part| texts_in_value(&part.value, &mut found));
             }
             Node::Record { rule, .. } | Node::RecordFound { rule, .. } => {
                 let audit = &policy.rules[rule.0 as usize].audit;

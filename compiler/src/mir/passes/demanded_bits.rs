@@ -1,13 +1,13 @@
-//! Which bits of a register anybody asks for: what computes only others is left out.
+//! Demanded-bits simplification: operations that only change bits that no use reads are removed.
 //!
 //! ```text
 //! v12 &= 0xff
 //! *(u8 *)(v13 + 72) = v12              *(u8 *)(v13 + 72) = v12
 //! ```
 //!
-//! Jumps only lead forward, so that one pass from the end to the beginning has seen all who ask before what they ask for.
+//! Edges only lead forward, so a backward pass visits all uses of a register before its definitions.
 //!
-//! Absent: registers of the machine, whose bits all count.
+//! Absent: machine registers, of which all bits are demanded.
 
 use std::collections::BTreeMap;
 
@@ -17,26 +17,26 @@ use crate::mir::{Body, Inst, Operand, Reg, Terminator};
 const ALL: u64 = u64::MAX;
 const LOW: u64 = u32::MAX as u64;
 
-/// Which bits are asked for.
-struct Asked {
-    /// By register.
+/// The demanded bits of registers.
+struct Demand {
+    /// For each register, its demanded bits.
     bits: Vec<u64>,
-    /// Registers that hold a constant wherever they are read.
+    /// Registers whose only definition is a constant.
     constants: BTreeMap<Reg, u64>,
 }
 
-impl Asked {
+impl Demand {
     fn of(&self, reg: Reg) -> u64 {
         if reg.is_machine() { ALL } else { self.bits[reg.0 as usize] }
     }
 
-    fn ask(&mut self, reg: Reg, bits: u64) {
+    fn add(&mut self, reg: Reg, bits: u64) {
         self.bits[reg.0 as usize] |= bits;
     }
 
-    fn ask_src(&mut self, src: Operand, bits: u64) {
+    fn add_operand(&mut self, src: Operand, bits: u64) {
         if let Operand::Reg(reg) = src {
-            self.ask(reg, bits);
+            self.add(reg, bits);
         }
     }
 
@@ -47,21 +47,21 @@ impl Asked {
         }
     }
 
-    /// An operation changes no bit that is asked for.
+    /// Returns true if an operation changes no demanded bit.
     fn is_idle(&self, inst: &Inst) -> bool {
         let Inst::Alu { op, wide, dst, src, reloc: None } = inst else { return false };
         let Some(by) = self.constant(*src) else { return false };
-        let asked = self.of(*dst);
+        let demanded = self.of(*dst);
         let same = match *op {
-            alu::AND => asked & !by == 0,
-            alu::OR | alu::XOR => asked & by == 0,
+            alu::AND => demanded & !by == 0,
+            alu::OR | alu::XOR => demanded & by == 0,
             _ => false,
         };
-        // One of 32 bits clears what is above.
-        same && (*wide || asked & !LOW == 0)
+        // A 32-bit operation clears the upper half.
+        same && (*wide || demanded & !LOW == 0)
     }
 
-    /// A shift to the left and back changes no bit that is asked for.
+    /// Returns true if a left shift and the right shift back change no demanded bit.
     fn are_idle(&self, left: &Inst, back: &Inst) -> bool {
         let shift = |inst: &Inst| match inst {
             Inst::Alu { op, wide: true, dst, src: Operand::Imm(by), reloc: None } => Some((*op, *dst, *by)),
@@ -75,67 +75,69 @@ impl Asked {
         }
     }
 
-    /// Asks for what an instruction reads.
-    fn ask_for(&mut self, inst: &Inst) {
+    /// Adds the bits that an instruction reads.
+    fn add_uses(&mut self, inst: &Inst) {
         match *inst {
-            Inst::Mov { dst, src, wide, .. } => self.ask_src(src, self.of(dst) & if wide { ALL } else { LOW }),
+            Inst::Mov { dst, src, wide, .. } => self.add_operand(src, self.of(dst) & if wide { ALL } else { LOW }),
             Inst::Alu { op, wide, dst, src, ref reloc } => {
                 let whole = if wide { ALL } else { LOW };
-                let asked = self.of(dst) & whole;
-                // What a loader fills in is nothing to go by.
+                let demanded = self.of(dst) & whole;
+                // An operand that a loader fills in is unknown.
                 let by = self.constant(src).filter(|_| reloc.is_none());
                 let shift = by.map(|by| by as u32 & if wide { 63 } else { 31 });
                 let bits = match (op, shift) {
-                    (alu::AND, _) => asked & by.unwrap_or(ALL),
-                    (alu::OR | alu::XOR, _) => asked,
-                    // Bits above do not reach those below.
+                    (alu::AND, _) => demanded & by.unwrap_or(ALL),
+                    (alu::OR | alu::XOR, _) => demanded,
+                    // Carries only propagate upwards.
                     (alu::ADD | alu::SUB | alu::MUL | alu::NEG, _) => {
-                        ALL.checked_shr(asked.leading_zeros()).unwrap_or(0)
+                        ALL.checked_shr(demanded.leading_zeros()).unwrap_or(0)
                     }
-                    (alu::LSH, Some(by)) => asked >> by,
-                    (alu::RSH, Some(by)) => asked << by & whole,
+                    (alu::LSH, Some(by)) => demanded >> by,
+                    (alu::RSH, Some(by)) => demanded << by & whole,
                     _ => whole,
                 };
-                self.ask(dst, bits);
+                self.add(dst, bits);
                 match op {
-                    alu::AND | alu::OR | alu::XOR | alu::ADD | alu::SUB | alu::MUL => self.ask_src(src, bits | asked),
-                    _ => self.ask_src(src, ALL),
+                    alu::AND | alu::OR | alu::XOR | alu::ADD | alu::SUB | alu::MUL => {
+                        self.add_operand(src, bits | demanded)
+                    }
+                    _ => self.add_operand(src, ALL),
                 }
             }
-            Inst::Swap { dst, bits } => self.ask(dst, ALL >> (64 - bits)),
+            Inst::Swap { dst, bits } => self.add(dst, ALL >> (64 - bits)),
             Inst::Store { base, src, bytes, .. } => {
-                self.ask(base, ALL);
-                self.ask_src(src, ALL >> (64 - 8 * bytes));
+                self.add(base, ALL);
+                self.add_operand(src, ALL >> (64 - 8 * bytes));
             }
             _ => inst.uses(|reg| self.bits[reg.0 as usize] = ALL),
         }
     }
 
-    fn ask_at_end(&mut self, end: &Terminator) {
+    fn add_terminator(&mut self, end: &Terminator) {
         if let Terminator::Branch { op, wide, left, right, .. } = *end {
             let whole = if wide { ALL } else { LOW };
             let tested = match right {
                 Operand::Imm(imm) if op == jmp::JSET => i64::from(imm).cast_unsigned(),
                 _ => ALL,
             };
-            self.ask(left, whole & tested);
-            self.ask_src(right, whole);
+            self.add(left, whole & tested);
+            self.add_operand(right, whole);
         }
     }
 }
 
-/// Leaves out what changes no bit that anybody asks for.
+/// Runs the pass.
 pub fn run(code: &mut Body) {
-    let mut asked = Asked { bits: vec![0; code.next as usize], constants: constants(code) };
+    let mut demand = Demand { bits: vec![0; code.next as usize], constants: constants(code) };
     for block in code.blocks.iter_mut().rev() {
-        asked.ask_at_end(&block.terminator);
+        demand.add_terminator(&block.terminator);
         let mut kept = Vec::with_capacity(block.insts.len());
         let mut insts = std::mem::take(&mut block.insts);
         while let Some((inst, span)) = insts.pop() {
-            if insts.last().is_some_and(|(before, _)| asked.are_idle(before, &inst)) {
+            if insts.last().is_some_and(|(before, _)| demand.are_idle(before, &inst)) {
                 insts.pop();
-            } else if !asked.is_idle(&inst) {
-                asked.ask_for(&inst);
+            } else if !demand.is_idle(&inst) {
+                demand.add_uses(&inst);
                 kept.push((inst, span));
             }
         }
@@ -144,7 +146,7 @@ pub fn run(code: &mut Body) {
     }
 }
 
-/// Registers that are written once, with a constant.
+/// Registers with one definition, a constant.
 fn constants(code: &Body) -> BTreeMap<Reg, u64> {
     let mut constants: BTreeMap<Reg, Option<u64>> = BTreeMap::new();
     for (inst, _) in code.blocks.iter().flat_map(|block| &block.insts) {

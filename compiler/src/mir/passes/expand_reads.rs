@@ -1,4 +1,4 @@
-//! Fields that a helper copies, as the instructions that they are.
+//! Expansion of field reads: the pseudo-instruction `copy` becomes a call of `bpf_probe_read_kernel`.
 //!
 //! ```text
 //! v12 = copy cdev.count of v11            v13 = cdev.count
@@ -8,7 +8,7 @@
 //!                                         v12 = load 4 [r10 - 8]
 //! ```
 //!
-//! While a copy is one instruction, `flow` can tell that a way has it already, as it can of loads.
+//! While a read is one instruction, value numbering treats it like a load.
 
 use krs_grammar::ast::Span;
 
@@ -18,7 +18,7 @@ use crate::isa::alu;
 use crate::mir::{Body, FRAME_POINTER, Inst, Operand, Reg};
 use crate::relocation::RelocationKind;
 
-/// Makes copies what they are.
+/// Runs the pass.
 pub fn run(code: &mut Body) {
     for block in &mut code.blocks {
         if !block.insts.iter().any(|(inst, _)| matches!(inst, Inst::Copy { .. })) {
@@ -39,7 +39,7 @@ pub fn run(code: &mut Body) {
     }
 }
 
-/// A copy; `r0` is 0 where the field could be read. The second register is one that nothing else uses.
+/// The instructions of a read into the first register; `r0` is 0 if it succeeds. The second register must be unused.
 pub fn copy(
     (dst, from): (Reg, Reg),
     base: Reg,
@@ -49,7 +49,7 @@ pub fn copy(
 ) -> impl Iterator<Item = Inst> {
     let mov = |dst, src, reloc| Inst::Mov { dst, src, wide: true, reloc };
     let add = |dst, src| Inst::Alu { op: alu::ADD, wide: true, dst, src, reloc: None };
-    // What is as wide as the kernel has it stands among zeros.
+    // A field that is narrower on the running kernel is zero-extended.
     let cleared =
         uneven.then_some(Inst::Store { base: FRAME_POINTER, offset: scratch, src: Operand::Imm(0), bytes: 8 });
     let size = uneven.then(|| RelocationKind::FieldSize(access.clone()));

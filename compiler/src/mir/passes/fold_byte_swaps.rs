@@ -1,4 +1,4 @@
-//! Numbers of the network that are only compared with constants stay in its order, and the constants are brought into it.
+//! Byte-swap folding: a value that is swapped and only compared with constants is compared with swapped constants.
 //!
 //! ```text
 //! v12 = load 2 [v11 + 2]               v12 = load 2 [v11 + 2]
@@ -6,22 +6,22 @@
 //! if v12 == 0x35 then b1 else b2
 //! ```
 //!
-//! Absent: comparisons by order, and numbers of 64 bits, which would be constants of their own.
+//! Absent: ordered comparisons, and 64-bit values, whose constants would not fit into an immediate.
 
 use std::collections::BTreeMap;
 
 use crate::isa::jmp;
 use crate::mir::{Body, Inst, Operand, Reg, Terminator};
 
-/// What is known of a register that is brought into the machine's order.
+/// The byte swap of a register.
 struct Swapped {
-    /// Where, and how many bits.
+    /// Position of the swap and its width.
     block: usize,
     index: usize,
     bits: u32,
 }
 
-/// Leaves out what brings numbers into the machine's order where that pays.
+/// Runs the pass.
 pub fn run(code: &mut Body) {
     let swapped = candidates(code);
     if swapped.is_empty() {
@@ -32,7 +32,7 @@ pub fn run(code: &mut Body) {
             && let Some(swapped) = swapped.get(left)
         {
             let number = imm.cast_unsigned().swap_bytes() >> (32 - swapped.bits);
-            // What is above the low half is zero on both sides.
+            // The upper halves of both sides are zero.
             (*imm, *wide) = (number.cast_signed(), false);
         }
     }
@@ -43,10 +43,10 @@ pub fn run(code: &mut Body) {
     }
 }
 
-/// Registers that are loaded, swapped once in the same block and then only compared with constants.
+/// Registers that are loaded, swapped once in the same block, and then only compared with constants.
 fn candidates(code: &Body) -> BTreeMap<Reg, Swapped> {
     let mut writes: BTreeMap<Reg, u32> = BTreeMap::new();
-    // By register: the bits of its first load.
+    // For each register, the width of its first load in bits.
     let mut loaded: BTreeMap<Reg, u32> = BTreeMap::new();
     let mut swapped: BTreeMap<Reg, Swapped> = BTreeMap::new();
     for (block, insts) in code.blocks.iter().map(|block| &block.insts).enumerate() {
@@ -84,7 +84,7 @@ fn candidates(code: &Body) -> BTreeMap<Reg, Swapped> {
                 op: jmp::JEQ | jmp::JNE | jmp::JSET, wide, left, right: Operand::Imm(imm), ..
             } => {
                 let above = |bits| imm.cast_unsigned().checked_shr(bits).unwrap_or(0) != 0 || *wide && *imm < 0;
-                // What the bits cannot hold is another question.
+                // A constant that the width cannot hold decides the comparison in another way.
                 if swapped.get(left).is_some_and(|known| above(known.bits)) {
                     swapped.remove(left);
                 }

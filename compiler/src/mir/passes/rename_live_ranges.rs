@@ -1,4 +1,4 @@
-//! Registers that are written in several places, made several where their readers have nothing to do with each other.
+//! Live-range renaming: each web of definitions and uses gets a register of its own.
 //!
 //! ```text
 //! b1: v12 = 0      jump b3            b1: v12 = 0      jump b3
@@ -7,23 +7,23 @@
 //! b4: .. v12 ..                       b4: .. v20 ..
 //! ```
 //!
-//! Blocks that were copied write what those they are copies of write. What is written once is the same everywhere, which is
-//! all that `flow` asks. The registers made are *webs* (Chaitin, 1981): writes that some read has in common.
+//! Duplicated blocks define the registers of their originals a second time. Afterwards most registers have one definition
+//! again, which the redundancy passes need. A web (Chaitin, 1981) is a maximal set of definitions that share a use.
 
 use std::collections::BTreeMap;
 
 use crate::mir::analysis::liveness::{VirtualRegisters, liveness};
 use crate::mir::{Body, Reg};
 
-/// Writes that some read has in common, by their number.
+/// Disjoint sets of definitions, which are numbered in the order of the code.
 #[derive(Default)]
 struct Webs {
-    /// Of each write another of its web, or itself.
+    /// For each definition, another one of its web, or itself for the representative.
     others: Vec<usize>,
 }
 
 impl Webs {
-    fn write(&mut self) -> usize {
+    fn definition(&mut self) -> usize {
         self.others.push(self.others.len());
         self.others.len() - 1
     }
@@ -41,7 +41,7 @@ impl Webs {
     }
 }
 
-/// Gives each web a register of its own.
+/// Runs the pass.
 pub fn run(code: &mut Body) {
     let entering = liveness(code, &VirtualRegisters).live_in;
     let mut writes = vec![0u32; code.next as usize];
@@ -50,14 +50,14 @@ pub fn run(code: &mut Body) {
     });
     let several = |reg: &Reg| !reg.is_machine() && writes[reg.0 as usize] > 1;
     let mut webs = Webs::default();
-    // By block: the writes that registers hold at its beginning.
+    // For each block, the definitions that reach its entry.
     let mut holding: Vec<BTreeMap<Reg, usize>> = vec![BTreeMap::new(); code.blocks.len()];
     for (at, block) in code.blocks.iter().enumerate() {
         let mut held = holding[at].clone();
         for (inst, _) in &block.insts {
             let Some(reg) = inst.def().filter(several) else { continue };
-            let write = webs.write();
-            // What changes a register goes on with it.
+            let write = webs.definition();
+            // An instruction that changes a register in place continues its web.
             let mut changed = false;
             inst.uses(|used| changed |= used == reg);
             if let Some(before) = held.insert(reg, write).filter(|_| changed) {
@@ -73,7 +73,7 @@ pub fn run(code: &mut Body) {
             }
         }
     }
-    // The first web of a register keeps it.
+    // The first web of a register keeps its name.
     let mut names: BTreeMap<usize, Reg> = BTreeMap::new();
     let mut kept = vec![false; code.next as usize];
     let mut next = code.next;

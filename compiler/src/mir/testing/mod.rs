@@ -1,4 +1,4 @@
-//! Support for tests of passes: virtual-register code as text, an interpreter of it, and random programs.
+//! Support for tests of passes: assertions on the text form, an interpreter, and random programs.
 //!
 //! A test states the code before and after one pass:
 //!
@@ -9,7 +9,7 @@
 //!          w12 += 1
 //!          r0 = v12
 //!          exit",
-//!     peephole::copies,
+//!     widen_moves::run,
 //!     "b0: v11 = r1
 //!          v12 = v11
 //!          w12 += 1
@@ -18,7 +18,7 @@
 //! );
 //! ```
 //!
-//! Absent: the passes' own tests, which stand beside the passes; and spans, which the text does not show.
+//! Absent: the tests of the passes, which are in their modules.
 
 mod pipeline;
 pub mod random;
@@ -29,7 +29,7 @@ use crate::mir::Body;
 use crate::mir::text::{parse, print};
 use crate::optimise::Optimise;
 
-/// Asserts that a pass turns one program into another.
+/// Asserts that a pass transforms one body into another.
 #[track_caller]
 pub fn becomes<R>(before: &str, pass: impl FnOnce(&mut Body) -> R, after: &str) {
     let mut code = parse(before);
@@ -52,7 +52,7 @@ pub fn rounds(names: &[&str], body: &mut Body) {
     }
 }
 
-/// Asserts that a pass leaves a program as it is.
+/// Asserts that a pass does not change a body.
 #[track_caller]
 pub fn stays<R>(before: &str, pass: impl FnOnce(&mut Body) -> R) {
     becomes(before, pass, before);

@@ -1,4 +1,4 @@
-//! Random programs over virtual registers that keep the invariants of `vcode` and of what `lower` emits.
+//! Random bodies that keep the invariants of the form and of lowering.
 //!
 //! ```text
 //! b0: v11 = r1; v12 = ...              some registers that any block may change

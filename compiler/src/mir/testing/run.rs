@@ -1,4 +1,4 @@
-//! An interpreter of virtual-register code and of encoded programs, which tells what a program does.
+//! An interpreter of bodies and of encoded programs, which returns their observable behaviour.
 //!
 //! ```text
 //! run(&code, 7) == Outcome { result: 0, calls: ["5(12, 3)"], memory: {0x40: 1} }

@@ -1,4 +1,4 @@
-//! A rule that can never fire: its `when` asks for what cannot be.
+//! A rule that can never match, because its `when` contradicts itself.
 //!
 //! ```text
 //! on file_open when task.uid == 0 and task.uid == 1000 deny
@@ -10,7 +10,7 @@ use crate::hir::{AtomKind, Binary, Cond, Policy, Rule, Value, ValueKind};
 use super::facts::{self, Answer, Way};
 use super::{inside, within};
 
-/// Tells of each rule whether it is dead.
+/// Returns, for each rule, whether its `when` is contradictory.
 pub(super) fn run(policy: &Policy, found: &mut Vec<Diagnostic>) -> Vec<bool> {
     policy
         .rules
@@ -23,36 +23,37 @@ pub(super) fn run(policy: &Policy, found: &mut Vec<Diagnostic>) -> Vec<bool> {
             let Some(ways) = facts::ways(when, Answer::True) else {
                 return false;
             };
-            let dead = ways.iter().all(|way| facts::conflict(way).is_some());
-            let meant = *when == Cond::Const(false) && super::differs_by_hook(policy, index, |rule| rule.when.as_ref());
-            if dead && !meant {
+            let contradictory = ways.iter().all(|way| facts::conflict(way).is_some());
+            let intended =
+                *when == Cond::Const(false) && super::differs_by_hook(policy, index, |rule| rule.when.as_ref());
+            if contradictory && !intended {
                 let hook = &policy.hooks[rule.hook.index()].name;
                 found.push(report(rule, when, &ways, hook));
             }
-            dead
+            contradictory
         })
         .collect()
 }
 
 fn report(rule: &Rule, when: &Cond, ways: &[Way<'_>], hook: &str) -> Diagnostic {
     let warning =
-        |span| Diagnostic::warning(code::NEVER_MATCHES, span, format!("this rule can never fire on `{hook}`"));
-    // One way to fire, and two tests that exclude each other: both are shown.
+        |span| Diagnostic::warning(code::NEVER_MATCHES, span, format!("this rule can never match on `{hook}`"));
+    // With a single conjunction, the two tests that contradict each other are shown.
     if let [way] = ways
         && let Some(conflict) = facts::conflict(way)
     {
         let at = way[conflict.at];
         let with = conflict.with.map(|with| way[with]);
-        let says = |answer| if answer == Answer::True { "must hold" } else { "must not hold" };
+        let wanted = |answer| if answer == Answer::True { "must hold" } else { "must not hold" };
         if inside(rule, at.atom.span) {
             return match with {
                 Some(with) if with.atom.span != at.atom.span => warning(at.atom.span)
-                    .label(format!("this {}, which it then cannot", says(at.answer)))
-                    .also(with.atom.span, format!("this {}", says(with.answer)))
-                    .help("if either is meant to be enough, write `or` between them"),
-                _ => warning(at.atom.span).label(format!("this {}, and never does", says(at.answer))).help(
-                    if asks_no_bit(&at.atom.kind) {
-                        "the name on its right is 0 and has no bit: compare it, as in `file.flags & O_ACCMODE == O_RDONLY`"
+                    .label(format!("this {}, which contradicts the other test", wanted(at.answer)))
+                    .also(with.atom.span, format!("this {}", wanted(with.answer)))
+                    .help("if one of them is enough, write `or` between them"),
+                _ => warning(at.atom.span).label(format!("this {}, which is impossible", wanted(at.answer))).help(
+                    if tests_no_bit(&at.atom.kind) {
+                        "the constant is 0 and has no bit; compare instead, as in `file.flags & O_ACCMODE == O_RDONLY`"
                     } else {
                         "correct the condition, or remove the rule"
                     },
@@ -63,8 +64,8 @@ fn report(rule: &Rule, when: &Cond, ways: &[Way<'_>], hook: &str) -> Diagnostic 
     warning(within(rule, when)).label("never true").help("correct the condition, or remove the rule")
 }
 
-/// `flags & O_RDONLY`
-fn asks_no_bit(kind: &AtomKind) -> bool {
+/// Returns whether a test is of the form `flags & 0`, such as `file.flags & O_RDONLY`.
+fn tests_no_bit(kind: &AtomKind) -> bool {
     let AtomKind::AnyBit(Value { kind: ValueKind::Binary(Binary::And, left, right), .. }) = kind else { return false };
     [left, right].into_iter().any(|side| side.kind == ValueKind::Const(0))
 }
@@ -104,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_may_be_for_one_of_its_hooks() {
+    fn a_rule_may_match_on_some_of_its_hooks() {
         let on = |when: &str| codes(&format!("on path_unlink, path_rmdir when {when} deny"));
         assert_eq!(on("hook.name == \"path_rmdir\" and task.uid == 0"), [""; 0]);
         assert_eq!(on("hook.name like \"path_*\" and task.uid == 0"), [""; 0]);
@@ -114,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_is_left_alone() {
+    fn satisfiable_conditions_are_left_alone() {
         for when in [
             "task.uid >= 3 and task.uid <= 3",
             "task.uid != 0 and task.uid != 1000",
@@ -134,7 +135,7 @@ mod tests {
             let found = codes(&format!("on file_open when {when} deny"));
             assert!(!found.contains(&"KRS0902"), "{when}: {found:?}");
         }
-        // The second may be unknown, and is then not false.
+        // The second test is unknown if `file` is null, and then exempts nothing.
         assert!(codes("on mmap_file when file == null unless file.f_flags & 1 == 0 deny").is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! An `unless` that spares everything: wherever the `when` holds, it holds too.
+//! An `unless` that exempts everything: it holds whenever the `when` holds.
 //!
 //! ```text
 //! on file_open when task.uid == 0 unless task.uid < 1000 deny
@@ -10,18 +10,18 @@ use crate::hir::{Cond, Policy};
 use super::facts::{self, Answer};
 use super::within;
 
-/// Tells of each rule whether everything is spared.
-pub(super) fn run(policy: &Policy, dead: &[bool], found: &mut Vec<Diagnostic>) -> Vec<bool> {
-    let mut spared = vec![false; policy.rules.len()];
+/// Returns, for each rule, whether its `unless` exempts everything. Rules with a contradictory `when` are skipped.
+pub(super) fn run(policy: &Policy, contradictory: &[bool], found: &mut Vec<Diagnostic>) -> Vec<bool> {
+    let mut exempted = vec![false; policy.rules.len()];
     for (index, rule) in policy.rules.iter().enumerate() {
-        let Some(unless) = rule.unless.as_ref().filter(|_| !dead[index]) else {
+        let Some(unless) = rule.unless.as_ref().filter(|_| !contradictory[index]) else {
             continue;
         };
-        let Some(ways) = super::firing(rule) else {
+        let Some(ways) = super::conjunctions(rule) else {
             continue;
         };
-        spared[index] = ways.iter().all(|way| facts::conflict(way).is_some());
-        if !spared[index] {
+        exempted[index] = ways.iter().all(|way| facts::conflict(way).is_some());
+        if !exempted[index] {
             continue;
         }
         if *unless == Cond::Const(true) && super::differs_by_hook(policy, index, |rule| rule.unless.as_ref()) {
@@ -32,17 +32,17 @@ pub(super) fn run(policy: &Policy, dead: &[bool], found: &mut Vec<Diagnostic>) -
         let warning = Diagnostic::warning(
             code::EXEMPTS_ALL,
             within(rule, unless),
-            format!("this `unless` spares everything that the rule asks for on `{hook}`"),
+            format!("this `unless` exempts everything that the rule matches on `{hook}`"),
         );
         let warning = match &rule.when {
             Some(when) if !always => {
-                warning.label("holds wherever the `when` does").also(within(rule, when), "for this is more special")
+                warning.label("holds whenever the `when` holds").also(within(rule, when), "this is more specific")
             }
             _ => warning.label("always true"),
         };
         found.push(warning.help("narrow the `unless`, or remove the rule"));
     }
-    spared
+    exempted
 }
 
 #[cfg(test)]
@@ -50,7 +50,7 @@ mod tests {
     use super::super::testing::codes;
 
     #[test]
-    fn what_spares_everything_is_found() {
+    fn total_exemptions_are_found() {
         for condition in [
             "when task.uid == 0 unless task.uid < 1000",
             "unless task.uid >= 0",
@@ -64,11 +64,11 @@ mod tests {
     }
 
     #[test]
-    fn what_spares_some_is_left_alone() {
+    fn partial_exemptions_are_left_alone() {
         for rule in [
             "on file_open when task.uid == 0 unless task.gid == 0 deny",
             "on file_open when task.uid < 1000 unless task.uid == 0 deny",
-            // Unknown for anonymous memory, which is therefore not spared.
+            // The test is unknown for anonymous memory, which is therefore not exempt.
             "on mmap_file unless file.f_flags < 5 or file.f_flags > 3 deny",
             "on mmap_file when prot & EXEC unless file.f_flags & 1 or file.f_flags & 1 == 0 deny",
         ] {
