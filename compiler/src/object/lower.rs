@@ -1,4 +1,5 @@
-//! Programs to an object: declares types, turns relocations by name into CO-RE's, writes the manifest.
+//! Lowers programs to an object: declares types, converts symbolic relocations to CO-RE relocations, encodes
+//! the manifest.
 
 use krsi_abi::manifest::Manifest;
 use krsi_abi::modes::{MODES_SECTION, Modes};
@@ -9,20 +10,21 @@ use crate::bpf::{self, Checked, MapKind, RelocationKind, Section};
 use crate::btf::{Builder, Def, Linkage, Member, Param, SectionVar, TypeId};
 use crate::source::Sources;
 
-/// Symbol of the state.
+/// The symbol of the state section.
 pub const STATE_SYMBOL: &str = "krs_state";
 
-/// Symbol of the modes.
+/// The symbol of the modes section.
 pub const MODES_SYMBOL: &str = "krs_modes";
 
 /// The section of all functions.
 pub const FUNCTIONS_SECTION: &str = ".text";
 
-/// Bytes of `.maps` for each map: its definition has at most five members.
+/// Size in bytes of a map definition in `.maps`: five members of 8 bytes.
 pub const MAP_BYTES: u32 = 40;
 
-/// A member that the definitions of arrays of programs have besides: libbpf refuses an object with a member that it does not
-/// know, and names it. Left to itself it would attach each program of a hook, also those that deny since another has.
+/// An additional member in the definitions of program arrays: libbpf rejects an object with an unknown member
+/// and prints its name. Otherwise libbpf would attach every program of a hook, including the tail-called ones,
+/// which deny because an earlier program has denied.
 pub const PARTS_MEMBER: &str = "filled_by_krsi";
 
 /// The section of a hook's programs.
@@ -31,7 +33,7 @@ pub fn section(hook: &str) -> String {
     format!("lsm/{hook}")
 }
 
-/// Makes the object.
+/// Lowers a policy's code and manifest to an object.
 #[must_use]
 pub fn lower(code: bpf::Code, manifest: &Manifest, sources: &Sources) -> Object {
     let mut types = Types::default();
@@ -107,7 +109,7 @@ pub fn lower(code: bpf::Code, manifest: &Manifest, sources: &Sources) -> Object 
     }
     let modes = if manifest.rules.is_empty() { Vec::new() } else { Modes::first(manifest).value(manifest) };
     declare_data(&mut btf, int, &code, modes.len() as u32);
-    // The license is data in a section of its own; loaders read it from there without BTF.
+    // The license is data in a separate section, which loaders read without BTF.
     let btf_ext = btf_ext::write(&programs, &mut btf);
     Object {
         programs,
@@ -122,7 +124,7 @@ pub fn lower(code: bpf::Code, manifest: &Manifest, sources: &Sources) -> Object 
     }
 }
 
-/// Puts local values where loaders will put the kernel's, and notes what they need to know.
+/// Inserts local values where loaders insert those of the kernel, and records the relocations.
 fn relocate(made: &mut Program, relocations: &[bpf::Relocation], declared: &Declared) {
     for bpf::Relocation { slot, kind } in relocations {
         let insn = &mut made.insns[*slot as usize];
@@ -158,7 +160,7 @@ fn relocate(made: &mut Program, relocations: &[bpf::Relocation], declared: &Decl
             }
             RelocationKind::FieldSize(access) => {
                 let local = declared.local(access);
-                // What it would be here stands there already.
+                // The instruction already contains the size in the declared types.
                 core(local.ty, local.spec, CoreKind::FieldByteSize, format!("size of {access}"));
             }
             RelocationKind::FieldExists(access) => {
@@ -190,7 +192,7 @@ fn relocate(made: &mut Program, relocations: &[bpf::Relocation], declared: &Decl
     }
 }
 
-/// Maps as libbpf wants them declared, where numbers are lengths of arrays; and the sections of data.
+/// Declares maps in the form that libbpf expects, with numbers as array lengths, and the data sections.
 fn declare_data(btf: &mut Builder, int: TypeId, code: &bpf::Code, modes_bytes: u32) {
     let member = |name, ty, bit_offset| Member { name, ty, bit_offset, bitfield_bits: 0 };
     let mut vars = Vec::with_capacity(code.maps.len());
@@ -205,7 +207,8 @@ fn declare_data(btf: &mut Builder, int: TypeId, code: &bpf::Code, modes_bytes: u
         ];
         let mut members = Vec::with_capacity(numbers.len());
         for (name, number) in numbers {
-            // What is zero is not said: 5.10 refuses a size of 0 for a ring buffer that has none.
+            // Zero members are omitted: a ring buffer has no key or value size, and 5.10 rejects one that is
+            // given as 0.
             if number != 0 {
                 let array = btf.array(int, number);
                 let pointer = btf.ptr(array);
@@ -232,8 +235,9 @@ fn declare_data(btf: &mut Builder, int: TypeId, code: &bpf::Code, modes_bytes: u
     }
 }
 
-/// Lines of a function: notes of the compiler in place of a policy's text. The kernel refuses a program unless each
-/// function has a record at its first instruction (`check_btf_line` in `kernel/bpf/verifier.c`).
+/// Line information of a function, with the compiler's comments in place of source text. The kernel rejects a
+/// program unless each function has a record at its first instruction (`check_btf_line` in
+/// `kernel/bpf/verifier.c`).
 fn notes(function: &bpf::Function) -> Vec<Line> {
     let line = |slot: u32, text: &str| Line {
         slot,

@@ -1,4 +1,4 @@
-//! The printed form of an object, for `--emit object`.
+//! The printed form of an object, for `--emit object`. [`super`] shows an example.
 
 use std::fmt::Write;
 
@@ -6,7 +6,7 @@ use super::lower::{MODES_SYMBOL, STATE_SYMBOL};
 use super::{Object, Symbol};
 use crate::bpf::{MapKind, Section};
 
-/// Prints an object.
+/// Returns the printed form.
 #[must_use]
 pub fn print(object: &Object) -> String {
     let mut out = String::new();
