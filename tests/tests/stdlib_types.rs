@@ -126,7 +126,7 @@ fn every_hook_is_told_of_whole() {
         }
         let told = match page.acts {
             Acts::Deny => doc.contains("A deny "),
-            Acts::Watch => doc.contains("Cannot deny") || doc.contains("Never deny"),
+            Acts::Observe => doc.contains("Cannot deny") || doc.contains("Never deny"),
             Acts::Answer => doc.contains("yes or no"),
         };
         if !told {
