@@ -1,9 +1,9 @@
-//! Every code, one row each. Codes are never reused.
+//! The table of all codes, one row each. Codes are never reused.
 //!
-//! 0001-0099 syntax, 0100-0199 names and items, 0200-0299 hooks and kernels, 0300-0399 types,
-//! 0400-0499 actions, 0500-0599 code and limits, 0900-0999 warnings.
+//! Ranges: 0001-0099 syntax, 0100-0199 names and items, 0200-0299 hooks and kernels, 0300-0399 types, 0400-0499
+//! actions, 0500-0599 code and limits, 0900-0999 warnings.
 
-/// A code; its text is `KRS` and four digits.
+/// The code of a diagnostic: `KRS` and four digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Code(pub &'static str);
 
