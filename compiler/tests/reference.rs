@@ -1,19 +1,19 @@
-//! `krsic hooks` and `krsic types` as a user meets them.
+//! Tests of `krsic hooks` and `krsic types` as commands.
 
 use std::process::{Command, Output};
 
 fn krsic(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_krsic")).args(arguments).output().expect("it was built")
+    Command::new(env!("CARGO_BIN_EXE_krsic")).args(arguments).output().expect("cargo built the command")
 }
 
 fn said(arguments: &[&str]) -> String {
     let output = krsic(arguments);
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).expect("it is text")
+    String::from_utf8(output.stdout).expect("the output is UTF-8")
 }
 
 #[test]
-fn hooks_are_listed_found_and_told_of() {
+fn hooks_are_listed_found_and_described() {
     let all = said(&["hooks"]);
     assert!(all.lines().count() > 250 && all.contains("\nfile_open "), "{all}");
     assert!(!all.contains('\x1b'), "no colour");
@@ -27,7 +27,7 @@ fn hooks_are_listed_found_and_told_of() {
 }
 
 #[test]
-fn types_are_listed_found_and_told_of() {
+fn types_are_listed_found_and_described() {
     assert!(said(&["types"]).contains("\nProt "));
     let file = said(&["types", "file"]);
     assert!(file.contains("mode    Fmode") && file.contains("f_mode"), "{file}");
@@ -37,7 +37,7 @@ fn types_are_listed_found_and_told_of() {
 }
 
 #[test]
-fn json_is_one_object_a_line() {
+fn json_has_one_object_per_line() {
     for arguments in
         [&["hooks", "--format", "json"][..], &["types", "--format", "json"], &["hooks", "bpf", "--format", "json"]]
     {
@@ -49,13 +49,13 @@ fn json_is_one_object_a_line() {
 }
 
 #[test]
-fn what_is_not_there_is_said_with_a_way_on() {
+fn unknown_names_are_reported_with_a_remedy() {
     for (arguments, part) in [
         (&["hooks", "fil_open"][..], "did you mean `file_open`?"),
-        (&["hooks", "security_file_open"], "bare name: `file_open`"),
-        (&["hooks", "--on", "4.4"], "name one of 5.10"),
+        (&["hooks", "security_file_open"], "without its prefix: `file_open`"),
+        (&["hooks", "--on", "4.4"], "the known kernels are 5.10"),
         (&["types", "vm_aera_struct"], "did you mean `vm_area_struct`?"),
-        (&["types", "--btf", "/dev/null"], "is no BTF"),
+        (&["types", "--btf", "/dev/null"], "is not usable BTF"),
     ] {
         let output = krsic(arguments);
         let text = String::from_utf8_lossy(&output.stderr);
@@ -63,9 +63,9 @@ fn what_is_not_there_is_said_with_a_way_on() {
     }
 }
 
-/// A rule for newer kernels does not excuse the others from the kernel that the policy is checked against.
+/// A rule with `@since` does not exempt other rules from the requirements of the target kernel.
 #[test]
-fn rules_for_newer_kernels_excuse_no_others() {
+fn since_does_not_exempt_other_rules() {
     let old = krsic::kernel::embedded().iter().find(|kernel| kernel.name == "5.10");
     let check = |text: &str| {
         let files = [krsic::Source { name: "p.krs".into(), text: text.into() }];
