@@ -1,8 +1,8 @@
 //! Describes a typed policy and its programs in the manifest ([`krsi_abi::manifest`]) that the object contains.
 
 use krsi_abi::manifest::{
-    Audit, Field, File, Label, Limit, Manifest, Names, Need, Param, Part, Program, Rule, RuleId, Set, Since, Source,
-    Ty, Word,
+    Audit, BitfieldLoad, Field, File, Label, Limit, Manifest, Names, Need, Param, Part, Program, Rule, RuleId, Set,
+    Since, Source, Ty,
 };
 
 use crate::bpf::{Code, event};
@@ -91,7 +91,12 @@ pub fn manifest(policy: &Policy, code: &Code, kernels: Vec<String>, sources: &So
         unreadable: code.unreadable,
         limited: code.limited,
         words: overlays::words(policy)
-            .map(|(field, bytes, rule)| Word { rule: RuleId(rule.0), of: field.root.clone(), path: path(field), bytes })
+            .map(|(field, bytes, rule)| BitfieldLoad {
+                rule: RuleId(rule.0),
+                of: field.root.clone(),
+                path: path(field),
+                bytes,
+            })
             .collect(),
         labels: policy
             .labels

@@ -57,7 +57,7 @@ pub struct Header {
     pub gid: u32,
     /// Id of the task's cgroup v2.
     pub cgroup: u64,
-    /// Index into `Manifest::rules`.
+    /// Index of the rule in `Manifest::rules`.
     pub rule: u32,
     /// 0, a negative errno, or the positive errno of a `deny` that is not enforced.
     pub verdict: i32,

@@ -52,9 +52,9 @@ pub struct Manifest {
     /// has a limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limited: Option<u32>,
-    /// Loads of bitfields. Each is correct only on kernels where the bitfield lies in a word of the same width.
+    /// Loads of bitfields. Each is correct only on kernels that store the bitfield in a word of the same width.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub words: Vec<Word>,
+    pub words: Vec<BitfieldLoad>,
     /// Labels, sorted by kind of object and name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<Label>,
@@ -121,7 +121,7 @@ pub struct Set {
 pub enum Part {
     /// An integer, possibly with named values: [`Ty::Int`] or [`Ty::Names`].
     Number(Ty),
-    /// An IP address.
+    /// An IPv4 or IPv6 address.
     Ip,
     /// A network, or a single address.
     Cidr,
@@ -262,7 +262,7 @@ pub enum Need {
 
 /// The load of a bitfield: the loader relocates its offset and shifts (CO-RE), but its width is fixed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Word {
+pub struct BitfieldLoad {
     /// A rule that reads the bitfield.
     pub rule: RuleId,
     /// Tag of the struct or union.
@@ -286,7 +286,7 @@ pub struct Source {
     pub text: String,
 }
 
-/// Prints as `policy.krs:3:1`.
+/// Formats the place as `policy.krs:3:1`.
 impl std::fmt::Display for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}:{}:{}", self.file, self.line, self.column)
@@ -533,7 +533,7 @@ mod tests {
             "producer": "krsic", "policy": "p", "programs": [], "names": [], "kernels": [],
             "rules": (0..rules).map(rule).collect::<Vec<_>>(),
         });
-        serde_json::from_value(json).expect("all that is asked for is there")
+        serde_json::from_value(json).expect("all required fields are present")
     }
 
     #[test]
@@ -543,7 +543,7 @@ mod tests {
             let mut bytes = manifest.to_bytes();
             assert_eq!(bytes[6..8], encoding.to_le_bytes());
             bytes.extend_from_slice(&[0; 40]);
-            assert_eq!(Manifest::from_bytes(&bytes).expect("what was written can be read"), manifest);
+            assert_eq!(Manifest::from_bytes(&bytes).expect("the encoding is valid"), manifest);
         }
         let mut bytes = manifest(10_000).to_bytes();
         assert!(bytes.len() < 400_000, "{} bytes", bytes.len());

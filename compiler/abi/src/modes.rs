@@ -2,12 +2,12 @@
 //! [`MODES_SECTION`]: programs only read it, and `krsi` replaces its value as a whole.
 //!
 //! ```text
-//! 0      [u8; rules]  by rule: the effect of a match, an [`Effect`]
+//! 0      [u8; rules]  by rule: its effective action, an [`Act`]
 //! n      [u8; rules]  by rule: its own [`Mode`]
 //! 2n     u8           the policy's `Mode`
 //! ```
 //!
-//! A program reads a single byte, and only after a rule has matched. The effects follow from the modes
+//! A program reads a single byte, and only after a rule has matched. The bytes follow from the modes
 //! ([`Modes::value`]). The modes are stored as well, so that every rule has its own mode again when a
 //! permissive policy is enforced.
 
@@ -57,12 +57,12 @@ impl std::fmt::Display for Mode {
     }
 }
 
-/// The effect of a matching rule. A weaker effect is greater.
+/// The effective action of a matching rule. A weaker one is greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Act {
-    /// All actions take effect, and no denying rule of the hook is permissive: evaluation can stop at the first
-    /// denial, because the remaining rules could only deny again.
+    /// All actions take effect, and no denying rule of the hook is permissive: once the rule has denied, rules
+    /// that only deny need not be evaluated.
     Alone = 0,
     /// All actions take effect.
     Enforce = 1,
@@ -135,18 +135,18 @@ impl Modes {
     /// that [`Modes::read`] followed by [`Modes::value`] enables them again.
     #[must_use]
     pub fn value_without(&self, manifest: &Manifest, aside: impl Fn(&Rule) -> bool) -> Vec<u8> {
-        let mut tried = vec![false; manifest.programs.len()];
+        let mut has_permissive = vec![false; manifest.programs.len()];
         for (at, rule) in manifest.rules.iter().enumerate() {
             if rule.deny.is_some()
                 && self.effective(at) == Mode::Permissive
-                && let Some(hook) = tried.get_mut(rule.program as usize)
+                && let Some(hook) = has_permissive.get_mut(rule.program as usize)
             {
                 *hook = true;
             }
         }
         let act = |(at, rule): (usize, &Rule)| match self.effective(at) {
             _ if aside(rule) => Act::Nothing,
-            Mode::Enforce if tried.get(rule.program as usize) == Some(&true) => Act::Enforce,
+            Mode::Enforce if has_permissive.get(rule.program as usize) == Some(&true) => Act::Enforce,
             Mode::Enforce => Act::Alone,
             Mode::Permissive => Act::Try,
             Mode::Off => Act::Nothing,
@@ -192,13 +192,13 @@ mod tests {
         modes.policy = Mode::Permissive;
         let value = modes.value(&manifest);
         assert_eq!(value, [2, 2, 2, 3, 0, 0, 1, 2, 1]);
-        let mut again = Modes::read(&value, 4).expect("the value was written by `value`");
-        assert_eq!(again, modes);
-        again.policy = Mode::Enforce;
-        assert_eq!(again.value(&manifest), [0, 0, 2, 3, 0, 0, 1, 2, 0]);
+        let mut restored = Modes::read(&value, 4).expect("the value was written by `value`");
+        assert_eq!(restored, modes);
+        restored.policy = Mode::Enforce;
+        assert_eq!(restored.value(&manifest), [0, 0, 2, 3, 0, 0, 1, 2, 0]);
         assert_eq!(Modes::read(&value, 5), None);
-        // A rule that does not deny has no influence on the effects of others.
-        let watching = Modes { rules: vec![Mode::Enforce, Mode::Permissive, Mode::Off, Mode::Off], ..again };
-        assert_eq!(watching.value(&manifest)[..4], [0, 2, 3, 3]);
+        // A rule that does not deny has no influence on the effective actions of others.
+        let observing = Modes { rules: vec![Mode::Enforce, Mode::Permissive, Mode::Off, Mode::Off], ..restored };
+        assert_eq!(observing.value(&manifest)[..4], [0, 2, 3, 3]);
     }
 }

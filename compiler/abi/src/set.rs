@@ -7,6 +7,7 @@
 //! (cidr, u16)         3 words: the port, then the address
 //! (u64, u64, u64)     3 words
 //! ```
+//!
 //! An address occupies the last two words alone; other columns share words, and none spans two words.
 //!
 //! A dynamic set is a map whose keys consist of these words:
@@ -14,8 +15,7 @@
 //! ```text
 //! u16                 hash   1 word: the number, sign-extended
 //! ip, (u32, u16)      hash   words in native byte order
-//! cidr, (cidr, u16)   trie   u32 prefix length in bits, then the words; those of the address in network byte
-//! order
+//! cidr, (cidr, u16)   trie   u32 prefix length in bits, then the words; an address in network byte order
 //! str, path           hash   256 bytes: the text, zero-padded
 //! ```
 
@@ -40,10 +40,10 @@ pub fn map_name(set: &str) -> String {
 /// Sizes in bytes of the columns of a dynamic set, as [`places`] expects them: a single number takes a whole
 /// word.
 #[must_use]
-pub fn dynamic_bytes(parts: &[u32]) -> Vec<u32> {
-    match parts {
+pub fn dynamic_bytes(columns: &[u32]) -> Vec<u32> {
+    match columns {
         [bytes] if *bytes < 16 => vec![8],
-        _ => parts.to_vec(),
+        _ => columns.to_vec(),
     }
 }
 
@@ -81,15 +81,15 @@ pub fn places(bytes: &[u32]) -> Option<(usize, Vec<Place>)> {
 
 /// Encodes an element as a key. Each column is given as a number, of which the low bytes count.
 #[must_use]
-pub fn key(bytes: &[u32], places: &[Place], words: usize, parts: impl IntoIterator<Item = u128>) -> [u64; WORDS_MAX] {
+pub fn key(bytes: &[u32], places: &[Place], words: usize, columns: impl IntoIterator<Item = u128>) -> [u64; WORDS_MAX] {
     let mut key = [0; WORDS_MAX];
     debug_assert!(words <= WORDS_MAX, "a key has room for its words");
-    for ((bytes, place), part) in bytes.iter().zip(places).zip(parts) {
+    for ((bytes, place), column) in bytes.iter().zip(places).zip(columns) {
         if *bytes == 16 {
-            key[place.word] = (part >> 64) as u64;
-            key[place.word + 1] = part as u64;
+            key[place.word] = (column >> 64) as u64;
+            key[place.word + 1] = column as u64;
         } else {
-            key[place.word] |= ((part as u64) & (u64::MAX >> (64 - 8 * bytes))) << place.shift;
+            key[place.word] |= ((column as u64) & (u64::MAX >> (64 - 8 * bytes))) << place.shift;
         }
     }
     key
@@ -108,7 +108,7 @@ mod tests {
         assert_eq!(words(&[16]), Some(2));
         assert_eq!(words(&[16, 2]), Some(3));
         assert_eq!((words(&[16, 16]), words(&[16, 8, 1]), words(&[8, 8, 8, 1])), (None, None, None));
-        let (words, places) = places(&[16, 2]).expect("it fits");
+        let (words, places) = places(&[16, 2]).expect("the columns fit");
         assert_eq!(key(&[16, 2], &places, words, [1u128 << 64 | 5, 443]), [443, 1, 5]);
     }
 }
