@@ -136,7 +136,7 @@ impl Splicer<'_, '_> {
             Some((_, State::Waiting(_))) => {}
             None => {
                 if source.text.starts_with("\x7fELF") {
-                    self.diagnostics.push(wrong("is an object, not a policy's source"));
+                    self.diagnostics.push(wrong("is an object, not a source file"));
                     return Err(Unreadable);
                 }
                 let Some(id) = self.sources.push(source) else {
@@ -187,7 +187,7 @@ impl Splicer<'_, '_> {
         let error = |span: Span, what: String| {
             Diagnostic::error(code::UNKNOWN_MODULE, span, format!("unknown module `{written}`")).label(what)
         };
-        let said = match path {
+        let diagnostic = match path {
             [std, ..] if std.name != "std" => {
                 let error = error(first.span.to(last.span), "unknown library".to_owned());
                 match did_you_mean(&first.name, ["std"]) {
@@ -208,7 +208,7 @@ impl Splicer<'_, '_> {
             [_, _, rest @ ..] => error(rest[0].span.to(last.span), "modules cannot be nested".to_owned())
                 .help(format!("write `use std.{}`, or omit it: the library is part of every policy", path[1].name)),
         };
-        self.diagnostics.push(said);
+        self.diagnostics.push(diagnostic);
     }
 }
 
@@ -265,7 +265,7 @@ mod tests {
         let outcome = checked(&files);
         let [found] = &outcome.diagnostics[..] else { panic!("{:?}", outcome.diagnostics) };
         assert_eq!(found.code.0, "KRS0111");
-        assert_eq!(found.message, "`b` uses itself by way of `c` and `d`");
+        assert_eq!(found.message, "`b` uses itself through `c` and `d`");
         assert_eq!(outcome.sources.name(found.primary.span.file), "d");
         let places: Vec<&str> = found.secondary.iter().map(|label| outcome.sources.name(label.span.file)).collect();
         assert_eq!(places, ["b", "c"]);
@@ -275,12 +275,12 @@ mod tests {
     #[test]
     fn errors_are_reported_in_their_file() {
         let outcome = checked(&[("a", "use \"./b\"\nuse \"gone\""), ("b", "on file_opn deny\non")]);
-        let said: Vec<(&str, &str)> = outcome
+        let reported: Vec<(&str, &str)> = outcome
             .diagnostics
             .iter()
             .map(|found| (found.code.0, outcome.sources.name(found.primary.span.file)))
             .collect();
-        assert_eq!(said, [("KRS0110", "a"), ("KRS0200", "b"), ("KRS0010", "b")]);
+        assert_eq!(reported, [("KRS0110", "a"), ("KRS0200", "b"), ("KRS0010", "b")]);
     }
 
     #[test]

@@ -152,7 +152,7 @@ pub enum Type<'a> {
     Func { name: &'a str, proto: TypeId },
     /// The type of a function.
     FuncProto { ret: TypeId },
-    /// A floating-point type.
+    /// A floating-point type of any size.
     Float { bytes: u32 },
     /// A variable, a data section or a declaration tag, which are not types of values.
     Other,

@@ -31,7 +31,7 @@ use super::read::{Kind, Member, Param, TypeId};
 pub enum Def<'a> {
     /// An integer that uses all its bits.
     Int { name: &'a str, bytes: u32, signed: bool, boolean: bool },
-    /// A pointer.
+    /// A pointer to the given type.
     Ptr(TypeId),
     /// `element[count]`; `index` is any integer type, which BTF requires and no consumer reads.
     Array { element: TypeId, index: TypeId, count: u32 },
@@ -90,7 +90,7 @@ pub struct SectionVar {
     pub bytes: u32,
 }
 
-/// BTF under construction.
+/// BTF under construction: types and strings.
 #[derive(Clone, Debug)]
 pub struct Builder {
     /// The record of type `i + 1`; empty if it is only reserved.

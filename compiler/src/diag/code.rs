@@ -16,7 +16,7 @@ impl std::fmt::Display for Code {
 macro_rules! codes {
     ($($name:ident = $code:literal, $title:literal;)*) => {
         $(#[doc = $title] pub const $name: Code = Code($code);)*
-        /// Code and title of each, beside the syntax codes that the grammar has.
+        /// Code and title of each, except for the syntax codes, which the grammar defines.
         pub const CODES: &[(Code, &str)] = &[$(($name, $title)),*];
     };
 }
@@ -132,7 +132,7 @@ codes! {
     KIND_BITS = "KRS0913", "the kind of a file tested as a bit";
 }
 
-/// What each warning is called on the command line, beside its code.
+/// Names of the warnings, for the command line and `@allow`.
 pub const WARNINGS: &[(Code, &str)] = &[
     (MISSING_ON_KERNEL, "missing-on-kernel"),
     (ALWAYS_TRUE, "always-true"),
@@ -151,7 +151,7 @@ pub const WARNINGS: &[(Code, &str)] = &[
     (KIND_BITS, "kind-bits"),
 ];
 
-/// The warning that is called so: `KRS0904`, `krs904`, `unused-item`, `unused_item`.
+/// Finds a warning by code or name: `KRS0904`, `krs904`, `unused-item`, `unused_item`.
 #[must_use]
 pub fn warning(name: &str) -> Option<Code> {
     let dashed = name.to_ascii_lowercase().replace('_', "-");
@@ -162,7 +162,7 @@ pub fn warning(name: &str) -> Option<Code> {
         .map(|(code, _)| *code)
 }
 
-/// How a warning is called.
+/// Returns the name of a warning.
 #[must_use]
 pub fn warning_name(code: Code) -> Option<&'static str> {
     WARNINGS.iter().find(|(known, _)| *known == code).map(|(_, name)| *name)

@@ -1,4 +1,4 @@
-//! The kernels that ship with the compiler. They serve machines without BTF, and tell on which kernels a policy
+//! The kernels that ship with the compiler. They serve machines without BTF, and determine on which kernels a policy
 //! can be loaded.
 //!
 //! Each is the BTF of a Debian kernel, reduced by [`cut`](super::cut) and stored as its size followed by one

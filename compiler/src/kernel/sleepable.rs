@@ -94,7 +94,7 @@ const SLEEPABLE: [&str; 86] = [
     "userns_create",
 ];
 
-/// Whether a program that sleeps may attach to the hook, on 6.18.
+/// Returns true if a sleepable program may attach to the hook on 6.18.
 #[must_use]
 pub fn sleepable(hook: &str) -> bool {
     SLEEPABLE.binary_search(&hook).is_ok()

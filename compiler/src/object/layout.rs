@@ -38,7 +38,7 @@ pub struct Types {
 pub struct Local {
     /// Type id of the root.
     pub ty: TypeId,
-    /// Access spec: `0:1:2`.
+    /// CO-RE access spec, such as `0:1:2`.
     pub spec: String,
     /// Offset in bytes from the root.
     pub offset: u32,

@@ -19,7 +19,7 @@ pub const MODES_SYMBOL: &str = "krs_modes";
 /// The section of all functions.
 pub const FUNCTIONS_SECTION: &str = ".text";
 
-/// Size in bytes of a map definition in `.maps`: five members of 8 bytes.
+/// Size in bytes of a map definition in `.maps`: at most five members of 8 bytes.
 pub const MAP_BYTES: u32 = 40;
 
 /// An additional member in the definitions of program arrays: libbpf rejects an object with an unknown member

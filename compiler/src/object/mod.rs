@@ -92,14 +92,14 @@ pub enum Symbol {
     Function(&'static str),
 }
 
-/// A CO-RE relocation.
+/// A CO-RE relocation of an instruction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Core {
     /// Slot of the instruction.
     pub slot: u32,
     /// Root type of the access spec.
     pub ty: TypeId,
-    /// Access spec: `0:1:2`.
+    /// CO-RE access spec, such as `0:1:2`.
     pub spec: String,
     /// The property that the loader computes.
     pub kind: CoreKind,

@@ -1,3 +1,5 @@
+//! Tests of the pages: types of arguments and derived values, fields, members, lists of kernels.
+
 use super::*;
 
 fn with<T>(work: impl FnOnce(&mut Reference<'_>) -> T) -> T {

@@ -23,7 +23,7 @@ use crate::object::lower::PARTS_MEMBER;
 pub struct Function {
     /// Its symbol in the file.
     pub name: String,
-    /// Instructions after relocation.
+    /// Instructions, after CO-RE relocation.
     pub insns: Vec<Insn>,
     /// References to maps, data and functions, by slot.
     pub links: BTreeMap<usize, Link>,
@@ -77,7 +77,7 @@ pub struct Image {
     pub maps: Vec<Map>,
     /// Sections of constants, state and modes.
     pub data: Vec<Data>,
-    /// The decoded manifest.
+    /// The manifest of the object, decoded.
     pub manifest: Manifest,
     /// Index of the function of each program, by symbol.
     pub programs: BTreeMap<String, usize>,

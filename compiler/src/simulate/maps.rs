@@ -151,12 +151,13 @@ mod tests {
     fn trie_finds_longest_prefix() {
         let mut memory = Memory::default();
         let declared = image::Map { name: "m".into(), kind: LPM_TRIE, key: 8, value: 1, entries: 8 };
-        let mut map = Map::new(&declared, &mut memory).expect("tries are known");
+        let mut map = Map::new(&declared, &mut memory).expect("tries are supported");
         let key = |bits: u32, bytes: [u8; 4]| [bits.to_ne_bytes(), bytes].concat();
         for (bits, address, value) in [(8, [10, 0, 0, 0], 1), (16, [10, 1, 0, 0], 2), (0, [0; 4], 3)] {
             assert_eq!(map.update(&mut memory, &key(bits, address), &[value], 0), Ok(()));
         }
-        let find = |address| memory.peek(map.lookup(&key(32, address)).expect("one fits"), 1).map(<[u8]>::to_vec);
+        let find =
+            |address| memory.peek(map.lookup(&key(32, address)).expect("a prefix matches"), 1).map(<[u8]>::to_vec);
         assert_eq!(find([10, 1, 9, 9]), Some(vec![2]));
         assert_eq!(find([10, 2, 9, 9]), Some(vec![1]));
         assert_eq!(find([11, 2, 9, 9]), Some(vec![3]));

@@ -4,8 +4,7 @@
 //! ```text
 //! image::Image      policy.o, read and relocated for one kernel
 //! scene::Scene      the task, arguments and structs of one hook call; also the world of `hir::eval`
-//! machine::Machine  both together: `run("file_open")` returns the verdict, the events and the signals, or a
-//! fault
+//! machine::Machine  both together: `run("file_open")` returns the verdict, events and signals, or a fault
 //! ```
 //!
 //! Invariants: it is a [`Fault`] to access memory that a program must not touch, to execute an instruction that

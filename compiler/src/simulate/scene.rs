@@ -180,11 +180,11 @@ impl<'k> Scene<'k> {
         let btf = &self.kernel.btf;
         let root =
             place::root(btf, name, is_struct).ok_or_else(|| format!("{} has no struct `{name}`", self.kernel.name))?;
-        let behind = match btf.members(root).next_back().map(|last| btf.ty(btf.strip(last.ty))) {
+        let trailing = match btf.members(root).next_back().map(|last| btf.ty(btf.strip(last.ty))) {
             Some(Type::Array { element, count: 0 }) => btf.size(element),
             _ => 0,
         };
-        Ok(self.memory.add(vec![0; (btf.size(root) + behind) as usize], Rights::Read, "struct"))
+        Ok(self.memory.add(vec![0; (btf.size(root) + trailing) as usize], Rights::Read, "struct"))
     }
 
     fn field(&self, access: &Access) -> Option<Field> {
