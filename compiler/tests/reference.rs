@@ -6,7 +6,7 @@ fn krsic(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_krsic")).args(arguments).output().expect("cargo built the command")
 }
 
-fn said(arguments: &[&str]) -> String {
+fn stdout_of(arguments: &[&str]) -> String {
     let output = krsic(arguments);
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("the output is UTF-8")
@@ -14,26 +14,26 @@ fn said(arguments: &[&str]) -> String {
 
 #[test]
 fn hooks_are_listed_found_and_described() {
-    let all = said(&["hooks"]);
+    let all = stdout_of(&["hooks"]);
     assert!(all.lines().count() > 250 && all.contains("\nfile_open "), "{all}");
     assert!(!all.contains('\x1b'), "no colour");
-    let some = said(&["hooks", "mmap"]);
+    let some = stdout_of(&["hooks", "mmap"]);
     assert!(some.lines().count() >= 3 && some.lines().skip(1).all(|line| line.contains("mmap")), "{some}");
-    let old = said(&["hooks", "--on", "5.10", "--deny"]);
+    let old = stdout_of(&["hooks", "--on", "5.10", "--deny"]);
     assert!(!old.contains("\nuserns_create ") && !old.contains("\ntask_free ") && old.contains("\nfile_open "));
-    let one = said(&["hooks", "path_rename"]);
+    let one = stdout_of(&["hooks", "path_rename"]);
     assert!(one.contains("flags: Rename") && one.contains("not on 5.10") && one.contains("old_path: path"), "{one}");
-    assert_eq!(said(&["hooks", "exec"]), said(&["hooks", "bprm_check_security"]));
+    assert_eq!(stdout_of(&["hooks", "exec"]), stdout_of(&["hooks", "bprm_check_security"]));
 }
 
 #[test]
 fn types_are_listed_found_and_described() {
-    assert!(said(&["types"]).contains("\nProt "));
-    let file = said(&["types", "file"]);
+    assert!(stdout_of(&["types"]).contains("\nProt "));
+    let file = stdout_of(&["types", "file"]);
     assert!(file.contains("mode    Fmode") && file.contains("f_mode"), "{file}");
-    assert!(said(&["types", "Prot"]).contains("PROT_EXEC"));
-    assert!(said(&["types", "anonymous"]).starts_with("def anonymous(vma: vm_area_struct): bool\n"));
-    assert!(said(&["types", "lockdown_reason"]).contains("LOCKDOWN_KEXEC"));
+    assert!(stdout_of(&["types", "Prot"]).contains("PROT_EXEC"));
+    assert!(stdout_of(&["types", "anonymous"]).starts_with("def anonymous(vma: vm_area_struct): bool\n"));
+    assert!(stdout_of(&["types", "lockdown_reason"]).contains("LOCKDOWN_KEXEC"));
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn json_has_one_object_per_line() {
     for arguments in
         [&["hooks", "--format", "json"][..], &["types", "--format", "json"], &["hooks", "bpf", "--format", "json"]]
     {
-        for line in said(arguments).lines() {
+        for line in stdout_of(arguments).lines() {
             let value: serde_json::Value = serde_json::from_str(line).expect(line);
             assert!(value["name"].is_string(), "{line}");
         }

@@ -7,7 +7,7 @@ fn member(name: &str, ty: TypeId, bit_offset: u32) -> Member<'_> {
 }
 
 #[test]
-fn the_bytes_of_a_small_type() {
+fn encoding_of_a_small_type() {
     let mut builder = Builder::new();
     assert_eq!(builder.int("int", 4, true), TypeId(1));
     let bytes = builder.finish();
@@ -26,11 +26,11 @@ fn the_bytes_of_a_small_type() {
 fn fields_of_anonymous_members() {
     let mut builder = Builder::new();
     let long = builder.int("long", 8, true);
-    // struct s { int before; union { long a; struct { int b; int c; }; }; long behind; };
+    // struct s { int before; union { long a; struct { int b; int c; }; }; long last; };
     let int = builder.int("int", 4, true);
     let inner = builder.add(Def::Struct { name: "", bytes: 8, members: &[member("b", int, 0), member("c", int, 32)] });
     let middle = builder.add(Def::Union { name: "", bytes: 8, members: &[member("a", long, 0), member("", inner, 0)] });
-    let all = [member("before", int, 0), member("", middle, 64), member("behind", long, 128)];
+    let all = [member("before", int, 0), member("", middle, 64), member("last", long, 128)];
     let s = builder.add(Def::Struct { name: "s", bytes: 24, members: &all });
     let btf = Btf::parse(builder.finish()).expect("valid");
     let found = |name: &str| field(&btf, s, name).map(|path| (path.spec(), path.bit_offset, btf.size(path.ty)));
@@ -39,7 +39,7 @@ fn fields_of_anonymous_members() {
         ("a", "0:1:0", 64, 8),
         ("b", "0:1:1:0", 64, 4),
         ("c", "0:1:1:1", 96, 4),
-        ("behind", "0:2", 128, 8),
+        ("last", "0:2", 128, 8),
     ] {
         assert_eq!(found(name), Some((spec.to_owned(), bits, bytes)), "{name}");
     }
@@ -47,7 +47,7 @@ fn fields_of_anonymous_members() {
     assert_eq!(found(""), None);
     let mut names = field_names(&btf, s);
     names.sort_unstable();
-    assert_eq!(names, ["a", "b", "before", "behind", "c"]);
+    assert_eq!(names, ["a", "b", "before", "c", "last"]);
 }
 
 #[test]

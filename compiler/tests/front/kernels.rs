@@ -40,9 +40,9 @@ fn hooks_of_6_18_are_as_measured() {
 fn survey(text: &str) -> (Vec<String>, Vec<String>) {
     let files = [Source { name: "policy.krs".into(), text: text.into() }];
     let built = krsic::build(&files, &Options { target: Some(embedded("6.12")), ..Options::default() });
-    let said = built.diagnostics.iter().filter(|of| of.code.0 == "KRS0900").map(|of| of.message.clone()).collect();
+    let messages = built.diagnostics.iter().filter(|of| of.code.0 == "KRS0900").map(|of| of.message.clone()).collect();
     let policy = built.value.unwrap_or_else(|| panic!("{text}: {:?}", built.diagnostics)).policy;
-    (said, kernels::survey(&policy).0)
+    (messages, kernels::survey(&policy).0)
 }
 
 #[test]
@@ -66,9 +66,9 @@ fn missing_features_by_kernel() {
             ("on path_rename audit", vec![], &all),
         ]
         .into_iter()
-        .map(|(text, said, kernels)| {
+        .map(|(text, messages, kernels)| {
             let owned = |all: &[&str]| all.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>();
-            (text.to_owned(), survey(text), (owned(&said), owned(kernels)))
+            (text.to_owned(), survey(text), (owned(&messages), owned(kernels)))
         }),
     );
 }

@@ -46,7 +46,7 @@ fn hooks_that_maintain_labels() {
 }
 
 #[test]
-fn objects_that_have_labels() {
+fn labelled_objects() {
     let head = "label _t on task label _i on inode label _s on socket\n";
     let when = |hook: &str, when: &str| {
         let text = typed(&format!("{head}on {hook} when {when} deny"));

@@ -105,7 +105,7 @@ fn errnos_between_two_rules() {
 
 /// Conditions that no value satisfies, each next to one that a single value satisfies.
 #[test]
-fn rules_that_never_fire() {
+fn rules_that_never_match() {
     let rows = [
         ("task.uid < 3 and task.uid > 3", true),
         ("task.uid < 4 and task.uid > 2", false),
@@ -407,10 +407,10 @@ fn compare_with_all_values(value: &str, most: u16, seed: u8, count: usize) {
     let mut simple = 0;
     for (cond, (line, never)) in all.iter().zip(lines.iter().zip(never)) {
         let possible = (0..=most).any(|x| cond.of(x));
-        assert!(!(never && possible), "said to never fire: {line}");
+        assert!(!(never && possible), "reported to never match: {line}");
         if cond.intervals() {
             simple += usize::from(!possible);
-            assert!(never || possible, "not said to never fire: {line}");
+            assert!(never || possible, "not reported to never match: {line}");
         }
     }
     assert!(simple > 0, "some simple condition is never true");

@@ -62,7 +62,7 @@ pub fn codes_by_line(lines: &[String]) -> Vec<BTreeSet<&'static str>> {
 }
 
 /// Codes, messages and labelled text of a policy's diagnostics.
-pub fn said(text: &str) -> Vec<(&'static str, String, String)> {
+pub fn messages(text: &str) -> Vec<(&'static str, String, String)> {
     let outcome = typed_on("6.12", text);
     let place = |of: &krsic::diag::Diagnostic| outcome.sources.text(of.primary.span).to_owned();
     outcome.diagnostics.iter().map(|of| (of.code.0, of.message.clone(), place(of))).collect()

@@ -1,6 +1,6 @@
 //! Name resolution: arguments, members of types, prefixed members, constants, definitions.
 
-use crate::{codes, codes_by_line, compare, condition_on, said, typed};
+use crate::{codes, codes_by_line, compare, condition_on, messages, typed};
 
 #[test]
 fn members_of_types() {
@@ -60,7 +60,7 @@ fn names_of_two_types_do_not_mix() {
 }
 
 #[test]
-fn the_policys_own_items_come_before_the_librarys() {
+fn policy_items_shadow_library_items() {
     let own = "flags Prot: u64 { EXEC = 64 }\non file_mprotect when prot & EXEC deny";
     assert!(typed(own).contains("when (bits (& prot 64))"), "{}", typed(own));
     let value = |item: &str, when: &str| {
@@ -93,7 +93,7 @@ fn the_policys_own_items_come_before_the_librarys() {
 }
 
 #[test]
-fn hooks_by_other_names() {
+fn hook_aliases() {
     let hook = |name: &str| typed(&format!("on {name} audit")).lines().nth(1).unwrap_or("").to_owned();
     assert_eq!(hook("exec"), "hook bprm_check_security -> int");
     assert_eq!(hook("bprm_check_security"), "hook bprm_check_security -> int");
@@ -250,7 +250,7 @@ fn spans_of_errors() {
         ]
         .into_iter()
         .map(|(text, wanted)| {
-            let found: Vec<(&str, String)> = said(text).into_iter().map(|(code, _, place)| (code, place)).collect();
+            let found: Vec<(&str, String)> = messages(text).into_iter().map(|(code, _, place)| (code, place)).collect();
             (text.to_owned(), found, wanted.into_iter().map(|(code, place)| (code, place.to_owned())).collect())
         }),
     );

@@ -28,7 +28,7 @@ fn word(bytes: &[u8], at: usize) -> u32 {
 /// A record of one of the three tables: the name of its section, and its words.
 type Record = (String, Vec<u32>);
 
-/// A parsed object.
+/// The parts of an object.
 struct Parts {
     sections: BTreeMap<String, Vec<u8>>,
     btf: Btf,

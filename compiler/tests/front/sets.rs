@@ -56,8 +56,8 @@ fn networks() {
 
 #[test]
 fn rows_of_tuples() {
-    let set = |ty: &str, elements: &str, asked: &str| {
-        rows(&format!("set s: {ty} = {{ {elements} }}\non socket_connect when {asked} in s deny"))
+    let set = |ty: &str, elements: &str, value: &str| {
+        rows(&format!("set s: {ty} = {{ {elements} }}\non socket_connect when {value} in s deny"))
     };
     let edges = |elements: &str| set("(cidr, u16)", elements, "(dst.ip, dst.port)");
     assert_eq!(edges("(\"10.0.0.0/8\", 443)"), ["ffff0a000000..ffff0affffff 1bb"]);
@@ -210,7 +210,7 @@ fn elements_from_files() {
         };
         let options = Options { target: Some(embedded("6.12")), read: Some(&read), ..Options::default() };
         let built = krsic::build(&files, &options);
-        let said: Vec<(&str, String)> = built
+        let messages: Vec<(&str, String)> = built
             .diagnostics
             .iter()
             .map(|of| {
@@ -223,7 +223,7 @@ fn elements_from_files() {
             Members::Static(rows) => rows.len(),
             Members::Dynamic { .. } => 0,
         });
-        (rows, said)
+        (rows, messages)
     };
     let list = "# blocked\n10.0.0.0/8   # ours\n\n  2001:db8::/32\r\n";
     assert_eq!(check(list, "set s: cidr from \"list.txt\"", "dst.ip in s"), (Some(2), vec![]));
