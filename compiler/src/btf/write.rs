@@ -75,7 +75,7 @@ pub enum Linkage {
     Static = 0,
     /// Visible everywhere. The verifier checks a global function separately, for arbitrary arguments.
     Global = 1,
-    /// Defined in another object.
+    /// Defined elsewhere, such as in the kernel.
     Extern = 2,
 }
 

@@ -53,7 +53,7 @@ pub(super) fn hooks(hooks: &Hooks) -> Result<u8, Failure> {
         None => None,
     };
     let mut reference = Reference::new(&library, &items, kernel.as_ref());
-    let wanted = |page: &HookPage| {
+    let selected = |page: &HookPage| {
         let usable = page.usable_on();
         (!hooks.deny || page.acts == Acts::Deny) && hooks.on.iter().all(|kernel| usable.contains(kernel))
     };
@@ -62,7 +62,7 @@ pub(super) fn hooks(hooks: &Hooks) -> Result<u8, Failure> {
         (Some(name), _) => reference.hook(name).into_iter().collect(),
         (None, part) => {
             let part = part.unwrap_or("").to_ascii_lowercase();
-            reference.all_hooks().into_iter().filter(|page| page.name.contains(&part) && wanted(page)).collect()
+            reference.all_hooks().into_iter().filter(|page| page.name.contains(&part) && selected(page)).collect()
         }
     };
     if pages.is_empty() {

@@ -142,7 +142,7 @@ impl Cut<'_> {
                 }
             }
             Type::Fwd { name } => {
-                // If the kernel defines the type elsewhere, lookups by name find the definition.
+                // If the kernel defines the type elsewhere, the definition is kept for lookups by name.
                 let defined = [Kind::Struct, Kind::Union].into_iter().find_map(|kind| btf.find(kind, name));
                 if let Some(defined) = defined {
                     self.take(defined);

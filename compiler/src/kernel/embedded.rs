@@ -1,5 +1,5 @@
-//! The kernels that ship with the compiler. They serve machines without BTF, and determine on which kernels a policy
-//! can be loaded.
+//! The kernels that ship with the compiler: `6.12`, for example, is the BTF of Debian's 6.12. They replace the
+//! running kernel on machines without BTF, and show on which other kernels a policy can be loaded.
 //!
 //! Each is the BTF of a Debian kernel, reduced by [`cut`](super::cut) and stored as its size followed by one
 //! LZ4 block. `VERSIONS` records the packages. `cargo xtask kernels` regenerates everything; the same packages

@@ -9,7 +9,7 @@ use object::{
 };
 
 use super::lower::{FUNCTIONS_SECTION, MAP_BYTES, MODES_SYMBOL, STATE_SYMBOL};
-use super::{Object, Symbol as Address};
+use super::{Address, Object};
 use crate::bpf::Section;
 use crate::btf::Linkage;
 
@@ -87,7 +87,7 @@ pub fn to_elf(object: &Object) -> Vec<u8> {
         sections.push(section);
     }
     for (program, section) in object.programs.iter().zip(sections) {
-        for (slot, address) in &program.symbols {
+        for (slot, address) in &program.addresses {
             let data = |symbol: Option<SymbolId>| symbol.expect("every symbol of a program is in the object");
             let (symbol, r_type) = match address {
                 Address::Map(name) => (data(maps.get(name.as_str()).copied()), R_BPF_64_64),

@@ -5,7 +5,7 @@ use krsi_abi::manifest::Manifest;
 use krsi_abi::modes::{MODES_SECTION, Modes};
 
 use super::layout::{Declared, Types};
-use super::{Core, CoreKind, Line, Object, Program, Symbol, btf_ext};
+use super::{Address, CoreRelocation, CoreRelocationKind, Line, Object, Program, btf_ext};
 use crate::bpf::{self, Checked, MapKind, RelocationKind, Section};
 use crate::btf::{Builder, Def, Linkage, Member, Param, SectionVar, TypeId};
 use crate::source::Sources;
@@ -73,7 +73,7 @@ pub fn lower(code: bpf::Code, manifest: &Manifest, sources: &Sources) -> Object 
             start: before.map_or(0, |before| before.start + before.insns.len() as u32),
             section,
             insns: program.insns.clone(),
-            symbols: Vec::new(),
+            addresses: Vec::new(),
             core: Vec::new(),
             lines: lines(program, sources),
             function,
@@ -97,7 +97,7 @@ pub fn lower(code: bpf::Code, manifest: &Manifest, sources: &Sources) -> Object 
             section: FUNCTIONS_SECTION.to_owned(),
             start,
             insns: function.insns.clone(),
-            symbols: Vec::new(),
+            addresses: Vec::new(),
             core: Vec::new(),
             lines: notes(function),
             function: id,
@@ -128,26 +128,26 @@ pub fn lower(code: bpf::Code, manifest: &Manifest, sources: &Sources) -> Object 
 fn relocate(made: &mut Program, relocations: &[bpf::Relocation], declared: &Declared) {
     for bpf::Relocation { slot, kind } in relocations {
         let insn = &mut made.insns[*slot as usize];
-        let mut core = |ty, spec, kind, text| made.core.push(Core { slot: *slot, ty, spec, kind, text });
-        let mut symbol = |symbol| made.symbols.push((*slot, symbol));
+        let mut core = |ty, spec, kind, text| made.core.push(CoreRelocation { slot: *slot, ty, spec, kind, text });
+        let mut address = |target| made.addresses.push((*slot, target));
         match kind {
-            RelocationKind::Map(name) => symbol(Symbol::Map(name.clone())),
-            RelocationKind::Function(name) => symbol(Symbol::Function(name)),
+            RelocationKind::Map(name) => address(Address::Map(name.clone())),
+            RelocationKind::Function(name) => address(Address::Function(name)),
             RelocationKind::Constant(section, offset) => {
                 insn.imm = offset.cast_signed();
-                symbol(Symbol::Constants(*section));
+                address(Address::Constants(*section));
             }
             RelocationKind::State(offset) => {
                 insn.imm = offset.cast_signed();
-                symbol(Symbol::State);
+                address(Address::State);
             }
             RelocationKind::Lost(rule) => {
                 insn.imm = (8 * rule.0).cast_signed();
-                symbol(Symbol::State);
+                address(Address::State);
             }
             RelocationKind::Act(rule) => {
                 insn.imm = rule.0.cast_signed();
-                symbol(Symbol::Modes);
+                address(Address::Modes);
             }
             RelocationKind::FieldOffset(access) => {
                 let local = declared.local(access);
@@ -156,37 +156,37 @@ fn relocate(made: &mut Program, relocations: &[bpf::Relocation], declared: &Decl
                 } else {
                     insn.imm = local.offset.cast_signed();
                 }
-                core(local.ty, local.spec, CoreKind::FieldByteOffset, format!("byte offset of {access}"));
+                core(local.ty, local.spec, CoreRelocationKind::FieldByteOffset, format!("byte offset of {access}"));
             }
             RelocationKind::FieldSize(access) => {
                 let local = declared.local(access);
                 // The instruction already contains the size in the declared types.
-                core(local.ty, local.spec, CoreKind::FieldByteSize, format!("size of {access}"));
+                core(local.ty, local.spec, CoreRelocationKind::FieldByteSize, format!("size of {access}"));
             }
             RelocationKind::FieldExists(access) => {
                 let local = declared.local(access);
                 insn.imm = 1;
-                core(local.ty, local.spec, CoreKind::FieldExists, format!("existence of {access}"));
+                core(local.ty, local.spec, CoreRelocationKind::FieldExists, format!("existence of {access}"));
             }
             RelocationKind::FieldShiftLeft(access) => {
                 let local = declared.local(access);
                 insn.imm = 64 - local.bits.cast_signed();
-                core(local.ty, local.spec, CoreKind::FieldLeftShift, format!("left shift of {access}"));
+                core(local.ty, local.spec, CoreRelocationKind::FieldLeftShift, format!("left shift of {access}"));
             }
             RelocationKind::FieldShiftRight(access) => {
                 let local = declared.local(access);
                 insn.imm = 64 - local.bits.cast_signed();
-                core(local.ty, local.spec, CoreKind::FieldRightShift, format!("right shift of {access}"));
+                core(local.ty, local.spec, CoreRelocationKind::FieldRightShift, format!("right shift of {access}"));
             }
             RelocationKind::EnumValueExists { name, value } => {
                 let (ty, spec) = declared.enumerator(name, value);
                 insn.imm = 1;
-                core(ty, spec, CoreKind::EnumValueExists, format!("existence of {value}"));
+                core(ty, spec, CoreRelocationKind::EnumValueExists, format!("existence of {value}"));
             }
             RelocationKind::EnumValue { name, value, local } => {
                 let (ty, spec) = declared.enumerator(name, value);
                 insn.imm = *local as i32;
-                core(ty, spec, CoreKind::EnumValue, format!("value of {value}"));
+                core(ty, spec, CoreRelocationKind::EnumValue, format!("value of {value}"));
             }
         }
     }

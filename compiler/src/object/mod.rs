@@ -66,9 +66,9 @@ pub struct Program {
     /// Instructions, with local values where loaders insert those of the kernel.
     pub insns: Vec<Insn>,
     /// Addresses that loaders insert, by slot.
-    pub symbols: Vec<(u32, Symbol)>,
+    pub addresses: Vec<(u32, Address)>,
     /// CO-RE relocations, sorted by slot.
-    pub core: Vec<Core>,
+    pub core: Vec<CoreRelocation>,
     /// Line information, sorted by slot.
     pub lines: Vec<Line>,
     /// Its `FUNC` type in the object's BTF.
@@ -79,7 +79,7 @@ pub struct Program {
 
 /// The target of an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Symbol {
+pub enum Address {
     /// A map, by name.
     Map(String),
     /// A constant in this section; the instruction already contains its offset.
@@ -94,7 +94,7 @@ pub enum Symbol {
 
 /// A CO-RE relocation of an instruction.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Core {
+pub struct CoreRelocation {
     /// Slot of the instruction.
     pub slot: u32,
     /// Root type of the access spec.
@@ -102,7 +102,7 @@ pub struct Core {
     /// CO-RE access spec, such as `0:1:2`.
     pub spec: String,
     /// The property that the loader computes.
-    pub kind: CoreKind,
+    pub kind: CoreRelocationKind,
     /// Description in the printed form.
     pub text: String,
 }
@@ -112,7 +112,7 @@ pub struct Core {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are those of bpf.h")]
 #[repr(u32)]
-pub enum CoreKind {
+pub enum CoreRelocationKind {
     FieldByteOffset = 0,
     FieldByteSize = 1,
     FieldExists = 2,

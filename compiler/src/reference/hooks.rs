@@ -155,8 +155,8 @@ impl<'a> Reference<'a> {
     /// The page of a hook, by its newest name.
     #[must_use]
     pub fn hook(&mut self, name: &str) -> Option<HookPage> {
-        let having: Vec<&'a Kernel> = self.kernels.iter().copied().filter(|kernel| kernel.has_hook(name)).collect();
-        let first = *having.first()?;
+        let with_hook: Vec<&'a Kernel> = self.kernels.iter().copied().filter(|kernel| kernel.has_hook(name)).collect();
+        let first = *with_hook.first()?;
         let described = self.hooks.get(name).copied();
         let (params, values) = match described.map(|described| described.kind) {
             Some(ItemKind::Hook(hook)) if let HookKind::Describe { params, values } = &hook.kind => {
@@ -172,11 +172,11 @@ impl<'a> Reference<'a> {
         };
         // Arguments of the first kernel in its order, then those that only others have.
         let mut names: Vec<&'a str> = Vec::new();
-        for kernel in &having {
+        for kernel in &with_hook {
             let args = kernel.hook(name).map(|hook| hook.args).unwrap_or_default();
             names.extend(args.iter().map(|arg| arg.name).filter(|arg| !names.contains(arg)).collect::<Vec<_>>());
         }
-        let parameters = names.iter().map(|arg| self.parameter(name, arg, params, &having)).collect();
+        let parameters = names.iter().map(|arg| self.parameter(name, arg, params, &with_hook)).collect();
         let values = values
             .iter()
             .map(|value| {
@@ -228,9 +228,9 @@ impl<'a> Reference<'a> {
             .collect()
     }
 
-    fn parameter(&mut self, hook: &str, name: &str, params: &[ast::HookParam], having: &[&'a Kernel]) -> Parameter {
+    fn parameter(&mut self, hook: &str, name: &str, params: &[ast::HookParam], with_hook: &[&'a Kernel]) -> Parameter {
         let has = |kernel: &Kernel| kernel.hook(hook).is_some_and(|hook| hook.arg(name).is_some());
-        let Some(kernel) = having.iter().copied().find(|kernel| has(kernel)) else {
+        let Some(kernel) = with_hook.iter().copied().find(|kernel| has(kernel)) else {
             unreachable!("some kernel has the argument")
         };
         let hook_there = kernel.hook(hook);
@@ -246,7 +246,7 @@ impl<'a> Reference<'a> {
             c,
             expands_to: None,
             nullable: pointer && param.is_none_or(|param| param.nullable),
-            missing_on: having
+            missing_on: with_hook
                 .iter()
                 .rev()
                 .filter(|kernel| !has(kernel) && kernel::NAMES.contains(&kernel.name.as_str()))

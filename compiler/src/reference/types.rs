@@ -170,9 +170,9 @@ impl<'a> Reference<'a> {
         if let Some(found) = self.defs.get(name).copied() {
             return def(found);
         }
-        let having: Vec<&'a Kernel> =
+        let with_type: Vec<&'a Kernel> =
             self.kernels.iter().copied().filter(|kernel| find(&kernel.btf, name).is_some()).collect();
-        let first = *having.first()?;
+        let first = *with_type.first()?;
         let id = find(&first.btf, name)?;
         let missing_on =
             lacking(&kernel::embedded().iter().rev().collect::<Vec<_>>(), |kernel| find(&kernel.btf, name).is_some());
@@ -197,10 +197,10 @@ impl<'a> Reference<'a> {
             body: None,
         };
         if kind == TypeKind::Enum {
-            page.members = enumerators(name, &having);
+            page.members = enumerators(name, &with_type);
         } else {
-            page.view = self.view(found, &having, name);
-            page.fields = self.fields(name, &having);
+            page.view = self.view(found, &with_type, name);
+            page.fields = self.fields(name, &with_type);
         }
         Some(page)
     }
@@ -214,17 +214,17 @@ impl<'a> Reference<'a> {
         self.names.values().filter(has).count()
     }
 
-    fn view(&mut self, found: Option<Documented<'a>>, having: &[&'a Kernel], of: &str) -> Vec<Described> {
+    fn view(&mut self, found: Option<Documented<'a>>, with_type: &[&'a Kernel], of: &str) -> Vec<Described> {
         let Some(Documented { kind: ItemKind::View(view), .. }) = found else { return Vec::new() };
         let described = view.fields.iter().map(|field| {
             // An older kernel may have a field that a newer one lacks.
-            let mut tried = having.iter().filter_map(|kernel| {
+            let mut types = with_type.iter().filter_map(|kernel| {
                 let id = find(&kernel.btf, of)?;
                 self.words(kernel).view(id, field).ok()
             });
             Described {
                 name: field.name.name.clone(),
-                ty: tried.next().unwrap_or_else(|| "?".to_owned()),
+                ty: types.next().unwrap_or_else(|| "?".to_owned()),
                 expands_to: one_line(&expr_text(&field.value)),
                 doc: one_line(field.doc.as_deref().unwrap_or("")),
             }
@@ -232,9 +232,9 @@ impl<'a> Reference<'a> {
         described.collect()
     }
 
-    fn fields(&mut self, of: &str, having: &[&'a Kernel]) -> Vec<Field> {
+    fn fields(&mut self, of: &str, with_type: &[&'a Kernel]) -> Vec<Field> {
         // A struct can have hundreds of fields, so that each kernel's names are collected once.
-        let known: Vec<(&'a Kernel, HashSet<&'a str>)> = having
+        let known: Vec<(&'a Kernel, HashSet<&'a str>)> = with_type
             .iter()
             .map(|kernel| {
                 let mut found = Vec::new();
@@ -247,7 +247,7 @@ impl<'a> Reference<'a> {
         let mut names: Vec<&'a str> = Vec::new();
         let mut first_with: Vec<&'a Kernel> = Vec::new();
         let mut seen: HashSet<&'a str> = HashSet::new();
-        for kernel in having {
+        for kernel in with_type {
             let Some(id) = find(&kernel.btf, of) else { continue };
             let mut found = Vec::new();
             place::field_names(&kernel.btf, id, &mut found);
@@ -261,7 +261,7 @@ impl<'a> Reference<'a> {
         let fields = names.into_iter().zip(first_with).map(|(name, kernel)| {
             let ty = find(&kernel.btf, of).map(|id| self.words(kernel).field(id, name));
             let (ty, _) = word(ty.unwrap_or_else(|| Err(String::new())));
-            let missing_on = lacking(having, |kernel| {
+            let missing_on = lacking(with_type, |kernel| {
                 known.iter().any(|(other, names)| std::ptr::eq(*other, kernel) && names.contains(name))
             });
             Field { name: name.to_owned(), ty, missing_on }
@@ -335,18 +335,18 @@ fn def(found: Documented<'_>) -> Option<TypePage> {
 }
 
 /// The enumerators of all given kernels.
-fn enumerators(of: &str, having: &[&Kernel]) -> Vec<Member> {
+fn enumerators(of: &str, with_type: &[&Kernel]) -> Vec<Member> {
     let values = |kernel: &Kernel| -> Vec<(String, i64)> {
         let Some(id) = find(&kernel.btf, of) else { return Vec::new() };
         kernel.btf.values(id).map(|(name, value)| (name.to_owned(), value)).collect()
     };
     let mut members: Vec<Member> = Vec::new();
-    for kernel in having {
+    for kernel in with_type {
         for (name, value) in values(kernel) {
             if members.iter().any(|member| member.name == name) {
                 continue;
             }
-            let missing_on = lacking(having, |kernel| values(kernel).iter().any(|(known, _)| *known == name));
+            let missing_on = lacking(with_type, |kernel| values(kernel).iter().any(|(known, _)| *known == name));
             members.push(Member { anywhere: name.clone(), name, value, missing_on, doc: String::new() });
         }
     }
