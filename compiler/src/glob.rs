@@ -1,19 +1,25 @@
-//! Globs: what they are made of.
+//! Parser of globs.
 //!
 //! ```text
 //! /usr/**/*.so    ?    *    **    [a-z]    [!a-z]    {a,b}    \*
 //! ```
-//! `?` is one byte but `/`, `*` any run of such, `**` any run at all. How a glob is held against a text is `automaton`'s.
+//!
+//! `?` matches one byte other than `/`, `*` any run of such bytes, and `**` any run of bytes. A glob matches a
+//! whole text.
+//!
+//! Invariant: a class never contains `/` by negation.
+//!
+//! Absent: matching, which `automaton` does.
 
 /// A set of bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Bytes([u64; 4]);
 
 impl Bytes {
-    /// All bytes but the slash.
+    /// All bytes but `/`.
     pub const NAMES: Bytes = Bytes([!(1 << b'/'), u64::MAX, u64::MAX, u64::MAX]);
 
-    /// These alone.
+    /// Returns the set of the given bytes.
     #[must_use]
     pub fn of(bytes: impl IntoIterator<Item = u8>) -> Bytes {
         let mut set = Bytes::default();
@@ -21,40 +27,40 @@ impl Bytes {
         set
     }
 
-    /// All others that a name can have.
+    /// Returns the complement, without `/`.
     #[must_use]
     fn others(self) -> Bytes {
         Bytes(std::array::from_fn(|at| !self.0[at] & Bytes::NAMES.0[at]))
     }
 
-    /// Whether it has a byte.
+    /// Returns whether the set contains a byte.
     #[must_use]
     pub fn has(&self, byte: u8) -> bool {
         self.0[usize::from(byte >> 6)] & 1 << (byte & 63) != 0
     }
 }
 
-/// A part of a glob.
+/// Component of a glob.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Piece {
-    /// This byte.
+    /// A byte that matches itself.
     Byte(u8),
-    /// One of these.
+    /// One byte of a set: `?` or `[...]`.
     OneOf(Bytes),
-    /// Any run of bytes but `/`.
+    /// Any run of bytes other than `/`: `*`.
     Names,
-    /// Any run at all.
+    /// Any run of bytes: `**`.
     Any,
-    /// One of these.
+    /// One of several sequences: `{...}`.
     Choice(Vec<Vec<Piece>>),
 }
 
-/// The parts of a glob.
+/// Parses a glob.
 ///
 /// # Errors
-/// What is wrong with it, in words.
+/// Returns a message if the syntax is invalid.
 pub fn parse(glob: &[u8]) -> Result<Vec<Piece>, String> {
-    // The choices that are open, each with what came before it; then what is being read.
+    // Stack of open braces: the pieces before the brace, and its finished alternatives.
     let mut open: Vec<(Vec<Piece>, Vec<Vec<Piece>>)> = Vec::new();
     let mut pieces = Vec::new();
     let mut at = 0;
@@ -76,14 +82,14 @@ pub fn parse(glob: &[u8]) -> Result<Vec<Piece>, String> {
             b',' if let Some((_, choices)) = open.last_mut() => choices.push(std::mem::take(&mut pieces)),
             b'}' => {
                 let Some((before, mut choices)) = open.pop() else {
-                    return Err("a `}` without its `{`; write `\\\\}` for the character".into());
+                    return Err("unmatched `}`; write `\\\\}` for the character itself".into());
                 };
                 choices.push(std::mem::replace(&mut pieces, before));
                 pieces.push(Piece::Choice(choices));
             }
             b'\\' => {
                 let Some(&next) = glob.get(at) else {
-                    return Err("a backslash at the end takes nothing for itself".into());
+                    return Err("nothing follows the backslash at the end".into());
                 };
                 at += 1;
                 pieces.push(Piece::Byte(next));
@@ -92,12 +98,12 @@ pub fn parse(glob: &[u8]) -> Result<Vec<Piece>, String> {
         }
     }
     if !open.is_empty() {
-        return Err("a `{` without its `}`; write `\\\\{` for the character".into());
+        return Err("unmatched `{`; write `\\\\{` for the character itself".into());
     }
     Ok(pieces)
 }
 
-/// Whether a text that a glob fits can begin with this byte.
+/// Returns whether a text that matches the glob can begin with a byte.
 #[must_use]
 pub fn can_begin(glob: &[Piece], byte: u8) -> bool {
     let begins = |piece: &Piece| match piece {
@@ -119,7 +125,7 @@ fn can_be_empty(piece: &Piece) -> bool {
     }
 }
 
-/// The glob that fits what any of some fits.
+/// Returns a glob that matches exactly the texts that any of several globs matches.
 #[must_use]
 pub fn choice(globs: &[Vec<u8>]) -> Vec<u8> {
     let mut made = vec![b'{'];
@@ -133,7 +139,7 @@ pub fn choice(globs: &[Vec<u8>]) -> Vec<u8> {
     made
 }
 
-/// A glob within braces: its own commas, which are no choice, are taken for themselves.
+/// Appends a glob as an alternative within braces: its literal commas are escaped.
 fn enclosed(glob: &[u8], made: &mut Vec<u8>) {
     let (mut depth, mut at) = (0u32, 0);
     while let Some(&byte) = glob.get(at) {
@@ -151,14 +157,15 @@ fn enclosed(glob: &[u8], made: &mut Vec<u8>) {
     }
 }
 
-/// The glob that only a text itself fits.
+/// Returns the glob that matches exactly one text.
 #[must_use]
 pub fn literal(text: &[u8]) -> Vec<u8> {
     let special = |byte: u8| b"\\?*[]{},".contains(&byte);
     text.iter().flat_map(|&byte| special(byte).then_some(b'\\').into_iter().chain([byte])).collect()
 }
 
-/// Whether the states of a glob can be far more than its parts. With bytes and two runs alone they are not.
+/// Returns whether the automaton of a glob can have far more states than the glob has pieces. With only bytes
+/// and at most two runs it cannot.
 #[must_use]
 pub fn grows(pieces: &[Piece]) -> bool {
     let runs = pieces.iter().filter(|piece| matches!(piece, Piece::Names | Piece::Any)).count();
@@ -166,9 +173,9 @@ pub fn grows(pieces: &[Piece]) -> bool {
     pieces.iter().any(|piece| matches!(piece, Piece::Choice(_))) || runs > if plain { 2 } else { 0 }
 }
 
-/// A class from behind its `[`, and the place behind its `]`.
+/// Parses a class. Takes the index after its `[`, and returns the set and the index after its `]`.
 fn class(glob: &[u8], mut at: usize) -> Result<(Bytes, usize), String> {
-    let unclosed = || "a `[` without its `]`; write `\\\\[` for the character".to_owned();
+    let unclosed = || "unmatched `[`; write `\\\\[` for the character itself".to_owned();
     let negated = matches!(glob.get(at), Some(b'!' | b'^'));
     at += usize::from(negated);
     let first = at;
@@ -188,14 +195,14 @@ fn class(glob: &[u8], mut at: usize) -> Result<(Bytes, usize), String> {
             at += 1 + usize::from(glob[at + 1] == b'\\');
             high = *glob.get(at).ok_or_else(unclosed)?;
             if high < low {
-                return Err(format!("the range `{}-{}` runs backwards", char::from(low), char::from(high)));
+                return Err(format!("the bounds of the range `{}-{}` are reversed", char::from(low), char::from(high)));
             }
             at += 1;
         }
         listed.extend(low..=high);
     }
     let set = Bytes::of(listed);
-    // What is left out never brings the slash in.
+    // A negated class does not match `/`.
     Ok((if negated { set.others() } else { set }, at + 1))
 }
 
@@ -204,7 +211,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn globs_tell_how_a_text_can_begin() {
+    fn the_first_byte_of_a_match_is_known() {
         for (glob, can) in [
             ("/etc/*", true),
             ("**.docx", true),
@@ -218,12 +225,12 @@ mod tests {
             ("{a,b}/**", false),
             ("*", false),
         ] {
-            assert_eq!(can_begin(&parse(glob.as_bytes()).expect("it is one"), b'/'), can, "{glob}");
+            assert_eq!(can_begin(&parse(glob.as_bytes()).expect("a glob"), b'/'), can, "{glob}");
         }
     }
 
     #[test]
-    fn pieces_are_what_a_glob_says() {
+    fn globs_are_parsed_into_pieces() {
         let byte = Piece::Byte;
         assert_eq!(parse(br"a\*").ok(), Some(vec![byte(b'a'), byte(b'*')]));
         assert_eq!(parse(b"*?**").ok(), Some(vec![Piece::Names, Piece::OneOf(Bytes::NAMES), Piece::Any]));
@@ -240,20 +247,20 @@ mod tests {
     }
 
     #[test]
-    fn a_choice_has_the_pieces_of_its_globs() {
+    fn a_choice_consists_of_its_globs() {
         let globs = [&b"a,b"[..], b"{c,d}*", b"[,x]", br"\,", b""].map(<[u8]>::to_vec);
         let pieces = globs.iter().map(|glob| parse(glob).expect("a glob")).collect();
         assert_eq!(parse(&choice(&globs)).ok(), Some(vec![Piece::Choice(pieces)]));
     }
 
     #[test]
-    fn a_literal_is_taken_for_itself() {
+    fn a_literal_escapes_special_characters() {
         let text = br"/a*b?[c]{d,e}\!-^";
         assert_eq!(parse(&literal(text)).ok(), Some(text.map(Piece::Byte).to_vec()));
     }
 
     #[test]
-    fn what_cannot_be_read_is_told() {
+    fn invalid_globs_are_refused() {
         for glob in ["[", "[a", "{a", "a}", "\\", "[z-a]"] {
             assert!(parse(glob.as_bytes()).is_err(), "{glob}");
         }

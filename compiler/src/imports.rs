@@ -110,7 +110,7 @@ impl Splicer<'_, '_> {
         let span = path.span;
         let written = String::from_utf8_lossy(&path.value).into_owned();
         let wrong = |why: &str| {
-            Diagnostic::error(code::BAD_USE, span, format!("`{written}` {why}"))
+            Diagnostic::error(code::INVALID_USE, span, format!("`{written}` {why}"))
                 .label("this file")
                 .help("paths are relative to the file that they are written in")
         };
@@ -169,7 +169,7 @@ impl Splicer<'_, '_> {
             [_] => format!("{first} uses itself"),
             _ => format!("{first} uses itself through {}", names[1..].join(" and ")),
         };
-        let mut error = Diagnostic::error(code::USE_CIRCLE, closing, message).label(match uses.as_slice() {
+        let mut error = Diagnostic::error(code::USE_CYCLE, closing, message).label(match uses.as_slice() {
             [_] => "the file itself".to_owned(),
             _ => format!("this is {first} again"),
         });

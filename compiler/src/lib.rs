@@ -10,26 +10,33 @@
 
 use krs_grammar::ast::{self, FileId};
 
+pub mod access;
 pub mod automaton;
 pub mod bpf;
 pub mod btf;
 pub mod command;
 pub mod decision;
 pub mod diag;
+pub mod driver;
 pub mod glob;
 pub mod hir;
 pub mod imports;
+pub mod isa;
 pub mod kernel;
+pub mod limits;
 pub mod lint;
 pub mod manifest;
+pub mod mir;
 pub mod object;
 pub mod optimise;
 pub mod reference;
+pub mod relocation;
 pub mod simulate;
 pub mod source;
 pub mod stdlib;
 
 use diag::{Diagnostic, Severity};
+use driver::{Instrumentation, Observer};
 use kernel::Kernel;
 use optimise::Optimise;
 pub use source::{Source, Sources};
@@ -45,6 +52,8 @@ pub struct Options<'k> {
     pub levels: lint::levels::Levels,
     /// Which optimisations are done.
     pub optimise: Optimise,
+    /// Requests to print, verify and time the passes.
+    pub instrumentation: Instrumentation,
     /// Reads a file that a policy names.
     pub read: Option<Read<'k>>,
 }
@@ -62,6 +71,8 @@ pub struct Outcome<T> {
     pub sources: Sources,
     /// `None` exactly if an error is among the diagnostics.
     pub value: Option<T>,
+    /// Output of [`Options::instrumentation`].
+    pub report: String,
 }
 
 /// A finished object.
@@ -167,18 +178,18 @@ impl Parsed {
     /// Checks the policy.
     #[must_use]
     pub fn check(self, options: &Options<'_>) -> Outcome<()> {
-        self.run(options, |checked, _, diagnostics| {
+        self.run(options, |checked, _, observer, diagnostics| {
             // What does not fit into a program is an error too.
             let mut plan = decision::lower::lower(&checked.policy, options.optimise);
-            bpf::lower::lower(&checked.policy, &mut plan, options.optimise, diagnostics);
+            bpf::lower::lower(&checked.policy, &mut plan, options.optimise, observer, diagnostics);
         })
     }
 
     /// Builds the policy.
     #[must_use]
     pub fn build(self, options: &Options<'_>) -> Outcome<Built> {
-        self.run(options, |checked, sources, diagnostics| {
-            let (policy, object) = compile(checked, sources, options.optimise, diagnostics);
+        self.run(options, |checked, sources, observer, diagnostics| {
+            let (policy, object) = compile(checked, sources, options.optimise, observer, diagnostics);
             let hooks = object.programs.iter().filter(|program| program.section != object::lower::FUNCTIONS_SECTION);
             let instructions = hooks.map(|program| program.insns.len()).sum();
             Built { object: object::elf::to_elf(&object), instructions, policy }
@@ -193,37 +204,40 @@ impl Parsed {
             let text: String = deep(|| trees[..given].iter().map(krs_grammar::print::tree).collect());
             return finish(sources, diagnostics, Some(text));
         }
-        self.run(options, |checked, sources, diagnostics| match stage {
+        self.run(options, |checked, sources, observer, diagnostics| match stage {
             Stage::Ast | Stage::Hir => hir::print::print(&checked.policy),
             Stage::Decision => {
                 // Which hooks are in parts only their code tells.
                 let mut plan = decision::lower::lower(&checked.policy, options.optimise);
-                bpf::lower::lower(&checked.policy, &mut plan, options.optimise, diagnostics);
+                bpf::lower::lower(&checked.policy, &mut plan, options.optimise, observer, diagnostics);
                 decision::print::print(&plan, &checked.policy)
             }
             Stage::Bpf => {
                 let mut plan = decision::lower::lower(&checked.policy, options.optimise);
-                let code = bpf::lower::lower(&checked.policy, &mut plan, options.optimise, diagnostics);
+                let code = bpf::lower::lower(&checked.policy, &mut plan, options.optimise, observer, diagnostics);
                 bpf::print::print(&code, &|span| {
                     let (line, column) = sources.position(span);
                     let text = sources.text(span).split_whitespace().collect::<Vec<_>>().join(" ");
                     (format!("{}:{line}:{column}", sources.name(span.file)), text)
                 })
             }
-            Stage::Object => object::print::print(&compile(checked, sources, options.optimise, diagnostics).1),
+            Stage::Object => {
+                object::print::print(&compile(checked, sources, options.optimise, observer, diagnostics).1)
+            }
         })
     }
 
     fn run<T: Send>(
         self,
         options: &Options<'_>,
-        then: impl FnOnce(Checked, &Sources, &mut Vec<Diagnostic>) -> T + Send,
+        then: impl FnOnce(Checked, &Sources, &Observer<'_>, &mut Vec<Diagnostic>) -> T + Send,
     ) -> Outcome<T> {
         deep(|| {
             let (sources, mut diagnostics, checked) = gate(self, options);
-            let value = checked.map(|checked| then(checked, &sources, &mut diagnostics));
+            let observer = Observer::new(&options.instrumentation);
+            let value = checked.map(|checked| then(checked, &sources, &observer, &mut diagnostics));
             options.levels.apply(&mut diagnostics);
-            finish(sources, diagnostics, value)
+            Outcome { report: observer.report(), ..finish(sources, diagnostics, value) }
         })
     }
 }
@@ -232,11 +246,12 @@ fn compile(
     checked: Checked,
     sources: &Sources,
     optimise: Optimise,
+    observer: &Observer<'_>,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> (hir::Policy, object::Object) {
     let Checked { policy, kernels } = checked;
     let mut plan = decision::lower::lower(&policy, optimise);
-    let code = bpf::lower::lower(&policy, &mut plan, optimise, diagnostics);
+    let code = bpf::lower::lower(&policy, &mut plan, optimise, observer, diagnostics);
     if cfg!(debug_assertions) {
         decision::verify::verify(&plan);
         bpf::verify::verify(&code);
@@ -294,7 +309,7 @@ fn gate(parsed: Parsed, options: &Options<'_>) -> (Sources, Vec<Diagnostic>, Opt
 
 fn finish<T>(sources: Sources, diagnostics: Vec<Diagnostic>, value: Option<T>) -> Outcome<T> {
     let failed = diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
-    Outcome { diagnostics: sorted(diagnostics), sources, value: value.filter(|_| !failed) }
+    Outcome { diagnostics: sorted(diagnostics), sources, value: value.filter(|_| !failed), report: String::new() }
 }
 
 fn sorted(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {

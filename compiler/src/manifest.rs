@@ -8,6 +8,7 @@ use krsi_abi::manifest::{
 use crate::bpf::{Code, event};
 use crate::hir::{self, Policy};
 use crate::hir::{overlays, since};
+use crate::limits;
 use crate::object;
 use crate::source::Sources;
 
@@ -176,6 +177,6 @@ fn ty(ty: hir::Ty, used: &mut Vec<hir::NamesId>) -> Ty {
         hir::Ty::Ptr(_) => Ty::Pointer,
         hir::Ty::Ip => Ty::Ip,
         hir::Ty::Str { bytes } => Ty::Str { bytes },
-        hir::Ty::Text { .. } => Ty::Str { bytes: hir::TEXT_BYTES },
+        hir::Ty::Text { .. } => Ty::Str { bytes: limits::TEXT_BYTES },
     }
 }

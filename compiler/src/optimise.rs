@@ -1,15 +1,17 @@
-//! Which optimisations a build leaves out: `-Z no-reuse -Z no-threading`.
+//! Optimisation flags: `-Z no-reuse -Z no-threading` builds without these two passes.
 //!
-//! An optimisation changes what code costs and never what it means. The differential tests build each policy with
-//! random ones left out, so that two of them that go wrong only together are found.
+//! An optimisation changes the cost of the code and never its meaning. The differential tests disable random
+//! subsets for each policy, which finds passes that are wrong only in combination.
 //!
-//! Invariant: with all of them left out the code is still right, and each stage asks here before it does one.
+//! Invariant: the code is correct with any subset disabled, `-Z no-all` included.
+//!
+//! Absent: the order of the passes, and the passes themselves; each checks its flag here.
 
 use std::fmt;
 
 macro_rules! optimisations {
     ($($(#[doc = $doc:literal])* $variant:ident = $name:literal,)*) => {
-        /// Something that makes code cheaper. A new one is a row here and a question where it is done.
+        /// An optimisation that can be disabled. A new one takes a row here and a check of the flag in its pass.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[repr(u32)]
         pub enum Optimisation {
@@ -17,10 +19,10 @@ macro_rules! optimisations {
         }
 
         impl Optimisation {
-            /// All, in the order of the stages that do them.
+            /// All optimisations: those of `decision`, then those of `bpf`.
             pub const ALL: &[Optimisation] = &[$(Optimisation::$variant,)*];
 
-            /// Its name: `reuse`.
+            /// Returns the name without `no-`, such as `reuse`.
             #[must_use]
             pub fn name(self) -> &'static str {
                 match self {
@@ -28,7 +30,7 @@ macro_rules! optimisations {
                 }
             }
 
-            /// What it does, in a line.
+            /// Returns a description of one line.
             #[must_use]
             pub fn doc(self) -> &'static str {
                 match self {
@@ -40,75 +42,75 @@ macro_rules! optimisations {
 }
 
 optimisations! {
-    /// Rules that can never fire are left out.
+    /// Drop rules that can never match.
     Never = "never",
-    /// Rules that compare the same values with different constants share one search.
+    /// Look up the rules that compare the same values with different constants in one table.
     Index = "index",
-    /// Also those that deny with different errnos.
+    /// Share such a table among rules with different errnos.
     Errnos = "errnos",
-    /// Patterns of rules that do the same are run over a text together.
+    /// Match the patterns of several rules by one automaton.
     Automata = "automata",
-    /// Numbers that rules of one shape compare by order are looked for in ranges.
+    /// Look up ordered comparisons with constants by binary search over ranges.
     Ranges = "ranges",
-    /// What is cheap and often decides is asked first.
+    /// Evaluate cheap tests before expensive ones.
     Order = "order",
-    /// The cheap values of a search are looked up by themselves before the dear ones are read.
+    /// Prefilter a lookup by its cheap values before the expensive ones are read.
     Early = "early",
-    /// What does the same and leads to the same stands once.
+    /// Hash-cons the decision graph.
     Shared = "shared",
-    /// What a way has asked is not asked again on it.
+    /// Eliminate tests whose result is known on the path.
     Asked = "asked",
-    /// What a way has read or tested for null is not read or tested again on it.
+    /// Reuse loads and null checks that are available on the path.
     Reuse = "reuse",
-    /// What is dear and read on some of the ways to a place is not read again on those that are known to have it.
+    /// Eliminate partially redundant helper calls and path walks.
     Tried = "tried",
-    /// A path is walked only where its last name can be one of those asked for.
+    /// Compare the last component before a path is walked.
     Names = "names",
-    /// The first components of a path are loaded rather than copied.
+    /// Load the first components of a path directly instead of copying them.
     Near = "near",
-    /// Arithmetic that changes no bit is dropped, and tests that known bits answer are not asked.
+    /// Simplify arithmetic and branches by known bits.
     Bits = "bits",
-    /// Tests whose answer is known on the way are passed by.
+    /// Thread jumps over branches whose outcome is known on the path.
     Passing = "passing",
-    /// What every way to a block has computed is not computed again.
+    /// Eliminate common subexpressions by global value numbering.
     Again = "again",
-    /// Constants stand in the instructions that use them.
+    /// Fold constants into immediate operands.
     Constants = "constants",
-    /// Copies are whole where only their low half counts.
+    /// Widen 32-bit moves whose upper half is not used.
     Copies = "copies",
-    /// A copy of what changes no more is that itself.
+    /// Propagate copies of values that no longer change.
     Joined = "joined",
-    /// Numbers of the network are compared with constants in its order.
+    /// Swap the bytes of constants instead of values in network byte order.
     Swaps = "swaps",
-    /// Bits that nobody asks for are not computed.
+    /// Simplify computations of bits that are not demanded.
     Demand = "demand",
-    /// Instructions whose results nothing reads are dropped.
+    /// Eliminate instructions whose results are not used.
     Unused = "unused",
-    /// Code that records and does not return to the tests stands behind them.
+    /// Place cold code, which records events, after hot code.
     Sinking = "sinking",
-    /// What is known is found again once that code stands apart, and registers that both used are several.
+    /// Rename live ranges after hot/cold splitting, and optimise again.
     Webs = "webs",
-    /// What that code needs of the tests is copied where it begins.
+    /// Split live ranges at the entry of cold code.
     Splitting = "splitting",
-    /// Registers that a program must save are used only where that pays.
+    /// Use a callee-saved register only if that is cheaper than saving it.
     Frugal = "frugal",
-    /// What is taken from the frame serves until the next call.
+    /// Keep a reloaded value in its register until the next call.
     Reloads = "reloads",
-    /// What the frame holds is not held in another place of it too.
+    /// Coalesce stack slots with equal contents.
     Slots = "slots",
-    /// Registers are not copied for those who can read the other.
+    /// Propagate copies after register allocation.
     Moves = "moves",
-    /// Values are stored in the frame behind the tests that do without.
+    /// Sink spill stores past branches that do not need them.
     Late = "late",
-    /// What a register still holds is not taken from the frame again.
+    /// Eliminate reloads of values that a register still holds.
     Kept = "kept",
-    /// Blocks follow those that lead to them.
+    /// Place blocks after their predecessors.
     Chains = "chains",
-    /// Short exits are copied rather than jumped to.
+    /// Duplicate short exits instead of jumping to them.
     Exits = "exits",
-    /// Jumps to jumps lead to where those lead.
+    /// Redirect jumps to blocks that only jump.
     Threading = "threading",
-    /// What happens on a hook is one program where that is not too large.
+    /// Compile a hook to one program unless it would be too large.
     Whole = "whole",
 }
 
@@ -118,36 +120,36 @@ impl fmt::Display for Optimisation {
     }
 }
 
-/// The optimisations of a build; all of them by default.
+/// Set of enabled optimisations; all by default.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct Optimise {
-    /// A bit for each that is left out.
+    /// One bit for each disabled optimisation.
     off: u64,
 }
 
 impl Optimise {
-    /// Without any.
+    /// Returns the set without any optimisation.
     #[must_use]
     pub fn nothing() -> Optimise {
         Optimisation::ALL.iter().fold(Optimise::default(), |all, one| all.without(*one))
     }
 
-    /// Without this one.
+    /// Returns the set without one optimisation.
     #[must_use]
     pub fn without(self, one: Optimisation) -> Optimise {
         Optimise { off: self.off | 1 << one as u32 }
     }
 
-    /// Whether this one is done.
+    /// Returns whether an optimisation is enabled.
     #[must_use]
     pub fn does(self, one: Optimisation) -> bool {
         self.off & 1 << one as u32 == 0
     }
 
-    /// Does what a `-Z` asks for: `no-reuse`, or `no-all`.
+    /// Applies the argument of a `-Z` option: `no-reuse`, or `no-all`.
     ///
     /// # Errors
-    /// Where no optimisation has that name; the names that there are.
+    /// Returns the valid arguments if the flag is unknown.
     pub fn set(self, flag: &str) -> Result<Optimise, Vec<String>> {
         if flag == "no-all" {
             return Ok(Optimise::nothing());
@@ -171,14 +173,14 @@ impl fmt::Debug for Optimise {
     }
 }
 
-/// What `krsic build -Z help` prints.
+/// Returns the output of `krsic build -Z help`.
 #[must_use]
 pub fn help() -> String {
-    let mut text = String::from("Optimisations that a build can leave out:\n");
+    let mut text = String::from("Each flag disables one optimisation:\n");
     for one in Optimisation::ALL {
         text.push_str(&format!("  -Z {:20} {}\n", format!("no-{one}"), one.doc().trim()));
     }
-    text.push_str(&format!("  -Z {:20} none of them is done\n", "no-all"));
+    text.push_str(&format!("  -Z {:20} Disable all of them\n", "no-all"));
     text
 }
 
@@ -187,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_is_left_out_by_its_name() {
+    fn each_is_disabled_by_its_name() {
         for one in Optimisation::ALL {
             let without = Optimise::default().set(&format!("no-{one}")).expect("it is known");
             assert!(!without.does(*one));

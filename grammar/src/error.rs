@@ -11,25 +11,25 @@ use crate::hints::{Stop, hint};
 use crate::token::{Spanned, Token};
 use lalrpop_util::ParseError;
 
-/// Every code of this crate with its title.
+/// The syntax codes with their titles, sorted by code.
 pub const CODES: &[(&str, &str)] = &[
-    ("KRS0001", "a string has no closing quote"),
-    ("KRS0002", "an escape in a string is not known"),
-    ("KRS0003", "a character means nothing in krs"),
-    ("KRS0004", "a spelling of another language"),
-    ("KRS0005", "a number is too large"),
-    ("KRS0006", "a number is malformed"),
-    ("KRS0010", "something else was expected"),
-    ("KRS0011", "comparisons are chained"),
-    ("KRS0012", "`=` stands where `==` is meant"),
-    ("KRS0013", "a rule has no action"),
-    ("KRS0014", "`allow` is no action"),
-    ("KRS0015", "a reserved word is used as a name"),
-    ("KRS0016", "a bracket is not closed"),
-    ("KRS0017", "nested too deeply"),
-    ("KRS0018", "a doc comment documents nothing"),
-    ("KRS0019", "no item begins here"),
-    ("KRS0020", "a closing bracket has no opening one"),
+    ("KRS0001", "unterminated string"),
+    ("KRS0002", "unknown escape sequence"),
+    ("KRS0003", "unexpected character"),
+    ("KRS0004", "syntax of another language"),
+    ("KRS0005", "integer too large"),
+    ("KRS0006", "malformed number"),
+    ("KRS0010", "syntax error"),
+    ("KRS0011", "chained comparison"),
+    ("KRS0012", "`=` in place of `==`"),
+    ("KRS0013", "rule without an action"),
+    ("KRS0014", "`allow` as an action"),
+    ("KRS0015", "reserved word as a name"),
+    ("KRS0016", "unclosed bracket"),
+    ("KRS0017", "nesting too deep"),
+    ("KRS0018", "doc comment without an item"),
+    ("KRS0019", "expected an item"),
+    ("KRS0020", "unmatched closing bracket"),
 ];
 
 /// A mistake in the text.

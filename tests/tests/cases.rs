@@ -108,7 +108,7 @@ fn every_code_has_a_case() {
         .map(|(code, _)| code.0)
         .chain(krs_grammar::error::CODES.iter().map(|(code, _)| *code))
         // Their policies would be thousands of lines; the tests below make them.
-        .filter(|code| ![code::TOO_LARGE.0, code::TABLES_TOO_LARGE.0].contains(code))
+        .filter(|code| ![code::PROGRAM_TOO_LARGE.0, code::TABLES_TOO_LARGE.0].contains(code))
         .filter(|code| !said.contains(code))
         .collect();
     assert!(missing.is_empty(), "no case shows {}", missing.join(", "));
@@ -134,7 +134,7 @@ fn a_rule_that_fits_into_no_part_is_refused() {
     let rule = format!("on file_open when {} deny EACCES\n", asked(&all));
     let check = |text: String| krsic::check(&[Source { name: "large.krs".into(), text }], &options());
     let refused = check([small, &rule, small].concat());
-    let errors: Vec<_> = refused.diagnostics.iter().filter(|one| one.code == code::TOO_LARGE).collect();
+    let errors: Vec<_> = refused.diagnostics.iter().filter(|one| one.code == code::PROGRAM_TOO_LARGE).collect();
     let [error] = errors[..] else { panic!("{:?}", refused.diagnostics) };
     assert_eq!(error.primary.span.start as usize, small.len(), "it is the second");
     assert!(refused.value.is_none() && error.primary.text.contains("by itself"), "{error:?}");
@@ -172,7 +172,7 @@ fn pages_tell_the_truth() {
                 .filter_map(|rest| Some(rest.split_once("```")?.0.to_owned()))
                 .collect::<Vec<_>>()
         };
-        if [code::TOO_LARGE.0, code::TABLES_TOO_LARGE.0].contains(&code) {
+        if [code::PROGRAM_TOO_LARGE.0, code::TABLES_TOO_LARGE.0].contains(&code) {
             continue;
         }
         let (wrong, right) = (examples("wrong"), examples("right"));

@@ -1,91 +1,100 @@
-//! Many patterns on one text as one automaton: a run over the text tells which of them fit.
+//! Multi-pattern automata: one run over a text determines which of many patterns match it.
 //!
 //! ```text
-//! 0  under "/srv/x"          /  →  s  →  r  →  v  →  /  →  x     here, or where `/` follows: row 1
-//! 1  like "/srv/x/*.key"                                 /  →  …    row 2, of 0 and 1
+//! 0  under "/srv/x"          /  →  s  →  r  →  v  →  /  →  x     at the end, or before `/`: row 1
+//! 1  like "/srv/x/*.key"                                 /  →  …    row 2, of patterns 0 and 1
 //! ```
 //!
-//! Patterns that begin alike share their beginning (`nfa.rs`); the states are the sets of places that a text can have come
-//! to (`subset.rs`), those from which one pattern is left are shared with others that end alike (`tails.rs`), and all are
-//! packed into words (`comb.rs`). An automaton that could be large is bounded by [`STATES_MAX`]
-//! where it stands for one pattern, else by four times as many as its patterns have places: whoever asks for it takes fewer.
+//! Each set of patterns that some text matches is a *row*. The construction has these steps:
 //!
-//! The words are a comb: the moves of all states lie in one another's gaps. A state is the place of its first word.
+//! 1. `nfa`: patterns to one NFA, in which equal prefixes are shared;
+//! 2. `subset`: NFA to DFA by subset construction;
+//! 3. `suffixes`: during step 2, states from which only one pattern can still match are shared between patterns
+//!    with equal suffixes;
+//! 4. `row_displacement`: DFA to one array of words, compressed.
+//!
+//! The automaton of one pattern has at most [`STATES_MAX`] states; that of several has at most four times as many
+//! states as its NFA has nodes, and a caller that exceeds this retries with fewer patterns.
+//!
+//! The transitions of all states are interleaved in one array. A state is the index of its first word.
 //!
 //! ```text
-//! word                bits 0..8 whose it is: a class, or ROW, GATE, FALLS, FREE; bits 8..31 a state, or a row with FINAL
-//! words[state + c]    if it is `c`'s: where a byte of class `c` leads
-//! words[state]        else, if it is of class 0: where all other bytes lead; if FALLS: the state that is asked instead,
-//!                     which has a word of class 0; if GATE: the tail that is entered; or else nothing fits any more
-//! words[state + ROW]  if it is ROW's: the row of a text that ends here; of a gate, also if it is nobody's: the
-//!                     row of what fits behind it, whatever row is found there
+//! word                bits 0..8: tag, a byte class or ROW, SUFFIX, DEFAULT, FREE; bits 8..31: state, or row if FINAL
+//! words[state + c]    tagged `c`: transition for bytes of class `c`
+//! words[state]        for all other bytes, by its tag:
+//!                       0        transition
+//!                       DEFAULT  state whose transitions apply instead; it has a word with tag 0
+//!                       SUFFIX   first state of a shared suffix, in which the byte is looked up
+//!                       other    no pattern can match any more
+//! words[state + ROW]  tagged ROW: row of a text that ends here
+//!                     at the entry of a suffix, with any tag: row of every text that the suffix accepts
 //! ```
 //!
-//! A dense table, such as those of `regex-automata`, has a word for each state and class: for ten thousand prefixes
-//! that is fifty times as many.
+//! A dense table, as in `regex-automata`, has a word for each state and class, which for ten thousand prefixes is
+//! fifty times as many.
 //!
-//! Invariants: no two states have the same place, so that a word can be one's only; what is FINAL does not depend on what
-//! follows; a state that falls does so once; a tail has no gates, and what is asked for a byte at a gate is asked of its tail at
-//! once; row 0 is of no pattern and has no rules.
+//! Invariants: no two states have the same index, so each word belongs to one state; a FINAL word does not
+//! depend on the rest of the text; the state that a default names has no default itself; a suffix contains no
+//! entry of another suffix, and entering it consumes no byte; row 0 has no patterns.
 //!
-//! Absent: where in the text something was found.
+//! Absent: positions of matches in the text.
 
-mod comb;
 mod nfa;
+mod row_displacement;
 mod subset;
-mod tails;
+mod suffixes;
 
 use crate::hir::TextTest;
 
-/// Whose a word is that tells the row of a text that ends.
+/// Tag of the word that holds the row of a text ending in the state.
 pub const ROW: u8 = 1;
-/// Whose a word is that names the tail that a gate leads to.
-pub const GATE: u8 = 253;
-/// Whose a word is that names the state to ask instead.
-pub const FALLS: u8 = 254;
-/// Nobody's.
+/// Tag of a word that names the shared suffix to enter.
+pub const SUFFIX: u8 = 253;
+/// Tag of a word that names the state whose transitions are the default.
+pub const DEFAULT: u8 = 254;
+/// Tag of a word that belongs to no state.
 pub const FREE: u8 = 255;
-/// The first class of bytes that have words of their own.
+/// First byte class with words of its own.
 const FIRST_CLASS: u8 = 2;
 
-/// A word with this leads to no state but has come to a row.
+/// Flag of a word whose target is a row instead of a state.
 pub const FINAL: u32 = 1 << 31;
 
-/// The most states of the automaton of one pattern.
+/// Maximum number of states of the automaton of one pattern.
 pub const STATES_MAX: usize = 1 << 14;
 
-/// An automaton, packed.
+/// A deterministic automaton in compressed form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Automaton {
-    /// By byte: its class. 0 are those that no pattern names.
+    /// Class of each byte. Class 0 has bytes that no pattern names.
     pub classes: Vec<u8>,
-    /// Moves.
+    /// Transitions and rows of all states.
     pub words: Vec<u32>,
-    /// Where a text begins.
+    /// State in which a text begins.
     pub start: u32,
-    /// By row: what fits, ascending. Row 0 is empty, and no two are the same.
+    /// By row: numbers of the patterns that match, ascending. Row 0 is empty, and no two rows are equal.
     pub rows: Vec<Vec<u32>>,
-    /// How many states it has.
+    /// Number of states before compression.
     pub states: usize,
 }
 
-/// There would be too many states.
+/// Error: the automaton would have too many states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooComplex;
 
 impl Automaton {
-    /// The automaton of one pattern, whose row is 1.
+    /// Builds the automaton of one pattern, whose row is 1.
     ///
     /// # Errors
-    /// Where it would have more than [`STATES_MAX`] states.
+    /// Returns an error if it would have more than [`STATES_MAX`] states.
     pub fn one(pattern: &TextTest) -> Result<Automaton, TooComplex> {
         Automaton::build([(pattern, 0)], STATES_MAX)
     }
 
-    /// The automaton of several patterns, each with a number, which need not differ.
+    /// Builds the automaton of several patterns. Each has a number; patterns with equal numbers are alternatives.
     ///
     /// # Errors
-    /// Where it would have more than four times as many states as its patterns have places.
+    /// Returns an error if it would have more than four times as many states as the NFA has nodes.
     pub fn several<'t>(patterns: impl IntoIterator<Item = (&'t TextTest, u32)>) -> Result<Automaton, TooComplex> {
         Automaton::build(patterns, 0)
     }
@@ -98,54 +107,55 @@ impl Automaton {
         for (pattern, number) in patterns {
             nfa.add(pattern, number)?;
         }
-        let nfa = nfa.shared();
+        let nfa = nfa.merge_equal();
         let states_max = states_max.max(64 + 4 * nfa.nodes.len());
         let states = subset::states(&nfa, states_max)?;
         drop(nfa);
-        Ok(comb::pack(states))
+        Ok(row_displacement::pack(states))
     }
 
-    /// The row of a text, as the code on the kernel finds it.
+    /// Returns the row of a text, by the algorithm of the generated code.
     #[must_use]
     pub fn row(&self, text: &[u8]) -> u32 {
-        let (mut state, mut gate) = (self.start, 0);
-        let row = |found: u32, gate: u32| match found & !(FINAL >> 8) {
+        // Row of the suffix that has been entered; 0 before.
+        let (mut state, mut suffix_row) = (self.start, 0);
+        let row = |found: u32, suffix_row: u32| match found & !(FINAL >> 8) {
             0 => 0,
             row => {
-                if gate == 0 {
+                if suffix_row == 0 {
                     row
                 } else {
-                    gate
+                    suffix_row
                 }
             }
         };
         for byte in text {
             let class = self.classes[usize::from(*byte)];
-            if let Some(tail) = self.word(state, 0, GATE) {
-                (state, gate) = (tail, self.words[state as usize + usize::from(ROW)] >> 8 & !(FINAL >> 8));
+            if let Some(suffix) = self.word(state, 0, SUFFIX) {
+                (state, suffix_row) = (suffix, self.words[state as usize + usize::from(ROW)] >> 8 & !(FINAL >> 8));
             }
             let next = self.word(state, class, class).or_else(|| self.word(state, 0, 0)).or_else(|| {
-                let model = self.word(state, 0, FALLS)?;
-                self.word(model, class, class).or_else(|| self.word(model, 0, 0))
+                let default = self.word(state, 0, DEFAULT)?;
+                self.word(default, class, class).or_else(|| self.word(default, 0, 0))
             });
             match next {
                 None => return 0,
-                Some(next) if next & FINAL >> 8 != 0 => return row(next, gate),
+                Some(next) if next & FINAL >> 8 != 0 => return row(next, suffix_row),
                 Some(next) => state = next,
             }
         }
-        self.word(state, ROW, ROW).map_or(0, |found| row(found, gate))
+        self.word(state, ROW, ROW).map_or(0, |found| row(found, suffix_row))
     }
 
-    /// What a state has for a class, if it is whose it should be.
-    fn word(&self, state: u32, class: u8, whose: u8) -> Option<u32> {
-        let word = self.words[state as usize + usize::from(class)];
-        (word as u8 == whose).then_some(word >> 8)
+    /// Returns the target of a word, if the word has the expected tag.
+    fn word(&self, state: u32, offset: u8, tag: u8) -> Option<u32> {
+        let word = self.words[state as usize + usize::from(offset)];
+        (word as u8 == tag).then_some(word >> 8)
     }
 
-    /// What fits a text.
+    /// Returns the numbers of the patterns that match a text.
     #[must_use]
-    pub fn fitting(&self, text: &[u8]) -> &[u32] {
+    pub fn matches(&self, text: &[u8]) -> &[u32] {
         &self.rows[self.row(text) as usize]
     }
 }

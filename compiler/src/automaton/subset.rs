@@ -1,71 +1,78 @@
-//! Sets of places to states: one for each set that a text can have come to.
+//! Subset construction: one deterministic state for each set of NFA nodes that some text reaches.
 //!
-//! Where only one pattern is left, and others go on in the same way, its states are theirs too: what leads there says whose
-//! they are from then on (`tails.rs`).
+//! ```text
+//! like "/a*", under "/ab"        {0} --/--> {1} --a--> {2, 3} --b--> {3, 4} ..
+//! ```
+//!
+//! A state from which only one pattern can still match is built from representative nodes and shared between
+//! patterns with equal suffixes. An entry state in front of it records the pattern (`suffixes`).
+//!
+//! Invariant: state [`DEAD`], that of the empty set, is first.
 
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::nfa::{Nfa, Node, Stays};
-use super::tails::{Ends, Tails};
-use super::{FIRST_CLASS, GATE, TooComplex};
+use super::nfa::{Nfa, Node, SelfLoop};
+use super::suffixes::{Possible, Suffixes};
+use super::{FIRST_CLASS, SUFFIX, TooComplex};
 use crate::glob::Bytes;
 
-/// The state that nothing leads out of and nothing fits.
+/// The state from which no text is accepted.
 pub const DEAD: u32 = 0;
 
-/// States, not packed.
+/// Deterministic automaton before compression.
 #[derive(Debug)]
 pub struct States {
-    /// By byte.
+    /// Class of each byte.
     pub classes: Vec<u8>,
-    /// [`DEAD`] first.
+    /// All states; [`DEAD`] is first.
     pub states: Vec<State>,
-    /// Where a text begins.
+    /// State in which a text begins.
     pub start: u32,
-    /// By row.
+    /// By row: numbers of the patterns that match.
     pub rows: Vec<Vec<u32>>,
 }
 
-/// Where bytes lead.
+/// Deterministic state: its transitions, and the row of a text that ends in it.
 #[derive(Clone, Debug, Default)]
 pub struct State {
-    /// Of a text that ends here; in a tail any but 0 is that of the gate.
+    /// Row of a text that ends here. In a suffix, any nonzero row stands for that of the entry.
     pub row: u32,
-    /// Where the bytes lead that have no move.
-    pub others: Others,
-    /// By class, ascending.
+    /// Transition for all bytes without a move.
+    pub default: DefaultMove,
+    /// Transitions by class, ascending.
     pub moves: Vec<(u8, u32)>,
-    /// Whatever follows leads back here.
-    pub rests: bool,
+    /// Every byte leads back here.
+    pub sink: bool,
 }
 
-/// Where bytes lead that have no move.
+/// Transition for the bytes without a move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Others {
-    /// There.
+pub enum DefaultMove {
+    /// A transition to a state.
     To(u32),
-    /// To where they lead from that state.
-    As(u32),
-    /// This is a gate. All bytes do as from the state `tail`, and what fits from here on is the row.
-    Gate {
-        /// The first state of a tail.
-        tail: u32,
-        /// Not 0.
+    /// The same transitions as a state, which are moves or `To`.
+    Inherit(u32),
+    /// The state is the entry of a shared suffix: all bytes are looked up in its first state.
+    Suffix {
+        /// First state of the suffix.
+        state: u32,
+        /// Row of the texts that the suffix accepts; not 0.
         row: u32,
     },
 }
 
-impl Default for Others {
-    fn default() -> Others {
-        Others::To(DEAD)
+impl Default for DefaultMove {
+    fn default() -> DefaultMove {
+        DefaultMove::To(DEAD)
     }
 }
 
-/// Bytes that every pattern treats alike are a class; class 0 are most of those that none names.
+/// Byte classes: bytes that no pattern distinguishes share one. Class 0 is the largest class of bytes that no
+/// pattern names.
 struct Classes {
     by_byte: Vec<u8>,
-    /// A byte of each class, by class.
+    /// One byte of each class, by class.
     examples: Vec<u8>,
 }
 
@@ -75,7 +82,7 @@ fn classes(nfa: &Nfa) -> Result<Classes, TooComplex> {
     let mut sets: Vec<Bytes> = Vec::new();
     for node in &nfa.nodes {
         node.bytes.iter().for_each(|(byte, _)| named[usize::from(*byte)] = true);
-        for set in node.sets.iter().map(|(set, _)| *set).chain(node.stays.bytes()) {
+        for set in node.sets.iter().map(|(set, _)| *set).chain(node.self_loop.bytes()) {
             if !sets.contains(&set) {
                 sets.push(set);
             }
@@ -91,20 +98,20 @@ fn classes(nfa: &Nfa) -> Result<Classes, TooComplex> {
     }
     let mut counts = vec![0; 256];
     (0..256).filter(|byte| !named[*byte]).for_each(|byte| counts[kinds[byte] as usize] += 1);
-    let others = (0..256).max_by_key(|kind| counts[*kind]).unwrap_or(0) as u32;
+    let largest = (0..256).max_by_key(|kind| counts[*kind]).unwrap_or(0) as u32;
     let mut numbers: HashMap<u32, u8> = HashMap::new();
     let (mut by_byte, mut examples) = (vec![0u8; 256], vec![0u8; usize::from(FIRST_CLASS)]);
     for byte in 0..256usize {
-        // Named bytes have a class of their own, by a key that no kind has.
+        // A named byte is a class by itself; its key differs from all kinds.
         let key = if named[byte] { 256 + byte as u32 } else { kinds[byte] };
-        if key == others {
+        if key == largest {
             examples[0] = byte as u8;
             continue;
         }
         by_byte[byte] = match numbers.get(&key) {
             Some(class) => *class,
             None => {
-                let class = u8::try_from(examples.len()).ok().filter(|class| *class < GATE).ok_or(TooComplex)?;
+                let class = u8::try_from(examples.len()).ok().filter(|class| *class < SUFFIX).ok_or(TooComplex)?;
                 examples.push(byte as u8);
                 numbers.insert(key, class);
                 class
@@ -114,146 +121,147 @@ fn classes(nfa: &Nfa) -> Result<Classes, TooComplex> {
     Ok(Classes { by_byte, examples })
 }
 
-/// What a set of bytes is among classes.
-struct Set {
-    /// It has the bytes of class 0.
-    others: bool,
-    /// By class.
+/// A set of bytes in terms of classes.
+struct ClassSet {
+    /// The set contains class 0.
+    default: bool,
+    /// By class: the set contains it.
     has: Vec<bool>,
-    /// The classes that it treats otherwise than class 0.
-    apart: Vec<u8>,
+    /// Classes that are in the set if class 0 is not, or the reverse.
+    exceptions: Vec<u8>,
 }
 
 struct Build<'n> {
     nfa: &'n Nfa,
     classes: Classes,
-    sets: HashMap<Bytes, Set>,
-    /// By node that leads anywhere by nothing: what is reached so and counts for something, perhaps itself.
-    reached: Vec<Vec<u32>>,
-    tails: Tails,
-    /// By nodes, outside of tails and in them.
+    sets: HashMap<Bytes, ClassSet>,
+    /// By node with epsilon edges: its epsilon closure without nodes that have no other edge and accept nothing.
+    closures: Vec<Vec<u32>>,
+    suffixes: Suffixes,
+    /// States by their nodes, outside of suffixes and in them.
     known: [HashMap<Rc<[u32]>, u32>; 2],
-    /// By tail and number.
-    gates: HashMap<(u32, u32), u32>,
-    /// By state.
-    made: Vec<Made>,
+    /// Entry states by suffix and pattern number.
+    entries: HashMap<(u32, u32), u32>,
+    /// By state: its origin.
+    origins: Vec<Origin>,
     states_max: usize,
 }
 
-/// What a state is made of.
+/// Origin of a deterministic state.
 #[derive(Clone)]
-enum Made {
-    /// Nodes.
-    Of {
-        /// Ascending.
+enum Origin {
+    /// A set of nodes.
+    Nodes {
+        /// Ids of the nodes, ascending.
         nodes: Rc<[u32]>,
-        /// They stand for any from which the same follows, and only one pattern is left.
-        tail: bool,
+        /// The state belongs to a shared suffix, and its nodes are representatives.
+        suffix: bool,
     },
-    /// What leads into a tail.
-    Gate {
-        /// A state.
-        tail: u32,
-        /// What fits there.
+    /// The entry of a shared suffix.
+    Entry {
+        /// First state of the suffix.
+        suffix: u32,
+        /// Number of the pattern that the suffix accepts.
         number: u32,
     },
 }
 
-/// Makes the states of a graph.
+/// Builds the deterministic states of an automaton.
 pub fn states(nfa: &Nfa, states_max: usize) -> Result<States, TooComplex> {
     let classes = classes(nfa)?;
     let mut sets = HashMap::new();
     for node in &nfa.nodes {
-        for bytes in node.sets.iter().map(|(set, _)| *set).chain(node.stays.bytes()) {
-            sets.entry(bytes).or_insert_with(|| set(bytes, &classes));
+        for bytes in node.sets.iter().map(|(set, _)| *set).chain(node.self_loop.bytes()) {
+            sets.entry(bytes).or_insert_with(|| class_set(bytes, &classes));
         }
     }
     let mut build = Build {
         nfa,
         classes,
         sets,
-        reached: reached(nfa),
-        tails: Tails::of(nfa),
+        closures: closures(nfa),
+        suffixes: Suffixes::of(nfa),
         known: Default::default(),
-        gates: HashMap::new(),
-        made: Vec::new(),
+        entries: HashMap::new(),
+        origins: Vec::new(),
         states_max,
     };
     build.state(Vec::new(), false)?;
-    let start = build.state(build.places(std::iter::once(0), false), false)?;
-    let (mut states, mut rows) = (vec![State { rests: true, ..State::default() }], vec![Vec::new()]);
+    let start = build.state(build.closure(std::iter::once(0), false), false)?;
+    let (mut states, mut rows) = (vec![State { sink: true, ..State::default() }], vec![Vec::new()]);
     let mut known_rows: HashMap<Vec<u32>, u32> = HashMap::from([(Vec::new(), 0)]);
-    let mut row_of = |fitting: Vec<u32>| {
-        *known_rows.entry(fitting).or_insert_with_key(|row| {
+    let mut row_of = |numbers: Vec<u32>| {
+        *known_rows.entry(numbers).or_insert_with_key(|row| {
             rows.push(row.clone());
             rows.len() as u32 - 1
         })
     };
-    // Where others lead: the first state from which they do.
-    let mut models: HashMap<u32, u32> = HashMap::new();
-    while states.len() < build.made.len() {
+    // By default target: the first state that has it, from which the others inherit.
+    let mut bases: HashMap<u32, u32> = HashMap::new();
+    while states.len() < build.origins.len() {
         let at = states.len() as u32;
-        let (nodes, tail) = match build.made[at as usize].clone() {
-            Made::Of { nodes, tail } => (nodes, tail),
-            Made::Gate { tail, number } => {
+        let (nodes, suffix) = match build.origins[at as usize].clone() {
+            Origin::Nodes { nodes, suffix } => (nodes, suffix),
+            Origin::Entry { suffix, number } => {
                 let row = row_of(vec![number]);
-                let fits = build.fits(tail);
-                let others = Others::Gate { tail, row };
-                states.push(State { row: if fits { row } else { 0 }, others, ..State::default() });
+                let accepts = build.accepts(suffix);
+                let default = DefaultMove::Suffix { state: suffix, row };
+                states.push(State { row: if accepts { row } else { 0 }, default, ..State::default() });
                 continue;
             }
         };
-        let (others, mut moves) = build.moves(&nodes, tail)?;
-        let rests = moves.is_empty() && others == at;
-        let mut others = Others::To(others);
-        if let (Others::To(to), false) = (others, rests)
+        let (default, mut moves) = build.moves(&nodes, suffix)?;
+        let sink = moves.is_empty() && default == at;
+        let mut default = DefaultMove::To(default);
+        if let (DefaultMove::To(to), false) = (default, sink)
             && to != DEAD
         {
-            let model = *models.entry(to).or_insert(at);
-            if model != at
-                && let Some(fewer) = differences(&moves, &states[model as usize].moves, to, moves.len())
+            let base = *bases.entry(to).or_insert(at);
+            if base != at
+                && let Some(fewer) = differences(&moves, &states[base as usize].moves, to, moves.len())
             {
-                (others, moves) = (Others::As(model), fewer);
+                (default, moves) = (DefaultMove::Inherit(base), fewer);
             }
         }
-        let row = if tail { u32::from(build.fits(at)) } else { row_of(build.fitting(&nodes)) };
-        states.push(State { row, others, moves, rests });
+        let row = if suffix { u32::from(build.accepts(at)) } else { row_of(build.accepted(&nodes)) };
+        states.push(State { row, default, moves, sink });
     }
     Ok(States { classes: build.classes.by_byte, states, start, rows })
 }
 
-fn set(bytes: Bytes, classes: &Classes) -> Set {
+fn class_set(bytes: Bytes, classes: &Classes) -> ClassSet {
     let has: Vec<bool> = classes.examples.iter().map(|byte| bytes.has(*byte)).collect();
-    let apart = (usize::from(FIRST_CLASS)..has.len()).filter(|class| has[*class] != has[0]).map(|class| class as u8);
-    Set { others: has[0], apart: apart.collect(), has }
+    let differs = |class: &usize| has[*class] != has[0];
+    let exceptions = (usize::from(FIRST_CLASS)..has.len()).filter(differs).map(|class| class as u8).collect();
+    ClassSet { default: has[0], exceptions, has }
 }
 
-fn reached(nfa: &Nfa) -> Vec<Vec<u32>> {
-    let mut reached: Vec<Vec<u32>> = vec![Vec::new(); nfa.nodes.len()];
-    for (at, Node { stays, fits, bytes, sets, free }) in nfa.nodes.iter().enumerate().rev() {
-        if free.is_empty() {
+fn closures(nfa: &Nfa) -> Vec<Vec<u32>> {
+    let mut closures: Vec<Vec<u32>> = vec![Vec::new(); nfa.nodes.len()];
+    for (at, Node { self_loop, accepts, bytes, sets, epsilon }) in nfa.nodes.iter().enumerate().rev() {
+        if epsilon.is_empty() {
             continue;
         }
-        let counts = *stays != Stays::No || !fits.is_empty() || !bytes.is_empty() || !sets.is_empty();
-        let mut all: Vec<u32> = if counts { vec![at as u32] } else { Vec::new() };
-        for &to in free {
-            match nfa.nodes[to as usize].free.is_empty() {
+        let needed = *self_loop != SelfLoop::No || !accepts.is_empty() || !bytes.is_empty() || !sets.is_empty();
+        let mut all: Vec<u32> = if needed { vec![at as u32] } else { Vec::new() };
+        for &to in epsilon {
+            match nfa.nodes[to as usize].epsilon.is_empty() {
                 true => all.push(to),
-                false => all.extend_from_slice(&reached[to as usize]),
+                false => all.extend_from_slice(&closures[to as usize]),
             }
         }
         all.sort_unstable();
         all.dedup();
-        reached[at] = all;
+        closures[at] = all;
     }
-    reached
+    closures
 }
 
-/// The moves that differ from a model's, where there are fewer of them; both lead others to the same state.
-fn differences(moves: &[(u8, u32)], model: &[(u8, u32)], others: u32, most: usize) -> Option<Vec<(u8, u32)>> {
-    let (mut a, mut b) = (moves.iter().peekable(), model.iter().peekable());
+/// Returns the moves that differ from those of a base with the same default, if they are fewer than `limit`.
+fn differences(moves: &[(u8, u32)], base: &[(u8, u32)], default: u32, limit: usize) -> Option<Vec<(u8, u32)>> {
+    let (mut a, mut b) = (moves.iter().peekable(), base.iter().peekable());
     let mut found = Vec::new();
-    while found.len() < most {
+    while found.len() < limit {
         match (a.peek(), b.peek()) {
             (None, None) => return Some(found),
             (Some(x), Some(y)) if x.0 == y.0 => {
@@ -268,107 +276,108 @@ fn differences(moves: &[(u8, u32)], model: &[(u8, u32)], others: u32, most: usiz
                 a.next();
             }
             (_, Some(y)) => {
-                found.push((y.0, others));
+                found.push((y.0, default));
                 b.next();
             }
-            (Some(_), None) => unreachable!("what has no model comes before it"),
+            (Some(_), None) => unreachable!("the guard of the third arm holds without `y`"),
         }
     }
     None
 }
 
 impl Build<'_> {
-    /// The state of some nodes, or the gate to it.
-    fn state(&mut self, nodes: Vec<u32>, tail: bool) -> Result<u32, TooComplex> {
-        if let Some(known) = self.known[usize::from(tail)].get(nodes.as_slice()) {
+    /// Returns the state of a set of nodes, or the entry of the suffix that it begins.
+    fn state(&mut self, nodes: Vec<u32>, suffix: bool) -> Result<u32, TooComplex> {
+        if let Some(known) = self.known[usize::from(suffix)].get(nodes.as_slice()) {
             return Ok(*known);
         }
-        if !tail && let Some(number) = self.tails.number(&nodes) {
-            let tail = self.state(self.tails.same(nodes), true)?;
-            if let Some(known) = self.gates.get(&(tail, number)) {
+        if !suffix && let Some(number) = self.suffixes.number(&nodes) {
+            let suffix = self.state(self.suffixes.representatives(nodes), true)?;
+            if let Some(known) = self.entries.get(&(suffix, number)) {
                 return Ok(*known);
             }
-            let gate = self.make(Made::Gate { tail, number })?;
-            self.gates.insert((tail, number), gate);
-            return Ok(gate);
+            let entry = self.add(Origin::Entry { suffix, number })?;
+            self.entries.insert((suffix, number), entry);
+            return Ok(entry);
         }
         let nodes: Rc<[u32]> = nodes.into();
-        let state = self.make(Made::Of { nodes: Rc::clone(&nodes), tail })?;
-        self.known[usize::from(tail)].insert(nodes, state);
+        let state = self.add(Origin::Nodes { nodes: Rc::clone(&nodes), suffix })?;
+        self.known[usize::from(suffix)].insert(nodes, state);
         Ok(state)
     }
 
-    fn make(&mut self, made: Made) -> Result<u32, TooComplex> {
-        if self.made.len() >= self.states_max {
+    fn add(&mut self, origin: Origin) -> Result<u32, TooComplex> {
+        if self.origins.len() >= self.states_max {
             return Err(TooComplex);
         }
-        self.made.push(made);
-        Ok(self.made.len() as u32 - 1)
+        self.origins.push(origin);
+        Ok(self.origins.len() as u32 - 1)
     }
 
-    /// The places of a state that leads here.
-    fn places(&self, targets: impl Iterator<Item = u32>, tail: bool) -> Vec<u32> {
+    /// Returns the epsilon closure of some nodes, without nodes that no longer matter.
+    fn closure(&self, targets: impl Iterator<Item = u32>, suffix: bool) -> Vec<u32> {
         let mut all = Vec::new();
         for to in targets {
-            match self.nfa.nodes[to as usize].free.is_empty() {
+            match self.nfa.nodes[to as usize].epsilon.is_empty() {
                 true => all.push(to),
-                false => all.extend_from_slice(&self.reached[to as usize]),
+                false => all.extend_from_slice(&self.closures[to as usize]),
             }
         }
         all.sort_unstable();
         all.dedup();
-        let all = self.settled(all);
-        if tail { self.tails.same(all) } else { all }
+        let all = self.without_decided(all);
+        if suffix { self.suffixes.representatives(all) } else { all }
     }
 
-    /// Without places from which only that can fit which fits already, whatever follows.
-    fn settled(&self, mut nodes: Vec<u32>) -> Vec<u32> {
+    /// Removes nodes from which only a pattern can match that already matches whatever follows.
+    fn without_decided(&self, mut nodes: Vec<u32>) -> Vec<u32> {
         let node = |at: &u32| &self.nfa.nodes[*at as usize];
-        let settled = |at: &u32| node(at).stays == Stays::Any && !node(at).fits.is_empty();
-        if nodes.len() > 1 && nodes.iter().any(settled) {
-            let fits: Vec<u32> = nodes.iter().filter(|at| settled(at)).flat_map(|at| &node(at).fits).copied().collect();
-            nodes.retain(|at| match self.tails.ends[*at as usize] {
-                Ends::One(number) => !fits.contains(&number) || settled(at),
+        let decides = |at: &u32| node(at).self_loop == SelfLoop::Any && !node(at).accepts.is_empty();
+        if nodes.len() > 1 && nodes.iter().any(decides) {
+            let decided: Vec<u32> =
+                nodes.iter().filter(|at| decides(at)).flat_map(|at| &node(at).accepts).copied().collect();
+            nodes.retain(|at| match self.suffixes.possible[*at as usize] {
+                Possible::One(number) => !decided.contains(&number) || decides(at),
                 _ => true,
             });
         }
         nodes
     }
 
-    fn fitting(&self, nodes: &[u32]) -> Vec<u32> {
-        let fits = |node: &u32| &self.nfa.nodes[*node as usize].fits;
-        let mut all: Vec<u32> = nodes.iter().flat_map(fits).copied().collect();
+    fn accepted(&self, nodes: &[u32]) -> Vec<u32> {
+        let accepts = |node: &u32| &self.nfa.nodes[*node as usize].accepts;
+        let mut all: Vec<u32> = nodes.iter().flat_map(accepts).copied().collect();
         all.sort_unstable();
         all.dedup();
         all
     }
 
-    /// Whether something fits a text that ends in a state of a tail.
-    fn fits(&self, state: u32) -> bool {
-        match &self.made[state as usize] {
-            Made::Of { nodes, .. } => nodes.iter().any(|node| !self.nfa.nodes[*node as usize].fits.is_empty()),
-            Made::Gate { .. } => false,
+    /// Returns whether a text that ends in a state of a suffix is accepted.
+    fn accepts(&self, state: u32) -> bool {
+        match &self.origins[state as usize] {
+            Origin::Nodes { nodes, .. } => nodes.iter().any(|node| !self.nfa.nodes[*node as usize].accepts.is_empty()),
+            Origin::Entry { .. } => false,
         }
     }
 
-    /// Where bytes of class 0 lead from a state, and where those of classes lead that lead elsewhere.
-    fn moves(&mut self, nodes: &[u32], tail: bool) -> Result<(u32, Vec<(u8, u32)>), TooComplex> {
+    /// Returns the transition for class 0, and the transitions of the classes that differ from it.
+    fn moves(&mut self, nodes: &[u32], suffix: bool) -> Result<(u32, Vec<(u8, u32)>), TooComplex> {
         let mut single: Vec<(u8, u32)> = Vec::new();
-        let mut wide: Vec<(&Set, u32)> = Vec::new();
+        let mut wide: Vec<(&ClassSet, u32)> = Vec::new();
         let mut classes: Vec<u8> = Vec::new();
         let nfa = self.nfa;
         for &at in nodes {
             let node = &nfa.nodes[at as usize];
             single.extend(node.bytes.iter().map(|(byte, to)| (self.classes.by_byte[usize::from(*byte)], *to)));
-            let stays = node.stays.bytes().map(|set| (set, at));
-            wide.extend(node.sets.iter().copied().chain(stays).map(|(set, to)| (&self.sets[&set], to)));
+            let self_loop = node.self_loop.bytes().map(|set| (set, at));
+            wide.extend(node.sets.iter().copied().chain(self_loop).map(|(set, to)| (&self.sets[&set], to)));
         }
         single.sort_unstable();
         classes.extend(single.iter().map(|(class, _)| *class));
-        classes.extend(wide.iter().flat_map(|(set, _)| &set.apart));
+        classes.extend(wide.iter().flat_map(|(set, _)| &set.exceptions));
         classes.sort_unstable();
         classes.dedup();
-        let others = self.places(wide.iter().filter(|(set, _)| set.others).map(|(_, to)| *to), tail);
+        let default = self.closure(wide.iter().filter(|(set, _)| set.default).map(|(_, to)| *to), suffix);
         let mut found: Vec<(u8, Vec<u32>)> = Vec::with_capacity(classes.len());
         let mut at = 0;
         for class in classes {
@@ -377,16 +386,16 @@ impl Build<'_> {
                 at += 1;
             }
             let several = wide.iter().filter(|(set, _)| set.has[usize::from(class)]).map(|(_, to)| *to);
-            found.push((class, self.places(single[begin..at].iter().map(|(_, to)| *to).chain(several), tail)));
+            found.push((class, self.closure(single[begin..at].iter().map(|(_, to)| *to).chain(several), suffix)));
         }
-        let others = self.state(others, tail)?;
+        let default = self.state(default, suffix)?;
         let mut moves = Vec::with_capacity(found.len());
         for (class, nodes) in found {
-            let to = self.state(nodes, tail)?;
-            if to != others {
+            let to = self.state(nodes, suffix)?;
+            if to != default {
                 moves.push((class, to));
             }
         }
-        Ok((others, moves))
+        Ok((default, moves))
     }
 }

@@ -1,9 +1,10 @@
-//! Tests of automata against other answers: an evaluator of single patterns, and a matcher of globs by their definition.
+//! Tests of automata against two oracles: the evaluator of single patterns, and a matcher of globs by their
+//! definition.
 
 use super::*;
 use crate::hir::eval::passes;
 
-/// Numbers without a pattern.
+/// Linear congruential generator of test data.
 struct Random(u64);
 
 impl Random {
@@ -12,7 +13,7 @@ impl Random {
         (self.0 >> 33) as usize % bound
     }
 
-    /// Of few letters, so that patterns and texts meet.
+    /// Returns a text over few letters, so that patterns match often.
     fn text(&mut self, most: usize) -> Vec<u8> {
         (0..self.below(most)).map(|_| b"ab/c"[self.below(4)]).collect()
     }
@@ -50,7 +51,7 @@ impl Random {
 }
 
 #[test]
-fn what_fits_is_what_each_pattern_says() {
+fn an_automaton_is_equivalent_to_its_patterns() {
     let mut random = Random(1);
     let mut built = 0;
     for _ in 0..600 {
@@ -62,18 +63,18 @@ fn what_fits_is_what_each_pattern_says() {
         built += 1;
         for _ in 0..60 {
             let text = random.text(14);
-            let mut fitting: Vec<u32> =
+            let mut expected: Vec<u32> =
                 numbered().filter(|(test, _)| passes(test, &text)).map(|(_, number)| number).collect();
-            fitting.dedup();
-            assert_eq!(automaton.fitting(&text), fitting, "{tests:?} {:?}", String::from_utf8_lossy(&text));
+            expected.dedup();
+            assert_eq!(automaton.matches(&text), expected, "{tests:?} {:?}", String::from_utf8_lossy(&text));
         }
     }
     assert!(built > 500, "{built}");
 }
 
 #[test]
-fn globs_fit_what_they_say() {
-    for (glob, text, fits) in [
+fn globs_match_the_listed_texts() {
+    for (glob, text, matches) in [
         ("/etc/*", "/etc/passwd", true),
         ("/etc/*", "/etc/ssh/sshd_config", false),
         ("/etc/**", "/etc/ssh/sshd_config", true),
@@ -99,8 +100,8 @@ fn globs_fit_what_they_say() {
     ] {
         let test = TextTest::Like(glob.as_bytes().to_vec());
         let automaton = Automaton::one(&test).expect(glob);
-        assert_eq!(automaton.row(text.as_bytes()) == 1, fits, "{glob} {text}");
-        assert_eq!(passes(&test, text.as_bytes()), fits, "{glob} {text}");
+        assert_eq!(automaton.row(text.as_bytes()) == 1, matches, "{glob} {text}");
+        assert_eq!(passes(&test, text.as_bytes()), matches, "{glob} {text}");
     }
 }
 
@@ -111,32 +112,32 @@ fn many_patterns_have_about_a_word_for_each_byte() {
     let end = |n: usize| TextTest::EndsWith(format!("x{n}y").into_bytes());
     let kinds: [&dyn Fn(usize) -> TextTest; 3] = [&prefix, &glob, &end];
     let texts = ["/srv/tenants/7/t7/a", "/srv/tenants/9/t9998", "/srv/a/t77/b.key", "/srv/a/t77/b.keys", "x1x12x345y"];
-    let fitting: [[&[u32]; 5]; 3] =
+    let expected: [[&[u32]; 5]; 3] =
         [[&[7], &[], &[], &[], &[]], [&[], &[], &[77], &[], &[]], [&[], &[], &[], &[], &[345]]];
-    for ((kind, most), fitting) in kinds.into_iter().zip([60_000, 160_000, 120_000]).zip(fitting) {
+    for ((kind, most), expected) in kinds.into_iter().zip([60_000, 160_000, 120_000]).zip(expected) {
         let tests: Vec<TextTest> = (0..10_000).map(kind).collect();
-        let automaton = Automaton::several(tests.iter().zip(0..)).expect("they are simple");
+        let automaton = Automaton::several(tests.iter().zip(0..)).expect("the patterns are simple");
         assert!(automaton.words.len() < most, "{}", automaton.words.len());
-        for (text, fitting) in texts.into_iter().zip(fitting) {
-            assert_eq!(automaton.fitting(text.as_bytes()), fitting, "{text}");
+        for (text, expected) in texts.into_iter().zip(expected) {
+            assert_eq!(automaton.matches(text.as_bytes()), expected, "{text}");
         }
     }
 }
 
 #[test]
-fn what_follows_alike_is_there_once() {
+fn equal_suffixes_are_shared() {
     let glob = |n: usize| TextTest::Like(format!("/srv/*/t{n}/*.key").into_bytes());
     let part = |n: usize| TextTest::Contains(format!("x{n}y").into_bytes());
     let kinds: [&dyn Fn(usize) -> TextTest; 2] = [&glob, &part];
     for kind in kinds {
         let tests: Vec<TextTest> = (0..1000).map(kind).collect();
-        let automaton = Automaton::several(tests.iter().map(|test| (test, 0))).expect("they are simple");
+        let automaton = Automaton::several(tests.iter().map(|test| (test, 0))).expect("the patterns are simple");
         assert!(automaton.states < 150, "{}", automaton.states);
     }
 }
 
 #[test]
-fn what_would_be_too_large_is_refused() {
+fn an_automaton_that_would_be_too_large_is_refused() {
     let long = TextTest::Like([b"**a".as_slice(), &[b'?'; 20]].concat());
     assert_eq!(Automaton::one(&long), Err(TooComplex));
     let crossed: Vec<TextTest> = (0..20).map(|n| TextTest::Like(format!("**x{n}y**z{n}w**").into_bytes())).collect();
@@ -144,27 +145,29 @@ fn what_would_be_too_large_is_refused() {
     assert!(crossed.iter().all(|test| Automaton::one(test).is_ok()));
 }
 
-/// Whether a glob of bytes, `?`, `*` and `**` fits a text, by its definition.
-fn fits(glob: &[u8], text: &[u8]) -> bool {
+/// Returns whether a glob of bytes, `?`, `*` and `**` matches a text, by its definition.
+fn glob_matches(glob: &[u8], text: &[u8]) -> bool {
     match glob {
         [] => text.is_empty(),
-        [b'*', b'*', rest @ ..] => (0..=text.len()).any(|run| fits(rest, &text[run..])),
-        [b'*', rest @ ..] => (0..=text.len()).any(|run| !text[..run].contains(&b'/') && fits(rest, &text[run..])),
-        [b'?', rest @ ..] => text.first().is_some_and(|byte| *byte != b'/') && fits(rest, &text[1..]),
-        [byte, rest @ ..] => text.first() == Some(byte) && fits(rest, &text[1..]),
+        [b'*', b'*', rest @ ..] => (0..=text.len()).any(|run| glob_matches(rest, &text[run..])),
+        [b'*', rest @ ..] => {
+            (0..=text.len()).any(|run| !text[..run].contains(&b'/') && glob_matches(rest, &text[run..]))
+        }
+        [b'?', rest @ ..] => text.first().is_some_and(|byte| *byte != b'/') && glob_matches(rest, &text[1..]),
+        [byte, rest @ ..] => text.first() == Some(byte) && glob_matches(rest, &text[1..]),
     }
 }
 
 #[test]
-fn globs_fit_the_texts_of_their_definition() {
+fn globs_match_the_texts_of_their_definition() {
     let globs: [&[u8]; 16] = [
         b"a", b"", b"*", b"**", b"?", b"a*", b"*a", b"**a", b"a/**", b"/*/a", b"*/*", b"**/a", b"a?b", b"a*b*a",
         b"a**b", b"?/?",
     ];
     let tests: Vec<TextTest> = globs.iter().map(|glob| TextTest::Like(glob.to_vec())).collect();
-    let together = Automaton::several(tests.iter().zip(0..)).expect("they are simple");
-    let alone: Vec<Automaton> = tests.iter().map(|test| Automaton::one(test).expect("it is simple")).collect();
-    // Every text of at most six of three letters.
+    let together = Automaton::several(tests.iter().zip(0..)).expect("the patterns are simple");
+    let alone: Vec<Automaton> = tests.iter().map(|test| Automaton::one(test).expect("a simple pattern")).collect();
+    // Every text of at most six bytes over three letters.
     let mut texts = vec![Vec::new()];
     for from in 0.. {
         let Some(text) = texts.get(from).cloned().filter(|text: &Vec<u8>| text.len() < 6) else { break };
@@ -172,8 +175,9 @@ fn globs_fit_the_texts_of_their_definition() {
     }
     assert_eq!(texts.len(), 1 + 3 + 9 + 27 + 81 + 243 + 729);
     for text in &texts {
-        let wanted: Vec<u32> = (0..).zip(globs).filter(|(_, glob)| fits(glob, text)).map(|(at, _)| at).collect();
-        assert_eq!(together.fitting(text), wanted, "{:?}", String::from_utf8_lossy(text));
+        let wanted: Vec<u32> =
+            (0..).zip(globs).filter(|(_, glob)| glob_matches(glob, text)).map(|(at, _)| at).collect();
+        assert_eq!(together.matches(text), wanted, "{:?}", String::from_utf8_lossy(text));
         for (at, automaton) in (0..).zip(&alone) {
             assert_eq!(automaton.row(text) == 1, wanted.contains(&at), "{at} {:?}", String::from_utf8_lossy(text));
         }

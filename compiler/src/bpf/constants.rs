@@ -6,7 +6,7 @@
 //! .rodata.match    automata that `krs_match` runs: states are words, counted from the beginning
 //! ```
 //!
-//! They are several because a kernel bounds a value ([`BYTES_MAX`]), and divided by who reads them, so that no function has to
+//! They are several because a kernel bounds a value ([`MAP_VALUE_BYTES_MAX`]), and divided by who reads them, so that no function has to
 //! choose.
 //!
 //! Invariant: what was put somewhere stays there; the same bytes are there once, where they may be shared.
@@ -15,9 +15,7 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::library::words;
-
-/// The most bytes of a section. Source: `array_map_alloc_check` of 5.10, which refuses values of more than `KMALLOC_MAX_SIZE`.
-pub const BYTES_MAX: usize = 4 << 20;
+use crate::limits::MAP_VALUE_BYTES_MAX;
 
 /// A section of constants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -68,8 +66,8 @@ impl Section {
     #[must_use]
     pub fn room(self) -> usize {
         match self {
-            Section::Tables | Section::Automata => BYTES_MAX,
-            Section::Texts => BYTES_MAX - words::READ_BYTES,
+            Section::Tables | Section::Automata => MAP_VALUE_BYTES_MAX,
+            Section::Texts => MAP_VALUE_BYTES_MAX - words::READ_BYTES,
         }
     }
 }

@@ -1,44 +1,46 @@
-//! Blocks to instruction slots: falls through where it can, inverts branches, jumps over empty blocks.
+//! Encoding: blocks become instruction slots. Jumps to the next block are omitted, branches are inverted where their true
+//! successor follows, and edges to blocks that only jump lead to the target of the jump.
 
 use std::fmt;
 
 use krsi_abi::manifest::ArgumentLoad;
 
-use super::insn::{SRC_REG, alu, class, jmp, mode, pseudo, size};
-use super::layout::through;
-use super::vcode::{B, Code, End, Inst, Src, V};
 use super::{Insn, Program, Relocation};
+use crate::isa::{SRC_REG, alu, class, jmp, mode, pseudo, size};
+use crate::limits;
+use crate::mir::analysis::cfg::skip_forwarding;
+use crate::mir::{BlockId, Body, Inst, Operand, Reg, Terminator};
 use crate::optimise::{Optimisation, Optimise};
 
-/// Conditional jumps on one way through a program. The verifier of 5.10 and 6.1 keeps at most 8192 of them
-/// waiting (`BPF_COMPLEXITY_LIMIT_JMP_SEQ`); a few are left for what it adds itself.
+/// Conditional jumps on one path through a program, at most. The verifiers of 5.10 and 6.1 keep at most 8192 pending branches
+/// (`BPF_COMPLEXITY_LIMIT_JMP_SEQ`); the difference is for the branches that they add themselves.
 const BRANCHES_MAX: u32 = 8000;
 
-/// Why rules do not fit into a program.
+/// The limit that a program exceeds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TooLarge {
-    /// The frame would take so many bytes.
+    /// Bytes of the frame.
     Frame(u32),
-    /// So would the frame and those of the functions that it calls.
+    /// Bytes of the frame and of those of the functions that it calls.
     Stack(u32),
-    /// So many functions would call each other.
+    /// Depth of nested calls.
     Calls(u32),
-    /// A jump would have to skip so many slots.
+    /// Slots that a jump would skip.
     Jump(usize),
-    /// So many conditional jumps stand on one way.
+    /// Conditional jumps on one path.
     Branches(u32),
-    /// It would have so many instructions.
+    /// Instructions of the program.
     Instructions(usize),
-    /// It would look at more different texts.
+    /// The most different texts of a program.
     Texts(usize),
-    /// It would take more parts.
+    /// The most programs of a split hook.
     Parts(usize),
-    /// More functions would be needed.
+    /// The most functions of an object.
     Functions(usize),
 }
 
 impl TooLarge {
-    /// Whether rules that are too large together can fit into several programs.
+    /// Returns true if the rules can fit into several programs.
     #[must_use]
     pub fn is_less_in_parts(self) -> bool {
         match self {
@@ -56,29 +58,31 @@ impl fmt::Display for TooLarge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             TooLarge::Frame(bytes) => {
-                write!(f, "it would need {bytes} bytes of stack, the kernel gives {}", super::frame::FRAME_BYTES_MAX)
+                write!(f, "it needs {bytes} bytes of stack; the kernel provides {}", limits::STACK_BYTES_MAX)
             }
             TooLarge::Stack(bytes) => write!(
                 f,
-                "with the functions that it calls it would need {bytes} bytes of stack, the kernel gives {}",
-                super::frame::FRAME_BYTES_MAX
+                "with the functions that it calls it needs {bytes} bytes of stack; the kernel provides {}",
+                limits::STACK_BYTES_MAX
             ),
             TooLarge::Calls(frames) => {
-                write!(f, "{frames} functions would call each other, the kernel follows {}", super::stack::FRAMES_MAX)
+                write!(f, "its calls are nested {frames} deep; the kernel allows {}", limits::CALL_FRAMES_MAX)
             }
-            TooLarge::Functions(most) => write!(f, "it would ask more than {most} different questions about ancestors"),
-            TooLarge::Jump(slots) => write!(f, "a jump would skip {slots} instructions, the format holds {}", i16::MAX),
+            TooLarge::Functions(most) => write!(f, "it tests more than {most} different conditions on ancestors"),
+            TooLarge::Jump(slots) => {
+                write!(f, "a jump would skip {slots} instructions; the format allows {}", i16::MAX)
+            }
             TooLarge::Instructions(count) => {
-                write!(f, "it would have {count} instructions or more, which verifiers would take long for")
+                write!(f, "it has {count} instructions or more, which takes a verifier too long")
             }
-            TooLarge::Texts(most) => write!(f, "a program can look at {most} different texts"),
+            TooLarge::Texts(most) => write!(f, "a program can read at most {most} different texts"),
             TooLarge::Parts(most) => {
-                write!(f, "it would take more than {most} programs, the kernel goes on with no more after each other")
+                write!(f, "it needs more than {most} programs, the kernel's limit for chained tail calls")
             }
             TooLarge::Branches(count) => {
                 write!(
                     f,
-                    "{count} tests would stand on one way through it, the verifier of 5.10 follows {BRANCHES_MAX}"
+                    "one path through it has {count} conditional jumps; the verifier of 5.10 follows at most {BRANCHES_MAX}"
                 )
             }
         }
@@ -89,11 +93,11 @@ impl fmt::Display for TooLarge {
 ///
 /// # Errors
 /// When a limit of the format or of the verifier is met.
-pub fn encode(name: &str, hook: &str, code: &Code, optimise: Optimise) -> Result<Program, TooLarge> {
+pub fn encode(name: &str, hook: &str, code: &Body, optimise: Optimise) -> Result<Program, TooLarge> {
     let threading = optimise.does(Optimisation::Threading);
-    let target = |at: usize| if threading { through(code, B(at as u32)) } else { B(at as u32) };
-    let targets: Vec<B> = (0..code.blocks.len()).map(target).collect();
-    let resolve = |to: B| targets[to.0 as usize];
+    let target = |at: usize| if threading { skip_forwarding(code, BlockId(at as u32)) } else { BlockId(at as u32) };
+    let targets: Vec<BlockId> = (0..code.blocks.len()).map(target).collect();
+    let resolve = |to: BlockId| targets[to.0 as usize];
     let reached = reached(code, &targets);
     let branches = most_branches(code, &targets);
     if branches > BRANCHES_MAX {
@@ -112,29 +116,29 @@ pub fn encode(name: &str, hook: &str, code: &Code, optimise: Optimise) -> Result
         },
     };
     let mut starts = vec![0usize; code.blocks.len()];
-    let mut jumps: Vec<(usize, B)> = Vec::new();
+    let mut jumps: Vec<(usize, BlockId)> = Vec::new();
     for (index, &at) in order.iter().enumerate() {
         let block = &code.blocks[at];
-        let next = order.get(index + 1).map(|next| B(*next as u32));
+        let next = order.get(index + 1).map(|next| BlockId(*next as u32));
         starts[at] = out.program.insns.len();
         for (inst, span) in &block.insts {
             out.line(*span);
             out.inst(inst);
         }
-        match &block.end {
-            End::Exit => out.push(Insn { code: class::JMP | jmp::EXIT, ..Insn::default() }),
-            End::Jump(to) => {
+        match &block.terminator {
+            Terminator::Exit => out.push(Insn { code: class::JMP | jmp::EXIT, ..Insn::default() }),
+            Terminator::Jump(to) => {
                 let to = resolve(*to);
                 if Some(to) != next {
-                    out.line(block.end_span);
+                    out.line(block.terminator_span);
                     jumps.push((out.program.insns.len(), to));
                     out.push(Insn { code: class::JMP | jmp::JA, ..Insn::default() });
                 }
             }
-            End::Branch { op, wide, left, right, then, otherwise } => {
-                out.line(block.end_span);
+            Terminator::Branch { op, wide, left, right, then, otherwise } => {
+                out.line(block.terminator_span);
                 let (then, otherwise) = (resolve(*then), resolve(*otherwise));
-                let mut branch = |out: &mut Out, op: u8, to: B| {
+                let mut branch = |out: &mut Out, op: u8, to: BlockId| {
                     jumps.push((out.program.insns.len(), to));
                     out.branch(op, *wide, *left, *right);
                 };
@@ -146,7 +150,7 @@ pub fn encode(name: &str, hook: &str, code: &Code, optimise: Optimise) -> Result
                 } else if Some(otherwise) == next {
                     branch(&mut out, *op, then);
                 } else if Some(then) == next
-                    && let Some(inverse) = inverse(*op)
+                    && let Some(inverse) = jmp::inverse(*op)
                 {
                     branch(&mut out, inverse, otherwise);
                 } else {
@@ -164,12 +168,12 @@ pub fn encode(name: &str, hook: &str, code: &Code, optimise: Optimise) -> Result
     Ok(out.program)
 }
 
-fn reached(code: &Code, targets: &[B]) -> Vec<bool> {
+fn reached(code: &Body, targets: &[BlockId]) -> Vec<bool> {
     let mut reached = vec![false; code.blocks.len()];
     reached[targets[0].0 as usize] = true;
     for at in 0..code.blocks.len() {
         if reached[at] {
-            for to in code.blocks[at].end.targets() {
+            for to in code.blocks[at].terminator.targets() {
                 reached[targets[to.0 as usize].0 as usize] = true;
             }
         }
@@ -178,39 +182,21 @@ fn reached(code: &Code, targets: &[B]) -> Vec<bool> {
 }
 
 /// The most branches on one way, found from the end since jumps only lead forward.
-fn most_branches(code: &Code, targets: &[B]) -> u32 {
+fn most_branches(code: &Body, targets: &[BlockId]) -> u32 {
     let mut most = vec![0u32; code.blocks.len()];
     for at in (0..code.blocks.len()).rev() {
-        let end = &code.blocks[at].end;
-        let own = u32::from(matches!(end, End::Branch { .. }));
+        let end = &code.blocks[at].terminator;
+        let own = u32::from(matches!(end, Terminator::Branch { .. }));
         most[at] = end.targets().map(|to| most[targets[to.0 as usize].0 as usize]).max().unwrap_or(0) + own;
     }
     most.first().copied().unwrap_or(0)
-}
-
-/// The jump that is taken where another is not.
-pub fn inverse(op: u8) -> Option<u8> {
-    Some(match op {
-        jmp::JEQ => jmp::JNE,
-        jmp::JNE => jmp::JEQ,
-        jmp::JGT => jmp::JLE,
-        jmp::JLE => jmp::JGT,
-        jmp::JGE => jmp::JLT,
-        jmp::JLT => jmp::JGE,
-        jmp::JSGT => jmp::JSLE,
-        jmp::JSLE => jmp::JSGT,
-        jmp::JSGE => jmp::JSLT,
-        jmp::JSLT => jmp::JSGE,
-        // There is no jump for "none of these bits".
-        _ => return None,
-    })
 }
 
 struct Out {
     program: Program,
 }
 
-fn reg(v: V) -> u8 {
+fn reg(v: Reg) -> u8 {
     debug_assert!(v.is_machine(), "every register has been given one of the machine's");
     v.0 as u8
 }
@@ -245,21 +231,23 @@ impl Out {
         }
     }
 
-    fn alu(&mut self, op: u8, wide: bool, dst: V, src: Src) {
+    fn alu(&mut self, op: u8, wide: bool, dst: Reg, src: Operand) {
         let class = if wide { class::ALU64 } else { class::ALU };
         let insn = match src {
             _ if op == alu::NEG => Insn { code: class | op, dst: reg(dst), ..Insn::default() },
-            Src::Reg(src) => Insn { code: class | op | SRC_REG, dst: reg(dst), src: reg(src), ..Insn::default() },
-            Src::Imm(imm) => Insn { code: class | op, dst: reg(dst), imm, ..Insn::default() },
+            Operand::Reg(src) => Insn { code: class | op | SRC_REG, dst: reg(dst), src: reg(src), ..Insn::default() },
+            Operand::Imm(imm) => Insn { code: class | op, dst: reg(dst), imm, ..Insn::default() },
         };
         self.push(insn);
     }
 
-    fn branch(&mut self, op: u8, wide: bool, left: V, right: Src) {
+    fn branch(&mut self, op: u8, wide: bool, left: Reg, right: Operand) {
         let class = if wide { class::JMP } else { class::JMP32 };
         let insn = match right {
-            Src::Reg(right) => Insn { code: class | op | SRC_REG, dst: reg(left), src: reg(right), ..Insn::default() },
-            Src::Imm(imm) => Insn { code: class | op, dst: reg(left), imm, ..Insn::default() },
+            Operand::Reg(right) => {
+                Insn { code: class | op | SRC_REG, dst: reg(left), src: reg(right), ..Insn::default() }
+            }
+            Operand::Imm(imm) => Insn { code: class | op, dst: reg(left), imm, ..Insn::default() },
         };
         self.push(insn);
     }
@@ -305,11 +293,11 @@ impl Out {
                 let code = class::LDX | mode::MEM | width(*bytes);
                 self.push(Insn { code, dst: reg(*dst), src: reg(*base), off: *offset, imm: 0 });
             }
-            Inst::Store { base, offset, src: Src::Reg(src), bytes } => {
+            Inst::Store { base, offset, src: Operand::Reg(src), bytes } => {
                 let code = class::STX | mode::MEM | width(*bytes);
                 self.push(Insn { code, dst: reg(*base), src: reg(*src), off: *offset, imm: 0 });
             }
-            Inst::Store { base, offset, src: Src::Imm(imm), bytes } => {
+            Inst::Store { base, offset, src: Operand::Imm(imm), bytes } => {
                 let code = class::ST | mode::MEM | width(*bytes);
                 self.push(Insn { code, dst: reg(*base), src: 0, off: *offset, imm: *imm });
             }

@@ -3,7 +3,8 @@
 
 use krsi_abi::event::HEADER_BYTES;
 
-use crate::hir::{Audit, Policy, TEXT_BYTES, Ty};
+use crate::hir::{Audit, Policy, Ty};
+use crate::limits::TEXT_BYTES;
 
 /// Places of an event's fields.
 #[derive(Clone, Debug, PartialEq, Eq)]

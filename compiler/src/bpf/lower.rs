@@ -34,16 +34,17 @@ use std::collections::BTreeMap;
 use krs_grammar::ast::Span;
 
 pub use self::ancestors::Asking;
-use self::builder::{Builder, Told};
+use self::builder::Builder;
 use self::parts::NoFit;
-pub use self::sets::part_bytes;
 use super::encode::TooLarge;
-use super::insn::jmp;
-use super::vcode::Src;
-use super::{Code, Program, Section, allocate, encode, flow, layout, library, stack};
+use super::{Code, Program, Section, encode, library, stack};
 use crate::decision::{self, Graph, Node, NodeId, Part, Plan};
 use crate::diag::{Diagnostic, code};
+use crate::driver::{self, Observer};
 use crate::hir::{HookId, Policy};
+use crate::isa::jmp;
+use crate::limits;
+use crate::mir::{Body, Operand};
 use crate::optimise::{Optimisation, Optimise};
 
 /// No program becomes this many times smaller by what is done with its code.
@@ -56,7 +57,13 @@ const LESS_STACK: [&[Optimisation]; 2] =
 
 /// Generates all programs. A hook whose rules do not fit into one is split into parts, in the plan too; what fits into no part
 /// is an error.
-pub fn lower(policy: &Policy, plan: &mut Plan, mut optimise: Optimise, diagnostics: &mut Vec<Diagnostic>) -> Code {
+pub fn lower(
+    policy: &Policy,
+    plan: &mut Plan,
+    mut optimise: Optimise,
+    observer: &Observer<'_>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Code {
     let mut less = LESS_STACK.iter();
     // Hooks in parts, and how large those may be.
     let mut split: BTreeMap<HookId, usize> = BTreeMap::new();
@@ -68,11 +75,12 @@ pub fn lower(policy: &Policy, plan: &mut Plan, mut optimise: Optimise, diagnosti
     loop {
         for hook in pending.drain(..) {
             match parts::parts(policy, hook, split[&hook], optimise) {
-                Ok(parts) => decision::parts::split(policy, plan, hook, &parts, optimise),
+                Ok(parts) => decision::split::split(policy, plan, hook, &parts, optimise),
                 Err(why) => drop(no_fit.insert(hook, why)),
             }
         }
-        let mut made = generate(policy, plan, optimise);
+        observer.restart();
+        let mut made = generate(policy, plan, optimise, observer);
         made.large.retain(|(hook, _)| !no_fit.contains_key(hook));
         if made.is_deep()
             && let Some(more) = less.next()
@@ -132,12 +140,16 @@ impl Made {
             let hook = &policy.hooks[hook.index()].name;
             let at = policy.rules[rules[0].0 as usize].span;
             diagnostics.push(match rules.len() {
-                1 => Diagnostic::error(code::TOO_LARGE, at, format!("this rule makes too large a program on `{hook}`"))
-                    .label("too large by itself")
-                    .note(why.to_string())
-                    .help("write it as several rules: each `or` can be one of its own"),
+                1 => Diagnostic::error(
+                    code::PROGRAM_TOO_LARGE,
+                    at,
+                    format!("this rule makes too large a program on `{hook}`"),
+                )
+                .label("too large by itself")
+                .note(why.to_string())
+                .help("write it as several rules: each `or` can be one of its own"),
                 count => Diagnostic::error(
-                    code::TOO_LARGE,
+                    code::PROGRAM_TOO_LARGE,
                     at,
                     format!("{count} rules on `{hook}` make too large a program"),
                 )
@@ -163,14 +175,14 @@ impl Made {
     }
 }
 
-fn generate(policy: &Policy, plan: &Plan, optimise: Optimise) -> Made {
+fn generate(policy: &Policy, plan: &Plan, optimise: Optimise, observer: &Observer<'_>) -> Made {
     let mut made = Made { code: begun(policy), large: Vec::new(), deep: Vec::new(), diagnostics: Vec::new() };
     let mut regions = 0;
     for graph in &plan.graphs {
         regions = regions.max(text::texts(policy, plan, graph).len());
         let full = made.code.constants.full();
         let most = if graph.part == Part::default() { parts::INSTRUCTIONS_MAX } else { usize::MAX };
-        let program = program(policy, plan, graph, most, optimise, &mut made.code);
+        let program = program(policy, plan, graph, most, optimise, observer, &mut made.code);
         let hook = &policy.hooks[graph.hook.index()].name;
         if let (None, Some(section)) = (full, made.code.constants.full()) {
             let span = graph.first(policy).map_or_else(Span::default, |rule| rule.span);
@@ -183,11 +195,11 @@ fn generate(policy: &Policy, plan: &Plan, optimise: Optimise) -> Made {
             );
         }
         match program {
-            Ok(program) => made.code.programs.push(program),
+            Ok(program) => made.code.programs.extend(program),
             Err(refusal) => made.large.push((graph.hook, refusal)),
         }
     }
-    library::link(&mut made.code, policy, regions.min(library::REGIONS_MAX));
+    library::link(&mut made.code, policy, regions.min(limits::TEXTS_MAX));
     made.deep = stack::too_deep(&made.code);
     made
 }
@@ -225,7 +237,7 @@ fn too_large(policy: &Policy, hook: HookId, why: TooLarge, at: Span, label: &str
     let rules = if count == 1 { "the rule on".to_owned() } else { format!("the {count} rules on") };
     let makes = if count == 1 { "makes" } else { "make" };
     let hook = &policy.hooks[hook.index()].name;
-    Diagnostic::error(code::TOO_LARGE, at, format!("{rules} `{hook}` {makes} too large a program"))
+    Diagnostic::error(code::PROGRAM_TOO_LARGE, at, format!("{rules} `{hook}` {makes} too large a program"))
         .label(label)
         .note(why.to_string())
         .help("split the policy in two files and load both: each makes its own program")
@@ -238,41 +250,31 @@ fn program(
     graph: &Graph,
     most: usize,
     optimise: Optimise,
+    observer: &Observer<'_>,
     code: &mut Code,
-) -> Result<Program, Refusal> {
-    if text::texts(policy, plan, graph).len() > library::REGIONS_MAX {
-        return Err(TooLarge::Texts(library::REGIONS_MAX).into());
+) -> Result<Option<Program>, Refusal> {
+    if text::texts(policy, plan, graph).len() > limits::TEXTS_MAX {
+        return Err(TooLarge::Texts(limits::TEXTS_MAX).into());
     }
-    let vcode = graph_code(policy, plan, graph, optimise, code)?;
-    let count = vcode.0.blocks.iter().map(|block| block.insts.len() + 1).sum::<usize>();
+    let body = graph_code(policy, plan, graph, optimise, code)?;
+    let count = body.blocks.iter().map(|block| block.insts.len() + 1).sum::<usize>();
     if count / SHRINKS_TO > most {
         return Err(TooLarge::Instructions(count / SHRINKS_TO).into());
     }
     let hook = &policy.hooks[graph.hook.index()].name;
-    let program = encoded(&parts::name(hook, &graph.part), hook, vcode, optimise)?;
+    let name = parts::name(hook, &graph.part);
+    let Some(body) = driver::run(&name, body, optimise, observer).map_err(TooLarge::Frame)? else { return Ok(None) };
+    let program = encode::encode(&name, hook, &body, optimise)?;
     match program.insns.len() {
         count if count > most => Err(TooLarge::Instructions(count).into()),
-        _ => Ok(program),
+        _ => Ok(Some(program)),
     }
 }
 
-/// Registers and slots.
-fn encoded(
-    name: &str,
-    hook: &str,
-    (mut vcode, told): (super::vcode::Code, Vec<Told>),
-    optimise: Optimise,
-) -> Result<Program, TooLarge> {
-    flow::optimise(&mut vcode, optimise);
-    builder::settle(&mut vcode, &told);
-    let mut code = allocate::allocate(vcode, optimise).map_err(TooLarge::Frame)?;
-    if optimise.does(Optimisation::Chains) {
-        layout::chain(&mut code);
-    }
-    if optimise.does(Optimisation::Exits) {
-        layout::copy_exits(&mut code);
-    }
-    encode::encode(name, hook, &code, optimise)
+/// The program of a body that is no hook's own: a function that is called by several.
+fn encoded(name: &str, body: Body, optimise: Optimise) -> Result<Program, TooLarge> {
+    let body = driver::run(name, body, optimise, &Observer::none()).map_err(TooLarge::Frame)?;
+    encode::encode(name, "", &body.expect("nothing asks to stop"), optimise)
 }
 
 fn graph_code(
@@ -281,11 +283,11 @@ fn graph_code(
     graph: &Graph,
     optimise: Optimise,
     code: &mut Code,
-) -> Result<(super::vcode::Code, Vec<Told>), Refusal> {
+) -> Result<Body, Refusal> {
     let programs = plan.graphs.iter().filter(|other| other.hook == graph.hook).count() as u32 - 1;
     let mut build = Builder::new(policy, plan, graph, optimise, code);
     let after_marks = labels::after_marks(policy, graph);
-    let (rare, modes) = (graph.rare(), graph.modes());
+    let (rare, modes) = (graph.cold(), graph.modes());
     build.begin_labels(graph);
     for (at, node) in graph.nodes.iter().enumerate() {
         if !build.begin(at) {
@@ -317,7 +319,7 @@ fn graph_code(
                 let act = build.mode(*rule, *index, next);
                 build.acts.insert(NodeId(at as u32), act);
             }
-            Node::Does { act, then, otherwise, .. } => {
+            Node::TestMode { act, then, otherwise, .. } => {
                 let (then, otherwise) = (build.label(*then), build.label(*otherwise));
                 build.does(*act, then, otherwise);
             }
@@ -325,7 +327,7 @@ fn graph_code(
                 let verdict = build.verdict();
                 if *first {
                     let next = build.label(*next);
-                    build.branch_away(jmp::JNE, true, verdict, Src::Imm(0), next);
+                    build.branch_away(jmp::JNE, true, verdict, Operand::Imm(0), next);
                 }
                 build.set_verdict(*errno);
                 let next = build.label(*next);

@@ -16,37 +16,24 @@
 //! offset is 0 until `object` has laid out the types that the object declares.
 
 use krs_grammar::ast::Span;
-use krsi_abi::manifest::RuleId;
 
-pub mod allocate;
-mod bits;
 pub mod constants;
-mod copies;
-mod demand;
 pub mod encode;
 pub mod event;
-pub mod flow;
-pub mod frame;
 pub mod helper;
-pub mod insn;
-pub mod layout;
 pub mod library;
-pub mod liveness;
 pub mod lower;
-mod moves;
-mod narrow;
-pub mod peephole;
+pub mod placement;
+pub mod post_ra_copies;
 pub mod print;
+pub mod regalloc;
+pub mod spills;
 pub mod stack;
-mod swaps;
-#[cfg(test)]
-mod testing;
-pub mod vcode;
 pub mod verify;
-mod webs;
 
+pub use crate::isa::Insn;
+pub use crate::relocation::RelocationKind;
 pub use constants::{Constants, Section};
-pub use insn::Insn;
 
 /// All programs of a policy, ordered by the first mention of their hook, and what they share.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -230,128 +217,4 @@ pub struct Relocation {
     pub slot: u32,
     /// What goes there.
     pub kind: RelocationKind,
-}
-
-/// What a loader fills in.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum RelocationKind {
-    /// On a 64-bit immediate load: the map of this name.
-    Map(String),
-    /// On a 64-bit immediate load: the address of a constant, by its offset.
-    Constant(Section, u32),
-    /// On a 64-bit immediate load: the address of state, by its offset.
-    State(u32),
-    /// On a call: the function of this name.
-    Function(&'static str),
-    /// On a 64-bit immediate load: the address of the rule's counter of lost events.
-    Lost(RuleId),
-    /// On a 64-bit immediate load: the address of what the rule does where it fires (`krsi_abi::modes`).
-    Act(RuleId),
-    /// On a load from memory: its offset. On an ALU instruction: its immediate.
-    FieldOffset(Access),
-    /// On an ALU instruction: its immediate becomes the bytes of the field.
-    FieldSize(Access),
-    /// On an ALU instruction: its immediate becomes 1 or 0.
-    FieldExists(Access),
-    /// On an ALU instruction: by how much a 64-bit load of a bitfield's storage is shifted left.
-    FieldShiftLeft(Access),
-    /// On an ALU instruction: by how much it is then shifted right, with or without sign.
-    FieldShiftRight(Access),
-    /// On an ALU instruction: its immediate becomes 1 or 0.
-    EnumValueExists {
-        /// The enum's tag.
-        name: String,
-        /// The enumerator.
-        value: String,
-    },
-    /// On an ALU instruction: its immediate becomes the enumerator's value.
-    EnumValue {
-        /// The enum's tag.
-        name: String,
-        /// The enumerator.
-        value: String,
-        /// Its value on the kernel that the policy was checked against.
-        local: i64,
-    },
-}
-
-/// A field of a kernel type, by name, so that it can be found on any kernel: `inode.i_uid.val`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Access {
-    /// A struct, or else a union.
-    pub is_struct: bool,
-    /// Its tag.
-    pub root: String,
-    /// From the root to the field; never empty. Anonymous structs and unions on the way are left out.
-    pub steps: Vec<Step>,
-}
-
-/// One step of an access.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Step {
-    /// Into a field of a struct or union.
-    Field {
-        /// Its name.
-        name: String,
-        /// Its type.
-        shape: Shape,
-    },
-    /// To an element of an array.
-    Index(u32),
-}
-
-/// As much of a field's type as a loader compares.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Shape {
-    /// An integer or `bool`.
-    Int {
-        /// 1, 2, 4 or 8.
-        bytes: u32,
-        /// Two's complement.
-        signed: bool,
-    },
-    /// Some bits of an integer.
-    Bits {
-        /// Of the declared type.
-        bytes: u32,
-        /// Two's complement.
-        signed: bool,
-        /// How many.
-        bits: u32,
-        /// Tag of the enum that the declared type is, if it is one.
-        of: Option<String>,
-    },
-    /// An enum.
-    Enum {
-        /// Its tag: loaders compare it.
-        name: String,
-        /// 1, 2, 4 or 8.
-        bytes: u32,
-    },
-    /// A pointer to anything.
-    Pointer,
-    /// An embedded struct; the next step goes into it.
-    Struct,
-    /// An embedded union; the next step goes into it.
-    Union,
-    /// An array.
-    Array {
-        /// Its elements.
-        element: Box<Shape>,
-        /// How many.
-        count: u32,
-    },
-}
-
-impl std::fmt::Display for Access {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.root)?;
-        for step in &self.steps {
-            match step {
-                Step::Field { name, .. } => write!(f, ".{name}")?,
-                Step::Index(index) => write!(f, "[{index}]")?,
-            }
-        }
-        Ok(())
-    }
 }

@@ -5,8 +5,8 @@ use std::fmt::Write;
 
 use krs_grammar::ast::Span;
 
-use super::insn::{SRC_REG, alu, class, jmp, mode, size};
-use super::{Code, Function, Insn, Program, Relocation, RelocationKind, Section, helper};
+use super::{Code, Function, Insn, Program, Relocation, helper};
+use crate::isa::{SRC_REG, alu, class, jmp, mode, size};
 
 /// Prints all programs. `quote` gives the place and text of a span: `policy.krs:1:24` and `prot & EXEC`.
 pub fn print(code: &Code, quote: &dyn Fn(Span) -> (String, String)) -> String {
@@ -71,7 +71,7 @@ fn print_program(out: &mut String, program: &Program, quote: &dyn Fn(Span) -> (S
 
 fn instruction(insns: &[Insn], slot: usize, insn: Insn, relocation: Option<&Relocation>) -> (String, usize) {
     let Insn { code, dst, src, off, imm } = insn;
-    let symbol = relocation.map(|relocation| symbol(&relocation.kind));
+    let symbol = relocation.map(|relocation| relocation.kind.to_string());
     let sized = match code & 0x18 {
         size::B => "u8",
         size::H => "u16",
@@ -109,7 +109,7 @@ fn instruction(insns: &[Insn], slot: usize, insn: Insn, relocation: Option<&Relo
             match code & 0xf0 {
                 alu::NEG => format!("{name}{dst} = -{name}{dst}"),
                 alu::END => format!("r{dst} = be{imm} r{dst}"),
-                op => format!("{name}{dst} {} {right}", operator(op)),
+                op => format!("{name}{dst} {} {right}", alu::operator(op)),
             }
         }
         class => {
@@ -123,72 +123,21 @@ fn instruction(insns: &[Insn], slot: usize, insn: Insn, relocation: Option<&Relo
                     None => format!("call {}", helper::name(imm.cast_unsigned())),
                 },
                 jmp::JA => format!("goto {target}"),
-                op => format!("if {name}{dst} {} {right} goto {target}", comparison(op)),
+                op => format!("if {name}{dst} {} {right} goto {target}", jmp::comparison(op)),
             }
         }
     };
     (text, 1)
 }
 
-pub(super) fn symbol(kind: &RelocationKind) -> String {
-    match kind {
-        RelocationKind::Map(name) => name.clone(),
-        RelocationKind::Constant(Section::Tables, offset) => format!("constants[{offset}]"),
-        RelocationKind::Constant(section, offset) => format!("{}[{offset}]", section.words()),
-        RelocationKind::State(offset) => format!("state[{offset}]"),
-        RelocationKind::Function(name) => (*name).to_owned(),
-        RelocationKind::Lost(rule) => format!("krs_lost[{}]", rule.0),
-        RelocationKind::Act(rule) => format!("krs_modes[{}]", rule.0),
-        RelocationKind::FieldOffset(access) => access.to_string(),
-        RelocationKind::FieldSize(access) => format!("size({access})"),
-        RelocationKind::FieldExists(access) => format!("exists({access})"),
-        RelocationKind::FieldShiftLeft(access) => format!("shift_left({access})"),
-        RelocationKind::FieldShiftRight(access) => format!("shift_right({access})"),
-        RelocationKind::EnumValueExists { value, .. } => format!("exists({value})"),
-        RelocationKind::EnumValue { value, .. } => value.clone(),
-    }
-}
-
-pub(super) fn operator(op: u8) -> &'static str {
-    match op {
-        alu::ADD => "+=",
-        alu::SUB => "-=",
-        alu::MUL => "*=",
-        alu::DIV => "/=",
-        alu::OR => "|=",
-        alu::AND => "&=",
-        alu::LSH => "<<=",
-        alu::RSH => ">>=",
-        alu::MOD => "%=",
-        alu::XOR => "^=",
-        alu::ARSH => "s>>=",
-        _ => "=",
-    }
-}
-
-pub(super) fn comparison(op: u8) -> &'static str {
-    match op {
-        jmp::JEQ => "==",
-        jmp::JNE => "!=",
-        jmp::JGT => ">",
-        jmp::JGE => ">=",
-        jmp::JLT => "<",
-        jmp::JLE => "<=",
-        jmp::JSET => "&",
-        jmp::JSGT => "s>",
-        jmp::JSGE => "s>=",
-        jmp::JSLT => "s<",
-        _ => "s<=",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use krsi_abi::manifest::{ArgumentLoad, RuleId};
 
-    use super::super::testing::text::access;
-    use super::super::{Access, Checked};
+    use super::super::{Checked, RelocationKind, Section};
     use super::*;
+    use crate::access::Access;
+    use crate::mir::text::access;
 
     fn of(insns: Vec<Insn>, relocations: Vec<(u32, RelocationKind)>) -> Program {
         Program {
@@ -261,7 +210,7 @@ mod tests {
     #[test]
     fn relocations_are_printed_by_name() {
         let field = || access("inode.i_mode");
-        let index = Access { steps: vec![super::super::Step::Index(2)], ..field() };
+        let index = Access { steps: vec![crate::access::Step::Index(2)], ..field() };
         let wide = Insn { code: 0x18, dst: 2, ..Insn::default() };
         let mov = Insn { code: 0xb7, dst: 2, ..Insn::default() };
         let load = Insn { code: 0x61, dst: 2, src: 1, ..Insn::default() };

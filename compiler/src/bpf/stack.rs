@@ -13,14 +13,12 @@
 use std::collections::BTreeMap;
 
 use super::encode::TooLarge;
-use super::frame::FRAME_BYTES_MAX;
-use super::insn::{SRC_REG, alu, class, mode};
 use super::{Code, Insn, Relocation, RelocationKind};
+use crate::isa::{SRC_REG, alu, class, mode};
+use crate::limits::{CALL_FRAMES_MAX, STACK_BYTES_MAX};
 
 /// To this a frame is rounded up.
 const ROUNDED: u32 = 32;
-/// `MAX_CALL_FRAMES`: the program and the functions that call each other.
-pub const FRAMES_MAX: u32 = 8;
 const FRAME: u8 = 10;
 
 /// A call that takes a program beyond what the kernel gives.
@@ -51,9 +49,9 @@ pub fn too_deep(code: &Code) -> Vec<TooDeep> {
             .map(|(slot, name)| (slot, below(own, depth(code, name, &mut known))))
             .max_by_key(|(slot, depth)| (depth.bytes, depth.frames, std::cmp::Reverse(*slot)));
         if let Some((slot, Depth { bytes, frames })) = deepest {
-            if bytes > FRAME_BYTES_MAX {
+            if bytes > STACK_BYTES_MAX {
                 found.push(TooDeep { program, slot, why: TooLarge::Stack(bytes) });
-            } else if frames > FRAMES_MAX {
+            } else if frames > CALL_FRAMES_MAX {
                 found.push(TooDeep { program, slot, why: TooLarge::Calls(frames) });
             }
         }

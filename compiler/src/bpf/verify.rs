@@ -1,7 +1,7 @@
 //! The invariants of `bpf`, as code. A failure is a bug of the compiler.
 
-use super::insn::{class, jmp, mode, size};
 use super::{Code, Program, RelocationKind};
+use crate::isa::{class, jmp, mode, size};
 
 /// Checks every program.
 ///
@@ -58,10 +58,10 @@ fn verify_program(program: &Program) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::insn::alu;
-    use super::super::testing::text::access;
     use super::super::{Insn, Relocation, Section};
     use super::*;
+    use crate::isa::alu;
+    use crate::mir::text::access;
 
     const EXIT: Insn = Insn { code: class::JMP | jmp::EXIT, dst: 0, src: 0, off: 0, imm: 0 };
     const MOV: Insn = Insn { code: class::ALU64 | alu::MOV, ..EXIT };

@@ -8,6 +8,8 @@ use std::fs;
 use std::io::{self, ErrorKind, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
 
 use clap::builder::TypedValueParser;
 use clap::error::{ContextKind, ContextValue};
@@ -16,6 +18,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::btf::Btf;
 use crate::diag::code::{WARNINGS, warning};
 use crate::diag::{self, Diagnostic, Severity};
+use crate::driver::{self, Instrumentation};
 use crate::hir::suggest::did_you_mean;
 use crate::kernel::Kernel;
 use crate::lint::levels::{Level, Levels};
@@ -122,35 +125,85 @@ struct Build {
     /// Print a stage of the compilation instead of writing the object
     #[arg(long, value_enum, value_name = "STAGE")]
     emit: Option<Emit>,
-    /// Disable an optimisation; `help` lists them
-    #[arg(short = 'Z', value_name = "no-NAME", hide = true, value_parser = OptimisationFlag)]
-    optimisation_flags: Vec<String>,
+    /// Options for the development of the compiler; `help` lists them
+    #[arg(short = 'Z', value_name = "OPTION", hide = true, value_parser = Unstable)]
+    unstable: Vec<String>,
 }
 
 impl Build {
-    fn optimise(&self) -> Result<Optimise, Failure> {
-        self.optimisation_flags.iter().try_fold(Optimise::default(), |all, flag| {
-            all.set(flag).map_err(|names| {
-                let help = did_you_mean(flag, names.iter().map(String::as_str));
-                Failure::new(format!("unknown optimisation flag `-Z {flag}`"))
-                    .help(help.unwrap_or_else(|| "`krsic build -Z help` lists them".to_owned()))
-            })
-        })
+    /// The optimisations and the instrumentation that the `-Z` options ask for.
+    fn unstable(&self) -> Result<(Optimise, Instrumentation), Failure> {
+        let mut optimise = Optimise::default();
+        let mut wanted = Instrumentation::default();
+        for option in &self.unstable {
+            match option.split_once('=') {
+                Some(("print-after", name)) => wanted.print_after.push(pass(name)?),
+                Some(("stop-after", name)) => wanted.stop_after = Some(pass(name)?),
+                _ if option == "verify-each" => wanted.verify_each = true,
+                _ if option == "time-passes" => wanted.clock = Some(elapsed),
+                _ => {
+                    optimise = optimise.set(option).map_err(|mut names| {
+                        names.extend(UNSTABLE.map(|(name, _)| name.to_owned()));
+                        let help = did_you_mean(option, names.iter().map(String::as_str));
+                        Failure::new(format!("unknown option `-Z {option}`"))
+                            .help(help.unwrap_or_else(|| "`krsic build -Z help` lists the options".to_owned()))
+                    })?;
+                }
+            }
+        }
+        Ok((optimise, wanted))
     }
 }
 
-/// Parser for the value of `-Z`. For `help`, which needs no source file, it returns the list of optimisations.
-#[derive(Clone)]
-struct OptimisationFlag;
+/// The options of `-Z` besides `no-PASS`.
+const UNSTABLE: [(&str, &str); 4] = [
+    ("print-after=PASS", "print each function after a pass, to standard error"),
+    ("stop-after=PASS", "end after a pass, and print each function to standard output instead of writing the object"),
+    ("verify-each", "check the invariants of the intermediate form after each pass, also in release builds"),
+    ("time-passes", "print how long each pass takes"),
+];
 
-impl TypedValueParser for OptimisationFlag {
+/// The name of a pass as the driver has it.
+fn pass(name: &str) -> Result<&'static str, Failure> {
+    driver::pass_names().find(|known| *known == name).ok_or_else(|| {
+        let help = did_you_mean(name, driver::pass_names());
+        Failure::new(format!("unknown pass `{name}`"))
+            .help(help.unwrap_or_else(|| "`krsic build -Z help` lists the passes".to_owned()))
+    })
+}
+
+/// The time since the first call.
+fn elapsed() -> Duration {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    START.elapsed()
+}
+
+/// The output of `-Z help`.
+fn unstable_help() -> String {
+    let mut text = String::from("Options for the development of the compiler:\n");
+    for (name, doc) in UNSTABLE {
+        text.push_str(&format!("  -Z {name:20} {doc}\n"));
+    }
+    text.push_str("\nPasses, in order:\n");
+    for name in driver::pass_names() {
+        let reason = driver::find(name).map_or("the body before the first pass", |pass| pass.reason);
+        text.push_str(&format!("  {name:23} {reason}\n"));
+    }
+    text + "\n" + &optimise::help()
+}
+
+/// Parses the value of `-Z`; `help` prints the list, for which no file is needed.
+#[derive(Clone)]
+struct Unstable;
+
+impl TypedValueParser for Unstable {
     type Value = String;
 
     fn parse_ref(&self, _: &clap::Command, _: Option<&clap::Arg>, value: &OsStr) -> Result<String, clap::Error> {
         match value.to_str() {
             Some("help") => {
                 let mut error = clap::Error::new(clap::error::ErrorKind::DisplayHelp);
-                error.insert(ContextKind::Custom, ContextValue::String(optimise::help()));
+                error.insert(ContextKind::Custom, ContextValue::String(unstable_help()));
                 Err(error)
             }
             _ => Ok(value.to_string_lossy().into_owned()),
@@ -273,11 +326,14 @@ fn build(build: &Build) -> Result<u8, Failure> {
     let (parsed, target) = inputs(common)?;
     let names = FileNames::new(&common.files);
     let read = |file: &str, path: &str| names.read(file, path);
+    let (optimise, instrumentation) = build.unstable()?;
+    let stops = instrumentation.stop_after.is_some();
     let options = Options {
         target: target.as_ref(),
         name: build.name.clone(),
         levels: common.levels()?,
-        optimise: build.optimise()?,
+        optimise,
+        instrumentation,
         read: Some(&read),
     };
     if let Some(emit) = build.emit {
@@ -289,6 +345,7 @@ fn build(build: &Build) -> Result<u8, Failure> {
             Emit::Object => Stage::Object,
         };
         let outcome = parsed.emit(&options, stage);
+        eprint!("{}", outcome.report);
         let code = report(common, &outcome.diagnostics, &outcome.sources)?;
         if let Some(text) = outcome.value.filter(|_| code == 0) {
             match build.output.as_deref() {
@@ -316,6 +373,11 @@ fn build(build: &Build) -> Result<u8, Failure> {
     }
     let outcome = parsed.build(&options);
     let code = report(common, &outcome.diagnostics, &outcome.sources)?;
+    if stops {
+        print(outcome.report.as_bytes())?;
+        return Ok(code);
+    }
+    eprint!("{}", outcome.report);
     if let Some(built) = outcome.value.filter(|_| code == 0) {
         if output == Path::new("-") { print(&built.object)? } else { write(&output, &built.object)? }
     }

@@ -1,4 +1,7 @@
-//! A graph under construction, from its exits to its entry.
+//! Construction of a decision graph, from its exits to its entry, with hash-consing.
+//!
+//! A node names its successors by id, so the successors are pushed first. [`Build::finish`] drops unreachable
+//! nodes and reverses the order, which makes every edge lead to a larger id.
 
 use std::collections::HashMap;
 
@@ -9,28 +12,28 @@ use super::normalise::Literal;
 use super::{Graph, Node, NodeId, Part, Verdict};
 use crate::hir::{Cond, HookId, RuleId};
 
-/// Nodes in the reverse of their final order.
+/// A graph under construction: nodes in the reverse of their final order.
 #[derive(Default)]
 pub struct Build {
     nodes: Vec<Node>,
     exits: Vec<(Verdict, NodeId)>,
-    /// What does the same and leads to the same is one node: above all, a rule's event and all that follows it stand once,
-    /// whether the rule denies or is only recorded behind another's denial.
-    shared: bool,
-    known: HashMap<Node, NodeId>,
+    /// Reuse an equal node instead of pushing another (hash-consing). The nodes that record a rule's event, and
+    /// all that follow them, then exist once for both chains of `lower`.
+    hash_cons: bool,
+    interned: HashMap<Node, NodeId>,
 }
 
 impl Build {
-    /// Nothing yet; whether what does the same and leads to the same becomes one node.
-    pub fn new(shared: bool) -> Build {
-        Build { shared, ..Build::default() }
+    /// Starts an empty graph.
+    pub fn new(hash_cons: bool) -> Build {
+        Build { hash_cons, ..Build::default() }
     }
 
-    /// Adds a node; what it leads to has been added before.
+    /// Adds a node whose successors have been added before, or returns an equal one.
     pub fn push(&mut self, node: Node) -> NodeId {
         let fresh = NodeId(self.nodes.len() as u32);
-        if self.shared {
-            let id = *self.known.entry(node.clone()).or_insert(fresh);
+        if self.hash_cons {
+            let id = *self.interned.entry(node.clone()).or_insert(fresh);
             if id != fresh {
                 return id;
             }
@@ -39,7 +42,7 @@ impl Build {
         fresh
     }
 
-    /// One exit for each verdict.
+    /// Returns the exit with a verdict; there is one for each.
     pub fn exit(&mut self, verdict: Verdict) -> NodeId {
         if let Some((_, id)) = self.exits.iter().find(|(known, _)| *known == verdict) {
             return *id;
@@ -49,8 +52,8 @@ impl Build {
         id
     }
 
-    /// Tests whether a unit fires: all of its steps hold.
-    pub fn fires(&mut self, unit: &Unit<'_>, then: impl FnOnce(&mut Build) -> NodeId, otherwise: NodeId) -> NodeId {
+    /// Adds the steps of a unit: `then` if all of them hold, so that the unit matches, else `otherwise`.
+    pub fn steps(&mut self, unit: &Unit<'_>, then: impl FnOnce(&mut Build) -> NodeId, otherwise: NodeId) -> NodeId {
         let rule = unit.rules[0];
         let mut entry = then(self);
         for step in unit.steps.iter().rev() {
@@ -66,32 +69,33 @@ impl Build {
         entry
     }
 
-    /// Asks for the mode of a unit that has fired.
+    /// Reads the effective action of a unit that has matched and branches on it.
     pub fn mode(&mut self, unit: &Unit<'_>, to: [NodeId; 4]) -> NodeId {
-        let next = self.by_act(unit, to);
+        let next = self.branch_on_mode(unit, to);
         self.push(Node::Mode { rule: unit.rules[0], index: unit.index(), next })
     }
 
-    /// Goes where the mode that was asked for leads, by [`Act`], the strongest first.
-    pub fn by_act(&mut self, unit: &Unit<'_>, [alone, enforce, permissive, off]: [NodeId; 4]) -> NodeId {
+    /// Branches on the effective action that was read; the successors are in the order of [`Act`], the
+    /// strongest first.
+    pub fn branch_on_mode(&mut self, unit: &Unit<'_>, [alone, enforce, permissive, off]: [NodeId; 4]) -> NodeId {
         let rule = unit.rules[0];
         let (mut entry, mut weaker) = (off, off);
         for (act, then) in [(Act::Try, permissive), (Act::Enforce, enforce), (Act::Alone, alone)] {
             if then != weaker {
-                entry = self.push(Node::Does { rule, act, then, otherwise: entry });
+                entry = self.push(Node::TestMode { rule, act, then, otherwise: entry });
             }
             weaker = then;
         }
         entry
     }
 
-    /// Does what the rules of a unit do that does not deny.
-    pub fn watches(&mut self, unit: &Unit<'_>, verdict: Verdict, next: NodeId) -> NodeId {
+    /// Performs the actions of an observing unit that has matched, subject to its mode.
+    pub fn observe(&mut self, unit: &Unit<'_>, verdict: Verdict, next: NodeId) -> NodeId {
         let record = self.record(unit, verdict, next);
         self.mode(unit, [record, record, record, next])
     }
 
-    /// Does what a unit's rules do besides denying.
+    /// Performs the actions of a unit other than `deny`.
     pub fn record(&mut self, unit: &Unit<'_>, verdict: Verdict, next: NodeId) -> NodeId {
         let rule = unit.rules[0];
         self.push(match unit.index() {
@@ -100,8 +104,8 @@ impl Build {
         })
     }
 
-    /// `then` where the condition is known to be `sense`, else `otherwise`. Not knowing never leads to
-    /// `then`: for `and` and `or` that follows from the parts, and `not` only turns the sense.
+    /// Adds a condition: `then` if it is known to be `sense`, else `otherwise`. Unknown always takes
+    /// `otherwise`: `and` and `or` inherit this from their operands, and `not` only flips `sense`.
     fn cond(&mut self, rule: RuleId, cond: &Cond, sense: bool, then: NodeId, otherwise: NodeId) -> NodeId {
         match cond {
             Cond::Const(value) => {
@@ -118,7 +122,7 @@ impl Build {
                 self.push(Node::Test { atom: atom.clone(), sense, rule, then, otherwise })
             }
             Cond::Not(inner) => self.cond(rule, inner, !sense, then, otherwise),
-            // Both must hold: known true for `and`, known false for `or`.
+            // Both operands must have the result: true for `and`, false for `or`.
             Cond::And(left, right) | Cond::Or(left, right) if matches!(cond, Cond::And(..)) == sense => {
                 let right = self.cond(rule, right, sense, then, otherwise);
                 self.cond(rule, left, sense, right, otherwise)
@@ -130,27 +134,27 @@ impl Build {
         }
     }
 
-    /// Drops what cannot be reached, and turns the order round.
+    /// Drops unreachable nodes and reverses the order, so that the entry is node 0.
     pub fn finish(self, hook: HookId, part: Part, entry: NodeId) -> Graph {
-        let mut reached = vec![false; self.nodes.len()];
-        reached[entry.index()] = true;
+        let mut reachable = vec![false; self.nodes.len()];
+        reachable[entry.index()] = true;
         for at in (0..self.nodes.len()).rev() {
-            if reached[at] {
+            if reachable[at] {
                 for next in self.nodes[at].edges() {
-                    reached[next.index()] = true;
+                    reachable[next.index()] = true;
                 }
             }
         }
         let mut ids = vec![NodeId(0); self.nodes.len()];
         let mut count = 0;
         for at in (0..self.nodes.len()).rev() {
-            if reached[at] {
+            if reachable[at] {
                 ids[at] = NodeId(count);
                 count += 1;
             }
         }
         let mut nodes: Vec<Node> =
-            self.nodes.into_iter().zip(&reached).rev().filter(|(_, reached)| **reached).map(|(node, _)| node).collect();
+            self.nodes.into_iter().zip(&reachable).rev().filter(|(_, kept)| **kept).map(|(node, _)| node).collect();
         for node in &mut nodes {
             node.edges_mut().for_each(|next| *next = ids[next.index()]);
         }

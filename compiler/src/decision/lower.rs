@@ -1,37 +1,39 @@
-//! Typed rules to graphs.
+//! Lowering of typed rules to decision graphs.
 //!
-//! Rules become units, each a rule or many of one shape (`index.rs`), whose steps are put in order (`order.rs`). Units that
-//! deny come first, in source order: the first that fires and is enforced settles the verdict. What is left to do then is
-//! recording: the events of later units, which carry that verdict. A graph is built from its exits to its entry, since a
-//! node must know where it leads.
+//! Rules become units: a single rule, or several of one shape (`index`). Units that deny are evaluated first,
+//! in source order, and the first one that matches and is enforced determines the verdict. Later units can only
+//! add events, which carry that verdict. A graph is built from its exits to its entry, because a node names its
+//! successors.
 //!
 //! ```text
-//! tests of a ──> tests of b ──> tests of c ──> tests of those that watch ──> allowed
-//!     │              │              │                       ^
-//!   what a does    what b does    what c does               │
-//!     │              v              v                       │
-//!     └─────────> tests of b ──> tests of c ────────────────┘ as set
-//!                  and what it does
+//! hot chain:     tests of a ──> tests of b ──> tests of c ──> observing units ──> allowed
+//!                    │              │              │                 ^
+//!                actions of a   actions of b   actions of c          │
+//!                    │              v              v                 │
+//! second chain:      └────────> tests of b ──> tests of c ───────────┘ verdict in a variable
+//!                               and actions    and actions
 //! ```
 //!
-//! What follows the first unit that fires is a chain of nodes of its own, whose verdict is a variable. So the tests that every
-//! operation meets are followed by nothing that calls and comes back, and what they have read can stay in registers that
-//! calls take. That chain has also the rules that only deny: while one that came before is permissive or off they are what denies, and
-//! while they are permissive themselves what they would deny is recorded whatever else denies it. Where the modes of a hook
-//! leave nothing of that to do, a denial ends the program at once ([`krsi_abi::modes::Act::Alone`]).
+//! After the first unit that matches, evaluation continues in a second chain, which keeps the verdict in a
+//! variable. No path returns from there to the hot chain. The hot chain, which every operation executes, thus
+//! contains no calls for actions, and the values that it has read can stay in caller-saved registers.
 //!
-//! A part of a hook (`parts.rs`) ends by going on with the next. Where an earlier part has denied, it is only what stands
-//! right of the drawing's first chain, with a verdict that is known.
+//! The second chain also contains the rules that only deny. If an earlier rule is permissive or off, a later
+//! one can still deny; and a permissive rule records that it would deny, whatever else denies the operation. If
+//! the modes of the hook rule both out, a denial leaves the program at once ([`krsi_abi::modes::Act::Alone`]).
+//!
+//! A part of a split hook (`split`) ends with a tail call of the next part. If an earlier part has denied, the
+//! graph is the second chain alone, with a constant verdict.
 
 use std::collections::BTreeSet;
 
 use super::build::Build;
 use super::index::{self, Unit};
-use super::{Errno, Graph, Index, Node, NodeId, Part, Plan, Verdict, asked, order};
+use super::{Errno, Graph, Index, Node, NodeId, Part, Plan, Verdict, order, redundant_tests};
 use crate::hir::{HookId, Policy, RuleId};
 use crate::optimise::{Optimisation, Optimise};
 
-/// Plans every hook, each in one graph.
+/// Lowers every hook to one graph.
 #[must_use]
 pub fn lower(policy: &Policy, optimise: Optimise) -> Plan {
     let mut by_hook: Vec<Vec<RuleId>> = vec![Vec::new(); policy.hooks.len()];
@@ -46,7 +48,7 @@ pub fn lower(policy: &Policy, optimise: Optimise) -> Plan {
     plan
 }
 
-/// Plans a part of what happens on a hook, as if it had no other rules than these.
+/// Lowers some rules of a hook to the graph of one part.
 #[must_use]
 pub fn graph(
     policy: &Policy,
@@ -58,35 +60,35 @@ pub fn graph(
 ) -> Graph {
     let mut build = Build::new(optimise.does(Optimisation::Shared));
     let known = indexes.len();
-    let (denying, watching) = units(policy, rules, optimise, indexes);
+    let (denying, observing) = units(policy, rules, optimise, indexes);
     if optimise.does(Optimisation::Early) {
-        indexes[known..].iter_mut().for_each(|index| index.early = order::early(&index.parts));
+        indexes[known..].iter_mut().for_each(|index| index.prefilter = order::prefilter(&index.columns));
     }
-    let entry = Chains { policy, indexes, part: &part, denying, watching }.build(&mut build);
+    let entry = Chains { policy, indexes, part: &part, denying, observing }.build(&mut build);
     let graph = build.finish(hook, part, entry);
-    if optimise.does(Optimisation::Asked) { asked::once(graph) } else { graph }
+    if optimise.does(Optimisation::Asked) { redundant_tests::eliminate(graph) } else { graph }
 }
 
-/// A rule's errno; 0 where it only watches.
+/// Returns the errno of a rule; 0 if it only observes.
 fn errno(policy: &Policy, rule: RuleId) -> i32 {
     policy.rules[rule.0 as usize].errno().unwrap_or(0)
 }
 
-/// Units that deny and units that only watch, each in an order in which they may be asked.
+/// Returns the units that deny and the units that only observe, each in a valid evaluation order.
 pub(super) fn units<'p>(
     policy: &'p Policy,
     rules: &[RuleId],
     optimise: Optimise,
     indexes: &mut Vec<Index>,
 ) -> (Vec<Unit<'p>>, Vec<Unit<'p>>) {
-    let fires = |id: &&RuleId| !optimise.does(Optimisation::Never) || !policy.never.contains(id);
-    let (denying, watching): (Vec<RuleId>, Vec<RuleId>) =
-        rules.iter().filter(fires).partition(|id| policy.rules[id.0 as usize].deny.is_some());
-    (ordered(policy, &denying, optimise, indexes), ordered(policy, &watching, optimise, indexes))
+    let can_match = |id: &&RuleId| !optimise.does(Optimisation::Never) || !policy.never.contains(id);
+    let (denying, observing): (Vec<RuleId>, Vec<RuleId>) =
+        rules.iter().filter(can_match).partition(|id| policy.rules[id.0 as usize].deny.is_some());
+    (ordered(policy, &denying, optimise, indexes), ordered(policy, &observing, optimise, indexes))
 }
 
-/// Units in the order that they are asked in: it is free among rules with one errno that follow each other. Rules with several
-/// errnos that have one shape are units that know by the row with which.
+/// Returns units in evaluation order. Consecutive rules with the same errno can be reordered. Consecutive rules
+/// of one shape with different errnos share an index whose rows determine the errno, if that takes few lookups.
 fn ordered<'p>(policy: &'p Policy, rules: &[RuleId], optimise: Optimise, indexes: &mut Vec<Index>) -> Vec<Unit<'p>> {
     let (mut all, mut at, mut refused) = (Vec::new(), 0, 0);
     while at < rules.len() {
@@ -96,7 +98,7 @@ fn ordered<'p>(policy: &'p Policy, rules: &[RuleId], optimise: Optimise, indexes
             let known = indexes.len();
             let (count, found) = index::of_one_shape(policy, &rules[at..], optimise, indexes);
             if count <= same {
-                // Rules of one errno are planned below, by a table of their own.
+                // Rules with one errno are handled below, where they can be reordered.
                 indexes.truncate(known);
             }
             if let Some(mut units) = found.filter(|_| count > same) {
@@ -119,13 +121,13 @@ fn ordered<'p>(policy: &'p Policy, rules: &[RuleId], optimise: Optimise, indexes
     all
 }
 
-/// What a graph's chains are built of, from their ends to their beginning.
+/// Builder of the two chains of a graph.
 struct Chains<'c, 'p> {
     policy: &'p Policy,
     indexes: &'c [Index],
     part: &'c Part,
     denying: Vec<Unit<'p>>,
-    watching: Vec<Unit<'p>>,
+    observing: Vec<Unit<'p>>,
 }
 
 impl Chains<'_, '_> {
@@ -140,12 +142,13 @@ impl Chains<'_, '_> {
         self.policy.rules[unit.rules[0].0 as usize].has_effects()
     }
 
-    /// Of rules that an index finds some can be permissive while others deny.
+    /// Returns whether an enforced unit records something. Among the rules of a row some can be permissive
+    /// while others deny, so a lookup always does.
     fn records(&self, unit: &Unit<'_>) -> bool {
         self.has_effects(unit) || unit.index().is_some()
     }
 
-    /// Where all units have been asked.
+    /// Leaves the graph after the last unit.
     fn end(&self, build: &mut Build, verdict: Verdict) -> NodeId {
         match self.part.next.is_empty() {
             true => build.exit(verdict),
@@ -157,31 +160,33 @@ impl Chains<'_, '_> {
         let begun = self.part.denied != 0;
         let constant = begun || self.denying.is_empty();
         let shared = if constant { Verdict::Constant(self.part.denied) } else { Verdict::Chosen };
-        // Made first, so that it stands last: what is recorded before a denial then runs into the exit that denies.
-        let allow = (self.watching.is_empty() && !begun).then(|| self.end(build, Verdict::Constant(0)));
+        // Pushed first to be the last node: the code that records a denial then falls through to the exit that
+        // denies.
+        let allow = (self.observing.is_empty() && !begun).then(|| self.end(build, Verdict::Constant(0)));
         let mut tail = self.end(build, shared);
-        for unit in self.watching.iter().rev() {
-            tail = build.fires(unit, |build| build.watches(unit, shared, tail), tail);
+        for unit in self.observing.iter().rev() {
+            tail = build.steps(unit, |build| build.observe(unit, shared, tail), tail);
         }
-        let behind = self.behind(build, shared, tail);
+        let second = self.second_chain(build, shared, tail);
         if begun {
-            return behind[0];
+            return second[0];
         }
         let allowed = allow.unwrap_or_else(|| match shared {
             Verdict::Chosen => build.push(Node::Set { errno: Errno::Constant(0), first: false, next: tail }),
             Verdict::Constant(_) => tail,
         });
-        self.first(build, allowed, &behind)
+        self.hot_chain(build, allowed, &second)
     }
 
-    /// Where the units from each one on are asked once something has been denied; at last where those that watch are.
-    fn behind(&self, build: &mut Build, shared: Verdict, tail: NodeId) -> Vec<NodeId> {
+    /// Adds the second chain. Returns its entry before each unit; the last element is the entry of the
+    /// observing units.
+    fn second_chain(&self, build: &mut Build, shared: Verdict, tail: NodeId) -> Vec<NodeId> {
         let errnos: BTreeSet<i32> =
             self.denying.iter().flat_map(|unit| &unit.rules).map(|id| errno(self.policy, *id)).collect();
-        let mut behind = vec![tail; self.denying.len() + 1];
+        let mut entries = vec![tail; self.denying.len() + 1];
         for (at, unit) in self.denying.iter().enumerate().rev() {
-            let next = behind[at + 1];
-            let does = |build: &mut Build| {
+            let next = entries[at + 1];
+            let actions = |build: &mut Build| {
                 let record = build.record(unit, shared, next);
                 let then = if self.records(unit) { record } else { next };
                 let denies = match shared {
@@ -192,26 +197,26 @@ impl Chains<'_, '_> {
                 };
                 build.mode(unit, [denies, denies, record, next])
             };
-            behind[at] = build.fires(unit, does, next);
+            entries[at] = build.steps(unit, actions, next);
         }
-        behind
+        entries
     }
 
-    /// What every operation meets, while nothing is denied.
-    fn first(&self, build: &mut Build, allowed: NodeId, behind: &[NodeId]) -> NodeId {
+    /// Adds the hot chain, which evaluates the units until one matches.
+    fn hot_chain(&self, build: &mut Build, allowed: NodeId, second: &[NodeId]) -> NodeId {
         let last_effect = self.denying.iter().rposition(|unit| self.has_effects(unit));
         let mut entry = allowed;
         for (at, unit) in self.denying.iter().enumerate().rev() {
-            let (next, otherwise) = (behind[at + 1], entry);
+            let (next, otherwise) = (second[at + 1], entry);
             let last = at + 1 == self.denying.len();
-            let nothing_follows = last && self.watching.is_empty() && self.part.next.is_empty();
-            // Whether recording can follow the denial, also where no rule is permissive.
+            let nothing_follows = last && self.observing.is_empty() && self.part.next.is_empty();
+            // Later units can record something after this denial, even if no rule is permissive.
             let recorded_after = self.part.effects_after
-                || !self.watching.is_empty()
+                || !self.observing.is_empty()
                 || last_effect.is_some_and(|last_effect| last_effect > at);
-            let does = |build: &mut Build| {
-                // Nothing is denied so far.
-                let goes_on = match last {
+            let actions = |build: &mut Build| {
+                // The unit has matched but does not deny: continue in the second chain, still allowed.
+                let not_denied = match last {
                     true => allowed,
                     false => build.push(Node::Set { errno: Errno::Constant(0), first: false, next }),
                 };
@@ -221,12 +226,12 @@ impl Chains<'_, '_> {
                         let exit = build.exit(Verdict::Chosen);
                         let denied = if nothing_follows { exit } else { next };
                         let alone = if recorded_after { denied } else { exit };
-                        let after = build.by_act(unit, [alone, denied, goes_on, goes_on]);
+                        let after = build.branch_on_mode(unit, [alone, denied, not_denied, not_denied]);
                         let record = build.record(unit, Verdict::Chosen, after);
                         let records = build.push(Node::Set { errno: found, first: false, next: record });
                         let denies = build.push(Node::Set { errno: found, first: false, next: alone });
                         let alone = if self.has_effects(unit) { records } else { denies };
-                        return build.mode(unit, [alone, records, records, goes_on]);
+                        return build.mode(unit, [alone, records, records, not_denied]);
                     }
                 };
                 let exit = build.exit(Verdict::Constant(errno));
@@ -236,14 +241,14 @@ impl Chains<'_, '_> {
                 };
                 let alone = if recorded_after { denied } else { exit };
                 if !self.records(unit) {
-                    let record = build.record(unit, Verdict::Constant(0), goes_on);
-                    return build.mode(unit, [alone, denied, record, goes_on]);
+                    let record = build.record(unit, Verdict::Constant(0), not_denied);
+                    return build.mode(unit, [alone, denied, record, not_denied]);
                 }
-                let after = build.by_act(unit, [alone, denied, goes_on, goes_on]);
+                let after = build.branch_on_mode(unit, [alone, denied, not_denied, not_denied]);
                 let record = build.record(unit, Verdict::Constant(errno), after);
-                build.mode(unit, [if self.has_effects(unit) { record } else { alone }, record, record, goes_on])
+                build.mode(unit, [if self.has_effects(unit) { record } else { alone }, record, record, not_denied])
             };
-            entry = build.fires(unit, does, otherwise);
+            entry = build.steps(unit, actions, otherwise);
         }
         entry
     }

@@ -1,34 +1,48 @@
-//! What each hook's program asks, in which order, and what follows: one graph of tests a hook.
+//! The decision graph of each hook: a DAG of tests whose leaves are verdicts.
+//!
+//! `jit: on file_mprotect when prot & EXEC and vma.file == null deny EPERM audit` becomes
 //!
 //! ```text
 //! hook file_mprotect
-//!   n0 test bits(prot & 4) ? n1 : n6
-//!   n1 test null(vma->vm_file) ? n2 : n6
-//!   n2 mode of rule 0; n3
-//!   n3 permissive at least ? n4 : n6
-//!   n4 record rule 0, denied EPERM; n5
-//!   n5 enforced ? n7 : n6
-//!   n6 exit allow
-//!   n7 exit EPERM
+//!   n0 test (bits (& prot 4)) ? n1 : n7    # jit
+//!   n1 test (null vma->vm_file) ? n2 : n7    # jit
+//!   n2 mode of jit; n3
+//!   n3 not off ? n4 : n7
+//!   n4 record jit, denied EPERM; n5
+//!   n5 enforced ? n6 : n7
+//!   n6 exit denied EPERM
+//!   n7 exit allowed
 //! ```
 //!
-//! Modes change while the policy is loaded, and matter only where a rule fires: an operation that nothing is about asks for
-//! none. Once a rule that denies has fired, others are still looked at, by other nodes: `lower.rs` says why.
+//! The modes of rules can change while a policy is loaded. A mode matters only once its rule has matched, so an
+//! operation that no rule matches reads none. After a denial the remaining rules are evaluated by a second
+//! chain of nodes; `lower` explains why.
 //!
-//! Rules of one shape, which compare the same values with different constants, share one search in an [`Index`]:
+//! Rules of one shape compare the same values with different constants and share one lookup in an [`Index`].
+//! Twelve rules `on file_mprotect when prot == N and reqprot == M deny` begin with
 //!
 //! ```text
-//!   i0 exact (arg2: 8 bytes, arg3: 8 bytes), 10000 rules in 10000 rows
-//!   n0 find i0 ? n1 : n2
+//! hook file_mprotect
+//!   i0 hash (prot: 8 bytes, reqprot: 8 bytes): 12 rules in 12 rows, at most 1 per row
+//!   n0 find i0 ? n1 : n7
 //! ```
 //!
-//! Invariants: edges lead to larger ids only, so there is no circle and a node comes after all that lead
-//! to it; node 0 is the entry and every node can be reached; `Verdict::Chosen` stands only behind a `Set` on
-//! every way; every event is recorded after the verdict that it carries is settled; what an index found is recorded,
-//! and denied with its errno, only behind its `Find` that led to `then`, and what a rule does only behind its `Mode`; the rows of an index differ, and their ranges do not overlap.
+//! The passes, in order: [`normalise`] (a rule to a list of literals), [`index`] (rules of one shape to a
+//! lookup), [`order`] (cheap tests first), `build` (hash-consing), `redundant_tests`. [`split`] divides a hook
+//! whose program would be too large.
 //!
-//! Absent: `and`, `or`, `not`, `when` and `unless`: they have become edges. A test that can't be answered
-//! (a null on the way) takes the edge `otherwise`, which is Kleene's logic once every negation has been
+//! Invariants, checked by [`verify`]:
+//! - Edges lead to nodes with larger ids, so the graph is acyclic and in topological order. Node 0 is the
+//!   entry, and every node is reachable.
+//! - A `Set` precedes each use of `Verdict::Chosen` on every path.
+//! - The row that a `Find` found is used only on paths through its `then` edge.
+//! - The actions of a rule are dominated by the `Mode` node that reads the rule's mode.
+//! - The rows of an index have distinct keys, and their ranges do not overlap.
+//!
+//! Not checked: an event is recorded after the verdict that it carries is final.
+//!
+//! Absent: `and`, `or`, `not`, `when` and `unless`, which have become edges. A test that is unknown (null on
+//! the access path) takes the edge `otherwise`. This implements Kleene's logic because negations have been
 //! pushed down to the tests.
 
 use std::rc::Rc;
@@ -38,116 +52,117 @@ use krsi_abi::modes::Act;
 use crate::automaton::Automaton;
 use crate::hir::{Atom, HookId, Policy, Rule, RuleId};
 
-pub use self::parts::Part;
+pub use self::split::Part;
 
-mod asked;
 mod build;
 pub mod index;
 pub mod key;
 pub mod lower;
 pub mod normalise;
 pub mod order;
-pub mod parts;
 pub mod print;
+mod redundant_tests;
 pub mod rows;
 mod shape;
+pub mod split;
 #[cfg(test)]
 mod tests;
 pub mod texts;
 pub mod verify;
 
-/// Index into [`Graph::nodes`].
+/// Id of a node: an index into [`Graph::nodes`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NodeId(pub u32);
 
 impl NodeId {
-    /// As a plain index.
+    /// Returns the id as a slice index.
     #[must_use]
     pub fn index(self) -> usize {
         self.0 as usize
     }
 }
 
-/// Index into [`Plan::indexes`].
+/// Id of a lookup table: an index into [`Plan::indexes`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct IndexId(pub u32);
 
 impl IndexId {
-    /// As a plain index.
+    /// Returns the id as a slice index.
     #[must_use]
     pub fn index(self) -> usize {
         self.0 as usize
     }
 }
 
-/// What happens on the hooks of the policy.
+/// Decision graphs of all hooks of a policy.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    /// By `HookId`, one for each hook, or several where it is in parts.
+    /// Graphs by hook: one each, or several in a row for a hook that is split into parts.
     pub graphs: Vec<Graph>,
-    /// By [`IndexId`]; each is used by one graph at most.
+    /// Lookup tables by [`IndexId`]; each is used by at most one graph.
     pub indexes: Vec<Index>,
 }
 
-/// What values are searched in.
+/// Lookup table that maps the values of an operation to the rules that match it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Index {
-    /// What is looked up, in the order of a row's elements; not empty.
-    pub parts: Vec<key::Part>,
-    /// By part: what tells by a row which patterns fit a text.
+    /// Columns of the key, in the order of [`Row::key`]; not empty.
+    pub columns: Vec<key::Column>,
+    /// By column: the automaton that maps a text to the set of patterns it matches, for columns of kind `Match`.
     pub automata: Vec<Option<Rc<Automaton>>>,
-    /// Parts, ascending, that are looked up by themselves before the others are read: what they cost is little beside that.
-    pub early: Vec<usize>,
-    /// By key.
+    /// Cheap columns, ascending, that are looked up on their own before the values of the expensive columns are
+    /// read.
+    pub prefilter: Vec<usize>,
+    /// Rows in the order of their keys.
     pub rows: Vec<Row>,
-    /// How many rules have a row.
+    /// Number of rules that occur in the rows.
     pub rules: usize,
-    /// Whether all of them deny with one errno, or none; else those of a row do.
+    /// All rules have the same errno, or none denies. Otherwise only the rules of each row agree.
     pub one_errno: bool,
 }
 
 impl Index {
-    /// The parts that are early.
+    /// Returns the columns of the prefilter.
     #[must_use]
-    pub fn early_parts(&self) -> Vec<key::Part> {
-        self.early.iter().map(|at| self.parts[*at].clone()).collect()
+    pub fn prefilter_columns(&self) -> Vec<key::Column> {
+        self.prefilter.iter().map(|at| self.columns[*at].clone()).collect()
     }
 
-    /// The most rules that one row has.
+    /// Returns the largest number of rules in a row.
     #[must_use]
     pub fn most(&self) -> usize {
         self.rows.iter().map(|row| row.rules.len()).max().unwrap_or(1)
     }
 }
 
-/// A row of an index.
+/// One key of an index, and the rules that match it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
-    /// For each part of the index.
+    /// One element for each column of the index.
     pub key: Vec<key::Element>,
-    /// The rules that fire here; not empty.
+    /// Rules that match, in source order; not empty.
     pub rules: Vec<RuleId>,
 }
 
-/// All that happens on one hook.
+/// Decision graph of a hook, or of a part of a hook.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Graph {
-    /// On this one.
+    /// Hook whose rules are evaluated.
     pub hook: HookId,
-    /// Which part of it.
+    /// Position among the programs of the hook.
     pub part: Part,
-    /// Entry first.
+    /// Nodes in topological order, the entry first.
     pub nodes: Vec<Node>,
 }
 
 impl Graph {
-    /// The first rule on its hook.
+    /// Returns the first rule of the hook in source order.
     #[must_use]
     pub fn first<'p>(&self, policy: &'p Policy) -> Option<&'p Rule> {
         policy.rules.iter().find(|rule| rule.hook == self.hook)
     }
 
-    /// By node: the `Mode` that was passed last on every way to it, if that is the same one.
+    /// Returns, for each node, the `Mode` node that was passed last on every path to it, if all paths agree.
     #[must_use]
     pub fn modes(&self) -> Vec<Option<NodeId>> {
         let mut last: Vec<Option<Option<NodeId>>> = vec![None; self.nodes.len()];
@@ -163,143 +178,145 @@ impl Graph {
         last.into_iter().map(Option::flatten).collect()
     }
 
-    /// By node: whether it is passed only where some rule has fired.
+    /// Returns, for each node, whether it is reachable only after some rule has matched.
     #[must_use]
-    pub fn rare(&self) -> Vec<bool> {
-        let mut rare = vec![true; self.nodes.len()];
-        rare[0] = false;
+    pub fn cold(&self) -> Vec<bool> {
+        let mut cold = vec![true; self.nodes.len()];
+        cold[0] = false;
         for (at, node) in self.nodes.iter().enumerate() {
-            if !rare[at] && !matches!(node, Node::Mode { .. }) {
-                node.edges().for_each(|next| rare[next.index()] = false);
+            if !cold[at] && !matches!(node, Node::Mode { .. }) {
+                node.edges().for_each(|next| cold[next.index()] = false);
             }
         }
-        rare
+        cold
     }
 }
 
-/// A step.
+/// A node of a decision graph: one test or action, and its successors.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Node {
-    /// A question.
+    /// Branches on a test of the policy.
     Test {
-        /// What is asked.
+        /// The test to evaluate.
         atom: Box<Atom>,
-        /// The answer that leads to `then`.
+        /// Result for which `then` is taken.
         sense: bool,
-        /// For this rule.
+        /// Rule that contains the test, for diagnostics.
         rule: RuleId,
-        /// Where the answer is `sense`.
+        /// Successor if the result is `sense`.
         then: NodeId,
-        /// Where it is not, or there is none.
+        /// Successor if the result is the opposite or unknown.
         otherwise: NodeId,
     },
-    /// Whether a rule for newer kernels is active. Nothing that the rule needs is asked for before.
+    /// Branches on whether a rule with `@since` is active on the running kernel. It dominates every read of the
+    /// rule, since the fields may not exist on older kernels.
     Guard {
-        /// This one.
+        /// The rule that has `@since`.
         rule: RuleId,
-        /// It is.
+        /// Successor on kernels that have the rule.
         then: NodeId,
-        /// It is not.
+        /// Successor on older kernels.
         otherwise: NodeId,
     },
-    /// A search for the rules that fire.
+    /// Looks up the values of the operation in an index.
     Find {
-        /// There.
+        /// Index that is searched.
         index: IndexId,
-        /// For all of its rules; this is the first.
+        /// First rule of the index; the lookup serves all of them.
         rule: RuleId,
-        /// Where there is a row.
+        /// Successor if a row is found.
         then: NodeId,
-        /// Where there is none, or a value cannot be read.
+        /// Successor if no row is found, or if a value cannot be read.
         otherwise: NodeId,
     },
-    /// Asks for the mode of a rule that has fired; of the rules that an index has found, for the strongest.
+    /// Reads the effective action of a rule that has matched, or the strongest one among the rules of the row
+    /// found.
     Mode {
-        /// This one, or the first of the index's.
+        /// The rule, or the first rule of the index.
         rule: RuleId,
-        /// They were found there.
+        /// Index whose row was found, if the rule was found by a lookup.
         index: Option<IndexId>,
-        /// And goes on.
+        /// Successor of the node.
         next: NodeId,
     },
-    /// Whether the mode that was asked for lets a rule do so much.
-    Does {
-        /// Of this rule.
+    /// Branches on the effective action that the last `Mode` has read.
+    TestMode {
+        /// Rule whose mode was read.
         rule: RuleId,
-        /// This, or what is stronger.
+        /// Weakest action for which `then` is taken.
         act: Act,
-        /// It does.
+        /// Successor if the effective action is `act` or stronger.
         then: NodeId,
-        /// It does less.
+        /// Successor if it is weaker.
         otherwise: NodeId,
     },
-    /// Settles the verdict, where more than one can reach what follows.
+    /// Assigns the verdict variable; present only where several verdicts can reach one node.
     Set {
-        /// To this.
+        /// Value that is assigned.
         errno: Errno,
-        /// Only where nothing has been denied yet.
+        /// Assign only if the operation is still allowed.
         first: bool,
-        /// And goes on.
+        /// Successor of the node.
         next: NodeId,
     },
-    /// What a rule does besides denying: writes its event, sends its signal. The event of a rule that would deny says so,
-    /// and one that has no `audit` has an event then.
+    /// Performs the actions of a rule other than `deny`: writes its event, sends its signal. The event of a
+    /// permissive rule that denies says that it would deny; such a rule has an event even without `audit`.
     Record {
-        /// This one.
+        /// Rule that has matched.
         rule: RuleId,
-        /// The verdict that the event carries otherwise.
+        /// Verdict that the event carries if the rule is enforced.
         verdict: Verdict,
-        /// And goes on.
+        /// Successor of the node.
         next: NodeId,
     },
-    /// The same for all rules of the row that was found, which do the same.
+    /// Performs these actions for every rule of the row found. All of them have the same actions.
     RecordFound {
-        /// There.
+        /// Index whose row was found.
         index: IndexId,
-        /// The first of the index's.
+        /// First rule of the index.
         rule: RuleId,
-        /// The verdict that the events carry otherwise.
+        /// Verdict that the events carry if the rules are enforced.
         verdict: Verdict,
-        /// And goes on.
+        /// Successor of the node.
         next: NodeId,
     },
-    /// Goes on with the next part of the hook.
+    /// Tail-calls the next part of the hook.
     Continue {
-        /// With this.
+        /// Verdict of the parts so far.
         verdict: Verdict,
     },
-    /// Leaves.
+    /// Returns from the program.
     Exit {
-        /// With this.
+        /// Verdict that is returned.
         verdict: Verdict,
     },
 }
 
-/// What a verdict is set to.
+/// Value that a [`Node::Set`] assigns to the verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Errno {
-    /// Positive, or 0 to allow.
+    /// A positive errno, or 0 to allow.
     Constant(i32),
-    /// What the rules of the row that was found there deny with.
+    /// The errno of the rules in the row that was found in an index.
     Found(IndexId),
 }
 
-/// How the operation ends.
+/// Verdict on the operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Verdict {
-    /// With this positive errno; 0 allows.
+    /// Denied with a positive errno, or allowed if 0.
     Constant(i32),
-    /// As the last `Set` said.
+    /// Value of the verdict variable, which the last `Set` has assigned.
     Chosen,
 }
 
 impl Node {
-    /// Where it leads, to be changed.
+    /// Returns mutable references to the successors, `then` first.
     pub fn edges_mut(&mut self) -> impl Iterator<Item = &mut NodeId> {
         let (first, second) = match self {
             Node::Test { then, otherwise, .. }
             | Node::Guard { then, otherwise, .. }
-            | Node::Does { then, otherwise, .. }
+            | Node::TestMode { then, otherwise, .. }
             | Node::Find { then, otherwise, .. } => (Some(then), Some(otherwise)),
             Node::Mode { next, .. }
             | Node::Set { next, .. }
@@ -310,12 +327,12 @@ impl Node {
         first.into_iter().chain(second)
     }
 
-    /// Where it leads.
+    /// Returns the successors, `then` first.
     pub fn edges(&self) -> impl Iterator<Item = NodeId> {
         let (first, second) = match self {
             Node::Test { then, otherwise, .. }
             | Node::Guard { then, otherwise, .. }
-            | Node::Does { then, otherwise, .. }
+            | Node::TestMode { then, otherwise, .. }
             | Node::Find { then, otherwise, .. } => (Some(*then), Some(*otherwise)),
             Node::Mode { next, .. }
             | Node::Set { next, .. }

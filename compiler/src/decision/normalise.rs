@@ -1,28 +1,28 @@
-//! What must hold for a rule to fire, as a list: all of its literals.
+//! Normalisation: a rule as a list of literals, all of which must hold for the rule to match.
 //!
 //! ```text
 //! when a and not (b or c) unless d or e      a is true, b is false, c is false, d is not true, e is not true
 //! ```
 //!
-//! In Kleene's logic a conjunction is known to be true if each part is, and known not to be a disjunction's truth if no
-//! part is true: so the list says exactly what the rule says, whatever its order.
+//! In Kleene's logic, a conjunction is true exactly if every operand is, and a disjunction is not true exactly
+//! if no operand is. The list is therefore equivalent to the rule, in any order.
 //!
-//! Absent: `and` at the top of a literal that must be known, and `or` at the top of one that must not.
+//! Absent: `and` at the top of a literal that must be known, and `or` at the top of a literal that must not.
 
 use crate::hir::{Cond, Rule};
 
-/// One thing that must hold.
+/// A condition with the result that it must, or must not, have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Literal<'p> {
-    /// Of this condition.
+    /// Condition that is evaluated.
     pub cond: &'p Cond,
-    /// This answer.
+    /// Result to compare with.
     pub sense: bool,
-    /// It must be known to be `sense`; otherwise it must not be known to be `sense`.
+    /// If true, the condition must be `sense`; if false, it must be the opposite or unknown.
     pub known: bool,
 }
 
-/// Everything that must hold for a rule to fire; `None` where it never does.
+/// Returns the literals of a rule, or `None` if a constant among them makes it impossible to match.
 #[must_use]
 pub fn literals(rule: &Rule) -> Option<Vec<Literal<'_>>> {
     let mut found = Vec::new();
@@ -31,13 +31,13 @@ pub fn literals(rule: &Rule) -> Option<Vec<Literal<'_>>> {
     (when && unless).then_some(found)
 }
 
-/// False where the literal never holds.
+/// Splits a literal into those it is the conjunction of. Returns false if it never holds.
 fn split<'p>(literal: Literal<'p>, found: &mut Vec<Literal<'p>>) -> bool {
     let Literal { cond, sense, known } = literal;
     match cond {
         Cond::Const(value) => (*value == sense) == known,
         Cond::Not(inner) => split(Literal { cond: inner, sense: !sense, known }, found),
-        // All parts have to have the answer, or none may.
+        // Both operands must have the result, or neither may.
         Cond::And(left, right) | Cond::Or(left, right) if (matches!(cond, Cond::And(..)) == sense) == known => {
             split(Literal { cond: left, sense, known }, found) && split(Literal { cond: right, sense, known }, found)
         }
@@ -91,12 +91,12 @@ mod tests {
     }
 
     #[test]
-    fn conjunctions_come_apart_and_the_rest_stays() {
+    fn conjunctions_are_split_and_disjunctions_are_not() {
         let not = |cond| Cond::Not(Box::new(cond));
         let both = and(atom(1), not(or(atom(2), atom(3))));
         assert_eq!(split_all(&both, true), Some(vec![(true, true), (true, false), (true, false)]));
         assert_eq!(split_all(&or(atom(1), atom(2)), true), Some(vec![(false, true)]));
-        // `unless` spares where it is true: none of the alternatives may be.
+        // An `unless` exempts if it is true, so none of its alternatives may be.
         assert_eq!(split_all(&or(atom(1), atom(2)), false), Some(vec![(true, true), (true, true)]));
         assert_eq!(split_all(&and(atom(1), atom(2)), false), Some(vec![(false, true)]));
         assert_eq!(split_all(&and(atom(1), Cond::Const(false)), true), None);

@@ -1,17 +1,21 @@
-//! What is asked first, where the order is free: what costs little and often decides.
+//! Test ordering: where the order is free, cheap tests come before expensive ones.
 //!
-//! The parts of a conjunction are free to move, since in Kleene's logic it is true exactly if each of them is; so are rules
-//! that deny with the same errno, and rules that only watch. A step that reads a path or an address comes behind all that
-//! is read from registers, and is not reached where one of those decides.
+//! ```text
+//! on file_open when file.path under "/srv" and task.uid == 0 deny        task.uid == 0 first: 11 against 2,011
+//! ```
 //!
-//! Costs are instructions, roughly; what costs about the same stays in source order.
+//! The operands of a conjunction can be reordered, because in Kleene's logic it is true exactly if every
+//! operand is. So can rules that deny with the same errno, and rules that only observe. A test that reads a
+//! path or an address then runs only if all tests on registers and single loads have passed.
+//!
+//! Costs approximate executed instructions. Tests of about the same cost stay in source order.
 
 use super::index::{Step, Unit};
-use super::key::{Part, PartKind};
+use super::key::{Column, ColumnKind};
 use super::{Index, texts};
 use crate::hir::{Atom, AtomKind, Cond, TaskField, Text, Value, ValueKind};
 
-/// Puts the steps of units, and the units, in order.
+/// Sorts the steps of each unit, and the units, by cost.
 pub fn order(units: &mut [Unit<'_>], indexes: &[Index]) {
     for unit in &mut *units {
         unit.steps.sort_by_cached_key(|step| class(step_cost(step, indexes)));
@@ -19,7 +23,8 @@ pub fn order(units: &mut [Unit<'_>], indexes: &[Index]) {
     units.sort_by_cached_key(|unit| unit.steps.iter().map(|step| class(step_cost(step, indexes))).max());
 }
 
-/// Costs that differ clearly: below that, whoever wrote the rule knows better what decides.
+/// Returns the cost class, of width 4. Within a class the source order stays: the author knows better which
+/// test decides.
 fn class(cost: u32) -> u32 {
     cost.checked_ilog2().map_or(0, |bits| bits.saturating_sub(3) / 2)
 }
@@ -28,26 +33,29 @@ fn step_cost(step: &Step<'_>, indexes: &[Index]) -> u32 {
     match step {
         Step::Test(literal) => cond(literal.cond),
         Step::Find(index) => {
-            let parts = &indexes[index.index()].parts;
-            let search = match parts.last().map(|part| part.kind) {
-                Some(PartKind::Network | PartKind::Range) => 150,
-                Some(PartKind::Text) => 100,
+            let columns = &indexes[index.index()].columns;
+            let search = match columns.last().map(|column| column.kind) {
+                Some(ColumnKind::Network | ColumnKind::Range) => 150,
+                Some(ColumnKind::Text) => 100,
                 _ => 30,
-            } + texts::RUN_COST * parts.iter().filter(|part| part.kind == PartKind::Match).count() as u32;
-            parts.iter().map(|part| value(&part.value)).fold(search, u32::saturating_add)
+            } + texts::RUN_COST
+                * columns.iter().filter(|column| column.kind == ColumnKind::Match).count() as u32;
+            columns.iter().map(|column| value(&column.value)).fold(search, u32::saturating_add)
         }
     }
 }
 
-/// The parts of a search that are worth a search of their own, so that the text of another is read only where they are a
-/// row's.
-pub fn early(parts: &[Part]) -> Vec<usize> {
-    let is_text = |part: &Part| matches!(part.kind, PartKind::Text | PartKind::Match);
-    let Some(text) = parts.iter().filter(|part| is_text(part)).map(|part| value(&part.value)).max() else {
+/// Returns the columns of the prefilter: those clearly cheaper than the most expensive text of the key. They
+/// are looked up first, and the text is read only if some row has their values. A range cannot be looked up
+/// without its other columns.
+pub fn prefilter(columns: &[Column]) -> Vec<usize> {
+    let is_text = |column: &Column| matches!(column.kind, ColumnKind::Text | ColumnKind::Match);
+    let Some(text) = columns.iter().filter(|column| is_text(column)).map(|column| value(&column.value)).max() else {
         return Vec::new();
     };
-    let cheap = |part: &Part| !is_text(part) && !part.kind.is_range() && class(value(&part.value)) < class(text);
-    (0..parts.len()).filter(|at| cheap(&parts[*at])).collect()
+    let cheaper = |column: &Column| class(value(&column.value)) < class(text);
+    let cheap = |column: &Column| !is_text(column) && !column.kind.is_range() && cheaper(column);
+    (0..columns.len()).filter(|at| cheap(&columns[*at])).collect()
 }
 
 fn cond(of: &Cond) -> u32 {
@@ -59,7 +67,7 @@ fn cond(of: &Cond) -> u32 {
     }
 }
 
-/// What a test costs.
+/// Estimates the cost of a test.
 pub(super) fn atom(Atom { kind, .. }: &Atom) -> u32 {
     let few = |count: usize, each: u32| (count as u32).saturating_mul(each).min(100);
     match kind {
@@ -67,7 +75,7 @@ pub(super) fn atom(Atom { kind, .. }: &Atom) -> u32 {
         AtomKind::AnyBit(of) | AtomKind::AllBits { value: of, .. } | AtomKind::True(of) | AtomKind::Null(of) => {
             1 + value(of)
         }
-        // A step for each ancestor.
+        // A loop over all ancestors.
         AtomKind::AnyAncestor { .. } => 1000,
         AtomKind::Label { object, .. } => 30 + value(object),
         AtomKind::InSet { values, .. } => 50 + values.iter().map(value).sum::<u32>(),
@@ -92,7 +100,7 @@ fn value(of: &Value) -> u32 {
         ValueKind::Cond(inner) => cond(inner),
         ValueKind::End(end, _) => 100 + end.values().map(value).sum::<u32>(),
         ValueKind::Text(text) => match &**text {
-            // A walk over names: some hundred instructions for each component.
+            // A walk up the dentries: some hundred instructions per component.
             Text::Path { dentry, mount } => 2000 + value(dentry) + value(mount),
             Text::Cgroup { node } => 1500 + value(node),
             Text::Pointer(of) | Text::Copy(of) => 200 + value(of),
@@ -108,16 +116,16 @@ mod tests {
     use crate::optimise::Optimise;
 
     #[test]
-    fn costs_are_of_one_class_up_to_four_times_as_much() {
+    fn a_cost_class_spans_a_factor_of_four() {
         for (from, to, wanted) in [(0, 31, 0), (32, 127, 1), (128, 511, 2), (512, 2047, 3), (2048, 8191, 4)] {
             assert_eq!((class(from), class(to)), (wanted, wanted));
         }
     }
 
     #[test]
-    fn a_test_costs_what_its_values_cost() {
+    fn the_cost_of_a_test_includes_its_values() {
         for (hook, condition, wanted) in [
-            // A comparison with a constant costs 1 above its value.
+            // A comparison with a constant costs one instruction more than its value.
             ("file_mprotect", "prot == 1", 1 + 1),
             ("file_open", "task.uid == 1", 1 + 10),
             ("file_open", "task.uid < task.gid", 1 + 10 + 10),
@@ -126,7 +134,7 @@ mod tests {
             ("file_open", "task.uid in { 1, 2, 3 }", 10 + 3),
             ("file_open", "task.comm == \"a\"", 40 + 2),
             ("file_open", "task.comm in { \"a\", \"b\" }", 40 + 4),
-            // A process is known by its first task, which is a load from the current one.
+            // The label of a process is stored at its group leader, which is a load from the current task.
             ("file_open", "task is a", 30 + 2 + 10),
             ("file_open", "any a in task.ancestors { a.pid == 1 }", 1000),
             // The dentry and the mount are loads from an argument.
@@ -142,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn the_parts_of_a_condition_cost_their_sum() {
+    fn the_cost_of_a_condition_is_the_sum_of_its_tests() {
         for (condition, wanted) in [
             ("prot == 1 or reqprot == 1", 2 + 2),
             ("not (prot == 1 or task.uid == 1)", 2 + 11),

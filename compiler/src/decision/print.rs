@@ -1,17 +1,17 @@
-//! The printed form of graphs, for `--emit decision`.
+//! Printer of decision graphs, for `--emit decision`. The documentation of `decision` shows the form.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use krsi_abi::modes::Act;
 
-use super::key::PartKind;
+use super::key::ColumnKind;
 use super::{Errno, IndexId, Node, Plan, Verdict};
 use crate::hir::errno;
 use crate::hir::print::{atom, value};
 use crate::hir::{HookId, Policy};
 
-/// Prints every graph.
+/// Prints the graphs of a plan, each preceded by the indexes that it uses.
 #[must_use]
 pub fn print(plan: &Plan, policy: &Policy) -> String {
     let mut out = String::new();
@@ -31,7 +31,7 @@ pub fn print(plan: &Plan, policy: &Policy) -> String {
             }
         };
         for node in &graph.nodes {
-            // Each is printed where it is used first; several nodes can use one.
+            // Several nodes can use one index; it is printed with the first graph that does.
             if let Node::Find { index, .. } = node
                 && printed.insert(*index)
             {
@@ -58,17 +58,17 @@ pub fn print(plan: &Plan, policy: &Policy) -> String {
                     writeln!(out, "  n{at} find i{} ? n{} : n{}", index.0, then.0, otherwise.0)
                 }
                 Node::RecordFound { index, verdict: with, next, .. } => {
-                    writeln!(out, "  n{at} record what i{} found, {}; n{}", index.0, verdict(*with), next.0)
+                    writeln!(out, "  n{at} record the row of i{}, {}; n{}", index.0, verdict(*with), next.0)
                 }
                 Node::Mode { rule, index: None, next } => {
                     writeln!(out, "  n{at} mode of {}; n{}", policy.rules[rule.0 as usize].name, next.0)
                 }
                 Node::Mode { index: Some(index), next, .. } => {
-                    writeln!(out, "  n{at} strongest mode of what i{} found; n{}", index.0, next.0)
+                    writeln!(out, "  n{at} strongest mode in the row of i{}; n{}", index.0, next.0)
                 }
-                Node::Does { act, then, otherwise, .. } => {
+                Node::TestMode { act, then, otherwise, .. } => {
                     let act = match act {
-                        Act::Alone => "enforced, and none on the hook permissive",
+                        Act::Alone => "enforced, no rule of the hook permissive",
                         Act::Enforce => "enforced",
                         Act::Try => "not off",
                         Act::Nothing => "any",
@@ -79,7 +79,7 @@ pub fn print(plan: &Plan, policy: &Policy) -> String {
                     let first = if *first { " unless denied" } else { "" };
                     let to = match errno {
                         Errno::Constant(errno) => verdict(Verdict::Constant(*errno)),
-                        Errno::Found(index) => format!("the errno of what i{} found", index.0),
+                        Errno::Found(index) => format!("the errno of the row of i{}", index.0),
                     };
                     writeln!(out, "  n{at} set {to}{first}; n{}", next.0)
                 }
@@ -102,44 +102,43 @@ pub fn print(plan: &Plan, policy: &Policy) -> String {
 
 fn print_index(out: &mut String, plan: &Plan, policy: &Policy, hook: HookId, id: IndexId) {
     let index = &plan.indexes[id.index()];
-    let parts: Vec<String> = index
-        .parts
+    let columns: Vec<String> = index
+        .columns
         .iter()
         .zip(&index.automata)
-        .map(|(part, automaton)| {
-            let how = match part.kind {
-                PartKind::Number => format!("{} bytes", part.bytes()),
-                PartKind::Text => "text".to_owned(),
-                PartKind::Match => {
+        .map(|(column, automaton)| {
+            let kind = match column.kind {
+                ColumnKind::Number => format!("{} bytes", column.bytes()),
+                ColumnKind::Text => "text".to_owned(),
+                ColumnKind::Match => {
                     let (states, rows) = automaton.as_ref().map_or((0, 1), |of| (of.states, of.rows.len()));
                     format!("patterns, {states} states, {} rows", rows - 1)
                 }
-                PartKind::Name => "name".to_owned(),
-                PartKind::Ip => "address".to_owned(),
-                PartKind::Network => "network".to_owned(),
-                PartKind::Range => "range".to_owned(),
+                ColumnKind::Name => "name".to_owned(),
+                ColumnKind::Ip => "address".to_owned(),
+                ColumnKind::Network => "network".to_owned(),
+                ColumnKind::Range => "range".to_owned(),
             };
-            format!("{}: {how}", value(policy, hook, &part.value))
+            format!("{}: {kind}", value(policy, hook, &column.value))
         })
         .collect();
-    let search = match index.parts.last().map(|part| part.kind) {
-        Some(kind) if kind.is_range() => "by halves",
-        Some(PartKind::Match) if index.parts.len() == 1 => "run",
-        _ => "hashed",
+    let search = match index.columns.last().map(|column| column.kind) {
+        Some(kind) if kind.is_range() => "binary search",
+        Some(ColumnKind::Match) if index.columns.len() == 1 => "automaton",
+        _ => "hash",
     };
-    let early: Vec<String> = index.early.iter().map(|at| value(policy, hook, &index.parts[*at].value)).collect();
-    let early = if early.is_empty() { String::new() } else { format!(", by {} first", early.join(", ")) };
-    let each = match index.most() {
-        1 => ", one a row".to_owned(),
-        most => format!(", at most {most} a row"),
-    };
+    let prefilter: Vec<String> =
+        index.prefilter.iter().map(|at| value(policy, hook, &index.columns[*at].value)).collect();
+    let prefilter =
+        if prefilter.is_empty() { String::new() } else { format!(", prefilter ({})", prefilter.join(", ")) };
     let _ = writeln!(
         out,
-        "  i{} {search} ({}){early}: {} rules in {} rows{each}",
+        "  i{} {search} ({}){prefilter}: {} rules in {} rows, at most {} per row",
         id.0,
-        parts.join(", "),
+        columns.join(", "),
         index.rules,
-        index.rows.len()
+        index.rows.len(),
+        index.most()
     );
 }
 

@@ -1,23 +1,24 @@
-//! What rules have in common that one search can tell apart.
+//! Shapes: the part of a rule that all rules of one index have in common.
 //!
 //! ```text
 //! on file_open when task.uid == 4 and file.inode.uid in { 2, 3 } and file.path under "/a" deny EACCES
-//! shape: (task.uid, file.inode.uid, file.path's pattern), EACCES, no event
+//! shape: (task.uid, file.inode.uid, pattern of file.path), EACCES, no event
 //! rows:  (4, 2, under "/a") (4, 3, under "/a")
 //! ```
 //!
-//! A rule's *shape* is the values that it compares with constants, whatever else must hold, and what it does. Its rows are
-//! the constants. Patterns of a text stand for the rows of an automaton (`texts.rs`), known when all rules of the shape are.
+//! The *shape* of a rule consists of the values that it compares with constants, its remaining literals, and
+//! its actions. The constants are its rows. Patterns are resolved to rows of an automaton (`texts`) once all
+//! rules of the shape are known.
 //!
-//! Invariants: the parts of a shape are in an order that does not depend on how the rule was written, at most one is a
-//! range or a network, and that is the last; all rules of a shape have as many columns.
+//! Invariants: the order of the columns does not depend on the order in the rule; at most one column is a range
+//! or a network, and it is the last; all rules of a shape have the same number of terms.
 //!
-//! Absent: whether a search is worth it, and what is in it (`index.rs`).
+//! Absent: the decision whether an index pays off, and its contents (`index`).
 
 use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::key::{Element, Part, PartKind, ordered, places};
+use super::key::{Column, ColumnKind, Element, layout, ordered};
 use super::normalise::Literal;
 use super::texts::Patterns;
 use crate::hir::{
@@ -26,15 +27,15 @@ use crate::hir::{
 };
 use crate::optimise::{Optimisation, Optimise};
 
-/// The most rows that one rule brings.
+/// Maximum number of rows of one rule.
 pub(super) const ROWS_OF_RULE_MAX: usize = 4096;
 
-/// What rules of one unit have in common.
+/// Common part of the rules of one index.
 #[derive(PartialEq, Eq, Hash)]
 pub(super) struct Shape<'p> {
-    parts: Vec<(PartKind, &'p Value)>,
-    /// How many parts each literal that is looked up has.
-    columns: Vec<usize>,
+    columns: Vec<(ColumnKind, &'p Value)>,
+    /// Number of columns of each term.
+    term_columns: Vec<usize>,
     pub(super) rest: Vec<Literal<'p>>,
     errno: Option<i32>,
     fields: Option<Vec<&'p Value>>,
@@ -44,30 +45,30 @@ pub(super) struct Shape<'p> {
 }
 
 impl Shape<'_> {
-    pub(super) fn parts(&self) -> Vec<Part> {
-        self.parts.iter().map(|(kind, value)| Part { kind: *kind, value: (*value).clone() }).collect()
+    pub(super) fn columns(&self) -> Vec<Column> {
+        self.columns.iter().map(|(kind, value)| Column { kind: *kind, value: (*value).clone() }).collect()
     }
 }
 
-/// A rule that could be looked up.
+/// A rule that can be a member of an index.
 pub(super) struct Candidate<'p> {
     pub(super) rule: RuleId,
     pub(super) literals: Vec<Literal<'p>>,
-    /// One for each literal that is looked up.
-    pub(super) columns: Vec<Column<'p>>,
+    /// One term for each literal, or pair of literals, that is looked up.
+    pub(super) terms: Vec<Term<'p>>,
 }
 
-/// A literal that compares values with constants.
-pub(super) struct Column<'p> {
-    /// Both where two are about the same value.
+/// A conjunct of a rule that compares values with constants.
+pub(super) struct Term<'p> {
+    /// The literals of the term: several if they compare the same value.
     pub(super) literals: Vec<Literal<'p>>,
-    pub(super) parts: Vec<(PartKind, &'p Value)>,
+    pub(super) columns: Vec<(ColumnKind, &'p Value)>,
     pub(super) rows: Vec<Vec<Element>>,
-    /// What it asks of a text by patterns, which stand for rows that only the automaton of all knows.
+    /// Patterns of a text, in place of rows: only the automaton of all rules determines those.
     pub(super) patterns: Vec<&'p TextTest>,
 }
 
-/// What a rule has in common with others, and its rows; `None` where it compares nothing with constants.
+/// Returns the shape of a rule and its rows, or `None` if it compares nothing with constants.
 pub(super) fn shape<'p>(
     policy: &'p Policy,
     id: RuleId,
@@ -76,7 +77,7 @@ pub(super) fn shape<'p>(
     any_errno: bool,
     optimise: Optimise,
 ) -> Option<(Shape<'p>, Candidate<'p>)> {
-    // Every effect is named here: one that an index does not know keeps its rule out of all.
+    // Exhaustive: a new action must become part of the shape, or keep its rules out of indexes.
     let Rule {
         name: _,
         doc: _,
@@ -94,65 +95,66 @@ pub(super) fn shape<'p>(
     if since.is_some() {
         return None;
     }
-    let mut columns: Vec<Column<'p>> = Vec::new();
+    let mut terms: Vec<Term<'p>> = Vec::new();
     let mut rest = Vec::new();
     for literal in literals {
-        match column(policy, *literal, optimise) {
-            Some(column) if column.rows.len() <= ROWS_OF_RULE_MAX => {
-                let same = columns.iter_mut().find(|known| known.parts.len() == 1 && known.parts == column.parts);
+        match term(policy, *literal, optimise) {
+            Some(term) if term.rows.len() <= ROWS_OF_RULE_MAX => {
+                let same = terms.iter_mut().find(|known| known.columns.len() == 1 && known.columns == term.columns);
                 match same {
-                    Some(_) if column.parts[0].0 == PartKind::Network => rest.push(*literal),
-                    // Of several patterns for one text those that all rules have may be tests.
-                    Some(_) if column.parts[0].0 == PartKind::Match => columns.push(column),
-                    Some(known) if column.parts[0].0 == PartKind::Range => {
+                    Some(_) if term.columns[0].0 == ColumnKind::Network => rest.push(*literal),
+                    // Several patterns for one text stay apart: one that all rules have can become a test.
+                    Some(_) if term.columns[0].0 == ColumnKind::Match => terms.push(term),
+                    Some(known) if term.columns[0].0 == ColumnKind::Range => {
                         known.literals.push(*literal);
-                        known.rows = meet(&known.rows, &column.rows);
+                        known.rows = intersect(&known.rows, &term.rows);
                     }
-                    // Both must hold.
+                    // Both literals must hold.
                     Some(known) => {
                         known.literals.push(*literal);
-                        known.rows.retain(|row| column.rows.contains(row));
+                        known.rows.retain(|row| term.rows.contains(row));
                     }
-                    None => columns.push(column),
+                    None => terms.push(term),
                 }
             }
             _ => rest.push(*literal),
         }
     }
-    // In an order that does not depend on how the rule was written; what is not exact comes last.
+    // Canonical order, independent of the order in the rule; ranges come last.
     let hash = |value: &dyn Fn(&mut DefaultHasher)| {
         let mut hasher = DefaultHasher::new();
         value(&mut hasher);
         hasher.finish()
     };
-    columns.sort_by_cached_key(|column| {
-        let range = column.parts.iter().any(|part| part.0.is_range());
-        let pattern = hash(&|hasher| column.patterns.first().map(|test| std::mem::discriminant(*test)).hash(hasher));
-        (range, column.parts.iter().map(|part| part.0).max(), hash(&|hasher| column.parts.hash(hasher)), pattern)
+    terms.sort_by_cached_key(|term| {
+        let range = term.columns.iter().any(|column| column.0.is_range());
+        let pattern = hash(&|hasher| term.patterns.first().map(|test| std::mem::discriminant(*test)).hash(hasher));
+        (range, term.columns.iter().map(|column| column.0).max(), hash(&|hasher| term.columns.hash(hasher)), pattern)
     });
-    let mut parts: Vec<(PartKind, &Value)> = Vec::new();
-    columns.retain(|column| {
-        let both: Vec<Part> = parts
+    // Terms that do not fit into the key become tests.
+    let mut columns: Vec<(ColumnKind, &Value)> = Vec::new();
+    terms.retain(|term| {
+        let both: Vec<Column> = columns
             .iter()
-            .chain(&column.parts)
-            .map(|(kind, value)| Part { kind: *kind, value: (*value).clone() })
+            .chain(&term.columns)
+            .map(|(kind, value)| Column { kind: *kind, value: (*value).clone() })
             .collect();
-        let ranges = both.iter().filter(|part| part.kind.is_range()).count();
-        let fits = ranges <= 1 && places(&both).is_some();
+        let ranges = both.iter().filter(|column| column.kind.is_range()).count();
+        let fits = ranges <= 1 && layout(&both).is_some();
         if fits {
-            parts.extend(&column.parts);
+            columns.extend(&term.columns);
         } else {
-            rest.extend(&column.literals);
+            rest.extend(&term.literals);
         }
         fits
     });
-    if columns.is_empty() {
+    if terms.is_empty() {
         return None;
     }
     rest.sort_by_cached_key(|literal| hash(&|hasher| literal.hash(hasher)));
     let shape = Shape {
-        parts,
-        columns: columns.iter().map(|column| column.parts.len()).collect(),
+        columns,
+        term_columns: terms.iter().map(|term| term.columns.len()).collect(),
         rest,
         errno: rule.errno().filter(|_| !any_errno),
         fields: audit.as_ref().map(|audit| audit.fields.iter().map(|field| &field.value).collect()),
@@ -160,26 +162,26 @@ pub(super) fn shape<'p>(
         kill: kill.as_ref().map(|kill| kill.signal),
         marks: marks.iter().map(|mark| (mark.label, &mark.object, mark.set)).collect(),
     };
-    Some((shape, Candidate { rule: id, literals: literals.to_vec(), columns }))
+    Some((shape, Candidate { rule: id, literals: literals.to_vec(), terms }))
 }
 
-/// What a literal compares with constants; `None` where it does not, or not so that it could be looked up.
-fn column<'p>(policy: &'p Policy, literal: Literal<'p>, optimise: Optimise) -> Option<Column<'p>> {
+/// Returns the term of a literal, or `None` if it is not a comparison with constants that can be looked up.
+fn term<'p>(policy: &'p Policy, literal: Literal<'p>, optimise: Optimise) -> Option<Term<'p>> {
     let Literal { sense, known: true, .. } = literal else { return None };
     let atom = match literal.cond {
         Cond::Atom(atom) => atom,
-        Cond::Not(inner) => return column(policy, Literal { cond: inner, sense: !sense, ..literal }, optimise),
+        Cond::Not(inner) => return term(policy, Literal { cond: inner, sense: !sense, ..literal }, optimise),
         Cond::Or(left, right) if sense => return either(policy, literal, [left, right], optimise),
         _ => return None,
     };
-    let (parts, rows) = match &atom.kind {
+    let (columns, rows) = match &atom.kind {
         AtomKind::Compare { op, left, right } if *op == (if sense { Compare::Eq } else { Compare::Ne }) => {
             let (value, constant) = match (&left.kind, &right.kind) {
                 (_, ValueKind::Const(number)) => (left, *number),
                 (ValueKind::Const(number), _) => (right, *number),
                 _ => return None,
             };
-            (vec![(PartKind::Number, value)], vec![vec![number(value, constant)?]])
+            (vec![(ColumnKind::Number, value)], vec![vec![number(value, constant)?]])
         }
         AtomKind::Compare { op, left, right } if optimise.does(Optimisation::Ranges) => {
             let (value, constant, op) = match (&left.kind, &right.kind) {
@@ -187,7 +189,10 @@ fn column<'p>(policy: &'p Policy, literal: Literal<'p>, optimise: Optimise) -> O
                 (ValueKind::Const(number), _) => (right, *number, op.turned()),
                 _ => return None,
             };
-            (vec![(PartKind::Range, value)], vec![vec![range(value, if sense { op } else { op.negated() }, constant)?]])
+            (
+                vec![(ColumnKind::Range, value)],
+                vec![vec![range(value, if sense { op } else { op.negated() }, constant)?]],
+            )
         }
         _ if !sense => return None,
         AtomKind::Same(value, other) => {
@@ -196,7 +201,7 @@ fn column<'p>(policy: &'p Policy, literal: Literal<'p>, optimise: Optimise) -> O
                 (ValueKind::Address(address), _) => (other, *address),
                 _ => return None,
             };
-            (vec![(PartKind::Ip, value)], vec![vec![Element::Number(address)]])
+            (vec![(ColumnKind::Ip, value)], vec![vec![Element::Number(address)]])
         }
         AtomKind::OneOf { value, set } => {
             let constant = |element: &Value| match element.kind {
@@ -205,7 +210,7 @@ fn column<'p>(policy: &'p Policy, literal: Literal<'p>, optimise: Optimise) -> O
             };
             let rows =
                 set.iter().map(|element| constant(element).map(|element| vec![element])).collect::<Option<_>>()?;
-            (vec![(PartKind::Number, value)], rows)
+            (vec![(ColumnKind::Number, value)], rows)
         }
         AtomKind::OneOfStrings { value, set } if matches!(value.kind, ValueKind::Task(TaskField::Comm)) => {
             let name = |text: &Vec<u8>| {
@@ -213,15 +218,15 @@ fn column<'p>(policy: &'p Policy, literal: Literal<'p>, optimise: Optimise) -> O
                 bytes.get_mut(..text.len())?.copy_from_slice(text);
                 Some(vec![Element::Number(u128::from_le_bytes(bytes))])
             };
-            (vec![(PartKind::Name, value)], set.iter().map(name).collect::<Option<_>>()?)
+            (vec![(ColumnKind::Name, value)], set.iter().map(name).collect::<Option<_>>()?)
         }
         AtomKind::Text { value, test: TextTest::OneOf(set) } => {
             let rows = set.iter().map(|text| vec![Element::Text(text.clone())]).collect();
-            (vec![(PartKind::Text, value)], rows)
+            (vec![(ColumnKind::Text, value)], rows)
         }
         AtomKind::Text { value, test } if optimise.does(Optimisation::Automata) => {
-            let parts = vec![(PartKind::Match, value)];
-            return Some(Column { literals: vec![literal], parts, rows: Vec::new(), patterns: vec![test] });
+            let columns = vec![(ColumnKind::Match, value)];
+            return Some(Term { literals: vec![literal], columns, rows: Vec::new(), patterns: vec![test] });
         }
         AtomKind::InSet { values, set } => {
             let set = &policy.sets[set.index()];
@@ -230,37 +235,39 @@ fn column<'p>(policy: &'p Policy, literal: Literal<'p>, optimise: Optimise) -> O
         }
         _ => return None,
     };
-    if let [(PartKind::Number | PartKind::Range, value)] = parts.as_slice()
+    if let [(ColumnKind::Number | ColumnKind::Range, value)] = columns.as_slice()
         && matches!(value.kind, ValueKind::Const(_) | ValueKind::Param(_) | ValueKind::Enumerator(_))
     {
         return None;
     }
-    Some(Column { literals: vec![literal], parts, rows, patterns: Vec::new() })
+    Some(Term { literals: vec![literal], columns, rows, patterns: Vec::new() })
 }
 
-/// What one of two compares with constants, where both are about the same values.
-fn either<'p>(policy: &'p Policy, literal: Literal<'p>, both: [&'p Cond; 2], optimise: Optimise) -> Option<Column<'p>> {
-    let sides = both.map(|cond| column(policy, Literal { cond, ..literal }, optimise));
+/// Returns the term of a disjunction: the rows of both sides, if they compare the same values.
+fn either<'p>(policy: &'p Policy, literal: Literal<'p>, both: [&'p Cond; 2], optimise: Optimise) -> Option<Term<'p>> {
+    let sides = both.map(|cond| term(policy, Literal { cond, ..literal }, optimise));
     let [Some(mut one), Some(mut other)] = sides else { return None };
-    if one.parts != other.parts && optimise.does(Optimisation::Automata) {
-        one.be_patterns(both[0]);
-        other.be_patterns(both[1]);
+    if one.columns != other.columns && optimise.does(Optimisation::Automata) {
+        one.text_as_pattern(both[0]);
+        other.text_as_pattern(both[1]);
     }
-    if one.parts != other.parts || one.rows.len() + other.rows.len() > ROWS_OF_RULE_MAX {
+    if one.columns != other.columns || one.rows.len() + other.rows.len() > ROWS_OF_RULE_MAX {
         return None;
     }
     one.rows.extend(other.rows);
     one.patterns.extend(other.patterns);
-    Some(Column { literals: vec![literal], ..one })
+    Some(Term { literals: vec![literal], ..one })
 }
 
-/// A constant as a value's pattern; `None` where the value is no integer or never is that.
+/// Encodes a constant in the width of a value. Returns `None` if the value is not an integer or cannot be the
+/// constant.
 fn number(value: &Value, constant: i128) -> Option<Element> {
     let Ty::Int(int) = value.ty else { return None };
     (int.min() <= constant && constant <= int.max()).then(|| Element::Number((constant as u128) & mask(int)))
 }
 
-/// The values that compare so with a constant; `None` where the value is no integer, or they are no range.
+/// Returns the range of values for which a comparison holds, or `None` if the value is not an integer or the
+/// range is empty.
 fn range(value: &Value, op: Compare, constant: i128) -> Option<Element> {
     let Ty::Int(int) = value.ty else { return None };
     let (first, last) = match op {
@@ -274,8 +281,8 @@ fn range(value: &Value, op: Compare, constant: i128) -> Option<Element> {
     (first <= last).then(|| Element::Range(ordered(int, first), ordered(int, last)))
 }
 
-/// What is in a range of both.
-fn meet(a: &[Vec<Element>], b: &[Vec<Element>]) -> Vec<Vec<Element>> {
+/// Intersects two unions of ranges.
+fn intersect(a: &[Vec<Element>], b: &[Vec<Element>]) -> Vec<Vec<Element>> {
     let both = |a: &[Element], b: &[Element]| match (a, b) {
         ([Element::Range(a, b)], [Element::Range(c, d)]) => {
             let (first, last) = (*a.max(c), *b.min(d));
@@ -290,70 +297,71 @@ fn mask(int: Int) -> u128 {
     u128::from(u64::MAX >> (64 - 8 * int.bytes))
 }
 
-/// Elements as rows. A part whose elements are all single addresses is looked up exactly; a network comes last.
+/// Converts the elements of a set to rows. A column whose elements are all single addresses is looked up
+/// exactly; a column with networks comes last.
 fn in_set<'p>(
     literal: Literal<'p>,
     values: &'p [Value],
     parts: &[SetPart],
     elements: &[Vec<(u128, u128)>],
-) -> Option<Column<'p>> {
+) -> Option<Term<'p>> {
     if parts.iter().any(|part| matches!(part, SetPart::Text { .. })) {
         return None;
     }
     let kind = |at: usize| match parts[at] {
-        SetPart::Int(_) => PartKind::Number,
-        SetPart::Network if elements.iter().any(|row| row[at].0 != row[at].1) => PartKind::Network,
-        SetPart::Ip | SetPart::Network | SetPart::Text { .. } => PartKind::Ip,
+        SetPart::Int(_) => ColumnKind::Number,
+        SetPart::Network if elements.iter().any(|row| row[at].0 != row[at].1) => ColumnKind::Network,
+        SetPart::Ip | SetPart::Network | SetPart::Text { .. } => ColumnKind::Ip,
     };
     let mut order: Vec<usize> = (0..parts.len()).collect();
     order.sort_by_key(|at| kind(*at));
     let element = |at: usize, (first, last): (u128, u128)| match (kind(at), parts[at], values[at].ty) {
-        (PartKind::Network, ..) => Some(Element::Range(first, last)),
-        (PartKind::Number, SetPart::Int(of), Ty::Int(_)) => {
+        (ColumnKind::Network, ..) => Some(Element::Range(first, last)),
+        (ColumnKind::Number, SetPart::Int(of), Ty::Int(_)) => {
             let constant = if of.signed { i128::from((first as u64).cast_signed()) } else { first as i128 };
-            // What the value never is stands in no row.
+            // An element that the value cannot be has no row.
             number(&values[at], constant)
         }
         _ => Some(Element::Number(first)),
     };
     let row = |row: &Vec<(u128, u128)>| order.iter().map(|at| element(*at, row[*at])).collect::<Option<Vec<_>>>();
     let rows = elements.iter().filter_map(row).collect();
-    let parts = order.iter().map(|at| (kind(*at), &values[*at])).collect();
-    Some(Column { literals: vec![literal], parts, rows, patterns: Vec::new() })
+    let columns = order.iter().map(|at| (kind(*at), &values[*at])).collect();
+    Some(Term { literals: vec![literal], columns, rows, patterns: Vec::new() })
 }
 
 impl<'p> Candidate<'p> {
-    /// What it asks of texts.
+    /// Returns the patterns of the rule.
     pub(super) fn patterns(&self) -> impl Iterator<Item = &'p TextTest> {
-        self.columns.iter().flat_map(|column| column.patterns.iter().copied())
+        self.terms.iter().flat_map(|term| term.patterns.iter().copied())
     }
 
-    /// Each column, and the patterns of the text that it asks for something.
-    fn columns<'a, 'm>(
+    /// Pairs each term with the patterns of its column, if it has any.
+    fn terms<'a, 'm>(
         &'a self,
         patterns: &'a [Option<Patterns<'m>>],
-    ) -> impl Iterator<Item = (&'a Column<'p>, Option<&'a Patterns<'m>>)> {
-        let mut part = 0;
-        self.columns.iter().map(move |column| {
-            let at = part;
-            part += column.parts.len();
-            (column, patterns[at].as_ref())
+    ) -> impl Iterator<Item = (&'a Term<'p>, Option<&'a Patterns<'m>>)> {
+        let mut column = 0;
+        self.terms.iter().map(move |term| {
+            let at = column;
+            column += term.columns.len();
+            (term, patterns[at].as_ref())
         })
     }
 
-    /// How many rows it has.
+    /// Returns the number of rows, or `None` on overflow.
     pub(super) fn count(&self, patterns: &[Option<Patterns<'_>>]) -> Option<usize> {
-        self.columns(patterns).try_fold(1usize, |count, (column, of)| {
-            count.checked_mul(of.map_or(column.rows.len(), |of| of.elements(&column.patterns).count()))
+        self.terms(patterns).try_fold(1usize, |count, (term, of)| {
+            count.checked_mul(of.map_or(term.rows.len(), |of| of.elements(&term.patterns).count()))
         })
     }
 
-    /// All its rows.
+    /// Returns the rows: the Cartesian product of the rows of its terms.
     pub(super) fn rows(&self, patterns: &[Option<Patterns<'_>>]) -> Vec<Vec<Element>> {
-        self.columns(patterns).fold(vec![Vec::new()], |before, (column, of)| {
+        self.terms(patterns).fold(vec![Vec::new()], |before, (term, of)| {
             let rows = match of {
-                Some(of) => Cow::Owned(of.elements(&column.patterns).map(|element| vec![element]).collect()),
-                None => Cow::Borrowed(&column.rows),
+                Some(of) => Cow::Owned(of.elements(&term.patterns).map(|element| vec![element]).collect()),
+                None => Cow::Borrowed(&term.rows),
             };
             let with = |row: Vec<Element>| {
                 let after = |more: &Vec<Element>| [&row[..], more].concat();
@@ -364,18 +372,18 @@ impl<'p> Candidate<'p> {
     }
 }
 
-impl<'p> Column<'p> {
-    /// Asks for whole texts, which the condition names, by patterns.
-    fn be_patterns(&mut self, cond: &'p Cond) {
-        if let [(kind @ PartKind::Text, _)] = &mut self.parts[..] {
-            *kind = PartKind::Match;
+impl<'p> Term<'p> {
+    /// Converts a comparison with whole texts, made by `cond`, to one with patterns.
+    fn text_as_pattern(&mut self, cond: &'p Cond) {
+        if let [(kind @ ColumnKind::Text, _)] = &mut self.columns[..] {
+            *kind = ColumnKind::Match;
             self.rows.clear();
             tests_of(cond, &mut self.patterns);
         }
     }
 }
 
-/// What a condition asks of texts, in tests one of which must hold.
+/// Collects the text tests of a disjunction.
 fn tests_of<'p>(cond: &'p Cond, found: &mut Vec<&'p TextTest>) {
     match cond {
         Cond::Not(inner) => tests_of(inner, found),
@@ -399,7 +407,7 @@ mod tests {
     #[test]
     fn a_comparison_is_a_range_of_its_type() {
         use Compare::{Eq, Ge, Gt, Le, Lt, Ne};
-        // Signed numbers are moved so that the least of 64 bits is 0.
+        // Signed numbers are biased by 2^63, so that the least one is 0.
         let zero = 1i128 << 63;
         for (bytes, signed, op, constant, wanted) in [
             (4, false, Lt, 5, Some((0, 4))),
@@ -427,7 +435,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_a_pattern_of_its_type() {
+    fn a_number_is_encoded_in_the_width_of_its_type() {
         for (bytes, signed, constant, wanted) in [
             (2, false, 0xffff, Some(0xffff)),
             (2, false, 0x1_0000, None),
@@ -444,7 +452,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges_meet_where_both_are() {
+    fn unions_of_ranges_intersect() {
         let ranges = |list: &[(u128, u128)]| list.iter().map(|(a, b)| vec![Element::Range(*a, *b)]).collect::<Vec<_>>();
         for (a, b, both) in [
             (&[(1, 5)][..], &[(3, 9)][..], &[(3, 5)][..]),
@@ -454,7 +462,7 @@ mod tests {
             (&[(1, 5)], &[(6, 9)], &[]),
             (&[(1, 5), (8, 9)], &[(4, 8)], &[(4, 5), (8, 8)]),
         ] {
-            assert_eq!(meet(&ranges(a), &ranges(b)), ranges(both));
+            assert_eq!(intersect(&ranges(a), &ranges(b)), ranges(both));
         }
     }
 }

@@ -1,13 +1,15 @@
-//! Rules that ask what a text is like: all their patterns are one automaton, which tells by a row which of them fit.
+//! Patterns in an index: the patterns of all rules form one automaton, which maps a text to the set of patterns
+//! it matches.
 //!
 //! ```text
-//! on file_open when file.path under "/srv/a" and task.uid == 1 deny             (row of { a }, 1)  (row of { a, b }, 1)
-//! on file_open when file.path like "/srv/**.key" and task.uid == 2 deny         (row of { b }, 2)  (row of { a, b }, 2)
+//! on file_open when file.path under "/srv/a" and task.uid == 1 deny             ({ a }, 1)  ({ a, b }, 1)
+//! on file_open when file.path like "/srv/**.key" and task.uid == 2 deny         ({ b }, 2)  ({ a, b }, 2)
 //! ```
 //!
-//! A rule has a row of the index for each row of the automaton that its pattern is in.
+//! Each set of patterns that some text can match is a row of the automaton. A rule has a row in the index for
+//! each row of the automaton that contains its pattern.
 //!
-//! Absent: `==` and `in`, whose texts are found by their hashes, which costs less.
+//! Absent: `==` and `in`, whose texts are looked up by hash, which is cheaper.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -16,13 +18,13 @@ use super::key::Element;
 use crate::automaton::{Automaton, TooComplex};
 use crate::hir::TextTest;
 
-/// A run over a text costs some hundreds of instructions, as many as a pattern that is run alone.
+/// Cost of running an automaton over a text, in instructions; it does not depend on the number of patterns.
 pub const RUN_COST: u32 = 450;
 
-/// What a rule's event costs in the program, above that it is the first.
+/// Cost of the code that writes the event of one more rule.
 const EFFECTS_COST: u32 = 30;
 
-/// What a pattern costs that is compared alone, roughly.
+/// Estimates the cost of comparing a single pattern.
 #[must_use]
 pub fn cost(test: &TextTest) -> u32 {
     match test {
@@ -32,14 +34,15 @@ pub fn cost(test: &TextTest) -> u32 {
     }
 }
 
-/// Whether patterns are better run together than each alone.
+/// Returns whether one automaton for all patterns is cheaper than a comparison for each.
 pub fn together<'t>(tests: impl Iterator<Item = &'t TextTest>, effects: bool) -> bool {
     let each = |test| cost(test) + if effects { EFFECTS_COST } else { 0 };
     tests.map(each).fold(0, u32::saturating_add) > RUN_COST
 }
 
-/// Fewer each, where the automaton of all would be too large: apart from those of which a part can be anywhere in a text,
-/// which multiply the states of all others, and else the first and the second half.
+/// Divides patterns whose common automaton would be too large. Patterns with a part that can occur anywhere in
+/// a text multiply the states of all others, so they are separated from the rest; patterns of one kind are
+/// halved.
 pub fn halves<T>(mut members: Vec<T>, test: impl Fn(&T) -> Option<&TextTest>) -> (Vec<T>, Vec<T>) {
     let anywhere = |member: &T| match test(member) {
         Some(TextTest::EndsWith(_) | TextTest::Contains(_)) => true,
@@ -56,18 +59,18 @@ pub fn halves<T>(mut members: Vec<T>, test: impl Fn(&T) -> Option<&TextTest>) ->
     (members, others)
 }
 
-/// Patterns of rules, and where they are found.
+/// The automaton of a column, and its rows by pattern.
 pub struct Patterns<'t> {
-    /// Of all of them.
+    /// Automaton of all patterns of the column.
     pub automaton: Rc<Automaton>,
-    /// Each pattern's number.
+    /// Number of each distinct pattern.
     numbers: HashMap<&'t TextTest, u32>,
-    /// By number: the rows that it is in.
+    /// By number: rows of the automaton that contain the pattern.
     rows: Vec<Vec<u32>>,
 }
 
 impl<'t> Patterns<'t> {
-    /// Of these.
+    /// Builds the automaton of some patterns, which may repeat.
     pub fn of(tests: impl Iterator<Item = &'t TextTest>) -> Result<Patterns<'t>, TooComplex> {
         let mut numbers: HashMap<&TextTest, u32> = HashMap::new();
         let mut different = Vec::new();
@@ -88,7 +91,7 @@ impl<'t> Patterns<'t> {
         Ok(Patterns { automaton: Rc::new(automaton), numbers, rows })
     }
 
-    /// The rows of some patterns, each as what a key has; one of several patterns can be there again.
+    /// Returns the rows that contain any of some patterns, as key elements. A row with several of them is repeated.
     pub fn elements<'a>(&'a self, tests: &'a [&TextTest]) -> impl Iterator<Item = Element> {
         let rows = tests.iter().filter_map(|test| Some(&self.rows[*self.numbers.get(*test)? as usize]));
         rows.flatten().map(|row| Element::Number(u128::from(*row)))
@@ -101,7 +104,7 @@ mod tests {
     use crate::hir::TextTest;
     use crate::{Options, Source, Stage, emit};
 
-    /// The indexes of a policy of so many rules, without their rows.
+    /// Prints the indexes of a policy of `count` rules.
     fn chosen(count: usize, rule: impl Fn(usize) -> String) -> Vec<String> {
         let text = (0..count).map(|n| format!("on file_open when {}\n", rule(n))).collect();
         let plan = emit(&[Source { name: "a.krs".into(), text }], &Options::default(), Stage::Decision);
@@ -111,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn patterns_of_which_a_part_can_be_anywhere_are_set_apart() {
+    fn patterns_that_match_anywhere_are_separated() {
         let test = |kind: &str, text: &str| match kind {
             "ends" => TextTest::EndsWith(text.into()),
             "contains" => TextTest::Contains(text.into()),
@@ -131,41 +134,42 @@ mod tests {
         let tests: Vec<(TextTest, bool)> = list.map(|(kind, text, anywhere)| (test(kind, text), anywhere)).into();
         let (some, others) = halves(tests.iter().collect(), |one| Some(&one.0));
         assert!(some.len() == 5 && some.iter().all(|one| one.1) && others.iter().all(|one| !one.1));
-        // Where they are alike: the first and the second half.
+        // Patterns of one kind are halved.
         let alike: Vec<(TextTest, bool)> = tests.into_iter().filter(|one| one.1).collect();
         let (some, others) = halves(alike.iter().collect(), |one| Some(&one.0));
         assert_eq!((some.len(), others.len()), (2, 3));
     }
 
     #[test]
-    fn patterns_are_run_together_where_that_costs_less() {
+    fn patterns_share_an_automaton_if_that_is_cheaper() {
         let under = |n| format!("file.path under \"/srv/{n}\" deny");
         let like = |n| format!("file.path like \"/srv/*{n}*\" deny audit");
         assert!(chosen(20, under).is_empty());
         let many = chosen(200, under);
-        assert!(matches!(many.as_slice(), [one] if one.contains(" run (") && one.contains("200 rules")), "{many:?}");
+        let shared = |index: &str| index.contains(" automaton (") && index.contains("200 rules");
+        assert!(matches!(many.as_slice(), [one] if shared(one)), "{many:?}");
         assert!(chosen(1, like).is_empty());
         let two = chosen(2, like);
         assert!(matches!(two.as_slice(), [one] if one.contains("2 rules in 3 rows")), "{two:?}");
     }
 
     #[test]
-    fn patterns_share_a_key_with_other_values() {
+    fn patterns_combine_with_other_columns() {
         let both = chosen(30, |n| format!("file.path under \"/srv/{n}\" and task.uid == {} deny", n % 3));
         assert!(
             matches!(both.as_slice(), [one] if one.contains("task.uid: 4 bytes") && one.contains("in 30 rows")),
             "{both:?}"
         );
-        // What all ask for is a test, wherever it stands.
+        // A pattern that all rules have becomes a test, whatever its position in the rule.
         let inside = chosen(30, |n| match n % 2 {
             0 => format!("file.path under \"/srv\" and file.path like \"**/{n}\" deny"),
             _ => format!("file.path like \"**/{n}\" and file.path under \"/srv\" deny"),
         });
-        assert!(matches!(inside.as_slice(), [one] if one.contains(" run (")), "{inside:?}");
+        assert!(matches!(inside.as_slice(), [one] if one.contains(" automaton (")), "{inside:?}");
     }
 
     #[test]
-    fn what_asks_for_one_of_several_has_a_row_for_each() {
+    fn alternatives_have_a_row_each() {
         let lists =
             chosen(30, |n| format!("file.path under {{ \"/srv/{n}\", \"/opt/{n}\" }} and task.uid == {n} deny"));
         assert!(matches!(lists.as_slice(), [one] if one.contains("30 rules in 60 rows")), "{lists:?}");
@@ -180,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn patterns_that_multiply_each_others_states_are_several_automata() {
+    fn patterns_that_multiply_their_states_are_split() {
         let rules = chosen(40, |n| match n {
             0..20 => format!("contains(file.path, \"x{n}y\") deny audit"),
             _ => format!("file.path under \"/srv/{n}\" deny audit"),

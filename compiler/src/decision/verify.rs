@@ -1,10 +1,13 @@
-//! The invariants of `decision`, as code. A failure is a bug of the compiler.
+//! Verifier of decision graphs and indexes: the invariants of the module documentation of `decision`.
+//!
+//! A failure is a bug of the compiler, so it is a panic. The message names the node, for example
+//! `n4 needs a verdict that nothing has set`.
 
 use std::collections::BTreeSet;
 
-use super::index::ROW_RULES_MAX;
-use super::key::{self, Element, PartKind};
+use super::key::{self, ColumnKind, Element};
 use super::{Errno, Graph, Index, IndexId, Node, Plan, Verdict};
+use crate::limits::ROW_RULES_MAX;
 
 /// Checks every graph.
 ///
@@ -21,7 +24,7 @@ pub fn verify(plan: &Plan) {
     }
 }
 
-/// What an index found is used on ways only that found it.
+/// Checks that a row is used only on paths on which it has been found.
 fn verify_found(graph: &Graph) {
     let used: BTreeSet<IndexId> = graph.nodes.iter().filter_map(uses).collect();
     for index in used {
@@ -38,13 +41,13 @@ fn verify_found(graph: &Graph) {
                 *next = Some(next.unwrap_or(true) && after);
             }
             if uses(node) == Some(index) {
-                assert!(before, "n{at} uses what i{} has not found", index.0);
+                assert!(before, "n{at} uses a row of i{} that is not found on every path", index.0);
             }
         }
     }
 }
 
-/// Of which index a node uses what was found.
+/// Returns the index whose row a node uses.
 fn uses(node: &Node) -> Option<IndexId> {
     match node {
         Node::RecordFound { index, .. } | Node::Set { errno: Errno::Found(index), .. } => Some(*index),
@@ -52,26 +55,27 @@ fn uses(node: &Node) -> Option<IndexId> {
     }
 }
 
-/// What a rule does stands behind the question for its own mode, and no other's in between.
+/// Checks that on every path to the actions of a rule the mode read last is that of the rule.
 fn verify_modes(graph: &Graph) {
     for (at, (node, mode)) in graph.nodes.iter().zip(graph.modes()).enumerate() {
-        if let Node::Does { rule, .. } | Node::Record { rule, .. } | Node::RecordFound { rule, .. } = node {
-            let asked = mode.map(|mode| &graph.nodes[mode.index()]);
-            let own = matches!(asked, Some(Node::Mode { rule: known, .. }) if known == rule);
-            assert!(own, "n{at} does not know the mode of its rule");
+        if let Node::TestMode { rule, .. } | Node::Record { rule, .. } | Node::RecordFound { rule, .. } = node {
+            let mode = mode.map(|mode| &graph.nodes[mode.index()]);
+            let own = matches!(mode, Some(Node::Mode { rule: known, .. }) if known == rule);
+            assert!(own, "the mode of the rule of n{at} has not been read");
         }
     }
 }
 
 fn verify_index(index: &Index) {
-    assert!(!index.parts.is_empty() && !index.rows.is_empty(), "an index of nothing");
-    assert!(key::places(&index.parts).is_some(), "the parts have no room in a key");
-    assert_eq!(index.automata.len(), index.parts.len(), "an automaton, or none, for each part");
-    for (part, automaton) in index.parts.iter().zip(&index.automata) {
-        assert_eq!(part.kind == PartKind::Match, automaton.is_some(), "patterns have an automaton");
+    assert!(!index.columns.is_empty() && !index.rows.is_empty(), "an index without columns or rows");
+    assert!(key::layout(&index.columns).is_some(), "the columns exceed the size of a key");
+    assert_eq!(index.automata.len(), index.columns.len(), "one optional automaton per column");
+    for (column, automaton) in index.columns.iter().zip(&index.automata) {
+        assert_eq!(column.kind == ColumnKind::Match, automaton.is_some(), "exactly patterns have an automaton");
     }
-    assert!(index.early.is_sorted() && index.early.len() < index.parts.len(), "what is early comes before the rest");
-    assert!(index.early.iter().all(|at| !index.parts[*at].kind.is_range()), "what is early is looked up exactly");
+    let prefilter = &index.prefilter;
+    assert!(prefilter.is_sorted() && prefilter.len() < index.columns.len(), "the prefilter is a proper subset");
+    assert!(prefilter.iter().all(|at| !index.columns[*at].kind.is_range()), "the prefilter has no ranges");
     for rows in index.rows.windows(2) {
         let [before, after] = rows else { continue };
         assert!(before.key < after.key, "rows are out of order");
@@ -82,17 +86,17 @@ fn verify_index(index: &Index) {
         }
     }
     for row in &index.rows {
-        assert_eq!(row.key.len(), index.parts.len(), "a row has an element for each part");
+        assert_eq!(row.key.len(), index.columns.len(), "a row has one element per column");
         assert!((1..=ROW_RULES_MAX).contains(&row.rules.len()) && row.rules.is_sorted(), "a row's rules");
     }
 }
 
 fn verify_graph(graph: &Graph) {
-    // Whether a verdict has been chosen on every way to a node; `None` while no way is known.
+    // By node: a `Set` has been passed on every path to it; `None` while no path is known.
     let mut chosen: Vec<Option<bool>> = vec![None; graph.nodes.len()];
     chosen[0] = Some(false);
     for (at, node) in graph.nodes.iter().enumerate() {
-        let before = chosen[at].unwrap_or_else(|| panic!("n{at} cannot be reached"));
+        let before = chosen[at].unwrap_or_else(|| panic!("n{at} is unreachable"));
         let after = before || matches!(node, Node::Set { first: false, .. });
         for next in node.edges() {
             assert!(next.index() > at, "n{at} leads back to n{}", next.0);
@@ -101,7 +105,7 @@ fn verify_graph(graph: &Graph) {
         }
         assert!(
             !graph.part.next.is_empty() || !matches!(node, Node::Continue { .. }),
-            "n{at} goes on behind the last part"
+            "n{at} continues after the last part"
         );
         if let Node::Record { verdict: Verdict::Chosen, .. }
         | Node::Set { first: true, .. }

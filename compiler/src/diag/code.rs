@@ -1,7 +1,23 @@
-//! The table of all codes, one row each. Codes are never reused.
+//! The codes of errors and warnings, one row each: `UNKNOWN_HOOK = "KRS0200", "unknown hook"`.
 //!
-//! Ranges: 0001-0099 syntax, 0100-0199 names and items, 0200-0299 hooks and kernels, 0300-0399 types, 0400-0499
-//! actions, 0500-0599 code and limits, 0900-0999 warnings.
+//! | codes | subject |
+//! | --- | --- |
+//! | 0001-0049 | syntax ([`krs_grammar::error::CODES`]) |
+//! | 0100-0149 | names, items, attributes |
+//! | 0200-0249 | hooks and their arguments |
+//! | 0300-0349 | types and values |
+//! | 0350-0379 | sets, parameters, files |
+//! | 0380-0389 | labels |
+//! | 0390-0399 | ancestors |
+//! | 0400-0419 | actions |
+//! | 0420-0429 | marks |
+//! | 0430-0449 | tests |
+//! | 0500-0549 | limits of programs and maps |
+//! | 0900-0949 | warnings |
+//!
+//! Invariants: the rows are sorted by code; a title is a noun phrase or a short statement without a period, true of every
+//! diagnostic with the code, and is the heading of the section in `docs/errors.md`; a released code keeps its meaning.
+//! Absent: messages and help texts, which the stages that report the codes have.
 
 /// The code of a diagnostic: `KRS` and four digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -15,143 +31,143 @@ impl std::fmt::Display for Code {
 
 macro_rules! codes {
     ($($name:ident = $code:literal, $title:literal;)*) => {
-        $(#[doc = $title] pub const $name: Code = Code($code);)*
-        /// Code and title of each, except for the syntax codes, which the grammar defines.
+        $(#[doc = concat!("`", $code, "`: ", $title)] pub const $name: Code = Code($code);)*
+        /// All codes with their titles, except for the syntax codes of the grammar.
         pub const CODES: &[(Code, &str)] = &[$(($name, $title)),*];
     };
 }
 
 codes! {
-    DUPLICATE_ITEM = "KRS0100", "a name is defined twice";
-    UNKNOWN_NAME = "KRS0101", "no such name here";
-    UNKNOWN_TYPE = "KRS0102", "no such type";
-    NOT_YET = "KRS0103", "a feature that this version does not have";
-    DUPLICATE_RULE = "KRS0104", "two rules of one name";
-    CYCLE = "KRS0105", "a definition that needs itself";
-    EXPANDS = "KRS0106", "definitions that expand too far";
-    NOT_A_RULE = "KRS0107", "an item in a `where` block that is no rule";
-    UNKNOWN_ATTRIBUTE = "KRS0108", "no such attribute";
-    BAD_ATTRIBUTE = "KRS0109", "an attribute that does not take this";
-    BAD_USE = "KRS0110", "a file that cannot be used";
-    USE_CIRCLE = "KRS0111", "files that use each other in a circle";
-    UNKNOWN_MODULE = "KRS0112", "no such module";
-    DUPLICATE_MEMBER = "KRS0113", "a name that an item has twice";
-    UNKNOWN_STRUCT = "KRS0114", "no such struct";
-    UNKNOWN_PARAMETER = "KRS0115", "a description of an argument that no kernel has";
-    NOT_REFINED = "KRS0116", "a description that does not fit to what is described";
-    RESULT = "KRS0117", "a definition of another type than it says";
-    TAKEN = "KRS0118", "a name that the language has";
-    UNKNOWN_FUNCTION = "KRS0120", "no such function";
-    BAD_MEMBER = "KRS0121", "a member whose value its type cannot hold";
-    UNKNOWN_HOOK = "KRS0200", "no such hook";
-    NOT_A_HOOK = "KRS0201", "a kernel function that is no hook";
-    DISABLED_HOOK = "KRS0202", "a hook that BPF may not attach to";
-    UNKNOWN_FIELD = "KRS0203", "no such field";
-    UNUSABLE_ARGUMENT = "KRS0204", "an argument that BPF cannot read";
-    UNBINDABLE_ARGUMENT = "KRS0205", "an argument that no loader can find on every kernel";
-    MISMATCH = "KRS0300", "a value of another type is needed";
-    NOT_A_CONDITION = "KRS0301", "a value that is no condition";
-    OUT_OF_RANGE = "KRS0302", "a constant that the type cannot hold";
-    NOT_CONSTANT = "KRS0303", "a value that must be constant";
-    BAD_DIVISOR = "KRS0304", "a divisor that is not a non-zero constant";
-    BAD_INDEX = "KRS0305", "an index that the array does not have";
-    BAD_CAST = "KRS0306", "a conversion that does not exist";
-    BAD_OPERAND = "KRS0307", "an operator that does not work on this type";
-    MIXED_SIGNS = "KRS0308", "integers that no type holds both of";
-    NO_FIELDS = "KRS0309", "a value that has no fields";
-    BAD_CALL = "KRS0310", "a call that does not fit its definition";
-    BAD_PATTERN = "KRS0312", "a text or pattern that nothing can match";
-    BAD_SET = "KRS0351", "a set that cannot be";
-    BAD_SET_FILE = "KRS0352", "a set's file that cannot be read";
-    BAD_PARAM = "KRS0353", "a parameter that cannot be";
-    BAD_MAX = "KRS0360", "a set that cannot be so large";
-    BAD_INODE = "KRS0361", "a file that cannot be found by its path";
-    NEVER_NULL = "KRS0330", "a comparison with null of what is never null";
-    UNORDERED = "KRS0331", "an order of values that have none";
-    EMPTY_LIST = "KRS0332", "an empty list";
-    MIXED_LIST = "KRS0333", "a list of values that do not belong together";
-    OTHER_NAMES = "KRS0334", "names of two types";
-    TOO_LONG = "KRS0335", "a text that is longer than what it is compared with";
-    NUL = "KRS0336", "a NUL in a text";
-    NO_BITS = "KRS0337", "a test of no bits";
-    BAD_SHIFT = "KRS0338", "a shift by more bits than there are";
-    OVERFLOW = "KRS0339", "a constant that does not fit into 64 bits";
-    NOT_AN_ARRAY = "KRS0340", "an index of what is no array";
-    NO_NEGATIVE = "KRS0341", "a negative of a value without sign";
-    BAD_GLOB = "KRS0342", "a glob that cannot be read";
-    NOT_A_PATH = "KRS0343", "a path that no file has";
-    INCOMPARABLE = "KRS0344", "values that cannot be compared with each other";
-    WRONG_ARGUMENT = "KRS0345", "an argument of another type";
-    BAD_ADDRESS = "KRS0346", "an address or a network that cannot be read";
-    NOT_A_TEXT = "KRS0347", "a test of texts on what is none";
-    BAD_LABEL = "KRS0380", "a label that cannot be";
-    UNKNOWN_LABEL = "KRS0381", "no such label";
-    OTHER_OBJECT = "KRS0382", "a label of another kind of object";
-    NO_OBJECT = "KRS0383", "a label on what can have none";
-    UNBORN = "KRS0384", "a label on a file that is not yet one";
-    NO_ELEMENTS = "KRS0390", "a value that has no elements to ask";
-    NEEDS_ANY = "KRS0391", "ancestors without `any` or `all`";
-    OUTSIDE = "KRS0392", "a value that is not at hand for an ancestor";
-    ASKS_NOTHING = "KRS0393", "a question that is not about the ancestor";
-    BAD_ERRNO = "KRS0400", "no errno that this hook may return";
-    DENY_ON_VOID = "KRS0401", "a deny on a hook that cannot deny";
-    TOO_MANY_FIELDS = "KRS0402", "more audit fields than an event has room for";
-    DUPLICATE_ACTION = "KRS0403", "an action given twice";
-    UNKNOWN_SIGNAL = "KRS0404", "no such signal";
-    KILL_OF_ANOTHER = "KRS0405", "a kill where the current task is another's";
-    DUPLICATE_FIELD = "KRS0410", "two audit fields of one name";
-    DUPLICATE_HOOK = "KRS0411", "a hook named twice";
-    INTERNAL_ERRNO = "KRS0412", "an errno that must not reach user space";
-    UNRECORDABLE = "KRS0413", "a value that cannot be recorded";
-    BAD_LIMIT = "KRS0415", "a limit that says nothing";
-    ANSWERS = "KRS0414", "a deny on a hook that answers a question";
-    MARK_OF_NOTHING = "KRS0420", "a mark that does not say on what";
-    MARK_OF_ANOTHER = "KRS0421", "a mark where the current task is another's";
-    DUPLICATE_MARK = "KRS0422", "a rule that marks one object twice";
-    BAD_VERSION = "KRS0430", "a version of the kernel that cannot be";
-    IDLE_TEST = "KRS0431", "a test on a hook that no rule is on";
-    BAD_GIVEN = "KRS0432", "a test that gives what lies nowhere";
-    GIVEN_TWICE = "KRS0433", "what a test gives twice, or behind null";
-    BAD_EXPECTATION = "KRS0434", "an expectation that no rule can meet";
-    TOO_LARGE = "KRS0500", "a hook whose rules make too large a program";
-    TABLES_TOO_LARGE = "KRS0501", "tables that are too large for a map";
-    MISSING_ON_KERNEL = "KRS0900", "a kernel that the object cannot be loaded on";
-    ALWAYS_TRUE = "KRS0901", "a comparison that is always true or always false";
-    NEVER_FIRES = "KRS0902", "a rule that can never fire";
-    SUBSUMED = "KRS0903", "a rule that another makes needless";
-    UNUSED_ITEM = "KRS0904", "an item that nothing uses";
-    SPARES_ALL = "KRS0905", "an `unless` that spares everything";
-    KERNEL_ADDRESS = "KRS0906", "a kernel address in an event";
-    RACY_PATH = "KRS0907", "a decision by a name that the caller wrote";
-    DUPLICATE_ELEMENT = "KRS0930", "an element that a set has twice";
-    LATE_DENY = "KRS0908", "a deny that comes too late";
-    WILDCARD = "KRS0909", "a wildcard where characters are compared";
-    OPEN_FLAGS = "KRS0910", "a file's flags compared as a whole";
-    DECIMAL_MODE = "KRS0911", "a file mode in decimal digits";
-    PATH_AS_NAME = "KRS0912", "a path where a name is compared";
-    KIND_BITS = "KRS0913", "the kind of a file tested as a bit";
+    DUPLICATE_ITEM = "KRS0100", "name defined twice";
+    UNKNOWN_NAME = "KRS0101", "unknown name";
+    UNKNOWN_TYPE = "KRS0102", "unknown type";
+    UNSUPPORTED_FEATURE = "KRS0103", "unsupported feature";
+    DUPLICATE_RULE = "KRS0104", "rule name used twice";
+    RECURSIVE_DEFINITION = "KRS0105", "recursive definition";
+    EXPANSION_TOO_LARGE = "KRS0106", "expansion too large";
+    INVALID_BLOCK_ITEM = "KRS0107", "item other than a rule in a `where` block";
+    UNKNOWN_ATTRIBUTE = "KRS0108", "unknown attribute";
+    INVALID_ATTRIBUTE = "KRS0109", "invalid attribute";
+    INVALID_USE = "KRS0110", "file cannot be used";
+    USE_CYCLE = "KRS0111", "cycle of files that use each other";
+    UNKNOWN_MODULE = "KRS0112", "unknown module";
+    DUPLICATE_MEMBER = "KRS0113", "duplicate member";
+    UNKNOWN_STRUCT = "KRS0114", "unknown struct";
+    UNKNOWN_PARAMETER = "KRS0115", "description of an unknown argument";
+    INVALID_REFINEMENT = "KRS0116", "description does not apply to the type";
+    INVALID_RESULT = "KRS0117", "invalid result type of a definition";
+    RESERVED_NAME = "KRS0118", "built-in name reused";
+    INVALID_VERSION = "KRS0119", "invalid kernel version";
+    UNKNOWN_FUNCTION = "KRS0120", "unknown function";
+    INVALID_MEMBER = "KRS0121", "invalid member value";
+    UNKNOWN_HOOK = "KRS0200", "unknown hook";
+    INVALID_HOOK = "KRS0201", "kernel function is not a hook";
+    DISABLED_HOOK = "KRS0202", "hook not available to BPF";
+    UNKNOWN_FIELD = "KRS0203", "unknown field";
+    UNREADABLE_ARGUMENT = "KRS0204", "argument cannot be read by BPF";
+    UNBINDABLE_ARGUMENT = "KRS0205", "argument cannot be located on every kernel";
+    DUPLICATE_HOOK = "KRS0206", "hook named twice";
+    TYPE_MISMATCH = "KRS0300", "type mismatch";
+    INVALID_CONDITION = "KRS0301", "value is not a condition";
+    CONSTANT_OUT_OF_RANGE = "KRS0302", "constant out of range";
+    NOT_CONSTANT = "KRS0303", "constant expected";
+    INVALID_DIVISOR = "KRS0304", "invalid divisor";
+    INDEX_OUT_OF_BOUNDS = "KRS0305", "index out of bounds";
+    INVALID_CAST = "KRS0306", "invalid cast";
+    INVALID_OPERAND = "KRS0307", "operator does not apply to this type";
+    MIXED_SIGNEDNESS = "KRS0308", "signed and unsigned integers mixed";
+    NO_FIELDS = "KRS0309", "value without fields";
+    WRONG_ARGUMENT_COUNT = "KRS0310", "wrong number of arguments";
+    INVALID_PATTERN = "KRS0312", "invalid pattern";
+    NEVER_NULL = "KRS0330", "comparison with null of a value that is never null";
+    UNORDERED = "KRS0331", "values without an order";
+    EMPTY_LIST = "KRS0332", "empty list";
+    MIXED_LIST = "KRS0333", "list of mixed types";
+    MIXED_NAMES = "KRS0334", "names of different types";
+    TEXT_TOO_LONG = "KRS0335", "text too long";
+    NUL_IN_TEXT = "KRS0336", "NUL in a text";
+    EMPTY_MASK = "KRS0337", "test of no bits";
+    INVALID_SHIFT = "KRS0338", "shift amount out of range";
+    CONSTANT_OVERFLOW = "KRS0339", "constant overflow";
+    NOT_AN_ARRAY = "KRS0340", "index into a value that is not an array";
+    NEGATED_UNSIGNED = "KRS0341", "negation of an unsigned value";
+    INVALID_GLOB = "KRS0342", "malformed glob";
+    INVALID_PATH = "KRS0343", "path that no file has";
+    INCOMPARABLE = "KRS0344", "values cannot be compared";
+    ARGUMENT_MISMATCH = "KRS0345", "argument of another type";
+    INVALID_ADDRESS = "KRS0346", "invalid address or network";
+    NOT_A_TEXT = "KRS0347", "text or path expected";
+    INVALID_SET = "KRS0351", "invalid set";
+    INVALID_SET_FILE = "KRS0352", "invalid element file of a set";
+    INVALID_PARAM = "KRS0353", "invalid parameter";
+    INVALID_MAX = "KRS0360", "invalid maximum size of a set";
+    INVALID_INODE = "KRS0361", "invalid path of a file";
+    INVALID_LABEL = "KRS0380", "invalid label";
+    UNKNOWN_LABEL = "KRS0381", "unknown label";
+    WRONG_LABEL_KIND = "KRS0382", "label of another kind of object";
+    UNLABELABLE_OBJECT = "KRS0383", "object cannot have labels";
+    UNNUMBERED_INODE = "KRS0384", "label on an inode without a number";
+    NOT_A_SEQUENCE = "KRS0390", "`any` or `all` over a value without elements";
+    MISSING_QUANTIFIER = "KRS0391", "ancestors without `any` or `all`";
+    UNAVAILABLE_VALUE = "KRS0392", "value not available in a test of ancestors";
+    INVARIANT_CONDITION = "KRS0393", "condition does not depend on the ancestor";
+    UNKNOWN_ERRNO = "KRS0400", "unknown errno";
+    DENY_ON_VOID = "KRS0401", "`deny` on a hook that cannot deny";
+    TOO_MANY_FIELDS = "KRS0402", "too many audit fields";
+    DUPLICATE_ACTION = "KRS0403", "action given twice";
+    UNKNOWN_SIGNAL = "KRS0404", "unknown signal";
+    KILL_WITHOUT_SUBJECT = "KRS0405", "`kill` on a hook without a responsible task";
+    DUPLICATE_FIELD = "KRS0410", "duplicate audit field";
+    INTERNAL_ERRNO = "KRS0412", "errno internal to the kernel";
+    UNRECORDABLE = "KRS0413", "value cannot be recorded";
+    UNRETURNABLE_ERRNO = "KRS0414", "`deny` on a hook that cannot return an errno";
+    INVALID_LIMIT = "KRS0415", "invalid limit";
+    MARK_WITHOUT_OBJECT = "KRS0420", "`mark` without an object";
+    MARK_WITHOUT_SUBJECT = "KRS0421", "`mark` on a hook without a responsible task";
+    DUPLICATE_MARK = "KRS0422", "object marked twice";
+    IDLE_TEST = "KRS0431", "test on a hook without rules";
+    INVALID_INPUT = "KRS0432", "invalid input of a test";
+    CONFLICTING_INPUT = "KRS0433", "conflicting inputs of a test";
+    IMPOSSIBLE_EXPECTATION = "KRS0434", "impossible expectation";
+    PROGRAM_TOO_LARGE = "KRS0500", "program too large";
+    TABLES_TOO_LARGE = "KRS0501", "tables too large for a map";
+    MISSING_ON_KERNEL = "KRS0900", "object cannot be loaded on a kernel";
+    ALWAYS_TRUE = "KRS0901", "condition is always true or always false";
+    NEVER_MATCHES = "KRS0902", "rule can never match";
+    SUBSUMED_RULE = "KRS0903", "rule is redundant";
+    UNUSED_ITEM = "KRS0904", "unused item";
+    EXEMPTS_ALL = "KRS0905", "`unless` exempts everything";
+    KERNEL_ADDRESS = "KRS0906", "kernel address in an event";
+    RACY_PATH = "KRS0907", "decision by a name that the caller chose";
+    LATE_DENY = "KRS0908", "`deny` too late";
+    LITERAL_WILDCARD = "KRS0909", "wildcard in a comparison of characters";
+    OPEN_FLAGS = "KRS0910", "file flags compared as a whole";
+    DECIMAL_MODE = "KRS0911", "file mode in decimal digits";
+    PATH_AS_NAME = "KRS0912", "path compared with a name";
+    KIND_BITS = "KRS0913", "file type tested as a bit";
+    DUPLICATE_ELEMENT = "KRS0914", "duplicate element";
 }
 
-/// Names of the warnings, for the command line and `@allow`.
+/// The names of the warnings on the command line and in `@allow`.
 pub const WARNINGS: &[(Code, &str)] = &[
     (MISSING_ON_KERNEL, "missing-on-kernel"),
     (ALWAYS_TRUE, "always-true"),
-    (NEVER_FIRES, "never-fires"),
-    (SUBSUMED, "subsumed-rule"),
+    (NEVER_MATCHES, "never-matches"),
+    (SUBSUMED_RULE, "subsumed-rule"),
     (UNUSED_ITEM, "unused-item"),
-    (SPARES_ALL, "spares-all"),
+    (EXEMPTS_ALL, "exempts-all"),
     (KERNEL_ADDRESS, "kernel-address"),
     (RACY_PATH, "racy-path"),
-    (DUPLICATE_ELEMENT, "duplicate-element"),
     (LATE_DENY, "late-deny"),
-    (WILDCARD, "wildcard"),
+    (LITERAL_WILDCARD, "literal-wildcard"),
     (OPEN_FLAGS, "open-flags"),
     (DECIMAL_MODE, "decimal-mode"),
     (PATH_AS_NAME, "path-as-name"),
     (KIND_BITS, "kind-bits"),
+    (DUPLICATE_ELEMENT, "duplicate-element"),
 ];
 
-/// Finds a warning by code or name: `KRS0904`, `krs904`, `unused-item`, `unused_item`.
+/// Finds a warning by its code or name: `KRS0904`, `krs904`, `unused-item`, `unused_item`.
 #[must_use]
 pub fn warning(name: &str) -> Option<Code> {
     let dashed = name.to_ascii_lowercase().replace('_', "-");
@@ -166,4 +182,15 @@ pub fn warning(name: &str) -> Option<Code> {
 #[must_use]
 pub fn warning_name(code: Code) -> Option<&'static str> {
     WARNINGS.iter().find(|(known, _)| *known == code).map(|(_, name)| *name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_sorted() {
+        assert!(CODES.is_sorted_by(|(one, _), (other, _)| one < other));
+        assert!(WARNINGS.is_sorted_by(|(one, _), (other, _)| one < other));
+    }
 }

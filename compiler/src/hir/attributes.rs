@@ -32,7 +32,7 @@ impl<'a> Checker<'a> {
             let name = attribute.name.name.as_str();
             if let Some(first) = seen.iter().find(|known| known.name.name == name && name != "tag" && name != "allow") {
                 self.report(
-                    Diagnostic::error(code::BAD_ATTRIBUTE, attribute.span, format!("a rule has one `@{name}`"))
+                    Diagnostic::error(code::INVALID_ATTRIBUTE, attribute.span, format!("a rule has one `@{name}`"))
                         .label("the second")
                         .also(first.span, "the first")
                         .help("remove one of them"),
@@ -49,7 +49,7 @@ impl<'a> Checker<'a> {
                 "permissive" => {
                     if let Some(arg) = attribute.args.first() {
                         self.report(
-                            Diagnostic::error(code::BAD_ATTRIBUTE, arg.span, "`@permissive` takes no arguments")
+                            Diagnostic::error(code::INVALID_ATTRIBUTE, arg.span, "`@permissive` takes no arguments")
                                 .help("write `@permissive` alone"),
                         );
                     }
@@ -83,7 +83,7 @@ impl<'a> Checker<'a> {
             },
             _ => None,
         };
-        let error = Diagnostic::error(code::BAD_ATTRIBUTE, attribute.span, "`@severity` takes one of four words");
+        let error = Diagnostic::error(code::INVALID_ATTRIBUTE, attribute.span, "`@severity` takes one of four words");
         self.report(match found {
             Some(help) => error.help(help),
             None => error.help(format!("write one of {}: `@severity(high)`", list(SEVERITIES, "and"))),
@@ -91,12 +91,12 @@ impl<'a> Checker<'a> {
         None
     }
 
-    /// `@allow(never_fires)`: the names are looked at again where warnings are shown.
+    /// `@allow(never_matches)`: the names are looked at again where warnings are shown.
     fn allow(&mut self, attribute: &'a ast::Attribute) {
         if attribute.args.is_empty() {
             self.report(
-                Diagnostic::error(code::BAD_ATTRIBUTE, attribute.span, "`@allow` takes names of warnings")
-                    .help("write `@allow(never_fires)`"),
+                Diagnostic::error(code::INVALID_ATTRIBUTE, attribute.span, "`@allow` takes names of warnings")
+                    .help("write `@allow(never_matches)`"),
             );
         }
         for arg in &attribute.args {
@@ -107,7 +107,8 @@ impl<'a> Checker<'a> {
             };
             let known: Vec<String> = code::WARNINGS.iter().map(|(_, name)| name.replace('-', "_")).collect();
             let known = known.iter().map(String::as_str);
-            let error = Diagnostic::error(code::BAD_ATTRIBUTE, arg.span, "no warning is called so").label("not known");
+            let error =
+                Diagnostic::error(code::INVALID_ATTRIBUTE, arg.span, "no warning is called so").label("not known");
             self.report(match did_you_mean(name, known.clone()) {
                 Some(help) => error.help(help),
                 None => error.help(format!("warnings are {}", list(known, "and"))),
@@ -128,8 +129,12 @@ impl<'a> Checker<'a> {
         if texts.len() != attribute.args.len() || texts.is_empty() || texts.len() > most {
             let wanted = if most == 1 { "one text" } else { "texts" };
             self.report(
-                Diagnostic::error(code::BAD_ATTRIBUTE, attribute.span, format!("`@{name}` takes {wanted} in quotes"))
-                    .help(format!("write `@{name}(\"...\")`")),
+                Diagnostic::error(
+                    code::INVALID_ATTRIBUTE,
+                    attribute.span,
+                    format!("`@{name}` takes {wanted} in quotes"),
+                )
+                .help(format!("write `@{name}(\"...\")`")),
             );
             return Vec::new();
         }
@@ -144,7 +149,7 @@ impl<'a> Checker<'a> {
         let attribute = rule.attributes.iter().find(|known| known.name.name == "permissive");
         self.report(
             Diagnostic::error(
-                code::BAD_ATTRIBUTE,
+                code::INVALID_ATTRIBUTE,
                 attribute.map_or(rule.on, |attribute| attribute.span),
                 "`@permissive` is about a `deny`, and the rule has none",
             )
@@ -156,10 +161,14 @@ impl<'a> Checker<'a> {
         let name = self.hooks[hook.index()].name.clone();
         if let Some(why) = kernels::not_of_current(&name) {
             self.report(
-                Diagnostic::error(code::KILL_OF_ANOTHER, span, format!("`kill` would hit the wrong task on `{name}`"))
-                    .label("the current task")
-                    .note(why)
-                    .help("use `kill` at a hook that the task itself calls"),
+                Diagnostic::error(
+                    code::KILL_WITHOUT_SUBJECT,
+                    span,
+                    format!("`kill` would hit the wrong task on `{name}`"),
+                )
+                .label("the current task")
+                .note(why)
+                .help("use `kill` at a hook that the task itself calls"),
             );
             return None;
         }

@@ -10,6 +10,7 @@ use super::operators::not;
 use super::resolve::{RuleItem, resolve};
 use super::suggest::{did_you_mean, hooks_of_call, list};
 use super::{Audit, Cond, Deny, Field, Hook, HookId, Kill, Limit, Period, Policy, Rule, Ty, Value, ValueKind, errno};
+use crate::limits;
 
 /// The most events that a limit allows: more than any reader keeps up with in a second.
 const LIMIT_MAX: u32 = 1_000_000;
@@ -192,7 +193,7 @@ impl<'a> Checker<'a> {
         let kernel = self.kernel;
         if kernel.is_helper_function(name) {
             self.report(
-                Diagnostic::error(code::NOT_A_HOOK, ident.span, format!("`{name}` is no hook"))
+                Diagnostic::error(code::INVALID_HOOK, ident.span, format!("`{name}` is no hook"))
                     .label("a function inside the kernel's BPF LSM")
                     .note(format!("the kernel has a function `bpf_lsm_{name}`, but it never calls it for a policy"))
                     .help("name a hook, such as `file_open` or `bprm_check_security`"),
@@ -265,7 +266,7 @@ impl<'a> Checker<'a> {
     fn limit(&mut self, limit: &ast::Limit) -> Option<Limit> {
         let Some(per) = Period::ALL.into_iter().find(|period| period.letter() == limit.per.name) else {
             self.report(
-                Diagnostic::error(code::BAD_LIMIT, limit.per.span, format!("`{}` is no time", limit.per.name))
+                Diagnostic::error(code::INVALID_LIMIT, limit.per.span, format!("`{}` is no time", limit.per.name))
                     .label("`s`, `m` or `h` can be")
                     .help("write how many events a second, a minute or an hour: `limit 10/s`"),
             );
@@ -274,7 +275,7 @@ impl<'a> Checker<'a> {
         let Some(count) = u32::try_from(limit.count.value).ok().filter(|count| (1..=LIMIT_MAX).contains(count)) else {
             self.report(
                 Diagnostic::error(
-                    code::BAD_LIMIT,
+                    code::INVALID_LIMIT,
                     limit.count.span,
                     format!("events cannot be limited to {}", limit.count.value),
                 )
@@ -312,7 +313,7 @@ impl<'a> Checker<'a> {
     fn cannot_deny(&self, hook: &Hook, span: Span) -> Option<Diagnostic> {
         let name = hook.name.as_str();
         let answers = |label, note| {
-            Diagnostic::error(code::ANSWERS, span, format!("`{name}` cannot return an errno"))
+            Diagnostic::error(code::UNRETURNABLE_ERRNO, span, format!("`{name}` cannot return an errno"))
                 .label(label)
                 .note(note)
                 .help("use `audit`")
@@ -357,8 +358,8 @@ impl<'a> Checker<'a> {
                 .label("only the kernel understands it")
                 .help("`EPERM` and `EACCES` are what programs expect of a denial")
         } else {
-            let error =
-                Diagnostic::error(code::BAD_ERRNO, ident.span, format!("no errno `{}`", ident.name)).label("not known");
+            let error = Diagnostic::error(code::UNKNOWN_ERRNO, ident.span, format!("no errno `{}`", ident.name))
+                .label("not known");
             match did_you_mean(&ident.name, known) {
                 Some(help) => error.help(help),
                 None => error.help("`EPERM` and `EACCES` are what programs expect of a denial"),
@@ -411,7 +412,8 @@ impl<'a> Checker<'a> {
     fn literal_field(&mut self, text: Vec<u8>, span: Span) -> Option<Value> {
         if text.contains(&0) {
             self.report(
-                Diagnostic::error(code::NUL, span, "a string in an event ends at its first NUL").help("remove the NUL"),
+                Diagnostic::error(code::NUL_IN_TEXT, span, "a string in an event ends at its first NUL")
+                    .help("remove the NUL"),
             );
             return None;
         }
@@ -473,18 +475,19 @@ impl<'a> Checker<'a> {
             }
         };
         if let Ty::Str { bytes } = value.ty
-            && bytes > STR_BYTES_MAX
+            && bytes > limits::STR_BYTES_MAX
         {
             self.report(
-                Diagnostic::error(code::NOT_YET, span, format!("strings of {bytes} bytes cannot be recorded yet"))
-                    .label(format!("at most {STR_BYTES_MAX} bytes"))
-                    .help("record another field"),
+                Diagnostic::error(
+                    code::UNSUPPORTED_FEATURE,
+                    span,
+                    format!("strings of {bytes} bytes cannot be recorded yet"),
+                )
+                .label(format!("at most {} bytes", limits::STR_BYTES_MAX))
+                .help("record another field"),
             );
             return None;
         }
         Some(value)
     }
 }
-
-/// Longer arrays of characters than this are buffers and no names.
-pub const STR_BYTES_MAX: u32 = 256;

@@ -25,10 +25,9 @@ use krs_grammar::ast::Span;
 
 pub use self::cond::{Atom, AtomKind, Compare, Cond, TextTest, newborn};
 pub use self::value::{
-    Binary, End, EndField, Enumerator, FileField, Int, Ptr, TEXT_BYTES, TaskField, Text, Ty, Unary, UnixName, Value,
-    ValueKind,
+    Binary, End, EndField, Enumerator, FileField, Int, Ptr, TaskField, Text, Ty, Unary, UnixName, Value, ValueKind,
 };
-pub use crate::bpf::{Access, Shape, Step};
+pub use crate::access::{Access, Shape, Step};
 
 mod attributes;
 pub mod check;
@@ -181,6 +180,18 @@ pub enum Part {
         /// A full path.
         path: bool,
     },
+}
+
+impl Part {
+    /// Bytes of a part in a key.
+    #[must_use]
+    pub fn key_bytes(self) -> u32 {
+        match self {
+            Part::Int(int) => int.bytes,
+            Part::Ip | Part::Network => 16,
+            Part::Text { .. } => krsi_abi::set::TEXT_KEY_BYTES,
+        }
+    }
 }
 
 /// The elements of a set.

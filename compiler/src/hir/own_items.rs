@@ -46,7 +46,7 @@ impl<'a> Checker<'a> {
             .chain(items.defs.iter().map(|item| &item.name));
         for name in named.filter(|name| LANGUAGE.contains(&name.name.as_str())) {
             self.report(
-                Diagnostic::error(code::TAKEN, name.span, format!("`{}` is a name of the language", name.name))
+                Diagnostic::error(code::RESERVED_NAME, name.span, format!("`{}` is a name of the language", name.name))
                     .label("means something already")
                     .help(format!("give it another name: `{}_`", name.name)),
             );
@@ -136,7 +136,7 @@ impl<'a> Checker<'a> {
     fn not_refined(&mut self, name: &str, what: String, at: Span) {
         self.report(
             Diagnostic::error(
-                code::NOT_REFINED,
+                code::INVALID_REFINEMENT,
                 at,
                 format!("only integers can be given a type, and `{name}` is {what}"),
             )
@@ -150,7 +150,7 @@ impl<'a> Checker<'a> {
         if self.items.aliases.contains_key(end) {
             self.report(
                 Diagnostic::error(
-                    code::CYCLE,
+                    code::RECURSIVE_DEFINITION,
                     target.span,
                     format!("the hook `{}` is another name for itself", name.name),
                 )
@@ -204,7 +204,7 @@ impl<'a> Checker<'a> {
                 let what = self.describe(ty);
                 self.report(
                     Diagnostic::error(
-                        code::NOT_REFINED,
+                        code::INVALID_REFINEMENT,
                         param.name.span,
                         format!("`{arg}` is {what}, which is never null"),
                     )
@@ -219,7 +219,7 @@ impl<'a> Checker<'a> {
     pub(super) fn result(&mut self, def: &'a ast::Def, ty: &'a ast::Type, operand: Operand) {
         let ast::TypeKind::Name(name) = &ty.kind else {
             self.report(
-                Diagnostic::error(code::RESULT, ty.span, "a definition is one value, and no tuple")
+                Diagnostic::error(code::INVALID_RESULT, ty.span, "a definition is one value, and no tuple")
                     .help("make a definition of each part"),
             );
             return;
@@ -259,7 +259,7 @@ impl<'a> Checker<'a> {
             let what = self.say(&operand);
             self.report(
                 Diagnostic::error(
-                    code::RESULT,
+                    code::INVALID_RESULT,
                     def.body.span,
                     format!("`{}` says that it is a `{name}`, and is {what}", def.name.name),
                 )

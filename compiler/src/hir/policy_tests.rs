@@ -147,7 +147,7 @@ impl<'a> Checker<'a> {
         let span = place.span.to(value.span);
         for other in all.iter() {
             let twice = |what: String, label: &str, also: &str| {
-                Diagnostic::error(code::GIVEN_TWICE, place.span, what)
+                Diagnostic::error(code::CONFLICTING_INPUT, place.span, what)
                     .label(label.to_owned())
                     .also(other.place.span, also.to_owned())
             };
@@ -172,7 +172,7 @@ impl<'a> Checker<'a> {
     fn laid_out(&mut self, expr: &'a ast::Expr) -> Option<Value> {
         let operand = self.expr(expr, None);
         let operand = self.texts(operand);
-        let wrong = Diagnostic::error(code::BAD_GIVEN, expr.span, "this is nothing that a test can give");
+        let wrong = Diagnostic::error(code::INVALID_INPUT, expr.span, "this is nothing that a test can give");
         let error = match operand {
             Operand::Error => return None,
             Operand::Value(value) if is_place(&value) => return Some(value),
@@ -224,7 +224,7 @@ impl<'a> Checker<'a> {
                 }
                 let what = self.describe(place.ty);
                 self.report(
-                    Diagnostic::error(code::OUT_OF_RANGE, expr.span, format!("{what} cannot hold {value}"))
+                    Diagnostic::error(code::CONSTANT_OUT_OF_RANGE, expr.span, format!("{what} cannot hold {value}"))
                         .label(format!("from {} to {} can be", int.min(), int.max()))
                         .also(place.span, what),
                 );
@@ -265,7 +265,7 @@ impl<'a> Checker<'a> {
         };
         let wanted = self.describe(place.ty);
         self.report(
-            Diagnostic::error(code::MISMATCH, expr.span, format!("{wanted} cannot be {found}"))
+            Diagnostic::error(code::TYPE_MISMATCH, expr.span, format!("{wanted} cannot be {found}"))
                 .label(found)
                 .also(place.span, wanted)
                 .help(match place.ty {
@@ -282,7 +282,7 @@ impl<'a> Checker<'a> {
     fn expectation(&mut self, expect: &'a Expect, hook: HookId, rules: &[&Rule], made: &mut Test) {
         let twice = |checker: &mut Self, span: Span, first: Span, what: &str| {
             checker.report(
-                Diagnostic::error(code::BAD_EXPECTATION, span, what)
+                Diagnostic::error(code::IMPOSSIBLE_EXPECTATION, span, what)
                     .label("the second")
                     .also(first, "the first")
                     .help("remove one of them"),
@@ -316,10 +316,10 @@ impl<'a> Checker<'a> {
                 names.sort_unstable();
                 names.dedup();
                 let error = match names.as_slice() {
-                    [] => Diagnostic::error(code::BAD_EXPECTATION, span, format!("no rule on `{hook}` denies"))
+                    [] => Diagnostic::error(code::IMPOSSIBLE_EXPECTATION, span, format!("no rule on `{hook}` denies"))
                         .help("expect `allow`, or what a rule does"),
                     names => Diagnostic::error(
-                        code::BAD_EXPECTATION,
+                        code::IMPOSSIBLE_EXPECTATION,
                         span,
                         format!("no rule on `{hook}` denies with {}", deny.name),
                     )
@@ -343,7 +343,7 @@ impl<'a> Checker<'a> {
                     |rule: &&Rule| rule.kill.as_ref().is_some_and(|kill| name.as_ref().is_none_or(|n| *n == kill.name));
                 if !rules.iter().any(sent) {
                     self.report(
-                        Diagnostic::error(code::BAD_EXPECTATION, span, "no rule on this hook sends this signal")
+                        Diagnostic::error(code::IMPOSSIBLE_EXPECTATION, span, "no rule on this hook sends this signal")
                             .label("can never be so")
                             .help("expect what a rule does"),
                     );
@@ -354,7 +354,7 @@ impl<'a> Checker<'a> {
                 let ast::Audit { message, fields, limit } = &**audit;
                 if let Some(limit) = limit {
                     self.report(
-                        Diagnostic::error(code::BAD_EXPECTATION, limit.span, "a test tries one operation")
+                        Diagnostic::error(code::IMPOSSIBLE_EXPECTATION, limit.span, "a test tries one operation")
                             .label("no rate")
                             .help("remove it"),
                     );
@@ -364,7 +364,7 @@ impl<'a> Checker<'a> {
             }
             ActionKind::Mark { .. } | ActionKind::Unmark { .. } => {
                 self.report(
-                    Diagnostic::error(code::BAD_EXPECTATION, span, "labels are nothing that a test can expect")
+                    Diagnostic::error(code::IMPOSSIBLE_EXPECTATION, span, "labels are nothing that a test can expect")
                         .label("not seen by a test")
                         .help("expect `allow`, `deny`, `audit` or `kill`"),
                 );
@@ -380,8 +380,9 @@ impl<'a> Checker<'a> {
         span: Span,
         rules: &[&Rule],
     ) -> Option<Recorded> {
-        let error =
-            |span: Span, what: String| Diagnostic::error(code::BAD_EXPECTATION, span, what).label("can never be so");
+        let error = |span: Span, what: String| {
+            Diagnostic::error(code::IMPOSSIBLE_EXPECTATION, span, what).label("can never be so")
+        };
         let mut audits: Vec<_> = rules.iter().filter_map(|rule| rule.audit.as_ref()).collect();
         if audits.is_empty() {
             self.report(

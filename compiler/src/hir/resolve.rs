@@ -260,7 +260,7 @@ impl<'a> Own<'a> {
                     }
                 }
                 _ => diagnostics.push(
-                    Diagnostic::error(code::NOT_A_RULE, item.span, "only rules stand in a `where` block")
+                    Diagnostic::error(code::INVALID_BLOCK_ITEM, item.span, "only rules stand in a `where` block")
                         .label("no rule")
                         .also(block.condition.span, "the condition of this block is for rules")
                         .help("move it out of the block; its name is known everywhere"),

@@ -106,7 +106,7 @@ impl<'a> Checker<'a> {
             },
             _ => None,
         };
-        let error = |span: Span, message: &str| Diagnostic::error(code::BAD_VERSION, span, message);
+        let error = |span: Span, message: &str| Diagnostic::error(code::INVALID_VERSION, span, message);
         let Some(written) = written else {
             self.report(
                 error(attribute.span, "`@since` takes a kernel's version in quotes").help("write `@since(\"6.1\")`"),

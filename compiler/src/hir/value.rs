@@ -33,15 +33,12 @@ pub enum Ty {
         bytes: u32,
     },
     /// Characters that a program has to fetch: a path, or what a pointer to characters points to. At most
-    /// [`TEXT_BYTES`]; a longer one is unknown.
+    /// [`TEXT_BYTES`](crate::limits::TEXT_BYTES); a longer one is unknown.
     Text {
         /// It begins with `/` and has components.
         path: bool,
     },
 }
-
-/// Bytes of the longest text, its NUL included: `PATH_MAX`.
-pub const TEXT_BYTES: u32 = 4096;
 
 /// An integer type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

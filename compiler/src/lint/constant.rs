@@ -1,4 +1,4 @@
-//! A comparison, or several joined by `and` or `or`, whose answer is always the same.
+//! A comparison, or several joined by `and` or `or`, with a constant result.
 //!
 //! ```text
 //! on file_open when task.uid != 0 or task.uid != 1000 deny      # every uid is one or the other
@@ -10,7 +10,7 @@ use crate::hir::{Cond, Policy, Rule};
 use super::facts::{self, Answer, Literal};
 use super::{atoms, inside, within};
 
-/// Looks at the conditions of rules that can fire.
+/// Checks the conditions of the rules for which `skip` is false.
 pub(super) fn run(policy: &Policy, skip: &dyn Fn(usize) -> bool, found: &mut Vec<Diagnostic>) {
     for (index, rule) in policy.rules.iter().enumerate() {
         if skip(index) {
@@ -22,7 +22,8 @@ pub(super) fn run(policy: &Policy, skip: &dyn Fn(usize) -> bool, found: &mut Vec
     }
 }
 
-/// Tells whether something was found in it: then what it is part of is not looked at as a whole.
+/// Checks a condition, operands first. Returns whether something was found, in which case enclosing conditions
+/// are skipped.
 fn visit(rule: &Rule, cond: &Cond, found: &mut Vec<Diagnostic>) -> bool {
     let below = match cond {
         Cond::Const(_) => return false,
@@ -36,7 +37,7 @@ fn visit(rule: &Rule, cond: &Cond, found: &mut Vec<Diagnostic>) -> bool {
     if below {
         return true;
     }
-    // What a definition makes of its arguments may well be trivial for some of them.
+    // A definition can be constant for some arguments without being wrong.
     let mut own = true;
     atoms(cond, &mut |atom| own &= inside(rule, atom.span));
     if !own {
@@ -47,7 +48,7 @@ fn visit(rule: &Rule, cond: &Cond, found: &mut Vec<Diagnostic>) -> bool {
         _ => facts::ways(cond, answer).is_some_and(|ways| ways.iter().all(|way| facts::conflict(way).is_some())),
     };
     let always = match cond {
-        // `x and y` that is always true is made of two that are.
+        // If `x and y` is always true, so are `x` and `y`, which have been reported.
         Cond::And(..) => never(Answer::True).then_some(false),
         Cond::Or(..) => never(Answer::False).then_some(true),
         _ if never(Answer::True) => Some(false),
@@ -58,16 +59,16 @@ fn visit(rule: &Rule, cond: &Cond, found: &mut Vec<Diagnostic>) -> bool {
     };
     let what = if matches!(cond, Cond::Atom(_)) { "comparison" } else { "condition" };
     let (known, label) = if facts::answered(cond) {
-        ("", "whatever is compared")
+        ("", "for every value")
     } else {
-        (" where it is known", "says only whether the value can be read")
+        (" unless it is unknown", "tests only whether the value can be read")
     };
     let warning =
         Diagnostic::warning(code::ALWAYS_TRUE, within(rule, cond), format!("this {what} is always {always}{known}"))
             .label(label);
     found.push(match cond {
-        Cond::And(..) => warning.help("if either is meant to be enough, write `or` between them"),
-        Cond::Or(..) => warning.help("if both are meant to be asked for, write `and` between them"),
+        Cond::And(..) => warning.help("if one of them is enough, write `or` between them"),
+        Cond::Or(..) => warning.help("if both must hold, write `and` between them"),
         _ => warning.help("remove it, or compare with another value"),
     });
     true
@@ -78,7 +79,7 @@ mod tests {
     use super::super::testing::codes;
 
     #[test]
-    fn the_same_answer_every_time_is_found() {
+    fn constant_conditions_are_found() {
         for when in [
             "task.uid != 0 or task.uid != 1000",
             "task.gid == 1 or (task.uid == 0 and task.uid == 1)",
@@ -94,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_that_differ_are_left_alone() {
+    fn variable_conditions_are_left_alone() {
         for when in [
             "task.uid == 0 or task.uid == 1000",
             "task.uid < 5 or task.uid > 5",
@@ -109,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn definitions_may_be_trivial_for_some_arguments() {
+    fn definitions_may_be_constant_for_some_arguments() {
         assert!(
             codes(
                 "def small(a: u32, b: u32): bool = a < 10 or b > 5\non file_open when small(task.uid, task.uid) deny"

@@ -1,4 +1,5 @@
-//! An audit of a kernel address: it tells a reader nothing, and an attacker where the kernel's memory is.
+//! A kernel address in an event: it is useless to a reader, and discloses the location of kernel memory to an
+//! attacker.
 //!
 //! ```text
 //! on file_open audit { file }
@@ -15,11 +16,11 @@ pub(super) fn run(policy: &Policy, found: &mut Vec<Diagnostic>) {
                     Diagnostic::warning(
                         code::KERNEL_ADDRESS,
                         field.value.span,
-                        format!("`{}` is recorded as an address in the kernel", field.name),
+                        format!("`{}` is recorded as a kernel address", field.name),
                     )
                     .label("a pointer")
-                    .note("events with such addresses help whoever reads them to get around address randomisation")
-                    .help("record a field behind it, or whether it is null: `x == null`"),
+                    .note("a reader of the events could use it to defeat kernel address space layout randomisation")
+                    .help("record a field of the object, or whether the pointer is null: `x == null`"),
                 );
             }
         }
@@ -34,7 +35,7 @@ mod tests {
     fn pointers_are_found() {
         assert_eq!(codes("on file_open audit { file, file.f_flags }"), ["KRS0906"]);
         assert_eq!(codes("on file_open audit { inode = file.f_inode }"), ["KRS0906"]);
-        // Whether a pointer is null is no address. (`file` never is here, which has its own warning.)
+        // A null test is not an address. (`file` is never null here, which has a warning of its own.)
         assert_eq!(codes("on file_open audit { file == null, file.f_flags, task.comm }"), ["KRS0901"]);
         assert!(codes("on file_mprotect audit { vma.start, vma.file == null }").is_empty());
     }

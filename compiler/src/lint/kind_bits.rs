@@ -1,18 +1,19 @@
-//! The kind of a file asked for as if it were a bit.
+//! The type of a file tested as a bit.
 //!
 //! ```text
-//! on file_open when file.inode.mode & S_IFREG deny            # of a socket, too: S_IFSOCK has that bit
+//! on file_open when file.inode.mode & S_IFREG deny            # matches a socket, too: S_IFSOCK has that bit
 //! ```
 //!
-//! The kinds are numbers in four bits, and some have the bits of others.
+//! File types are numbers in a field of four bits, and some share bits with others.
 
 use crate::diag::{Diagnostic, code};
 use crate::hir::{AtomKind, Binary, Policy, Ty, Value, ValueKind};
 
 use super::{inside, tests};
 
-/// `S_IFMT` and the kinds; source: `include/uapi/linux/stat.h`.
+/// Value of `S_IFMT`; source: `include/uapi/linux/stat.h`.
 const KIND: i128 = 0o170_000;
+/// File types; source: `include/uapi/linux/stat.h`.
 const KINDS: [(&str, i128); 7] = [
     ("S_IFSOCK", 0o140_000),
     ("S_IFLNK", 0o120_000),
@@ -38,16 +39,16 @@ pub(super) fn run(policy: &Policy, found: &mut Vec<Diagnostic>) {
                 .collect();
             let span = if inside(rule, atom.span) { atom.span } else { rule.span };
             found.push(
-                Diagnostic::warning(code::KIND_BITS, span, format!("`{kind}` is no bit"))
-                    .label("tests the bits of a number")
-                    .note(format!("{} have some of the same bits", also.join(", ")))
-                    .help(format!("compare the kind: `... & S_IFMT == {kind}`")),
+                Diagnostic::warning(code::KIND_BITS, span, format!("`{kind}` is a number, not a bit"))
+                    .label("tests single bits of the file type")
+                    .note(format!("{} share bits with it", also.join(", ")))
+                    .help(format!("compare the file type: `... & S_IFMT == {kind}`")),
             );
         });
     }
 }
 
-/// What is asked for any or all of some bits, and the bits.
+/// Returns the value and the mask of a bit test.
 fn tested(kind: &AtomKind) -> Option<(&Value, i128)> {
     match kind {
         AtomKind::AllBits { value, mask } => Some((value, i128::from(*mask))),
@@ -74,7 +75,7 @@ mod tests {
     use super::super::testing::codes;
 
     #[test]
-    fn kinds_as_bits_are_found() {
+    fn bit_tests_of_file_types_are_found() {
         for rule in [
             "on file_open when file.inode.mode & S_IFREG deny",
             "on file_open when file.inode.mode has S_IFDIR deny",
@@ -85,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn kinds_that_are_compared_are_left_alone() {
+    fn comparisons_of_file_types_are_left_alone() {
         for rule in [
             "on file_open when file.inode.mode & S_IFMT == S_IFREG deny",
             "on file_open when file.inode.mode & S_IFMT in { S_IFCHR, S_IFBLK } deny",

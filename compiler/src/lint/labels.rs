@@ -1,11 +1,11 @@
-//! A label that rules set and never ask for, or ask for and never set.
+//! A label that is set and never tested, or tested and never set.
 //!
 //! ```text
 //! label tainted on task
 //! on socket_connect when task is tainted deny
 //! ```
 //!
-//! Labels that nothing mentions are found by `unused`. Names that begin with `_` say that they are kept on purpose.
+//! `unused` reports labels that are not mentioned at all. A name that begins with `_` is kept on purpose.
 
 use crate::diag::{Diagnostic, code};
 use crate::hir::walk::{each_in_cond, each_in_value};
@@ -15,23 +15,23 @@ pub(super) fn run(policy: &Policy, found: &mut Vec<Diagnostic>) {
     if policy.labels.is_empty() {
         return;
     }
-    let mut asked = vec![false; policy.labels.len()];
-    let mut set = asked.clone();
-    let mut taken = asked.clone();
+    let mut tested = vec![false; policy.labels.len()];
+    let mut set = tested.clone();
+    let mut cleared = tested.clone();
     for rule in &policy.rules {
-        let mut asks = Vec::new();
-        rule.when.iter().chain(&rule.unless).for_each(|cond| each_in_cond(cond, &mut |atom| asks.push(atom)));
+        let mut atoms = Vec::new();
+        rule.when.iter().chain(&rule.unless).for_each(|cond| each_in_cond(cond, &mut |atom| atoms.push(atom)));
         let fields = rule.audit.iter().flat_map(|audit| &audit.fields);
-        fields.for_each(|field| each_in_value(&field.value, &mut |atom| asks.push(atom)));
-        while let Some(atom) = asks.pop() {
+        fields.for_each(|field| each_in_value(&field.value, &mut |atom| atoms.push(atom)));
+        while let Some(atom) = atoms.pop() {
             match &atom.kind {
-                AtomKind::Label { label, .. } => asked[label.index()] = true,
-                AtomKind::AnyAncestor { cond, .. } => each_in_cond(cond, &mut |atom| asks.push(atom)),
+                AtomKind::Label { label, .. } => tested[label.index()] = true,
+                AtomKind::AnyAncestor { cond, .. } => each_in_cond(cond, &mut |atom| atoms.push(atom)),
                 _ => {}
             }
         }
         for mark in &rule.marks {
-            let done = if mark.set { &mut set } else { &mut taken };
+            let done = if mark.set { &mut set } else { &mut cleared };
             done[mark.label.index()] = true;
         }
     }
@@ -43,17 +43,17 @@ pub(super) fn run(policy: &Policy, found: &mut Vec<Diagnostic>) {
             Object::Socket => ("sock.sk", " on sock.sk"),
         };
         let warning = |message: String| Diagnostic::warning(code::UNUSED_ITEM, label.span, message);
-        if !set[at] && (asked[at] || taken[at]) {
+        if !set[at] && (tested[at] || cleared[at]) {
             found.push(
                 warning(format!("the label `{name}` is never set"))
-                    .label("nothing ever has it")
-                    .help(format!("set it by a rule: `mark {name}{example}`")),
+                    .label("nothing has this label")
+                    .help(format!("set it in a rule: `mark {name}{example}`")),
             );
-        } else if !asked[at] && set[at] {
+        } else if !tested[at] && set[at] {
             found.push(
-                warning(format!("the label `{name}` is never asked for"))
+                warning(format!("the label `{name}` is never tested"))
                     .label("no rule depends on it")
-                    .help(format!("ask for it in a rule, `{object} is {name}`, or remove it")),
+                    .help(format!("test it in a rule (`{object} is {name}`), or remove it")),
             );
         }
     }
@@ -64,7 +64,7 @@ mod tests {
     use super::super::testing::codes;
 
     #[test]
-    fn labels_that_do_nothing_are_found() {
+    fn labels_without_effect_are_found() {
         for rules in [
             "on socket_connect when task is tainted deny",
             "on file_open when file.name == \"x\" mark tainted",

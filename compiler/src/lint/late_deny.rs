@@ -1,25 +1,29 @@
-//! A deny on a hook that runs too late to prevent anything, or whose result the kernel does not look at.
+//! A `deny` on a hook whose errno the kernel ignores.
 //!
-//! Hooks that return nothing cannot deny at all, which is an error. These return an errno, and nothing comes of it.
+//! ```text
+//! on inode_notifysecctx deny
+//! ```
+//!
+//! A `deny` on a hook that returns nothing is an error, which `hir` reports.
 
 use crate::diag::{Diagnostic, code};
 use crate::hir::Policy;
 
 struct Late {
     hook: &'static str,
-    /// What the kernel does with the errno.
+    /// Note on the kernel's use of the errno.
     because: &'static str,
-    /// Where to deny instead.
+    /// Help that names the hooks to deny on.
     instead: &'static str,
 }
 
-/// Each with the caller that was read for it.
+/// Hooks whose errno is ignored, each with the caller that was read.
 const LATE: &[Late] = &[
-    // `nfs_setsecurity`, the only caller, prints the error and goes on.
+    // `nfs_setsecurity`, the only caller, logs the error and continues.
     Late {
         hook: "inode_notifysecctx",
-        because: "NFS tells by this hook which label the server gave a file; of an errno it only writes a line into its log",
-        instead: "deny where the file is used: `file_open`, `inode_permission`",
+        because: "NFS calls this hook with the label that the server has sent, and only logs an errno",
+        instead: "deny the use of the file, on `file_open` or `inode_permission`",
     },
 ];
 
@@ -30,8 +34,8 @@ pub(super) fn run(policy: &Policy, found: &mut Vec<Diagnostic>) {
             && let Some(late) = LATE.iter().find(|late| late.hook == hook)
         {
             found.push(
-                Diagnostic::warning(code::LATE_DENY, deny.span, format!("a deny on `{hook}` prevents nothing"))
-                    .label("comes too late")
+                Diagnostic::warning(code::LATE_DENY, deny.span, format!("`deny` on `{hook}` prevents nothing"))
+                    .label("the kernel ignores the errno")
                     .note(late.because)
                     .help(late.instead),
             );
@@ -44,7 +48,7 @@ mod tests {
     use super::super::testing::codes;
 
     #[test]
-    fn denies_that_prevent_nothing_are_found() {
+    fn denials_without_effect_are_found() {
         assert_eq!(codes("on inode_notifysecctx deny"), ["KRS0908"]);
         assert!(codes("on inode_notifysecctx audit").is_empty());
         assert!(codes("on inode_setxattr deny").is_empty());

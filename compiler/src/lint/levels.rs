@@ -1,24 +1,24 @@
-//! Which warnings are shown, and which count as errors.
+//! Levels of warnings: allowed (not shown), shown, or denied (an error).
 //!
-//! `-A unused-item -D warnings` hides one kind and refuses policies with any other.
+//! `-A unused-item -D warnings` hides one warning and turns all others into errors.
 //!
-//! Invariant: what names one warning counts more than what names all.
+//! Invariant: the level of a named warning takes precedence over that of `warnings`.
 
 use krs_grammar::ast::{self, ExprKind, ItemKind, Span};
 
 use crate::diag::code::{warning, warning_name};
 use crate::diag::{Code, Diagnostic, Severity};
 
-/// What becomes of a warning.
+/// Level of a warning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
-    /// It is not shown.
+    /// The warning is not shown.
     Allow,
-    /// It is an error.
+    /// The warning is an error.
     Deny,
 }
 
-/// What becomes of all warnings.
+/// Levels of all warnings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Levels {
     all: Option<Level>,
@@ -26,10 +26,10 @@ pub struct Levels {
 }
 
 impl Levels {
-    /// Sets the level of one warning, named by its code or its name, or of all by `warnings`.
+    /// Sets the level of a warning, given by its code or its name, or of all `warnings`.
     ///
     /// # Errors
-    /// A message where there is no such warning, or where its level has been set otherwise.
+    /// Returns a message if the warning does not exist, or if it has been set to the other level.
     pub fn set(&mut self, name: &str, level: Level) -> Result<(), String> {
         if name == "warnings" {
             return match self.all.replace(level) {
@@ -38,7 +38,7 @@ impl Levels {
             };
         }
         let Some(code) = warning(name) else {
-            return Err(format!("there is no warning `{name}`"));
+            return Err(format!("unknown warning `{name}`"));
         };
         if self.each.iter().any(|(known, other)| *known == code && *other != level) {
             return Err(format!("`{name}` is both allowed and denied"));
@@ -47,7 +47,7 @@ impl Levels {
         Ok(())
     }
 
-    /// Leaves out what is allowed and makes errors of what is denied.
+    /// Drops allowed warnings and turns denied ones into errors.
     pub fn apply(&self, diagnostics: &mut Vec<Diagnostic>) {
         diagnostics.retain_mut(|diagnostic| {
             if diagnostic.severity == Severity::Error {
@@ -61,7 +61,7 @@ impl Levels {
                     diagnostic.severity = Severity::Error;
                     let name = warning_name(diagnostic.code).unwrap_or("warnings");
                     let by = if own.is_some() { name } else { "warnings" };
-                    diagnostic.notes.push(format!("a warning that `--deny {by}` makes an error"));
+                    diagnostic.notes.push(format!("`--deny {by}` turns this warning into an error"));
                     true
                 }
             }
@@ -69,7 +69,7 @@ impl Levels {
     }
 }
 
-/// Leaves out what rules say of themselves that they allow: `@allow(never_fires) on ...`.
+/// Drops warnings that a rule allows by its attribute: `@allow(never_matches) on ...`.
 pub fn allow_in_place(own: &[ast::File], diagnostics: &mut Vec<Diagnostic>) {
     let mut allowed: Vec<(Span, Code)> = Vec::new();
     for file in own {
@@ -129,15 +129,15 @@ mod tests {
     fn a_rule_can_allow_a_warning() {
         use super::super::testing::codes;
         let dead = "on file_open when task.uid == 0 and task.uid == 1 deny";
-        assert!(codes(&format!("@allow(never_fires) {dead}")).is_empty());
-        assert_eq!(codes(&format!("@allow(spares_all, KRS0901) {dead}")), ["KRS0902"]);
-        assert_eq!(codes(&format!("@allow(never_fires) on file_open deny\n{dead}\non task_kill deny")).len(), 1);
+        assert!(codes(&format!("@allow(never_matches) {dead}")).is_empty());
+        assert_eq!(codes(&format!("@allow(exempts_all, KRS0901) {dead}")), ["KRS0902"]);
+        assert_eq!(codes(&format!("@allow(never_matches) on file_open deny\n{dead}\non task_kill deny")).len(), 1);
         assert_eq!(codes("@allow(nothing) on file_open deny"), ["KRS0109"]);
         assert_eq!(codes("@allow on file_open deny"), ["KRS0109"]);
     }
 
     #[test]
-    fn one_counts_more_than_all() {
+    fn a_named_warning_takes_precedence_over_all() {
         let warn = |code| Diagnostic::warning(code, krs_grammar::ast::Span::default(), "");
         let [(first, name), (second, _), ..] = WARNINGS else {
             unreachable!("there are several warnings");

@@ -1,19 +1,22 @@
-//! Warnings: a policy that means something, though perhaps not what its author meant.
+//! Lints: warnings about valid policies that probably do not mean what their author intended.
 //!
 //! ```text
-//! warning[KRS0902]: this rule can never fire
-//!   policy.krs:1:22: this must hold
-//!   policy.krs:1:38: and contradicts this
+//! warning[KRS0902]: this rule can never match on `file_open`
+//!   --> policy.krs:1:37
+//!   |
+//! 1 | on file_open when task.uid == 0 and task.uid == 1000 deny
+//!   |                   -------------     ^^^^^^^^^^^^^^^^ this must hold, which contradicts the other test
+//!   |                   |
+//!   |                   this must hold
 //! ```
 //!
-//! Each warning is a file of its own, with its words and its tests; all but `unused` look at the typed policy alone.
-//! What follows from tests is found by [`facts`].
+//! Each lint is a file with its messages and its tests. All but `unused` use only the typed policy.
 //!
-//! Invariants: lints run only on a policy without errors; a lint speaks only where it is certain, whatever the
-//! kernel stores and whichever tests cannot be answered; what it says points into the policy's own text.
+//! Invariants: lints run only on policies without errors. A lint reports only what holds for all values in the
+//! kernel and whichever tests are unknown. Its spans are in the text of the policy.
 //!
-//! Absent: comparisons that are trivial by their type alone and kernels that lack something, which are found where
-//! types and kernels are known (`hir`), and whether a warning is shown, which is [`levels`]'s.
+//! Absent: comparisons that are constant by their types, and fields that some kernels lack, which `hir`
+//! reports; the selection of the warnings that are shown ([`levels`]).
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -26,16 +29,16 @@ pub mod facts;
 pub mod levels;
 
 mod constant;
+mod exempts_all;
 mod kernel_address;
 mod kind_bits;
 mod labels;
 mod late_deny;
-mod never_fires;
+mod never_matches;
 mod numbers;
 mod open_flags;
 mod path_as_name;
 mod racy_path;
-mod spares_all;
 mod subsumed;
 mod texts;
 mod unused;
@@ -44,28 +47,29 @@ mod wildcard;
 #[cfg(test)]
 pub(crate) mod testing;
 
-/// What lints look at.
+/// Input of the lints.
 #[derive(Clone, Copy)]
 pub struct Input<'a> {
-    /// The typed policy.
+    /// The typed policy, free of errors.
     pub policy: &'a Policy,
-    /// The policy's own files.
+    /// Files of the policy, without the standard library.
     pub own: &'a [ast::File],
-    /// How many files were given; the others are used by them.
+    /// Number of files given by the user; they come first, and the rest are imported by `use`.
     pub given: usize,
-    /// The standard library's.
+    /// Files of the standard library.
     pub library: &'a [ast::File],
 }
 
-/// Adds every warning that the policy deserves to those that there are. What is found besides is which rules can never fire.
+/// Adds all warnings about a policy. Returns the unreachable rules, those that can never match.
 pub fn run(input: &Input<'_>, diagnostics: &mut Vec<Diagnostic>) -> BTreeSet<RuleId> {
     let mut found = Vec::new();
-    // A rule that cannot fire is subsumed by every other, and its comparisons mean nothing: one warning is enough.
-    let dead = never_fires::run(input.policy, &mut found);
-    let spared = spares_all::run(input.policy, &dead, &mut found);
-    let pointless = |rule: usize| dead[rule] || spared[rule];
-    constant::run(input.policy, &pointless, &mut found);
-    subsumed::run(input.policy, &pointless, &mut found);
+    // An unreachable rule would also be subsumed by every other, and its comparisons be constant: one warning
+    // is enough.
+    let contradictory = never_matches::run(input.policy, &mut found);
+    let exempted = exempts_all::run(input.policy, &contradictory, &mut found);
+    let unreachable = |rule: usize| contradictory[rule] || exempted[rule];
+    constant::run(input.policy, &unreachable, &mut found);
+    subsumed::run(input.policy, &unreachable, &mut found);
     kernel_address::run(input.policy, &mut found);
     late_deny::run(input.policy, &mut found);
     racy_path::run(input.policy, &mut found);
@@ -75,36 +79,36 @@ pub fn run(input: &Input<'_>, diagnostics: &mut Vec<Diagnostic>) -> BTreeSet<Rul
     kind_bits::run(input.policy, &mut found);
     unused::run(input, &mut found);
     labels::run(input.policy, &mut found);
-    // What makes a rule pointless need not be said again of the comparison that does it.
-    let pointless: Vec<Span> = found
+    // The comparison that makes a rule unreachable is not reported again as constant.
+    let reported: Vec<Span> = found
         .iter()
-        .filter(|found| [code::NEVER_FIRES, code::SPARES_ALL].contains(&found.code))
+        .filter(|found| [code::NEVER_MATCHES, code::EXEMPTS_ALL].contains(&found.code))
         .map(|found| found.primary.span)
         .collect();
     diagnostics.retain(|known| {
         let span = known.primary.span;
         let within = |outer: &Span| outer.file == span.file && outer.start <= span.start && span.end <= outer.end;
-        known.code != code::ALWAYS_TRUE || !pointless.iter().any(within)
+        known.code != code::ALWAYS_TRUE || !reported.iter().any(within)
     });
-    let what = |diagnostic: &Diagnostic| (diagnostic.code, diagnostic.primary.span);
-    // A rule on several hooks is there once for each, and types have told of some comparisons before.
-    let mut said: HashSet<(Code, Span)> = diagnostics.iter().map(what).collect();
-    diagnostics.extend(found.into_iter().filter(|diagnostic| said.insert(what(diagnostic))));
-    (0..input.policy.rules.len()).filter(|rule| dead[*rule] || spared[*rule]).map(|rule| RuleId(rule as u32)).collect()
+    let key = |diagnostic: &Diagnostic| (diagnostic.code, diagnostic.primary.span);
+    // A rule on several hooks is checked once for each, and the type checker has reported some comparisons already.
+    let mut seen: HashSet<(Code, Span)> = diagnostics.iter().map(key).collect();
+    diagnostics.extend(found.into_iter().filter(|diagnostic| seen.insert(key(diagnostic))));
+    (0..input.policy.rules.len()).filter(|rule| unreachable(*rule)).map(|rule| RuleId(rule as u32)).collect()
 }
 
-/// Whether a rule is on several hooks and says something else on another one: what is known before anything is read
-/// then tells them apart, as `hook.name` does, and is no mistake.
+/// Returns whether a condition of a rule on several hooks differs between them. A test of
+/// `hook.name`, which the compiler evaluates, is then intentional.
 fn differs_by_hook(policy: &Policy, index: usize, part: impl Fn(&Rule) -> Option<&Cond>) -> bool {
     let rule = &policy.rules[index];
     let same = |other: &&Rule| other.span == rule.span;
     let before = policy.rules[..index].iter().rev().take_while(same);
-    let behind = policy.rules[index + 1..].iter().take_while(same);
-    before.chain(behind).any(|other| part(other) != part(rule))
+    let after = policy.rules[index + 1..].iter().take_while(same);
+    before.chain(after).any(|other| part(other) != part(rule))
 }
 
-/// The smallest span of a condition's tests that are written in the rule itself; those of a definition that it calls are
-/// elsewhere. The whole rule where there is none.
+/// Returns the smallest span of the tests of a condition that are in the text of the rule, not in a definition
+/// that it uses; the span of the rule if there are none.
 fn within(rule: &Rule, cond: &Cond) -> Span {
     let mut found: Option<Span> = None;
     atoms(cond, &mut |Atom { span, .. }| {
@@ -115,12 +119,12 @@ fn within(rule: &Rule, cond: &Cond) -> Span {
     found.unwrap_or(rule.span)
 }
 
-/// Whether a span is the rule's own text.
+/// Returns whether a span is in the text of a rule.
 fn inside(rule: &Rule, span: Span) -> bool {
     span.file == rule.span.file && rule.span.start <= span.start && span.end <= rule.span.end
 }
 
-/// A condition's tests.
+/// Visits the tests of a condition.
 fn atoms(cond: &Cond, each: &mut impl FnMut(&Atom)) {
     match cond {
         Cond::Const(_) => {}
@@ -133,7 +137,7 @@ fn atoms(cond: &Cond, each: &mut impl FnMut(&Atom)) {
     }
 }
 
-/// All tests of a rule, those inside of values and those that are asked of ancestors too.
+/// Visits all tests of a rule, including those nested in values and in `any ... in task.ancestors`.
 fn tests<'p>(rule: &'p Rule, each: &mut impl FnMut(&'p Atom)) {
     let mut conds: Vec<&Cond> = rule.when.iter().chain(&rule.unless).collect();
     while let Some(cond) = conds.pop() {
@@ -146,14 +150,15 @@ fn tests<'p>(rule: &'p Rule, each: &mut impl FnMut(&'p Atom)) {
     }
 }
 
-/// All ways in which a rule can fire; `None` where they are too many.
-fn firing(rule: &Rule) -> Option<Vec<facts::Way<'_>>> {
-    let asked = match &rule.when {
+/// Returns the disjunctive normal form of a rule: the conjunctions of test results under which it matches.
+/// Returns `None` if there are too many.
+fn conjunctions(rule: &Rule) -> Option<Vec<facts::Way<'_>>> {
+    let when = match &rule.when {
         Some(when) => facts::ways(when, facts::Answer::True)?,
         None => vec![Vec::new()],
     };
     match &rule.unless {
-        Some(unless) => facts::both(asked, &facts::ways(unless, facts::Answer::NotTrue)?),
-        None => Some(asked),
+        Some(unless) => facts::both(when, &facts::ways(unless, facts::Answer::NotTrue)?),
+        None => Some(when),
     }
 }

@@ -1,10 +1,10 @@
-//! What an integer can be: a union of intervals, and bits that are known.
+//! Abstract domain of integers: a union of intervals, and known bits.
 //!
-//! `0..=3 or 7`, with bit 1 one, leaves 2, 3 and 7.
+//! `0..=3 or 7` with bit 1 set contains 2, 3 and 7.
 //!
-//! Invariant: [`Numbers::possible`] is false only if no integer is left.
+//! Invariant: [`Numbers::possible`] is false only if no integer satisfies all constraints.
 
-/// A set of integers as sorted intervals that do not touch.
+/// A set of integers: sorted intervals that are not adjacent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Ranges(Vec<(i128, i128)>);
 
@@ -12,7 +12,7 @@ const LOWEST: i128 = i128::MIN / 4;
 const HIGHEST: i128 = i128::MAX / 4;
 
 impl Ranges {
-    /// These numbers.
+    /// Returns the set of the given numbers.
     pub(super) fn of(mut numbers: Vec<i128>) -> Ranges {
         numbers.sort_unstable();
         let mut ranges: Vec<(i128, i128)> = Vec::new();
@@ -29,7 +29,8 @@ impl Ranges {
         Ranges(if low <= high { vec![(low, high)] } else { Vec::new() })
     }
 
-    /// Numbers that are less than (bit 1), equal to (2) or greater than (4) the limit.
+    /// Returns the numbers that are less than (1), equal to (2) or greater than (4) the limit; `orders` is a
+    /// bit mask.
     pub(super) fn ordered(orders: u8, limit: i128) -> Ranges {
         let low = if orders & 1 != 0 { LOWEST } else { limit + i128::from(orders & 2 == 0) };
         let high = if orders & 4 != 0 { HIGHEST } else { limit - i128::from(orders & 2 == 0) };
@@ -40,7 +41,7 @@ impl Ranges {
         }
     }
 
-    /// All other numbers.
+    /// Returns the complement of the set.
     pub(super) fn complement(&self) -> Ranges {
         let mut ranges = Vec::with_capacity(self.0.len() + 1);
         let mut next = LOWEST;
@@ -77,7 +78,7 @@ impl Ranges {
         self.0.iter().any(|(low, high)| (*low..=*high).contains(&number))
     }
 
-    /// The numbers, where they are at most `max`.
+    /// Lists the numbers, if there are at most `max`.
     fn list(&self, max: usize) -> Option<Vec<i128>> {
         let mut numbers = Vec::new();
         for &(low, high) in &self.0 {
@@ -90,51 +91,51 @@ impl Ranges {
     }
 }
 
-/// So few numbers are tried one by one.
+/// Maximum number of integers that are tested one by one.
 const TRIED_MAX: usize = 256;
 
-/// What an integer can be.
+/// Constraints on an integer.
 #[derive(Clone, Debug)]
 pub(super) struct Numbers {
     set: Ranges,
     unsigned: bool,
     ones: u64,
     zeros: u64,
-    /// `x & mask` is one of these.
+    /// Constraints `x & mask in set`.
     masks: Vec<(u64, Ranges)>,
-    /// At least one of these bits is zero.
+    /// Masks with at least one zero bit in `x`.
     some_zero: Vec<u64>,
 }
 
 impl Numbers {
-    /// Between two, of a type with or without sign.
+    /// Returns the integers between two bounds, of a signed or unsigned type.
     pub(super) fn new(low: i128, high: i128, unsigned: bool) -> Numbers {
         let set = Ranges::between(low, high);
         Numbers { set, unsigned, ones: 0, zeros: 0, masks: Vec::new(), some_zero: Vec::new() }
     }
 
-    /// It is one of these.
+    /// Adds that the integer is in a set. Returns whether that is possible.
     pub(super) fn within(&mut self, set: &Ranges) -> bool {
         self.set = self.set.intersect(set);
         self.possible()
     }
 
-    /// All these bits are ones.
+    /// Adds that all bits of a mask are set.
     pub(super) fn all_ones(&mut self, mask: u64) {
         self.ones |= mask;
     }
 
-    /// All these bits are zeros.
+    /// Adds that all bits of a mask are clear.
     pub(super) fn all_zeros(&mut self, mask: u64) {
         self.zeros |= mask;
     }
 
-    /// Not all these bits are ones.
+    /// Adds that some bit of a mask is clear.
     pub(super) fn some_zero(&mut self, mask: u64) {
         self.some_zero.push(mask);
     }
 
-    /// What is left under the mask is one of these.
+    /// Adds that the bits under a mask are in a set.
     pub(super) fn masked(&mut self, mask: u64, set: &Ranges) {
         let set = set.intersect(&Ranges::between(0, i128::from(mask)));
         if let [(one, other)] = set.0[..]
@@ -143,7 +144,7 @@ impl Numbers {
             self.ones |= one as u64 & mask;
             self.zeros |= mask & !(one as u64);
         }
-        // `x & 4 != 0` leaves nothing but 4.
+        // `x & 4 != 0` implies `x & 4 == 4`.
         if mask.is_power_of_two() && !set.contains(0) {
             self.ones |= mask;
         }
@@ -153,7 +154,7 @@ impl Numbers {
         self.masks.push((mask, set));
     }
 
-    /// Whether any number is left.
+    /// Returns whether some integer may satisfy all constraints.
     pub(super) fn possible(&self) -> bool {
         if self.set.0.is_empty() || self.ones & self.zeros != 0 {
             return false;
@@ -180,7 +181,7 @@ impl Numbers {
     }
 
     fn fits(&self, number: i128) -> bool {
-        // Two's complement, whatever the width: masks have no bits beyond it.
+        // Two's complement of any width: masks have no bits beyond it.
         let bits = number as u64;
         self.ones & !bits == 0
             && self.zeros & bits == 0

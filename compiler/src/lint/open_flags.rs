@@ -1,17 +1,18 @@
-//! The word of an open file's flags compared as a whole.
+//! The flags of an open file compared as a whole.
 //!
 //! ```text
-//! on file_open when file.flags == O_WRONLY deny               # what programs open has O_LARGEFILE as well
+//! on file_open when file.flags == O_WRONLY deny               # never equal in 64-bit programs: O_LARGEFILE
 //! ```
 //!
-//! `force_o_largefile` adds that bit to what programs of 64 bits open, and every other flag is a bit of the same word.
+//! The kernel sets `O_LARGEFILE` in files that 64-bit programs open (`force_o_largefile`), and every other flag
+//! is a bit of the same word.
 
 use crate::diag::{Diagnostic, code};
 use crate::hir::{AtomKind, Compare, Policy, Step, Value, ValueKind};
 
 use super::{inside, tests};
 
-/// The bits that say whether a file is read or written.
+/// Mask of the access mode, `O_ACCMODE`.
 const ACCMODE: i128 = 3;
 const LARGEFILE: i128 = 0o100_000;
 
@@ -21,20 +22,20 @@ pub(super) fn run(policy: &Policy, found: &mut Vec<Diagnostic>) {
             let Some(number) = compared(&atom.kind) else { return };
             let span = if inside(rule, atom.span) { atom.span } else { rule.span };
             let instead = match number & !ACCMODE {
-                0 => "compare the bits for reading and writing alone: `file.flags & O_ACCMODE == O_WRONLY`",
-                _ => "ask for the bits that matter: `file.flags & O_APPEND`, `file.flags has O_CREAT|O_EXCL`",
+                0 => "compare only the access mode: `file.flags & O_ACCMODE == O_WRONLY`",
+                _ => "test the relevant bits: `file.flags & O_APPEND`, `file.flags has O_CREAT|O_EXCL`",
             };
             found.push(
-                Diagnostic::warning(code::OPEN_FLAGS, span, "a file's flags are hardly ever this and nothing else")
-                    .label("compares all bits of the word")
-                    .note("what a program of 64 bits opens has `O_LARGEFILE` as well, and often `O_CLOEXEC`")
+                Diagnostic::warning(code::OPEN_FLAGS, span, "the flags of a file rarely have exactly this value")
+                    .label("compares all bits")
+                    .note("a file that a 64-bit program opens also has `O_LARGEFILE`, and often `O_CLOEXEC`")
                     .help(instead),
             );
         });
     }
 }
 
-/// A number without `O_LARGEFILE` that a file's flags are compared with.
+/// Returns a constant without `O_LARGEFILE` that the flags of a file are compared with.
 fn compared(kind: &AtomKind) -> Option<i128> {
     let constant = |value: &Value| match value.kind {
         ValueKind::Const(number) => Some(number),
@@ -61,7 +62,7 @@ mod tests {
     use super::super::testing::codes;
 
     #[test]
-    fn flags_as_a_whole_are_found() {
+    fn whole_word_comparisons_are_found() {
         for rule in [
             "on file_open when file.flags == O_WRONLY deny",
             "on file_open when file.flags != O_RDONLY deny",
@@ -73,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn bits_of_flags_are_left_alone() {
+    fn bit_tests_are_left_alone() {
         for rule in [
             "on file_open when file.flags & O_ACCMODE == O_WRONLY deny",
             "on file_open when file.flags & O_APPEND deny",

@@ -1,10 +1,10 @@
-//! A full path where the name in a directory is compared.
+//! A full path compared with the name of a file.
 //!
 //! ```text
 //! on file_open when file.name == "/etc/shadow" deny           # its name is `shadow`
 //! ```
 //!
-//! The root's own name is `/`, and nothing else's begins so.
+//! The name of the root directory is `/`; no other name contains a slash.
 
 use crate::diag::{Diagnostic, code};
 use crate::hir::{AtomKind, Policy, Step, Text, TextTest, Value, ValueKind};
@@ -22,15 +22,15 @@ pub(super) fn run(policy: &Policy, found: &mut Vec<Diagnostic>) {
             let span = if inside(rule, atom.span) { atom.span } else { rule.span };
             let shown = String::from_utf8_lossy(path);
             found.push(
-                Diagnostic::warning(code::PATH_AS_NAME, span, format!("`{shown}` is a path, and no name"))
-                    .label("compares the last part of a path alone")
-                    .help("compare the full path, where there is one: `file.path`, `bprm.path`, `path`"),
+                Diagnostic::warning(code::PATH_AS_NAME, span, format!("`{shown}` is a path, not a name"))
+                    .label("compares only the last component")
+                    .help("compare the full path, if the hook has one: `file.path`, `bprm.path`, `path`"),
             );
         });
     }
 }
 
-/// The name of a file in its directory.
+/// Returns whether a value is the name of a dentry.
 fn is_name(value: &Value) -> bool {
     let ValueKind::Text(text) = &value.kind else { return false };
     let Text::Pointer(Value { kind: ValueKind::Load { access, .. }, .. }) = &**text else { return false };
@@ -39,7 +39,7 @@ fn is_name(value: &Value) -> bool {
     access.root == "dentry" && named("d_name") && named("name")
 }
 
-/// What a test asks for that only a path begins with.
+/// Returns a text of the test that begins like a path.
 fn path(test: &TextTest) -> Option<&[u8]> {
     let begins = |text: &&[u8]| text.starts_with(b"/") && text.len() > 1;
     match test {

@@ -1,12 +1,12 @@
-//! A decision by a name that the caller wrote: the file behind it may go by another, and may be another by the time it
-//! is used.
+//! A denial that depends on a name chosen by the caller. The same file has other names, and the name can refer
+//! to another file by the time it is used.
 //!
 //! ```text
 //! on bprm_check_security when bprm.filename == "/usr/bin/nc" deny      # ./nc, a link, /proc/self/fd/3 ...
 //! ```
 //!
-//! Full paths such as `bprm.path` are those of the file that was found; what is open cannot be exchanged any more. Rules
-//! that only record what was written are left alone.
+//! Full paths such as `bprm.path` are computed from the file that was found and is open, which cannot be
+//! exchanged. Rules that only record the name are not reported.
 
 use crate::diag::{Diagnostic, code};
 use crate::hir::walk::{parts, values};
@@ -14,30 +14,30 @@ use crate::hir::{Atom, End, Hook, Policy, Rule, Step, Text, UnixName, Value, Val
 
 use super::{atoms, inside};
 
-/// A text that says nothing for sure about the file.
-struct Written {
-    what: &'static str,
+/// A name that the caller has passed.
+struct CallerName {
+    origin: &'static str,
     instead: &'static str,
 }
 
-const PROGRAM: Written = Written {
-    what: "what the caller of execve(2) wrote; the same program has other names",
-    instead: "test `bprm.path`, the full path of the file that was found, or the file's inode",
+const PROGRAM: CallerName = CallerName {
+    origin: "the argument of execve(2); the same program has other names",
+    instead: "test `bprm.path`, the full path of the file that was found, or the inode of the file",
 };
 
-const DEVICE: Written = Written {
-    what: "what the caller of mount(2) wrote, before it is looked up",
-    instead: "test the type of the file system, or the mount's own device at `sb_kern_mount`: `sb.dev`",
+const DEVICE: CallerName = CallerName {
+    origin: "the argument of mount(2), before it is looked up",
+    instead: "test the type of the file system, or the device `sb.dev` on `sb_kern_mount`",
 };
 
-const SOCKET: Written = Written {
-    what: "what the caller wrote; the same socket has other names",
-    instead: "at `unix_stream_connect` and `unix_may_send`, `dst.path` is the full path of the socket that was found",
+const SOCKET: CallerName = CallerName {
+    origin: "the address that the caller passed; the same socket has other names",
+    instead: "on `unix_stream_connect` and `unix_may_send`, `dst.path` is the full path of the socket that was found",
 };
 
-const BOUND: Written = Written {
-    what: "what the caller of bind(2) wrote, before the socket's file is made",
-    instead: "at `path_mknod`, which bind(2) comes to, `path` is the full path of the file",
+const BOUND: CallerName = CallerName {
+    origin: "the argument of bind(2), before the file of the socket is created",
+    instead: "on `path_mknod`, which bind(2) calls, `path` is the full path of the file",
 };
 
 pub(super) fn run(policy: &Policy, found: &mut Vec<Diagnostic>) {
@@ -49,8 +49,8 @@ pub(super) fn run(policy: &Policy, found: &mut Vec<Diagnostic>) {
         for cond in rule.when.iter().chain(&rule.unless) {
             atoms(cond, &mut |atom| {
                 for value in values(&atom.kind) {
-                    if let Some(written) = written(hook, value) {
-                        found.push(report(rule, atom, written));
+                    if let Some(name) = caller_name(hook, value) {
+                        found.push(report(rule, atom, name));
                     }
                 }
             });
@@ -58,16 +58,16 @@ pub(super) fn run(policy: &Policy, found: &mut Vec<Diagnostic>) {
     }
 }
 
-fn report(rule: &Rule, atom: &Atom, written: &Written) -> Diagnostic {
+fn report(rule: &Rule, atom: &Atom, name: &CallerName) -> Diagnostic {
     let span = if inside(rule, atom.span) { atom.span } else { rule.span };
-    Diagnostic::warning(code::RACY_PATH, span, "this name need not be that of the file")
-        .label("decides by a name that the caller chose")
-        .note(format!("it is {}", written.what))
-        .note("a link or another way to write the path escapes the test, and what the name means can change after it")
-        .help(written.instead)
+    Diagnostic::warning(code::RACY_PATH, span, "this name may not be that of the file that is used")
+        .label("the caller chooses this name")
+        .note(format!("the name is {}", name.origin))
+        .note("a link or another spelling evades the test, and the name can refer to another file after the test")
+        .help(name.instead)
 }
 
-fn written(hook: &Hook, value: &Value) -> Option<&'static Written> {
+fn caller_name(hook: &Hook, value: &Value) -> Option<&'static CallerName> {
     if let ValueKind::Text(text) = &value.kind
         && let Text::Pointer(pointer) = &**text
     {
@@ -91,7 +91,7 @@ fn written(hook: &Hook, value: &Value) -> Option<&'static Written> {
             End::Local(_) | End::Peer(_) => None,
         };
     }
-    parts(value).0.find_map(|part| written(hook, part))
+    parts(value).0.find_map(|part| caller_name(hook, part))
 }
 
 #[cfg(test)]

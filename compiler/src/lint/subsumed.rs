@@ -1,4 +1,5 @@
-//! A rule subsumed by another on the same hook: wherever it fires the other does too, with the same effects or more.
+//! A rule subsumed by another on the same hook: whenever it matches, so does the other, with at least the same
+//! actions.
 //!
 //! ```text
 //! on file_open when task.uid < 1000 deny
@@ -12,12 +13,12 @@ use crate::hir::{Audit, Mark, Policy, Rule};
 
 use super::facts::{self, Answer, Way};
 
-/// Pairs of rules that are looked at, in one policy, and those of them whose conditions are compared: with thousands of
-/// rules on a hook not every pair is.
+/// Maximum number of pairs of rules whose actions are compared. A hook with thousands of rules has more pairs.
 const LOOKS_MAX: usize = 1_000_000;
+/// Maximum number of pairs whose conditions are compared as well.
 const PAIRS_MAX: usize = 20_000;
 
-/// Rules for which `skip` holds have their own warning.
+/// Checks the rules for which `skip` is false; the others have a warning of their own.
 pub(super) fn run(policy: &Policy, skip: &dyn Fn(usize) -> bool, found: &mut Vec<Diagnostic>) {
     let mut by_hook: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
     for (index, rule) in policy.rules.iter().enumerate() {
@@ -29,7 +30,7 @@ pub(super) fn run(policy: &Policy, skip: &dyn Fn(usize) -> bool, found: &mut Vec
     let mut gone = vec![false; policy.rules.len()];
     for rules in by_hook.values() {
         let changes = changes(policy, rules);
-        // From the last on, so that of two equal rules the later is the one too many.
+        // In reverse order, so that the later of two equal rules is reported.
         for &index in rules.iter().rev() {
             let rule = &policy.rules[index];
             let mut ways: Option<Vec<Way<'_>>> = None;
@@ -46,22 +47,22 @@ pub(super) fn run(policy: &Policy, skip: &dyn Fn(usize) -> bool, found: &mut Vec
                     return;
                 }
                 if ways.is_none() {
-                    ways = super::firing(rule);
+                    ways = super::conjunctions(rule);
                 }
                 let Some(ways) = &ways else {
                     break;
                 };
                 let general = &policy.rules[other];
-                if !ways.iter().all(|way| fires(way, general)) {
+                if !ways.iter().all(|way| matches(way, general)) {
                     continue;
                 }
                 gone[index] = true;
                 let hook = &policy.hooks[rule.hook.index()].name;
                 found.push(
-                    Diagnostic::warning(code::SUBSUMED, rule.span, format!("this rule adds nothing on `{hook}`"))
-                        .label("whatever it says, the other rule says too")
-                        .also(general.span, "fires wherever it does")
-                        .help("remove it, or make one of the two more special"),
+                    Diagnostic::warning(code::SUBSUMED_RULE, rule.span, format!("this rule is redundant on `{hook}`"))
+                        .label("the other rule has the same actions")
+                        .also(general.span, "matches whenever the redundant rule does")
+                        .help("remove the rule, or correct one of the two conditions"),
                 );
                 break;
             }
@@ -69,14 +70,15 @@ pub(super) fn run(policy: &Policy, skip: &dyn Fn(usize) -> bool, found: &mut Vec
     }
 }
 
-/// Whether the rule fires wherever the literals hold.
-fn fires(way: &[facts::Literal<'_>], rule: &Rule) -> bool {
+/// Returns whether the rule matches whenever the literals hold.
+fn matches(way: &[facts::Literal<'_>], rule: &Rule) -> bool {
     facts::conflict(way).is_some()
         || rule.when.as_ref().is_none_or(|when| facts::implies(way, when, Answer::True))
             && rule.unless.as_ref().is_none_or(|unless| facts::implies(way, unless, Answer::NotTrue))
 }
 
-/// For each rule of a hook that denies, how often the errno has changed from one such rule to the next up to it.
+/// Returns, for each rule of a hook that denies, the number of times that the errno has changed among such
+/// rules before it.
 fn changes(policy: &Policy, on_hook: &[usize]) -> BTreeMap<usize, u32> {
     let denying = on_hook.iter().filter_map(|index| Some((*index, policy.rules[*index].enforced()?.errno)));
     let mut before = None;
@@ -90,17 +92,17 @@ fn changes(policy: &Policy, on_hook: &[usize]) -> BTreeMap<usize, u32> {
         .collect()
 }
 
-/// Whether nothing is lost of what `special` does if only `general` is left.
+/// Returns whether `general` has all actions of `special`, given that it matches as well.
 fn covers(policy: &Policy, changes: &BTreeMap<usize, u32>, general: usize, special: usize) -> bool {
     let (first, second) = (general.min(special), general.max(special));
     let (general, special) = (&policy.rules[general], &policy.rules[special]);
-    // Every effect is named here, so that a new one asks for its place.
+    // Exhaustive, so that a new action must be considered here.
     let Rule { name: _, doc: _, span: _, hook: _, when: _, unless: _, deny: _, audit, kill, marks, attributes, since } =
         special;
     let denied = match (special.enforced(), general.enforced()) {
         (None, _) => true,
         (Some(_), None) => false,
-        // The first errno in source order wins, so no other may stand between the two.
+        // The first errno in source order is returned, so no rule with another one may be between the two.
         (Some(mine), Some(theirs)) => mine.errno == theirs.errno && changes.get(&first) == changes.get(&second),
     };
     let recorded = match (audit, &general.audit) {
@@ -108,13 +110,13 @@ fn covers(policy: &Policy, changes: &BTreeMap<usize, u32>, general: usize, speci
         (Some(_), None) => false,
         (Some(mine), Some(theirs)) => same_record(mine, theirs),
     };
-    // A name was given to tell events apart.
+    // The author has named the rule to distinguish its events.
     let named = audit.is_some() && !special.name.contains('@');
     let killed =
         kill.as_ref().is_none_or(|mine| general.kill.as_ref().is_some_and(|theirs| mine.signal == theirs.signal));
-    // What is there on some kernels covers nothing on others.
+    // A rule with `@since` covers nothing on older kernels.
     let there = general.since.is_none() || *since == general.since;
-    // A label set by one is taken by no other: marks of all rules are one.
+    // The marks of all matching rules are applied together, so their order does not matter.
     let same_mark = |mine: &Mark, theirs: &Mark| {
         mine.label == theirs.label && mine.object == theirs.object && mine.set == theirs.set
     };
@@ -122,8 +124,8 @@ fn covers(policy: &Policy, changes: &BTreeMap<usize, u32>, general: usize, speci
     denied && recorded && killed && marked && there && *attributes == general.attributes && !named
 }
 
-/// Whether the general rule's event says all that the special one's does. An event with a limit may not be recorded, so it
-/// stands for no other.
+/// Returns whether the event of the general rule contains that of the special one. An event with a limit may be
+/// dropped, so it replaces no other.
 fn same_record(mine: &Audit, theirs: &Audit) -> bool {
     theirs.limit.is_none()
         && mine.message == theirs.message
@@ -135,7 +137,7 @@ mod tests {
     use super::super::testing::codes;
 
     #[test]
-    fn rules_that_add_nothing_are_found() {
+    fn redundant_rules_are_found() {
         for (general, special) in [
             ("when task.uid < 1000 deny", "when task.uid == 0 deny"),
             ("deny", "when task.uid == 0 deny"),
@@ -158,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_that_add_something_are_left_alone() {
+    fn rules_with_an_effect_are_left_alone() {
         for (one, other) in [
             ("file_open when task.uid < 1000 audit", "file_open when task.uid <= 1000 deny"),
             ("file_open when task.uid == 0 deny EACCES", "file_open when task.uid == 0 and task.gid == 0 deny"),
@@ -170,7 +172,7 @@ mod tests {
             ),
             ("file_open audit \"x\"", "file_open when task.uid == 0 audit \"y\""),
             ("file_open audit limit 1/s", "file_open when task.uid == 0 audit"),
-            // Unknown for anonymous memory: the first does not fire there.
+            // The first condition is unknown for anonymous memory, so the rule does not match there.
             ("mmap_file when file.f_flags >= 1 or file.f_flags < 7 deny", "mmap_file when prot & EXEC deny"),
         ] {
             let found = codes(&format!("on {one}\non {other}"));
@@ -182,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_equal_rules_one_is_named() {
+    fn one_of_two_equal_rules_is_reported() {
         assert_eq!(codes("on file_open when task.uid == 0 deny\non file_open when task.uid == 0 deny"), ["KRS0903"]);
     }
 }

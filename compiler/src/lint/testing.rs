@@ -1,8 +1,8 @@
-//! What the tests of lints share.
+//! Helper for the tests of lints.
 
 use crate::{Options, Source, kernel};
 
-/// The codes that a policy gets, in the order of their places.
+/// Returns the codes of the diagnostics of a policy, in source order.
 pub(crate) fn codes(text: &str) -> Vec<&'static str> {
     let files = [Source { name: "policy.krs".into(), text: text.into() }];
     let target = kernel::embedded().iter().find(|kernel| kernel.name == "6.12");

@@ -1,16 +1,16 @@
-//! What a string or a path can be: one of a few texts, and what was asked of it besides.
+//! Abstract domain of texts: a list of candidates, and tests that must hold or must not.
 //!
-//! `p under "/etc"` and `p == "/usr/bin/passwd"` leave nothing.
+//! `p under "/etc"` and `p == "/usr/bin/passwd"` have no common text.
 //!
-//! Invariant: [`Texts::possible`] is false only if no text is left.
+//! Invariant: [`Texts::possible`] is false only if no text satisfies all constraints.
 
 use crate::automaton::Automaton;
 use crate::hir::TextTest;
 
-/// So many texts are tried with globs.
+/// Maximum number of candidates that are matched against globs.
 const GLOBBED_MAX: usize = 16;
 
-/// What a text can be.
+/// Constraints on a text.
 #[derive(Default)]
 pub(super) struct Texts<'p> {
     among: Option<Vec<&'p [u8]>>,
@@ -19,7 +19,7 @@ pub(super) struct Texts<'p> {
 }
 
 impl<'p> Texts<'p> {
-    /// It is (not) one of these.
+    /// Adds that the text is, or is not, in a list.
     pub(super) fn one_of(&mut self, set: &'p [Vec<u8>], holds: bool) {
         if !holds {
             self.none_of.extend(set.iter().map(Vec::as_slice));
@@ -32,18 +32,18 @@ impl<'p> Texts<'p> {
         self.among = Some(among);
     }
 
-    /// The test says (not) so.
+    /// Adds that a test holds, or does not.
     pub(super) fn like(&mut self, test: &'p TextTest, holds: bool) {
         self.tests.push((test, holds));
     }
 
-    /// Whether any text is left.
+    /// Returns whether some text may satisfy all constraints.
     pub(super) fn possible(&self) -> bool {
         if let Some(among) = &self.among {
             return among.iter().any(|text| {
                 !self.none_of.contains(text)
                     && self.tests.iter().all(|(test, wanted)| match test {
-                        // An automaton is made for each glob: not for long lists.
+                        // An automaton is built for each glob and candidate, which is too slow for long lists.
                         TextTest::Like(_) if among.len() > GLOBBED_MAX => true,
                         _ => passes(text, test).is_none_or(|passes| passes == *wanted),
                     })
@@ -51,7 +51,7 @@ impl<'p> Texts<'p> {
         }
         self.tests.iter().enumerate().all(|(at, (one, holds))| {
             self.tests[..at].iter().all(|(other, known)| match (holds, known) {
-                (true, true) => !apart(one, other),
+                (true, true) => !disjoint(one, other),
                 (true, false) => !implies(one, other),
                 (false, true) => !implies(other, one),
                 (false, false) => true,
@@ -60,28 +60,28 @@ impl<'p> Texts<'p> {
     }
 }
 
-/// What a text that passes the test must begin with.
-fn beginning(test: &TextTest) -> Option<&[u8]> {
+/// Returns the prefix of all texts that pass a test.
+fn prefix(test: &TextTest) -> Option<&[u8]> {
     match test {
         TextTest::Under(text) | TextTest::StartsWith(text) => Some(text),
         TextTest::OneOf(_) | TextTest::EndsWith(_) | TextTest::Contains(_) | TextTest::Like(_) => None,
     }
 }
 
-/// Whether no text passes both tests.
-fn apart(one: &TextTest, other: &TextTest) -> bool {
+/// Returns whether no text passes both tests.
+fn disjoint(one: &TextTest, other: &TextTest) -> bool {
     match (one, other) {
         (TextTest::EndsWith(one), TextTest::EndsWith(other)) => !one.ends_with(other) && !other.ends_with(one),
-        // `/etc` and `/etcetera` begin alike, and are apart all the same.
+        // `/etc` is a prefix of `/etcetera`, but no path is under both.
         (TextTest::Under(one), TextTest::Under(other)) => !below(one, other) && !below(other, one),
-        _ => match (beginning(one), beginning(other)) {
+        _ => match (prefix(one), prefix(other)) {
             (Some(one), Some(other)) => !one.starts_with(other) && !other.starts_with(one),
             _ => false,
         },
     }
 }
 
-/// Whether every text that passes the first test passes the second.
+/// Returns whether every text that passes the first test passes the second.
 fn implies(one: &TextTest, other: &TextTest) -> bool {
     match (one, other) {
         (TextTest::Under(one), TextTest::Under(other)) => below(one, other),
@@ -95,12 +95,12 @@ fn implies(one: &TextTest, other: &TextTest) -> bool {
     }
 }
 
-/// Whether a path is the directory or something below it; neither has a slash at its end.
+/// Returns whether a path is a directory or below it. Neither ends with a slash.
 fn below(path: &[u8], directory: &[u8]) -> bool {
     path.strip_prefix(directory).is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
 }
 
-/// Whether the text passes; `None` where that is not known.
+/// Returns whether a text passes a test, or `None` if the glob is too complex.
 fn passes(text: &[u8], test: &TextTest) -> Option<bool> {
     Some(match test {
         TextTest::OneOf(set) => set.iter().any(|known| known == text),

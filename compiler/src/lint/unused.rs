@@ -1,14 +1,14 @@
-//! An item that nothing uses: no rule and no test needs it, not even through other items.
+//! An item that no rule and no test uses, not even through other items.
 //!
 //! ```text
 //! const ADMIN = 1000
 //! on file_open when task.uid == 0 deny
 //! ```
 //!
-//! What a file has that others use is there for all of them: one policy need not use all of it.
+//! Items of a file that others import are not reported, since one policy need not use all of them.
 //!
-//! Any mention of the name counts, wherever it stands and whatever it means there. Names that begin with `_` say that
-//! they are kept on purpose.
+//! The analysis is by name: any mention of the name of an item counts as a use, whatever it refers to. A name
+//! that begins with `_` is kept on purpose.
 
 use std::collections::{HashMap, HashSet};
 
@@ -25,8 +25,8 @@ pub(super) fn run(input: &super::Input<'_>, found: &mut Vec<Diagnostic>) {
         return;
     }
     let mut roots = Mentions::default();
-    own.iter().for_each(|file| roots.needs(&file.items));
-    // The library finds the policy's items in the place of its own of the same name.
+    own.iter().for_each(|file| roots.roots(&file.items));
+    // Items of the policy replace those of the library with the same name, also for uses in the library.
     for item in library.iter().flat_map(|file| &file.items) {
         roots.item(item);
     }
@@ -56,23 +56,23 @@ pub(super) fn run(input: &super::Input<'_>, found: &mut Vec<Diagnostic>) {
         let (what, name) = (item.what, &item.ident.name);
         found.push(
             Diagnostic::warning(code::UNUSED_ITEM, item.ident.span, format!("the {what} `{name}` is never used"))
-                .label("no rule needs it")
+                .label("no rule uses it")
                 .help(if item.what == "view" {
                     "remove it, or use one of its fields".to_owned()
                 } else {
-                    format!("remove it; to keep it anyway call it `_{name}`")
+                    format!("remove it, or rename it to `_{name}` to keep it")
                 }),
         );
     }
 }
 
-/// An item that could be unused.
+/// An item that can be reported.
 struct Owned<'a> {
     what: &'static str,
     ident: &'a ast::Ident,
-    /// Names by which it can be mentioned.
+    /// Names by which it can be used.
     names: Vec<&'a str>,
-    /// The members of `flags` and `enum`, which go by `PREFIX_NAME` too.
+    /// Members of `flags` and `enum`, which can also be used as `PREFIX_NAME`.
     members: &'a [ast::NamesMember],
     mentions: Mentions<'a>,
 }
@@ -87,7 +87,7 @@ impl Owned<'_> {
     }
 }
 
-/// Items that could be unused.
+/// Collects the items that can be reported.
 fn owned<'a>(all: &'a [ast::Item], items: &mut Vec<Owned<'a>>) {
     for item in all {
         let (what, ident) = match &item.kind {
@@ -121,7 +121,7 @@ fn owned<'a>(all: &'a [ast::Item], items: &mut Vec<Owned<'a>>) {
     }
 }
 
-/// Names that something mentions.
+/// Names that occur in an item.
 #[derive(Default)]
 struct Mentions<'a> {
     names: Vec<&'a str>,
@@ -132,13 +132,13 @@ impl<'a> Mentions<'a> {
         self.names.push(&ident.name);
     }
 
-    /// What items mention that are there for their own sake.
-    fn needs(&mut self, items: &'a [ast::Item]) {
+    /// Adds the names in hooks, rules and tests, which are used by themselves.
+    fn roots(&mut self, items: &'a [ast::Item]) {
         for item in items {
             match &item.kind {
                 ItemKind::Where(block) => {
                     self.expr(&block.condition);
-                    self.needs(&block.items);
+                    self.roots(&block.items);
                 }
                 ItemKind::Hook(_) | ItemKind::Rule(_) | ItemKind::Test(_) => self.item(item),
                 _ => {}
@@ -274,7 +274,7 @@ mod tests {
     const RULE: &str = "on file_open when task.uid == 0 deny\n";
 
     #[test]
-    fn what_nothing_needs_is_found() {
+    fn unused_items_are_found() {
         for item in [
             "const ADMIN = 1000",
             "def root(c: cred): bool = c.euid == 0",
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn what_something_needs_is_left_alone() {
+    fn used_items_are_left_alone() {
         for text in [
             "const ADMIN = 1000\non file_open when task.uid == ADMIN deny",
             "const A = 1\nconst B = A\non file_open when task.uid == B deny",

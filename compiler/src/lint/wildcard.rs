@@ -1,10 +1,10 @@
-//! A `*` where characters are compared one by one.
+//! A `*` in a comparison that has no wildcards.
 //!
 //! ```text
 //! on file_open when file.path == "/etc/*" deny                # only a file whose name is `*`
 //! ```
 //!
-//! A text that is nothing but `*` is left alone: whoever writes that means it.
+//! The text `*` alone is not reported, since it can only be intended.
 
 use crate::diag::{Diagnostic, code};
 use crate::hir::{AtomKind, Policy, TextTest, Ty, Value};
@@ -24,15 +24,15 @@ pub(super) fn run(policy: &Policy, found: &mut Vec<Diagnostic>) {
                 _ => format!("write `like` with a glob{}", example(text)),
             };
             found.push(
-                Diagnostic::warning(code::WILDCARD, span, format!("`*` in `\"{shown}\"` stands for itself alone"))
-                    .label("compares characters, and `*` is one of them")
+                Diagnostic::warning(code::LITERAL_WILDCARD, span, format!("`*` in `\"{shown}\"` is not a wildcard"))
+                    .label("compares the text literally")
                     .help(instead),
             );
         });
     }
 }
 
-/// The first text with a `*` in it that a test compares with, and whether that is with a path.
+/// Returns the first text with a `*` in a literal comparison, and whether a path is compared.
 fn wildcard(kind: &AtomKind) -> Option<(&[u8], bool)> {
     let (value, texts): (&Value, Vec<&[u8]>) = match kind {
         AtomKind::OneOfStrings { value, set } => (value, set.iter().map(Vec::as_slice).collect()),
@@ -53,7 +53,7 @@ fn wildcard(kind: &AtomKind) -> Option<(&[u8], bool)> {
     Some((text, value.ty == Ty::Text { path: true }))
 }
 
-/// The text as a glob, where it is one as it stands.
+/// Formats the text as an example of a glob, if it is a valid one.
 fn example(text: &[u8]) -> String {
     match crate::glob::parse(text) {
         Ok(_) => format!(": `like \"{}\"`", String::from_utf8_lossy(text)),
@@ -66,7 +66,7 @@ mod tests {
     use super::super::testing::codes;
 
     #[test]
-    fn wildcards_that_are_none_are_found() {
+    fn literal_wildcards_are_found() {
         for rule in [
             "on file_open when file.path == \"/etc/*\" deny",
             "on file_open when file.path in { \"/a\", \"/b/*.so\" } deny",

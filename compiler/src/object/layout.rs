@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::bpf::{Access, Shape, Step};
+use crate::access::{Access, Shape, Step};
 use crate::btf::{Builder, Def, Member, TypeId};
 
 /// The accessed fields of a struct or union.

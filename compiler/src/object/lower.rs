@@ -151,7 +151,7 @@ fn relocate(made: &mut Program, relocations: &[bpf::Relocation], declared: &Decl
             }
             RelocationKind::FieldOffset(access) => {
                 let local = declared.local(access);
-                if insn.code & 7 == bpf::insn::class::LDX {
+                if insn.code & 7 == crate::isa::class::LDX {
                     insn.off = local.offset as i16;
                 } else {
                     insn.imm = local.offset.cast_signed();

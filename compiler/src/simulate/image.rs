@@ -13,8 +13,8 @@ use object::{Object as _, ObjectSection as _, ObjectSymbol as _, RelocationTarge
 
 use super::core;
 use crate::bpf::Insn;
-use crate::bpf::insn::{class, mode, size};
 use crate::btf::{Btf, Kind, Type, field};
+use crate::isa::{class, mode, size};
 use crate::kernel::Kernel;
 use crate::object::lower::PARTS_MEMBER;
 

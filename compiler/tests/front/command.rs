@@ -82,7 +82,7 @@ fn invalid_command_lines() {
         (&["check", "latin.krs"], "line 2"),
         (&["check", "o.krs"], "`o.krs` is an object"),
         (&["check", "p.krs", "p.krs"], "`p.krs` is given twice"),
-        (&["check", "-A", "nothing", "p.krs"], "there is no warning `nothing`"),
+        (&["check", "-A", "nothing", "p.krs"], "unknown warning `nothing`"),
         (&["check", "-A", "unused-itm", "p.krs"], "did you mean `unused-item`?"),
         (&["check", "-A", "unused-item", "-D", "KRS0904", "p.krs"], "both allowed and denied"),
         (&["check", "--btf", "missing", "p.krs"], "cannot read `missing`"),
@@ -91,7 +91,7 @@ fn invalid_command_lines() {
         (&["build", "p.krs", "-o", "no/such/p.o"], "cannot write `no/such/p.o`"),
         (&["build", "p.krs", "--name", "a b"], "invalid policy name `a b`"),
         (&["build", "p.krs", "--name", ""], "invalid policy name ``"),
-        (&["build", "p.krs", "-Z", "no-such"], "unknown optimisation flag `-Z no-such`"),
+        (&["build", "p.krs", "-Z", "no-such"], "unknown option `-Z no-such`"),
         (&["build", "p.krs", "--emit", "nothing"], "nothing"),
         (&["build", "-"], "-o policy.o"),
         (&["explain", "KRS9999"], "KRS9999"),
@@ -239,7 +239,7 @@ fn help_version_and_explanations() {
         assert!(code == Some(0) && !out.is_empty() && err.is_empty(), "{arguments:?}: {code:?} {err}");
     }
     let (code, out, _) = folder.run(&["explain", "KRS0203"]);
-    assert!(code == Some(0) && out.contains("KRS0203") && out.contains("no such field"), "{out}");
+    assert!(code == Some(0) && out.contains("KRS0203") && out.contains("unknown field"), "{out}");
     for code in ["krs0203", "203", "KRS203"] {
         let found = folder.run(&["explain", code]);
         assert!(found.0 == Some(0) && found.1 == out, "{code}: {found:?}");

@@ -109,10 +109,10 @@ fn versions_of_since() {
         assert_eq!(codes(&format!("@since(\"{version}\") on file_open deny")), [""; 0], "{version}");
     }
     for version in ["5.10", "5.9", "4.19", "6", "6.1.2", "v6.1", "6.x", "6.1-rc1", ""] {
-        assert_eq!(codes(&format!("@since(\"{version}\") on file_open deny")), ["KRS0430"], "{version}");
+        assert_eq!(codes(&format!("@since(\"{version}\") on file_open deny")), ["KRS0119"], "{version}");
     }
     for args in ["", "()", "(6)", "(\"6.1\", \"6.2\")", "(six)"] {
-        assert_eq!(codes(&format!("@since{args} on file_open deny")), ["KRS0430"], "{args}");
+        assert_eq!(codes(&format!("@since{args} on file_open deny")), ["KRS0119"], "{args}");
     }
 }
 

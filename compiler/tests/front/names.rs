@@ -115,8 +115,8 @@ fn hook_aliases() {
         .into_iter()
         .map(|(name, code)| (name.to_owned(), codes(&format!("on {name} audit")), vec![code])),
     );
-    assert_eq!(codes("on file_open, file_open deny"), ["KRS0411"]);
-    assert_eq!(codes("on exec, bprm_check_security deny"), ["KRS0411"]);
+    assert_eq!(codes("on file_open, file_open deny"), ["KRS0206"]);
+    assert_eq!(codes("on exec, bprm_check_security deny"), ["KRS0206"]);
     assert_eq!(codes("on file_open, file_lock audit"), [""; 0]);
 }
 

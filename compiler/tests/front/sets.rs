@@ -101,9 +101,9 @@ fn invalid_sets() {
             ("set s: i8 = { -129 }", "(task.uid as i8) in s", vec!["KRS0302"]),
             ("set s: i32 = { -1 }", "task.uid in s", vec!["KRS0302"]),
             ("set s: u64 = { 4294967296 }", "task.uid in s", vec!["KRS0302"]),
-            ("set s: u32 = { 1, 2, 1 }", "task.uid in s", vec!["KRS0930"]),
-            ("set s: str = { \"a\", \"a\" }", "task.comm in s", vec!["KRS0930"]),
-            ("set s: cidr = { \"10.0.0.0/8\", \"10.0.0.0/8\" }", "task.uid == 1", vec!["KRS0930", "KRS0904"]),
+            ("set s: u32 = { 1, 2, 1 }", "task.uid in s", vec!["KRS0914"]),
+            ("set s: str = { \"a\", \"a\" }", "task.comm in s", vec!["KRS0914"]),
+            ("set s: cidr = { \"10.0.0.0/8\", \"10.0.0.0/8\" }", "task.uid == 1", vec!["KRS0914", "KRS0904"]),
             ("set s: u32 = { \"a\" }", "task.uid in s", vec!["KRS0300"]),
             ("set s: str = { 1 }", "task.comm in s", vec!["KRS0300"]),
             ("set s: u32 = { task }", "task.uid in s", vec!["KRS0300"]),
@@ -240,7 +240,7 @@ fn elements_from_files() {
     );
     assert_eq!(
         wrong("1\n2\n1\n", "set s: u32 from \"list.txt\"", "task.uid in s"),
-        [("KRS0930", "list.txt:3:1".to_owned())]
+        [("KRS0914", "list.txt:3:1".to_owned())]
     );
     assert_eq!(
         wrong("80\nhttp\n", "set s: u16 from \"list.txt\"", "dst.port in s"),

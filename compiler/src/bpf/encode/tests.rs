@@ -2,8 +2,8 @@
 //! order.
 
 use super::super::RelocationKind;
-use super::super::testing::text::{access, parse};
 use super::*;
+use crate::mir::text::{access, parse};
 
 fn encoded(text: &str) -> Program {
     encode("p", "p", &parse(text), Optimise::default()).expect("it is within the limits")
@@ -69,7 +69,7 @@ fn wide_immediates() {
 
 #[test]
 fn memory() {
-    // Section 5: LDX 0x01, ST 0x02, STX 0x03; MEM 0x60; sizes W 0x00, H 0x08, B 0x10, DW 0x18.
+    // Section 5: LDX 0x01, ST 0x02, STX 0x03; MEM 0x60; sizes W 0x00, H 0x08, BlockId 0x10, DW 0x18.
     bytes("r2 = load 4 [r7 + 16]", "61 72 10 00 00 00 00 00");
     bytes("r2 = load 2 [r7 + 16]", "69 72 10 00 00 00 00 00");
     bytes("r2 = load 1 [r7 + 16]", "71 72 10 00 00 00 00 00");
@@ -283,9 +283,9 @@ fn inverses() {
         (jmp::JSGT, jmp::JSLE),
         (jmp::JSGE, jmp::JSLT),
     ] {
-        assert_eq!((inverse(op), inverse(other)), (Some(other), Some(op)));
+        assert_eq!((jmp::inverse(op), jmp::inverse(other)), (Some(other), Some(op)));
     }
-    assert_eq!(inverse(jmp::JSET), None);
+    assert_eq!(jmp::inverse(jmp::JSET), None);
 }
 
 #[test]
@@ -338,18 +338,18 @@ fn what_is_less_in_parts() {
 #[test]
 fn a_limit_is_named_with_its_number() {
     for (why, text) in [
-        (TooLarge::Frame(520), "it would need 520 bytes of stack, the kernel gives 512"),
+        (TooLarge::Frame(520), "it needs 520 bytes of stack; the kernel provides 512"),
+        (TooLarge::Stack(544), "with the functions that it calls it needs 544 bytes of stack; the kernel provides 512"),
+        (TooLarge::Calls(9), "its calls are nested 9 deep; the kernel allows 8"),
+        (TooLarge::Jump(32768), "a jump would skip 32768 instructions; the format allows 32767"),
         (
-            TooLarge::Stack(544),
-            "with the functions that it calls it would need 544 bytes of stack, the kernel gives 512",
+            TooLarge::Branches(8001),
+            "one path through it has 8001 conditional jumps; the verifier of 5.10 follows at most 8000",
         ),
-        (TooLarge::Calls(9), "9 functions would call each other, the kernel follows 8"),
-        (TooLarge::Jump(32768), "a jump would skip 32768 instructions, the format holds 32767"),
-        (TooLarge::Branches(8001), "8001 tests would stand on one way through it, the verifier of 5.10 follows 8000"),
-        (TooLarge::Functions(3), "it would ask more than 3 different questions about ancestors"),
-        (TooLarge::Texts(3), "a program can look at 3 different texts"),
-        (TooLarge::Parts(33), "it would take more than 33 programs, the kernel goes on with no more after each other"),
-        (TooLarge::Instructions(7), "it would have 7 instructions or more, which verifiers would take long for"),
+        (TooLarge::Functions(3), "it tests more than 3 different conditions on ancestors"),
+        (TooLarge::Texts(3), "a program can read at most 3 different texts"),
+        (TooLarge::Parts(33), "it needs more than 33 programs, the kernel's limit for chained tail calls"),
+        (TooLarge::Instructions(7), "it has 7 instructions or more, which takes a verifier too long"),
     ] {
         assert_eq!(why.to_string(), text);
     }

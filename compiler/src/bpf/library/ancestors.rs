@@ -13,12 +13,9 @@
 
 use std::sync::LazyLock;
 
-use super::{Asm, FP, Function, R, Shape, alu, field, jmp, size};
-
-/// Ancestors that are asked. An intruder can start as many shells within each other as he likes.
-pub const ANCESTORS_MAX: i32 = 128;
-/// Different questions that an object can ask. The kernel admits 256 functions.
-pub const QUESTIONS_MAX: usize = 64;
+use super::{Asm, FP, Function, R, alu, field, jmp, size};
+use crate::access::Shape;
+use crate::limits::{ANCESTOR_CONDS_MAX, ANCESTORS_MAX};
 
 /// A function says yes: of an ancestor, or of them all.
 pub const ANSWER: i32 = 1;
@@ -36,7 +33,7 @@ pub struct Names {
 }
 
 static NAMES: LazyLock<Vec<Names>> = LazyLock::new(|| {
-    (0..QUESTIONS_MAX)
+    (0..ANCESTOR_CONDS_MAX)
         .map(|at| Names {
             any: format!("krs_any_{at}"),
             all: format!("krs_all_{at}"),

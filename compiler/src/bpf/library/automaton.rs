@@ -12,7 +12,7 @@
 //! if one was.
 
 use super::{Asm, FP, Label, R, alu, jmp, size};
-use crate::automaton::{Automaton, FALLS, FINAL, GATE, ROW};
+use crate::automaton::{Automaton, DEFAULT, FINAL, ROW, SUFFIX};
 use crate::bpf::{Code, Function, RelocationKind, Section};
 
 /// Runs an automaton over a text.
@@ -130,7 +130,7 @@ pub(super) fn step(code: &Code, last: i16) -> Function {
         asm.note("no move of its own");
         ask(&mut asm, None, last_state, done);
         asm.jump(jmp::JEQ, WHOSE, 0, take);
-        asm.jump(jmp::JNE, WHOSE, i32::from(GATE), falls);
+        asm.jump(jmp::JNE, WHOSE, i32::from(SUFFIX), falls);
         asm.load(size::W, WHOSE, WORD, 4 * i16::from(ROW));
         asm.alu(alu::RSH, WHOSE, 8);
         asm.store(size::DW, FP, GATE_AT, WHOSE);
@@ -140,7 +140,7 @@ pub(super) fn step(code: &Code, last: i16) -> Function {
         ask(&mut asm, None, last_word, dead);
         asm.jump(jmp::JEQ, WHOSE, 0, take);
         asm.place(falls);
-        asm.jump(jmp::JNE, WHOSE, i32::from(FALLS), dead);
+        asm.jump(jmp::JNE, WHOSE, i32::from(DEFAULT), dead);
         go(&mut asm);
         ask(&mut asm, Some(CLASS), last_word, dead);
         asm.jump(jmp::JEQ, WHOSE, CLASS, take);

@@ -11,16 +11,13 @@
 //! key, which is never looked for there. [`slot_of`](Exact::slot) and the code that `bpf::lower::index` writes must
 //! do the same.
 
-use crate::decision::key::WORDS_MAX;
+use crate::limits::{EXACT_KEY_WORDS_MAX, EXACT_KEYS_MAX};
 
 /// The words of a key; those that it has not are 0.
-pub type Words = [u64; WORDS_MAX];
+pub type Words = [u64; EXACT_KEY_WORDS_MAX];
 
 /// What a displacement is multiplied by: odd, and positive as an immediate.
 pub const SPREAD: u32 = 0x5bd1_e995;
-
-/// More keys than this could not be told apart by displacements of 16 bits in reasonable time.
-pub const KEYS_MAX: usize = 1 << 20;
 
 /// Where the keys of a table are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +39,7 @@ impl Exact {
     /// Where no multiplier will do, which does not happen to keys that differ.
     #[must_use]
     pub fn build(keys: &[Words], words: usize) -> Exact {
-        debug_assert!(!keys.is_empty() && keys.len() <= KEYS_MAX, "tables are bounded");
+        debug_assert!(!keys.is_empty() && keys.len() <= EXACT_KEYS_MAX, "tables are bounded");
         // Odd numbers without a pattern: the fractional part of the golden ratio, stepped.
         let multipliers = (0u64..).map(|try_| 0x9e37_79b9_7f4a_7c15u64.wrapping_mul(2 * try_ + 1) | 1).take(64);
         for multiplier in multipliers {

@@ -28,15 +28,10 @@ use std::collections::HashSet;
 use super::exact::Words;
 use super::{Asm, Label, R, alu, jmp, size};
 use crate::bpf::{Code, Function, RelocationKind, Section};
+use crate::limits::RANGE_KEY_WORDS_MAX;
 
 /// Finds the row of a group.
 pub const FIND: &str = "krs_find";
-
-/// More ranges than this are refused where a set is checked.
-pub const RANGES_MAX: usize = (1 << 17) - 1;
-
-/// The most words of a key whose last two are a range.
-pub const WORDS_MAX: usize = 3;
 
 /// Bytes of a row.
 pub const ROW_BYTES: u32 = 8;
@@ -46,7 +41,7 @@ const LEVELS_AT: u32 = 24;
 const SECOND_AT: u32 = 29;
 
 /// The first key and the last one. They differ in the last two words only.
-pub type Range = ([u64; WORDS_MAX], [u64; WORDS_MAX]);
+pub type Range = ([u64; RANGE_KEY_WORDS_MAX], [u64; RANGE_KEY_WORDS_MAX]);
 
 /// Ranges as groups of rows.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -76,8 +71,8 @@ impl Ranges {
     /// Of ranges that do not overlap, in any order, by so many words.
     #[must_use]
     pub fn of(words: usize, ranges: &[Range]) -> Ranges {
-        debug_assert!((2..=WORDS_MAX).contains(&words), "the last two words are the range");
-        let before = |key: &[u64; WORDS_MAX], count: usize| {
+        debug_assert!((2..=RANGE_KEY_WORDS_MAX).contains(&words), "the last two words are the range");
+        let before = |key: &[u64; RANGE_KEY_WORDS_MAX], count: usize| {
             let mut exact = Words::default();
             exact[..count].copy_from_slice(&key[..count]);
             exact

@@ -27,8 +27,9 @@
 
 use std::collections::BTreeSet;
 
-use super::insn::{SRC_REG, alu, class, jmp, mode, pseudo, size};
-use super::{Access, Checked, Code, Function, Insn, Map, MapKind, Relocation, RelocationKind, Shape, Step, helper};
+use super::{Checked, Code, Function, Insn, Map, MapKind, Relocation, RelocationKind, helper};
+use crate::access::{Access, Shape, Step};
+use crate::isa::{SRC_REG, alu, class, jmp, mode, pseudo, size};
 
 pub mod ancestors;
 pub mod automaton;
@@ -72,9 +73,6 @@ const WORK_BYTES: i16 = 4096 + 8 + 256;
 const REGIONS: i16 = WORK + WORK_BYTES;
 /// Room of a text: 4096 bytes, and what is read behind its end at most.
 const REGION_BYTES: i16 = 4096 + 256;
-/// Texts that one program can hold: a value of such a map has at most 32 KiB.
-pub const REGIONS_MAX: usize = 6;
-
 /// Where a text begins.
 #[must_use]
 pub fn region(index: usize) -> i16 {

@@ -19,8 +19,8 @@ use krsi_abi::modes::Act;
 
 use super::{Asm, Label, R, alu, jmp, size};
 use crate::bpf::{Checked, Code, Function, RelocationKind, Section, helper};
-use crate::decision::index::ROW_RULES_MAX;
 use crate::hir::RuleId;
+use crate::limits::ROW_RULES_MAX;
 
 /// Writes the head of an event.
 pub const HEAD: &str = "krs_head";

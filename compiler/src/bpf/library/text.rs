@@ -4,7 +4,8 @@ use super::{
     Asm, CGROUP, CGROUP_STEP, CLAIM, COUNT, END, FIRST, FP, HASHED, Label, MOUNT, NUMBER, PATH, PATH_NEAR, PATH_STEP,
     PLACE, R, ROOT, SECOND, SLOTS, WORK, alu, field, helper, jmp, size,
 };
-use crate::bpf::{Access, Checked, Function, RelocationKind, Shape};
+use crate::access::{Access, Shape};
+use crate::bpf::{Checked, Function, RelocationKind};
 
 /// Components that are gone up by loads, at most: most files have no more. The verifier follows them with each call.
 const NEAR_MAX: i32 = 8;

@@ -9,12 +9,13 @@
 use super::builder::{Builder, Key, Label};
 use super::text;
 use crate::bpf::encode::TooLarge;
-use crate::bpf::insn::jmp;
 pub(super) use crate::bpf::library::ancestors::UNREADABLE;
-use crate::bpf::library::ancestors::{ANSWER, Names, QUESTIONS_MAX, names, walk};
-use crate::bpf::vcode::{End, FRAME, Inst, Src, V};
+use crate::bpf::library::ancestors::{ANSWER, Names, names, walk};
 use crate::bpf::{Checked, Function, RelocationKind, helper, library};
 use crate::hir::{Cond, Value, ValueKind};
+use crate::isa::jmp;
+use crate::limits;
+use crate::mir::{FRAME_POINTER, Inst, Operand, Reg, Terminator};
 
 /// A question that has functions.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,9 +31,9 @@ pub struct Asking {
 #[derive(Clone, Copy)]
 pub(super) struct Asked {
     /// The ancestor, as a number.
-    pub(super) ancestor: V,
+    pub(super) ancestor: Reg,
     /// [`UNREADABLE`] where a text could not be read; none where there are no texts.
-    pub(super) unreadable: Option<V>,
+    pub(super) unreadable: Option<Reg>,
     /// Where the test at hand leads when something cannot be read.
     pub(super) unknown: Label,
 }
@@ -42,10 +43,10 @@ impl Builder<'_> {
     pub(super) fn any_ancestor(&mut self, of: &Value, cond: &Cond, sense: bool, then: Label, otherwise: Label) {
         let key = Key::Ancestors { of: Box::new(of.clone()), cond: Box::new(cond.clone()), sense };
         let answer = self.read_once(key, &[], None, |build, answer| build.ask(answer, of, cond, sense, otherwise));
-        self.branch(jmp::JSET, true, answer, Src::Imm(ANSWER), then, otherwise);
+        self.branch(jmp::JSET, true, answer, Operand::Imm(ANSWER), then, otherwise);
     }
 
-    fn ask(&mut self, answer: V, of: &Value, cond: &Cond, sense: bool, otherwise: Label) {
+    fn ask(&mut self, answer: Reg, of: &Value, cond: &Cond, sense: bool, otherwise: Label) {
         let mut texts = Vec::new();
         text::in_cond(cond, &mut texts);
         let regions = texts
@@ -69,12 +70,12 @@ impl Builder<'_> {
                 slot
             }
         };
-        self.push(Inst::Mov { dst: V(1), src: Src::Reg(task), wide: true, reloc: None });
-        self.push(Inst::Mov { dst: V(2), src: Src::Reg(slot), wide: true, reloc: None });
+        self.push(Inst::Mov { dst: Reg(1), src: Operand::Reg(task), wide: true, reloc: None });
+        self.push(Inst::Mov { dst: Reg(2), src: Operand::Reg(slot), wide: true, reloc: None });
         self.push(Inst::Invoke { function: if sense { &names.any } else { &names.all }, args: 2 });
-        self.push(Inst::Mov { dst: answer, src: Src::Reg(V(0)), wide: true, reloc: None });
+        self.push(Inst::Mov { dst: answer, src: Operand::Reg(Reg(0)), wide: true, reloc: None });
         let (count, go_on) = (self.fresh_label(), self.fresh_label());
-        self.branch(jmp::JSET, true, answer, Src::Imm(UNREADABLE), count, go_on);
+        self.branch(jmp::JSET, true, answer, Operand::Imm(UNREADABLE), count, go_on);
         self.place(count);
         self.count_unreadable();
         self.jump(go_on);
@@ -82,7 +83,7 @@ impl Builder<'_> {
     }
 
     /// The address of a task as a number.
-    fn task_number(&mut self, task: &Value, unknown: Label) -> V {
+    fn task_number(&mut self, task: &Value, unknown: Label) -> Reg {
         if task.kind == ValueKind::Current {
             return self.call(helper::GET_CURRENT_TASK, &[]);
         }
@@ -97,7 +98,7 @@ impl Builder<'_> {
         }
         let at = self.code.asked.len();
         let Some(own) = names(at) else {
-            self.too_large.get_or_insert((TooLarge::Functions(QUESTIONS_MAX), self.span));
+            self.too_large.get_or_insert((TooLarge::Functions(limits::ANCESTOR_CONDS_MAX), self.span));
             return names(0).expect("there are some");
         };
         match self.asked_function(&own.asked, &asking) {
@@ -118,33 +119,33 @@ impl Builder<'_> {
         let mut build = Builder::empty(self.policy, self.hook, optimise, self.code, self.texts.clone(), self.span);
         let (yes, no) = (build.fresh_label(), build.fresh_label());
         build.enter();
-        let ancestor = build.copy(V(1), true);
+        let ancestor = build.copy(Reg(1), true);
         build.untyped.insert(ancestor);
         let unreadable = has_texts.then(|| build.constant(0));
         build.asked = Some(Asked { ancestor, unreadable, unknown: no });
         if has_texts {
             let key = build.scratch();
-            build.push(Inst::Store { base: FRAME, offset: key, src: Src::Reg(V(2)), bytes: 4 });
-            build.push(Inst::Address { dst: V(1), of: RelocationKind::Map(library::SCRATCH_MAP.into()) });
-            build.frame_address(V(2), key);
+            build.push(Inst::Store { base: FRAME_POINTER, offset: key, src: Operand::Reg(Reg(2)), bytes: 4 });
+            build.push(Inst::Address { dst: Reg(1), of: RelocationKind::Map(library::SCRATCH_MAP.into()) });
+            build.frame_address(Reg(2), key);
             build.push(Inst::Call { helper: helper::MAP_LOOKUP_ELEM, args: 2 });
-            let memory = build.copy(V(0), true);
-            build.branch_away(jmp::JEQ, true, memory, Src::Imm(0), no);
+            let memory = build.copy(Reg(0), true);
+            build.branch_away(jmp::JEQ, true, memory, Operand::Imm(0), no);
             build.memory = Some(memory);
         }
         build.begin_asked_labels(&asking.cond);
         build.cond(&asking.cond, asking.sense, yes, no);
-        for (label, answer) in [(yes, Src::Imm(ANSWER)), (no, unreadable.map_or(Src::Imm(0), Src::Reg))] {
+        for (label, answer) in [(yes, Operand::Imm(ANSWER)), (no, unreadable.map_or(Operand::Imm(0), Operand::Reg))] {
             if build.reached(label) {
                 build.place(label);
-                build.push(Inst::Mov { dst: V(0), src: answer, wide: true, reloc: None });
-                build.end(End::Exit);
+                build.push(Inst::Mov { dst: Reg(0), src: answer, wide: true, reloc: None });
+                build.end(Terminator::Exit);
             }
         }
         if let Some((why, _)) = build.too_large {
             return Err(why);
         }
-        let made = super::encoded(name, "", build.finish(), optimise)?;
+        let made = super::encoded(name, build.finish(), optimise)?;
         let notes = vec![(0, "what is asked of an ancestor")];
         let (insns, relocations) = (made.insns, made.relocations);
         Ok(Function { name, checked: Checked::Once, params: 2, insns, relocations, notes })

@@ -1,13 +1,13 @@
 //! What computes with integers. Those narrower than 64 bits that have a sign are extended where their upper half counts.
 
 use super::builder::{Builder, Fact, Key, Label};
-use crate::bpf::insn::alu;
-use crate::bpf::vcode::{Inst, Src, V};
 use crate::hir::{Binary, Int, Ty, Unary, Value, ValueKind};
+use crate::isa::alu;
+use crate::mir::{Inst, Operand, Reg};
 
 impl Builder<'_> {
     /// A signed value of fewer than 8 bytes, extended. The instruction set of 5.10 has no move that does it.
-    pub(super) fn extended(&mut self, of: V, bytes: u32) -> V {
+    pub(super) fn extended(&mut self, of: Reg, bytes: u32) -> Reg {
         if bytes >= 8 {
             return of;
         }
@@ -21,25 +21,25 @@ impl Builder<'_> {
         dst
     }
 
-    fn extend(&mut self, dst: V, bytes: u32) {
-        let shift = Src::Imm((64 - 8 * bytes) as i32);
+    fn extend(&mut self, dst: Reg, bytes: u32) {
+        let shift = Operand::Imm((64 - 8 * bytes) as i32);
         self.push(Inst::Alu { op: alu::LSH, wide: true, dst, src: shift, reloc: None });
         self.push(Inst::Alu { op: alu::ARSH, wide: true, dst, src: shift, reloc: None });
     }
 
     /// An operand of an operation on `ty`: an immediate where it fits.
-    fn operand(&mut self, value: &Value, wide: bool, full: bool, unknown: Label) -> Src {
+    fn operand(&mut self, value: &Value, wide: bool, full: bool, unknown: Label) -> Operand {
         match &value.kind {
             ValueKind::Const(number) => match immediate(*number, wide) {
-                Some(imm) => Src::Imm(imm),
-                None => Src::Reg(self.constant(*number as u64)),
+                Some(imm) => Operand::Imm(imm),
+                None => Operand::Reg(self.constant(*number as u64)),
             },
-            _ if full => Src::Reg(self.value(value, unknown)),
-            _ => Src::Reg(self.low(value, unknown)),
+            _ if full => Operand::Reg(self.value(value, unknown)),
+            _ => Operand::Reg(self.low(value, unknown)),
         }
     }
 
-    pub(super) fn unary(&mut self, op: Unary, inner: &Value, ty: Ty, unknown: Label, full: bool) -> V {
+    pub(super) fn unary(&mut self, op: Unary, inner: &Value, ty: Ty, unknown: Label, full: bool) -> Reg {
         let Ty::Int(int) = ty else {
             return self.value(inner, unknown);
         };
@@ -51,8 +51,8 @@ impl Builder<'_> {
                 // Unsigned narrow values have zeros above; the others have copies of their sign.
                 let mask = if int.signed { -1 } else { int.max() };
                 let src = match immediate(mask, wide) {
-                    Some(imm) => Src::Imm(imm),
-                    None => Src::Imm(-1),
+                    Some(imm) => Operand::Imm(imm),
+                    None => Operand::Imm(-1),
                 };
                 self.push(Inst::Alu { op: alu::XOR, wide, dst, src, reloc: None });
                 dst
@@ -61,7 +61,7 @@ impl Builder<'_> {
                 let wide = int.bytes == 8;
                 let of = if wide { self.value(inner, unknown) } else { self.low(inner, unknown) };
                 let dst = self.copy(of, wide);
-                self.push(Inst::Alu { op: alu::NEG, wide, dst, src: Src::Imm(0), reloc: None });
+                self.push(Inst::Alu { op: alu::NEG, wide, dst, src: Operand::Imm(0), reloc: None });
                 self.settle(dst, int, full);
                 dst
             }
@@ -69,13 +69,21 @@ impl Builder<'_> {
     }
 
     /// After a 32-bit operation: extends the result where it is signed and asked for.
-    fn settle(&mut self, dst: V, int: Int, full: bool) {
+    fn settle(&mut self, dst: Reg, int: Int, full: bool) {
         if int.signed && int.bytes < 8 && full {
             self.extend(dst, int.bytes);
         }
     }
 
-    pub(super) fn binary(&mut self, op: Binary, left: &Value, right: &Value, ty: Ty, unknown: Label, full: bool) -> V {
+    pub(super) fn binary(
+        &mut self,
+        op: Binary,
+        left: &Value,
+        right: &Value,
+        ty: Ty,
+        unknown: Label,
+        full: bool,
+    ) -> Reg {
         let Ty::Int(int) = ty else {
             return self.value(left, unknown);
         };
@@ -122,29 +130,29 @@ impl Builder<'_> {
 
     /// The machine divides without sign until 6.6. With `s` the dividend's sign, all ones or zero, `(x ^ s) - s` is
     /// its magnitude, and the same steps put a sign back on.
-    fn divide_signed(&mut self, op: Binary, left: &Value, right: &Value, unknown: Label) -> V {
+    fn divide_signed(&mut self, op: Binary, left: &Value, right: &Value, unknown: Label) -> Reg {
         let ValueKind::Const(divisor) = right.kind else {
             return self.value(left, unknown);
         };
         let of = self.value(left, unknown);
         let sign = self.copy(of, true);
-        self.push(Inst::Alu { op: alu::ARSH, wide: true, dst: sign, src: Src::Imm(63), reloc: None });
+        self.push(Inst::Alu { op: alu::ARSH, wide: true, dst: sign, src: Operand::Imm(63), reloc: None });
         let dst = self.copy(of, true);
         let mut apply = |op, src| self.push(Inst::Alu { op, wide: true, dst, src, reloc: None });
-        apply(alu::XOR, Src::Reg(sign));
-        apply(alu::SUB, Src::Reg(sign));
+        apply(alu::XOR, Operand::Reg(sign));
+        apply(alu::SUB, Operand::Reg(sign));
         let magnitude = divisor.unsigned_abs();
         let by = match immediate(magnitude as i128, true) {
-            Some(imm) => Src::Imm(imm),
-            None => Src::Reg(self.constant(magnitude as u64)),
+            Some(imm) => Operand::Imm(imm),
+            None => Operand::Reg(self.constant(magnitude as u64)),
         };
         let code = if op == Binary::Div { alu::DIV } else { alu::MOD };
         self.push(Inst::Alu { op: code, wide: true, dst, src: by, reloc: None });
         if op == Binary::Div && divisor < 0 {
-            self.push(Inst::Alu { op: alu::XOR, wide: true, dst: sign, src: Src::Imm(-1), reloc: None });
+            self.push(Inst::Alu { op: alu::XOR, wide: true, dst: sign, src: Operand::Imm(-1), reloc: None });
         }
-        self.push(Inst::Alu { op: alu::XOR, wide: true, dst, src: Src::Reg(sign), reloc: None });
-        self.push(Inst::Alu { op: alu::SUB, wide: true, dst, src: Src::Reg(sign), reloc: None });
+        self.push(Inst::Alu { op: alu::XOR, wide: true, dst, src: Operand::Reg(sign), reloc: None });
+        self.push(Inst::Alu { op: alu::SUB, wide: true, dst, src: Operand::Reg(sign), reloc: None });
         if let Ty::Int(int) = left.ty {
             // Only the smallest value divided by -1 leaves its type, and wraps to itself.
             if op == Binary::Div && divisor == -1 && int.bytes < 8 {
@@ -154,7 +162,7 @@ impl Builder<'_> {
         dst
     }
 
-    pub(super) fn convert(&mut self, inner: &Value, ty: Ty, unknown: Label) -> V {
+    pub(super) fn convert(&mut self, inner: &Value, ty: Ty, unknown: Label) -> Reg {
         let (Ty::Int(to), from) = (ty, inner.ty) else {
             return self.value(inner, unknown);
         };
@@ -172,7 +180,7 @@ impl Builder<'_> {
         }
         let dst = self.copy(of, false);
         if to.bytes < 4 {
-            let mask = Src::Imm(to.max() as i32);
+            let mask = Operand::Imm(to.max() as i32);
             self.push(Inst::Alu { op: alu::AND, wide: false, dst, src: mask, reloc: None });
         }
         dst

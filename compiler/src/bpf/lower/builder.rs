@@ -14,16 +14,16 @@
 //! On most ways `had` is a constant when it is tested, and `flow` leads past the test. Where it is not, the value is read again
 //! ([`settle`]): the verifier would follow the rest of the program for either answer. Only labels are asked for at run time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use krs_grammar::ast::Span;
 
-use crate::bpf::insn::jmp;
 use crate::bpf::library::automaton::AutomatonAt;
-use crate::bpf::vcode::{B, Block, Code, End, Inst, Src, V, VIRTUAL};
 use crate::decision::{Graph, Index, NodeId, Plan};
 use crate::hir::{Access, ArgId, Hook, Policy};
+use crate::isa::jmp;
+use crate::mir::{Block, BlockId, Body, FIRST_VIRTUAL, Flag, Inst, Operand, Reg, Terminator};
 use crate::optimise::{Optimisation, Optimise};
 
 /// A place to jump to. Blocks get their number when they are begun, so labels are translated at the end.
@@ -34,44 +34,9 @@ pub(super) struct Label(u32);
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Fact {
     /// This was read into that register.
-    Read(Key, V),
+    Read(Key, Reg),
     /// The pointer in this register is not null; the length in it is one.
-    NotNull(V),
-}
-
-/// A register that tells whether something has been read.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Told {
-    had: V,
-    value: V,
-    /// What that never is, where it may tell by itself.
-    unread: Option<i32>,
-}
-
-/// Settles the tests that are left of whether something has been read: a value tells by itself, or is read again.
-pub(super) fn settle(code: &mut Code, told: &[Told]) {
-    if told.is_empty() {
-        return;
-    }
-    let told: BTreeMap<V, Told> = told.iter().map(|told| (told.had, *told)).collect();
-    let begun: BTreeMap<V, i32> = told.values().filter_map(|told| Some((told.value, told.unread?))).collect();
-    for (at, block) in code.blocks.iter_mut().enumerate() {
-        block.insts.retain(|(inst, _)| inst.def().is_none_or(|dst| !told.contains_key(&dst)));
-        let first = block.insts.iter_mut().take_while(|(inst, _)| matches!(inst, Inst::Mov { src: Src::Imm(_), .. }));
-        for (inst, _) in first.filter(|_| at == 0) {
-            if let Inst::Mov { dst, src, .. } = inst
-                && let Some(unread) = begun.get(dst)
-            {
-                *src = Src::Imm(*unread);
-            }
-        }
-        let End::Branch { left, right, otherwise, .. } = &mut block.end else { continue };
-        match told.get(left) {
-            Some(Told { value, unread: Some(unread), .. }) => (*left, *right) = (*value, Src::Imm(*unread)),
-            Some(_) => block.end = End::Jump(*otherwise),
-            None => {}
-        }
-    }
+    NotNull(Reg),
 }
 
 /// What was read.
@@ -80,29 +45,29 @@ pub(super) enum Key {
     /// An argument; its low half only where `full` is not set.
     Arg { arg: ArgId, full: bool },
     /// A field behind the pointer in a register, in so many bytes.
-    Load { base: V, access: Access, bytes: u32 },
+    Load { base: Reg, access: Access, bytes: u32 },
     /// A register's value, extended with its sign.
-    Extended { of: V, bytes: u32 },
+    Extended { of: Reg, bytes: u32 },
     /// A bitfield.
-    Bits { base: V, access: Access },
+    Bits { base: Reg, access: Access },
     /// `bpf_get_current_pid_tgid`
     PidTgid,
     /// `bpf_get_current_uid_gid`
     UidGid,
     /// The upper half of a register.
-    Upper(V),
+    Upper(Reg),
     /// The lower half of a register.
-    Lower(V),
+    Lower(Reg),
     /// A register's value without its lowest bits.
-    Shifted { of: V, bits: u32 },
+    Shifted { of: Reg, bits: u32 },
     /// The current task.
     Current,
     /// `bpf_ktime_get_boot_ns`, for those who test the time.
     Now,
     /// Bytes behind a pointer whose layout is the same on every kernel.
-    Raw { base: V, offset: i16, bytes: u32 },
+    Raw { base: Reg, offset: i16, bytes: u32 },
     /// So many bytes of an address are in its buffer wherever the address is not null.
-    Copied { address: V, bytes: i32 },
+    Copied { address: Reg, bytes: i32 },
     /// Half of an address, or a port.
     End { of: Box<crate::hir::Value>, part: u8 },
     /// What is known of a task's ancestors.
@@ -162,9 +127,9 @@ fn common(mut a: Facts, mut b: Facts) -> Facts {
 struct Dear {
     key: Key,
     /// Where it is wherever it has been read.
-    values: Vec<V>,
+    values: Vec<Reg>,
     /// [`HAD`] where it has been read, [`FAILED`] where it cannot be, else 0.
-    had: V,
+    had: Reg,
     /// Some place asks.
     asked: bool,
 }
@@ -177,7 +142,7 @@ const FAILED: i32 = 2;
 
 #[derive(Clone, Debug, Default)]
 struct LabelState {
-    block: Option<B>,
+    block: Option<BlockId>,
     /// Facts of the ways seen so far; `None` while there is none.
     facts: Option<Facts>,
     /// What is dear and read on one of them.
@@ -202,14 +167,14 @@ pub(super) struct Builder<'p> {
     /// The rule that asks.
     pub(super) rule: crate::hir::RuleId,
     /// What rules do, by the question for their modes.
-    pub(super) acts: std::collections::BTreeMap<NodeId, V>,
+    pub(super) acts: std::collections::BTreeMap<NodeId, Reg>,
     /// The answer that the node at hand is behind.
-    pub(super) act: Option<V>,
+    pub(super) act: Option<Reg>,
     /// The texts that this program looks at, each with a place of its own.
     pub(super) texts: Vec<&'p crate::hir::Value>,
     /// The memory for them; 0 until it is claimed.
-    pub(super) memory: Option<V>,
-    pub(super) context: V,
+    pub(super) memory: Option<Reg>,
+    pub(super) context: Reg,
     /// This is no program, but what one asks of each ancestor.
     pub(super) asked: Option<super::ancestors::Asked>,
     /// Paths that begin by loads.
@@ -217,11 +182,11 @@ pub(super) struct Builder<'p> {
     /// Why a function that it needs cannot be made.
     pub(super) too_large: Option<(crate::bpf::encode::TooLarge, Span)>,
     /// Registers whose pointers are numbers on kernels without a typed task.
-    pub(super) untyped: BTreeSet<V>,
+    pub(super) untyped: BTreeSet<Reg>,
     /// Registers whose pointers are numbers, or pointers to something else, to some verifier.
-    pub(super) numbers: BTreeSet<V>,
+    pub(super) numbers: BTreeSet<Reg>,
     /// Registers that point to a `struct sockaddr` as the kernel's types say.
-    pub(super) direct: BTreeSet<V>,
+    pub(super) direct: BTreeSet<Reg>,
     labels: Vec<LabelState>,
     nodes: Vec<Label>,
     blocks: Vec<Block>,
@@ -231,12 +196,12 @@ pub(super) struct Builder<'p> {
     /// What has been read on some way to here.
     some: Reads,
     next: u32,
-    verdict: Option<V>,
+    verdict: Option<Reg>,
     frame_bytes: u32,
     comm_buffer: Option<i16>,
     scratch: Option<i16>,
     /// The address that is copied first, and its buffer.
-    first_address: Option<(V, i16)>,
+    first_address: Option<(Reg, i16)>,
     /// That of all others.
     address_buffer: Option<i16>,
     key_buffer: Option<i16>,
@@ -260,10 +225,10 @@ impl<'p> Builder<'p> {
         builder.labels[entry.0 as usize].facts = Some(None);
         builder.place(entry);
         let context = builder.context;
-        builder.push(Inst::Mov { dst: context, src: Src::Reg(V(1)), wide: true, reloc: None });
+        builder.push(Inst::Mov { dst: context, src: Operand::Reg(Reg(1)), wide: true, reloc: None });
         if !builder.texts.is_empty() {
             let memory = builder.fresh();
-            builder.push(Inst::Mov { dst: memory, src: Src::Imm(0), wide: true, reloc: None });
+            builder.push(Inst::Mov { dst: memory, src: Operand::Imm(0), wide: true, reloc: None });
             builder.memory = Some(memory);
         }
         builder
@@ -296,7 +261,7 @@ impl<'p> Builder<'p> {
             asked: None,
             near_calls: 0,
             too_large: None,
-            context: V(VIRTUAL),
+            context: Reg(FIRST_VIRTUAL),
             untyped: BTreeSet::new(),
             numbers: BTreeSet::new(),
             direct: BTreeSet::new(),
@@ -307,7 +272,7 @@ impl<'p> Builder<'p> {
             current: None,
             dear_reads: Vec::new(),
             some: 0,
-            next: VIRTUAL + 1,
+            next: FIRST_VIRTUAL + 1,
             verdict: None,
             frame_bytes: 0,
             comm_buffer: None,
@@ -354,7 +319,7 @@ impl<'p> Builder<'p> {
     pub(super) fn place(&mut self, label: Label) {
         debug_assert!(self.current.is_none(), "a block begins inside another");
         let state = &mut self.labels[label.0 as usize];
-        state.block = Some(B(self.blocks.len() as u32));
+        state.block = Some(BlockId(self.blocks.len() as u32));
         self.current = Some(state.facts.clone().flatten());
         self.some = state.some;
     }
@@ -365,13 +330,13 @@ impl<'p> Builder<'p> {
     }
 
     /// A new register.
-    pub(super) fn fresh(&mut self) -> V {
+    pub(super) fn fresh(&mut self) -> Reg {
         self.next += 1;
-        V(self.next - 1)
+        Reg(self.next - 1)
     }
 
     /// The register that holds the verdict where several reach one exit.
-    pub(super) fn verdict(&mut self) -> V {
+    pub(super) fn verdict(&mut self) -> Reg {
         match self.verdict {
             Some(verdict) => verdict,
             None => {
@@ -397,7 +362,7 @@ impl<'p> Builder<'p> {
     }
 
     /// The register that something was read into.
-    pub(super) fn read(&self, key: &Key) -> Option<V> {
+    pub(super) fn read(&self, key: &Key) -> Option<Reg> {
         let mut at = self.current.as_ref().and_then(Option::as_ref);
         while let Some(known) = at {
             if let Fact::Read(found, reg) = &known.fact
@@ -411,7 +376,7 @@ impl<'p> Builder<'p> {
     }
 
     /// Whether a pointer was found not to be null.
-    pub(super) fn not_null(&self, of: V) -> bool {
+    pub(super) fn not_null(&self, of: Reg) -> bool {
         let mut at = self.current.as_ref().and_then(Option::as_ref);
         while let Some(known) = at {
             if known.fact == Fact::NotNull(of) {
@@ -427,10 +392,10 @@ impl<'p> Builder<'p> {
     pub(super) fn read_once(
         &mut self,
         key: Key,
-        own: &[V],
+        own: &[Reg],
         fails: Option<Label>,
-        read: impl FnOnce(&mut Self, V),
-    ) -> V {
+        read: impl FnOnce(&mut Self, Reg),
+    ) -> Reg {
         if let Some(value) = self.read(&key) {
             return value;
         }
@@ -449,10 +414,10 @@ impl<'p> Builder<'p> {
             self.dear_reads[at].asked = true;
             let (join, fetch) = (self.fresh_label(), self.fresh_label());
             match fails {
-                None => self.branch(jmp::JNE, true, had, Src::Imm(0), join, fetch),
+                None => self.branch(jmp::JNE, true, had, Operand::Imm(0), join, fetch),
                 Some(unknown) => {
-                    self.branch_away(jmp::JEQ, true, had, Src::Imm(HAD), join);
-                    self.branch(jmp::JEQ, true, had, Src::Imm(FAILED), unknown, fetch);
+                    self.branch_away(jmp::JEQ, true, had, Operand::Imm(HAD), join);
+                    self.branch(jmp::JEQ, true, had, Operand::Imm(FAILED), unknown, fetch);
                 }
             }
             self.place(fetch);
@@ -462,12 +427,12 @@ impl<'p> Builder<'p> {
         self.some |= bit;
         let set = |build: &mut Self, now| {
             if bit != 0 {
-                build.push(Inst::Mov { dst: had, src: Src::Imm(now), wide: true, reloc: None });
+                build.push(Inst::Mov { dst: had, src: Operand::Imm(now), wide: true, reloc: None });
             }
         };
         if let Some(unknown) = fails {
             set(self, FAILED);
-            self.branch_away(jmp::JNE, true, V(0), Src::Imm(0), unknown);
+            self.branch_away(jmp::JNE, true, Reg(0), Operand::Imm(0), unknown);
         }
         set(self, HAD);
         if let Some(join) = join {
@@ -490,27 +455,33 @@ impl<'p> Builder<'p> {
     }
 
     /// Ends the block.
-    pub(super) fn end(&mut self, end: End) {
+    pub(super) fn end(&mut self, end: Terminator) {
         let insts = std::mem::take(&mut self.insts);
-        self.blocks.push(Block { insts, end, end_span: self.span, cold: self.cold, dear: self.dear });
+        self.blocks.push(Block {
+            insts,
+            terminator: end,
+            terminator_span: self.span,
+            cold: self.cold,
+            dear: self.dear,
+        });
         self.current = None;
     }
 
     /// Ends the block with a jump.
     pub(super) fn jump(&mut self, to: Label) {
         self.lead(to);
-        self.end(End::Jump(B(to.0)));
+        self.end(Terminator::Jump(BlockId(to.0)));
     }
 
     /// Ends the block with a branch. The facts that hold on `then` alone are `fact`.
-    pub(super) fn branch(&mut self, op: u8, wide: bool, left: V, right: Src, then: Label, otherwise: Label) {
+    pub(super) fn branch(&mut self, op: u8, wide: bool, left: Reg, right: Operand, then: Label, otherwise: Label) {
         self.lead(then);
         self.lead(otherwise);
-        self.end(End::Branch { op, wide, left, right, then: B(then.0), otherwise: B(otherwise.0) });
+        self.end(Terminator::Branch { op, wide, left, right, then: BlockId(then.0), otherwise: BlockId(otherwise.0) });
     }
 
     /// Like `branch`, and goes on in a new block where the branch is not taken.
-    pub(super) fn branch_away(&mut self, op: u8, wide: bool, left: V, right: Src, then: Label) {
+    pub(super) fn branch_away(&mut self, op: u8, wide: bool, left: Reg, right: Operand, then: Label) {
         let here = self.fresh_label();
         self.branch(op, wide, left, right, then, here);
         self.place(here);
@@ -522,7 +493,7 @@ impl<'p> Builder<'p> {
     }
 
     /// Offset of 24 bytes of the frame for an address. The first one has them for itself, so that it need not be copied again.
-    pub(super) fn address_buffer(&mut self, address: V) -> i16 {
+    pub(super) fn address_buffer(&mut self, address: Reg) -> i16 {
         match self.first_address {
             Some((first, buffer)) if first == address => buffer,
             Some(_) => room(&mut self.frame_bytes, &mut self.address_buffer, 24),
@@ -535,7 +506,7 @@ impl<'p> Builder<'p> {
     }
 
     /// Whether what is copied of an address stays in its buffer.
-    pub(super) fn keeps(&self, address: V) -> bool {
+    pub(super) fn keeps(&self, address: Reg) -> bool {
         self.first_address.is_some_and(|(first, _)| first == address)
     }
 
@@ -550,40 +521,42 @@ impl<'p> Builder<'p> {
     }
 
     /// Turns labels into blocks.
-    pub(super) fn finish(mut self) -> (Code, Vec<Told>) {
-        let resolve = |label: &mut B| {
+    pub(super) fn finish(mut self) -> Body {
+        let resolve = |label: &mut BlockId| {
             *label = self.labels[label.0 as usize].block.expect("every label that is jumped to is placed");
         };
         for block in &mut self.blocks {
-            match &mut block.end {
-                End::Jump(to) => resolve(to),
-                End::Branch { then, otherwise, .. } => {
+            match &mut block.terminator {
+                Terminator::Jump(to) => resolve(to),
+                Terminator::Branch { then, otherwise, .. } => {
                     resolve(then);
                     resolve(otherwise);
                 }
-                End::Exit => {}
+                Terminator::Exit => {}
             }
         }
         // In the beginning nothing has been read. (What is where that is is never looked at.)
         let asked = self.dear_reads.iter().filter(|dear| dear.asked);
         let zeros = asked.flat_map(|dear| dear.values.iter().chain([&dear.had]));
-        let zeros = zeros
-            .map(|dst| (Inst::Mov { dst: *dst, src: Src::Imm(0), wide: true, reloc: None }, self.blocks[0].end_span));
+        let zeros = zeros.map(|dst| {
+            (Inst::Mov { dst: *dst, src: Operand::Imm(0), wide: true, reloc: None }, self.blocks[0].terminator_span)
+        });
         let zeros: Vec<_> = zeros.collect();
         self.blocks[0].insts.splice(0..0, zeros);
         // What nobody asks for needs no register that tells.
-        let told: BTreeSet<V> = self.dear_reads.iter().filter(|dear| !dear.asked).map(|dear| dear.had).collect();
+        let told: BTreeSet<Reg> = self.dear_reads.iter().filter(|dear| !dear.asked).map(|dear| dear.had).collect();
         for block in &mut self.blocks {
             block.insts.retain(|(inst, _)| inst.def().is_none_or(|dst| !told.contains(&dst)));
         }
         let sunk = self.blocks.len() as u32;
         let asked = self.dear_reads.iter().filter(|dear| dear.asked);
-        let told = asked.map(|Dear { key, values, had, .. }| {
+        let flags = asked.map(|Dear { key, values, had, .. }| {
             // No byte of labels is more than 1.
-            let unread = matches!(key, Key::Labels(_)).then_some(-1);
-            Told { had: *had, value: values[0], unread }
+            let never = matches!(key, Key::Labels(_)).then_some(-1);
+            Flag { flag: *had, value: values[0], never }
         });
-        (Code { blocks: self.blocks, next: self.next, frame_bytes: self.frame_bytes, sunk }, told.collect())
+        let flags = flags.collect();
+        Body { blocks: self.blocks, next: self.next, frame_bytes: self.frame_bytes, sunk, flags }
     }
 }
 

@@ -3,9 +3,9 @@
 use super::arithmetic::immediate;
 use super::builder::{Builder, Fact, Label};
 use super::sets::{NAMES_INLINE_MAX, NUMBERS_INLINE_MAX};
-use crate::bpf::insn::{alu, jmp};
-use crate::bpf::vcode::{Inst, Src, V};
 use crate::hir::{Access, Atom, AtomKind, Binary, Compare, Cond, Step, Ty, Value, ValueKind};
+use crate::isa::{alu, jmp};
+use crate::mir::{Inst, Operand, Reg};
 
 impl Builder<'_> {
     /// Leads to `then` where the condition is known to be `sense`, else to `otherwise`. (The same rules as in
@@ -31,12 +31,12 @@ impl Builder<'_> {
     }
 
     /// A condition as 0 or 1; `unknown` where it is neither.
-    pub(super) fn cond_value(&mut self, cond: &Cond, unknown: Label) -> V {
+    pub(super) fn cond_value(&mut self, cond: &Cond, unknown: Label) -> Reg {
         let result = self.fresh();
         let (yes, rest, no, join) = (self.fresh_label(), self.fresh_label(), self.fresh_label(), self.fresh_label());
         self.cond(cond, true, yes, rest);
         let set = |build: &mut Self, value| {
-            build.push(Inst::Mov { dst: result, src: Src::Imm(value), wide: true, reloc: None });
+            build.push(Inst::Mov { dst: result, src: Operand::Imm(value), wide: true, reloc: None });
             build.jump(join);
         };
         if self.reached(yes) {
@@ -79,7 +79,7 @@ impl Builder<'_> {
             AtomKind::AllBits { value, mask } => self.all_bits(value, *mask, yes, no, unknown),
             AtomKind::True(value) => {
                 let reg = self.value(value, unknown);
-                self.branch(jmp::JNE, true, reg, Src::Imm(0), yes, no);
+                self.branch(jmp::JNE, true, reg, Operand::Imm(0), yes, no);
             }
             AtomKind::Null(value) => {
                 let reg = self.value(value, unknown);
@@ -99,7 +99,7 @@ impl Builder<'_> {
             AtomKind::Same(left, right) => {
                 let left = self.value(left, unknown);
                 let right = self.value(right, unknown);
-                self.branch(jmp::JEQ, true, left, Src::Reg(right), yes, no);
+                self.branch(jmp::JEQ, true, left, Operand::Reg(right), yes, no);
             }
             AtomKind::OneOf { value, set } => self.one_of(value, set, yes, no, unknown),
             AtomKind::OneOfStrings { value, set } => self.one_of_strings(value, set, yes, no, unknown),
@@ -160,17 +160,17 @@ impl Builder<'_> {
             Compare::Lt | Compare::Le => !left_unsigned,
             Compare::Gt | Compare::Ge => left_unsigned,
         };
-        self.branch_away(jmp::JSLT, true, below, Src::Imm(0), if holds { yes } else { no });
-        self.branch(jump(op, false), true, a, Src::Reg(b), yes, no);
+        self.branch_away(jmp::JSLT, true, below, Operand::Imm(0), if holds { yes } else { no });
+        self.branch(jump(op, false), true, a, Operand::Reg(b), yes, no);
     }
 
-    fn right(&mut self, value: &Value, wide: bool, unknown: Label) -> Src {
+    fn right(&mut self, value: &Value, wide: bool, unknown: Label) -> Operand {
         if let ValueKind::Const(number) = value.kind
             && let Some(imm) = immediate(number, wide)
         {
-            return Src::Imm(imm);
+            return Operand::Imm(imm);
         }
-        Src::Reg(if wide { self.value(value, unknown) } else { self.low(value, unknown) })
+        Operand::Reg(if wide { self.value(value, unknown) } else { self.low(value, unknown) })
     }
 
     fn any_bit(&mut self, value: &Value, yes: Label, no: Label, unknown: Label) {
@@ -184,10 +184,10 @@ impl Builder<'_> {
         }
         if int.bytes == 4 {
             let reg = self.low(value, unknown);
-            return self.branch(jmp::JNE, false, reg, Src::Imm(0), yes, no);
+            return self.branch(jmp::JNE, false, reg, Operand::Imm(0), yes, no);
         }
         let reg = self.value(value, unknown);
-        self.branch(jmp::JNE, true, reg, Src::Imm(0), yes, no);
+        self.branch(jmp::JNE, true, reg, Operand::Imm(0), yes, no);
     }
 
     /// At least one bit of a constant mask.
@@ -196,11 +196,11 @@ impl Builder<'_> {
         let reg = if bytes == 4 { self.low(value, unknown) } else { self.value(value, unknown) };
         if let Ok(low) = u32::try_from(pattern) {
             // The 32-bit test takes any mask of the low half, and its immediate is not extended.
-            return self.branch(jmp::JSET, false, reg, Src::Imm(low.cast_signed()), yes, no);
+            return self.branch(jmp::JSET, false, reg, Operand::Imm(low.cast_signed()), yes, no);
         }
         let mask = match i32::try_from(pattern.cast_signed()) {
-            Ok(imm) => Src::Imm(imm),
-            Err(_) => Src::Reg(self.constant(pattern)),
+            Ok(imm) => Operand::Imm(imm),
+            Err(_) => Operand::Reg(self.constant(pattern)),
         };
         self.branch(jmp::JSET, true, reg, mask, yes, no);
     }
@@ -216,8 +216,8 @@ impl Builder<'_> {
         let reg = if int.bytes == 4 { self.low(value, unknown) } else { self.value(value, unknown) };
         let bits = self.copy(reg, wide);
         let src = match immediate(i128::from(mask), wide) {
-            Some(imm) => Src::Imm(imm),
-            None => Src::Reg(self.constant(mask)),
+            Some(imm) => Operand::Imm(imm),
+            None => Operand::Reg(self.constant(mask)),
         };
         self.push(Inst::Alu { op: alu::AND, wide, dst: bits, src, reloc: None });
         self.branch(jmp::JEQ, wide, bits, src, yes, no);
@@ -254,13 +254,13 @@ impl Builder<'_> {
 
     /// Leads to `no` where a register is not made of these bytes, at most 8; and to `yes`, or on where there is none, where it
     /// is.
-    pub(super) fn compare_bytes(&mut self, reg: V, bytes: &[u8], yes: Option<Label>, no: Label) {
+    pub(super) fn compare_bytes(&mut self, reg: Reg, bytes: &[u8], yes: Option<Label>, no: Label) {
         let mut word = [0u8; 8];
         word[..bytes.len()].copy_from_slice(bytes);
         let (word, wide) = (u64::from_le_bytes(word), bytes.len() == 8);
         let right = match immediate(i128::from(word), wide) {
-            Some(imm) => Src::Imm(imm),
-            None => Src::Reg(self.constant(word)),
+            Some(imm) => Operand::Imm(imm),
+            None => Operand::Reg(self.constant(word)),
         };
         match yes {
             Some(yes) => self.branch(jmp::JEQ, wide, reg, right, yes, no),

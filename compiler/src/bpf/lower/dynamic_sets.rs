@@ -4,12 +4,11 @@
 use krsi_abi::set;
 
 use super::builder::{Builder, Label};
-use super::sets::part_bytes;
-use crate::bpf::insn::jmp;
 use crate::bpf::library::{self, key};
-use crate::bpf::vcode::{FRAME, Inst, Src, V};
 use crate::bpf::{Code, Map, MapKind, RelocationKind, helper};
 use crate::hir::{Members, Part, Set, Value};
+use crate::isa::jmp;
+use crate::mir::{FRAME_POINTER, Inst, Operand, Reg};
 
 /// The words of an address in a trie's key, and what is before them.
 const PREFIX_BYTES: u32 = 4;
@@ -35,7 +34,7 @@ fn shape(set: &Set) -> Shape {
     if matches!(set.parts[..], [Part::Text { .. }]) {
         return Shape::Text;
     }
-    let bytes: Vec<u32> = set.parts.iter().copied().map(part_bytes).collect();
+    let bytes: Vec<u32> = set.parts.iter().copied().map(Part::key_bytes).collect();
     let (words, places) = set::places(&set::dynamic_bytes(&bytes)).expect("the checker has asked before");
     Shape::Words { words, places, trie: set.parts.contains(&Part::Network) }
 }
@@ -48,21 +47,23 @@ impl Builder<'_> {
         match shape(set) {
             Shape::Text => {
                 let text = self.text(&values[0], unknown);
-                self.branch_away(jmp::JGT, true, text.length, Src::Imm(set::TEXT_BYTES_MAX.cast_signed()), no);
+                self.branch_away(jmp::JGT, true, text.length, Operand::Imm(set::TEXT_BYTES_MAX.cast_signed()), no);
                 self.push(Inst::Load {
-                    dst: V(1),
+                    dst: Reg(1),
                     base: text.memory,
                     offset: library::NUMBER,
                     bytes: 8,
                     reloc: None,
                     argument: None,
                 });
-                for (at, src) in [Src::Imm(i32::from(text.offset)), Src::Reg(text.length)].into_iter().enumerate() {
-                    self.push(Inst::Mov { dst: V(2 + at as u32), src, wide: true, reloc: None });
+                for (at, src) in
+                    [Operand::Imm(i32::from(text.offset)), Operand::Reg(text.length)].into_iter().enumerate()
+                {
+                    self.push(Inst::Mov { dst: Reg(2 + at as u32), src, wide: true, reloc: None });
                 }
                 self.push(Inst::Invoke { function: key::KEY, args: 3 });
-                self.push(Inst::Mov { dst: V(2), src: Src::Reg(text.memory), wide: true, reloc: None });
-                self.add(V(2), i32::from(library::WORK));
+                self.push(Inst::Mov { dst: Reg(2), src: Operand::Reg(text.memory), wide: true, reloc: None });
+                self.add(Reg(2), i32::from(library::WORK));
             }
             Shape::Words { words, places, trie } => {
                 let key = match values {
@@ -80,22 +81,22 @@ impl Builder<'_> {
                         self.push(Inst::Swap { dst: word, bits: 64 });
                     }
                     self.push(Inst::Store {
-                        base: FRAME,
+                        base: FRAME_POINTER,
                         offset: frame + 8 + 8 * at as i16,
-                        src: Src::Reg(word),
+                        src: Operand::Reg(word),
                         bytes: 8,
                     });
                 }
                 if trie {
-                    let bits = Src::Imm(64 * words as i32);
-                    self.push(Inst::Store { base: FRAME, offset: frame + 4, src: bits, bytes: 4 });
+                    let bits = Operand::Imm(64 * words as i32);
+                    self.push(Inst::Store { base: FRAME_POINTER, offset: frame + 4, src: bits, bytes: 4 });
                 }
-                self.frame_address(V(2), frame + if trie { 4 } else { 8 });
+                self.frame_address(Reg(2), frame + if trie { 4 } else { 8 });
             }
         }
-        self.push(Inst::Address { dst: V(1), of: map });
+        self.push(Inst::Address { dst: Reg(1), of: map });
         self.push(Inst::Call { helper: helper::MAP_LOOKUP_ELEM, args: 2 });
-        let found = self.copy(V(0), true);
-        self.branch(jmp::JNE, true, found, Src::Imm(0), yes, no);
+        let found = self.copy(Reg(0), true);
+        self.branch(jmp::JNE, true, found, Operand::Imm(0), yes, no);
     }
 }

@@ -10,12 +10,12 @@
 
 use super::builder::{Builder, Key, Label};
 use super::text::Fetched;
-use crate::bpf::insn::{alu, jmp};
 use crate::bpf::library::exact::{Exact, SPREAD, Words};
 use crate::bpf::library::{NUMBER, words};
-use crate::bpf::vcode::{Inst, Src, V};
 use crate::bpf::{Code, RelocationKind, Section};
 use crate::hir::Value;
+use crate::isa::{alu, jmp};
+use crate::mir::{Inst, Operand, Reg};
 
 /// A table of keys in the constants.
 #[derive(Clone, Copy, Debug)]
@@ -56,98 +56,99 @@ impl TextsAt {
 
 impl Builder<'_> {
     /// The row of a key in a table; to `no` where it has none.
-    pub(super) fn exact(&mut self, table: &ExactAt, key: &[V], no: Label) -> V {
+    pub(super) fn exact(&mut self, table: &ExactAt, key: &[Reg], no: Label) -> Reg {
         let by = self.fresh();
         self.push(Inst::Wide { dst: by, value: table.multiplier });
         let hash = self.copy(key[0], true);
         let mut alu = |op, dst, src| self.push(Inst::Alu { op, wide: true, dst, src, reloc: None });
-        alu(alu::MUL, hash, Src::Reg(by));
+        alu(alu::MUL, hash, Operand::Reg(by));
         self.fold(hash);
         for word in &key[1..] {
             let mut alu = |op, dst, src| self.push(Inst::Alu { op, wide: true, dst, src, reloc: None });
-            alu(alu::XOR, hash, Src::Reg(*word));
-            alu(alu::MUL, hash, Src::Reg(by));
+            alu(alu::XOR, hash, Operand::Reg(*word));
+            alu(alu::MUL, hash, Operand::Reg(by));
             self.fold(hash);
         }
         // Numbers of 32 bits times the count, shifted right by 32: below the count, which the verifier follows.
         let bucket = self.copy(hash, false);
         let mut alu = |op, dst, src| self.push(Inst::Alu { op, wide: true, dst, src, reloc: None });
-        alu(alu::MUL, bucket, Src::Imm(table.buckets.cast_signed()));
-        alu(alu::RSH, bucket, Src::Imm(32));
-        alu(alu::LSH, bucket, Src::Imm(1));
+        alu(alu::MUL, bucket, Operand::Imm(table.buckets.cast_signed()));
+        alu(alu::RSH, bucket, Operand::Imm(32));
+        alu(alu::LSH, bucket, Operand::Imm(1));
         let base = self.constant_at(table.displacements, bucket);
         let moved = self.fresh();
         self.push(Inst::Load { dst: moved, base, offset: 0, bytes: 2, reloc: None, argument: None });
         let mut alu = |op, dst, src| self.push(Inst::Alu { op, wide: true, dst, src, reloc: None });
-        alu(alu::MUL, moved, Src::Imm(SPREAD.cast_signed()));
-        alu(alu::XOR, hash, Src::Reg(moved));
-        alu(alu::MUL, hash, Src::Reg(by));
-        alu(alu::RSH, hash, Src::Imm(32));
-        alu(alu::MUL, hash, Src::Imm(table.slots.cast_signed()));
-        alu(alu::RSH, hash, Src::Imm(32));
+        alu(alu::MUL, moved, Operand::Imm(SPREAD.cast_signed()));
+        alu(alu::XOR, hash, Operand::Reg(moved));
+        alu(alu::MUL, hash, Operand::Reg(by));
+        alu(alu::RSH, hash, Operand::Imm(32));
+        alu(alu::MUL, hash, Operand::Imm(table.slots.cast_signed()));
+        alu(alu::RSH, hash, Operand::Imm(32));
         let row = self.copy(hash, true);
         let bytes = 8 * table.words as i32;
-        self.push(Inst::Alu { op: alu::MUL, wide: true, dst: row, src: Src::Imm(bytes), reloc: None });
+        self.push(Inst::Alu { op: alu::MUL, wide: true, dst: row, src: Operand::Imm(bytes), reloc: None });
         let base = self.constant_at(table.rows, row);
         for (at, word) in key.iter().enumerate() {
             let have = self.fresh();
             self.push(Inst::Load { dst: have, base, offset: 8 * at as i16, bytes: 8, reloc: None, argument: None });
-            self.branch_away(jmp::JNE, true, have, Src::Reg(*word), no);
+            self.branch_away(jmp::JNE, true, have, Operand::Reg(*word), no);
         }
         hash
     }
 
     /// The row of a text in a table; to `no` where it has none.
-    pub(super) fn text_row(&mut self, value: &Value, table: &TextsAt, no: Label, unknown: Label) -> V {
+    pub(super) fn text_row(&mut self, value: &Value, table: &TextsAt, no: Label, unknown: Label) -> Reg {
         let text = self.text(value, unknown);
         let hash = self.text_hash(value, text, table.seed);
         let row = self.exact(&table.hashes, &[hash], no);
         let place = self.copy(row, true);
-        self.push(Inst::Alu { op: alu::LSH, wide: true, dst: place, src: Src::Imm(3), reloc: None });
+        self.push(Inst::Alu { op: alu::LSH, wide: true, dst: place, src: Operand::Imm(3), reloc: None });
         let entry = self.constant_at(table.entries, place);
         let (from, length) = (self.fresh(), self.fresh());
         for (dst, offset) in [(from, 0), (length, 4)] {
             self.push(Inst::Load { dst, base: entry, offset, bytes: 4, reloc: None, argument: None });
         }
-        self.branch_away(jmp::JNE, true, length, Src::Reg(text.length), no);
-        let same = self.of_text(words::SAME, text, Src::Reg(from));
-        self.branch_away(jmp::JEQ, true, same, Src::Imm(0), no);
+        self.branch_away(jmp::JNE, true, length, Operand::Reg(text.length), no);
+        let same = self.of_text(words::SAME, text, Operand::Reg(from));
+        self.branch_away(jmp::JEQ, true, same, Operand::Imm(0), no);
         row
     }
 
     /// The hash of a text, computed once.
-    fn text_hash(&mut self, value: &Value, text: Fetched, seed: u32) -> V {
+    fn text_hash(&mut self, value: &Value, text: Fetched, seed: u32) -> Reg {
         let at = self.texts.iter().position(|known| *known == value).unwrap_or(usize::MAX);
         let key = Key::TextHash { text: at, seed };
         self.read_once(key, &[], None, |build, hash| {
-            let made = build.of_text(words::HASH, text, Src::Imm(seed.cast_signed()));
-            build.set(hash, Src::Reg(made));
+            let made = build.of_text(words::HASH, text, Operand::Imm(seed.cast_signed()));
+            build.set(hash, Operand::Reg(made));
         })
     }
 
     /// Calls a function about a text.
-    fn of_text(&mut self, function: &'static str, text: Fetched, last: Src) -> V {
+    fn of_text(&mut self, function: &'static str, text: Fetched, last: Operand) -> Reg {
         let base = text.memory;
-        self.push(Inst::Load { dst: V(1), base, offset: NUMBER, bytes: 8, reloc: None, argument: None });
-        for (at, src) in [Src::Imm(i32::from(text.offset)), Src::Reg(text.length), last].into_iter().enumerate() {
-            self.push(Inst::Mov { dst: V(2 + at as u32), src, wide: true, reloc: None });
+        self.push(Inst::Load { dst: Reg(1), base, offset: NUMBER, bytes: 8, reloc: None, argument: None });
+        for (at, src) in [Operand::Imm(i32::from(text.offset)), Operand::Reg(text.length), last].into_iter().enumerate()
+        {
+            self.push(Inst::Mov { dst: Reg(2 + at as u32), src, wide: true, reloc: None });
         }
         self.push(Inst::Invoke { function, args: 4 });
-        self.copy(V(0), true)
+        self.copy(Reg(0), true)
     }
 
     /// `dst ^= dst >> 32`
-    fn fold(&mut self, dst: V) {
+    fn fold(&mut self, dst: Reg) {
         let high = self.copy(dst, true);
-        self.push(Inst::Alu { op: alu::RSH, wide: true, dst: high, src: Src::Imm(32), reloc: None });
-        self.push(Inst::Alu { op: alu::XOR, wide: true, dst, src: Src::Reg(high), reloc: None });
+        self.push(Inst::Alu { op: alu::RSH, wide: true, dst: high, src: Operand::Imm(32), reloc: None });
+        self.push(Inst::Alu { op: alu::XOR, wide: true, dst, src: Operand::Reg(high), reloc: None });
     }
 
     /// The address of a constant, so many bytes behind `table`.
-    pub(super) fn constant_at(&mut self, table: u32, bytes: V) -> V {
+    pub(super) fn constant_at(&mut self, table: u32, bytes: Reg) -> Reg {
         let base = self.fresh();
         self.push(Inst::Address { dst: base, of: RelocationKind::Constant(Section::Tables, table) });
-        self.push(Inst::Alu { op: alu::ADD, wide: true, dst: base, src: Src::Reg(bytes), reloc: None });
+        self.push(Inst::Alu { op: alu::ADD, wide: true, dst: base, src: Operand::Reg(bytes), reloc: None });
         base
     }
 }

@@ -4,11 +4,11 @@
 //! switch among the constants, which `krsi` turns off, and CO-RE's own answers, for other loaders.
 
 use super::builder::{Builder, Label};
-use crate::bpf::insn::jmp;
-use crate::bpf::vcode::{Inst, Src};
 use crate::bpf::{RelocationKind, Section};
 use crate::hir::RuleId;
 use crate::hir::since::Part;
+use crate::isa::jmp;
+use crate::mir::{Inst, Operand};
 
 impl Builder<'_> {
     /// Leads to `then` where all is there that the rule needs.
@@ -22,7 +22,7 @@ impl Builder<'_> {
         self.push(Inst::Address { dst: base, of: RelocationKind::Constant(Section::Tables, offset) });
         let on = self.fresh();
         self.push(Inst::Load { dst: on, base, offset: 0, bytes: 8, reloc: None, argument: None });
-        self.branch_away(jmp::JEQ, true, on, Src::Imm(0), otherwise);
+        self.branch_away(jmp::JEQ, true, on, Operand::Imm(0), otherwise);
         for part in &since.needs {
             let reloc = match part {
                 Part::Field(access) => RelocationKind::FieldExists(access.clone()),
@@ -33,8 +33,8 @@ impl Builder<'_> {
                 Part::Hook(_) | Part::Argument { .. } => continue,
             };
             let there = self.fresh();
-            self.push(Inst::Mov { dst: there, src: Src::Imm(1), wide: true, reloc: Some(reloc) });
-            self.branch_away(jmp::JEQ, true, there, Src::Imm(0), otherwise);
+            self.push(Inst::Mov { dst: there, src: Operand::Imm(1), wide: true, reloc: Some(reloc) });
+            self.branch_away(jmp::JEQ, true, there, Operand::Imm(0), otherwise);
         }
         self.jump(then);
     }

@@ -20,15 +20,15 @@ use std::collections::BTreeMap;
 use krsi_abi::labels::{OBJECTS_MAX, Object};
 
 use super::builder::{Builder, Key, Label};
-use crate::bpf::insn::{alu, jmp};
-use crate::bpf::vcode::{End, FRAME, Inst, Src, V};
 use crate::bpf::{Map, MapKind, RelocationKind, helper, library};
 use crate::decision::{Graph, Node, Verdict};
 use crate::hir::walk::{each_in_atom, each_in_cond, each_in_value};
 use crate::hir::{
     Access, Atom, AtomKind, Cond, LabelId, Policy, RuleId, Shape, TaskField, Ty, Value, ValueKind, newborn,
 };
+use crate::isa::{alu, jmp};
 use crate::kernel::BOOL_HOOKS;
+use crate::mir::{FRAME_POINTER, Inst, Operand, Reg, Terminator};
 
 /// `CLONE_THREAD`
 const THREAD: i32 = 0x0001_0000;
@@ -54,15 +54,15 @@ struct Asked {
     object: Value,
     on: Object,
     /// Registers of the words of its value that matter.
-    words: BTreeMap<usize, V>,
+    words: BTreeMap<usize, Reg>,
 }
 
 struct Marked {
     object: Value,
     on: Object,
     /// Bits of the labels to set and to take.
-    set: Option<V>,
-    take: Option<V>,
+    set: Option<Reg>,
+    take: Option<Reg>,
 }
 
 /// Which nodes can come after a rule has marked something.
@@ -97,7 +97,7 @@ fn tests<'p>(policy: &'p Policy, graph: &'p Graph, each: &mut impl FnMut(&'p Ato
             Node::Guard { .. }
             | Node::Find { .. }
             | Node::Mode { .. }
-            | Node::Does { .. }
+            | Node::TestMode { .. }
             | Node::Set { .. }
             | Node::Continue { .. }
             | Node::Exit { .. } => {}
@@ -166,10 +166,10 @@ impl Builder<'_> {
 
     /// Nothing has been marked.
     fn begin_marks(&mut self) {
-        let marks: Vec<V> =
+        let marks: Vec<Reg> =
             self.object_labels.marked.iter().flat_map(|marked| [marked.set, marked.take]).flatten().collect();
         for dst in marks {
-            self.push(Inst::Mov { dst, src: Src::Imm(0), wide: true, reloc: None });
+            self.push(Inst::Mov { dst, src: Operand::Imm(0), wide: true, reloc: None });
         }
     }
 
@@ -197,10 +197,10 @@ impl Builder<'_> {
         let reg = self.object_labels.asked[at].words[&(byte / 8)];
         let mask = 1u64 << (8 * (byte % 8));
         match i32::try_from(mask) {
-            Ok(mask) => self.branch(jmp::JSET, false, reg, Src::Imm(mask), yes, no),
+            Ok(mask) => self.branch(jmp::JSET, false, reg, Operand::Imm(mask), yes, no),
             Err(_) => {
                 let mask = self.constant(mask);
-                self.branch(jmp::JSET, true, reg, Src::Reg(mask), yes, no);
+                self.branch(jmp::JSET, true, reg, Operand::Reg(mask), yes, no);
             }
         }
     }
@@ -209,18 +209,18 @@ impl Builder<'_> {
     fn look_up(&mut self, at: usize, unknown: Label) {
         let Asked { object, on, words } = &self.object_labels.asked[at];
         let (object, on, words) = (object.clone(), *on, words.clone());
-        let registers: Vec<V> = words.values().copied().collect();
+        let registers: Vec<Reg> = words.values().copied().collect();
         self.read_once(Key::Labels(at), &registers, None, |build, _| {
             let pointer = build.identity(&object, unknown);
             let (none, join) = (build.fresh_label(), build.fresh_label());
             let key = build.key_buffer();
             build.store_key(on, pointer, key);
             let map = build.label_map(on);
-            build.push(Inst::Address { dst: V(1), of: map });
-            build.frame_address(V(2), key);
+            build.push(Inst::Address { dst: Reg(1), of: map });
+            build.frame_address(Reg(2), key);
             build.push(Inst::Call { helper: helper::MAP_LOOKUP_ELEM, args: 2 });
-            let found = build.copy(V(0), true);
-            build.branch_away(jmp::JEQ, true, found, Src::Imm(0), none);
+            let found = build.copy(Reg(0), true);
+            build.branch_away(jmp::JEQ, true, found, Operand::Imm(0), none);
             for (word, dst) in &words {
                 let offset = 8 * *word as i16;
                 build.push(Inst::Load { dst: *dst, base: found, offset, bytes: 8, reloc: None, argument: None });
@@ -228,7 +228,7 @@ impl Builder<'_> {
             build.jump(join);
             build.place(none);
             for dst in words.values() {
-                build.push(Inst::Mov { dst: *dst, src: Src::Imm(0), wide: true, reloc: None });
+                build.push(Inst::Mov { dst: *dst, src: Operand::Imm(0), wide: true, reloc: None });
             }
             build.jump(join);
             build.place(join);
@@ -236,28 +236,28 @@ impl Builder<'_> {
     }
 
     /// The pointer that an object is known by.
-    fn identity(&mut self, object: &Value, unknown: Label) -> V {
+    fn identity(&mut self, object: &Value, unknown: Label) -> Reg {
         let pointer = self.pointer(object, unknown);
         if !newborn(self.hook, object) {
             return pointer;
         }
         let (thread, join, id) = (self.fresh_label(), self.fresh_label(), self.fresh());
-        self.push(Inst::Mov { dst: id, src: Src::Reg(pointer), wide: true, reloc: None });
+        self.push(Inst::Mov { dst: id, src: Operand::Reg(pointer), wide: true, reloc: None });
         let flags = self.hook_argument("clone_flags", unknown);
-        self.branch(jmp::JSET, true, flags, Src::Imm(THREAD), thread, join);
+        self.branch(jmp::JSET, true, flags, Operand::Imm(THREAD), thread, join);
         self.place(thread);
         let leader = self.leader(pointer);
-        self.push(Inst::Mov { dst: id, src: Src::Reg(leader), wide: true, reloc: None });
+        self.push(Inst::Mov { dst: id, src: Operand::Reg(leader), wide: true, reloc: None });
         self.jump(join);
         self.place(join);
         id
     }
 
-    fn leader(&mut self, task: V) -> V {
+    fn leader(&mut self, task: Reg) -> Reg {
         self.load(task, &field("task_struct", "group_leader", Shape::Pointer), 8)
     }
 
-    fn hook_argument(&mut self, name: &str, unknown: Label) -> V {
+    fn hook_argument(&mut self, name: &str, unknown: Label) -> Reg {
         let at = self.hook.args.iter().position(|arg| arg.name == name);
         let at = at.expect("a hook that keeps labels has the arguments that it needs for that");
         let (arg, ty) = (crate::hir::ArgId(at as u32), self.hook.args[at].ty);
@@ -269,9 +269,9 @@ impl Builder<'_> {
     }
 
     /// Puts an object's key into the frame.
-    fn store_key(&mut self, on: Object, pointer: V, at: i16) {
+    fn store_key(&mut self, on: Object, pointer: Reg, at: i16) {
         let store = |build: &mut Self, src, offset, bytes| {
-            build.push(Inst::Store { base: FRAME, offset: at + offset, src: Src::Reg(src), bytes });
+            build.push(Inst::Store { base: FRAME_POINTER, offset: at + offset, src: Operand::Reg(src), bytes });
         };
         if on != Object::Inode {
             return store(self, pointer, 0, 8);
@@ -294,8 +294,8 @@ impl Builder<'_> {
             let dst = reg.expect("every mark of a graph has a register");
             let bit = 1u64 << self.policy.label_byte(mark.label);
             let src = match i32::try_from(bit) {
-                Ok(bit) => Src::Imm(bit),
-                Err(_) => Src::Reg(self.constant(bit)),
+                Ok(bit) => Operand::Imm(bit),
+                Err(_) => Operand::Reg(self.constant(bit)),
             };
             self.push(Inst::Alu { op: alu::OR, wide: true, dst, src, reloc: None });
         }
@@ -313,28 +313,28 @@ impl Builder<'_> {
             if verdict == Verdict::Chosen {
                 let verdict = self.verdict();
                 let lost = self.fresh_label();
-                self.branch(jmp::JNE, true, verdict, Src::Imm(0), done, lost);
+                self.branch(jmp::JNE, true, verdict, Operand::Imm(0), done, lost);
                 self.place(lost);
             }
-            self.branch(jmp::JNE, true, status, Src::Imm(0), label, done);
+            self.branch(jmp::JNE, true, status, Operand::Imm(0), label, done);
             self.place(done);
             full = Some(label);
         }
         let src = match verdict {
-            Verdict::Constant(errno) => Src::Imm(-errno),
-            Verdict::Chosen => Src::Reg(self.verdict()),
+            Verdict::Constant(errno) => Operand::Imm(-errno),
+            Verdict::Chosen => Operand::Reg(self.verdict()),
         };
-        self.push(Inst::Mov { dst: V(0), src, wide: true, reloc: None });
-        self.end(End::Exit);
+        self.push(Inst::Mov { dst: Reg(0), src, wide: true, reloc: None });
+        self.end(Terminator::Exit);
         if let Some(full) = full {
             self.place(full);
-            self.push(Inst::Mov { dst: V(0), src: Src::Imm(ENOMEM), wide: true, reloc: None });
-            self.end(End::Exit);
+            self.push(Inst::Mov { dst: Reg(0), src: Operand::Imm(ENOMEM), wide: true, reloc: None });
+            self.end(Terminator::Exit);
         }
     }
 
     /// Takes and sets what was noted; not 0 where something found no room.
-    fn set_marks(&mut self) -> V {
+    fn set_marks(&mut self) -> Reg {
         let status = self.constant(0);
         for on in Object::ALL {
             let of_kind: Vec<usize> =
@@ -349,7 +349,7 @@ impl Builder<'_> {
         status
     }
 
-    fn set_mark(&mut self, at: usize, set: bool, take: bool, status: V) {
+    fn set_mark(&mut self, at: usize, set: bool, take: bool, status: Reg) {
         let Marked { object, on, set: to_set, take: to_take } = &self.object_labels.marked[at];
         let (object, on) = (object.clone(), *on);
         let (to_set, to_take) = (to_set.filter(|_| set), to_take.filter(|_| take));
@@ -359,48 +359,48 @@ impl Builder<'_> {
             (Some(reg), None) | (None, Some(reg)) => reg,
             (Some(set), Some(take)) => {
                 let any = self.copy(set, true);
-                self.push(Inst::Alu { op: alu::OR, wide: true, dst: any, src: Src::Reg(take), reloc: None });
+                self.push(Inst::Alu { op: alu::OR, wide: true, dst: any, src: Operand::Reg(take), reloc: None });
                 any
             }
         };
-        self.branch_away(jmp::JEQ, true, any, Src::Imm(0), skip);
+        self.branch_away(jmp::JEQ, true, any, Operand::Imm(0), skip);
         let pointer = self.identity(&object, skip);
         let mut args = self.key_numbers(on, pointer);
-        args.extend([to_set, to_take].map(|reg| reg.map_or(Src::Imm(0), Src::Reg)));
+        args.extend([to_set, to_take].map(|reg| reg.map_or(Operand::Imm(0), Operand::Reg)));
         let lost = self.keep(library::labels::mark(on), on, &args);
-        self.push(Inst::Alu { op: alu::OR, wide: true, dst: status, src: Src::Reg(lost), reloc: None });
+        self.push(Inst::Alu { op: alu::OR, wide: true, dst: status, src: Operand::Reg(lost), reloc: None });
         self.jump(skip);
         self.place(skip);
     }
 
     /// The words of an object's key as numbers, which is what functions take.
-    fn key_numbers(&mut self, on: Object, pointer: V) -> Vec<Src> {
+    fn key_numbers(&mut self, on: Object, pointer: Reg) -> Vec<Operand> {
         let key = self.key_buffer();
         if on == Object::Inode {
             self.store_key(on, pointer, key);
-            return [0, 8].into_iter().map(|offset| Src::Reg(self.frame_load(key + offset, 8))).collect();
+            return [0, 8].into_iter().map(|offset| Operand::Reg(self.frame_load(key + offset, 8))).collect();
         }
-        vec![Src::Reg(self.number(pointer))]
+        vec![Operand::Reg(self.number(pointer))]
     }
 
     /// Calls a function that changes labels.
-    fn keep(&mut self, function: &'static str, on: Object, args: &[Src]) -> V {
+    fn keep(&mut self, function: &'static str, on: Object, args: &[Operand]) -> Reg {
         self.label_map(on);
         for (at, arg) in args.iter().enumerate() {
-            self.push(Inst::Mov { dst: V(at as u32 + 1), src: *arg, wide: true, reloc: None });
+            self.push(Inst::Mov { dst: Reg(at as u32 + 1), src: *arg, wide: true, reloc: None });
         }
         self.push(Inst::Invoke { function, args: args.len() as u8 });
-        self.copy(V(0), true)
+        self.copy(Reg(0), true)
     }
 
     /// Ends the program here where something found no room.
-    fn refuse(&mut self, lost: V, errno: i32) {
+    fn refuse(&mut self, lost: Reg, errno: i32) {
         let (full, on) = (self.fresh_label(), self.fresh_label());
-        self.branch(jmp::JNE, true, lost, Src::Imm(0), full, on);
+        self.branch(jmp::JNE, true, lost, Operand::Imm(0), full, on);
         self.place(full);
         self.release();
-        self.push(Inst::Mov { dst: V(0), src: Src::Imm(errno), wide: true, reloc: None });
-        self.end(End::Exit);
+        self.push(Inst::Mov { dst: Reg(0), src: Operand::Imm(errno), wide: true, reloc: None });
+        self.end(Terminator::Exit);
         self.place(on);
     }
 
@@ -411,30 +411,30 @@ impl Builder<'_> {
         match hook {
             "task_alloc" if self.has_labels(Object::Task) => {
                 let flags = self.hook_argument("clone_flags", done);
-                self.branch_away(jmp::JSET, true, flags, Src::Imm(THREAD), done);
+                self.branch_away(jmp::JSET, true, flags, Operand::Imm(THREAD), done);
                 let child = self.hook_argument("task", done);
                 let to = self.number(child);
                 let parent = self.current();
                 let parent = self.leader(parent);
                 let from = self.number(parent);
-                let args = [from, to].map(Src::Reg);
+                let args = [from, to].map(Operand::Reg);
                 let lost = self.keep(library::labels::inherit(Object::Task), Object::Task, &args);
                 self.refuse(lost, EAGAIN);
             }
             "bprm_creds_from_file" if self.has_labels(Object::Task) => {
                 // Of a process with one thread there is nothing to do.
                 let (pid, tgid) = (self.task(TaskField::Pid), self.task(TaskField::Tgid));
-                self.branch_away(jmp::JEQ, true, pid, Src::Reg(tgid), done);
+                self.branch_away(jmp::JEQ, true, pid, Operand::Reg(tgid), done);
                 let own = self.current();
                 let leader = self.leader(own);
                 let (own, leader) = (self.number(own), self.number(leader));
-                let lost = self.keep(library::labels::EXEC, Object::Task, &[own, leader].map(Src::Reg));
+                let lost = self.keep(library::labels::EXEC, Object::Task, &[own, leader].map(Operand::Reg));
                 self.refuse(lost, ENOMEM);
             }
             "bprm_committing_creds" if self.has_labels(Object::Task) => {
                 let own = self.current();
                 let own = self.number(own);
-                self.keep(library::labels::EXECUTED, Object::Task, &[Src::Reg(own)]);
+                self.keep(library::labels::EXECUTED, Object::Task, &[Operand::Reg(own)]);
             }
             "sk_clone_security" | "unix_stream_connect"
                 if self.policy.labels_on(Object::Socket).any(|(_, label)| label.inherit) =>
@@ -443,7 +443,7 @@ impl Builder<'_> {
                 let from = self.number(from);
                 let to = self.hook_argument("newsk", done);
                 let to = self.number(to);
-                let args = [from, to].map(Src::Reg);
+                let args = [from, to].map(Operand::Reg);
                 let lost = self.keep(library::labels::inherit(Object::Socket), Object::Socket, &args);
                 if !self.hook.void {
                     self.refuse(lost, ENOMEM);
@@ -463,7 +463,7 @@ impl Builder<'_> {
                 let own = self.hook_argument("task", done);
                 let leader = self.leader(own);
                 let (own, leader) = (self.number(own), self.number(leader));
-                self.keep(library::labels::FREE, Object::Task, &[own, leader].map(Src::Reg));
+                self.keep(library::labels::FREE, Object::Task, &[own, leader].map(Operand::Reg));
             }
             "sk_free_security" if self.has_labels(Object::Socket) => {
                 let sock = self.hook_argument("sk", done);
@@ -480,35 +480,35 @@ impl Builder<'_> {
         self.place(done);
     }
 
-    fn remove(&mut self, on: Object, pointer: V) {
+    fn remove(&mut self, on: Object, pointer: Reg) {
         let key = self.key_buffer();
         self.store_key(on, pointer, key);
         let map = self.label_map(on);
-        self.push(Inst::Address { dst: V(1), of: map });
-        self.frame_address(V(2), key);
+        self.push(Inst::Address { dst: Reg(1), of: map });
+        self.frame_address(Reg(2), key);
         self.push(Inst::Call { helper: helper::MAP_DELETE_ELEM, args: 2 });
     }
 
     /// Goes to `back` where an inode only leaves memory, and its file can be read again under the same key.
-    fn unless_it_comes_back(&mut self, inode: V, back: Label) {
+    fn unless_it_comes_back(&mut self, inode: Reg, back: Label) {
         let gone = self.fresh_label();
         let links = self.load(inode, &field("inode", "i_nlink", unsigned(4)), 4);
-        self.branch_away(jmp::JEQ, true, links, Src::Imm(0), gone);
+        self.branch_away(jmp::JEQ, true, links, Operand::Imm(0), gone);
         let sb = self.load(inode, &field("inode", "i_sb", Shape::Pointer), 8);
         let magic = self.load(sb, &field("super_block", "s_magic", unsigned(8)), 8);
         for renumbered in RENUMBERED {
-            self.branch_away(jmp::JEQ, true, magic, Src::Imm(renumbered), gone);
+            self.branch_away(jmp::JEQ, true, magic, Operand::Imm(renumbered), gone);
         }
         // A disk has the same number when it is mounted again; others have theirs only while they are.
         let disk = self.load(sb, &field("super_block", "s_bdev", Shape::Pointer), 8);
-        self.branch_away(jmp::JNE, true, disk, Src::Imm(0), back);
+        self.branch_away(jmp::JNE, true, disk, Operand::Imm(0), back);
         let flags = self.load(sb, &field("super_block", "s_flags", unsigned(8)), 8);
-        self.branch_away(jmp::JSET, false, flags, Src::Imm(INTERNAL.cast_signed()), gone);
+        self.branch_away(jmp::JSET, false, flags, Operand::Imm(INTERNAL.cast_signed()), gone);
         // Those that keep no inode without a name let go of theirs before they are inactive, but behind their root
         // (`shrink_dcache_for_umount`): tmpfs, overlayfs.
         let root = self.load(sb, &field("super_block", "s_root", Shape::Pointer), 8);
-        self.branch_away(jmp::JEQ, true, root, Src::Imm(0), gone);
-        self.branch_away(jmp::JSET, false, flags, Src::Imm(ACTIVE.cast_signed()), back);
+        self.branch_away(jmp::JEQ, true, root, Operand::Imm(0), gone);
+        self.branch_away(jmp::JSET, false, flags, Operand::Imm(ACTIVE.cast_signed()), back);
         self.jump(gone);
         self.place(gone);
     }

@@ -6,10 +6,10 @@
 
 use super::builder::{Builder, Label};
 use super::events::Which;
-use crate::bpf::insn::{alu, jmp};
-use crate::bpf::vcode::{Inst, Src, V};
 use crate::bpf::{Code, RelocationKind, helper};
 use crate::hir::Limit;
+use crate::isa::{alu, jmp};
+use crate::mir::{Inst, Operand, Reg};
 
 /// Where a window has the number of its events, behind the time when it began.
 const COUNT: i16 = 8;
@@ -18,7 +18,7 @@ const WINDOW_BYTES: u32 = 16;
 impl Builder<'_> {
     /// Goes on where the rule may record an event now, and to `next` where not. Tells where the count is of those that
     /// were over the limit.
-    pub(super) fn within_limit(&mut self, which: Which, limit: Limit, next: Label) -> V {
+    pub(super) fn within_limit(&mut self, which: Which, limit: Limit, next: Label) -> Reg {
         let rules = self.policy.rules.len() as u32;
         let (limited, windows) = (self.code.limited(rules), self.code.windows(rules));
         let counter = self.state_of(which, limited, 8, next);
@@ -29,18 +29,18 @@ impl Builder<'_> {
         let now = self.call(helper::KTIME_GET_BOOT_NS, &[]);
         let since = self.copy(now, true);
         let began = self.word(window, 0);
-        self.push(Inst::Alu { op: alu::SUB, wide: true, dst: since, src: Src::Reg(began), reloc: None });
+        self.push(Inst::Alu { op: alu::SUB, wide: true, dst: since, src: Operand::Reg(began), reloc: None });
         let period = self.constant(limit.per.ns());
-        self.branch(jmp::JGE, true, since, Src::Reg(period), fresh, within);
+        self.branch(jmp::JGE, true, since, Operand::Reg(period), fresh, within);
 
         self.place(fresh);
-        self.push(Inst::Store { base: window, offset: 0, src: Src::Reg(now), bytes: 8 });
-        self.push(Inst::Store { base: window, offset: COUNT, src: Src::Imm(1), bytes: 8 });
+        self.push(Inst::Store { base: window, offset: 0, src: Operand::Reg(now), bytes: 8 });
+        self.push(Inst::Store { base: window, offset: COUNT, src: Operand::Imm(1), bytes: 8 });
         self.jump(record);
 
         self.place(within);
         let so_far = self.word(window, COUNT);
-        self.branch_away(jmp::JGE, true, so_far, Src::Imm(limit.count.cast_signed()), over);
+        self.branch_away(jmp::JGE, true, so_far, Operand::Imm(limit.count.cast_signed()), over);
         let count = self.copy(window, true);
         self.add(count, COUNT.into());
         let one = self.constant(1);
@@ -57,7 +57,7 @@ impl Builder<'_> {
     }
 
     /// The address of a rule's own entry of a table in the state, of so many bytes each.
-    fn state_of(&mut self, which: Which, table: u32, bytes: u32, beyond: Label) -> V {
+    fn state_of(&mut self, which: Which, table: u32, bytes: u32, beyond: Label) -> Reg {
         match which {
             Which::Rule(rule) => {
                 let entry = self.fresh();

@@ -7,9 +7,9 @@ use std::ops::Range;
 
 use super::builder::{Builder, Fact, Key, Label};
 use crate::bpf::helper;
-use crate::bpf::insn::{alu, jmp};
-use crate::bpf::vcode::{FRAME, Inst, Src, V};
 use crate::hir::{Access, End, Shape, Step, Ty, Value, ValueKind};
+use crate::isa::{alu, jmp};
+use crate::mir::{FRAME_POINTER, Inst, Operand, Reg};
 
 const AF_UNSPEC: i32 = 0;
 const AF_INET: i32 = 2;
@@ -37,7 +37,7 @@ const FAMILY: u8 = 3;
 
 impl Builder<'_> {
     /// An address as its halves.
-    pub(super) fn end_ip(&mut self, value: &Value, end: &End, unknown: Label) -> (V, V) {
+    pub(super) fn end_ip(&mut self, value: &Value, end: &End, unknown: Label) -> (Reg, Reg) {
         let key = |part| Key::End { of: Box::new(value.clone()), part };
         if let (Some(high), Some(low)) = (self.read(&key(HIGH)), self.read(&key(LOW))) {
             return (high, low);
@@ -50,8 +50,8 @@ impl Builder<'_> {
                     build.push(Inst::Swap { dst: word, bits: 32 });
                     let mapped = build.constant(MAPPED);
                     build.or(word, mapped);
-                    build.set(high, Src::Imm(0));
-                    build.set(low, Src::Reg(word));
+                    build.set(high, Operand::Imm(0));
+                    build.set(low, Operand::Reg(word));
                 }
                 Source::In6(base) => {
                     let dear = build.dear;
@@ -67,7 +67,7 @@ impl Builder<'_> {
                     };
                     for (half, first) in [(high, 0), (low, 2)] {
                         let word = build.in6_half(base, first);
-                        build.set(half, Src::Reg(word));
+                        build.set(half, Operand::Reg(word));
                     }
                     build.jump(join);
                     build.dear = dear;
@@ -84,7 +84,7 @@ impl Builder<'_> {
     }
 
     /// A port in the machine's byte order.
-    pub(super) fn end_port(&mut self, value: &Value, end: &End, unknown: Label) -> V {
+    pub(super) fn end_port(&mut self, value: &Value, end: &End, unknown: Label) -> Reg {
         let key = Key::End { of: Box::new(value.clone()), part: NUMBER };
         if let Some(port) = self.read(&key) {
             return port;
@@ -103,7 +103,7 @@ impl Builder<'_> {
             if !matches!(base, Base::Local(_)) {
                 build.push(Inst::Swap { dst: number, bits: 16 });
             }
-            build.set(port, Src::Reg(number));
+            build.set(port, Operand::Reg(number));
             build.jump(join);
         });
         self.place(join);
@@ -113,7 +113,7 @@ impl Builder<'_> {
     }
 
     /// The family, whatever it is.
-    pub(super) fn end_family(&mut self, value: &Value, end: &End, unknown: Label) -> V {
+    pub(super) fn end_family(&mut self, value: &Value, end: &End, unknown: Label) -> Reg {
         let key = Key::End { of: Box::new(value.clone()), part: FAMILY };
         if let Some(family) = self.read(&key) {
             return family;
@@ -127,13 +127,13 @@ impl Builder<'_> {
                 build.at_least(length, i32::from(FAMILY_BYTES), unknown);
                 let base = build.base(address, i32::from(FAMILY_BYTES), unknown);
                 let read = build.address_bytes(base, 0, 2);
-                build.set(family, Src::Reg(read));
+                build.set(family, Operand::Reg(read));
                 build.jump(join);
             },
             |build, base, _| {
                 let (Base::Local(socket) | Base::Peer(socket)) = base else { unreachable!("an address is no socket") };
                 let read = build.socket_family(socket);
-                build.set(family, Src::Reg(read));
+                build.set(family, Operand::Reg(read));
                 build.jump(join);
             },
         );
@@ -144,7 +144,7 @@ impl Builder<'_> {
     }
 
     /// Runs `each` for IPv4 and then for IPv6, on the ways where an end is of that family; each way ends there.
-    fn families(&mut self, end: &End, unknown: Label, mut each: impl FnMut(&mut Self, Source)) -> Option<V> {
+    fn families(&mut self, end: &End, unknown: Label, mut each: impl FnMut(&mut Self, Source)) -> Option<Reg> {
         let bind = matches!(end, End::Address { bind: true, .. });
         let each = std::cell::RefCell::new(&mut each);
         self.ends(
@@ -166,7 +166,7 @@ impl Builder<'_> {
     }
 
     fn at_least(&mut self, length: Length, bytes: i32, unknown: Label) {
-        self.branch_away(jmp::JSLT, length.wide, length.of, Src::Imm(bytes), unknown);
+        self.branch_away(jmp::JSLT, length.wide, length.of, Operand::Imm(bytes), unknown);
     }
 
     /// Runs `address` with an address and its length, or `socket` with a socket, for each way that an end can be found;
@@ -175,9 +175,9 @@ impl Builder<'_> {
         &mut self,
         end: &End,
         unknown: Label,
-        mut address: impl FnMut(&mut Self, V, &Value),
-        mut socket: impl FnMut(&mut Self, Base, V),
-    ) -> Option<V> {
+        mut address: impl FnMut(&mut Self, Reg, &Value),
+        mut socket: impl FnMut(&mut Self, Base, Reg),
+    ) -> Option<Reg> {
         match end {
             End::Address { address: from, length, .. } => {
                 let at = self.pointer(from, unknown);
@@ -200,7 +200,7 @@ impl Builder<'_> {
             End::Message { address: at, length, socket: of } => {
                 let own = self.value(at, unknown);
                 let (named, connected) = (self.fresh_label(), self.fresh_label());
-                self.branch(jmp::JNE, true, own, Src::Imm(0), named, connected);
+                self.branch(jmp::JNE, true, own, Operand::Imm(0), named, connected);
                 self.place(named);
                 address(self, own, length);
                 self.place(connected);
@@ -212,9 +212,9 @@ impl Builder<'_> {
     }
 
     /// Remembers behind a join what has been copied on all ways there that have an address.
-    fn copied_address(&mut self, address: Option<V>, bytes: i32) {
+    fn copied_address(&mut self, address: Option<Reg>, bytes: i32) {
         if let Some(address) = address.filter(|address| self.keeps(*address) && !self.direct.contains(address)) {
-            self.know(Fact::Read(Key::Copied { address, bytes }, FRAME));
+            self.know(Fact::Read(Key::Copied { address, bytes }, FRAME_POINTER));
         }
     }
 
@@ -222,7 +222,7 @@ impl Builder<'_> {
     ///
     /// Where a hook's argument says that it is a `struct sockaddr`, programs may load its 16 bytes ([`Base::Direct`]); what is
     /// behind them, and what an untyped pointer leads to, is copied.
-    pub(super) fn begin_of(&mut self, address: V, bytes: i32, unknown: Label) -> i16 {
+    pub(super) fn begin_of(&mut self, address: Reg, bytes: i32, unknown: Label) -> i16 {
         let buffer = self.address_buffer(address);
         if [bytes, ADDRESS_BYTES].into_iter().any(|bytes| self.read(&Key::Copied { address, bytes }).is_some()) {
             return buffer;
@@ -232,16 +232,21 @@ impl Builder<'_> {
     }
 
     /// Copies some bytes of an address to where they are in the buffer.
-    fn copy_address(&mut self, address: V, buffer: i16, bytes: Range<i16>, unknown: Label) {
-        self.frame_address(V(1), buffer + bytes.start);
-        self.push(Inst::Mov { dst: V(2), src: Src::Imm(i32::from(bytes.end - bytes.start)), wide: true, reloc: None });
-        self.push(Inst::Mov { dst: V(3), src: Src::Reg(address), wide: true, reloc: None });
+    fn copy_address(&mut self, address: Reg, buffer: i16, bytes: Range<i16>, unknown: Label) {
+        self.frame_address(Reg(1), buffer + bytes.start);
+        self.push(Inst::Mov {
+            dst: Reg(2),
+            src: Operand::Imm(i32::from(bytes.end - bytes.start)),
+            wide: true,
+            reloc: None,
+        });
+        self.push(Inst::Mov { dst: Reg(3), src: Operand::Reg(address), wide: true, reloc: None });
         if bytes.start > 0 {
-            self.add(V(3), i32::from(bytes.start));
+            self.add(Reg(3), i32::from(bytes.start));
         }
         self.push(Inst::Call { helper: helper::PROBE_READ_KERNEL, args: 3 });
         let (failed, read) = (self.fresh_label(), self.fresh_label());
-        self.branch(jmp::JNE, true, V(0), Src::Imm(0), failed, read);
+        self.branch(jmp::JNE, true, Reg(0), Operand::Imm(0), failed, read);
         self.place(failed);
         self.count_unreadable();
         self.jump(unknown);
@@ -249,7 +254,7 @@ impl Builder<'_> {
     }
 
     /// Where an address is read, of which so many bytes are.
-    fn base(&mut self, address: V, bytes: i32, unknown: Label) -> Base {
+    fn base(&mut self, address: Reg, bytes: i32, unknown: Label) -> Base {
         if self.direct.contains(&address) {
             Base::Direct(address)
         } else {
@@ -257,14 +262,14 @@ impl Builder<'_> {
         }
     }
 
-    pub(super) fn socket_family(&mut self, socket: V) -> V {
+    pub(super) fn socket_family(&mut self, socket: Reg) -> Reg {
         self.load(socket, &common(&[("skc_family", Shape::Int { bytes: 2, signed: false })]), 2)
     }
 
     /// The parts of an address, by its family.
     fn address_families(
         &mut self,
-        address: V,
+        address: Reg,
         length: &Value,
         bind: bool,
         unknown: Label,
@@ -274,11 +279,11 @@ impl Builder<'_> {
         let base = self.base(address, ADDRESS_BYTES, unknown);
         let family = self.address_bytes(base, 0, 2);
         let (four, six, other) = (self.fresh_label(), self.fresh_label(), self.fresh_label());
-        self.branch_away(jmp::JEQ, true, family, Src::Imm(AF_INET), four);
+        self.branch_away(jmp::JEQ, true, family, Operand::Imm(AF_INET), four);
         if bind {
-            self.branch_away(jmp::JEQ, true, family, Src::Imm(AF_UNSPEC), four);
+            self.branch_away(jmp::JEQ, true, family, Operand::Imm(AF_UNSPEC), four);
         }
-        self.branch(jmp::JEQ, true, family, Src::Imm(AF_INET6), six, other);
+        self.branch(jmp::JEQ, true, family, Operand::Imm(AF_INET6), six, other);
         self.place(other);
         self.jump(unknown);
         for (label, bytes, source) in [(four, IN_BYTES, Source::In(base)), (six, IN6_BYTES, Source::In6(base))] {
@@ -288,11 +293,11 @@ impl Builder<'_> {
         }
     }
 
-    fn socket_families(&mut self, base: Base, socket: V, unknown: Label, each: &mut impl FnMut(&mut Self, Source)) {
+    fn socket_families(&mut self, base: Base, socket: Reg, unknown: Label, each: &mut impl FnMut(&mut Self, Source)) {
         let family = self.socket_family(socket);
         let (four, six) = (self.fresh_label(), self.fresh_label());
-        self.branch_away(jmp::JEQ, true, family, Src::Imm(AF_INET), four);
-        self.branch(jmp::JEQ, true, family, Src::Imm(AF_INET6), six, unknown);
+        self.branch_away(jmp::JEQ, true, family, Operand::Imm(AF_INET), four);
+        self.branch(jmp::JEQ, true, family, Operand::Imm(AF_INET6), six, unknown);
         self.place(four);
         each(self, Source::In(base));
         self.place(six);
@@ -300,7 +305,7 @@ impl Builder<'_> {
     }
 
     /// Two words of an address of IPv6 as a number, in a register of its own.
-    fn in6_half(&mut self, base: Base, first: u32) -> V {
+    fn in6_half(&mut self, base: Base, first: u32) -> Reg {
         if let Base::Address(buffer) = base {
             let both = self.frame_load(buffer + IN6_ADDRESS + 4 * first as i16, 8);
             self.push(Inst::Swap { dst: both, bits: 64 });
@@ -308,7 +313,7 @@ impl Builder<'_> {
         }
         let upper = self.part(base, Part::In6(first));
         self.push(Inst::Swap { dst: upper, bits: 32 });
-        let by = Src::Imm(32);
+        let by = Operand::Imm(32);
         self.push(Inst::Alu { op: alu::LSH, wide: true, dst: upper, src: by, reloc: None });
         let lower = self.part(base, Part::In6(first + 1));
         self.push(Inst::Swap { dst: lower, bits: 32 });
@@ -317,9 +322,9 @@ impl Builder<'_> {
     }
 
     /// A part of an end in a register of its own, in the order that it is kept in.
-    fn part(&mut self, base: Base, part: Part) -> V {
+    fn part(&mut self, base: Base, part: Part) -> Reg {
         let int = |bytes| Shape::Int { bytes, signed: false };
-        let (steps, socket): (Vec<(&str, Shape)>, V) = match (base, part) {
+        let (steps, socket): (Vec<(&str, Shape)>, Reg) = match (base, part) {
             (Base::Address(_) | Base::Direct(_), part) => {
                 let (offset, bytes) = match part {
                     Part::Port => (PORT, 2),
@@ -349,7 +354,7 @@ impl Builder<'_> {
     }
 
     /// Bytes of an address, below its first 16 where it is read in its place.
-    fn address_bytes(&mut self, base: Base, offset: i16, bytes: u32) -> V {
+    fn address_bytes(&mut self, base: Base, offset: i16, bytes: u32) -> Reg {
         match base {
             Base::Direct(base) => self.once(Key::Raw { base, offset, bytes }, |build| {
                 let dst = build.fresh();
@@ -361,25 +366,25 @@ impl Builder<'_> {
         }
     }
 
-    pub(super) fn frame_load(&mut self, offset: i16, bytes: u32) -> V {
+    pub(super) fn frame_load(&mut self, offset: i16, bytes: u32) -> Reg {
         let dst = self.fresh();
-        self.push(Inst::Load { dst, base: FRAME, offset, bytes, reloc: None, argument: None });
+        self.push(Inst::Load { dst, base: FRAME_POINTER, offset, bytes, reloc: None, argument: None });
         dst
     }
 
-    pub(super) fn set(&mut self, dst: V, src: Src) {
+    pub(super) fn set(&mut self, dst: Reg, src: Operand) {
         self.push(Inst::Mov { dst, src, wide: true, reloc: None });
     }
 
-    fn or(&mut self, dst: V, src: V) {
-        self.push(Inst::Alu { op: alu::OR, wide: true, dst, src: Src::Reg(src), reloc: None });
+    fn or(&mut self, dst: Reg, src: Reg) {
+        self.push(Inst::Alu { op: alu::OR, wide: true, dst, src: Operand::Reg(src), reloc: None });
     }
 }
 
 /// The length of an address.
 #[derive(Clone, Copy)]
 struct Length {
-    of: V,
+    of: Reg,
     /// All of the register counts.
     wide: bool,
 }
@@ -397,11 +402,11 @@ pub(super) enum Base {
     /// In the frame.
     Address(i16),
     /// In its place.
-    Direct(V),
+    Direct(Reg),
     /// Behind a `sock`.
-    Local(V),
+    Local(Reg),
     /// Behind a `sock`.
-    Peer(V),
+    Peer(Reg),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -12,7 +12,7 @@
 //! A kernel's call fails only where the array has no program, which is when its policy is being unloaded: then what
 //! has been decided so far holds.
 //!
-//! Parts are found by halves: the rules of a hook in the order that they are asked in (`decision::parts`), cut in
+//! Parts are found by halves: the rules of a hook in the order that they are asked in (`decision::split`), cut in
 //! two until each piece fits. What a part costs a verifier grows faster than its size, so equal pieces are better than large
 //! ones and a rest.
 //!
@@ -23,12 +23,13 @@ use std::ops::Range;
 use super::builder::Builder;
 use super::{Refusal, begun, program};
 use crate::bpf::encode::TooLarge;
-use crate::bpf::insn::jmp;
-use crate::bpf::vcode::{End, Inst, Src, V};
 use crate::bpf::{Map, MapKind, helper};
-use crate::decision::parts::{Groups, Next, Part, groups};
+use crate::decision::split::{Groups, Next, Part, groups};
 use crate::decision::{self, Plan, Verdict};
+use crate::driver::Observer;
 use crate::hir::{HookId, Policy, RuleId, errno};
+use crate::isa::jmp;
+use crate::mir::{Inst, Operand, Reg, Terminator};
 use crate::optimise::{Optimisation, Optimise};
 
 /// Programs of a hook that follow each other: the kernel goes on 32 times at most (`MAX_TAIL_CALL_CNT`, 33 since 5.17).
@@ -110,7 +111,16 @@ impl Halves<'_> {
         let mut plan = Plan { graphs: Vec::new(), indexes: Vec::new() };
         let graph = decision::lower::graph(self.policy, self.hook, rules, part, self.optimise, &mut plan.indexes);
         plan.graphs.push(graph);
-        program(self.policy, &plan, &plan.graphs[0], self.most, self.optimise, &mut begun(self.policy)).map(drop)
+        program(
+            self.policy,
+            &plan,
+            &plan.graphs[0],
+            self.most,
+            self.optimise,
+            &Observer::none(),
+            &mut begun(self.policy),
+        )
+        .map(drop)
     }
 }
 
@@ -125,7 +135,7 @@ impl Builder<'_> {
                 let verdict = self.verdict();
                 for to in denied {
                     let (here, other) = (self.fresh_label(), self.fresh_label());
-                    self.branch(jmp::JEQ, true, verdict, Src::Imm(-to.denied), here, other);
+                    self.branch(jmp::JEQ, true, verdict, Operand::Imm(-to.denied), here, other);
                     self.place(here);
                     self.tail_call(next, to.denied, programs);
                     self.place(other);
@@ -145,12 +155,12 @@ impl Builder<'_> {
                 entries: programs,
             });
             let context = self.context;
-            self.push(Inst::Mov { dst: V(1), src: Src::Reg(context), wide: true, reloc: None });
-            self.push(Inst::Address { dst: V(2), of });
-            self.push(Inst::Mov { dst: V(3), src: Src::Imm(to.graph.cast_signed()), wide: true, reloc: None });
+            self.push(Inst::Mov { dst: Reg(1), src: Operand::Reg(context), wide: true, reloc: None });
+            self.push(Inst::Address { dst: Reg(2), of });
+            self.push(Inst::Mov { dst: Reg(3), src: Operand::Imm(to.graph.cast_signed()), wide: true, reloc: None });
             self.push(Inst::Call { helper: helper::TAIL_CALL, args: 3 });
         }
-        self.push(Inst::Mov { dst: V(0), src: Src::Imm(-denied), wide: true, reloc: None });
-        self.end(End::Exit);
+        self.push(Inst::Mov { dst: Reg(0), src: Operand::Imm(-denied), wide: true, reloc: None });
+        self.end(Terminator::Exit);
     }
 }

@@ -10,10 +10,10 @@
 use super::builder::{Builder, Label};
 use super::exact::ExactAt;
 use crate::bpf::Code;
-use crate::bpf::insn::{alu, jmp};
 use crate::bpf::library::exact::Words;
 use crate::bpf::library::find::{FIND, Group, ROW_BYTES, Range, Ranges};
-use crate::bpf::vcode::{Inst, Src, V};
+use crate::isa::{alu, jmp};
+use crate::mir::{Inst, Operand, Reg};
 
 /// A table of ranges in the constants.
 #[derive(Clone, Debug)]
@@ -43,30 +43,30 @@ impl RangesAt {
 
 impl Builder<'_> {
     /// The row of a key, of which the last two words are searched for; to `no` where no range has the others.
-    pub(super) fn range_row(&mut self, table: &RangesAt, key: &[V], no: Label) -> V {
+    pub(super) fn range_row(&mut self, table: &RangesAt, key: &[Reg], no: Label) -> Reg {
         let (row, found) = (self.fresh(), self.fresh_label());
         for (at, (exact, groups)) in table.groups.iter().enumerate() {
             let more = at + 1 < table.groups.len();
             let miss = if more { self.fresh_label() } else { no };
             let span = self.span(groups, &key[..*exact], miss);
             for (arg, word) in [span, key[*exact]].into_iter().enumerate() {
-                self.push(Inst::Mov { dst: V(1 + arg as u32), src: Src::Reg(word), wide: true, reloc: None });
+                self.push(Inst::Mov { dst: Reg(1 + arg as u32), src: Operand::Reg(word), wide: true, reloc: None });
             }
             self.push(Inst::Invoke { function: FIND, args: 2 });
-            self.push(Inst::Mov { dst: row, src: Src::Reg(V(0)), wide: true, reloc: None });
+            self.push(Inst::Mov { dst: row, src: Operand::Reg(Reg(0)), wide: true, reloc: None });
             self.jump(found);
             if more {
                 self.place(miss);
             }
         }
         self.place(found);
-        let first = Src::Imm(-(table.at / ROW_BYTES).cast_signed());
+        let first = Operand::Imm(-(table.at / ROW_BYTES).cast_signed());
         self.push(Inst::Alu { op: alu::ADD, wide: true, dst: row, src: first, reloc: None });
         row
     }
 
     /// The span of what some words lead to.
-    fn span(&mut self, groups: &GroupsAt, key: &[V], no: Label) -> V {
+    fn span(&mut self, groups: &GroupsAt, key: &[Reg], no: Label) -> Reg {
         match groups {
             GroupsAt::One(words, span) => {
                 for (have, word) in key.iter().zip(words) {
@@ -78,7 +78,7 @@ impl Builder<'_> {
             GroupsAt::Many(table, spans) => {
                 let slot = self.exact(table, key, no);
                 let place = self.copy(slot, true);
-                self.push(Inst::Alu { op: alu::LSH, wide: true, dst: place, src: Src::Imm(3), reloc: None });
+                self.push(Inst::Alu { op: alu::LSH, wide: true, dst: place, src: Operand::Imm(3), reloc: None });
                 let base = self.constant_at(*spans, place);
                 let span = self.fresh();
                 self.push(Inst::Load { dst: span, base, offset: 0, bytes: 8, reloc: None, argument: None });

@@ -1,17 +1,18 @@
 //! What is read: arguments of the hook, fields, the current task. Nothing is read again that is known.
 
 use super::builder::{Builder, Fact, Key, Label};
-use crate::bpf::insn::{alu, jmp};
-use crate::bpf::vcode::{FRAME, Inst, Src, V};
-use crate::bpf::{RelocationKind, copies, helper};
+use crate::bpf::{RelocationKind, helper};
 use crate::hir::overlays::{Overlay, Reading};
 use crate::hir::{Access, ArgId, Place, Shape, Step, TaskField, Ty, Value};
+use crate::isa::{alu, jmp};
+use crate::mir::passes::expand_reads;
+use crate::mir::{FRAME_POINTER, Inst, Operand, Reg};
 
 /// The helper's own enumerator tells whether the kernel has it.
 const TYPED_TASK: (&str, &str) = ("bpf_func_id", "BPF_FUNC_get_current_task_btf");
 
 impl Builder<'_> {
-    pub(super) fn argument(&mut self, arg: ArgId, full: bool) -> V {
+    pub(super) fn argument(&mut self, arg: ArgId, full: bool) -> Reg {
         let ty = self.hook.args[arg.index()].ty;
         let (bytes, signed) = match ty {
             Ty::Int(int) => (int.bytes, int.signed),
@@ -32,7 +33,7 @@ impl Builder<'_> {
         if full && signed { self.extended(raw, bytes) } else { raw }
     }
 
-    fn argument_load(&mut self, arg: ArgId, place: &Place, dst: V, bytes: u32) {
+    fn argument_load(&mut self, arg: ArgId, place: &Place, dst: Reg, bytes: u32) {
         match place {
             Place::Slot(slot) => {
                 let name = self.hook.args[arg.index()].name.clone();
@@ -56,8 +57,8 @@ impl Builder<'_> {
                     steps: vec![Step::Field { name: exists.clone(), shape: Shape::Pointer }],
                 };
                 let reloc = RelocationKind::FieldExists(access);
-                self.push(Inst::Mov { dst: there, src: Src::Imm(1), wide: true, reloc: Some(reloc) });
-                self.branch(jmp::JEQ, true, there, Src::Imm(0), without, with);
+                self.push(Inst::Mov { dst: there, src: Operand::Imm(1), wide: true, reloc: Some(reloc) });
+                self.branch(jmp::JEQ, true, there, Operand::Imm(0), without, with);
                 self.place(with);
                 self.argument_load(arg, then, dst, bytes);
                 self.jump(join);
@@ -70,7 +71,7 @@ impl Builder<'_> {
     }
 
     /// A field behind a pointer that is not null.
-    pub(super) fn field(&mut self, base: V, access: &Access, ty: Ty, full: bool) -> V {
+    pub(super) fn field(&mut self, base: Reg, access: &Access, ty: Ty, full: bool) -> Reg {
         if let Some(Step::Field { shape: Shape::Bits { bytes, signed, .. }, .. }) = access.steps.last() {
             return self.bitfield(base, access, *bytes, *signed);
         }
@@ -84,7 +85,7 @@ impl Builder<'_> {
     }
 
     /// Bytes at a field.
-    pub(super) fn load(&mut self, base: V, access: &Access, bytes: u32) -> V {
+    pub(super) fn load(&mut self, base: Reg, access: &Access, bytes: u32) -> Reg {
         let key = Key::Load { base, access: access.clone(), bytes };
         if let Some(reg) = self.read(&key) {
             return reg;
@@ -119,7 +120,7 @@ impl Builder<'_> {
         readings.get(access).or_else(|| access.steps.split_last().and_then(whole)).copied().unwrap_or_default()
     }
 
-    fn loaded(&mut self, base: V, access: &Access, bytes: u32) -> V {
+    fn loaded(&mut self, base: Reg, access: &Access, bytes: u32) -> Reg {
         let dst = self.fresh();
         let reloc = Some(RelocationKind::FieldOffset(access.clone()));
         self.push(Inst::Load { dst, base, offset: 0, bytes, reloc, argument: None });
@@ -127,13 +128,13 @@ impl Builder<'_> {
     }
 
     /// Copies a field to where it can be loaded from; zero where it cannot be read.
-    fn copied(&mut self, dst: V, base: V, access: &Access, bytes: u32) {
+    fn copied(&mut self, dst: Reg, base: Reg, access: &Access, bytes: u32) {
         let (uneven, scratch) = (self.reading(access).uneven, self.scratch());
         self.push(Inst::Copy { dst, base, access: access.clone(), bytes, uneven, scratch });
     }
 
     /// Loads the storage and shifts the bits to their place; where they are differs by kernel.
-    fn bitfield(&mut self, base: V, access: &Access, bytes: u32, signed: bool) -> V {
+    fn bitfield(&mut self, base: Reg, access: &Access, bytes: u32, signed: bool) -> Reg {
         let key = Key::Bits { base, access: access.clone() };
         if let Some(reg) = self.read(&key) {
             return reg;
@@ -141,35 +142,35 @@ impl Builder<'_> {
         let storage = self.load(base, access, bytes);
         let dst = self.copy(storage, true);
         let left = Some(RelocationKind::FieldShiftLeft(access.clone()));
-        self.push(Inst::Alu { op: alu::LSH, wide: true, dst, src: Src::Imm(0), reloc: left });
+        self.push(Inst::Alu { op: alu::LSH, wide: true, dst, src: Operand::Imm(0), reloc: left });
         let right = Some(RelocationKind::FieldShiftRight(access.clone()));
         let op = if signed { alu::ARSH } else { alu::RSH };
-        self.push(Inst::Alu { op, wide: true, dst, src: Src::Imm(0), reloc: right });
+        self.push(Inst::Alu { op, wide: true, dst, src: Operand::Imm(0), reloc: right });
         self.know(Fact::Read(key, dst));
         dst
     }
 
-    pub(super) fn lower_half(&mut self, of: V) -> V {
+    pub(super) fn lower_half(&mut self, of: Reg) -> Reg {
         self.once(Key::Lower(of), |build| build.copy(of, false))
     }
 
-    pub(super) fn upper_half(&mut self, of: V) -> V {
+    pub(super) fn upper_half(&mut self, of: Reg) -> Reg {
         self.once(Key::Upper(of), |build| {
             let dst = build.copy(of, true);
-            build.push(Inst::Alu { op: alu::RSH, wide: true, dst, src: Src::Imm(32), reloc: None });
+            build.push(Inst::Alu { op: alu::RSH, wide: true, dst, src: Operand::Imm(32), reloc: None });
             dst
         })
     }
 
-    pub(super) fn pid_tgid(&mut self) -> V {
+    pub(super) fn pid_tgid(&mut self) -> Reg {
         self.helper_once(Key::PidTgid, helper::GET_CURRENT_PID_TGID)
     }
 
-    pub(super) fn uid_gid(&mut self) -> V {
+    pub(super) fn uid_gid(&mut self) -> Reg {
         self.helper_once(Key::UidGid, helper::GET_CURRENT_UID_GID)
     }
 
-    pub(super) fn task(&mut self, field: TaskField) -> V {
+    pub(super) fn task(&mut self, field: TaskField) -> Reg {
         match field {
             TaskField::Pid => {
                 let both = self.pid_tgid();
@@ -203,7 +204,7 @@ impl Builder<'_> {
 
     /// The current task. 5.10 has no helper that gives LSM programs a typed one; there it is a number, and what is
     /// read from it is copied.
-    pub(super) fn current(&mut self) -> V {
+    pub(super) fn current(&mut self) -> Reg {
         self.once(Key::Current, |build| {
             if build.asked.is_some() {
                 let task = build.call(helper::GET_CURRENT_TASK, &[]);
@@ -216,7 +217,7 @@ impl Builder<'_> {
             for (label, helper) in [(typed, helper::GET_CURRENT_TASK_BTF), (untyped, helper::GET_CURRENT_TASK)] {
                 build.place(label);
                 build.push(Inst::Call { helper, args: 0 });
-                build.push(Inst::Mov { dst: task, src: Src::Reg(V(0)), wide: true, reloc: None });
+                build.push(Inst::Mov { dst: task, src: Operand::Reg(Reg(0)), wide: true, reloc: None });
                 build.jump(join);
             }
             build.place(join);
@@ -229,18 +230,18 @@ impl Builder<'_> {
     pub(super) fn typed_task(&mut self, typed: Label, untyped: Label) {
         let there = self.fresh();
         let reloc = RelocationKind::EnumValueExists { name: TYPED_TASK.0.into(), value: TYPED_TASK.1.into() };
-        self.push(Inst::Mov { dst: there, src: Src::Imm(1), wide: true, reloc: Some(reloc) });
-        self.branch(jmp::JEQ, true, there, Src::Imm(0), untyped, typed);
+        self.push(Inst::Mov { dst: there, src: Operand::Imm(1), wide: true, reloc: Some(reloc) });
+        self.branch(jmp::JEQ, true, there, Operand::Imm(0), untyped, typed);
     }
 
     /// Reads a field behind what came from the current task.
-    fn task_load(&mut self, key: Key, base: V, access: &Access, bytes: u32) -> V {
+    fn task_load(&mut self, key: Key, base: Reg, access: &Access, bytes: u32) -> Reg {
         if let Some(asked) = self.asked {
             // All that is here are numbers.
             let dst = self.read_once(key, &[], Some(asked.unknown), |build, dst| {
                 let (scratch, from) = (build.scratch(), build.fresh());
                 let width = (bytes, build.reading(access).uneven);
-                copies::copy((dst, from), base, access.clone(), width, scratch).for_each(|inst| build.push(inst));
+                expand_reads::copy((dst, from), base, access.clone(), width, scratch).for_each(|inst| build.push(inst));
             });
             self.untyped.insert(dst);
             return dst;
@@ -262,7 +263,7 @@ impl Builder<'_> {
     }
 
     /// The first alternative whose fields the kernel has.
-    pub(super) fn first_of(&mut self, value: &Value, values: &[Value], unknown: Label) -> V {
+    pub(super) fn first_of(&mut self, value: &Value, values: &[Value], unknown: Label) -> Reg {
         let key = Key::FirstOf(Box::new(value.clone()));
         if let Some(reg) = self.read(&key) {
             return reg;
@@ -277,14 +278,14 @@ impl Builder<'_> {
             for access in accesses.into_iter().filter(|_| !last) {
                 let there = self.fresh();
                 let reloc = Some(RelocationKind::FieldExists(access.clone()));
-                self.push(Inst::Mov { dst: there, src: Src::Imm(1), wide: true, reloc });
-                self.branch_away(jmp::JEQ, true, there, Src::Imm(0), next);
+                self.push(Inst::Mov { dst: there, src: Operand::Imm(1), wide: true, reloc });
+                self.branch_away(jmp::JEQ, true, there, Operand::Imm(0), next);
             }
             let reg = self.value(alternative, unknown);
             if self.numbers.contains(&reg) {
                 self.numbers.insert(result);
             }
-            self.push(Inst::Mov { dst: result, src: Src::Reg(reg), wide: true, reloc: None });
+            self.push(Inst::Mov { dst: result, src: Operand::Reg(reg), wide: true, reloc: None });
             self.jump(join);
             if last {
                 break;
@@ -303,23 +304,23 @@ impl Builder<'_> {
     }
 
     /// Some bytes of the current task's name.
-    pub(super) fn comm_bytes(&mut self, offset: u32, bytes: u32) -> V {
+    pub(super) fn comm_bytes(&mut self, offset: u32, bytes: u32) -> Reg {
         let buffer = self.comm_buffer();
         self.read_once(Key::Comm, &[], None, |build, _| {
             build.dear = true;
             // The helper of 6.1 leaves what is behind the NUL as it was.
             for word in [0, 8] {
-                build.push(Inst::Store { base: FRAME, offset: buffer + word, src: Src::Imm(0), bytes: 8 });
+                build.push(Inst::Store { base: FRAME_POINTER, offset: buffer + word, src: Operand::Imm(0), bytes: 8 });
             }
-            build.frame_address(V(1), buffer);
-            build.push(Inst::Mov { dst: V(2), src: Src::Imm(16), wide: true, reloc: None });
+            build.frame_address(Reg(1), buffer);
+            build.push(Inst::Mov { dst: Reg(2), src: Operand::Imm(16), wide: true, reloc: None });
             build.push(Inst::Call { helper: helper::GET_CURRENT_COMM, args: 2 });
         });
         self.once(Key::CommBytes { offset, bytes }, |build| {
             let dst = build.fresh();
             build.push(Inst::Load {
                 dst,
-                base: FRAME,
+                base: FRAME_POINTER,
                 offset: buffer + offset as i16,
                 bytes,
                 reloc: None,

@@ -5,12 +5,12 @@ use krsi_abi::set;
 use super::arithmetic::immediate;
 use super::builder::{Builder, Key, Label};
 use super::conds::pieces;
-use crate::bpf::insn::{alu, jmp};
 use crate::bpf::library::exact::Words;
 use crate::bpf::library::find::Range;
-use crate::bpf::vcode::{Inst, Src, V};
 use crate::bpf::{RelocationKind, Section};
 use crate::hir::{FileField, FileId, Members, Part, SetId, Ty, Value, ValueKind};
+use crate::isa::{alu, jmp};
+use crate::mir::{Inst, Operand, Reg};
 
 /// So many numbers are compared one by one, an instruction each; a search of the next larger table takes some fifty.
 pub(super) const NUMBERS_INLINE_MAX: usize = 32;
@@ -21,19 +21,9 @@ pub(super) const NAMES_INLINE_MAX: usize = 8;
 /// So many networks are.
 const NETWORKS_INLINE_MAX: usize = 4;
 
-/// Bytes of a part in a key.
-#[must_use]
-pub fn part_bytes(part: Part) -> u32 {
-    match part {
-        Part::Int(int) => int.bytes,
-        Part::Ip | Part::Network => 16,
-        Part::Text { .. } => set::TEXT_KEY_BYTES,
-    }
-}
-
 impl Builder<'_> {
     /// An address as its upper and its lower half, in the order of numbers.
-    pub(super) fn ip(&mut self, value: &Value, unknown: Label) -> (V, V) {
+    pub(super) fn ip(&mut self, value: &Value, unknown: Label) -> (Reg, Reg) {
         match &value.kind {
             ValueKind::Address(address) => (self.constant((*address >> 64) as u64), self.constant(*address as u64)),
             ValueKind::End(end, _) => self.end_ip(value, end, unknown),
@@ -51,17 +41,17 @@ impl Builder<'_> {
             ValueKind::Address(address) => (self.half((address >> 64) as u64), self.half(address as u64)),
             _ => {
                 let (high, low) = self.ip(right, unknown);
-                (Src::Reg(high), Src::Reg(low))
+                (Operand::Reg(high), Operand::Reg(low))
             }
         };
         self.branch_away(jmp::JNE, true, low, right_low, no);
         self.branch(jmp::JEQ, true, high, right_high, yes, no);
     }
 
-    pub(super) fn half(&mut self, word: u64) -> Src {
+    pub(super) fn half(&mut self, word: u64) -> Operand {
         match immediate(i128::from(word), true) {
-            Some(imm) => Src::Imm(imm),
-            None => Src::Reg(self.constant(word)),
+            Some(imm) => Operand::Imm(imm),
+            None => Operand::Reg(self.constant(word)),
         }
     }
 
@@ -87,7 +77,7 @@ impl Builder<'_> {
             }
             return;
         }
-        let bytes: Vec<u32> = set.parts.iter().copied().map(part_bytes).collect();
+        let bytes: Vec<u32> = set.parts.iter().copied().map(Part::key_bytes).collect();
         let Some((words, places)) = set::places(&bytes) else {
             return self.jump(no);
         };
@@ -105,12 +95,12 @@ impl Builder<'_> {
         let row = self.range_row(&table, &key, no);
         let member = self.fresh();
         self.entry(member, members, row, Some((table.rows(), no)));
-        self.branch(jmp::JNE, true, member, Src::Imm(0), yes, no);
+        self.branch(jmp::JNE, true, member, Operand::Imm(0), yes, no);
     }
 
     /// The words of a key, from values.
-    pub(super) fn key(&mut self, values: &[Value], places: &[set::Place], words: usize, unknown: Label) -> Vec<V> {
-        let mut key: Vec<Option<V>> = vec![None; words];
+    pub(super) fn key(&mut self, values: &[Value], places: &[set::Place], words: usize, unknown: Label) -> Vec<Reg> {
+        let mut key: Vec<Option<Reg>> = vec![None; words];
         for (value, place) in values.iter().zip(places) {
             if value.ty == Ty::Ip {
                 let (high, low) = self.ip(value, unknown);
@@ -124,19 +114,19 @@ impl Builder<'_> {
                 && int.bytes < 8
             {
                 if int.signed {
-                    let up = Src::Imm((64 - 8 * int.bytes) as i32);
+                    let up = Operand::Imm((64 - 8 * int.bytes) as i32);
                     self.push(Inst::Alu { op: alu::LSH, wide: true, dst: part, src: up, reloc: None });
                     self.push(Inst::Alu { op: alu::RSH, wide: true, dst: part, src: up, reloc: None });
                 }
                 if place.shift > 0 {
-                    let up = Src::Imm(place.shift as i32);
+                    let up = Operand::Imm(place.shift as i32);
                     self.push(Inst::Alu { op: alu::LSH, wide: true, dst: part, src: up, reloc: None });
                 }
             }
             key[place.word] = Some(match key[place.word] {
                 None => part,
                 Some(known) => {
-                    self.push(Inst::Alu { op: alu::OR, wide: true, dst: part, src: Src::Reg(known), reloc: None });
+                    self.push(Inst::Alu { op: alu::OR, wide: true, dst: part, src: Operand::Reg(known), reloc: None });
                     part
                 }
             });
@@ -145,13 +135,13 @@ impl Builder<'_> {
     }
 
     /// One of many numbers.
-    pub(super) fn one_of_many(&mut self, value: V, set: Vec<u64>, yes: Label, no: Label) {
+    pub(super) fn one_of_many(&mut self, value: Reg, set: Vec<u64>, yes: Label, no: Label) {
         self.one_of_keys(set.into_iter().map(|number| [number, 0, 0, 0]).collect(), &[value], yes, no);
     }
 
     /// One of many names; they and the task's own are filled up with zeros.
     pub(super) fn one_of_names(&mut self, set: &[Vec<u8>], yes: Label, no: Label) {
-        let key: Vec<V> = pieces(16).into_iter().map(|(offset, bytes)| self.comm_bytes(offset, bytes)).collect();
+        let key: Vec<Reg> = pieces(16).into_iter().map(|(offset, bytes)| self.comm_bytes(offset, bytes)).collect();
         let word = |text: &[u8], at: usize| {
             let mut word = [0u8; 8];
             let part = text.get(at..).unwrap_or_default();
@@ -164,7 +154,7 @@ impl Builder<'_> {
     }
 
     /// One of many keys, looked up exactly.
-    fn one_of_keys(&mut self, mut keys: Vec<Words>, key: &[V], yes: Label, no: Label) {
+    fn one_of_keys(&mut self, mut keys: Vec<Words>, key: &[Reg], yes: Label, no: Label) {
         keys.sort_unstable();
         keys.dedup();
         let table = self.code.exact(&keys, key.len()).0;
@@ -173,7 +163,7 @@ impl Builder<'_> {
     }
 
     /// An address lies in a [`simple`] range.
-    fn between(&mut self, high: V, low: V, (first, last): (u128, u128), yes: Label, no: Label) {
+    fn between(&mut self, high: Reg, low: Reg, (first, last): (u128, u128), yes: Label, no: Label) {
         if (first >> 64) != (last >> 64) {
             let (from, to) = (self.half((first >> 64) as u64), self.half((last >> 64) as u64));
             self.branch_away(jmp::JLT, true, high, from, no);
@@ -190,11 +180,11 @@ impl Builder<'_> {
         if let (true, Some(common)) = (network && bits > 0, immediate(i128::from(first as u64 >> bits), true)) {
             let part = self.once(Key::Shifted { of: low, bits }, |build| {
                 let part = build.copy(low, true);
-                let by = Src::Imm(bits as i32);
+                let by = Operand::Imm(bits as i32);
                 build.push(Inst::Alu { op: alu::RSH, wide: true, dst: part, src: by, reloc: None });
                 part
             });
-            self.branch_away(jmp::JNE, true, part, Src::Imm(common), no);
+            self.branch_away(jmp::JNE, true, part, Operand::Imm(common), no);
             return self.branch(jmp::JEQ, true, high, whole, yes, no);
         }
         self.branch_away(jmp::JNE, true, high, whole, no);
@@ -208,17 +198,17 @@ impl Builder<'_> {
     }
 
     /// A value that the load has set.
-    pub(super) fn parameter(&mut self, param: crate::hir::ParamId) -> V {
+    pub(super) fn parameter(&mut self, param: crate::hir::ParamId) -> Reg {
         self.known_at_load(8 * param.0)
     }
 
     /// What identifies a file that the load has found.
-    pub(super) fn file_number(&mut self, file: FileId, field: FileField) -> V {
+    pub(super) fn file_number(&mut self, file: FileId, field: FileField) -> Reg {
         let field = if field == FileField::Device { 0 } else { 8 };
         self.known_at_load(self.code.files + 16 * file.0 + field)
     }
 
-    fn known_at_load(&mut self, offset: u32) -> V {
+    fn known_at_load(&mut self, offset: u32) -> Reg {
         let base = self.fresh();
         self.push(Inst::Address { dst: base, of: RelocationKind::Constant(Section::Tables, offset) });
         let dst = self.fresh();

@@ -15,7 +15,7 @@ use crate::bpf::library::automaton::AutomatonAt;
 use crate::bpf::library::exact::Words;
 use crate::bpf::library::find::Range;
 use crate::bpf::library::record::MORE;
-use crate::decision::key::{Element, Part, PartKind, Place, places};
+use crate::decision::key::{Column, ColumnKind, Element, Offset, layout};
 use crate::decision::{Index, Row};
 
 /// A row of an automaton, or between ranges, that is none of the index.
@@ -65,7 +65,7 @@ type TextRows<'i> = HashMap<&'i [u8], u32>;
 
 impl Tables {
     /// Puts an index into the constants.
-    pub(super) fn of(code: &mut Code, index: &Index, words: usize, places: &[Place]) -> Tables {
+    pub(super) fn of(code: &mut Code, index: &Index, words: usize, places: &[Offset]) -> Tables {
         let most = index.most();
         // By row: what its head says.
         let (mut list, mut heads) = (Vec::new(), Vec::with_capacity(index.rows.len()));
@@ -91,10 +91,10 @@ impl Tables {
 
 /// What the rows have for the early parts.
 fn early(code: &mut Code, index: &Index) -> Option<ExactAt> {
-    let parts = index.early_parts();
-    let (words, places) = places(&parts)?;
+    let parts = index.prefilter_columns();
+    let (words, places) = layout(&parts)?;
     let no_texts = vec![TextRows::new(); parts.len()];
-    let elements = |row: &Row| index.early.iter().map(|at| row.key[*at].clone()).collect::<Vec<Element>>();
+    let elements = |row: &Row| index.prefilter.iter().map(|at| row.key[*at].clone()).collect::<Vec<Element>>();
     let keys: BTreeSet<Words> =
         index.rows.iter().map(|row| key(&parts, &places, &elements(row), &no_texts, false)).collect();
     Some(code.exact(&keys.into_iter().collect::<Vec<Words>>(), words).0)
@@ -102,8 +102,8 @@ fn early(code: &mut Code, index: &Index) -> Option<ExactAt> {
 
 /// For each part: what its texts stand for.
 fn texts<'i>(code: &mut Code, index: &'i Index) -> (Vec<Texts>, Vec<TextRows<'i>>) {
-    let part = |(at, part): (usize, &Part)| {
-        if part.kind != PartKind::Text {
+    let part = |(at, part): (usize, &Column)| {
+        if part.kind != ColumnKind::Text {
             let automaton = index.automata[at].as_ref();
             let texts = automaton.map_or(Texts::No, |automaton| Texts::Match(code.automaton(automaton)));
             return (texts, TextRows::new());
@@ -116,7 +116,7 @@ fn texts<'i>(code: &mut Code, index: &'i Index) -> (Vec<Texts>, Vec<TextRows<'i>
         let (table, slots) = code.texts(&different);
         (Texts::Exact(table), different.into_iter().zip(slots).collect())
     };
-    index.parts.iter().enumerate().map(part).unzip()
+    index.columns.iter().enumerate().map(part).unzip()
 }
 
 /// The rows as they are searched, and for each that there is then which one of the index it is.
@@ -124,12 +124,12 @@ fn rows(
     code: &mut Code,
     index: &Index,
     words: usize,
-    places: &[Place],
+    places: &[Offset],
     texts: &[Texts],
     text_rows: &[TextRows<'_>],
 ) -> (Rows, Vec<usize>) {
-    let key = |row: &Row, last: bool| key(&index.parts, places, &row.key, text_rows, last);
-    if index.parts.iter().any(|part| part.kind.is_range()) {
+    let key = |row: &Row, last: bool| key(&index.columns, places, &row.key, text_rows, last);
+    if index.columns.iter().any(|part| part.kind.is_range()) {
         let end = |row: &Row, last: bool| {
             let words = key(row, last);
             [words[0], words[1], words[2]]
@@ -165,21 +165,21 @@ fn rows(
 }
 
 /// The words of a row; of a range its first value or its last.
-fn key(parts: &[Part], places: &[Place], elements: &[Element], texts: &[TextRows<'_>], last: bool) -> Words {
+fn key(parts: &[Column], places: &[Offset], elements: &[Element], texts: &[TextRows<'_>], last: bool) -> Words {
     let mut key = Words::default();
     for (((part, place), element), texts) in parts.iter().zip(places).zip(elements).zip(texts) {
         match (part.kind, element) {
-            (PartKind::Range, Element::Range(from, to)) => key[place.word] = if last { *to } else { *from } as u64,
+            (ColumnKind::Range, Element::Range(from, to)) => key[place.word] = if last { *to } else { *from } as u64,
             (_, Element::Range(from, to)) => {
                 let end = if last { *to } else { *from };
                 key[place.word] = (end >> 64) as u64;
                 key[place.word + 1] = end as u64;
             }
-            (PartKind::Ip, Element::Number(address)) => {
+            (ColumnKind::Ip, Element::Number(address)) => {
                 key[place.word] = (address >> 64) as u64;
                 key[place.word + 1] = *address as u64;
             }
-            (PartKind::Name, Element::Number(bytes)) => {
+            (ColumnKind::Name, Element::Number(bytes)) => {
                 key[place.word] = *bytes as u64;
                 key[place.word + 1] = (bytes >> 64) as u64;
             }

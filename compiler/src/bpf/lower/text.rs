@@ -9,12 +9,13 @@ use super::ancestors::{self, Asked};
 use super::builder::{Builder, Fact, Key, Label};
 use super::conds::covering;
 use crate::automaton::Automaton;
-use crate::bpf::insn::{alu, jmp};
 use crate::bpf::library::automaton::{AutomatonAt, MATCH};
-use crate::bpf::vcode::{Inst, Src, V};
 use crate::bpf::{Code, RelocationKind, helper, library};
 use crate::decision::{Graph, Node, Plan};
-use crate::hir::{Access, Atom, AtomKind, Cond, Policy, Shape, Step, TEXT_BYTES, Text, TextTest, Ty, Value, ValueKind};
+use crate::hir::{Access, Atom, AtomKind, Cond, Policy, Shape, Step, Text, TextTest, Ty, Value, ValueKind};
+use crate::isa::{alu, jmp};
+use crate::limits::TEXT_BYTES;
+use crate::mir::{Inst, Operand, Reg};
 use crate::optimise::Optimisation;
 
 /// So many lengths of names are compared one by one before a path is walked.
@@ -31,11 +32,11 @@ const NEAR_CALLS_MAX: usize = 4;
 #[derive(Clone, Copy)]
 pub(super) struct Fetched {
     /// The program's memory.
-    pub(super) memory: V,
+    pub(super) memory: Reg,
     /// Where in it the text begins.
     pub(super) offset: i16,
     /// Its length, without the NUL behind it.
-    pub(super) length: V,
+    pub(super) length: Reg,
 }
 
 /// The different texts that a graph asks about, in the order in which it does.
@@ -45,7 +46,7 @@ pub(super) fn texts<'p>(policy: &'p Policy, plan: &'p Plan, graph: &'p Graph) ->
         match node {
             Node::Test { atom, .. } => in_atom(atom, &mut found),
             Node::Find { index, .. } => {
-                plan.indexes[index.index()].parts.iter().for_each(|part| in_value(&part.value, &mut found));
+                plan.indexes[index.index()].columns.iter().for_each(|part| in_value(&part.value, &mut found));
             }
             Node::Record { rule, .. } | Node::RecordFound { rule, .. } => {
                 let audit = &policy.rules[rule.0 as usize].audit;
@@ -116,14 +117,14 @@ impl Builder<'_> {
             build.fetch(length, value, library::region(index), memory);
         });
         if !self.not_null(length) {
-            self.branch_away(jmp::JGE, true, length, Src::Imm(TEXT_BYTES as i32), unknown);
+            self.branch_away(jmp::JGE, true, length, Operand::Imm(TEXT_BYTES as i32), unknown);
             self.know(Fact::NotNull(length));
         }
         Fetched { memory, offset: library::region(index), length }
     }
 
     /// Into a register the length of a text, or -1 where there is none.
-    fn fetch(&mut self, length: V, value: &Value, offset: i16, memory: V) {
+    fn fetch(&mut self, length: Reg, value: &Value, offset: i16, memory: Reg) {
         let ValueKind::Text(text) = &value.kind else { unreachable!("only texts are in the list") };
         // Beside what a walk takes, nothing that follows counts.
         self.dear = true;
@@ -156,51 +157,51 @@ impl Builder<'_> {
             }
             Text::Unix { end, name } => self.unix_name(end, *name, memory, offset, none, failed),
         };
-        self.push(Inst::Mov { dst: length, src: Src::Reg(from), wide: true, reloc: None });
-        self.branch(jmp::JLT, true, length, Src::Imm(TEXT_BYTES as i32), done, failed);
+        self.push(Inst::Mov { dst: length, src: Operand::Reg(from), wide: true, reloc: None });
+        self.branch(jmp::JLT, true, length, Operand::Imm(TEXT_BYTES as i32), done, failed);
         self.place(failed);
         self.count_unreadable();
         self.jump(none);
         self.place(none);
-        self.push(Inst::Mov { dst: length, src: Src::Imm(-1), wide: true, reloc: None });
+        self.push(Inst::Mov { dst: length, src: Operand::Imm(-1), wide: true, reloc: None });
         self.jump(done);
         self.place(done);
     }
 
     /// Claims memory for texts where this run has none yet.
-    pub(super) fn claim(&mut self, memory: V, have: Label, failed: Label) {
+    pub(super) fn claim(&mut self, memory: Reg, have: Label, failed: Label) {
         let claim = self.fresh_label();
-        self.branch(jmp::JNE, true, memory, Src::Imm(0), have, claim);
+        self.branch(jmp::JNE, true, memory, Operand::Imm(0), have, claim);
         self.place(claim);
         self.push(Inst::Invoke { function: library::CLAIM, args: 0 });
-        self.push(Inst::Mov { dst: memory, src: Src::Reg(V(0)), wide: true, reloc: None });
-        self.branch(jmp::JNE, true, memory, Src::Imm(0), have, failed);
+        self.push(Inst::Mov { dst: memory, src: Operand::Reg(Reg(0)), wide: true, reloc: None });
+        self.branch(jmp::JNE, true, memory, Operand::Imm(0), have, failed);
     }
 
     /// Gives the memory back, at the program's end.
     pub(super) fn release(&mut self) {
         let Some(memory) = self.memory else { return };
         let (give, done) = (self.fresh_label(), self.fresh_label());
-        self.branch(jmp::JNE, true, memory, Src::Imm(0), give, done);
+        self.branch(jmp::JNE, true, memory, Operand::Imm(0), give, done);
         self.place(give);
         let less = self.fresh();
-        self.push(Inst::Mov { dst: less, src: Src::Imm(-1), wide: true, reloc: None });
+        self.push(Inst::Mov { dst: less, src: Operand::Imm(-1), wide: true, reloc: None });
         self.push(Inst::AtomicAdd { base: memory, src: less });
         self.jump(done);
         self.place(done);
     }
 
-    pub(super) fn store_pointer(&mut self, memory: V, offset: i16, pointer: V) {
-        self.push(Inst::Store { base: memory, offset, src: Src::Reg(pointer), bytes: 8 });
+    pub(super) fn store_pointer(&mut self, memory: Reg, offset: i16, pointer: Reg) {
+        self.push(Inst::Store { base: memory, offset, src: Operand::Reg(pointer), bytes: 8 });
     }
 
-    pub(super) fn add(&mut self, dst: V, number: i32) {
-        self.push(Inst::Alu { op: alu::ADD, wide: true, dst, src: Src::Imm(number), reloc: None });
+    pub(super) fn add(&mut self, dst: Reg, number: i32) {
+        self.push(Inst::Alu { op: alu::ADD, wide: true, dst, src: Operand::Imm(number), reloc: None });
     }
 
     /// The path of a dentry below a mount. What is read of them once is read here, where they mostly are typed: a function has
     /// numbers, and copies what a load would have.
-    pub(super) fn path(&mut self, dentry: V, mount: V, memory: V, offset: i16) -> V {
+    pub(super) fn path(&mut self, dentry: Reg, mount: Reg, memory: Reg, offset: i16) -> Reg {
         let pprev = [field("d_hash", Shape::Struct), field("pprev", Shape::Pointer)];
         let root = self.load(mount, &access("vfsmount", &[field("mnt_root", Shape::Pointer)]), 8);
         let hashed = self.load(dentry, &access("dentry", &pprev), 8);
@@ -214,12 +215,12 @@ impl Builder<'_> {
         self.walk(library::PATH, memory, offset)
     }
 
-    fn path_begins(&mut self, memory: V) {
-        self.push(Inst::Store { base: memory, offset: library::PLACE, src: Src::Imm(library::END), bytes: 8 });
+    fn path_begins(&mut self, memory: Reg) {
+        self.push(Inst::Store { base: memory, offset: library::PLACE, src: Operand::Imm(library::END), bytes: 8 });
     }
 
     /// Goes up from a dentry by loads, where it is typed.
-    fn near(&mut self, dentry: V, memory: V) {
+    fn near(&mut self, dentry: Reg, memory: Reg) {
         let wanted = self.optimise.does(Optimisation::Near) && self.near_calls < NEAR_CALLS_MAX;
         if !wanted || self.asked.is_some() || self.numbers.contains(&dentry) {
             return;
@@ -232,14 +233,14 @@ impl Builder<'_> {
             self.jump(typed);
         }
         self.place(typed);
-        self.invoke(library::PATH_NEAR, &[Src::Reg(memory), Src::Reg(dentry)]);
+        self.invoke(library::PATH_NEAR, &[Operand::Reg(memory), Operand::Reg(dentry)]);
         self.jump(far);
         self.place(far);
     }
 
     /// Calls a function that follows the pointers in the memory.
-    pub(super) fn walk(&mut self, function: &'static str, memory: V, offset: i16) -> V {
-        let argument = V(1);
+    pub(super) fn walk(&mut self, function: &'static str, memory: Reg, offset: i16) -> Reg {
+        let argument = Reg(1);
         self.push(Inst::Load {
             dst: argument,
             base: memory,
@@ -248,39 +249,39 @@ impl Builder<'_> {
             reloc: None,
             argument: None,
         });
-        self.push(Inst::Mov { dst: V(2), src: Src::Imm(i32::from(offset)), wide: true, reloc: None });
+        self.push(Inst::Mov { dst: Reg(2), src: Operand::Imm(i32::from(offset)), wide: true, reloc: None });
         self.push(Inst::Invoke { function, args: 2 });
-        self.copy(V(0), true)
+        self.copy(Reg(0), true)
     }
 
     /// Copies characters up to a NUL; their number. What fills the room may have been cut, and is too long then: the NUL
     /// counts until it is taken off.
-    fn characters(&mut self, memory: V, offset: i16, from: V, room: u32) -> V {
-        self.push(Inst::Mov { dst: V(3), src: Src::Reg(from), wide: true, reloc: None });
-        self.push(Inst::Mov { dst: V(1), src: Src::Reg(memory), wide: true, reloc: None });
-        self.add(V(1), i32::from(offset));
+    fn characters(&mut self, memory: Reg, offset: i16, from: Reg, room: u32) -> Reg {
+        self.push(Inst::Mov { dst: Reg(3), src: Operand::Reg(from), wide: true, reloc: None });
+        self.push(Inst::Mov { dst: Reg(1), src: Operand::Reg(memory), wide: true, reloc: None });
+        self.add(Reg(1), i32::from(offset));
         // One more than the longest text, so that a cut one is not taken for whole.
         let room = if room == TEXT_BYTES { room + 1 } else { room };
-        self.push(Inst::Mov { dst: V(2), src: Src::Imm(room as i32), wide: true, reloc: None });
+        self.push(Inst::Mov { dst: Reg(2), src: Operand::Imm(room as i32), wide: true, reloc: None });
         self.push(Inst::Call { helper: helper::PROBE_READ_KERNEL_STR, args: 3 });
-        let length = self.copy(V(0), true);
+        let length = self.copy(Reg(0), true);
         self.add(length, -1);
         length
     }
 
     /// Copies a string that lies in its struct to the work room, with a NUL behind it.
-    fn copy_string(&mut self, of: &Value, bytes: u32, memory: V, unknown: Label) {
+    fn copy_string(&mut self, of: &Value, bytes: u32, memory: Reg, unknown: Label) {
         let end = library::WORK + bytes as i16;
         let to_work = |build: &mut Self| {
-            build.push(Inst::Mov { dst: V(1), src: Src::Reg(memory), wide: true, reloc: None });
-            build.add(V(1), i32::from(library::WORK));
-            build.push(Inst::Mov { dst: V(2), src: Src::Imm(bytes as i32), wide: true, reloc: None });
+            build.push(Inst::Mov { dst: Reg(1), src: Operand::Reg(memory), wide: true, reloc: None });
+            build.add(Reg(1), i32::from(library::WORK));
+            build.push(Inst::Mov { dst: Reg(2), src: Operand::Imm(bytes as i32), wide: true, reloc: None });
         };
         match &of.kind {
             ValueKind::Load { base, access } => {
                 let base = self.pointer(base, unknown);
                 let from = self.field_address(base, access);
-                self.push(Inst::Mov { dst: V(3), src: Src::Reg(from), wide: true, reloc: None });
+                self.push(Inst::Mov { dst: Reg(3), src: Operand::Reg(from), wide: true, reloc: None });
                 to_work(self);
                 self.push(Inst::Call { helper: helper::PROBE_READ_KERNEL, args: 3 });
             }
@@ -289,22 +290,27 @@ impl Builder<'_> {
                 self.push(Inst::Call { helper: helper::GET_CURRENT_COMM, args: 2 });
             }
         }
-        self.push(Inst::Store { base: memory, offset: end, src: Src::Imm(0), bytes: 1 });
+        self.push(Inst::Store { base: memory, offset: end, src: Operand::Imm(0), bytes: 1 });
     }
 
     /// The address of a field behind a pointer.
-    pub(super) fn field_address(&mut self, base: V, access: &Access) -> V {
+    pub(super) fn field_address(&mut self, base: Reg, access: &Access) -> Reg {
         let address = self.fresh();
         let reloc = Some(RelocationKind::FieldOffset(access.clone()));
-        self.push(Inst::Mov { dst: address, src: Src::Imm(0), wide: true, reloc });
-        self.push(Inst::Alu { op: alu::ADD, wide: true, dst: address, src: Src::Reg(base), reloc: None });
+        self.push(Inst::Mov { dst: address, src: Operand::Imm(0), wide: true, reloc });
+        self.push(Inst::Alu { op: alu::ADD, wide: true, dst: address, src: Operand::Reg(base), reloc: None });
         address
     }
 
     pub(super) fn count_unreadable(&mut self) {
         if let Some(Asked { unreadable: Some(flag), .. }) = self.asked {
             // The program that asks counts it.
-            return self.push(Inst::Mov { dst: flag, src: Src::Imm(ancestors::UNREADABLE), wide: true, reloc: None });
+            return self.push(Inst::Mov {
+                dst: flag,
+                src: Operand::Imm(ancestors::UNREADABLE),
+                wide: true,
+                reloc: None,
+            });
         }
         let RelocationKind::State(first) = self.code.unreadable(self.policy.rules.len()) else { return };
         let counter = self.fresh();
@@ -333,21 +339,21 @@ impl Builder<'_> {
             TextTest::Under(directory) if directory.is_empty() => self.jump(yes),
             TextTest::Under(directory) => {
                 let length = directory.len() as i32;
-                self.branch_away(jmp::JLT, true, text.length, Src::Imm(length), no);
+                self.branch_away(jmp::JLT, true, text.length, Operand::Imm(length), no);
                 let (begins, below) = (self.fresh_label(), self.fresh_label());
                 self.same_bytes(text.memory, text.offset, directory, begins, no);
                 self.place(begins);
-                self.branch(jmp::JEQ, true, text.length, Src::Imm(length), yes, below);
+                self.branch(jmp::JEQ, true, text.length, Operand::Imm(length), yes, below);
                 self.place(below);
                 let next = self.byte(text.memory, text.offset + length as i16);
-                self.branch(jmp::JEQ, true, next, Src::Imm(i32::from(b'/')), yes, no);
+                self.branch(jmp::JEQ, true, next, Operand::Imm(i32::from(b'/')), yes, no);
             }
             TextTest::StartsWith(prefix) => {
-                self.branch_away(jmp::JLT, true, text.length, Src::Imm(prefix.len() as i32), no);
+                self.branch_away(jmp::JLT, true, text.length, Operand::Imm(prefix.len() as i32), no);
                 self.same_bytes(text.memory, text.offset, prefix, yes, no);
             }
             TextTest::EndsWith(suffix) => {
-                self.branch_away(jmp::JLT, true, text.length, Src::Imm(suffix.len() as i32), no);
+                self.branch_away(jmp::JLT, true, text.length, Operand::Imm(suffix.len() as i32), no);
                 let end = self.copy(text.length, true);
                 self.add(end, -(suffix.len() as i32));
                 // A power of two bounds what no comparison has.
@@ -355,17 +361,23 @@ impl Builder<'_> {
                     op: alu::AND,
                     wide: true,
                     dst: end,
-                    src: Src::Imm(TEXT_BYTES as i32 - 1),
+                    src: Operand::Imm(TEXT_BYTES as i32 - 1),
                     reloc: None,
                 });
-                self.push(Inst::Alu { op: alu::ADD, wide: true, dst: end, src: Src::Reg(text.memory), reloc: None });
+                self.push(Inst::Alu {
+                    op: alu::ADD,
+                    wide: true,
+                    dst: end,
+                    src: Operand::Reg(text.memory),
+                    reloc: None,
+                });
                 self.same_bytes(end, text.offset, suffix, yes, no);
             }
             TextTest::Contains(_) | TextTest::Like(_) => {
                 let automaton = Automaton::one(test).expect("the checker has made it before");
                 let at = self.code.automaton(&automaton);
                 let row = self.matched(value, text, at);
-                self.branch(jmp::JNE, true, row, Src::Imm(0), yes, no);
+                self.branch(jmp::JNE, true, row, Operand::Imm(0), yes, no);
             }
         }
     }
@@ -390,7 +402,7 @@ impl Builder<'_> {
         }
         let dentry = self.pointer(dentry, no);
         let mount = self.pointer(mount, no);
-        let unlike = |of: &V| self.untyped.contains(of) || self.numbers.contains(of);
+        let unlike = |of: &Reg| self.untyped.contains(of) || self.numbers.contains(of);
         if unlike(&dentry) || unlike(&mount) {
             return;
         }
@@ -399,44 +411,44 @@ impl Builder<'_> {
         let fits = self.fresh_label();
         if lengths.len() <= NAME_LENGTHS_MAX {
             for bytes in lengths {
-                self.branch_away(jmp::JEQ, false, length, Src::Imm(bytes as i32), fits);
+                self.branch_away(jmp::JEQ, false, length, Operand::Imm(bytes as i32), fits);
             }
         } else {
             self.one_of_lengths(length, &lengths, fits);
         }
         let root = self.load(mount, &access("vfsmount", &[field("mnt_root", Shape::Pointer)]), 8);
-        self.branch(jmp::JEQ, true, root, Src::Reg(dentry), fits, no);
+        self.branch(jmp::JEQ, true, root, Operand::Reg(dentry), fits, no);
         self.place(fits);
     }
 
     /// Leads to `fits` where a length is one of many, by a bit for each; where some have no bit, all that have none fit.
-    fn one_of_lengths(&mut self, length: V, lengths: &BTreeSet<usize>, fits: Label) {
+    fn one_of_lengths(&mut self, length: Reg, lengths: &BTreeSet<usize>, fits: Label) {
         let other = self.fresh_label();
         let beyond = if lengths.range(64..).next().is_some() { fits } else { other };
-        self.branch_away(jmp::JGT, false, length, Src::Imm(63), beyond);
+        self.branch_away(jmp::JGT, false, length, Operand::Imm(63), beyond);
         let bits = self.constant(lengths.range(..64).fold(0, |bits, length| bits | 1u64 << length));
-        self.push(Inst::Alu { op: alu::RSH, wide: true, dst: bits, src: Src::Reg(length), reloc: None });
-        self.branch(jmp::JSET, true, bits, Src::Imm(1), fits, other);
+        self.push(Inst::Alu { op: alu::RSH, wide: true, dst: bits, src: Operand::Reg(length), reloc: None });
+        self.branch(jmp::JSET, true, bits, Operand::Imm(1), fits, other);
         self.place(other);
     }
 
     /// Runs an automaton over a text: the row of what fits, 0 where nothing does.
-    pub(super) fn matched(&mut self, value: &Value, text: Fetched, at: AutomatonAt) -> V {
+    pub(super) fn matched(&mut self, value: &Value, text: Fetched, at: AutomatonAt) -> Reg {
         let known = self.texts.iter().position(|known| known == &value).unwrap_or(usize::MAX);
         self.read_once(Key::TextMatch { text: known, at }, &[], None, |build, row| {
             let (base, offset) = (text.memory, library::NUMBER);
-            build.push(Inst::Load { dst: V(1), base, offset, bytes: 8, reloc: None, argument: None });
+            build.push(Inst::Load { dst: Reg(1), base, offset, bytes: 8, reloc: None, argument: None });
             let numbers = [
-                Src::Imm(i32::from(text.offset)),
-                Src::Reg(text.length),
-                Src::Imm(at.classes.cast_signed()),
-                Src::Imm(at.start.cast_signed()),
+                Operand::Imm(i32::from(text.offset)),
+                Operand::Reg(text.length),
+                Operand::Imm(at.classes.cast_signed()),
+                Operand::Imm(at.start.cast_signed()),
             ];
             for (at, src) in numbers.into_iter().enumerate() {
-                build.push(Inst::Mov { dst: V(2 + at as u32), src, wide: true, reloc: None });
+                build.push(Inst::Mov { dst: Reg(2 + at as u32), src, wide: true, reloc: None });
             }
             build.push(Inst::Invoke { function: MATCH, args: 5 });
-            build.push(Inst::Mov { dst: row, src: Src::Reg(V(0)), wide: true, reloc: None });
+            build.push(Inst::Mov { dst: row, src: Operand::Reg(Reg(0)), wide: true, reloc: None });
         })
     }
 
@@ -444,22 +456,23 @@ impl Builder<'_> {
     pub(super) fn same_text(&mut self, left: &Value, right: &Value, yes: Label, no: Label, unknown: Label) {
         let one = self.text(left, unknown);
         let other = self.text(right, unknown);
-        self.branch_away(jmp::JNE, true, one.length, Src::Reg(other.length), no);
+        self.branch_away(jmp::JNE, true, one.length, Operand::Reg(other.length), no);
         self.push(Inst::Load {
-            dst: V(1),
+            dst: Reg(1),
             base: one.memory,
             offset: library::NUMBER,
             bytes: 8,
             reloc: None,
             argument: None,
         });
-        let numbers = [Src::Imm(i32::from(one.offset)), Src::Reg(one.length), Src::Imm(i32::from(other.offset))];
+        let numbers =
+            [Operand::Imm(i32::from(one.offset)), Operand::Reg(one.length), Operand::Imm(i32::from(other.offset))];
         for (at, src) in numbers.into_iter().enumerate() {
-            self.push(Inst::Mov { dst: V(2 + at as u32), src, wide: true, reloc: None });
+            self.push(Inst::Mov { dst: Reg(2 + at as u32), src, wide: true, reloc: None });
         }
         self.push(Inst::Invoke { function: library::words::EQUAL, args: 4 });
-        let equal = self.copy(V(0), true);
-        self.branch(jmp::JNE, true, equal, Src::Imm(0), yes, no);
+        let equal = self.copy(Reg(0), true);
+        self.branch(jmp::JNE, true, equal, Operand::Imm(0), yes, no);
     }
 
     /// Leads to `yes` where a text is one of a few: those of one length are looked at together.
@@ -467,7 +480,7 @@ impl Builder<'_> {
         let lengths: BTreeSet<usize> = set.iter().map(Vec::len).collect();
         for length in lengths {
             let longer = self.fresh_label();
-            self.branch_away(jmp::JNE, true, text.length, Src::Imm(length as i32), longer);
+            self.branch_away(jmp::JNE, true, text.length, Operand::Imm(length as i32), longer);
             let mut same = set.iter().filter(|wanted| wanted.len() == length).peekable();
             while let Some(wanted) = same.next() {
                 let next = if same.peek().is_some() { self.fresh_label() } else { no };
@@ -481,13 +494,13 @@ impl Builder<'_> {
         self.jump(no);
     }
 
-    fn byte(&mut self, base: V, offset: i16) -> V {
+    fn byte(&mut self, base: Reg, offset: i16) -> Reg {
         let dst = self.fresh();
         self.push(Inst::Load { dst, base, offset, bytes: 1, reloc: None, argument: None });
         dst
     }
 
-    fn same_bytes(&mut self, base: V, offset: i16, wanted: &[u8], yes: Label, no: Label) {
+    fn same_bytes(&mut self, base: Reg, offset: i16, wanted: &[u8], yes: Label, no: Label) {
         let pieces = covering(wanted.len() as u32);
         for (index, &(at, bytes)) in pieces.iter().enumerate() {
             let offset = offset + at as i16;
@@ -505,21 +518,33 @@ impl Builder<'_> {
     }
 
     /// Copies a text into an event. What is behind its NUL there is never read.
-    pub(super) fn text_field(&mut self, room: V, value: &Value, offset: u32, unknown: Label) {
+    pub(super) fn text_field(&mut self, room: Reg, value: &Value, offset: u32, unknown: Label) {
         let text = self.text(value, unknown);
-        self.push(Inst::Mov { dst: V(1), src: Src::Reg(room), wide: true, reloc: None });
-        self.add(V(1), offset as i32);
-        self.push(Inst::Mov { dst: V(3), src: Src::Reg(text.memory), wide: true, reloc: None });
-        self.add(V(3), i32::from(text.offset));
-        self.push(Inst::Mov { dst: V(2), src: Src::Reg(text.length), wide: true, reloc: None });
+        self.push(Inst::Mov { dst: Reg(1), src: Operand::Reg(room), wide: true, reloc: None });
+        self.add(Reg(1), offset as i32);
+        self.push(Inst::Mov { dst: Reg(3), src: Operand::Reg(text.memory), wide: true, reloc: None });
+        self.add(Reg(3), i32::from(text.offset));
+        self.push(Inst::Mov { dst: Reg(2), src: Operand::Reg(text.length), wide: true, reloc: None });
         // The length is at most 4095: the mask says so where the comparison is too long ago for the verifier.
-        self.push(Inst::Alu { op: alu::AND, wide: true, dst: V(2), src: Src::Imm(TEXT_BYTES as i32 - 1), reloc: None });
+        self.push(Inst::Alu {
+            op: alu::AND,
+            wide: true,
+            dst: Reg(2),
+            src: Operand::Imm(TEXT_BYTES as i32 - 1),
+            reloc: None,
+        });
         self.push(Inst::Call { helper: helper::PROBE_READ_KERNEL, args: 3 });
         // NUL behind it
         let end = self.copy(text.length, true);
-        self.push(Inst::Alu { op: alu::AND, wide: true, dst: end, src: Src::Imm(TEXT_BYTES as i32 - 1), reloc: None });
-        self.push(Inst::Alu { op: alu::ADD, wide: true, dst: end, src: Src::Reg(room), reloc: None });
-        self.push(Inst::Store { base: end, offset: offset as i16, src: Src::Imm(0), bytes: 1 });
+        self.push(Inst::Alu {
+            op: alu::AND,
+            wide: true,
+            dst: end,
+            src: Operand::Imm(TEXT_BYTES as i32 - 1),
+            reloc: None,
+        });
+        self.push(Inst::Alu { op: alu::ADD, wide: true, dst: end, src: Operand::Reg(room), reloc: None });
+        self.push(Inst::Store { base: end, offset: offset as i16, src: Operand::Imm(0), bytes: 1 });
     }
 }
 

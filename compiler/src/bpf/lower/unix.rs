@@ -5,10 +5,11 @@
 
 use super::builder::{Builder, Label};
 use super::network::Base;
-use crate::bpf::insn::{alu, jmp};
-use crate::bpf::vcode::{Inst, Src, V};
-use crate::bpf::{Access, Shape, Step, helper};
+use crate::access::{Access, Shape, Step};
+use crate::bpf::helper;
 use crate::hir::{End, UnixName};
+use crate::isa::{alu, jmp};
+use crate::mir::{Inst, Operand, Reg};
 
 const AF_UNIX: i32 = 1;
 /// The family before the name.
@@ -24,11 +25,11 @@ impl Builder<'_> {
         &mut self,
         end: &End,
         name: UnixName,
-        memory: V,
+        memory: Reg,
         offset: i16,
         none: Label,
         failed: Label,
-    ) -> V {
+    ) -> Reg {
         let (result, join) = (self.fresh(), self.fresh_label());
         self.ends(
             end,
@@ -36,12 +37,12 @@ impl Builder<'_> {
             |build, address, length| {
                 let length = build.value(length, none);
                 let length = build.name_in_address(address, length, name, (memory, offset), none, failed);
-                build.set(result, Src::Reg(length));
+                build.set(result, Operand::Reg(length));
                 build.jump(join);
             },
             |build, base, socket| {
                 let family = build.socket_family(socket);
-                build.branch_away(jmp::JNE, true, family, Src::Imm(AF_UNIX), none);
+                build.branch_away(jmp::JNE, true, family, Operand::Imm(AF_UNIX), none);
                 let socket = match base {
                     Base::Peer(socket) => build.behind(socket, &unix(&[("peer", Shape::Pointer)]), none),
                     _ => socket,
@@ -64,7 +65,7 @@ impl Builder<'_> {
                         build.name_in_address(address, length, name, (memory, offset), none, failed)
                     }
                 };
-                build.set(result, Src::Reg(length));
+                build.set(result, Operand::Reg(length));
                 build.jump(join);
             },
         );
@@ -76,63 +77,63 @@ impl Builder<'_> {
     /// abstract one, which a NUL begins, only with the address.
     fn name_in_address(
         &mut self,
-        address: V,
-        length: V,
+        address: Reg,
+        length: Reg,
         name: UnixName,
-        (memory, offset): (V, i16),
+        (memory, offset): (Reg, i16),
         none: Label,
         failed: Label,
-    ) -> V {
-        self.branch_away(jmp::JSLE, true, length, Src::Imm(FAMILY_BYTES), none);
-        self.branch_away(jmp::JSGT, true, length, Src::Imm(ADDRESS_MAX), none);
+    ) -> Reg {
+        self.branch_away(jmp::JSLE, true, length, Operand::Imm(FAMILY_BYTES), none);
+        self.branch_away(jmp::JSGT, true, length, Operand::Imm(ADDRESS_MAX), none);
         let buffer = self.begin_of(address, FAMILY_BYTES + 1, none);
         let family = self.frame_load(buffer, 2);
-        self.branch_away(jmp::JNE, true, family, Src::Imm(AF_UNIX), none);
+        self.branch_away(jmp::JNE, true, family, Operand::Imm(AF_UNIX), none);
         let first = self.frame_load(buffer + FAMILY_BYTES as i16, 1);
         let (op, skipped) = match name {
             UnixName::Path => (jmp::JEQ, FAMILY_BYTES),
             UnixName::Abstract => (jmp::JNE, FAMILY_BYTES + 1),
         };
-        self.branch_away(op, true, first, Src::Imm(0), none);
+        self.branch_away(op, true, first, Operand::Imm(0), none);
         // A name of a file is read with the NUL that is put behind it.
         let bytes = self.copy(length, true);
         self.add(bytes, if name == UnixName::Path { 1 - skipped } else { -skipped });
-        self.push(Inst::Alu { op: alu::AND, wide: true, dst: bytes, src: Src::Imm(NAME_MASK), reloc: None });
-        self.push(Inst::Mov { dst: V(3), src: Src::Reg(address), wide: true, reloc: None });
-        self.add(V(3), skipped);
-        self.push(Inst::Mov { dst: V(1), src: Src::Reg(memory), wide: true, reloc: None });
-        self.add(V(1), i32::from(offset));
-        self.push(Inst::Mov { dst: V(2), src: Src::Reg(bytes), wide: true, reloc: None });
+        self.push(Inst::Alu { op: alu::AND, wide: true, dst: bytes, src: Operand::Imm(NAME_MASK), reloc: None });
+        self.push(Inst::Mov { dst: Reg(3), src: Operand::Reg(address), wide: true, reloc: None });
+        self.add(Reg(3), skipped);
+        self.push(Inst::Mov { dst: Reg(1), src: Operand::Reg(memory), wide: true, reloc: None });
+        self.add(Reg(1), i32::from(offset));
+        self.push(Inst::Mov { dst: Reg(2), src: Operand::Reg(bytes), wide: true, reloc: None });
         match name {
             UnixName::Path => {
                 self.push(Inst::Call { helper: helper::PROBE_READ_KERNEL_STR, args: 3 });
-                let length = self.copy(V(0), true);
+                let length = self.copy(Reg(0), true);
                 self.add(length, -1);
                 length
             }
             UnixName::Abstract => {
                 self.push(Inst::Call { helper: helper::PROBE_READ_KERNEL, args: 3 });
-                self.branch_away(jmp::JNE, true, V(0), Src::Imm(0), failed);
+                self.branch_away(jmp::JNE, true, Reg(0), Operand::Imm(0), failed);
                 bytes
             }
         }
     }
 
     /// A pointer at a field that the verifier does not let a program load: a `unix_sock` begins with the `sock` that it is.
-    fn behind(&mut self, base: V, field: &Access, none: Label) -> V {
+    fn behind(&mut self, base: Reg, field: &Access, none: Label) -> Reg {
         let pointer = self.far(base, field, 8, none);
-        self.branch_away(jmp::JEQ, true, pointer, Src::Imm(0), none);
+        self.branch_away(jmp::JEQ, true, pointer, Operand::Imm(0), none);
         pointer
     }
 
-    fn far(&mut self, base: V, field: &Access, bytes: i32, none: Label) -> V {
+    fn far(&mut self, base: Reg, field: &Access, bytes: i32, none: Label) -> Reg {
         let from = self.field_address(base, field);
         let scratch = self.scratch();
-        self.frame_address(V(1), scratch);
-        self.push(Inst::Mov { dst: V(2), src: Src::Imm(bytes), wide: true, reloc: None });
-        self.push(Inst::Mov { dst: V(3), src: Src::Reg(from), wide: true, reloc: None });
+        self.frame_address(Reg(1), scratch);
+        self.push(Inst::Mov { dst: Reg(2), src: Operand::Imm(bytes), wide: true, reloc: None });
+        self.push(Inst::Mov { dst: Reg(3), src: Operand::Reg(from), wide: true, reloc: None });
         self.push(Inst::Call { helper: helper::PROBE_READ_KERNEL, args: 3 });
-        self.branch_away(jmp::JNE, true, V(0), Src::Imm(0), none);
+        self.branch_away(jmp::JNE, true, Reg(0), Operand::Imm(0), none);
         self.frame_load(scratch, bytes.cast_unsigned())
     }
 }

@@ -1,14 +1,14 @@
 //! Values: where each kind of them comes from. What is read is in `reads`, what computes in `arithmetic`.
 
 use super::builder::{Builder, Fact, Key, Label};
-use crate::bpf::insn::{alu, jmp};
-use crate::bpf::vcode::{FRAME, Inst, Src, V};
 use crate::bpf::{RelocationKind, helper};
 use crate::hir::{EndField, Enumerator, Ptr, Step, TaskField, Ty, Value, ValueKind};
+use crate::isa::{alu, jmp};
+use crate::mir::{FRAME_POINTER, Inst, Operand, Reg};
 
 impl Builder<'_> {
     /// The whole value. `unknown` is where it cannot be read.
-    pub(super) fn value(&mut self, value: &Value, unknown: Label) -> V {
+    pub(super) fn value(&mut self, value: &Value, unknown: Label) -> Reg {
         match &value.kind {
             ValueKind::Const(number) => self.constant(*number as u64),
             ValueKind::Address(address) => self.constant(*address as u64),
@@ -19,7 +19,7 @@ impl Builder<'_> {
                 let dst = self.fresh();
                 let Enumerator { of, name, value: local } = (**known).clone();
                 let reloc = RelocationKind::EnumValue { name: of, value: name, local };
-                self.push(Inst::Mov { dst, src: Src::Imm(local as i32), wide: signed, reloc: Some(reloc) });
+                self.push(Inst::Mov { dst, src: Operand::Imm(local as i32), wide: signed, reloc: Some(reloc) });
                 dst
             }
             ValueKind::Arg(arg) => self.argument(*arg, true),
@@ -44,7 +44,7 @@ impl Builder<'_> {
     }
 
     /// A value of at most 32 bits of which only those bits count.
-    pub(super) fn low(&mut self, value: &Value, unknown: Label) -> V {
+    pub(super) fn low(&mut self, value: &Value, unknown: Label) -> Reg {
         match &value.kind {
             ValueKind::Arg(arg) => self.argument(*arg, false),
             ValueKind::Load { base, access } => {
@@ -69,20 +69,20 @@ impl Builder<'_> {
     }
 
     /// A register that may be changed.
-    pub(super) fn copy(&mut self, of: V, wide: bool) -> V {
+    pub(super) fn copy(&mut self, of: Reg, wide: bool) -> Reg {
         let dst = self.fresh();
-        self.push(Inst::Mov { dst, src: Src::Reg(of), wide, reloc: None });
+        self.push(Inst::Mov { dst, src: Operand::Reg(of), wide, reloc: None });
         dst
     }
 
-    pub(super) fn constant(&mut self, value: u64) -> V {
+    pub(super) fn constant(&mut self, value: u64) -> Reg {
         let dst = self.fresh();
         let signed = value.cast_signed();
         if let Ok(imm) = i32::try_from(signed) {
-            self.push(Inst::Mov { dst, src: Src::Imm(imm), wide: true, reloc: None });
+            self.push(Inst::Mov { dst, src: Operand::Imm(imm), wide: true, reloc: None });
         } else if let Ok(low) = u32::try_from(value) {
             // A 32-bit move clears the upper half.
-            self.push(Inst::Mov { dst, src: Src::Imm(low.cast_signed()), wide: false, reloc: None });
+            self.push(Inst::Mov { dst, src: Operand::Imm(low.cast_signed()), wide: false, reloc: None });
         } else {
             self.push(Inst::Wide { dst, value });
         }
@@ -90,7 +90,7 @@ impl Builder<'_> {
     }
 
     /// A pointer that is safe to read through; `unknown` where it is null.
-    pub(super) fn pointer(&mut self, value: &Value, unknown: Label) -> V {
+    pub(super) fn pointer(&mut self, value: &Value, unknown: Label) -> Reg {
         let reg = self.value(value, unknown);
         let Ty::Ptr(Ptr { nullable, .. }) = value.ty else {
             return reg;
@@ -104,61 +104,61 @@ impl Builder<'_> {
 
     /// A pointer as a number, which is what functions take. The verifier follows a pointer through the frame, but not what a
     /// helper has copied.
-    pub(super) fn number(&mut self, pointer: V) -> V {
+    pub(super) fn number(&mut self, pointer: Reg) -> Reg {
         let (from, to) = (self.scratch(), self.key_buffer());
-        self.push(Inst::Store { base: FRAME, offset: from, src: Src::Reg(pointer), bytes: 8 });
-        self.frame_address(V(1), to);
-        self.push(Inst::Mov { dst: V(2), src: Src::Imm(8), wide: true, reloc: None });
-        self.frame_address(V(3), from);
+        self.push(Inst::Store { base: FRAME_POINTER, offset: from, src: Operand::Reg(pointer), bytes: 8 });
+        self.frame_address(Reg(1), to);
+        self.push(Inst::Mov { dst: Reg(2), src: Operand::Imm(8), wide: true, reloc: None });
+        self.frame_address(Reg(3), from);
         self.push(Inst::Call { helper: helper::PROBE_READ_KERNEL, args: 3 });
         self.frame_load(to, 8)
     }
 
     /// Goes to `null` where the pointer is null, and on where it is not.
-    pub(super) fn null_test(&mut self, value: &Value, reg: V, null: Label) {
-        self.branch_away(jmp::JEQ, true, reg, Src::Imm(0), null);
+    pub(super) fn null_test(&mut self, value: &Value, reg: Reg, null: Label) {
+        self.branch_away(jmp::JEQ, true, reg, Operand::Imm(0), null);
         if believed(value) {
             // From 6.3 on the verifier takes what it trusts for never null and deletes the test above; from 6.18 on
             // some of it is marked nullable, and only the test above satisfies it. What the verifier never
             // decides is an order between a pointer and a number (`is_branch_taken` knows only `==` and `!=` there),
             // so this one reaches the processor. The smallest page is never mapped; `task_kill` passes 1 as a pointer.
-            self.branch_away(jmp::JLT, true, reg, Src::Imm(PAGE), null);
+            self.branch_away(jmp::JLT, true, reg, Operand::Imm(PAGE), null);
         }
     }
 
     /// Reads eight bytes that are the program's own.
-    pub(super) fn word(&mut self, base: V, offset: i16) -> V {
+    pub(super) fn word(&mut self, base: Reg, offset: i16) -> Reg {
         let dst = self.fresh();
         self.push(Inst::Load { dst, base, offset, bytes: 8, reloc: None, argument: None });
         dst
     }
 
     /// Calls a helper and keeps its result.
-    pub(super) fn call(&mut self, helper: u32, args: &[Src]) -> V {
+    pub(super) fn call(&mut self, helper: u32, args: &[Operand]) -> Reg {
         for (at, arg) in args.iter().enumerate() {
-            self.push(Inst::Mov { dst: V(at as u32 + 1), src: *arg, wide: true, reloc: None });
+            self.push(Inst::Mov { dst: Reg(at as u32 + 1), src: *arg, wide: true, reloc: None });
         }
         self.push(Inst::Call { helper, args: args.len() as u8 });
-        self.copy(V(0), true)
+        self.copy(Reg(0), true)
     }
 
     /// Calls a helper for what it does.
-    pub(super) fn call_only(&mut self, helper: u32, args: &[Src]) {
+    pub(super) fn call_only(&mut self, helper: u32, args: &[Operand]) {
         for (at, arg) in args.iter().enumerate() {
-            self.push(Inst::Mov { dst: V(at as u32 + 1), src: *arg, wide: true, reloc: None });
+            self.push(Inst::Mov { dst: Reg(at as u32 + 1), src: *arg, wide: true, reloc: None });
         }
         self.push(Inst::Call { helper, args: args.len() as u8 });
     }
 
     /// What a helper without arguments says, asked once on every way.
-    pub(super) fn helper_once(&mut self, key: Key, helper: u32) -> V {
+    pub(super) fn helper_once(&mut self, key: Key, helper: u32) -> Reg {
         self.read_once(key, &[], None, |build, dst| {
             build.push(Inst::Call { helper, args: 0 });
-            build.push(Inst::Mov { dst, src: Src::Reg(V(0)), wide: true, reloc: None });
+            build.push(Inst::Mov { dst, src: Operand::Reg(Reg(0)), wide: true, reloc: None });
         })
     }
 
-    pub(super) fn once(&mut self, key: Key, make: impl FnOnce(&mut Self) -> V) -> V {
+    pub(super) fn once(&mut self, key: Key, make: impl FnOnce(&mut Self) -> Reg) -> Reg {
         if let Some(reg) = self.read(&key) {
             return reg;
         }
@@ -167,9 +167,9 @@ impl Builder<'_> {
         reg
     }
 
-    pub(super) fn frame_address(&mut self, dst: V, offset: i16) {
-        self.push(Inst::Mov { dst, src: Src::Reg(FRAME), wide: true, reloc: None });
-        self.push(Inst::Alu { op: alu::ADD, wide: true, dst, src: Src::Imm(i32::from(offset)), reloc: None });
+    pub(super) fn frame_address(&mut self, dst: Reg, offset: i16) {
+        self.push(Inst::Mov { dst, src: Operand::Reg(FRAME_POINTER), wide: true, reloc: None });
+        self.push(Inst::Alu { op: alu::ADD, wide: true, dst, src: Operand::Imm(i32::from(offset)), reloc: None });
     }
 }
 

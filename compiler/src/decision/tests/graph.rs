@@ -1,8 +1,9 @@
-//! What a graph does, against an evaluation of the rules one by one.
+//! Execution of graphs, compared with an evaluation of the rules one by one.
 //!
-//! Each policy is tried with every combination of values and modes. The evaluation here follows `docs/language.md`: all rules
-//! on a hook are evaluated, the first that denies in source order and is enforced settles the errno, the effects of all that
-//! fire happen, and a rule that is permissive records that it would deny. A comparison through null has no answer.
+//! Each policy is run with every combination of values and modes. The evaluation follows `docs/language.md`:
+//! all rules of a hook are evaluated, the first enforced denial in source order determines the errno, the
+//! actions of all rules that match are performed, and a permissive rule records that it would deny. A
+//! comparison through null is unknown.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -15,10 +16,10 @@ use crate::hir::print::value;
 use crate::hir::{Atom, AtomKind, Compare, Cond, HookId, Policy, RuleId, Value, ValueKind};
 use crate::optimise::{Optimisation, Optimise};
 
-/// Values by their printed forms; a value that cannot be read has none.
+/// Values by their printed forms; `None` for a value that cannot be read.
 type Facts = [(&'static str, Option<i128>)];
 
-/// The errno of an operation, 0 where it is allowed, and what rules have done besides.
+/// Errno of an operation (0 if it is allowed), and the other actions performed.
 type Done = (i32, BTreeSet<String>);
 
 fn number(policy: &Policy, facts: &Facts, of: &Value) -> Option<i128> {
@@ -53,11 +54,11 @@ fn answer(policy: &Policy, facts: &Facts, atom: &Atom) -> Option<bool> {
             let value = number_of(value)?;
             Some(set.iter().any(|element| number_of(element) == Some(value)))
         }
-        other => panic!("no test here asks {other:?}"),
+        other => panic!("no policy here has {other:?}"),
     }
 }
 
-/// Kleene's logic.
+/// Evaluates a condition in Kleene's logic.
 fn holds(policy: &Policy, facts: &Facts, cond: &Cond) -> Option<bool> {
     match cond {
         Cond::Const(value) => Some(*value),
@@ -76,7 +77,7 @@ fn holds(policy: &Policy, facts: &Facts, cond: &Cond) -> Option<bool> {
     }
 }
 
-/// What a rule that fires does besides denying, under an operation's errno.
+/// Adds the actions of a rule that matches, other than `deny`, under the errno of the operation.
 fn effects(policy: &Policy, rule: usize, mode: Mode, errno: i32, done: &mut BTreeSet<String>) {
     let of = &policy.rules[rule];
     match of.deny.as_ref() {
@@ -93,34 +94,34 @@ fn effects(policy: &Policy, rule: usize, mode: Mode, errno: i32, done: &mut BTre
     }
 }
 
-/// The rules one by one.
+/// Evaluates the rules one by one.
 fn wanted(policy: &Policy, facts: &Facts, modes: &[Mode]) -> Done {
-    let fires = |rule: &usize| {
+    let matches = |rule: &usize| {
         let of = &policy.rules[*rule];
         let is =
             |cond: &Option<Cond>, none| cond.as_ref().map_or(none, |cond| holds(policy, facts, cond) == Some(true));
         modes[*rule] != Mode::Off && is(&of.when, true) && !is(&of.unless, false)
     };
-    let fired: Vec<usize> = (0..policy.rules.len()).filter(fires).collect();
+    let matching: Vec<usize> = (0..policy.rules.len()).filter(matches).collect();
     let denies =
-        fired.iter().filter(|rule| modes[**rule] == Mode::Enforce).find_map(|rule| policy.rules[*rule].errno());
+        matching.iter().filter(|rule| modes[**rule] == Mode::Enforce).find_map(|rule| policy.rules[*rule].errno());
     let errno = denies.unwrap_or(0);
     let mut done = BTreeSet::new();
-    fired.iter().for_each(|rule| effects(policy, *rule, modes[*rule], errno, &mut done));
+    matching.iter().for_each(|rule| effects(policy, *rule, modes[*rule], errno, &mut done));
     (errno, done)
 }
 
-/// The graphs of a plan, node by node.
+/// Interpreter of a graph.
 struct Walk<'w> {
     policy: &'w Policy,
     plan: &'w Plan,
     facts: &'w Facts,
     modes: &'w [Mode],
-    /// By index: what was found last.
+    /// By index: the row found last.
     found: Vec<Option<&'w Row>>,
     chosen: i32,
-    /// Each atom that was asked since the last node that is no test: answers are kept up to there.
-    asked: Vec<&'w Atom>,
+    /// Atoms tested since the last node that is not a test; known results are kept only up to there.
+    tested: Vec<&'w Atom>,
 }
 
 impl<'w> Walk<'w> {
@@ -137,8 +138,8 @@ impl<'w> Walk<'w> {
     fn row(&self, index: IndexId) -> Option<&'w Row> {
         let index = &self.plan.indexes[index.index()];
         index.rows.iter().find(|row| {
-            index.parts.iter().zip(&row.key).all(|(part, element)| {
-                let number = number(self.policy, self.facts, &part.value);
+            index.columns.iter().zip(&row.key).all(|(column, element)| {
+                let number = number(self.policy, self.facts, &column.value);
                 number.is_some_and(|number| match element {
                     Element::Number(known) => number as u128 == *known,
                     Element::Range(first, last) => (*first..=*last).contains(&(number as u128)),
@@ -160,22 +161,22 @@ impl<'w> Walk<'w> {
         loop {
             let next = match &graph.nodes[at] {
                 Node::Test { atom, sense, then, otherwise, .. } => {
-                    self.asked.push(atom);
+                    self.tested.push(atom);
                     if answer(self.policy, self.facts, atom) == Some(*sense) { then } else { otherwise }
                 }
                 Node::Find { index, then, otherwise, .. } => {
-                    self.asked.clear();
+                    self.tested.clear();
                     self.found[index.index()] = self.row(*index);
                     if self.found[index.index()].is_some() { then } else { otherwise }
                 }
                 Node::Mode { rule, index, next } => {
-                    self.asked.clear();
-                    let row = index.map(|index| self.found[index.index()].expect("it was found"));
+                    self.tested.clear();
+                    let row = index.map(|index| self.found[index.index()].expect("a row was found"));
                     let rules = row.map_or(std::slice::from_ref(rule), |row| &row.rules);
                     mode = rules.iter().map(|rule| self.act(*rule)).min().expect("a row has rules");
                     next
                 }
-                Node::Does { act, then, otherwise, .. } => {
+                Node::TestMode { act, then, otherwise, .. } => {
                     if mode <= *act {
                         then
                     } else {
@@ -183,13 +184,13 @@ impl<'w> Walk<'w> {
                     }
                 }
                 Node::Set { errno, first, next } => {
-                    self.asked.clear();
+                    self.tested.clear();
                     if !*first || self.chosen == 0 {
                         self.chosen = match errno {
                             Errno::Constant(errno) => *errno,
                             Errno::Found(index) => {
-                                let row = self.found[index.index()].expect("it was found");
-                                self.policy.rules[row.rules[0].0 as usize].errno().expect("it denies")
+                                let row = self.found[index.index()].expect("a row was found");
+                                self.policy.rules[row.rules[0].0 as usize].errno().expect("the rule denies")
                             }
                         };
                     }
@@ -201,7 +202,7 @@ impl<'w> Walk<'w> {
                     next
                 }
                 Node::RecordFound { index, verdict, next, .. } => {
-                    for rule in &self.found[index.index()].expect("it was found").rules {
+                    for rule in &self.found[index.index()].expect("a row was found").rules {
                         let rule = rule.0 as usize;
                         if self.modes[rule] != Mode::Off {
                             effects(self.policy, rule, self.modes[rule], self.verdict(*verdict), &mut done);
@@ -217,19 +218,19 @@ impl<'w> Walk<'w> {
     }
 }
 
-/// What the only graph of a plan does; what was asked on its way.
+/// Runs the only graph of a plan. Returns the result and the atoms tested.
 fn found<'w>(policy: &'w Policy, plan: &'w Plan, facts: &'w Facts, modes: &'w [Mode]) -> (Done, Vec<&'w Atom>) {
     let found = vec![None; plan.indexes.len()];
-    let mut walk = Walk { policy, plan, facts, modes, found, chosen: 0, asked: Vec::new() };
+    let mut walk = Walk { policy, plan, facts, modes, found, chosen: 0, tested: Vec::new() };
     let done = walk.run(&plan.graphs[0]);
-    (done, walk.asked)
+    (done, walk.tested)
 }
 
 const PROT: &str = "prot";
 const REQPROT: &str = "reqprot";
 const FLAGS: &str = "vma->vm_file->f_flags";
 
-/// Every combination of a few values, of which a file's flags can be unknown.
+/// Returns every combination of a few values; the flags of the file can be unknown.
 fn all_facts() -> Vec<[(&'static str, Option<i128>); 3]> {
     let flags = [None, Some(0), Some(1), Some(2), Some(3)];
     let mut all = Vec::new();
@@ -241,7 +242,7 @@ fn all_facts() -> Vec<[(&'static str, Option<i128>); 3]> {
     all
 }
 
-/// Every combination of modes.
+/// Returns every combination of modes.
 fn all_modes(count: usize) -> Vec<Vec<Mode>> {
     (0..count).fold(vec![Vec::new()], |all, _| {
         all.iter().flat_map(|modes| Mode::ALL.map(|mode| [&modes[..], &[mode]].concat())).collect()
@@ -254,21 +255,21 @@ const POLICIES: &[&[&str]] = &[
     &["when prot == 1 deny audit"],
     &["when prot == 1 deny kill"],
     &["deny EACCES", "when prot == 1 audit"],
-    // The first that is enforced settles the errno, and all record what they would.
+    // The first enforced denial determines the errno, and all rules record it.
     &["when prot >= 1 deny EACCES", "when reqprot >= 1 deny EPERM"],
     &["when prot >= 1 deny EACCES audit", "when reqprot >= 1 deny EPERM audit", "when prot == 2 audit"],
     &["when prot >= 1 deny EACCES", "when reqprot >= 1 deny EPERM kill", "when prot == 2 deny EBUSY"],
     &["when prot >= 1 audit", "when reqprot >= 1 deny EPERM kill SIGTERM", "when prot == 2 deny EPERM audit"],
     &["when prot == 1 audit", "when reqprot == 1 audit"],
     &["when prot >= 2 deny", "when reqprot >= 1 deny", "when prot == 1 audit kill"],
-    // Null.
+    // Conditions that are unknown because of null.
     &["when vma.file.flags == 1 deny", "when not (vma.file.flags == 1) deny EACCES audit"],
     &["when prot == 1 unless vma.file.flags == 1 deny"],
     &["when prot == 1 or vma.file.flags == 1 deny", "when prot == 1 and vma.file.flags == 1 deny EACCES audit"],
     &["unless prot == 1 or vma.file.flags == 1 deny", "unless prot == 1 and vma.file.flags == 1 audit"],
     &["when not (prot == 1 or vma.file.flags == 1) deny", "when not (prot == 1 and vma.file.flags == 1) audit"],
     &["when (prot == 1) == (reqprot == 1) deny"],
-    // The same questions in several rules, which are asked once.
+    // Tests that several rules share.
     &[
         "when vma.file.flags == 1 and prot == 1 deny",
         "when not (vma.file.flags == 1) and reqprot == 1 deny EACCES",
@@ -286,7 +287,7 @@ const POLICIES: &[&[&str]] = &[
 ];
 
 #[test]
-fn a_graph_does_what_its_rules_say() {
+fn a_graph_is_equivalent_to_its_rules() {
     let facts = all_facts();
     for rules in POLICIES {
         let text: String = rules.iter().map(|rule| format!("on file_mprotect {rule}\n")).collect();
@@ -309,16 +310,16 @@ fn a_graph_does_what_its_rules_say() {
 }
 
 #[test]
-fn no_question_is_asked_twice_on_a_path() {
+fn no_path_repeats_a_test() {
     for rules in POLICIES {
         let text: String = rules.iter().map(|rule| format!("on file_mprotect {rule}\n")).collect();
         let (policy, plan) = planned(&text, Optimise::default());
         let modes = vec![Mode::Off; policy.rules.len()];
         for facts in &all_facts() {
-            let (_, asked) = found(&policy, &plan, facts, &modes);
-            for (at, atom) in asked.iter().enumerate() {
-                // One that may be unknown is asked again for its other answer.
-                let again = asked[..at].iter().filter(|known| *known == atom).count();
+            let (_, tested) = found(&policy, &plan, facts, &modes);
+            for (at, atom) in tested.iter().enumerate() {
+                // A test that may be unknown is evaluated again with the opposite sense.
+                let again = tested[..at].iter().filter(|known| *known == atom).count();
                 assert!(again <= usize::from(atom.may_be_unknown()), "{text}{facts:?}");
             }
         }
@@ -326,7 +327,7 @@ fn no_question_is_asked_twice_on_a_path() {
 }
 
 #[test]
-fn a_search_does_what_its_rules_say() {
+fn a_lookup_is_equivalent_to_its_rules() {
     let number = |n: usize| [n / 8, n % 8];
     let text = |action: &dyn Fn(usize) -> &'static str, tail: &str| {
         let rule = |n: usize| {
@@ -337,25 +338,25 @@ fn a_search_does_what_its_rules_say() {
     };
     let denies = ["deny EPERM", "deny EACCES", "deny EBUSY"];
     let audits = ["deny EPERM audit", "deny EACCES audit", "deny EBUSY audit"];
-    let behind = "on file_mprotect when prot == 1 deny ENOENT audit\non file_mprotect when prot == 2 audit\n";
+    let after = "on file_mprotect when prot == 1 deny ENOENT audit\non file_mprotect when prot == 2 audit\n";
     for (action, tail) in [
         (&(|_: usize| "deny") as &dyn Fn(usize) -> &'static str, ""),
         (&|_| "deny audit", ""),
-        (&|_| "audit", behind),
-        (&|_| "deny kill", behind),
-        (&|_| "deny", behind),
+        (&|_| "audit", after),
+        (&|_| "deny kill", after),
+        (&|_| "deny", after),
         (&|n| denies[n / 8], ""),
-        (&|n| denies[n / 8], behind),
-        (&|n| audits[n / 8], behind),
-        (&|n| denies[n / 4 % 2], behind),
+        (&|n| denies[n / 8], after),
+        (&|n| audits[n / 8], after),
+        (&|n| denies[n / 4 % 2], after),
         (&|n| audits[n / 4 % 2], ""),
-        (&|n| audits[n / 4 % 3], behind),
+        (&|n| audits[n / 4 % 3], after),
     ] {
         let text = text(action, tail);
         let (policy, plan) = planned(&text, Optimise::default());
         assert!(!plan.indexes.is_empty(), "{text}");
         let count = policy.rules.len();
-        // A rule with another mode than all others, and some patterns.
+        // One rule with another mode than the rest, and some periodic patterns.
         let mut modes: Vec<Vec<Mode>> = Mode::ALL.map(|mode| vec![mode; count]).into();
         for one in [0, 9, 17, count - 1] {
             for mode in [Mode::Permissive, Mode::Off] {
@@ -375,8 +376,8 @@ fn a_search_does_what_its_rules_say() {
 }
 
 #[test]
-fn nodes_that_do_the_same_are_one() {
-    // What the second rule does stands behind both answers of the first.
+fn equal_nodes_are_shared() {
+    // The second rule is evaluated after both outcomes of the first.
     let text = "on file_mprotect when prot == 1 audit\non file_mprotect when reqprot == 1 audit { vma.start }\n";
     let count = |optimise| planned(text, optimise).1.graphs[0].nodes.len();
     // Two tests, two modes, two checks of a mode, two records and the exit.
@@ -396,9 +397,9 @@ fn nodes_that_do_the_same_are_one() {
 }
 
 #[test]
-fn rules_that_never_fire_are_left_out() {
+fn unreachable_rules_are_dropped() {
     let text = "on file_mprotect when prot == 1 and prot == 2 deny\non file_mprotect when prot == 3 deny\n";
     let tests = |optimise| super::tests(&planned(text, optimise).1);
-    // The last rule is asked where nothing is denied yet and behind the first one.
+    // The last rule is tested in the hot chain and, after the first rule has matched, in the second chain.
     assert_eq!((tests(Optimise::default()), tests(Optimise::default().without(Optimisation::Never))), (1, 4));
 }

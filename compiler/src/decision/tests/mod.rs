@@ -1,9 +1,9 @@
-//! Tests of the planner from policy text to graphs and tables.
+//! Tests of the stage from policy text to graphs and indexes.
 //!
 //! ```text
-//! search.rs    which rules share one search, and the rows of its table
-//! graph.rs     what a graph does, against an evaluation of the rules one by one
-//! parts.rs     a hook whose rules are several programs
+//! search.rs    rules that share an index, and its rows
+//! graph.rs     execution of graphs, compared with an evaluation of the rules
+//! split.rs     hooks that are split into several programs
 //! ```
 //!
 //! Absent: machine code; `bpf::lower` and `bpf::library` have their own tests.
@@ -11,16 +11,16 @@
 use std::fmt::Write as _;
 
 use super::key::Element;
-use super::{Index, Node, Plan, lower, verify};
+use super::{Index, Node, Plan, lower, print, verify};
 use crate::hir::Policy;
 use crate::optimise::Optimise;
 use crate::{Options, Source};
 
 mod graph;
-mod parts;
 mod search;
+mod split;
 
-/// A policy and its plan, which keeps the invariants of this module.
+/// Compiles a policy and returns it with its verified plan.
 pub(super) fn planned(text: &str, optimise: Optimise) -> (Policy, Plan) {
     let source = Source { name: "p.krs".into(), text: text.into() };
     let built = crate::build(&[source], &Options { optimise, ..Options::default() });
@@ -30,12 +30,12 @@ pub(super) fn planned(text: &str, optimise: Optimise) -> (Policy, Plan) {
     (policy, plan)
 }
 
-/// So many rules, one a line, by their numbers.
+/// Returns the text of `count` rules, one per line.
 pub(super) fn rules(count: usize, rule: impl Fn(usize) -> String) -> String {
     (0..count).map(|n| format!("{}\n", rule(n))).collect()
 }
 
-/// The rows of a table, one a line: `1 2-9 "text": r0 r3`.
+/// Prints the rows of an index: `1 2-9 "text": r0 r3`.
 fn rows(index: &Index) -> Vec<String> {
     let row = |row: &super::Row| {
         let mut line = String::new();
@@ -52,12 +52,26 @@ fn rows(index: &Index) -> Vec<String> {
     index.rows.iter().map(row).collect()
 }
 
-/// How many rules each search of a policy is about, in the order of the tables.
+/// Returns the number of rules of each index of a policy.
 fn searched(text: &str) -> Vec<usize> {
     planned(text, Optimise::default()).1.indexes.iter().map(|index| index.rules).collect()
 }
 
-/// The nodes of all graphs that are tests.
+/// Counts the tests in all graphs.
 fn tests(plan: &Plan) -> usize {
     plan.graphs.iter().flat_map(|graph| &graph.nodes).filter(|node| matches!(node, Node::Test { .. })).count()
+}
+
+#[test]
+fn the_module_documentation_quotes_the_printer() {
+    let documentation = include_str!("../mod.rs");
+    let rule = "jit: on file_mprotect when prot & EXEC and vma.file == null deny EPERM audit";
+    let twelve = rules(12, |n| format!("on file_mprotect when prot == {n} and reqprot == {} deny", n + 1));
+    assert!(documentation.contains(rule));
+    for (text, lines) in [(rule, usize::MAX), (&twelve, 3)] {
+        let (policy, plan) = planned(text, Optimise::default());
+        for line in print::print(&plan, &policy).lines().take(lines) {
+            assert!(documentation.contains(&format!("//! {line}\n")), "{line}");
+        }
+    }
 }

@@ -1,24 +1,24 @@
-//! Which rules share one search, and the rows of its table.
+//! Tests of indexes: the rules that share one, and its rows.
 
 use super::{planned, rows, rules, searched, tests};
-use crate::decision::index::ROW_RULES_MAX;
 use crate::decision::print::print;
+use crate::limits::ROW_RULES_MAX;
 use crate::optimise::{Optimisation, Optimise};
 
-/// The rows of the only table of a policy.
+/// Returns the rows of the only index of a policy.
 fn only(text: &str) -> Vec<String> {
     let (_, plan) = planned(text, Optimise::default());
     assert_eq!(plan.indexes.len(), 1, "{text}");
     rows(&plan.indexes[0])
 }
 
-/// Rules whose numbers are too large to share a row with those that a test is about.
+/// Returns filler rules, whose numbers are too large to share a row with the rules under test.
 fn others(count: usize, rule: impl Fn(usize) -> String) -> String {
     rules(count, |n| rule(1_000_000 + 100 * n))
 }
 
 #[test]
-fn a_search_is_for_twelve_rules_that_deny_or_three_with_effects() {
+fn an_index_needs_twelve_rules_that_deny_or_three_with_effects() {
     let of = |count, action: &str| searched(&rules(count, |n| format!("on file_open when task.uid == {n} {action}")));
     assert!(of(11, "deny").is_empty());
     assert_eq!(of(12, "deny"), [12]);
@@ -29,11 +29,11 @@ fn a_search_is_for_twelve_rules_that_deny_or_three_with_effects() {
 }
 
 #[test]
-fn rules_share_a_search_only_where_they_do_the_same() {
+fn rules_share_an_index_only_with_equal_actions() {
     // Every second rule ends in the first action, the others in the second.
     for (one, other, shared) in [
         ("deny", "deny", true),
-        // A row tells its errno.
+        // The row determines the errno.
         ("deny EPERM", "deny EACCES", true),
         ("deny", "deny audit", false),
         ("deny", "audit", false),
@@ -60,18 +60,18 @@ fn rules_share_a_search_only_where_they_do_the_same() {
 }
 
 #[test]
-fn rules_share_a_search_only_where_they_ask_the_same() {
+fn rules_share_an_index_only_with_equal_shapes() {
     for (one, other, searches) in [
         ("", "", &[24][..]),
         ("@severity(high) ", "@permissive ", &[24]),
-        // Rules for newer kernels stay apart.
+        // Rules with `@since` are not indexed.
         ("", "@since(\"6.12\") ", &[12]),
     ] {
         let text = rules(24, |n| format!("{}on file_open when task.uid == {n} deny", [one, other][n % 2]));
         assert_eq!(searched(&text), searches, "{one:?} {other:?}");
     }
     for (one, other, searches) in [
-        // What is compared with a constant is part of the key.
+        // A comparison with a constant is a column of the key.
         ("and task.gid == 5", "and task.gid == 6", &[24][..]),
         ("and task.gid == 5", "and task.euid == 5", &[12, 12]),
         ("and task.gid == 5", "and task.gid > 5", &[12, 12]),
@@ -85,7 +85,7 @@ fn rules_share_a_search_only_where_they_ask_the_same() {
         let text = rules(24, |n| format!("on file_open when task.uid == {n} {} deny", [one, other][n % 2]));
         assert_eq!(searched(&text), searches, "{one:?} {other:?}");
     }
-    // In whichever order a rule says so.
+    // The order of the comparisons is irrelevant.
     let text = rules(24, |n| match n % 2 {
         0 => format!("on file_open when task.uid == {n} and task.gid == {n} and file.flags & O_CREAT deny"),
         _ => format!("on file_open when file.flags & O_CREAT and {n} == task.gid and {n} == task.uid deny"),
@@ -162,46 +162,46 @@ fn a_key_has_every_combination_of_a_rule() {
 fn texts_and_addresses_are_keys() {
     let text = rules(12, |n| format!("on file_open when file.path == \"/srv/{n:02}\" deny"));
     assert_eq!(only(&text)[..2], ["\"/srv/00\": r0", "\"/srv/01\": r1"]);
-    // The address of 10.0.0.n behind ::ffff:0:0/96, which is ffff0a0000nn.
+    // 10.0.0.n is mapped to ::ffff:10.0.0.n, the number 0xffff_0a00_00nn.
     let text = rules(12, |n| format!("on socket_connect when dst.ip == \"10.0.0.{n}\" deny"));
     assert_eq!(only(&text)[..2], ["281470849515520: r0", "281470849515521: r1"]);
-    // A network covers a range: 10.0.n.0/24.
+    // The network 10.0.n.0/24 is a range of addresses.
     let text = rules(12, |n| format!("on socket_connect when dst.ip in \"10.0.{n}.0/24\" deny"));
     assert_eq!(only(&text)[..2], ["281470849515520-281470849515775: r0", "281470849515776-281470849516031: r1"]);
-    // A name is a number of 16 bytes, its first byte the lowest.
+    // A name is a number of 16 bytes in little endian.
     let text = rules(12, |n| format!("on file_open when task.comm in {{ \"{}\" }} deny", char::from(b'a' + n as u8)));
     assert_eq!(only(&text)[..2], ["97: r0", "98: r1"]);
 }
 
 #[test]
-fn what_no_value_can_be_has_no_row() {
+fn an_impossible_constant_has_no_row() {
     // A port has 16 bits.
     let text = rules(12, |n| format!("on socket_connect when dst.port in {{ {n}, 80 }} deny"));
     assert!(only(&text).iter().any(|row| row.starts_with("80: r0 r1 r2")));
 }
 
 #[test]
-fn a_condition_of_all_rules_is_a_test() {
+fn a_common_condition_is_a_test() {
     let (policy, plan) = planned(
         &rules(12, |n| format!("on file_open when task.uid == {n} and task.gid == 7 deny")),
         Optimise::default(),
     );
-    assert_eq!(plan.indexes[0].parts.len(), 1);
+    assert_eq!(plan.indexes[0].columns.len(), 1);
     let text = print(&plan, &policy);
     assert!(text.contains("test (== task.gid 7)"), "{text}");
-    // Where one rule asks something else it is part of the key.
+    // If one rule differs, the condition is a column of the key.
     let (_, plan) = planned(
         &rules(12, |n| format!("on file_open when task.uid == {n} and task.gid == {} deny", 7 + n / 11)),
         Optimise::default(),
     );
-    assert_eq!((plan.indexes[0].parts.len(), tests(&plan)), (2, 0));
+    assert_eq!((plan.indexes[0].columns.len(), tests(&plan)), (2, 0));
 }
 
 #[test]
-fn rules_with_several_errnos_on_one_key_are_asked_in_source_order() {
+fn rules_with_several_errnos_on_one_key_keep_their_order() {
     let deny = |n: usize, errno: &str| format!("on file_open when task.uid == {} deny {errno}", n % 12);
     let (policy, plan) = planned(&rules(24, |n| deny(n, ["EBUSY", "EACCES"][n / 12])), Optimise::default());
-    // A row has one errno: what a key has beyond that is in a further table.
+    // A row has one errno; the rules of the key with another errno are in a second index.
     let found: Vec<Vec<String>> = plan.indexes.iter().map(rows).collect();
     assert_eq!((found.len(), found[0].len(), found[1].len()), (2, 12, 12));
     assert_eq!((&*found[0][7], &*found[1][7]), ("7: r7", "7: r19"));
@@ -209,23 +209,23 @@ fn rules_with_several_errnos_on_one_key_are_asked_in_source_order() {
     let at = |what: &str| text.find(what).unwrap_or_else(|| panic!("{what}: {text}"));
     assert!(at("find i0 ?") < at("find i1 ?"));
 
-    // An errno that comes again is not moved to where it was first.
+    // A later rule with the first errno does not move to the first row.
     let errnos = ["EBUSY", "EACCES", "EBUSY"];
     let (_, plan) = planned(&rules(36, |n| deny(n, errnos[n / 12])), Optimise::default());
     let found: Vec<Vec<String>> = plan.indexes.iter().map(rows).collect();
     assert_eq!(found.iter().map(|rows| &*rows[7]).collect::<Vec<_>>(), ["7: r7", "7: r19", "7: r31"]);
 
-    // Rules with one errno share the row.
+    // Rules with one errno share a row.
     let (_, plan) = planned(&rules(24, |n| deny(n, "EBUSY")), Optimise::default());
     assert_eq!(rows(&plan.indexes[0])[7], "7: r7 r19");
     assert!(plan.indexes[0].one_errno);
 
-    // Different keys tell their errnos by the row.
+    // With distinct keys, the row determines the errno.
     let text = rules(24, |n| format!("on file_open when task.uid == {n} deny {}", ["EBUSY", "EACCES"][n % 2]));
     let (policy, plan) = planned(&text, Optimise::default());
     assert!(plan.indexes.len() == 1 && !plan.indexes[0].one_errno);
-    assert!(print(&plan, &policy).contains("set the errno of what i0 found"));
-    // Another rule between two of one shape, with an errno of its own, keeps them apart.
+    assert!(print(&plan, &policy).contains("set the errno of the row of i0"));
+    // A rule of another shape with a third errno separates the rules around it.
     let text = rules(25, |n| match n {
         12 => "on file_open when task.gid == 1 deny ENOENT".to_owned(),
         _ => format!("on file_open when task.uid == {n} deny EBUSY"),
@@ -234,8 +234,8 @@ fn rules_with_several_errnos_on_one_key_are_asked_in_source_order() {
 }
 
 #[test]
-fn a_row_has_so_many_rules() {
-    // Events are written one after the other: four rules a row.
+fn the_rules_of_a_row_are_bounded() {
+    // Each event of a row takes code of its own: at most four rules with `audit`.
     let text = rules(10, |n| format!("on file_open when task.uid == {} audit", n % 2));
     let (_, plan) = planned(&text, Optimise::default());
     let found: Vec<Vec<String>> = plan.indexes.iter().map(rows).collect();
@@ -247,22 +247,22 @@ fn a_row_has_so_many_rules() {
 }
 
 #[test]
-fn the_cheap_values_of_a_search_are_looked_up_first() {
-    let early = |condition: &dyn Fn(usize) -> String| {
+fn the_prefilter_has_the_cheap_columns() {
+    let prefilter = |condition: &dyn Fn(usize) -> String| {
         let (policy, plan) =
             planned(&rules(12, |n| format!("on file_open when {} deny", condition(n))), Optimise::default());
         assert_eq!(plan.indexes.len(), 1, "{}", condition(0));
         let text = print(&plan, &policy);
-        let first = text.split(", by ").nth(1).and_then(|rest| rest.split(" first").next());
-        first.map(str::to_owned)
+        let columns = text.split(", prefilter (").nth(1).and_then(|rest| rest.split(")").next());
+        columns.map(str::to_owned)
     };
     let path = |n: usize| format!("file.path == \"/srv/{n}\"");
-    assert_eq!(early(&|n| format!("{} and task.uid == {n}", path(n))).as_deref(), Some("task.uid"));
-    assert_eq!(early(&|n| format!("task.uid == {n} and task.gid == {n}")), None);
-    // A range cannot be looked up by itself: a row is around it only with its other values.
-    assert_eq!(early(&|n| format!("{} and task.uid >= {} and task.uid < {}", path(n), 10 * n, 10 * n + 9)), None);
+    assert_eq!(prefilter(&|n| format!("{} and task.uid == {n}", path(n))).as_deref(), Some("task.uid"));
+    assert_eq!(prefilter(&|n| format!("task.uid == {n} and task.gid == {n}")), None);
+    // A range cannot be looked up without the other columns of its rows.
+    assert_eq!(prefilter(&|n| format!("{} and task.uid >= {} and task.uid < {}", path(n), 10 * n, 10 * n + 9)), None);
     let text = rules(12, |n| format!("on file_open when {} and task.uid == {n} deny", path(n)));
-    assert!(planned(&text, Optimise::default().without(Optimisation::Early)).1.indexes[0].early.is_empty());
+    assert!(planned(&text, Optimise::default().without(Optimisation::Early)).1.indexes[0].prefilter.is_empty());
 }
 
 #[test]
@@ -273,7 +273,7 @@ fn cheap_tests_come_first() {
         let test = |line: &str| Some(line.split_once(" test ")?.1.split(" ? ").next()?.to_owned());
         text.lines().filter_map(test).collect::<Vec<_>>()
     };
-    for (dear, cheap) in [
+    for (expensive, cheap) in [
         ("file.path == \"/a\"", "task.uid == 1"),
         ("file.path == \"/a\"", "task.comm == \"a\""),
         ("file.path like \"/a*b*\"", "file.inode.uid == 1"),
@@ -283,16 +283,16 @@ fn cheap_tests_come_first() {
         ("task.comm == \"a\"", "task.uid == 1"),
         ("file.dentry.name == \"a\"", "task.comm == \"a\""),
     ] {
-        let found = order(&format!("on file_open when {dear} and {cheap} deny"));
-        let other = order(&format!("on file_open when {cheap} and {dear} deny"));
-        assert_eq!(found, other, "{dear}, {cheap}");
+        let found = order(&format!("on file_open when {expensive} and {cheap} deny"));
+        let other = order(&format!("on file_open when {cheap} and {expensive} deny"));
+        assert_eq!(found, other, "{expensive}, {cheap}");
     }
-    // What costs about the same stays in source order.
+    // Tests of about the same cost stay in source order.
     for [one, other] in [["task.uid == 1", "task.gid == 2"], ["task.gid == 2", "task.uid == 1"]] {
         let found = order(&format!("on file_open when {one} and {other} deny"));
         assert!(found[0].contains(&one[..8]), "{found:?}");
     }
-    // Rules with one errno change places, rules with different ones do not.
+    // Rules with the same errno are reordered, rules with different errnos are not.
     let two = |errno| {
         order(&format!(
             "on file_open when file.path == \"/a\" deny {errno}\non file_open when task.uid == 1 deny EACCES"
@@ -303,7 +303,7 @@ fn cheap_tests_come_first() {
 }
 
 #[test]
-fn rules_are_compared_one_by_one_without_the_optimisation() {
+fn without_the_optimisation_rules_are_tested_one_by_one() {
     let equal = rules(24, |n| format!("on file_open when task.uid == {n} deny"));
     let range = rules(24, |n| format!("on file_open when task.uid >= {} and task.uid < {} deny", 10 * n, 10 * n + 5));
     let under = rules(200, |n| format!("on file_open when file.path under \"/srv/{n}\" deny"));

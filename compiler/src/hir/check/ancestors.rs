@@ -32,7 +32,7 @@ impl<'a> Checker<'a> {
         let Some(task) = self.whose_ancestors(of, word) else { return Operand::Error };
         if self.scope.bound.is_some() {
             return self.report(
-                Diagnostic::error(code::OUTSIDE, span, "the ancestors of an ancestor are no further ones")
+                Diagnostic::error(code::UNAVAILABLE_VALUE, span, "the ancestors of an ancestor are no further ones")
                     .label(format!("`{word}` inside another"))
                     .help("ask everything of one: `any a in task.ancestors { ... and ... }`"),
             );
@@ -52,18 +52,22 @@ impl<'a> Checker<'a> {
             let within = outside.file == body.span.file && (body.span.start..body.span.end).contains(&outside.start);
             let outside = if within { outside } else { body.span };
             return self.report(
-                Diagnostic::error(code::OUTSIDE, outside, format!("`{}` has only the ancestor at hand", name.name))
-                    .label("an argument of the hook, or made of one")
-                    .also(span, format!("inside this `{word}`"))
-                    .help(format!(
-                        "test it outside, joined by `and`; inside there are `{}`, `task` and constants",
-                        name.name
-                    )),
+                Diagnostic::error(
+                    code::UNAVAILABLE_VALUE,
+                    outside,
+                    format!("`{}` has only the ancestor at hand", name.name),
+                )
+                .label("an argument of the hook, or made of one")
+                .also(span, format!("inside this `{word}`"))
+                .help(format!(
+                    "test it outside, joined by `and`; inside there are `{}`, `task` and constants",
+                    name.name
+                )),
             );
         }
         if !seen.ancestor {
             return self.report(
-                Diagnostic::error(code::ASKS_NOTHING, body.span, format!("nothing is asked of `{}`", name.name))
+                Diagnostic::error(code::INVARIANT_CONDITION, body.span, format!("nothing is asked of `{}`", name.name))
                     .label("the same for each ancestor")
                     .also(name.span, "stands for an ancestor")
                     .help(format!("name what it should be: `{}.exe == \"/usr/sbin/sshd\"`", name.name)),
@@ -83,11 +87,15 @@ impl<'a> Checker<'a> {
                     found => self.say(&found),
                 };
                 self.report(
-                    Diagnostic::error(code::NO_ELEMENTS, of.span, format!("`{word}` asks for the ancestors of a task"))
-                        .label(found)
-                        .help(format!(
-                            "write `{word} a in task.ancestors {{ a.comm == \"sshd\" }}`; for sets there is `in`"
-                        )),
+                    Diagnostic::error(
+                        code::NOT_A_SEQUENCE,
+                        of.span,
+                        format!("`{word}` asks for the ancestors of a task"),
+                    )
+                    .label(found)
+                    .help(format!(
+                        "write `{word} a in task.ancestors {{ a.comm == \"sshd\" }}`; for sets there is `in`"
+                    )),
                 );
                 return None;
             }
@@ -101,7 +109,7 @@ impl<'a> Checker<'a> {
             other => {
                 let found = self.say(&other);
                 self.report(
-                    Diagnostic::error(code::NO_ELEMENTS, of.span, "only a task has ancestors")
+                    Diagnostic::error(code::NOT_A_SEQUENCE, of.span, "only a task has ancestors")
                         .label(found)
                         .help("tasks are `task` and arguments such as `child` on `ptrace_access_check`"),
                 );
@@ -113,7 +121,7 @@ impl<'a> Checker<'a> {
     /// `task.ancestors` by itself.
     pub(in crate::hir) fn bare_ancestors(&mut self, span: Span) -> Operand {
         self.report(
-            Diagnostic::error(code::NEEDS_ANY, span, "ancestors are several tasks, and no value")
+            Diagnostic::error(code::MISSING_QUANTIFIER, span, "ancestors are several tasks, and no value")
                 .label("a question about them begins with `any` or `all`")
                 .help("write `any a in task.ancestors { a.comm == \"sshd\" }`; the nearest one is `task.parent`"),
         )

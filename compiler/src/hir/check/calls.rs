@@ -63,7 +63,7 @@ impl<'a> Checker<'a> {
             };
             return self.report(
                 Diagnostic::error(
-                    code::BAD_CALL,
+                    code::WRONG_ARGUMENT_COUNT,
                     span,
                     format!("`{}` takes {}, not {}", def.name.name, count(def.params.len()), args.len()),
                 )
@@ -127,7 +127,7 @@ impl<'a> Checker<'a> {
             }
             refused = true;
             let same = |other: &Diagnostic| other.code == found.code && other.primary.span == found.primary.span;
-            if [code::CYCLE, code::EXPANDS].contains(&found.code) {
+            if [code::RECURSIVE_DEFINITION, code::EXPANSION_TOO_LARGE].contains(&found.code) {
                 self.diagnostics.push(found);
             } else if !defining && !self.diagnostics.iter().any(same) {
                 self.diagnostics.push(found.also(call, "with what is given here"));
@@ -148,7 +148,7 @@ impl<'a> Checker<'a> {
                 return Operand::Error;
             }
             checker.report(
-                Diagnostic::error(code::WRONG_ARGUMENT, arg.span, format!("`{}` must be a `{ty}`", param.name.name))
+                Diagnostic::error(code::ARGUMENT_MISMATCH, arg.span, format!("`{}` must be a `{ty}`", param.name.name))
                     .label(found)
                     .also(param.ty.span, "asked for here"),
             )
@@ -191,7 +191,7 @@ impl<'a> Checker<'a> {
             }
             Operand::Number(number) => match integer(ty) {
                 Some(int) if number.value < int.min() || number.value > int.max() => {
-                    self.error(code::OUT_OF_RANGE, arg.span, format!("a {ty} cannot hold {}", number.value))
+                    self.error(code::CONSTANT_OUT_OF_RANGE, arg.span, format!("a {ty} cannot hold {}", number.value))
                 }
                 Some(_) => Operand::Number(number),
                 None if names.is_some() && number.names.is_none_or(|own| Some(own) == names) => Operand::Number(number),
@@ -234,7 +234,7 @@ impl<'a> Checker<'a> {
         let mut params = Vec::new();
         for (index, param) in def.params.iter().enumerate() {
             let ast::TypeKind::Name(name) = &param.ty.kind else {
-                self.error(code::NOT_YET, param.ty.span, "tuples are not available yet");
+                self.error(code::UNSUPPORTED_FEATURE, param.ty.span, "tuples are not available yet");
                 return;
             };
             let Some(ty) = self.param_ty(name) else {

@@ -18,7 +18,7 @@ impl<'a> Checker<'a> {
         let Some(max) = u32::try_from(max.value).ok().filter(|max| (1..=set::ELEMENTS_MAX).contains(max)) else {
             self.report(
                 Diagnostic::error(
-                    code::BAD_MAX,
+                    code::INVALID_MAX,
                     max.span,
                     format!("a set cannot have room for {} elements", max.value),
                 )
@@ -57,7 +57,7 @@ impl<'a> Checker<'a> {
                 if int.signed != of.signed && int.bytes.max(of.bytes) == 8 {
                     return self.report(
                         Diagnostic::error(
-                            code::MIXED_SIGNS,
+                            code::MIXED_SIGNEDNESS,
                             op_span,
                             format!("`{}` is of {}, this is of {}", item.name.name, spell(int), spell(of)),
                         )

@@ -79,7 +79,7 @@ impl<'a> Checker<'a> {
             self.extent.exceeded = true;
             let span = self.extent.at.unwrap_or(span);
             self.report(
-                Diagnostic::error(code::EXPANDS, span, "the definitions used here expand too far")
+                Diagnostic::error(code::EXPANSION_TOO_LARGE, span, "the definitions used here expand too far")
                     .label(if size.depth > DEPTH_MAX {
                         format!("more than {DEPTH_MAX} levels deep")
                     } else {
@@ -118,7 +118,7 @@ impl<'a> Checker<'a> {
         }
         self.extent.exceeded = true;
         self.report(
-            Diagnostic::error(code::EXPANDS, self.extent.at.unwrap_or(span), "this path is too long")
+            Diagnostic::error(code::EXPANSION_TOO_LARGE, self.extent.at.unwrap_or(span), "this path is too long")
                 .label(format!("more than {POINTERS_MAX} pointers"))
                 .help("name a field that is nearer"),
         );

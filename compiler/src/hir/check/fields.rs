@@ -165,7 +165,7 @@ impl<'a> Checker<'a> {
         if self.diagnostics.len() > known {
             // The words belong to the place that uses the view; the view may be somebody else's.
             let inner = self.diagnostics.drain(known..).next();
-            if let Some(inner) = inner.as_ref().filter(|inner| inner.code == code::EXPANDS) {
+            if let Some(inner) = inner.as_ref().filter(|inner| inner.code == code::EXPANSION_TOO_LARGE) {
                 return self.report(inner.clone());
             }
             let mut error = Diagnostic::error(
@@ -379,7 +379,7 @@ impl<'a> Checker<'a> {
         let open = count == 0 && composite && place::is_last(&kernel.btf, &place.access);
         if number < 0 || number >= i128::from(count) && !(open && number == 0) {
             return self.report(
-                Diagnostic::error(code::BAD_INDEX, index.span, format!("the array has no element {number}"))
+                Diagnostic::error(code::INDEX_OUT_OF_BOUNDS, index.span, format!("the array has no element {number}"))
                     .label(match count {
                         0 => "its length is known only at run time".to_owned(),
                         count => format!("it has 0 to {}", count - 1),

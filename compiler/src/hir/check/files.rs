@@ -20,8 +20,12 @@ impl<'a> Checker<'a> {
     pub(in crate::hir) fn inode_call(&mut self, args: &'a [Expr], span: Span) -> Operand {
         let [arg] = args else {
             return self.report(
-                Diagnostic::error(code::BAD_CALL, span, format!("`inode` takes 1 argument, not {}", args.len()))
-                    .help("give it a path: `inode(\"/etc/shadow\")`"),
+                Diagnostic::error(
+                    code::WRONG_ARGUMENT_COUNT,
+                    span,
+                    format!("`inode` takes 1 argument, not {}", args.len()),
+                )
+                .help("give it a path: `inode(\"/etc/shadow\")`"),
             );
         };
         let path = match self.expr(arg, None) {
@@ -37,7 +41,7 @@ impl<'a> Checker<'a> {
             }
         };
         let wrong = |label: &str| {
-            Diagnostic::error(code::BAD_INODE, arg.span, "`inode` cannot find a file by this")
+            Diagnostic::error(code::INVALID_INODE, arg.span, "`inode` cannot find a file by this")
                 .label(label)
                 .help("write a path from the root: `inode(\"/etc/shadow\")`")
         };

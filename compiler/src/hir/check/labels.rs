@@ -73,7 +73,7 @@ impl<'a> Checker<'a> {
                 let word = label.on.word();
                 self.report(
                     Diagnostic::error(
-                        code::BAD_LABEL,
+                        code::INVALID_LABEL,
                         item.name.span,
                         format!("a policy has at most {LABELS_MAX} labels on {word}"),
                     )
@@ -100,7 +100,7 @@ impl<'a> Checker<'a> {
     fn label_item(&mut self, item: &ast::Label) -> Option<Label> {
         let Some(on) = Object::named(&item.on.name) else {
             let error = Diagnostic::error(
-                code::BAD_LABEL,
+                code::INVALID_LABEL,
                 item.on.span,
                 format!("nothing called `{}` can have labels", item.on.name),
             )
@@ -120,7 +120,7 @@ impl<'a> Checker<'a> {
         };
         if let Some(inherit) = item.inherit.filter(|_| on == Object::Inode) {
             self.report(
-                Diagnostic::error(code::BAD_LABEL, inherit, "a label on inode is not inherited")
+                Diagnostic::error(code::INVALID_LABEL, inherit, "a label on inode is not inherited")
                     .label("from whom?")
                     .note("a task inherits from the one that made it, an accepted socket from the one that listens; a file comes of no other")
                     .help("remove `inherit`; mark a new file by a rule of its own, for instance on `inode_create` or `file_open`"),
@@ -135,7 +135,7 @@ impl<'a> Checker<'a> {
         let Some(known) = kernel.hook(hook).filter(|_| kernel.disabled(hook).is_none()) else {
             self.report(
                 Diagnostic::error(
-                    code::BAD_LABEL,
+                    code::INVALID_LABEL,
                     label.span,
                     format!(
                         "{} has no hook `{hook}`, without which no {} can have labels",
@@ -159,7 +159,11 @@ impl<'a> Checker<'a> {
         self.scope = Scope { hook: Some(HookId(id as u32)), ..Scope::default() };
         for arg in args {
             if self.arg(arg, label.span).is_none() {
-                self.error(code::BAD_LABEL, label.span, format!("`{hook}` has no argument `{arg}` on {}", kernel.name));
+                self.error(
+                    code::INVALID_LABEL,
+                    label.span,
+                    format!("`{hook}` has no argument `{arg}` on {}", kernel.name),
+                );
             }
         }
     }
@@ -234,7 +238,7 @@ impl<'a> Checker<'a> {
         };
         let (Some(found), Some(value)) = (found, value) else {
             let what = if tag.is_empty() { "this".to_owned() } else { format!("a `{tag}`") };
-            let error = Diagnostic::error(code::NO_OBJECT, span, format!("{what} can have no label"))
+            let error = Diagnostic::error(code::UNLABELABLE_OBJECT, span, format!("{what} can have no label"))
                 .label("no task, file or socket");
             let way = match tag.as_str() {
                 "file" | "dentry" => Some("inode"),
@@ -251,17 +255,18 @@ impl<'a> Checker<'a> {
         };
         let Label { name, on, span: defined, .. } = &self.labels[label.index()];
         if *on != found {
-            let error = Diagnostic::error(code::OTHER_OBJECT, span, format!("`{name}` is a label on {}", on.word()))
-                .label(format!("this is {}", what(found)))
-                .also(*defined, "defined here")
-                .help(format!("define another one: `label NAME on {}`", found.word()));
+            let error =
+                Diagnostic::error(code::WRONG_LABEL_KIND, span, format!("`{name}` is a label on {}", on.word()))
+                    .label(format!("this is {}", what(found)))
+                    .also(*defined, "defined here")
+                    .help(format!("define another one: `label NAME on {}`", found.word()));
             self.report(error);
             return None;
         }
         let hook = self.scope.hook.map(|hook| self.hooks[hook.index()].name.clone()).unwrap_or_default();
         if found == Object::Inode && hook == "inode_alloc_security" {
             self.report(
-                Diagnostic::error(code::UNBORN, span, "this inode is not yet a file's")
+                Diagnostic::error(code::UNNUMBERED_INODE, span, "this inode is not yet a file's")
                     .label("it has no number yet")
                     .note("the kernel asks `inode_alloc_security` before it knows which file the inode is of")
                     .help("use a hook that comes later: `inode_init_security`, `file_open`, `d_instantiate`"),
@@ -305,7 +310,7 @@ impl<'a> Checker<'a> {
             if let Some(why) = kernels::not_of_current(&name).filter(|_| object.of_current()) {
                 self.report(
                     Diagnostic::error(
-                        code::MARK_OF_ANOTHER,
+                        code::MARK_WITHOUT_SUBJECT,
                         action.span,
                         format!("`{word}` would hit the wrong task on `{name}`"),
                     )
@@ -357,7 +362,7 @@ impl<'a> Checker<'a> {
         let on = self.labels[label.index()].on;
         if on != Object::Task {
             let error = Diagnostic::error(
-                code::MARK_OF_NOTHING,
+                code::MARK_WITHOUT_OBJECT,
                 span,
                 format!("`{word}` does not say which {} it is about", on.word()),
             )

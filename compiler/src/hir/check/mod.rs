@@ -189,7 +189,7 @@ impl<'a> Checker<'a> {
             ExprKind::Str(text) => Operand::Text(text.clone()),
             ExprKind::List(_) => Operand::List,
             ExprKind::Tuple(_) => self.report(
-                Diagnostic::error(code::NOT_YET, span, "tuples are not available yet")
+                Diagnostic::error(code::UNSUPPORTED_FEATURE, span, "tuples are not available yet")
                     .help("compare each part, joined by `and`"),
             ),
             ExprKind::Name(name) => self.name(name, span, hint),

@@ -16,12 +16,11 @@ use krsi_abi::{set, value};
 
 use super::sets::Named;
 use super::{Checker, Operand, integer, spell};
-use crate::bpf::library::find::RANGES_MAX;
-use crate::bpf::lower::part_bytes;
 use crate::diag::{Diagnostic, code};
 use crate::hir::operators::{atom, constant, one_of_texts};
 use crate::hir::suggest::did_you_mean;
 use crate::hir::{AtomKind, Cond, Int, Members, Param, ParamId, Part, Set, SetId, Ty, Value, ValueKind};
+use crate::limits;
 
 /// What an element is made of.
 #[derive(Clone, Copy)]
@@ -70,7 +69,7 @@ impl<'a> Checker<'a> {
         let name = &item.name.name;
         let bad = |checker: &mut Self, span, message: String| {
             checker.report(
-                Diagnostic::error(code::BAD_PARAM, span, message)
+                Diagnostic::error(code::INVALID_PARAM, span, message)
                     .help("a parameter is an integer (`u8` to `i64`), a `bool`, or of a `flags` or `enum` type"),
             );
             None
@@ -104,7 +103,11 @@ impl<'a> Checker<'a> {
                 let default = if number.pattern { int.wrap(number.value) } else { number.value };
                 if default < int.min() || default > int.max() {
                     let what = spell(int);
-                    self.error(code::OUT_OF_RANGE, item.default.span, format!("a {what} cannot hold {default}"));
+                    self.error(
+                        code::CONSTANT_OUT_OF_RANGE,
+                        item.default.span,
+                        format!("a {what} cannot hold {default}"),
+                    );
                     return None;
                 }
                 Some(Param { name: name.clone(), ty: Ty::Int(int), default })
@@ -172,14 +175,14 @@ impl<'a> Checker<'a> {
             .collect::<Option<_>>()
             .or_else(|| {
                 self.report(
-                    Diagnostic::error(code::BAD_SET, item.ty.span, "texts cannot be part of a tuple")
+                    Diagnostic::error(code::INVALID_SET, item.ty.span, "texts cannot be part of a tuple")
                         .help("make a set of the texts alone, and join two tests by `and`"),
                 );
                 None
             })?;
-        if set::places(&parts.iter().copied().map(part_bytes).collect::<Vec<_>>()).is_none() {
+        if set::places(&parts.iter().copied().map(Part::key_bytes).collect::<Vec<_>>()).is_none() {
             self.report(
-                Diagnostic::error(code::BAD_SET, item.ty.span, "a tuple of this type is too large")
+                Diagnostic::error(code::INVALID_SET, item.ty.span, "a tuple of this type is too large")
                     .label("more than 24 bytes, or two addresses")
                     .help("leave a part out, or make two sets"),
             );
@@ -233,7 +236,7 @@ impl<'a> Checker<'a> {
                     Operand::Error => None,
                     other => {
                         let what = self.say(&other);
-                        self.error(code::MISMATCH, expr.span, format!("{what} among texts"));
+                        self.error(code::TYPE_MISMATCH, expr.span, format!("{what} among texts"));
                         None
                     }
                 },
@@ -267,7 +270,7 @@ impl<'a> Checker<'a> {
     /// What one type of an element says.
     fn element_type(&mut self, ty: &'a ast::Type) -> Option<Of> {
         let TypeKind::Name(name) = &ty.kind else {
-            self.error(code::BAD_SET, ty.span, "a tuple cannot be part of a tuple");
+            self.error(code::INVALID_SET, ty.span, "a tuple cannot be part of a tuple");
             return None;
         };
         if let Some(int) = integer(name) {
@@ -280,7 +283,7 @@ impl<'a> Checker<'a> {
             "path" => return Some(Of::Text { path: true }),
             "bool" => {
                 self.report(
-                    Diagnostic::error(code::BAD_SET, ty.span, "a set of truth values says nothing")
+                    Diagnostic::error(code::INVALID_SET, ty.span, "a set of truth values says nothing")
                         .help("a `bool` is a condition by itself"),
                 );
                 return None;
@@ -309,7 +312,7 @@ impl<'a> Checker<'a> {
                     Some(Err(why)) => {
                         let shown = String::from_utf8_lossy(&path.value);
                         self.report(
-                            Diagnostic::error(code::BAD_SET_FILE, path.span, format!("`{shown}` {why}"))
+                            Diagnostic::error(code::INVALID_SET_FILE, path.span, format!("`{shown}` {why}"))
                                 .label("the elements of this set")
                                 .help("paths are relative to the file that they are written in"),
                         );
@@ -330,15 +333,15 @@ impl<'a> Checker<'a> {
                 lines
             }
         };
-        let (most, count) = (RANGES_MAX, written.len());
+        let (most, count) = (limits::RANGES_MAX, written.len());
         if count == 0 || count > most {
             let name = &item.name.name;
             let error = if count == 0 {
-                Diagnostic::error(code::BAD_SET, item.name.span, format!("`{name}` has no elements"))
+                Diagnostic::error(code::INVALID_SET, item.name.span, format!("`{name}` has no elements"))
                     .note("every test of it would be false")
                     .help("name at least one element")
             } else {
-                Diagnostic::error(code::BAD_SET, item.name.span, format!("`{name}` has {count} elements"))
+                Diagnostic::error(code::INVALID_SET, item.name.span, format!("`{name}` has {count} elements"))
                     .label(format!("at most {most}"))
                     .help("split it in two sets")
             };
@@ -370,7 +373,7 @@ impl<'a> Checker<'a> {
             let count = |n: usize| if n == 1 { "one part".to_owned() } else { format!("{n} parts") };
             self.report(
                 Diagnostic::error(
-                    code::MISMATCH,
+                    code::TYPE_MISMATCH,
                     element.span(),
                     format!("an element has {}, not {}", count(parts.len()), count(written.len())),
                 )
@@ -395,7 +398,7 @@ impl<'a> Checker<'a> {
                         other => {
                             let what = self.say(&other);
                             self.report(
-                                Diagnostic::error(code::MISMATCH, span, format!("{what} among addresses"))
+                                Diagnostic::error(code::TYPE_MISMATCH, span, format!("{what} among addresses"))
                                     .help("write addresses and networks as texts: `\"10.0.0.0/8\"`"),
                             );
                             return None;
@@ -429,14 +432,14 @@ impl<'a> Checker<'a> {
                 }
                 other => {
                     let what = self.say(&other);
-                    self.error(code::MISMATCH, span, format!("{what} among numbers"));
+                    self.error(code::TYPE_MISMATCH, span, format!("{what} among numbers"));
                     return None;
                 }
             },
         };
         if number < int.min() || number > int.max() {
             self.report(
-                Diagnostic::error(code::OUT_OF_RANGE, span, format!("a {} cannot hold {number}", spell(int)))
+                Diagnostic::error(code::CONSTANT_OUT_OF_RANGE, span, format!("a {} cannot hold {number}", spell(int)))
                     .label(format!("{} to {} fit", int.min(), int.max())),
             );
             return None;
@@ -451,7 +454,8 @@ impl<'a> Checker<'a> {
         match value::named(line, flags, members) {
             Ok(number) => Some(number),
             Err(part) => {
-                let mut error = Diagnostic::error(code::MISMATCH, span, format!("`{part}` is no element of this set"));
+                let mut error =
+                    Diagnostic::error(code::TYPE_MISMATCH, span, format!("`{part}` is no element of this set"));
                 error = match did_you_mean(part, members.iter().map(|(name, _)| name.as_str())) {
                     Some(help) => error.help(help),
                     None if members.is_empty() => error.help("write one integer a line; `#` begins a comment"),
@@ -511,10 +515,14 @@ impl<'a> Checker<'a> {
                 });
                 if let Some(number) = outside {
                     return self.report(
-                        Diagnostic::error(code::OUT_OF_RANGE, right, format!("a {} cannot hold {number}", spell(of)))
-                            .label("an element of this set")
-                            .also(left.span, format!("a {}", spell(of)))
-                            .help("remove the element, or make a set for values of this type"),
+                        Diagnostic::error(
+                            code::CONSTANT_OUT_OF_RANGE,
+                            right,
+                            format!("a {} cannot hold {number}", spell(of)),
+                        )
+                        .label("an element of this set")
+                        .also(left.span, format!("a {}", spell(of)))
+                        .help("remove the element, or make a set for values of this type"),
                     );
                 }
                 Operand::Cond(atom(span, AtomKind::OneOf { value, set: values }))
@@ -542,7 +550,7 @@ impl<'a> Checker<'a> {
 
     pub(super) fn not_in(&mut self, item: &ast::Set, what: String, left: Span, op_span: Span) -> Operand {
         self.report(
-            Diagnostic::error(code::MISMATCH, op_span, format!("{what} cannot be in `{}`", item.name.name))
+            Diagnostic::error(code::TYPE_MISMATCH, op_span, format!("{what} cannot be in `{}`", item.name.name))
                 .also(left, what)
                 .also(item.ty.span, "elements are of this type"),
         )
@@ -570,7 +578,7 @@ impl<'a> Checker<'a> {
         if types.len() != parts.len() {
             return self.report(
                 Diagnostic::error(
-                    code::MISMATCH,
+                    code::TYPE_MISMATCH,
                     span,
                     format!("an element of `{}` has {} parts, not {}", item.name.name, types.len(), parts.len()),
                 )
@@ -605,7 +613,7 @@ impl<'a> Checker<'a> {
                     let what = self.say(&other);
                     return self.report(
                         Diagnostic::error(
-                            code::MISMATCH,
+                            code::TYPE_MISMATCH,
                             part.span,
                             format!("{what} is no part of `{}`", item.name.name),
                         )
@@ -621,7 +629,7 @@ impl<'a> Checker<'a> {
 
     fn expr_error(&mut self, right: &'a Expr) -> Operand {
         self.report(
-            Diagnostic::error(code::MISMATCH, right.span, "a tuple is looked for in a set that has a name")
+            Diagnostic::error(code::TYPE_MISMATCH, right.span, "a tuple is looked for in a set that has a name")
                 .help("define it: `set edges: (u32, u16) = { (0, 80) }`"),
         )
     }

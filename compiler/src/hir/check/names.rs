@@ -135,7 +135,7 @@ impl<'a> Checker<'a> {
             }
             Some(Named::Set(_)) => Some(
                 self.report(
-                    Diagnostic::error(code::MISMATCH, span, format!("`{name}` is a set, and no value"))
+                    Diagnostic::error(code::TYPE_MISMATCH, span, format!("`{name}` is a set, and no value"))
                         .label("a set")
                         .help(format!("ask whether something is in it: `x in {name}`")),
                 ),
@@ -146,7 +146,7 @@ impl<'a> Checker<'a> {
             None if name == "init" && self.scope.this.is_none() => self.init(span),
             Some(Named::Label(item)) => Some(
                 self.report(
-                    Diagnostic::error(code::MISMATCH, span, format!("`{name}` is a label, and no value"))
+                    Diagnostic::error(code::TYPE_MISMATCH, span, format!("`{name}` is a label, and no value"))
                         .label("a label")
                         .help(format!("ask whether something has it: `{} is {name}`", labels::example(&item.on.name))),
                 ),
@@ -381,7 +381,7 @@ impl<'a> Checker<'a> {
             return Some(
                 self.report(
                     Diagnostic::error(
-                        code::UNUSABLE_ARGUMENT,
+                        code::UNREADABLE_ARGUMENT,
                         span,
                         format!("BPF cannot read `{name}` of `{hook_name}`"),
                     )
@@ -399,7 +399,7 @@ impl<'a> Checker<'a> {
                 return Some(
                     self.report(
                         Diagnostic::error(
-                            code::UNUSABLE_ARGUMENT,
+                            code::UNREADABLE_ARGUMENT,
                             span,
                             format!("BPF cannot read `{name}` of `{hook_name}`"),
                         )
@@ -498,7 +498,7 @@ impl<'a> Checker<'a> {
                 Operand::Number(number) if number.value >= int.min() && number.value <= int.max() => number.value,
                 Operand::Number(number) => {
                     self.error(
-                        code::BAD_MEMBER,
+                        code::INVALID_MEMBER,
                         member.value.span,
                         format!("{} does not fit into the {} of `{name}`", number.value, spell(int)),
                     );
@@ -507,7 +507,7 @@ impl<'a> Checker<'a> {
                 Operand::Error => continue,
                 _ => {
                     self.error(
-                        code::BAD_MEMBER,
+                        code::INVALID_MEMBER,
                         member.value.span,
                         format!("the value of `{}` must be a number", member.name.name),
                     );
@@ -567,7 +567,7 @@ impl<'a> Checker<'a> {
                         (Some(int), _) if number.value < int.min() || number.value > int.max() => {
                             let value = number.value;
                             operand = self.error(
-                                code::OUT_OF_RANGE,
+                                code::CONSTANT_OUT_OF_RANGE,
                                 item.value.span,
                                 format!("a {name} cannot hold {value}"),
                             );
@@ -617,7 +617,7 @@ impl<'a> Checker<'a> {
             let names = self.scope.inside.iter().map(String::as_str).chain([item.name.as_str()]);
             let circle = names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" needs ");
             self.report(
-                Diagnostic::error(code::CYCLE, span, format!("`{}` is defined by itself", item.name))
+                Diagnostic::error(code::RECURSIVE_DEFINITION, span, format!("`{}` is defined by itself", item.name))
                     .label("here it needs itself")
                     .note(circle)
                     .help("definitions are written out where they are used, so they cannot recurse"),
@@ -628,8 +628,11 @@ impl<'a> Checker<'a> {
 
     /// Drops what was said about another item's text, which is checked for itself, but for what only its use shows.
     pub(in crate::hir) fn forget(&mut self, known: usize) {
-        let kept: Vec<Diagnostic> =
-            self.diagnostics.drain(known..).filter(|d| [code::CYCLE, code::EXPANDS].contains(&d.code)).collect();
+        let kept: Vec<Diagnostic> = self
+            .diagnostics
+            .drain(known..)
+            .filter(|d| [code::RECURSIVE_DEFINITION, code::EXPANSION_TOO_LARGE].contains(&d.code))
+            .collect();
         self.diagnostics.extend(kept);
     }
 }

@@ -20,7 +20,7 @@ impl<'a> Checker<'a> {
         let wanted = if matches!(name, "peer" | "local") { 1 } else { 2 };
         if args.len() != wanted {
             return self.report(Diagnostic::error(
-                code::BAD_CALL,
+                code::WRONG_ARGUMENT_COUNT,
                 span,
                 format!("`{name}` takes {wanted} argument{}, not {}", if wanted == 1 { "" } else { "s" }, args.len()),
             ));
@@ -46,7 +46,7 @@ impl<'a> Checker<'a> {
             Operand::Error => None,
             other => {
                 let what = self.say(&other);
-                self.report(Diagnostic::error(code::MISMATCH, expr.span, "a length is an integer").label(what));
+                self.report(Diagnostic::error(code::TYPE_MISMATCH, expr.span, "a length is an integer").label(what));
                 None
             }
         }

@@ -105,6 +105,6 @@ mod tests {
             )
         };
         assert!(built(&text(20)).value.is_some());
-        assert!(built(&text(200)).diagnostics.iter().any(|found| found.code == code::EXPANDS));
+        assert!(built(&text(200)).diagnostics.iter().any(|found| found.code == code::EXPANSION_TOO_LARGE));
     }
 }

@@ -30,8 +30,12 @@ impl<'a> Checker<'a> {
         let name = function.name.as_str();
         let [subject, pattern] = args else {
             return self.report(
-                Diagnostic::error(code::BAD_CALL, span, format!("`{name}` takes 2 arguments, not {}", args.len()))
-                    .help(format!("give it a text and what to look for: `{name}(task.comm, \"...\")`")),
+                Diagnostic::error(
+                    code::WRONG_ARGUMENT_COUNT,
+                    span,
+                    format!("`{name}` takes 2 arguments, not {}", args.len()),
+                )
+                .help(format!("give it a text and what to look for: `{name}(task.comm, \"...\")`")),
             );
         };
         let operand = self.expr(subject, None);
@@ -50,7 +54,7 @@ impl<'a> Checker<'a> {
         }
         if name == "starts_with" && value.ty == (Ty::Text { path: true }) && !text.starts_with(b"/") {
             return self.report(
-                Diagnostic::error(code::NOT_A_PATH, pattern.span, "a full path begins with `/`")
+                Diagnostic::error(code::INVALID_PATH, pattern.span, "a full path begins with `/`")
                     .label("the test would always be false")
                     .help("write it from the root; or look for it anywhere: `contains(...)`"),
             );
@@ -119,13 +123,13 @@ impl<'a> Checker<'a> {
                 sets::Named::Texts(texts) => return Some(texts),
                 sets::Named::Wrong => return None,
                 sets::Named::Dynamic(_) => Diagnostic::error(
-                    code::MISMATCH,
+                    code::TYPE_MISMATCH,
                     right.span,
                     format!("`{}` asks for what is known when the policy is built", op.text()),
                 )
                 .label("a set that changes")
                 .help("write what does not change as a set without `dynamic`; elements that do are asked for by `in`"),
-                _ => Diagnostic::error(code::MISMATCH, right.span, format!("`{}` asks for texts", op.text()))
+                _ => Diagnostic::error(code::TYPE_MISMATCH, right.span, format!("`{}` asks for texts", op.text()))
                     .label("a set of others")
                     .also(item.ty.span, "elements are of this type"),
             };
@@ -149,7 +153,7 @@ impl<'a> Checker<'a> {
     fn directory(&mut self, text: &[u8], value: &Value, at: Span) -> Option<TextTest> {
         if !text.starts_with(b"/") {
             self.report(
-                Diagnostic::error(code::NOT_A_PATH, at, "a directory is given from the root")
+                Diagnostic::error(code::INVALID_PATH, at, "a directory is given from the root")
                     .label("does not begin with `/`")
                     .help("paths here are full paths: `under \"/etc\"`"),
             );
@@ -163,7 +167,7 @@ impl<'a> Checker<'a> {
     fn glob(&mut self, text: Vec<u8>, at: Span) -> Option<TextTest> {
         if text.contains(&0) || text.is_empty() {
             self.report(
-                Diagnostic::error(code::BAD_PATTERN, at, "a pattern has at least one character and no NUL")
+                Diagnostic::error(code::INVALID_PATTERN, at, "a pattern has at least one character and no NUL")
                     .help("write what the text should be"),
             );
             return None;
@@ -188,7 +192,7 @@ impl<'a> Checker<'a> {
             };
             let instead = str_text(&[from.as_bytes(), &text[rest..]].concat());
             self.report(
-                Diagnostic::error(code::NOT_A_PATH, at, "no full path looks like this").label(label).help(format!(
+                Diagnostic::error(code::INVALID_PATH, at, "no full path looks like this").label(label).help(format!(
                     "write it from the root; or begin with what takes any run, `/` too: `like {instead}`"
                 )),
             );
@@ -199,7 +203,7 @@ impl<'a> Checker<'a> {
 
     fn no_glob(&mut self, why: String, at: Span) -> Operand {
         self.report(
-            Diagnostic::error(code::BAD_GLOB, at, "this glob cannot be read")
+            Diagnostic::error(code::INVALID_GLOB, at, "this glob cannot be read")
                 .label(why)
                 .help("`?` is one character but `/`, `*` any run of them, `**` any run at all, `[a-z]` a class, `{a,b}` a choice; `\\\\` before a character takes it for itself"),
         )
@@ -221,12 +225,13 @@ impl<'a> Checker<'a> {
     /// Whether a text can be looked for in a value.
     fn searchable(&mut self, text: &[u8], at: Span) -> bool {
         let error = if text.is_empty() {
-            Diagnostic::error(code::BAD_PATTERN, at, "every text has the empty one in it")
+            Diagnostic::error(code::INVALID_PATTERN, at, "every text has the empty one in it")
                 .help("write what to look for")
         } else if text.contains(&0) {
-            Diagnostic::error(code::NUL, at, "a string of the kernel ends at its first NUL").help("remove the NUL")
+            Diagnostic::error(code::NUL_IN_TEXT, at, "a string of the kernel ends at its first NUL")
+                .help("remove the NUL")
         } else if text.len() > PATTERN_MAX {
-            Diagnostic::error(code::BAD_PATTERN, at, format!("this is longer than {PATTERN_MAX} bytes"))
+            Diagnostic::error(code::INVALID_PATTERN, at, format!("this is longer than {PATTERN_MAX} bytes"))
                 .label(format!("{} bytes", text.len()))
                 .help("look for a part of it")
         } else {

@@ -46,7 +46,7 @@ impl<'a> Checker<'a> {
         if network.bits == 128 {
             return Some(Value { span, ty: Ty::Ip, kind: ValueKind::Address(network.low) });
         }
-        let error = Diagnostic::error(code::BAD_ADDRESS, span, "no address is a whole network").label("a network");
+        let error = Diagnostic::error(code::INVALID_ADDRESS, span, "no address is a whole network").label("a network");
         self.report(match element {
             true => error.help("the elements of a set of `cidr` are networks and addresses"),
             false => error.help(format!("ask whether it is in it: `in \"{network}\"`")),
@@ -61,7 +61,7 @@ impl<'a> Checker<'a> {
             Ok(network) => return Some(network),
             Err(NoNetwork::Malformed) => {
                 let error =
-                    Diagnostic::error(code::BAD_ADDRESS, span, format!("`{shown}` is no address and no network"));
+                    Diagnostic::error(code::INVALID_ADDRESS, span, format!("`{shown}` is no address and no network"));
                 match shown.parse::<std::net::SocketAddr>() {
                     Ok(both) => error.help(format!(
                         "ask for the port apart: `dst.ip == \"{}\" and dst.port == {}`",
@@ -72,12 +72,12 @@ impl<'a> Checker<'a> {
                 }
             }
             Err(NoNetwork::TooManyBits { most }) => {
-                Diagnostic::error(code::BAD_ADDRESS, span, format!("`{shown}` has a prefix that is too long"))
+                Diagnostic::error(code::INVALID_ADDRESS, span, format!("`{shown}` has a prefix that is too long"))
                     .label(format!("at most {most} bits"))
                     .help(format!("write a prefix of 0 to {most} bits"))
             }
             Err(NoNetwork::HostBits(right)) => {
-                Diagnostic::error(code::BAD_ADDRESS, span, format!("`{shown}` has bits behind its prefix"))
+                Diagnostic::error(code::INVALID_ADDRESS, span, format!("`{shown}` has bits behind its prefix"))
                     .label("a network ends in zeros")
                     .help(format!("did you mean `{right}`, or the one address without `/`?"))
             }

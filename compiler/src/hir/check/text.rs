@@ -10,7 +10,8 @@ use super::{Checker, Operand};
 use crate::btf::{Type, TypeId};
 use crate::diag::{Diagnostic, code};
 use crate::hir::place::{self, Place, Reads};
-use crate::hir::{Cond, Ptr, Shape, Step, TEXT_BYTES, Text, Ty, Value, ValueKind};
+use crate::hir::{Cond, Ptr, Shape, Step, Text, Ty, Value, ValueKind};
+use crate::limits;
 
 impl<'a> Checker<'a> {
     /// A value as a text, where it is one.
@@ -73,8 +74,12 @@ impl<'a> Checker<'a> {
     pub(in crate::hir) fn full_path(&mut self, args: &'a [Expr], span: Span) -> Operand {
         let [dentry, mount] = args else {
             return self.report(
-                Diagnostic::error(code::BAD_CALL, span, format!("`full_path` takes 2 arguments, not {}", args.len()))
-                    .help("give it a dentry and a mount: `full_path(dentry, dir.mnt)`"),
+                Diagnostic::error(
+                    code::WRONG_ARGUMENT_COUNT,
+                    span,
+                    format!("`full_path` takes 2 arguments, not {}", args.len()),
+                )
+                .help("give it a dentry and a mount: `full_path(dentry, dir.mnt)`"),
             );
         };
         let dentry = self.pointer_to(dentry, "dentry");
@@ -89,8 +94,12 @@ impl<'a> Checker<'a> {
     pub(in crate::hir) fn cgroup_path(&mut self, args: &'a [Expr], span: Span) -> Operand {
         let [node] = args else {
             return self.report(
-                Diagnostic::error(code::BAD_CALL, span, format!("`cgroup_path` takes 1 argument, not {}", args.len()))
-                    .help("give it a cgroup's node: `cgroup_path(cgrp.kn)`"),
+                Diagnostic::error(
+                    code::WRONG_ARGUMENT_COUNT,
+                    span,
+                    format!("`cgroup_path` takes 1 argument, not {}", args.len()),
+                )
+                .help("give it a cgroup's node: `cgroup_path(cgrp.kn)`"),
             );
         };
         match self.pointer_to(node, "kernfs_node") {
@@ -106,8 +115,12 @@ impl<'a> Checker<'a> {
     pub(in crate::hir) fn pointed_text(&mut self, args: &'a [Expr], span: Span) -> Operand {
         let [arg] = args else {
             return self.report(
-                Diagnostic::error(code::BAD_CALL, span, format!("`text` takes 1 argument, not {}", args.len()))
-                    .help("give it a pointer to characters: `text(dentry.d_name.name)`"),
+                Diagnostic::error(
+                    code::WRONG_ARGUMENT_COUNT,
+                    span,
+                    format!("`text` takes 1 argument, not {}", args.len()),
+                )
+                .help("give it a pointer to characters: `text(dentry.d_name.name)`"),
             );
         };
         let found = match self.expr(arg, None) {
@@ -121,7 +134,9 @@ impl<'a> Checker<'a> {
             },
             other => self.say(&other),
         };
-        self.report(Diagnostic::error(code::WRONG_ARGUMENT, arg.span, "a pointer to characters is needed").label(found))
+        self.report(
+            Diagnostic::error(code::ARGUMENT_MISMATCH, arg.span, "a pointer to characters is needed").label(found),
+        )
     }
 
     fn is_bytes(&self, target: TypeId) -> bool {
@@ -139,7 +154,8 @@ impl<'a> Checker<'a> {
             other => self.say(&other),
         };
         self.report(
-            Diagnostic::error(code::WRONG_ARGUMENT, expr.span, format!("a pointer to `{tag}` is needed")).label(found),
+            Diagnostic::error(code::ARGUMENT_MISMATCH, expr.span, format!("a pointer to `{tag}` is needed"))
+                .label(found),
         );
         None
     }
@@ -205,27 +221,28 @@ impl<'a> Checker<'a> {
     pub(in crate::hir) fn plausible(&mut self, text: &[u8], value: &Value, at: Span) -> bool {
         let path = value.ty == Ty::Text { path: true };
         let error = if text.contains(&0) {
-            Diagnostic::error(code::NUL, at, "a string of the kernel ends at its first NUL").help("remove the NUL")
-        } else if text.len() >= TEXT_BYTES as usize {
-            Diagnostic::error(code::TOO_LONG, at, "no text is as long as this").label(format!(
+            Diagnostic::error(code::NUL_IN_TEXT, at, "a string of the kernel ends at its first NUL")
+                .help("remove the NUL")
+        } else if text.len() >= limits::TEXT_BYTES as usize {
+            Diagnostic::error(code::TEXT_TOO_LONG, at, "no text is as long as this").label(format!(
                 "{} bytes, and at most {} can be",
                 text.len(),
-                TEXT_BYTES - 1
+                limits::TEXT_BYTES - 1
             ))
         } else if path && (text.starts_with(b"~") || text.starts_with(b"$")) {
-            Diagnostic::error(code::NOT_A_PATH, at, "a full path begins with `/`")
+            Diagnostic::error(code::INVALID_PATH, at, "a full path begins with `/`")
                 .label("the comparison would always be false")
                 .note("`~` and `$HOME` are a shell's: they mean nothing to the kernel")
                 .help("write it from the root; for the homes of all: `like \"/home/*/...\"`")
         } else if path && !text.starts_with(b"/") {
-            Diagnostic::error(code::NOT_A_PATH, at, "a full path begins with `/`")
+            Diagnostic::error(code::INVALID_PATH, at, "a full path begins with `/`")
                 .label("the comparison would always be false")
                 .help(format!(
                     "write the path from the root; or ask how it ends: `ends_with(..., {})`",
                     str_text(&[b"/", text].concat())
                 ))
         } else if path && unreachable_path(text) {
-            Diagnostic::error(code::NOT_A_PATH, at, "no full path looks like this")
+            Diagnostic::error(code::INVALID_PATH, at, "no full path looks like this")
                 .label("the comparison would always be false")
                 .note("full paths have no `//`, no `.` and `..`, and no `/` at their end")
                 .help("write the path as the kernel does; to test a directory and what is below it use `under`")

@@ -18,7 +18,7 @@ impl<'a> Checker<'a> {
     pub(in crate::hir) fn first_of(&mut self, args: &'a [Expr], span: Span) -> Operand {
         if args.len() < 2 {
             return self.report(
-                Diagnostic::error(code::BAD_CALL, span, "`first_of` chooses between at least two")
+                Diagnostic::error(code::WRONG_ARGUMENT_COUNT, span, "`first_of` chooses between at least two")
                     .help("name the fields that kernels have had, the newest first: `first_of(__state, state)`"),
             );
         }
@@ -49,7 +49,8 @@ impl<'a> Checker<'a> {
                 other => {
                     let what = self.say(&other);
                     return self.report(
-                        Diagnostic::error(code::MISMATCH, arg.span, "`first_of` chooses between values").label(what),
+                        Diagnostic::error(code::TYPE_MISMATCH, arg.span, "`first_of` chooses between values")
+                            .label(what),
                     );
                 }
             }
@@ -67,7 +68,7 @@ impl<'a> Checker<'a> {
         let Some(ty) = common(&values) else {
             let kinds: Vec<String> = values.iter().map(|value| self.describe(value.ty)).collect();
             return self.report(
-                Diagnostic::error(code::MISMATCH, span, "`first_of` chooses between values of one kind")
+                Diagnostic::error(code::TYPE_MISMATCH, span, "`first_of` chooses between values of one kind")
                     .label(kinds.join(", ")),
             );
         };

@@ -21,7 +21,7 @@ impl Checker<'_> {
     ) -> Operand {
         let Operand::Value(value @ Value { ty: Ty::Int(_), .. }) = l else {
             return self.report(
-                Diagnostic::error(code::BAD_OPERAND, op_span, "`has` asks for an integer on its left")
+                Diagnostic::error(code::INVALID_OPERAND, op_span, "`has` asks for an integer on its left")
                     .also(left.span, "this is none"),
             );
         };
@@ -49,7 +49,7 @@ impl Checker<'_> {
         };
         if mask == 0 {
             return self.report(
-                Diagnostic::error(code::NO_BITS, right.span, "no bit is asked for")
+                Diagnostic::error(code::EMPTY_MASK, right.span, "no bit is asked for")
                     .note("the test would always be true")
                     .help("name at least one bit"),
             );
@@ -68,7 +68,7 @@ impl Checker<'_> {
     /// Names of an enum taken for bits; `instead` is the operator that asks what was meant.
     fn no_bits(&mut self, of: NamesId, op_span: Span, left: &Expr, right: &Expr, instead: &str) -> Operand {
         let (of, l, r) = (&self.names[of.index()].name, expr_text(left), expr_text(right));
-        let error = Diagnostic::error(code::BAD_OPERAND, op_span, format!("`{of}` has no bits"))
+        let error = Diagnostic::error(code::INVALID_OPERAND, op_span, format!("`{of}` has no bits"))
             .label("works on bits")
             .note(format!("a `{of}` is one of its names at a time, each a number"));
         self.report(match instead {
@@ -83,9 +83,13 @@ impl Checker<'_> {
         let least = -(1i128 << (8 * int.bytes - 1));
         if !number.pattern && (number.value > most || number.value < least) {
             self.report(
-                Diagnostic::error(code::OUT_OF_RANGE, at, format!("a {} does not have these bits", spell(int)))
-                    .label(format!("more than {} bits", 8 * int.bytes))
-                    .also(left, format!("a {}", spell(int))),
+                Diagnostic::error(
+                    code::CONSTANT_OUT_OF_RANGE,
+                    at,
+                    format!("a {} does not have these bits", spell(int)),
+                )
+                .label(format!("more than {} bits", 8 * int.bytes))
+                .also(left, format!("a {}", spell(int))),
             );
             return None;
         }
@@ -106,9 +110,12 @@ impl Checker<'_> {
         for (operand, side) in [(&l, left), (&r, right)] {
             if !matches!(operand, Operand::Number(_) | Operand::Value(Value { ty: Ty::Int(_), .. })) {
                 let what = self.say(operand);
-                let mut error =
-                    Diagnostic::error(code::BAD_OPERAND, op_span, format!("`{}` works on integers only", op.text()))
-                        .also(side.span, what);
+                let mut error = Diagnostic::error(
+                    code::INVALID_OPERAND,
+                    op_span,
+                    format!("`{}` works on integers only", op.text()),
+                )
+                .also(side.span, what);
                 if matches!(operand, Operand::Cond(_) | Operand::Value(Value { ty: Ty::Bool, .. })) && bitwise {
                     error = error.help(match op {
                         BinaryOp::BitAnd => "join conditions by `and`",
@@ -126,15 +133,19 @@ impl Checker<'_> {
                 Operand::Number(number) if number.value != 0 => {}
                 Operand::Number(_) => {
                     return self.report(
-                        Diagnostic::error(code::BAD_DIVISOR, right.span, "division by zero")
+                        Diagnostic::error(code::INVALID_DIVISOR, right.span, "division by zero")
                             .help("divide by another number"),
                     );
                 }
                 _ => {
                     return self.report(
-                        Diagnostic::error(code::BAD_DIVISOR, right.span, "a divisor must be a constant other than 0")
-                            .label("known only when the hook runs")
-                            .help("multiply the other side of the comparison instead"),
+                        Diagnostic::error(
+                            code::INVALID_DIVISOR,
+                            right.span,
+                            "a divisor must be a constant other than 0",
+                        )
+                        .label("known only when the hook runs")
+                        .help("multiply the other side of the comparison instead"),
                     );
                 }
             }
@@ -162,7 +173,7 @@ impl Checker<'_> {
                         Operand::Number(Number { value, names, pattern })
                     }
                     None => self.report(
-                        Diagnostic::error(code::OVERFLOW, span, "the result does not fit into 64 bits")
+                        Diagnostic::error(code::CONSTANT_OVERFLOW, span, "the result does not fit into 64 bits")
                             .help("use smaller numbers"),
                     ),
                 }
@@ -184,7 +195,7 @@ impl Checker<'_> {
                         None => {
                             return self.report(
                                 Diagnostic::error(
-                                    code::MIXED_SIGNS,
+                                    code::MIXED_SIGNEDNESS,
                                     op_span,
                                     format!(
                                         "no type holds both a {} and an {}",
@@ -243,7 +254,7 @@ impl Checker<'_> {
             if number.value < 0 || number.value >= i128::from(8 * ty.bytes) {
                 return self.report(
                     Diagnostic::error(
-                        code::BAD_SHIFT,
+                        code::INVALID_SHIFT,
                         at,
                         format!("a {} can be shifted by 0 to {} bits", spell(ty), 8 * ty.bytes - 1),
                     )
@@ -277,7 +288,7 @@ impl Checker<'_> {
                 None => {
                     return self.report(
                         Diagnostic::error(
-                            code::OUT_OF_RANGE,
+                            code::CONSTANT_OUT_OF_RANGE,
                             at,
                             format!("no type holds both a {} and {}", spell(int), number.value),
                         )

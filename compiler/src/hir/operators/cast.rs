@@ -11,7 +11,7 @@ use crate::hir::{Int, NamesId, Ty, Value, ValueKind};
 impl<'a> Checker<'a> {
     pub(in crate::hir) fn cast(&mut self, value: &'a Expr, ty: &'a Type, span: Span, hint: Option<NamesId>) -> Operand {
         let TypeKind::Name(name) = &ty.kind else {
-            return self.error(code::BAD_CAST, ty.span, "nothing can be made a tuple");
+            return self.error(code::INVALID_CAST, ty.span, "nothing can be made a tuple");
         };
         let to = match integer(name) {
             Some(int) => Some(int),
@@ -20,7 +20,7 @@ impl<'a> Checker<'a> {
         let Some(to) = to else {
             if name == "bool" {
                 return self.report(
-                    Diagnostic::error(code::BAD_CAST, ty.span, "nothing can be made a `bool`")
+                    Diagnostic::error(code::INVALID_CAST, ty.span, "nothing can be made a `bool`")
                         .help("compare the value: `!= 0`"),
                 );
             }
@@ -41,7 +41,7 @@ impl<'a> Checker<'a> {
                 other => {
                     let what = self.describe(other);
                     self.report(
-                        Diagnostic::error(code::BAD_CAST, span, format!("{what} is no integer"))
+                        Diagnostic::error(code::INVALID_CAST, span, format!("{what} is no integer"))
                             .label("cannot be converted"),
                     )
                 }
@@ -50,7 +50,7 @@ impl<'a> Checker<'a> {
                 let value = Value { span, ty: Ty::Bool, kind: ValueKind::Cond(Box::new(cond)) };
                 Operand::Value(Value { span, ty: Ty::Int(to), kind: ValueKind::Convert(Box::new(value)) })
             }
-            _ => self.error(code::BAD_CAST, span, format!("this cannot be made a `{name}`")),
+            _ => self.error(code::INVALID_CAST, span, format!("this cannot be made a `{name}`")),
         }
     }
 }

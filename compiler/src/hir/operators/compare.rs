@@ -228,7 +228,7 @@ impl Checker<'_> {
                 _ => number < int.min(),
             };
             return self.report(
-                Diagnostic::error(code::OUT_OF_RANGE, at, format!("a {} cannot hold {number}", spell(int)))
+                Diagnostic::error(code::CONSTANT_OUT_OF_RANGE, at, format!("a {} cannot hold {number}", spell(int)))
                     .label(format!("{} to {} fit", int.min(), int.max()))
                     .also(value.span, format!("a {}", spell(int)))
                     .note(format!("the comparison would always be {always}"))

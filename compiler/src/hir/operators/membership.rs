@@ -37,7 +37,7 @@ impl<'a> Checker<'a> {
             }
             let what = self.say(&operand);
             return self.report(
-                Diagnostic::error(code::MISMATCH, op_span, "`in` a text asks for an address on its left")
+                Diagnostic::error(code::TYPE_MISMATCH, op_span, "`in` a text asks for an address on its left")
                     .also(left.span, what)
                     .help("compare with `==`, or write a list: `in { \"a\", \"b\" }`"),
             );
@@ -95,7 +95,7 @@ impl<'a> Checker<'a> {
                                 let wrapped = if number.pattern { int.wrap(number.value) } else { number.value };
                                 if wrapped < int.min() || wrapped > int.max() {
                                     let error = Diagnostic::error(
-                                        code::OUT_OF_RANGE,
+                                        code::CONSTANT_OUT_OF_RANGE,
                                         element.span,
                                         format!("a {} cannot hold {wrapped}", spell(int)),
                                     )
@@ -156,9 +156,12 @@ impl<'a> Checker<'a> {
             Operand::Value(value) if self.is_inode(value.ty) => self.one_of_files(&value, elements, span),
             other => {
                 let what = self.say(&other);
-                let error =
-                    Diagnostic::error(code::BAD_OPERAND, op_span, "`in` asks for an integer or a string on its left")
-                        .also(left.span, what);
+                let error = Diagnostic::error(
+                    code::INVALID_OPERAND,
+                    op_span,
+                    "`in` asks for an integer or a string on its left",
+                )
+                .also(left.span, what);
                 self.report(match self.path_of_object(left, &other) {
                     Some(help) => error.help(help),
                     None if matches!(other, Operand::File(_)) => error.help("`==` compares an inode with it"),
@@ -190,7 +193,7 @@ impl<'a> Checker<'a> {
                     "write the elements, `x in {{ 1, 2 }}`, or define the set: `set {name}: TYPE = {{ ... }}`"
                 )))
             }
-            _ => Diagnostic::error(code::MISMATCH, right.span, "`in` asks for a set or a list on its right")
+            _ => Diagnostic::error(code::TYPE_MISMATCH, right.span, "`in` asks for a set or a list on its right")
                 .label("neither")
                 .help(match (&left.kind, &right.kind) {
                     (ExprKind::Str(_), ExprKind::Field { .. }) => {
@@ -214,12 +217,12 @@ impl<'a> Checker<'a> {
             _ => return false,
         };
         let error = if let Some(nul) = text.iter().position(|&byte| byte == 0) {
-            Diagnostic::error(code::NUL, at, "a string of the kernel ends at its first NUL")
+            Diagnostic::error(code::NUL_IN_TEXT, at, "a string of the kernel ends at its first NUL")
                 .label(format!("a NUL at byte {nul}"))
                 .help("remove the NUL")
         } else if text.len() > bytes as usize {
             Diagnostic::error(
-                code::TOO_LONG,
+                code::TEXT_TOO_LONG,
                 at,
                 format!("this is longer than the {bytes} bytes that it is compared with"),
             )
@@ -232,7 +235,7 @@ impl<'a> Checker<'a> {
                 "compare with a shorter string"
             })
         } else if text.len() == 16 && matches!(value.kind, ValueKind::Task(_)) {
-            Diagnostic::error(code::TOO_LONG, at, "a task's name has at most 15 characters")
+            Diagnostic::error(code::TEXT_TOO_LONG, at, "a task's name has at most 15 characters")
                 .label("16 bytes")
                 .note("the comparison would always be false")
                 .help("the kernel cuts a task's name to 15 characters: compare with those")

@@ -65,7 +65,7 @@ impl<'a> Checker<'a> {
 
     pub(super) fn cond_of(&mut self, operand: Operand, expr: &Expr) -> Option<Cond> {
         let span = expr.span;
-        let error = Diagnostic::error(code::NOT_A_CONDITION, span, "this is no condition");
+        let error = Diagnostic::error(code::INVALID_CONDITION, span, "this is no condition");
         let error = match operand {
             Operand::Error => return None,
             Operand::Cond(cond) => return Some(cond),
@@ -141,7 +141,7 @@ impl<'a> Checker<'a> {
                 };
                 if op == UnaryOp::Neg && !int.signed {
                     return self.report(
-                        Diagnostic::error(code::NO_NEGATIVE, op_span, format!("a {} has no negative", spell(int)))
+                        Diagnostic::error(code::NEGATED_UNSIGNED, op_span, format!("a {} has no negative", spell(int)))
                             .also(value.span, format!("a {}", spell(int)))
                             .help("make it signed first: `-(x as i64)`"),
                     );
@@ -154,7 +154,7 @@ impl<'a> Checker<'a> {
             (op, _) => {
                 let text = if op == UnaryOp::Neg { "-" } else { "~" };
                 self.report(
-                    Diagnostic::error(code::BAD_OPERAND, op_span, format!("`{text}` works on integers only"))
+                    Diagnostic::error(code::INVALID_OPERAND, op_span, format!("`{text}` works on integers only"))
                         .also(value.span, "this is none"),
                 )
             }
@@ -177,7 +177,7 @@ impl<'a> Checker<'a> {
                 let r = self.expr(right, names_of(&l));
                 if let (Operand::Value(Value { ty: Ty::Int(_), .. }), Operand::Number(_)) = (&l, &r) {
                     return self.report(
-                        Diagnostic::error(code::NOT_A_CONDITION, op_span, "these are numbers, and no conditions")
+                        Diagnostic::error(code::INVALID_CONDITION, op_span, "these are numbers, and no conditions")
                             .also(left.span, self.say(&l))
                             .also(right.span, self.say(&r))
                             .help(
@@ -248,7 +248,7 @@ impl<'a> Checker<'a> {
             return None;
         }
         let (x, y) = (self.names[a.index()].name.clone(), self.names[b.index()].name.clone());
-        let mut error = Diagnostic::error(code::OTHER_NAMES, right, format!("`{x}` and `{y}` are different types"))
+        let mut error = Diagnostic::error(code::MIXED_NAMES, right, format!("`{x}` and `{y}` are different types"))
             .label(format!("a `{y}`"))
             .also(left, format!("a `{x}`"));
         error = match self.scope.hook.map(|hook| &self.hooks[hook.index()].name) {

@@ -1,0 +1,93 @@
+//! Paths to fields of kernel types, by name, so that a loader can find them on any kernel.
+//!
+//! ```text
+//! inode.i_uid.val            Access { root: "inode", steps: [Field i_uid, Field val] }
+//! task_struct.comm[0]        Access { root: "task_struct", steps: [Field comm, Index 0] }
+//! ```
+//!
+//! Invariant: an access has at least one step; anonymous structs and unions are not steps.
+//!
+//! Absent: offsets, which differ between kernels and are written by the loader (CO-RE).
+
+use std::fmt;
+
+/// A field of a kernel type, by name, so that it can be found on any kernel: `inode.i_uid.val`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Access {
+    /// A struct, or else a union.
+    pub is_struct: bool,
+    /// Its tag.
+    pub root: String,
+    /// From the root to the field; never empty. Anonymous structs and unions on the way are left out.
+    pub steps: Vec<Step>,
+}
+
+/// One step of an access.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Step {
+    /// Into a field of a struct or union.
+    Field {
+        /// Its name.
+        name: String,
+        /// Its type.
+        shape: Shape,
+    },
+    /// To an element of an array.
+    Index(u32),
+}
+
+/// As much of a field's type as a loader compares.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Shape {
+    /// An integer or `bool`.
+    Int {
+        /// 1, 2, 4 or 8.
+        bytes: u32,
+        /// Two's complement.
+        signed: bool,
+    },
+    /// Some bits of an integer.
+    Bits {
+        /// Of the declared type.
+        bytes: u32,
+        /// Two's complement.
+        signed: bool,
+        /// How many.
+        bits: u32,
+        /// Tag of the enum that the declared type is, if it is one.
+        of: Option<String>,
+    },
+    /// An enum.
+    Enum {
+        /// Its tag: loaders compare it.
+        name: String,
+        /// 1, 2, 4 or 8.
+        bytes: u32,
+    },
+    /// A pointer to anything.
+    Pointer,
+    /// An embedded struct; the next step goes into it.
+    Struct,
+    /// An embedded union; the next step goes into it.
+    Union,
+    /// An array.
+    Array {
+        /// Its elements.
+        element: Box<Shape>,
+        /// How many.
+        count: u32,
+    },
+}
+
+impl fmt::Display for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.root)?;
+        for step in &self.steps {
+            match step {
+                Step::Field { name, .. } => write!(f, ".{name}")?,
+                Step::Index(index) => write!(f, "[{index}]")?,
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,490 @@
+//! Register allocation, spilling and dead code elimination.
+
+use super::*;
+use crate::mir::testing::becomes;
+use crate::mir::testing::run::run;
+use crate::mir::text::{parse, print};
+
+const GENEROUS: Options = Options { frugal: false, share: true };
+const FRUGAL: Options = Options { frugal: true, share: true };
+
+/// The registers that allocation gives, with and without spilling, by the text after it.
+#[track_caller]
+fn allocated(before: &str, options: Options, after: &str) {
+    becomes(before, |code| *code = allocate(code.clone(), options).expect("registers suffice"), after);
+}
+
+#[test]
+fn values_take_registers_that_calls_clobber_first() {
+    // Most used first, `r2` to `r5` before `r1`; moves between values of one register vanish.
+    allocated(
+        "b0: v11 = r1
+             v12 = load 8 [v11]
+             v13 = v12
+             v13 += v12
+             v13 += v12
+             r0 = v13
+             exit",
+        GENEROUS,
+        "b0: r2 = load 8 [r1]
+             r0 = r2
+             r0 += r2
+             r0 += r2
+             exit",
+    );
+}
+
+#[test]
+fn a_value_live_across_a_call_takes_a_register_that_calls_save() {
+    allocated(
+        "b0: v11 = r1
+             v12 = load 8 [v11]
+             call 5/0
+             store 8 [v11] = v12
+             r0 = 0
+             exit",
+        GENEROUS,
+        "b0: r6 = r1
+             r7 = load 8 [r6]
+             call 5/0
+             store 8 [r6] = r7
+             r0 = 0
+             exit",
+    );
+}
+
+/// All of `r0` to `r5` are taken by a call, also those that are no argument: with more values than `r6` to `r9` the
+/// others live in the frame.
+#[test]
+fn no_value_stays_in_a_clobbered_register_over_a_call() {
+    let writes: String = (12..20).map(|reg| format!("v{reg} = load 8 [v11 + {}]\n", 8 * (reg - 12))).collect();
+    let reads: String = (12..20).map(|reg| format!("store 8 [v20] = v{reg}\n")).collect();
+    for call in ["call 5/0", "call 5/3", "call krs_f/1"] {
+        let before =
+            parse(&format!("b0: v11 = r1\n{writes}r1 = 1\nr2 = 2\nr3 = 3\n{call}\nv20 = r0\n{reads}r0 = v20\nexit"));
+        for options in [GENEROUS, FRUGAL, Options { frugal: true, share: false }] {
+            let after = allocate(before.clone(), options).expect("registers suffice");
+            // The interpreter leaves nothing in the registers that a call takes.
+            assert_eq!(run(&after, 1), run(&before, 1));
+            let reloads = after.blocks[0].insts.iter().filter(|(inst, _)| matches!(inst, Inst::Reload { .. }));
+            assert_eq!(reloads.count(), if options.frugal { 8 } else { 4 }, "{}", print(&after));
+        }
+    }
+}
+
+/// A value of three hot accesses pays for a saved register (two instructions), one of two does not.
+#[test]
+fn a_frugal_allocation_saves_registers_where_that_pays() {
+    allocated(
+        "b0: v11 = r1
+             call 5/0
+             r0 = v11
+             exit",
+        FRUGAL,
+        "b0: spill 0 = r1
+             call 5/0
+             r0 = reload 0
+             exit",
+    );
+    allocated(
+        "b0: v11 = r1
+             call 5/0
+             store 8 [v11] = 1
+             store 8 [v11] = 2
+             r0 = 0
+             exit",
+        FRUGAL,
+        "b0: r6 = r1
+             call 5/0
+             store 8 [r6] = 1
+             store 8 [r6] = 2
+             r0 = 0
+             exit",
+    );
+}
+
+/// A register of two constants cannot be made again, so that three accesses pay for a saved register.
+#[test]
+fn a_register_of_two_constants_is_saved() {
+    allocated(
+        "b0: v12 = 1
+             if r1 == 0 then b1 else b2
+         b1: v12 = 2
+             goto b2
+         b2: call 5/0
+             r0 = v12
+             exit",
+        FRUGAL,
+        "b0: r6 = 1
+             if r1 == 0 then b1 else b2
+         b1: r6 = 2
+             goto b2
+         b2: call 5/0
+             r0 = r6
+             exit",
+    );
+}
+
+/// Once a register is saved, other values use it for nothing.
+#[test]
+fn a_saved_register_serves_further_values() {
+    allocated(
+        "b0: v11 = r1
+             call 5/0
+             store 8 [v11] = 1
+             store 8 [v11] = 2
+             v12 = load 8 [v11]
+             call 5/0
+             r0 = v12
+             exit",
+        FRUGAL,
+        "b0: r6 = r1
+             call 5/0
+             store 8 [r6] = 1
+             store 8 [r6] = 2
+             r6 = load 8 [r6]
+             call 5/0
+             r0 = r6
+             exit",
+    );
+}
+
+/// Accesses in cold code do not count.
+#[test]
+fn cold_accesses_do_not_pay_for_a_saved_register() {
+    allocated(
+        "b0: v11 = r1
+             call 5/0
+             if r0 == 0 then b1 else b1
+         b1 cold: store 8 [v11] = 1
+             store 8 [v11] = 2
+             r0 = 0
+             exit",
+        FRUGAL,
+        "b0: spill 0 = r1
+             call 5/0
+             if r0 == 0 then b1 else b1
+         b1 cold: r2 = reload 0
+             store 8 [r2] = 1
+             store 8 [r2] = 2
+             r0 = 0
+             exit",
+    );
+}
+
+#[test]
+fn a_constant_is_made_again_rather_than_kept() {
+    for constant in ["7", "0x100000000 ll", "state[8] ll", "size(inode.i_mode)"] {
+        allocated(
+            &format!("b0: v12 = {constant}\nr1 = v12\ncall 5/1\nr1 = v12\ncall 5/1\nr0 = 0\nexit"),
+            FRUGAL,
+            &format!("b0: r1 = {constant}\ncall 5/1\nr1 = {constant}\ncall 5/1\nr0 = 0\nexit"),
+        );
+    }
+}
+
+/// A register written twice is no constant, even where each write is one.
+#[test]
+fn a_register_of_two_constants_is_spilled() {
+    let before = parse(
+        "b0: v11 = r1
+             v12 = 1
+             if v11 == 0 then b1 else b2
+         b1: v12 = 2
+             goto b2
+         b2: call 5/0
+             r0 = v12
+             exit",
+    );
+    let mut after = before.clone();
+    let mut slots = 0;
+    spill(&mut after, &[Reg(12)], &mut slots, true);
+    assert_eq!(slots, 1);
+    assert_eq!(run(&after, 1), run(&before, 1));
+}
+
+fn spilled(code: &mut Body) {
+    spill(code, &[Reg(12)], &mut 0, true);
+}
+
+#[test]
+fn one_reload_serves_all_uses_up_to_a_call() {
+    becomes(
+        "b0: v11 = r1
+             v12 = load 8 [v11]
+             store 8 [v11] = v12
+             call 5/0
+             store 8 [v11] = v12
+             store 8 [v11 + 8] = v12
+             r0 = 0
+             exit",
+        spilled,
+        "b0: v11 = r1
+             v13 = load 8 [v11]
+             spill 0 = v13
+             store 8 [v11] = v13
+             call 5/0
+             v14 = reload 0
+             store 8 [v11] = v14
+             store 8 [v11 + 8] = v14
+             r0 = 0
+             exit",
+    );
+    // Without sharing each use has its own.
+    becomes(
+        "b0: v11 = r1
+             v12 = load 8 [v11]
+             store 8 [v11] = v12
+             store 8 [v11 + 8] = v12
+             r0 = 0
+             exit",
+        |code| spill(code, &[Reg(12)], &mut 0, false),
+        "b0: v11 = r1
+             v13 = load 8 [v11]
+             spill 0 = v13
+             v14 = reload 0
+             store 8 [v11] = v14
+             v15 = reload 0
+             store 8 [v11 + 8] = v15
+             r0 = 0
+             exit",
+    );
+}
+
+#[test]
+fn a_value_changed_in_place_is_stored_again() {
+    becomes(
+        "b0: v11 = r1
+             v12 = load 8 [v11]
+             call 5/0
+             v12 += 1
+             if v12 == 0 then b1 else b1
+         b1: r0 = 0
+             exit",
+        spilled,
+        "b0: v11 = r1
+             v13 = load 8 [v11]
+             spill 0 = v13
+             call 5/0
+             v14 = reload 0
+             v14 += 1
+             spill 0 = v14
+             if v14 == 0 then b1 else b1
+         b1: r0 = 0
+             exit",
+    );
+}
+
+/// The reload of one predecessor serves its successor only.
+#[test]
+fn a_reload_serves_a_block_with_one_predecessor() {
+    becomes(
+        "b0: v11 = r1
+             v12 = load 8 [v11]
+             call 5/0
+             if v12 == 0 then b1 else b2
+         b1: r0 = v12
+             exit
+         b2: r0 = 0
+             exit",
+        spilled,
+        "b0: v11 = r1
+             v13 = load 8 [v11]
+             spill 0 = v13
+             call 5/0
+             v14 = reload 0
+             if v14 == 0 then b1 else b2
+         b1: r0 = v14
+             exit
+         b2: r0 = 0
+             exit",
+    );
+}
+
+/// Two predecessors have the value in different registers; the join takes it from the frame.
+#[test]
+fn a_join_of_different_reloads_reloads() {
+    becomes(
+        "b0: v11 = r1
+             v12 = load 8 [v11]
+             call 5/0
+             if v11 == 0 then b1 else b2
+         b1: store 8 [v11] = v12
+             goto b3
+         b2: store 8 [v11 + 8] = v12
+             goto b3
+         b3: v13 = v12
+             r0 = v13
+             exit",
+        spilled,
+        "b0: v11 = r1
+             v14 = load 8 [v11]
+             spill 0 = v14
+             call 5/0
+             if v11 == 0 then b1 else b2
+         b1: v15 = reload 0
+             store 8 [v11] = v15
+             goto b3
+         b2: v16 = reload 0
+             store 8 [v11 + 8] = v16
+             goto b3
+         b3: v13 = reload 0
+             r0 = v13
+             exit",
+    );
+    // One of them has it in none.
+    becomes(
+        "b0: v11 = r1
+             v12 = load 8 [v11]
+             call 5/0
+             if v11 == 0 then b1 else b2
+         b1: store 8 [v11] = v12
+             goto b2
+         b2: v13 = v12
+             r0 = v13
+             exit",
+        spilled,
+        "b0: v11 = r1
+             v14 = load 8 [v11]
+             spill 0 = v14
+             call 5/0
+             if v11 == 0 then b1 else b2
+         b1: v15 = reload 0
+             store 8 [v11] = v15
+             goto b2
+         b2: v13 = reload 0
+             r0 = v13
+             exit",
+    );
+}
+
+#[test]
+fn a_join_of_one_reload_keeps_it() {
+    becomes(
+        "b0: v11 = r1
+             v12 = load 8 [v11]
+             if v12 == 0 then b1 else b2
+         b1: store 8 [v11] = 1
+             goto b2
+         b2: r0 = v12
+             exit",
+        spilled,
+        "b0: v11 = r1
+             v13 = load 8 [v11]
+             spill 0 = v13
+             if v13 == 0 then b1 else b2
+         b1: store 8 [v11] = 1
+             goto b2
+         b2: r0 = v13
+             exit",
+    );
+}
+
+/// A result is spilled from `r0`, which serves until something else is there.
+#[test]
+fn a_spilled_result_is_read_from_r0_up_to_the_next_write() {
+    becomes(
+        "b0: call 5/0
+             v12 = r0
+             store 8 [r10 - 8] = v12
+             v12 += 1
+             call 6/0
+             r0 = v12
+             exit",
+        spilled,
+        "b0: call 5/0
+             spill 0 = r0
+             store 8 [r10 - 8] = r0
+             v13 = r0
+             v13 += 1
+             spill 0 = v13
+             call 6/0
+             r0 = reload 0
+             exit",
+    );
+    becomes(
+        "b0: call 5/0
+             v12 = r0
+             r0 = 1
+             store 8 [r10 - 8] = v12
+             exit",
+        spilled,
+        "b0: call 5/0
+             spill 0 = r0
+             r0 = 1
+             v13 = reload 0
+             store 8 [r10 - 8] = v13
+             exit",
+    );
+    // It does not last into the next block.
+    becomes(
+        "b0: call 5/0
+             v12 = r0
+             goto b1
+         b1: store 8 [r10 - 8] = v12
+             exit",
+        spilled,
+        "b0: call 5/0
+             spill 0 = r0
+             goto b1
+         b1: v13 = reload 0
+             store 8 [r10 - 8] = v13
+             exit",
+    );
+}
+
+#[test]
+fn the_frame_pointer_is_not_spilled_directly() {
+    becomes(
+        "b0: v12 = r10
+             v12 += -8
+             r0 = 0
+             exit",
+        spilled,
+        "b0: v13 = r10
+             spill 0 = v13
+             v13 += -8
+             spill 0 = v13
+             r0 = 0
+             exit",
+    );
+}
+
+#[test]
+fn a_narrow_move_to_a_spilled_register_is_computed() {
+    becomes(
+        "b0: v11 = r1
+             w12 = w11
+             r0 = v12
+             exit",
+        spilled,
+        "b0: v11 = r1
+             w13 = w11
+             spill 0 = v13
+             r0 = v13
+             exit",
+    );
+}
+
+/// Ranges of machine registers are counted as `liveness` counts: `2i` reads, `2i + 1` writes.
+#[test]
+fn machine_registers_are_busy_between_writes_and_reads() {
+    let code = parse(
+        "b0: v11 = r1
+             r2 = v11
+             r2 += 8
+             r6 = 1
+             call 5/2
+             v12 = r0
+             r0 = v12
+             exit",
+    );
+    let busy = reserved(&code);
+    // `r1` from the entry to its read, and over the call; `r2` from its move to the call.
+    assert_eq!(busy[0], [(10, 12), (15, 16)]);
+    assert_eq!(busy[1], [(0, 11)]);
+    assert_eq!(busy[2], [(5, 11)]);
+    assert_eq!(busy[3], [(10, 11)]);
+    assert_eq!(busy[5], [(10, 11)]);
+    assert_eq!(busy[6], []);
+}

@@ -1,0 +1,594 @@
+//! Spill code cleanup: fewer stores to and reloads from spill slots, and the frame offsets of slots.
+//!
+//! ```text
+//! spill 3, r2                                     if r2 & 4 goto b7
+//! if r2 & 4 goto b7                               spill 3, r2        only where slot 3 is taken from
+//! reload r2, 3                                                       r2 still holds it
+//! call ..                                         call ..
+//! reload r1, 3                                    r1 = *(u64 *)(r10 - 24)
+//! ```
+//!
+//! Register allocation has assigned a slot to each spilled value. Slots that are not live at the same time share an offset.
+//!
+//! Absent: buffers in the frame, which calls write to; lowering has assigned their offsets.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::limits::STACK_BYTES_MAX;
+use crate::mir::analysis::liveness::{Place, Values, liveness};
+use crate::mir::{Block, Body, FRAME_POINTER, Inst, Operand, Reg, Terminator};
+
+/// The spill slots, by number.
+struct Slots;
+
+impl Values for Slots {
+    fn uses(&self, inst: &Inst, each: &mut dyn FnMut(u32)) {
+        if let Inst::Reload { slot, .. } = inst {
+            each(*slot);
+        }
+    }
+
+    fn def(&self, inst: &Inst) -> Option<u32> {
+        match inst {
+            Inst::Spill { slot, .. } => Some(*slot),
+            _ => None,
+        }
+    }
+
+    fn end_uses(&self, _: &Terminator, _: &mut dyn FnMut(u32)) {}
+}
+
+/// For each register, the slot whose value it holds.
+type Held = BTreeMap<Reg, u32>;
+
+/// Visits all blocks with the slots that registers hold at the entry of each: at a join, those that all predecessors agree on.
+/// `each` updates the state to the end of the block.
+fn follow(code: &mut Body, mut each: impl FnMut(&mut Block, &mut Held)) {
+    let mut entering: Vec<Option<Held>> = vec![None; code.blocks.len()];
+    for at in 0..code.blocks.len() {
+        let mut held = entering[at].take().unwrap_or_default();
+        let block = &mut code.blocks[at];
+        each(block, &mut held);
+        let targets: BTreeSet<_> = block.terminator.targets().collect();
+        for to in targets {
+            let seen = &mut entering[to.0 as usize];
+            match seen {
+                None => *seen = Some(held.clone()),
+                Some(seen) => seen.retain(|reg, slot| held.get(reg) == Some(slot)),
+            }
+        }
+    }
+}
+
+/// Stack-slot coalescing: a slot that only ever receives the value of one other slot is replaced by it, unless the other is
+/// stored to while the value is live.
+pub fn coalesce_slots(code: &mut Body) {
+    let needed = liveness(code, &Slots).ranges;
+    // For each slot, the slot that all its stores copy, if there is one; and the positions of its stores.
+    let mut copies: BTreeMap<u32, Option<u32>> = BTreeMap::new();
+    let mut written: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    let mut at = 0;
+    follow(code, |block, held| {
+        for (inst, _) in &block.insts {
+            at += 1;
+            if let Inst::Spill { slot, src } = inst {
+                let of = held.get(src).copied().filter(|of| of != slot);
+                copies.entry(*slot).and_modify(|known| *known = known.filter(|known| Some(*known) == of)).or_insert(of);
+                // Positions as in `liveness`.
+                written.entry(*slot).or_default().push(2 * at + 1);
+            }
+            transfer(&mut inst.clone(), held);
+        }
+        at += 1;
+    });
+    let mut same: BTreeMap<u32, u32> = BTreeMap::new();
+    for (slot, of) in copies {
+        let Some(of) = of.map(|of| same.get(&of).copied().unwrap_or(of)).filter(|of| *of != slot) else { continue };
+        let mut all: Vec<u32> = same.iter().filter(|(_, known)| **known == slot).map(|(copy, _)| *copy).collect();
+        all.push(slot);
+        let mut ranges = all.iter().filter_map(|slot| needed.get(slot)).flatten();
+        // Unreachable blocks, which the layout leaves out, may read a slot that nothing writes.
+        let writes = written.get(&of).map_or(&[][..], Vec::as_slice);
+        if ranges.all(|(first, last)| !writes.iter().any(|at| (first..=last).contains(&at))) {
+            same.extend(all.into_iter().map(|slot| (slot, of)));
+        }
+    }
+    for (inst, _) in code.blocks.iter_mut().flat_map(|block| &mut block.insts) {
+        if let Inst::Spill { slot, .. } | Inst::Reload { slot, .. } = inst {
+            *slot = same.get(slot).copied().unwrap_or(*slot);
+        }
+    }
+}
+
+/// Redundant-reload elimination: a value that a register still holds is not loaded again. Stores to slots that nothing
+/// loads from are removed.
+pub fn eliminate_reloads(code: &mut Body) {
+    follow(code, |block, held| block.insts.retain_mut(|(inst, _)| transfer(inst, held)));
+    let insts = code.blocks.iter().flat_map(|block| &block.insts);
+    let taken: BTreeSet<u32> = insts
+        .filter_map(|(inst, _)| match inst {
+            Inst::Reload { slot, .. } => Some(*slot),
+            _ => None,
+        })
+        .collect();
+    for block in &mut code.blocks {
+        block.insts.retain(|(inst, _)| !matches!(inst, Inst::Spill { slot, .. } if !taken.contains(slot)));
+    }
+}
+
+/// Updates `held` by an instruction; returns false if the instruction is redundant.
+fn transfer(inst: &mut Inst, held: &mut Held) -> bool {
+    match *inst {
+        Inst::Spill { slot, src } => {
+            if held.get(&src) == Some(&slot) {
+                return false;
+            }
+            held.retain(|_, other| *other != slot);
+            held.insert(src, slot);
+        }
+        Inst::Reload { dst, slot } => {
+            if held.get(&dst) == Some(&slot) {
+                return false;
+            }
+            if let Some((other, _)) = held.iter().find(|(_, known)| **known == slot) {
+                *inst = Inst::Mov { dst, src: Operand::Reg(*other), wide: true, reloc: None };
+            }
+            held.insert(dst, slot);
+        }
+        Inst::Mov { dst, src: Operand::Reg(src), wide: true, reloc: None } => {
+            match held.get(&src).copied() {
+                Some(slot) => held.insert(dst, slot),
+                None => held.remove(&dst),
+            };
+        }
+        // Calls clobber `r0` to `r5`.
+        Inst::Call { .. } | Inst::Invoke { .. } => held.retain(|reg, _| reg.0 > 5),
+        ref other => {
+            other.def().map(|dst| held.remove(&dst));
+        }
+    }
+    true
+}
+
+/// The next access to a slot.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    Stored,
+    Loaded,
+}
+
+/// Store sinking: a spill store moves past branches to the successors that load the slot, so that other paths execute no
+/// store. A store that is overwritten before a load is removed.
+pub fn sink_stores(code: &mut Body) {
+    let entering = liveness(code, &Slots).live_in;
+    let mut edges = vec![0u32; code.blocks.len()];
+    code.blocks.iter().flat_map(|block| block.terminator.targets()).for_each(|to| edges[to.0 as usize] += 1);
+    for at in 0..code.blocks.len() {
+        let targets: Vec<usize> = code.blocks[at].terminator.targets().map(|to| to.0 as usize).collect();
+        let needed = |to: &usize, slot: &u32| entering[*to].binary_search(slot).is_ok();
+        let mut moved: Vec<(u32, Reg)> = Vec::new();
+        let mut written = BTreeSet::new();
+        let mut next: BTreeMap<u32, Next> = BTreeMap::new();
+        let block = &mut code.blocks[at];
+        let mut kept = Vec::with_capacity(block.insts.len());
+        for (inst, span) in std::mem::take(&mut block.insts).into_iter().rev() {
+            match inst {
+                Inst::Spill { slot, src } => match next.insert(slot, Next::Stored) {
+                    Some(Next::Stored) => continue,
+                    Some(Next::Loaded) => {}
+                    None => {
+                        let one_way = targets.iter().all(|to| !needed(to, &slot) || edges[*to] == 1);
+                        let always = targets.iter().all(|to| needed(to, &slot));
+                        if !written.contains(&src) && one_way && !always {
+                            moved.push((slot, src));
+                            continue;
+                        }
+                    }
+                },
+                Inst::Reload { slot, .. } => {
+                    next.insert(slot, Next::Loaded);
+                }
+                Inst::Call { .. } | Inst::Invoke { .. } => written.extend((0..6).map(Reg)),
+                _ => {}
+            }
+            written.extend(inst.def());
+            kept.push((inst, span));
+        }
+        kept.reverse();
+        block.insts = kept;
+        for to in targets {
+            let stores = moved.iter().rev().filter(|(slot, _)| needed(&to, slot));
+            let block = &mut code.blocks[to];
+            let span = block.insts.first().map_or(block.terminator_span, |(_, span)| *span);
+            let stores: Vec<_> = stores.map(|(slot, src)| (Inst::Spill { slot: *slot, src: *src }, span)).collect();
+            block.insts.splice(0..0, stores);
+        }
+    }
+}
+
+/// Assigns frame offsets to slots. Slots that are not live at the same time share an offset.
+///
+/// # Errors
+/// The bytes of the frame, if they are more than the kernel provides.
+pub fn assign_offsets(code: &mut Body) -> Result<(), u32> {
+    let needed = liveness(code, &Slots).ranges;
+    if needed.is_empty() {
+        return Ok(());
+    }
+    let mut places: Vec<Place> = Vec::new();
+    let mut offsets: BTreeMap<u32, usize> = BTreeMap::new();
+    for (slot, ranges) in &needed {
+        let place = places.iter().position(|place| place.is_free(ranges)).unwrap_or(places.len());
+        if place == places.len() {
+            places.push(Place::default());
+        }
+        places[place].take(ranges);
+        offsets.insert(*slot, place);
+    }
+    // Loads and stores of 8 bytes must lie at multiples of 8.
+    let first = code.frame_bytes.next_multiple_of(8);
+    code.frame_bytes = first + 8 * places.len() as u32;
+    if code.frame_bytes > STACK_BYTES_MAX {
+        return Err(code.frame_bytes);
+    }
+    let offset = |slot: &u32| -((first + 8 + 8 * offsets[slot] as u32) as i16);
+    for (inst, _) in code.blocks.iter_mut().flat_map(|block| &mut block.insts) {
+        *inst = match inst {
+            Inst::Spill { slot, src } => {
+                Inst::Store { base: FRAME_POINTER, offset: offset(slot), src: Operand::Reg(*src), bytes: 8 }
+            }
+            Inst::Reload { dst, slot } => Inst::Load {
+                dst: *dst,
+                base: FRAME_POINTER,
+                offset: offset(slot),
+                bytes: 8,
+                reloc: None,
+                argument: None,
+            },
+            _ => continue,
+        };
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::isa::jmp;
+    use crate::mir::BlockId;
+    use crate::mir::testing::{becomes, stays};
+    use crate::mir::text::{parse, print};
+
+    fn block(insts: Vec<Inst>, end: Terminator) -> Block {
+        let insts = insts.into_iter().map(|inst| (inst, Default::default())).collect();
+        Block { insts, terminator: end, terminator_span: Default::default(), cold: false, dear: false }
+    }
+
+    fn branch(left: Reg, then: u32, otherwise: u32) -> Terminator {
+        let (then, otherwise) = (BlockId(then), BlockId(otherwise));
+        Terminator::Branch { op: jmp::JEQ, wide: true, left, right: Operand::Imm(0), then, otherwise }
+    }
+
+    fn insts(code: &Body, block: usize) -> Vec<Inst> {
+        code.blocks[block].insts.iter().map(|(inst, _)| inst.clone()).collect()
+    }
+
+    fn spill(slot: u32, src: u32) -> Inst {
+        Inst::Spill { slot, src: Reg(src) }
+    }
+
+    fn code(blocks: Vec<Block>) -> Body {
+        let sunk = blocks.len() as u32;
+        Body { blocks, next: 11, frame_bytes: 0, sunk, flags: Vec::new() }
+    }
+
+    #[test]
+    fn only_the_last_store_is_moved() {
+        let changed = Inst::Mov { dst: Reg(2), src: Operand::Imm(7), wide: true, reloc: None };
+        let taken = Inst::Reload { dst: Reg(0), slot: 0 };
+        let mut code = code(vec![
+            block(vec![spill(0, 1), spill(0, 2), changed.clone()], branch(Reg(1), 1, 2)),
+            block(vec![], Terminator::Exit),
+            block(vec![taken], Terminator::Exit),
+        ]);
+        sink_stores(&mut code);
+        // The register of the last store changes, so that it stays; the one before it is stored over.
+        assert_eq!(insts(&code, 0), [spill(0, 2), changed]);
+    }
+
+    #[test]
+    fn stores_stand_where_their_slots_are_taken_from() {
+        let taken = Inst::Reload { dst: Reg(0), slot: 0 };
+        let mut code = code(vec![
+            block(vec![spill(0, 2)], branch(Reg(1), 1, 2)),
+            block(vec![], Terminator::Exit),
+            block(vec![taken.clone()], Terminator::Exit),
+        ]);
+        sink_stores(&mut code);
+        assert_eq!(insts(&code, 0), []);
+        assert_eq!(insts(&code, 2), [spill(0, 2), taken]);
+        eliminate_reloads(&mut code);
+        let moved = Inst::Mov { dst: Reg(0), src: Operand::Reg(Reg(2)), wide: true, reloc: None };
+        assert_eq!(insts(&code, 2), [moved]);
+    }
+
+    #[test]
+    fn a_copy_in_the_frame_is_what_it_copies() {
+        let taken = |slot| Inst::Reload { dst: Reg(2), slot };
+        let copied = vec![spill(0, 1), taken(0), spill(1, 2)];
+        let mut one = code(vec![block([copied.clone(), vec![taken(1)]].concat(), Terminator::Exit)]);
+        coalesce_slots(&mut one);
+        assert_eq!(insts(&one, 0), [spill(0, 1), taken(0), spill(0, 2), taken(0)]);
+        // What is copied changes while the copy is needed.
+        let all = [copied, vec![spill(0, 3), taken(0), taken(1)]].concat();
+        let mut two = code(vec![block(all.clone(), Terminator::Exit)]);
+        coalesce_slots(&mut two);
+        assert_eq!(insts(&two, 0), all);
+    }
+
+    #[test]
+    fn what_a_call_takes_is_taken_from_the_frame_again() {
+        let taken = Inst::Reload { dst: Reg(1), slot: 0 };
+        let call = Inst::Call { helper: 5, args: 0 };
+        let insts_before = vec![spill(0, 2), call, taken, spill(1, 6), Inst::Reload { dst: Reg(1), slot: 1 }];
+        let mut code = code(vec![block(insts_before.clone(), Terminator::Exit)]);
+        eliminate_reloads(&mut code);
+        let copied = Inst::Mov { dst: Reg(1), src: Operand::Reg(Reg(6)), wide: true, reloc: None };
+        assert_eq!(insts(&code, 0)[..3], insts_before[..3]);
+        assert_eq!(insts(&code, 0)[3..], [copied]);
+    }
+
+    /// A slot whose value is a copy on one way only is a value of its own.
+    #[test]
+    fn a_slot_of_several_values_is_not_joined() {
+        stays(
+            "b0: spill 0 = r1
+                 if r1 == 0 then b1 else b2
+             b1: r2 = reload 0
+                 spill 1 = r2
+                 goto b3
+             b2: spill 1 = r3
+                 goto b3
+             b3: r0 = reload 1
+                 r2 = reload 0
+                 exit",
+            coalesce_slots,
+        );
+    }
+
+    #[test]
+    fn a_copy_of_a_copy_is_the_first_slot() {
+        becomes(
+            "b0: spill 0 = r1
+                 spill 1 = r1
+                 r2 = reload 1
+                 spill 2 = r2
+                 call 5/0
+                 r1 = reload 0
+                 r2 = reload 1
+                 r3 = reload 2
+                 exit",
+            coalesce_slots,
+            "b0: spill 0 = r1
+                 spill 0 = r1
+                 r2 = reload 0
+                 spill 0 = r2
+                 call 5/0
+                 r1 = reload 0
+                 r2 = reload 0
+                 r3 = reload 0
+                 exit",
+        );
+    }
+
+    /// Without `passing` unreachable blocks are left until the layout: their slots have no writes.
+    #[test]
+    fn a_slot_that_only_unreachable_blocks_read_is_joined() {
+        becomes(
+            "b0: spill 0 = r6
+                 r0 = reload 0
+                 exit
+             b1: r2 = reload 1
+                 spill 2 = r2
+                 call 5/0
+                 r0 = reload 2
+                 exit",
+            coalesce_slots,
+            "b0: spill 0 = r6
+                 r0 = reload 0
+                 exit
+             b1: r2 = reload 1
+                 spill 1 = r2
+                 call 5/0
+                 r0 = reload 1
+                 exit",
+        );
+    }
+
+    /// What registers hold at a join is what all predecessors leave there.
+    #[test]
+    fn a_join_knows_what_all_predecessors_hold() {
+        stays(
+            "b0: spill 0 = r6
+                 if r6 == 0 then b1 else b2
+             b1: r6 = 1
+                 goto b2
+             b2: r0 = reload 0
+                 store 8 [r10 - 8] = r6
+                 exit",
+            eliminate_reloads,
+        );
+        becomes(
+            "b0: spill 0 = r6
+                 if r6 == 0 then b1 else b2
+             b1: store 8 [r10 - 8] = 1
+                 goto b2
+             b2: r6 = reload 0
+                 r0 = reload 0
+                 exit",
+            eliminate_reloads,
+            "b0: if r6 == 0 then b1 else b2
+             b1: store 8 [r10 - 8] = 1
+                 goto b2
+             b2: r0 = r6
+                 exit",
+        );
+    }
+
+    #[test]
+    fn a_register_holds_a_slot_until_either_is_written() {
+        for written in ["r6 = 1", "r6 = load 8 [r7]", "r6 += 1", "w6 = w6", "r6 = r7", "r6 = be16 r6"] {
+            stays(&format!("b0: spill 0 = r6\n{written}\nr0 = reload 0\nstore 8 [r7] = r6\nexit"), eliminate_reloads);
+        }
+        // The slot has another value.
+        becomes(
+            "b0: spill 0 = r6
+                 spill 0 = r7
+                 r0 = reload 0
+                 r1 = reload 0
+                 exit",
+            eliminate_reloads,
+            "b0: r0 = r7
+                 r1 = r0
+                 exit",
+        );
+    }
+
+    #[test]
+    fn a_move_carries_what_a_register_holds() {
+        becomes(
+            "b0: spill 0 = r1
+                 r6 = r1
+                 call 5/0
+                 r0 = reload 0
+                 exit",
+            eliminate_reloads,
+            "b0: r6 = r1
+                 call 5/0
+                 r0 = r6
+                 exit",
+        );
+    }
+
+    #[test]
+    fn a_store_that_every_successor_needs_stays() {
+        stays(
+            "b0: spill 0 = r6
+                 if r6 == 0 then b1 else b2
+             b1: r0 = reload 0
+                 exit
+             b2: r0 = reload 0
+                 exit",
+            sink_stores,
+        );
+    }
+
+    /// A store must not move into a block that another block, which has stored, leads to as well.
+    #[test]
+    fn a_store_for_a_join_stays() {
+        stays(
+            "b0: spill 0 = r6
+                 if r6 == 0 then b1 else b3
+             b1: spill 0 = r7
+                 if r7 == 0 then b2 else b3
+             b2: r0 = 0
+                 exit
+             b3: r0 = reload 0
+                 exit",
+            sink_stores,
+        );
+    }
+
+    #[test]
+    fn a_store_whose_register_changes_stays() {
+        for (source, written) in
+            [("r2", "r2 = 1"), ("r2", "call 5/0"), ("r2", "call krs_f/0"), ("r0", "call 5/0"), ("r5", "call 5/0")]
+        {
+            stays(
+                &format!(
+                    "b0: spill 0 = {source}
+                         {written}
+                         if r6 == 0 then b1 else b2
+                     b1: r0 = 0
+                         exit
+                     b2: r0 = reload 0
+                         exit"
+                ),
+                sink_stores,
+            );
+        }
+        // A call leaves r6 alone.
+        becomes(
+            "b0: spill 0 = r6
+                 call 5/0
+                 if r6 == 0 then b1 else b2
+             b1: r0 = 0
+                 exit
+             b2: r0 = reload 0
+                 exit",
+            sink_stores,
+            "b0: call 5/0
+                 if r6 == 0 then b1 else b2
+             b1: r0 = 0
+                 exit
+             b2: spill 0 = r6
+                 r0 = reload 0
+                 exit",
+        );
+    }
+
+    #[test]
+    fn a_store_before_a_load_of_its_slot_stays() {
+        stays(
+            "b0: spill 0 = r6
+                 r1 = reload 0
+                 if r1 == 0 then b1 else b2
+             b1: r0 = 0
+                 exit
+             b2: r0 = reload 0
+                 exit",
+            sink_stores,
+        );
+    }
+
+    #[test]
+    fn slots_that_are_not_live_together_share_a_place() {
+        let laid_out = |code: &mut Body| assign_offsets(code).expect("there is room");
+        becomes(
+            "b0: spill 0 = r6
+                 spill 1 = r7
+                 r1 = reload 0
+                 spill 2 = r8
+                 r1 = reload 1
+                 r1 = reload 2
+                 exit",
+            laid_out,
+            "b0: store 8 [r10 - 8] = r6
+                 store 8 [r10 - 16] = r7
+                 r1 = load 8 [r10 - 8]
+                 store 8 [r10 - 8] = r8
+                 r1 = load 8 [r10 - 16]
+                 r1 = load 8 [r10 - 8]
+                 exit",
+        );
+    }
+
+    /// Slots lie below the buffers of the frame, at multiples of 8.
+    #[test]
+    fn a_frame_has_512_bytes() {
+        let of = |buffers: u32| {
+            let mut code = parse("b0: spill 0 = r6\nr0 = reload 0\nexit");
+            code.frame_bytes = buffers;
+            assign_offsets(&mut code).map(|()| (code.frame_bytes, print(&code)))
+        };
+        let (bytes, text) = of(13).expect("there is room");
+        assert_eq!(bytes, 24);
+        assert!(text.contains("store 8 [r10 - 24] = r6"), "{text}");
+        assert_eq!(of(504).map(|(bytes, _)| bytes), Ok(512));
+        assert_eq!(of(505).map(|(bytes, _)| bytes), Err(520));
+        // Without slots nothing is added.
+        let mut code = parse("b0: r0 = 0\nexit");
+        code.frame_bytes = 13;
+        assert_eq!((assign_offsets(&mut code), code.frame_bytes), (Ok(()), 13));
+    }
+}

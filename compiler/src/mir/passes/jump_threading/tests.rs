@@ -1,0 +1,424 @@
+//! Tests that imply others, and paths on which a test must not be skipped.
+
+use super::*;
+use crate::mir::testing::{becomes, rounds, stays};
+use crate::mir::text::{COMPARISONS, parse};
+use crate::simulate::machine::taken;
+
+fn jump_threading(body: &mut Body) {
+    rounds(&["thread-jumps", "simplify-cfg"], body);
+}
+
+/// The answer of a test that follows another, where jump threading finds one.
+fn implied(known: &str, holds: bool, asked: &str) -> Option<bool> {
+    let (then, otherwise) = if holds { (1, 2) } else { (2, 1) };
+    let mut code = parse(&format!(
+        "b0: v11 = r1
+             v12 = load 8 [v11]
+             v13 = load 8 [v11 + 8]
+             if {known} then b{then} else b{otherwise}
+         b1: if {asked} then b3 else b4
+         b2: r0 = 2
+             exit
+         b3: r0 = 1
+             exit
+         b4: r0 = 0
+             exit"
+    ));
+    jump_threading(&mut code);
+    let (_, then, otherwise) = Test::of(&code.blocks[0].terminator).expect("nothing is known of the first test");
+    let target = &code.blocks[if holds { then } else { otherwise }.0 as usize];
+    match target.insts.first() {
+        Some((Inst::Mov { src: Operand::Imm(result), .. }, _)) => Some(*result == 1),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_test_implies_others() {
+    for (known, holds, asked, answer) in [
+        // The same test, and its inverse.
+        ("v12 < v13", true, "v12 < v13", Some(true)),
+        ("v12 < v13", false, "v12 < v13", Some(false)),
+        ("v12 < v13", true, "v12 >= v13", Some(false)),
+        ("v12 < v13", false, "v12 >= v13", Some(true)),
+        ("v12 s<= 4", false, "v12 s> 4", Some(true)),
+        ("v12 & v13", true, "v12 & v13", Some(true)),
+        // A number decides every test of a constant.
+        ("v12 == 5", true, "v12 < 6", Some(true)),
+        ("v12 == 5", true, "v12 < 5", Some(false)),
+        ("v12 != 5", false, "v12 & 2", Some(false)),
+        ("v12 != 5", false, "v12 & 6", Some(true)),
+        ("w12 == -1", true, "w12 > 7", Some(true)),
+        ("w12 == -1", true, "w12 s> 7", Some(false)),
+        // No bit of 6 is set: none of 2 or 6, all of 0b1001 are open.
+        ("v12 & 6", false, "v12 & 2", Some(false)),
+        ("v12 & 6", false, "v12 & 6", Some(false)),
+        ("v12 & 6", false, "v12 & 7", None),
+        ("v12 & 6", false, "v12 == 3", Some(false)),
+        ("v12 & 6", false, "v12 != 3", Some(true)),
+        ("v12 & 6", false, "v12 == 9", None),
+        ("v12 & 6", false, "v12 != 9", None),
+        ("v12 & 6", false, "v12 < 9", None),
+        // Some bit of 6 is set: one of 7, and it is neither 9 nor 0.
+        ("v12 & 6", true, "v12 & 7", Some(true)),
+        ("v12 & 6", true, "v12 & 2", None),
+        ("v12 & 6", true, "v12 & 14", Some(true)),
+        ("v12 & 6", true, "v12 & 10", None),
+        ("v12 & 6", true, "v12 == 9", Some(false)),
+        ("v12 & 6", true, "v12 != 9", Some(true)),
+        ("v12 & 6", true, "v12 == 2", None),
+        ("v12 & 6", true, "v12 != 2", None),
+        ("v12 & 6", true, "v12 == 0", Some(false)),
+        ("v12 & 6", true, "v12 < 9", None),
+        // Nothing follows where the order, the width or a register differs.
+        ("v12 != 5", true, "v12 == 6", None),
+        ("v12 == 5", false, "v12 == 6", None),
+        ("v12 < 5", true, "v12 < 6", None),
+        ("v12 == 5", true, "w12 == 5", None),
+        ("w12 == 5", true, "v12 == 5", None),
+        ("v12 == 5", true, "v13 == 5", None),
+        ("v12 == v13", true, "v12 == 5", None),
+        ("v12 == 5", true, "v12 == v13", None),
+        ("v12 < v13", true, "v13 < v12", None),
+    ] {
+        assert_eq!(implied(known, holds, asked), answer, "{known} is {holds}: {asked}");
+    }
+}
+
+/// Each answer is compared with the answers for numbers that the first test leaves.
+#[test]
+fn an_implied_answer_holds_for_every_number() {
+    const CONSTANTS: [i32; 8] = [0, 1, 2, 3, 6, 9, -1, -2];
+    let numbers: Vec<u64> =
+        (0..16u64).flat_map(|low| [low, low | 1 << 32, low.wrapping_neg(), low | 1 << 63]).collect();
+    let mut decided = 0;
+    for (op, asked_op) in COMPARISONS.into_iter().flat_map(|op| COMPARISONS.map(|asked| (op, asked))) {
+        for (right, asked_right) in CONSTANTS.into_iter().flat_map(|right| CONSTANTS.map(|asked| (right, asked))) {
+            for (wide, holds) in [(true, true), (true, false), (false, true), (false, false)] {
+                let test = |op, right| Test { op, wide, left: Reg(12), right: Operand::Imm(right) };
+                let Some(answer) = test(asked_op, asked_right).implied_by(&test(op, right), holds) else { continue };
+                decided += 1;
+                let holds_for = |op, right: i32, number| taken(op, wide, number, i64::from(right).cast_unsigned());
+                for number in numbers.iter().filter(|number| holds_for(op, right, **number) == Some(holds)) {
+                    assert!(
+                        holds_for(asked_op, asked_right, *number) == Some(answer),
+                        "{number:#x} {} {right} is {holds}: {} {asked_right}",
+                        jmp::comparison(op),
+                        jmp::comparison(asked_op)
+                    );
+                }
+            }
+        }
+    }
+    // All tests after an equality, and the table above, answer something.
+    assert!(decided > 2000, "{decided}");
+}
+
+#[test]
+fn a_jump_to_a_test_that_is_answered_leads_past_it() {
+    // Both ways to b4 come from the block in which `v12 & 4` holds.
+    becomes(
+        "b0: v11 = r1
+             v12 = load 8 [v11]
+             v13 = load 8 [v11 + 8]
+             if v12 & 4 then b1 else b5
+         b1: if v13 == 0 then b2 else b3
+         b2: store 8 [v11] = 1
+             goto b4
+         b3: store 8 [v11] = 2
+             goto b4
+         b4: if v12 & 4 then b5 else b6
+         b5: r0 = 0
+             exit
+         b6: r0 = 1
+             exit",
+        jump_threading,
+        "b0: v11 = r1
+             v12 = load 8 [v11]
+             v13 = load 8 [v11 + 8]
+             if v12 & 4 then b1 else b4
+         b1: if v13 == 0 then b2 else b3
+         b2: store 8 [v11] = 1
+             goto b4
+         b3: store 8 [v11] = 2
+             goto b4
+         b4: r0 = 0
+             exit",
+    );
+}
+
+#[test]
+fn a_test_with_instructions_before_it_is_not_threaded() {
+    stays(
+        "b0: v11 = r1
+             v12 = load 8 [v11]
+             if v12 & 4 then b1 else b3
+         b1: store 8 [v11] = 1
+             if v12 & 4 then b2 else b3
+         b2: r0 = 0
+             exit
+         b3: r0 = 1
+             exit",
+        jump_threading,
+    );
+}
+
+#[test]
+fn a_join_of_both_answers_knows_neither() {
+    stays(
+        "b0: v11 = r1
+             v12 = load 8 [v11]
+             if v12 & 4 then b1 else b2
+         b1: store 8 [v11] = 1
+             goto b3
+         b2: store 8 [v11] = 2
+             goto b3
+         b3: store 8 [v11] = 3
+             goto b4
+         b4: if v12 & 4 then b5 else b6
+         b5: r0 = 0
+             exit
+         b6: r0 = 1
+             exit",
+        jump_threading,
+    );
+}
+
+#[test]
+fn two_edges_of_one_branch_tell_nothing() {
+    stays(
+        "b0: v11 = r1
+             v12 = load 8 [v11]
+             if v12 & 4 then b1 else b1
+         b1: store 8 [v11] = 1
+             goto b2
+         b2: if v12 & 4 then b3 else b4
+         b3: r0 = 0
+             exit
+         b4: r0 = 1
+             exit",
+        jump_threading,
+    );
+}
+
+/// The block that a test follows may be any of those on the way, and the last of them.
+#[test]
+fn a_register_written_on_the_way_is_tested_again() {
+    stays(
+        "b0: v11 = r1
+             v12 = load 8 [v11]
+             if v12 == 4 then b1 else b3
+         b1: v12 = load 8 [v11 + 8]
+             goto b2
+         b2: if v12 == 4 then b3 else b4
+         b3: r0 = 0
+             exit
+         b4: r0 = 1
+             exit",
+        jump_threading,
+    );
+    stays(
+        "b0: v11 = r1
+             v12 = load 8 [v11]
+             v13 = load 8 [v11 + 8]
+             if v12 < v13 then b1 else b4
+         b1: v13 = load 8 [v11 + 16]
+             goto b2
+         b2: store 8 [v11] = 1
+             goto b3
+         b3: if v12 < v13 then b4 else b5
+         b4: r0 = 0
+             exit
+         b5: r0 = 1
+             exit",
+        jump_threading,
+    );
+}
+
+#[test]
+fn a_register_written_before_the_test_keeps_its_answer() {
+    becomes(
+        "b0: v11 = r1
+             v12 = load 8 [v11]
+             v12 = load 8 [v11 + 8]
+             if v12 == 4 then b1 else b3
+         b1: store 8 [v11] = 1
+             goto b2
+         b2: if v12 == 4 then b3 else b4
+         b3: r0 = 0
+             exit
+         b4: r0 = 1
+             exit",
+        jump_threading,
+        "b0: v11 = r1
+             v12 = load 8 [v11]
+             v12 = load 8 [v11 + 8]
+             if v12 == 4 then b1 else b2
+         b1: store 8 [v11] = 1
+             goto b2
+         b2: r0 = 0
+             exit",
+    );
+}
+
+/// `r0` is another result after each call.
+#[test]
+fn a_test_of_a_result_is_not_remembered_over_a_call() {
+    stays(
+        "b0: call 5/0
+             if r0 == 0 then b1 else b3
+         b1: call 6/0
+             goto b2
+         b2: if r0 == 0 then b3 else b4
+         b3: r0 = 0
+             exit
+         b4: r0 = 1
+             exit",
+        jump_threading,
+    );
+}
+
+#[test]
+fn a_test_of_a_constant_is_answered() {
+    becomes(
+        "b0: v11 = r1
+             v12 = 5
+             if v12 < 6 then b1 else b2
+         b1: r0 = 0
+             exit
+         b2: r0 = 1
+             exit",
+        jump_threading,
+        "b0: v11 = r1
+             v12 = 5
+             goto b1
+         b1: r0 = 0
+             exit",
+    );
+}
+
+/// `v12` tells which way was gone; each way knows it.
+#[test]
+fn a_constant_of_an_edge_threads_that_edge() {
+    becomes(
+        "b0: v11 = r1
+             v12 = 0
+             v13 = load 8 [v11]
+             if v13 == 1 then b1 else b2
+         b1: store 8 [v11] = 1
+             v12 = 1
+             goto b2
+         b2: if v12 != 0 then b3 else b4
+         b3: r0 = 0
+             exit
+         b4: r0 = 1
+             exit",
+        jump_threading,
+        "b0: v11 = r1
+             v12 = 0
+             v13 = load 8 [v11]
+             if v13 == 1 then b1 else b3
+         b1: store 8 [v11] = 1
+             v12 = 1
+             goto b2
+         b2: r0 = 0
+             exit
+         b3: r0 = 1
+             exit",
+    );
+}
+
+#[test]
+fn what_is_no_constant_is_tested() {
+    for (write, test) in [
+        // The upper half is zero.
+        ("w12 = -1", "v12 == -1"),
+        // The loader puts the number in.
+        ("v12 = exists(inode.i_mode)", "v12 == 0"),
+        // It changes after it was set.
+        ("v12 = 1 / v12 += v11", "v12 == 1"),
+        // The other operand is unknown.
+        ("v12 = 1", "v12 == v11"),
+    ] {
+        let write = write.replace(" / ", "\n");
+        stays(
+            &format!(
+                "b0: v11 = r1
+                 {write}
+                 if {test} then b1 else b2
+             b1: r0 = 0
+                 exit
+             b2: r0 = 1
+                 exit"
+            ),
+            jump_threading,
+        );
+    }
+}
+
+/// Two edges that leave different constants, or of which one leaves none.
+#[test]
+fn a_join_keeps_only_constants_of_all_edges() {
+    for (left, right) in [("v12 = 1", "v12 = 2"), ("v12 = 1", "v12 = load 8 [v11]")] {
+        stays(
+            &format!(
+                "b0: v11 = r1
+                     v13 = load 8 [v11]
+                     if v13 == 0 then b1 else b2
+                 b1: {left}
+                     goto b3
+                 b2: {right}
+                     goto b3
+                 b3: store 8 [v11] = 3
+                     if v12 == 1 then b4 else b5
+                 b4: r0 = 0
+                     exit
+                 b5: r0 = 1
+                     exit"
+            ),
+            jump_threading,
+        );
+    }
+    becomes(
+        "b0: v11 = r1
+             v13 = load 8 [v11]
+             if v13 == 0 then b1 else b2
+         b1: v12 = 1
+             goto b3
+         b2: v12 = 1
+             goto b3
+         b3: store 8 [v11] = 3
+             if v12 == 1 then b4 else b5
+         b4: r0 = 0
+             exit
+         b5: r0 = 1
+             exit",
+        jump_threading,
+        "b0: v11 = r1
+             v13 = load 8 [v11]
+             if v13 == 0 then b1 else b2
+         b1: v12 = 1
+             goto b3
+         b2: v12 = 1
+             goto b3
+         b3: store 8 [v11] = 3
+             goto b4
+         b4: r0 = 0
+             exit",
+    );
+}
+
+#[test]
+fn blocks_that_nothing_leads_to_are_dropped() {
+    becomes(
+        "b0: r0 = 0
+             exit
+         b1: r0 = 1
+             goto b2
+         b2: exit",
+        jump_threading,
+        "b0: r0 = 0
+             exit",
+    );
+}

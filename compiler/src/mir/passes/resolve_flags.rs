@@ -1,0 +1,107 @@
+//! Resolution of availability flags, the last step of partial redundancy elimination.
+//!
+//! ```text
+//! b0: v12 = 0                                   b0: v12 = -1
+//!     v13 = 0
+//! b1: v12 = load 8 [v11]                        b1: v12 = load 8 [v11]
+//!     v13 = 1
+//! b2: if v13 != 0 then b4 else b3               b2: if v12 != -1 then b4 else b3
+//! ```
+//!
+//! A value that is expensive to read and that only some paths have read is guarded by a flag. Jump threading removes the
+//! test of the flag from the paths on which its value is known. At the tests that remain, a value that cannot be -1, say,
+//! serves as its own flag; any other value is read again, which costs a verifier less than a second variable would.
+
+use std::collections::BTreeMap;
+
+use crate::mir::{Body, Flag, Inst, Operand, Reg, Terminator};
+
+/// Runs the pass.
+pub fn run(body: &mut Body) {
+    let flags: BTreeMap<Reg, Flag> =
+        std::mem::take(&mut body.flags).into_iter().map(|flag| (flag.flag, flag)).collect();
+    if flags.is_empty() {
+        return;
+    }
+    let initial: BTreeMap<Reg, i32> = flags.values().filter_map(|flag| Some((flag.value, flag.never?))).collect();
+    for (at, block) in body.blocks.iter_mut().enumerate() {
+        block.insts.retain(|(inst, _)| inst.def().is_none_or(|dst| !flags.contains_key(&dst)));
+        let first =
+            block.insts.iter_mut().take_while(|(inst, _)| matches!(inst, Inst::Mov { src: Operand::Imm(_), .. }));
+        for (inst, _) in first.filter(|_| at == 0) {
+            if let Inst::Mov { dst, src, .. } = inst
+                && let Some(never) = initial.get(dst)
+            {
+                *src = Operand::Imm(*never);
+            }
+        }
+        let Terminator::Branch { left, right, otherwise, .. } = &mut block.terminator else { continue };
+        match flags.get(left) {
+            Some(Flag { value, never: Some(never), .. }) => (*left, *right) = (*value, Operand::Imm(*never)),
+            Some(_) => block.terminator = Terminator::Jump(*otherwise),
+            None => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mir::testing::becomes;
+
+    /// `v13` is the flag of `v12`.
+    const BEFORE: &str = "b0: v12 = 0
+            v13 = 0
+            v11 = r1
+            if v11 == 0 then b1 else b2
+        b1: v12 = load 8 [v11]
+            v13 = 1
+            goto b2
+        b2: if v13 != 0 then b4 else b3
+        b3: r0 = v12
+            exit
+        b4: r0 = 0
+            exit";
+
+    #[test]
+    fn a_value_with_an_impossible_number_is_its_own_flag() {
+        becomes(
+            BEFORE,
+            |body| {
+                body.flags = vec![Flag { flag: Reg(13), value: Reg(12), never: Some(-1) }];
+                run(body);
+            },
+            "b0: v12 = -1
+                 v11 = r1
+                 if v11 == 0 then b1 else b2
+             b1: v12 = load 8 [v11]
+                 goto b2
+             b2: if v12 != -1 then b4 else b3
+             b3: r0 = v12
+                 exit
+             b4: r0 = 0
+                 exit",
+        );
+    }
+
+    #[test]
+    fn any_other_value_counts_as_not_read() {
+        becomes(
+            BEFORE,
+            |body| {
+                body.flags = vec![Flag { flag: Reg(13), value: Reg(12), never: None }];
+                run(body);
+            },
+            "b0: v12 = 0
+                 v11 = r1
+                 if v11 == 0 then b1 else b2
+             b1: v12 = load 8 [v11]
+                 goto b2
+             b2: goto b3
+             b3: r0 = v12
+                 exit
+             b4: r0 = 0
+                 exit",
+        );
+    }
+}

@@ -1,0 +1,53 @@
+//! Move widening: a 32-bit copy whose upper half is not observed becomes a 64-bit copy.
+//!
+//! ```text
+//! w12 = w11                   v12 = v11
+//! w12 += 1                    w12 += 1
+//! ```
+//!
+//! A 64-bit copy can be removed by copy propagation or by assigning both registers the same machine register.
+
+use crate::mir::{Body, Inst, Operand};
+
+/// Runs the pass. A 32-bit operation reads the low halves of its operands only, so the upper half of the copy is not
+/// observed, even where the copy is both operands.
+pub fn run(body: &mut Body) {
+    for block in &mut body.blocks {
+        for at in 1..block.insts.len() {
+            let (before, after) = block.insts.split_at_mut(at);
+            if let (
+                Some((Inst::Mov { dst, src: Operand::Reg(_), wide, reloc: None }, _)),
+                (Inst::Alu { dst: changed, wide: false, .. }, _),
+            ) = (before.last_mut().map(|last| (&mut last.0, last.1)), &after[0])
+                && dst == changed
+            {
+                *wide = true;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mir::testing::{becomes, stays};
+    #[test]
+    fn a_copy_before_a_narrow_operation_is_widened() {
+        for operation in ["w12 += 1", "w12 += w11", "w12 += w12", "w12 = -w12", "w12 &= size(inode.i_mode)"] {
+            becomes(
+                &format!("b0: v11 = r1\nw12 = w11\n{operation}\nr0 = v12\nexit"),
+                run,
+                &format!("b0: v11 = r1\nv12 = v11\n{operation}\nr0 = v12\nexit"),
+            );
+        }
+    }
+
+    #[test]
+    fn a_copy_whose_upper_half_is_read_stays_narrow() {
+        for next in ["v12 += 1", "w13 += 1", "store 8 [v11] = v12", "w13 = w12", "v12 = be16 v12"] {
+            stays(&format!("b0: v11 = r1\nw12 = w11\n{next}\nr0 = v12\nexit"), run);
+        }
+        stays("b0: v11 = r1\nw12 = -1\nw12 += 1\nr0 = v12\nexit", run);
+        stays("b0: v11 = r1\nw12 = w11\nstore 8 [v11] = v12\nw12 += 1\nr0 = v12\nexit", run);
+    }
+}

@@ -1,0 +1,79 @@
+//! Values that a loader fills in: addresses of maps and data, and facts about kernel types (CO-RE).
+//!
+//! ```text
+//! inode.i_mode                 offset of the field          exists(inode.i_mode)    1 if the kernel has it
+//! size(inode.i_size)           its size in bytes            state[8]                address in `.bss`
+//! ```
+//!
+//! Instructions of `mir` and of `bpf` carry these; `object` turns them into ELF relocations and CO-RE records.
+
+use std::fmt;
+
+use krsi_abi::manifest::RuleId;
+
+use crate::access::Access;
+use crate::bpf::Section;
+
+/// A value that a loader fills in.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum RelocationKind {
+    /// On a 64-bit immediate load: the map of this name.
+    Map(String),
+    /// On a 64-bit immediate load: the address of a constant, by its offset.
+    Constant(Section, u32),
+    /// On a 64-bit immediate load: the address of state, by its offset.
+    State(u32),
+    /// On a call: the function of this name.
+    Function(&'static str),
+    /// On a 64-bit immediate load: the address of the rule's counter of lost events.
+    Lost(RuleId),
+    /// On a 64-bit immediate load: the address of the rule's mode (`krsi_abi::modes`).
+    Act(RuleId),
+    /// On a load from memory: its offset. On an ALU instruction: its immediate.
+    FieldOffset(Access),
+    /// On an ALU instruction: its immediate becomes the bytes of the field.
+    FieldSize(Access),
+    /// On an ALU instruction: its immediate becomes 1 or 0.
+    FieldExists(Access),
+    /// On an ALU instruction: by how much a 64-bit load of a bitfield's storage is shifted left.
+    FieldShiftLeft(Access),
+    /// On an ALU instruction: by how much it is then shifted right, with or without sign.
+    FieldShiftRight(Access),
+    /// On an ALU instruction: its immediate becomes 1 or 0.
+    EnumValueExists {
+        /// The enum's tag.
+        name: String,
+        /// The enumerator.
+        value: String,
+    },
+    /// On an ALU instruction: its immediate becomes the enumerator's value.
+    EnumValue {
+        /// The enum's tag.
+        name: String,
+        /// The enumerator.
+        value: String,
+        /// Its value on the kernel that the policy was checked against.
+        local: i64,
+    },
+}
+
+impl fmt::Display for RelocationKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RelocationKind::Map(name) => f.write_str(name),
+            RelocationKind::Constant(Section::Tables, offset) => write!(f, "constants[{offset}]"),
+            RelocationKind::Constant(section, offset) => write!(f, "{}[{offset}]", section.words()),
+            RelocationKind::State(offset) => write!(f, "state[{offset}]"),
+            RelocationKind::Function(name) => f.write_str(name),
+            RelocationKind::Lost(rule) => write!(f, "krs_lost[{}]", rule.0),
+            RelocationKind::Act(rule) => write!(f, "krs_modes[{}]", rule.0),
+            RelocationKind::FieldOffset(access) => write!(f, "{access}"),
+            RelocationKind::FieldSize(access) => write!(f, "size({access})"),
+            RelocationKind::FieldExists(access) => write!(f, "exists({access})"),
+            RelocationKind::FieldShiftLeft(access) => write!(f, "shift_left({access})"),
+            RelocationKind::FieldShiftRight(access) => write!(f, "shift_right({access})"),
+            RelocationKind::EnumValueExists { value, .. } => write!(f, "exists({value})"),
+            RelocationKind::EnumValue { value, .. } => f.write_str(value),
+        }
+    }
+}
