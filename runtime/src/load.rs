@@ -268,7 +268,7 @@ fn install(
         let hook = &program.hook;
         loading.load(program, &staging.join("programs").join(hook))?;
         if !program.parts.is_empty() {
-            if !loading.pin_map(&krsi_abi::parts_map(hook), &pins::parts(staging, hook))? {
+            if !loading.pin_map(&krsi_abi::parts_map(hook), &pins::tail_call_array(staging, hook))? {
                 return Err(incomplete(format!("array for the programs of `{hook}`")));
             }
             loading.fill(program)?;

@@ -97,7 +97,7 @@ pub fn folder(name: &str) -> PathBuf {
 
 /// Path of the pinned program array for a hook's tail calls, in a policy's folder. The pin is needed because
 /// the kernel clears a program array when the last user-space reference is gone (`prog_array_map_clear`).
-pub fn parts(folder: &Path, hook: &str) -> PathBuf {
+pub fn tail_call_array(folder: &Path, hook: &str) -> PathBuf {
     folder.join("maps").join(format!("parts-{hook}"))
 }
 
@@ -366,7 +366,7 @@ fn wait(
         };
         if elapsed() >= DETACH_TIMEOUT {
             print(&format!(
-                "warning: the kernel has not detached {programs} within {} s; until it does, their rules stay in force \
+                "warning: the kernel has not detached {programs} within {} s; until it does, the removed rules stay in force \
                  (list programs with `bpftool prog`)",
                 DETACH_TIMEOUT.as_secs()
             ));
@@ -870,7 +870,10 @@ mod tests {
     #[test]
     fn paths_of_pins() {
         assert_eq!(folder("web"), Path::new("/sys/fs/bpf/krsi/web"));
-        assert_eq!(parts(&folder("web"), "file_open"), Path::new("/sys/fs/bpf/krsi/web/maps/parts-file_open"));
+        assert_eq!(
+            tail_call_array(&folder("web"), "file_open"),
+            Path::new("/sys/fs/bpf/krsi/web/maps/parts-file_open")
+        );
     }
 
     /// Unfinished folders are not listed.
