@@ -145,7 +145,7 @@ pub(crate) fn explain(
     });
     match found {
         Some(Token::Ident("allow") | Token::Allow) => {
-            SyntaxError::new("KRS0014", span, "`allow` is not an action", "not an action")
+            SyntaxError::new("KRS0014", span, "`allow` is not an action", "expected an action")
                 .help("rules only deny: an operation that no rule denies is allowed; add exceptions with `unless`")
         }
         // The parser may have taken the preceding name for the start of `name = value`, and then expects only `(`.
@@ -175,7 +175,7 @@ pub(crate) fn explain(
         }
         Some(Token::Doc(_)) => SyntaxError::new("KRS0018", span, "unexpected doc comment", "not before an item")
             .help("`##` documents the item that follows; write `#` for a plain comment"),
-        // The lexer did not recognise the keyword, so the generic message would ask for the word that is
+        // `keywords` left the word as a name, so the generic message would ask for the word that is
         // already there.
         Some(Token::Ident(word @ ("dynamic" | "from"))) if may(word) && meant.is_some() => {
             let (message, label) = match word {

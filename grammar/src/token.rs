@@ -276,7 +276,9 @@ pub fn lex(file: FileId, text: &str) -> Lexed<'_> {
             Ok(Token::Number) => match number(lexer.slice()) {
                 Ok(token) => token,
                 Err((code, message, help)) => {
-                    out.errors.push(SyntaxError::new(code, span(from, lexer.span().end), message, "not a valid number").help(help));
+                    out.errors.push(
+                        SyntaxError::new(code, span(from, lexer.span().end), message, "not a valid number").help(help),
+                    );
                     Token::Int(1)
                 }
             },
