@@ -102,16 +102,16 @@ mod tests {
         };
         assert_eq!(names(&root.join("none")), [""; 0]);
         Bpffs.make(&root.join("a")).expect("it is new");
-        assert_eq!(Bpffs.make(&root.join("a")).expect_err("it is there").kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(Bpffs.make(&root.join("a")).expect_err("it exists").kind(), io::ErrorKind::AlreadyExists);
         fs::write(root.join("a/pin"), "").expect("it is new");
         fs::write(root.join("a/more"), "").expect("it is new");
         assert_eq!(names(&root.join("a")), ["more", "pin"]);
         assert!(Bpffs.names(&root.join("a/pin")).is_err(), "a pin is not a folder");
-        Bpffs.rename(&root.join("a"), &root.join("trash~a")).expect("it is there");
+        Bpffs.rename(&root.join("a"), &root.join("trash~a")).expect("it exists");
         assert!(Bpffs.exists(&root.join("trash~a/pin")) && !Bpffs.exists(&root.join("a")));
         assert!(Bpffs.remove_folder(&root.join("trash~a")).is_err(), "it is not empty");
         for pin in ["pin", "more"] {
-            Bpffs.remove_pin(&root.join("trash~a").join(pin)).expect("it is there");
+            Bpffs.remove_pin(&root.join("trash~a").join(pin)).expect("it exists");
         }
         Bpffs.remove_folder(&root.join("trash~a")).expect("it is empty");
         assert_eq!(names(root), [""; 0]);

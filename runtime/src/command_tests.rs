@@ -58,7 +58,7 @@ impl Machine {
     }
 
     fn names(&self) -> Vec<String> {
-        let entries = fs::read_dir(pins::root()).expect("it is there");
+        let entries = fs::read_dir(pins::root()).expect("it exists");
         let mut names: Vec<String> =
             entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("text")).collect();
         names.sort();
@@ -109,14 +109,14 @@ fn modes_of_a_loaded_policy_are_shown_and_changed() {
 #[test]
 fn policies_are_listed_and_shown() {
     let machine = Machine::new();
-    assert_eq!(list::list(false).expect("nothing is there"), "no policy is loaded\n");
+    assert_eq!(list::list(false).expect("there is no policy"), "no policy is loaded\n");
     machine
         .install("web", &format!("param port: u16 = 443\n{POLICY}c: on socket_connect when dst.port == port deny\n"));
     machine.install("staging~new", POLICY);
     machine.install("bad", POLICY);
     machine.install("cut", POLICY);
     fs::write(pins::folder("bad").join("maps/manifest"), "nothing").expect("it can be written");
-    fs::remove_file(pins::folder("cut").join("links/path_rmdir")).expect("it is there");
+    fs::remove_file(pins::folder("cut").join("links/path_rmdir")).expect("it exists");
     // The lost counters of the rules are 1, 2, 3 and so on.
     assert_eq!(
         list::list(false).expect("they can be read"),
@@ -136,7 +136,7 @@ fn policies_are_listed_and_shown() {
         "{output}"
     );
     assert!(stats::stats(Some("new"), true).is_err());
-    fs::remove_dir_all(pins::folder("bad")).expect("it is there");
+    fs::remove_dir_all(pins::folder("bad")).expect("it exists");
     assert_eq!(stats::stats(None, true).expect("they can be read").lines().count(), 2);
 }
 
@@ -147,7 +147,7 @@ fn policies_are_unloaded() {
     machine.install("other", POLICY);
     load::unload("web").expect("it is loaded");
     assert_eq!(machine.names(), ["other"]);
-    let failure = load::unload("web").expect_err("it is gone").to_string();
+    let failure = load::unload("web").expect_err("it was unloaded").to_string();
     assert!(failure.contains("loaded policies: `other`"), "{failure}");
     assert!(load::unload("staging~x").is_err());
 }
@@ -195,7 +195,7 @@ fn a_staged_policy_is_committed() {
     let pins = Pins::lock().expect("it is free");
     let staging = pins.stage("web").expect("it is new");
     assert!(["programs", "maps", "links"].iter().all(|part| staging.join(part).is_dir()));
-    pins.abandon("web").expect("it is there");
+    pins.abandon("web").expect("it exists");
     assert_eq!(machine.names(), ["web"]);
     fs::write(pins.stage("web").expect("it is new").join("maps/new"), "").expect("it can be written");
     pins.commit("web").expect("it is staged");

@@ -151,7 +151,10 @@ mod tests {
             found.device,
             u64::from(rustix::fs::major(stat.dev())) << 20 | u64::from(rustix::fs::minor(stat.dev()))
         );
-        assert_eq!(identify(Path::new("/no/such/file")).expect_err("it is not there").kind(), io::ErrorKind::NotFound);
+        assert_eq!(
+            identify(Path::new("/no/such/file")).expect_err("it does not exist").kind(),
+            io::ErrorKind::NotFound
+        );
     }
 
     #[test]

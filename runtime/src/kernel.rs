@@ -3,7 +3,7 @@
 //! A hook `NAME` is a function `bpf_lsm_NAME`. A slot is 8 bytes of the context that the kernel passes to a program:
 //!
 //! ```text
-//! file_open: file 0, optval 1, len 3        (`optval` is a struct of 16 bytes)
+//! socket_getpeersec_stream: sock 0, optval 1, optlen 3, len 5     (a `sockptr_t` has 16 bytes)
 //! ```
 //!
 //! The parser reads only what binding needs: functions, their prototypes, the sizes of structs passed by value,
@@ -396,9 +396,9 @@ pub mod tests {
         // `optval` is a typedef of a struct of 16 bytes and takes two slots; all others take one.
         let slots = [("file", 0), ("optval", 1), ("word", 3), ("none", 4), ("ctx", 5), ("state", 6), ("last", 7)];
         let slots = slots.map(|(name, slot)| (name.to_owned(), slot));
-        assert_eq!(small().hook("file_open").expect("it is there"), slots);
+        assert_eq!(small().hook("file_open").expect("it exists"), slots);
         assert_eq!(small().hook("bpf_map_create").expect("it is there under its older name"), []);
-        let failure = small().hook("inode_setattr").expect_err("it is not there").to_string();
+        let failure = small().hook("inode_setattr").expect_err("it does not exist").to_string();
         assert!(failure.starts_with("error: this kernel has no hook `inode_setattr`\n"), "{failure}");
     }
 

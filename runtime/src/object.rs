@@ -322,7 +322,7 @@ pub mod tests {
         let source =
             krsic::Source { name: "p.krs".into(), text: "held: on task_kill when p.in_execve == 1 deny".into() };
         let built = krsic::build(&[source], &krsic::Options::default()).value.expect("it compiles");
-        let object = Object::parse(built.object).expect("it is whole");
+        let object = Object::parse(built.object).expect("it is valid");
         let check = |field: &str, bytes| {
             let mut types = krsic::btf::Builder::new();
             let ty = types.int("word", bytes, false);
@@ -347,7 +347,7 @@ pub mod tests {
 
     /// Builds and parses the object of a policy.
     pub fn built(text: &str) -> Object {
-        Object::parse(bytes(text)).expect("it is whole")
+        Object::parse(bytes(text)).expect("it is valid")
     }
 
     fn bytes(text: &str) -> Vec<u8> {
@@ -359,13 +359,13 @@ pub mod tests {
     /// Returns the bytes of a section.
     pub fn section(object: &Object, name: &str) -> Vec<u8> {
         let file = object::File::parse(&*object.bytes).expect("an ELF file");
-        file.section_by_name(name).expect("it is there").data().expect("it has bytes").to_vec()
+        file.section_by_name(name).expect("it exists").data().expect("it has bytes").to_vec()
     }
 
     /// The error of an object whose manifest was changed to disagree with its sections.
     fn verify_changed(text: &str, change: impl FnOnce(&mut Manifest)) -> String {
         let bytes = bytes(text);
-        let mut object = Object::parse(bytes.clone()).expect("it is whole");
+        let mut object = Object::parse(bytes.clone()).expect("it is valid");
         change(&mut object.manifest);
         let file = object::File::parse(&*bytes).expect("an ELF file");
         object.verify(&file).expect_err("the manifest was changed")
@@ -452,7 +452,7 @@ pub mod tests {
             "param a: u32 = 1\nparam b: u32 = 2\nparam c: u32 = 3\n\
              r: on file_open when task.uid == a or task.uid == b or task.gid == c deny\n",
         );
-        let whole = Object::parse(bytes.clone()).expect("it is whole");
+        let whole = Object::parse(bytes.clone()).expect("it is valid");
         let end = section(&whole, krsi_abi::CONSTANTS_SECTION).len() as u32;
         let file = object::File::parse(&*bytes).expect("an ELF file");
         let with = |change: &dyn Fn(&mut Manifest)| {
@@ -599,7 +599,7 @@ pub mod tests {
         let path = |name: &str| folder.path().join(name);
         std::fs::write(path("p.o"), bytes(POLICY)).expect("it can be written");
         std::fs::write(path("q.krs"), "x: on bpf deny").expect("it can be written");
-        assert_eq!(Object::open(&path("p.o")).expect("it is whole").manifest.policy, "p");
+        assert_eq!(Object::open(&path("p.o")).expect("it is valid").manifest.policy, "p");
         let text = |name: &str| Object::open(&path(name)).expect_err(name).to_string();
         assert!(text("q.o").contains("` does not exist") && text("q.o").contains("q.krs`"), "{}", text("q.o"));
         assert!(!text("none.o").contains("help"), "{}", text("none.o"));

@@ -440,10 +440,10 @@ mod tests {
     #[test]
     fn sets_are_found_by_name() {
         let manifest = Manifest { sets: vec![ports(5)], ..Manifest::default() };
-        assert_eq!(find(&manifest, "p", "ports").expect("it is there").max, 5);
-        let why = find(&manifest, "p", "port").expect_err("it is not there").to_string();
+        assert_eq!(find(&manifest, "p", "ports").expect("it exists").max, 5);
+        let why = find(&manifest, "p", "port").expect_err("it does not exist").to_string();
         assert_eq!(why, "error: `p` has no dynamic set `port`\n  help: did you mean `ports`?\n");
-        let why = find(&Manifest::default(), "p", "ports").expect_err("it is not there").to_string();
+        let why = find(&Manifest::default(), "p", "ports").expect_err("it does not exist").to_string();
         assert!(why.contains("it has no dynamic sets"), "{why}");
         assert_eq!(pin(Path::new("p"), "ports"), Path::new("p/maps/set-ports"));
     }
