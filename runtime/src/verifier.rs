@@ -51,7 +51,7 @@ pub fn refusal(manifest: &Manifest, hook: &str, error: &io::Error, log: &str, ve
             .map(place)
             .into_iter()
             .fold(failure, Failure::note)
-            .help("run `krsic check` on this machine to find out what; restrict the rule to newer kernels with `@since(\"...\")`, or build a second policy without it");
+            .help("run `krsic check` on this machine to see what is missing; restrict the rule to newer kernels with `@since(\"...\")`, or build a second policy without it");
     }
     let mut failure = match rule {
         Some(rule) => Failure::refused(format!("the kernel's verifier rejects rule `{}` on `{hook}`", rule.name))
