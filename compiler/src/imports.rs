@@ -1,18 +1,18 @@
-//! Which files make a policy: those given and those that `use "./company.krs"` names.
+//! Inclusion of source files: the given files, and those that `use "./company.krs"` names.
 //!
 //! ```text
 //! policy.krs:  use "./company.krs"        company.krs:  const ROOT = 0
 //!              on ...                                   on ...
 //! ```
 //!
-//! is one tree, in which the items of `company.krs` stand in the place of the `use`: they mean what they would mean
-//! there. A file's rules are rules of the policy that uses it.
+//! becomes one tree, in which the items of `company.krs` replace the `use` and have the same meaning as if they
+//! were written there. The rules of a file are rules of the policy that uses it.
 //!
-//! Invariants: a file is there once, at its first `use`, however often it is used or given; files are the same if
-//! they have the same name, which who reads them sees to; a `use` that is left is of a file that cannot be read. Spans
-//! keep their own file.
+//! Invariants: a file is included once, at its first `use`, however often it is used or given; files are
+//! identified by name, which the reader makes unique; a `use` that remains in the tree names a file that could
+//! not be read. Spans keep their original file.
 //!
-//! Absent: all input. [`Read`] does it.
+//! Absent: all input, which [`Read`] provides.
 
 use std::collections::HashMap;
 
@@ -24,10 +24,10 @@ use crate::hir::suggest::{did_you_mean, list};
 use crate::source::Sources;
 use crate::stdlib;
 
-/// How long a chain of files that use each other can be: a chain is walked by a function that calls itself.
+/// Maximum length of a chain of files that use each other. The chain is followed by recursion.
 const DEPTH_MAX: usize = 100;
 
-/// Puts what the files use in the place of each `use`.
+/// Replaces each `use` by the items of the used file.
 pub fn splice(
     files: Vec<ast::File>,
     read: Option<Read<'_>>,
@@ -48,31 +48,31 @@ pub fn splice(
         .collect()
 }
 
-/// What has become of a file.
+/// The state of a file during inclusion.
 enum State {
-    /// Nothing yet.
+    /// The file is not included yet.
     Waiting(ast::File),
-    /// Its items are being put together.
+    /// The file is on the current chain.
     Open,
-    /// Its items are where they belong.
+    /// Its items are in their final place.
     Done,
 }
 
-/// Nobody knows what is in a file, and why was said.
-struct Unread;
+/// The file could not be read, which was reported; its definitions are unknown.
+struct Unreadable;
 
 struct Splicer<'r, 's> {
     read: Option<Read<'r>>,
     sources: &'s mut Sources,
     diagnostics: &'s mut Vec<Diagnostic>,
-    /// By name.
+    /// Id and state of each known file, by name.
     known: HashMap<String, (FileId, State)>,
-    /// The `use` items that have led here, each in the file that it stands in.
+    /// The `use` items on the current chain, from the given file on.
     chain: Vec<Span>,
 }
 
 impl Splicer<'_, '_> {
-    /// A file with all that it uses; none where that stands elsewhere already.
+    /// Returns a file with everything that it uses; `None` if it is already included elsewhere.
     fn enter(&mut self, name: &str) -> Option<ast::File> {
         let (_, state) = self.known.get_mut(name)?;
         let State::Waiting(mut made) = std::mem::replace(state, State::Open) else {
@@ -91,7 +91,7 @@ impl Splicer<'_, '_> {
                         made.items.extend(used.items);
                         made.broken.extend(used.broken);
                     }
-                    Err(Unread) => made.items.push(item),
+                    Err(Unreadable) => made.items.push(item),
                 },
                 Use::Module(path) => {
                     self.module(path);
@@ -105,8 +105,8 @@ impl Splicer<'_, '_> {
         Some(made)
     }
 
-    /// What a `use` stands for; nothing where that stands elsewhere already.
-    fn file(&mut self, path: &ast::Str) -> Result<Option<ast::File>, Unread> {
+    /// Returns the tree that replaces a `use`; `None` if the file is already included elsewhere.
+    fn file(&mut self, path: &ast::Str) -> Result<Option<ast::File>, Unreadable> {
         let span = path.span;
         let written = String::from_utf8_lossy(&path.value).into_owned();
         let wrong = |why: &str| {
@@ -117,31 +117,31 @@ impl Splicer<'_, '_> {
         let source = match (std::str::from_utf8(&path.value), self.read) {
             (Ok(path), Some(read)) => read(self.sources.name(span.file), path),
             (Ok(_), None) => Err("cannot be read here".to_owned()),
-            (Err(_), _) => Err("is no path: it has bytes that are no character".to_owned()),
+            (Err(_), _) => Err("is not a valid path: it is not UTF-8".to_owned()),
         };
         let source = match source {
             Ok(source) => source,
             Err(why) => {
                 self.diagnostics.push(wrong(&why));
-                return Err(Unread);
+                return Err(Unreadable);
             }
         };
         let name = source.name.clone();
         match self.known.get(&name) {
             Some((_, State::Done)) => return Ok(None),
             Some((id, State::Open)) => {
-                self.circle(span, *id);
+                self.report_cycle(span, *id);
                 return Ok(None);
             }
             Some((_, State::Waiting(_))) => {}
             None => {
                 if source.text.starts_with("\x7fELF") {
-                    self.diagnostics.push(wrong("is an object, not a policy's source"));
-                    return Err(Unread);
+                    self.diagnostics.push(wrong("is an object, not a source file"));
+                    return Err(Unreadable);
                 }
                 let Some(id) = self.sources.push(source) else {
-                    self.diagnostics.push(wrong("is one file too many"));
-                    return Err(Unread);
+                    self.diagnostics.push(wrong("cannot be used: the policy has too many files"));
+                    return Err(Unreadable);
                 };
                 let parsed = krs_grammar::parse(id, self.sources.file(id));
                 self.diagnostics.extend(parsed.errors.into_iter().map(Diagnostic::from));
@@ -149,8 +149,8 @@ impl Splicer<'_, '_> {
             }
         }
         if self.chain.len() == DEPTH_MAX {
-            self.diagnostics.push(wrong(&format!("is the end of a chain of more than {DEPTH_MAX} files")));
-            return Err(Unread);
+            self.diagnostics.push(wrong(&format!("is nested more than {DEPTH_MAX} files deep")));
+            return Err(Unreadable);
         }
         self.chain.push(span);
         let used = self.enter(&name);
@@ -158,43 +158,42 @@ impl Splicer<'_, '_> {
         Ok(used)
     }
 
-    /// The `use` at `closing` names a file that has led to it.
-    fn circle(&mut self, closing: Span, of: FileId) {
-        // The circle begins where that file uses the next.
+    /// Reports a cycle: the `use` at `closing` names a file on the current chain.
+    fn report_cycle(&mut self, closing: Span, of: FileId) {
+        // The cycle begins where that file uses the next one.
         let begins = self.chain.iter().position(|span| span.file == of).unwrap_or(self.chain.len());
         let uses: Vec<Span> = self.chain[begins..].iter().copied().chain([closing]).collect();
         let names: Vec<String> = uses.iter().map(|span| format!("`{}`", self.sources.name(span.file))).collect();
         let first = format!("`{}`", self.sources.name(of));
         let message = match uses.as_slice() {
             [_] => format!("{first} uses itself"),
-            _ => format!("{first} uses itself by way of {}", names[1..].join(" and ")),
+            _ => format!("{first} uses itself through {}", names[1..].join(" and ")),
         };
         let mut error = Diagnostic::error(code::USE_CYCLE, closing, message).label(match uses.as_slice() {
-            [_] => "this very file".to_owned(),
-            _ => format!("and this is {first} again"),
+            [_] => "the file itself".to_owned(),
+            _ => format!("this is {first} again"),
         });
         for (at, span) in uses.iter().enumerate().take(uses.len() - 1) {
             error = error.also(*span, format!("{} uses {}", names[at], names[at + 1]));
         }
-        self.diagnostics.push(error.help("put what both need into a file of its own, and use that"));
+        self.diagnostics.push(error.help("move the shared items into a separate file and use that one"));
     }
 
-    /// `use std.net`: the library is part of every policy, so that there is nothing to do but to see that it is meant.
+    /// Checks `use std.net`. The library is part of every policy, so that only the name needs checking.
     fn module(&mut self, path: &[Ident]) {
         let modules: Vec<&str> = stdlib::modules().collect();
         let (Some(first), Some(last)) = (path.first(), path.last()) else { return };
         let written = path.iter().map(|name| name.name.as_str()).collect::<Vec<_>>().join(".");
         let error = |span: Span, what: String| {
-            Diagnostic::error(code::UNKNOWN_MODULE, span, format!("no module `{written}`")).label(what)
+            Diagnostic::error(code::UNKNOWN_MODULE, span, format!("unknown module `{written}`")).label(what)
         };
-        let said = match path {
+        let diagnostic = match path {
             [std, ..] if std.name != "std" => {
-                let error = error(first.span.to(last.span), "not known".to_owned());
+                let error = error(first.span.to(last.span), "unknown library".to_owned());
                 match did_you_mean(&first.name, ["std"]) {
                     Some(help) => error.help(help),
-                    None => {
-                        error.help(format!("files are named in quotes: `use \"./{}.krs\"`", written.replace('.', "/")))
-                    }
+                    None => error
+                        .help(format!("write a file name in quotes: `use \"./{}.krs\"`", written.replace('.', "/"))),
                 }
             }
             [] | [_] => return,
@@ -206,10 +205,10 @@ impl Splicer<'_, '_> {
                     None => error.help(format!("its modules are {}", list(modules.iter().copied(), "and"))),
                 }
             }
-            [_, _, rest @ ..] => error(rest[0].span.to(last.span), "modules have no parts".to_owned())
-                .help(format!("write `use std.{}`, or nothing: the library is part of every policy", path[1].name)),
+            [_, _, rest @ ..] => error(rest[0].span.to(last.span), "modules cannot be nested".to_owned())
+                .help(format!("write `use std.{}`, or omit it: the library is part of every policy", path[1].name)),
         };
-        self.diagnostics.push(said);
+        self.diagnostics.push(diagnostic);
     }
 }
 
@@ -217,13 +216,14 @@ impl Splicer<'_, '_> {
 mod tests {
     use crate::{Options, Outcome, Source, check};
 
-    /// Checks the first of these files, which may use all of them: a path is a name, without `./`.
+    /// Checks the first of these files, which may use all of them: a path is a file's name, with or without
+    /// `./`.
     fn checked(files: &[(&str, &str)]) -> Outcome<()> {
         let files: Vec<Source> =
             files.iter().map(|(name, text)| Source { name: (*name).into(), text: (*text).into() }).collect();
         let read = |_: &str, path: &str| {
             let name = path.trim_start_matches("./");
-            files.iter().find(|file| file.name == name).cloned().ok_or_else(|| "is not there".to_owned())
+            files.iter().find(|file| file.name == name).cloned().ok_or_else(|| "does not exist".to_owned())
         };
         check(&files[..1], &Options { read: Some(&read), ..Options::default() })
     }
@@ -238,20 +238,20 @@ mod tests {
     fn a_used_file_is_part_of_the_policy() {
         let policy = format!("use \"./b\"\n{RULE}");
         assert_eq!(codes(&[("a", &policy), ("b", "const ADMIN = 1000\nconst OTHER = 1\non task_kill deny")]), [""; 0]);
-        // Behind what uses it, and through another.
+        // After the item that uses it, and through another file.
         let policy = format!("{RULE}\nuse \"./b\"");
         assert_eq!(codes(&[("a", &policy), ("b", "use \"c\""), ("c", "const ADMIN = 1000")]), [""; 0]);
     }
 
     #[test]
-    fn a_file_used_twice_is_there_once() {
+    fn file_used_twice_is_included_once() {
         let policy = format!("use \"./b\"\nuse \"c\"\nuse \"./b\"\n{RULE}");
         let files = [("a", policy.as_str()), ("b", "use \"./c\""), ("c", "const ADMIN = 1000\nx: on task_kill deny")];
         assert_eq!(codes(&files), [""; 0]);
     }
 
     #[test]
-    fn names_are_of_all_files() {
+    fn names_are_shared_by_all_files() {
         let outcome = checked(&[("a", "use \"./b\"\nx: on task_kill deny"), ("b", "x: on file_open deny")]);
         let [found] = &outcome.diagnostics[..] else { panic!("{:?}", outcome.diagnostics) };
         assert_eq!(found.code.0, "KRS0104");
@@ -260,12 +260,12 @@ mod tests {
     }
 
     #[test]
-    fn a_circle_is_shown_whole() {
+    fn cycle_is_reported_completely() {
         let files = [("a", "use \"b\""), ("b", "use \"c\""), ("c", "use \"d\""), ("d", "use \"./b\"")];
         let outcome = checked(&files);
         let [found] = &outcome.diagnostics[..] else { panic!("{:?}", outcome.diagnostics) };
         assert_eq!(found.code.0, "KRS0111");
-        assert_eq!(found.message, "`b` uses itself by way of `c` and `d`");
+        assert_eq!(found.message, "`b` uses itself through `c` and `d`");
         assert_eq!(outcome.sources.name(found.primary.span.file), "d");
         let places: Vec<&str> = found.secondary.iter().map(|label| outcome.sources.name(label.span.file)).collect();
         assert_eq!(places, ["b", "c"]);
@@ -273,24 +273,24 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_told_where_they_are() {
+    fn errors_are_reported_in_their_file() {
         let outcome = checked(&[("a", "use \"./b\"\nuse \"gone\""), ("b", "on file_opn deny\non")]);
-        let said: Vec<(&str, &str)> = outcome
+        let reported: Vec<(&str, &str)> = outcome
             .diagnostics
             .iter()
             .map(|found| (found.code.0, outcome.sources.name(found.primary.span.file)))
             .collect();
-        assert_eq!(said, [("KRS0110", "a"), ("KRS0200", "b"), ("KRS0010", "b")]);
+        assert_eq!(reported, [("KRS0110", "a"), ("KRS0200", "b"), ("KRS0010", "b")]);
     }
 
     #[test]
-    fn what_an_unread_file_may_define_is_not_missed() {
+    fn unreadable_file_suppresses_unknown_names() {
         let policy = format!("use \"gone\"\n{RULE}\non file_opn deny\non file_open when blocked(task.uid) deny");
         assert_eq!(codes(&[("a", &policy)]), ["KRS0110", "KRS0200"]);
     }
 
     #[test]
-    fn long_chains_end() {
+    fn long_chains_are_rejected() {
         let texts: Vec<(String, String)> =
             (0..300).map(|at| (format!("f{at}"), format!("use \"f{}\"", at + 1))).collect();
         let files: Vec<(&str, &str)> = texts.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();

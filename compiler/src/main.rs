@@ -1,4 +1,4 @@
-//! The krsic command.
+//! The `krsic` command; see [`krsic::command`].
 
 fn main() -> std::process::ExitCode {
     krsic::command::run()

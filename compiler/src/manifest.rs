@@ -1,8 +1,8 @@
-//! The description that an object carries, from the typed policy and its programs.
+//! Describes a typed policy and its programs in the manifest ([`krsi_abi::manifest`]) that the object contains.
 
 use krsi_abi::manifest::{
-    Audit, Field, File, Label, Limit, Manifest, Names, Need, Param, Part, Program, Rule, RuleId, Set, Since, Source,
-    Ty, Word,
+    Audit, BitfieldLoad, Field, File, Label, Limit, Manifest, Names, Need, Param, Part, Program, Rule, RuleId, Set,
+    Since, Source, Ty,
 };
 
 use crate::bpf::{Code, event};
@@ -12,10 +12,10 @@ use crate::limits;
 use crate::object;
 use crate::source::Sources;
 
-/// Describes a policy.
+/// Builds the manifest of a policy.
 #[must_use]
 pub fn manifest(policy: &Policy, code: &Code, kernels: Vec<String>, sources: &Sources) -> Manifest {
-    // Only names that some event prints.
+    // Only types with values that some event or parameter prints.
     let mut used: Vec<hir::NamesId> = Vec::new();
     let rules = policy
         .rules
@@ -92,7 +92,12 @@ pub fn manifest(policy: &Policy, code: &Code, kernels: Vec<String>, sources: &So
         unreadable: code.unreadable,
         limited: code.limited,
         words: overlays::words(policy)
-            .map(|(field, bytes, rule)| Word { rule: RuleId(rule.0), of: field.root.clone(), path: path(field), bytes })
+            .map(|(field, bytes, rule)| BitfieldLoad {
+                rule: RuleId(rule.0),
+                of: field.root.clone(),
+                path: path(field),
+                bytes,
+            })
             .collect(),
         labels: policy
             .labels
@@ -118,7 +123,7 @@ fn needs(policy: &Policy, since: &since::Since) -> Since {
     }
 }
 
-/// Names of the fields on the way.
+/// Names of the fields on an access path.
 fn path(access: &hir::Access) -> Vec<String> {
     let names = access.steps.iter().filter_map(|step| match step {
         hir::Step::Field { name, .. } => Some(name.clone()),

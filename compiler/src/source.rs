@@ -1,27 +1,28 @@
-//! The texts that spans point into.
+//! The source texts that spans refer to.
 //!
-//! Invariant: a file's place in the list is its `FileId`: first the policy's files that were given, then the standard
-//! library's, then what these name: files that they use, and files of sets. A span of a file that is not there, or that ends past its text, reads as empty.
+//! Invariant: the index of a file is its `FileId`. The order is: the policy's files as given, the standard
+//! library, then the files that these name, for `use` and for sets. A span with an unknown file, or one that
+//! ends after its text, reads as empty.
 
 use krs_grammar::ast::{FileId, Span};
 
-/// A file with its name.
+/// A source file: its name and text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
-    /// As named on the command line.
+    /// Path, as given on the command line.
     pub name: String,
-    /// Its text.
+    /// Contents of the whole file.
     pub text: String,
 }
 
-/// All files of a run.
+/// The source files of one compilation.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
     files: Vec<(Source, Vec<u32>)>,
 }
 
 impl Sources {
-    /// Files in the order of their ids.
+    /// Creates the list; the files are in the order of their ids.
     pub fn new(files: impl IntoIterator<Item = Source>) -> Sources {
         let files = files
             .into_iter()
@@ -35,37 +36,37 @@ impl Sources {
         Sources { files }
     }
 
-    /// Adds a file; tells its id, where there is one left.
+    /// Adds a file and returns its id, unless all ids are in use.
     pub fn push(&mut self, file: Source) -> Option<FileId> {
         let id = u16::try_from(self.files.len()).ok()?;
         self.files.extend(Sources::new([file]).files);
         Some(FileId(id))
     }
 
-    /// Every file with its id.
+    /// Iterates over all files with their ids.
     pub fn iter(&self) -> impl Iterator<Item = (FileId, &Source)> {
         self.files.iter().enumerate().map(|(id, (file, _))| (FileId(id as u16), file))
     }
 
-    /// Name of a file.
+    /// The name of a file.
     #[must_use]
     pub fn name(&self, file: FileId) -> &str {
         self.files.get(usize::from(file.0)).map_or("", |(file, _)| &file.name)
     }
 
-    /// Text of a whole file.
+    /// The text of a whole file.
     #[must_use]
     pub fn file(&self, file: FileId) -> &str {
         self.files.get(usize::from(file.0)).map_or("", |(file, _)| &file.text)
     }
 
-    /// Text of a span.
+    /// The text of a span.
     #[must_use]
     pub fn text(&self, span: Span) -> &str {
         self.file(span.file).get(span.start as usize..span.end as usize).unwrap_or("")
     }
 
-    /// Line and column where a span begins, both from 1; the column counts characters.
+    /// Line and column of the start of a span, both counted from 1; the column counts characters.
     #[must_use]
     pub fn position(&self, span: Span) -> (u32, u32) {
         let Some((file, starts)) = self.files.get(usize::from(span.file.0)) else {
@@ -77,7 +78,7 @@ impl Sources {
         (line as u32, before.chars().count() as u32 + 1)
     }
 
-    /// The line (from 1) of a file, without its end.
+    /// The text of a line, counted from 1, without its line ending.
     #[must_use]
     pub fn line(&self, file: FileId, line: u32) -> &str {
         let Some((source, starts)) = self.files.get(usize::from(file.0)) else {

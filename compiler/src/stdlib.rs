@@ -1,6 +1,7 @@
-//! The standard library's sources. They are krs; what they say is checked like a policy.
+//! The sources of the standard library, which are krs and are checked like a policy. `std/net.krs` is the
+//! module `std.net`.
 
-/// Name and text of each file, in the order in which they are read.
+/// Name and text of each file, in the order of their ids.
 pub const FILES: &[(&str, &str)] = &[
     ("std/bpf.krs", include_str!("../../stdlib/bpf.krs")),
     ("std/credentials.krs", include_str!("../../stdlib/credentials.krs")),
@@ -20,7 +21,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("std/tasks.krs", include_str!("../../stdlib/tasks.krs")),
 ];
 
-/// What `use std.NAME` can name.
+/// Names of the modules, for `use std.NAME`.
 pub fn modules() -> impl Iterator<Item = &'static str> {
     FILES.iter().filter_map(|(name, _)| name.strip_prefix("std/")?.strip_suffix(".krs"))
 }

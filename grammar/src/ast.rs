@@ -1,102 +1,102 @@
-//! The syntax tree: what the text says, before any name means anything.
+//! The abstract syntax tree, before names are resolved.
 //!
-//! `on file_mprotect when prot & EXEC deny` is one [`Item::Rule`] whose `when` is a
-//! [`ExprKind::Binary`] of two names.
+//! `on file_mprotect when prot & EXEC deny` is one [`ItemKind::Rule`] whose `when` is an [`ExprKind::Binary`]
+//! of two names.
 //!
-//! Invariants: every node has the [`Span`] of the text it was read from; a span never leaves its
-//! file; children lie within their parent's span, in source order. What is large and rare is boxed: a policy has a hundred
-//! thousand rules and a million expressions, each as large as the largest that it could be.
+//! Invariants: every node has the [`Span`] of its text; a span lies within its file; children lie within their
+//! parent's span, in source order. Large and rare variants are boxed, since a policy can have a hundred
+//! thousand rules and a million expressions, and an enum is as large as its largest variant.
 //!
-//! Absent: kinds of names (a hook, an argument and a flag all are [`Ident`]s here, `hir` tells
-//! them apart), types of expressions, and every knowledge of the kernel.
+//! Absent: kinds of names (a hook, an argument and a flag are all [`Ident`]s here; `hir` distinguishes them),
+//! types of expressions, and the kernel.
 
-/// Index of a source file in the list that the caller parsed.
+/// Index of a source file in the caller's list of files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct FileId(pub u16);
 
-/// Bytes `start..end` of file `file`.
+/// The bytes `start..end` of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Span {
-    /// The file that the offsets count in.
+    /// The file of the offsets.
     pub file: FileId,
-    /// First byte.
+    /// Offset of the first byte.
     pub start: u32,
-    /// One past the last byte.
+    /// Offset after the last byte.
     pub end: u32,
 }
 
 impl Span {
-    /// The smallest span that covers both; they are of one file.
+    /// The smallest span that covers both spans, which must be in one file.
     #[must_use]
     pub fn to(self, other: Span) -> Span {
         Span { file: self.file, start: self.start.min(other.start), end: self.end.max(other.end) }
     }
 }
 
-/// A name as written.
+/// A name as written in the source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ident {
-    /// The text.
+    /// The text of the name.
     pub name: String,
-    /// Where.
+    /// Span of the name.
     pub span: Span,
 }
 
-/// A string literal; `value` has its escapes replaced. Bytes, since `\xff` may be written.
+/// A string literal. Its value is bytes, since `\xff` is a valid escape.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Str {
-    /// The bytes that the literal stands for.
+    /// The bytes of the string, with escapes replaced.
     pub value: Vec<u8>,
-    /// Where, quotes included.
+    /// Span of the literal with its quotes.
     pub span: Span,
 }
 
-/// An integer literal. Size suffixes are multiplied in: `4KiB` has value 4096.
+/// An integer literal. Size suffixes are multiplied in: `4KiB` has the value 4096.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Int {
-    /// Value, at most `u64::MAX` (the lexer refuses more).
+    /// The value; the lexer rejects literals above `u64::MAX`.
     pub value: u64,
-    /// Where.
+    /// Span of the literal.
     pub span: Span,
 }
 
-/// One source file.
+/// The tree of one source file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct File {
-    /// In source order.
+    /// The items, in source order.
     pub items: Vec<Item>,
-    /// Every comment of the file that is no doc comment, in source order, for the formatter.
+    /// The comments of the file except doc comments, in source order, for the formatter.
     pub comments: Vec<Comment>,
-    /// Names of items that could not be read: what uses one of them is not wrong for that.
+    /// Names of items with syntax errors, so that uses of them are not reported as undefined.
     pub broken: Vec<String>,
 }
 
-/// `# ...`, without the `#` and the line end.
+/// A comment `# ...`, without the `#` and the line end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Comment {
     /// Text after the `#`, as written.
     pub text: String,
-    /// From `#` to the line's end.
+    /// Span from the `#` to the end of the line.
     pub span: Span,
 }
 
-/// An item of a file, or of a `where` block.
+/// An item of a file or of a `where` block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
-    /// The `##` lines before it, joined by `\n`, one space after `##` taken off.
+    /// The `##` lines before it, joined by `\n`, each without one space after `##`.
     pub doc: Option<String>,
-    /// The whole item without its docs.
+    /// Span of the whole item without its docs.
     pub span: Span,
-    /// What it is.
+    /// The kind of item, with its contents.
     pub kind: ItemKind,
 }
 
-/// What an item is.
+/// The kinds of items.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ItemKind {
     /// `use std.net` or `use "./company.krs"`
     Use(Box<Use>),
-    /// `const ROOT = 0`, `const ROOT: u32 = 0`
+    /// `const ROOT = 0` or `const ROOT: u32 = 0`
     Const(Box<Const>),
     /// `param min_uid: u32 = 1000`
     Param(Box<Param>),
@@ -120,62 +120,62 @@ pub enum ItemKind {
     Rule(Box<Rule>),
     /// `test "..." { ... }`
     Test(Box<Test>),
-    /// Text that could not be read; its error has been reported.
+    /// Text with a syntax error, which has been reported.
     Error,
 }
 
-/// `use`
+/// A `use` item, by the kind of file that it includes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Use {
-    /// `std.net`: its segments
+    /// A module, as the segments of `std.net`.
     Module(Vec<Ident>),
-    /// `"./company.krs"`
+    /// A file by its path: `"./company.krs"`.
     File(Str),
 }
 
-/// `const`
+/// A `const` item: `const NAME: TYPE = VALUE`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Const {
-    /// The name it defines.
+    /// The name of the constant.
     pub name: Ident,
-    /// Its type, where written.
+    /// The type, if one is written.
     pub ty: Option<Box<Type>>,
-    /// Its value.
+    /// The value, a constant expression.
     pub value: Box<Expr>,
 }
 
-/// `param`
+/// A `param` item: `param NAME: TYPE = DEFAULT`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Param {
-    /// The name it defines.
+    /// The name of the parameter.
     pub name: Ident,
-    /// Its type.
+    /// The type of the parameter.
     pub ty: Type,
-    /// Its value where the load sets none.
+    /// The value if none is set at load time.
     pub default: Box<Expr>,
 }
 
-/// `set`
+/// A `set` item: `set NAME: TYPE ...`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Set {
-    /// The name it defines.
+    /// The name of the set.
     pub name: Ident,
-    /// The element type.
+    /// The type of the elements.
     pub ty: Type,
-    /// Where its elements come from.
+    /// The source of the elements.
     pub source: SetSource,
 }
 
-/// Where a set's elements come from.
+/// The source of a set's elements.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SetSource {
-    /// `= { ... }`
+    /// A list in the source: `= { ... }`.
     Elements(Vec<Expr>),
-    /// `from "file"`
+    /// A file, by its path: `from "file"`.
     File(Str),
-    /// `dynamic max N`
+    /// Elements set while the policy is loaded: `dynamic max N`.
     Dynamic {
-        /// The most elements.
+        /// Maximum number of elements.
         max: Int,
     },
 }
@@ -183,367 +183,367 @@ pub enum SetSource {
 /// A type as written: `u32`, `Prot`, `vm_area_struct`, `(cidr, u16)`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Type {
-    /// Where.
+    /// Span of the type.
     pub span: Span,
-    /// What.
+    /// The kind of type.
     pub kind: TypeKind,
 }
 
-/// What a type is.
+/// The kinds of types.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TypeKind {
-    /// A single name.
+    /// A single name: `u32`.
     Name(String),
-    /// At least two.
+    /// A tuple of at least two types.
     Tuple(Vec<Type>),
 }
 
-/// `flags` and `enum`
+/// A `flags` or `enum` item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Names {
-    /// The type's name.
+    /// The name of the type.
     pub name: Ident,
-    /// The integer type below, `u32` where none is written is decided by `hir`.
+    /// The underlying integer type, if one is written; `hir` chooses the default.
     pub repr: Option<Box<Type>>,
-    /// Its names.
+    /// The named values of the type.
     pub members: Vec<NamesMember>,
 }
 
-/// `READ = 1`
+/// A named value of a `flags` or `enum` type: `READ = 1`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamesMember {
-    /// `##` lines before it.
+    /// The `##` lines before it.
     pub doc: Option<String>,
-    /// The name.
+    /// The name of the value.
     pub name: Ident,
     /// The value, a constant expression.
     pub value: Box<Expr>,
 }
 
-/// `view`
+/// A `view` item: names for the fields of a struct.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct View {
-    /// The struct it is about.
+    /// The name of the struct.
     pub target: Ident,
-    /// Its fields.
+    /// The fields of the view.
     pub fields: Vec<ViewField>,
 }
 
-/// `file = vm_file` or `state = first_of(__state, state)`, with an optional type: `prot: Prot = vm_flags`
+/// A field of a view: `file = vm_file`, `prot: Prot = vm_flags` or `state = first_of(__state, state)`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ViewField {
-    /// `##` lines before it.
+    /// The `##` lines before it.
     pub doc: Option<String>,
-    /// The friendly name.
+    /// The name that the view adds.
     pub name: Ident,
-    /// A refinement of the type that BTF says.
+    /// A refinement of the type in BTF.
     pub ty: Option<Box<Type>>,
-    /// An expression in the struct's own fields.
+    /// The value, an expression on the struct's own fields.
     pub value: Box<Expr>,
 }
 
-/// `hook`
+/// A `hook` item: a description or an alias.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hook {
-    /// The name it describes or defines.
+    /// The name of the described hook, or of the alias.
     pub name: Ident,
-    /// Parameters or alias.
+    /// The description or the aliased hook.
     pub kind: HookKind,
 }
 
-/// A description or an alias.
+/// The kinds of `hook` items.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HookKind {
-    /// `(vma, reqprot: Prot)`
+    /// A description of a hook: `(vma, reqprot: Prot)`.
     Describe {
-        /// Its parameters, as far as there is something to say of them.
+        /// The parameters that are described.
         params: Vec<HookParam>,
-        /// Names for what can be made of them: `{ path = full_path(dentry, dir.mnt) }`
+        /// Values derived from the parameters: `{ path = full_path(dentry, dir.mnt) }`.
         values: Vec<ViewField>,
     },
-    /// `= bprm_check_security`
+    /// An alias of a hook: `= bprm_check_security`.
     Alias(Ident),
 }
 
-/// `file?`, `prot: Prot`: `?` says that the kernel may pass null.
+/// A described parameter of a hook: `file?`, `prot: Prot`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HookParam {
-    /// The argument's name as in BTF.
+    /// The name of the argument in BTF.
     pub name: Ident,
-    /// `?` stands behind the name.
+    /// True if `?` follows the name: the kernel may pass null.
     pub nullable: bool,
-    /// A refinement of the type that BTF says.
+    /// A refinement of the type in BTF.
     pub ty: Option<Box<Type>>,
 }
 
-/// `def`
+/// A `def` item: a function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Def {
-    /// The name it defines.
+    /// The name of the function.
     pub name: Ident,
-    /// Its parameters.
+    /// The parameters of the function.
     pub params: Vec<DefParam>,
-    /// Its result's type, where written.
+    /// The result type, if one is written.
     pub ty: Option<Box<Type>>,
-    /// Its value.
+    /// The body of the function.
     pub body: Box<Expr>,
 }
 
-/// `vma: vm_area_struct`
+/// A parameter of a function: `vma: vm_area_struct`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DefParam {
-    /// The name.
+    /// The name of the parameter.
     pub name: Ident,
-    /// Its type.
+    /// The type of the parameter.
     pub ty: Type,
 }
 
-/// `label`
+/// A `label` item: `label NAME on KIND`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Label {
-    /// The name it defines.
+    /// The name of the label.
     pub name: Ident,
-    /// `task`, `inode` or `socket`: any name here.
+    /// The kind of object: `task`, `inode` or `socket`. The parser accepts any name.
     pub on: Ident,
-    /// Over fork and exec.
+    /// Span of `inherit`: new objects inherit the label.
     pub inherit: Option<Span>,
 }
 
-/// `where`
+/// A `where` block: rules with a common condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Where {
-    /// Added to every rule inside.
+    /// The condition, which is added to every rule inside.
     pub condition: Box<Expr>,
-    /// What is inside.
+    /// The items in the block.
     pub items: Vec<Item>,
 }
 
-/// A rule.
+/// A rule, as `[attributes] [name:] on HOOKS [when ...] [unless ...] ACTIONS`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
-    /// `@severity(high)`
+    /// Attributes such as `@severity(high)`.
     pub attributes: Vec<Attribute>,
-    /// `name:`
+    /// The name before `:`, if any.
     pub name: Option<Ident>,
-    /// The word `on`.
+    /// Span of the keyword `on`.
     pub on: Span,
-    /// At least one.
+    /// The hooks, at least one.
     pub hooks: Vec<Ident>,
-    /// `when`
+    /// The condition after `when`.
     pub when: Option<Box<Expr>>,
-    /// `unless`
+    /// The condition after `unless`.
     pub unless: Option<Box<Expr>>,
-    /// At least one unless an error was reported.
+    /// The actions; at least one unless an error was reported.
     pub actions: Vec<Action>,
 }
 
-/// `@name` or `@name(args)`
+/// An attribute of a rule: `@name` or `@name(args)`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attribute {
-    /// From `@`.
+    /// Span of the attribute, from `@`.
     pub span: Span,
-    /// Its name.
+    /// The name of the attribute.
     pub name: Ident,
-    /// Its arguments.
+    /// The arguments of the attribute.
     pub args: Vec<Expr>,
 }
 
-/// What a firing rule does.
+/// An action of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Action {
-    /// The whole action.
+    /// Span of the whole action.
     pub span: Span,
-    /// What.
+    /// The kind of action.
     pub kind: ActionKind,
 }
 
-/// What an action is.
+/// The kinds of actions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ActionKind {
-    /// `deny EACCES`
+    /// Denial of the operation: `deny EACCES`.
     Deny {
-        /// Its name, as written.
+        /// Name of the errno, as written.
         errno: Option<Ident>,
     },
-    /// `audit "msg" { fields } limit 5/s`
+    /// Recording of an event: `audit "msg" { fields } limit 5/s`.
     Audit(Box<Audit>),
-    /// `kill SIGTERM`
+    /// Signal to the current task: `kill SIGTERM`.
     Kill {
-        /// Its name, as written.
+        /// Name of the signal, as written.
         signal: Option<Ident>,
     },
-    /// `mark tainted on task`
+    /// Setting of a label: `mark tainted on task`.
     Mark {
-        /// The label.
+        /// The name of the label.
         label: Ident,
-        /// The object, where written.
+        /// The object, if one is written.
         on: Option<Box<Expr>>,
     },
-    /// `unmark tainted on task`
+    /// Clearing of a label: `unmark tainted on task`.
     Unmark {
-        /// The label.
+        /// The name of the label.
         label: Ident,
-        /// The object, where written.
+        /// The object, if one is written.
         on: Option<Box<Expr>>,
     },
 }
 
-/// `audit`
+/// An `audit` action: `audit "message" { fields } limit 5/s`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Audit {
-    /// The message.
+    /// The message, if one is written.
     pub message: Option<Str>,
-    /// The fields.
+    /// The fields of the event.
     pub fields: Vec<AuditField>,
-    /// The rate limit.
+    /// The rate limit, if one is written.
     pub limit: Option<Limit>,
 }
 
-/// `[name =] expr`
+/// A field of an event: `[name =] expr`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditField {
-    /// The name, where written; otherwise the expression's text is the name.
+    /// The name, if one is written; otherwise the text of the expression is the name.
     pub name: Option<Ident>,
-    /// The value.
+    /// The value of the field.
     pub value: Box<Expr>,
 }
 
-/// `limit 5/s`
+/// A rate limit of events: `limit 5/s`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limit {
-    /// The whole.
+    /// Span of the whole limit.
     pub span: Span,
-    /// How many.
+    /// Number of events per period.
     pub count: Int,
-    /// `s`, `m` or `h`: any name here.
+    /// The period: `s`, `m` or `h`. The parser accepts any name.
     pub per: Ident,
 }
 
-/// `test`
+/// A `test` item: an operation and the expected actions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Test {
-    /// What it shows.
+    /// The name of the test.
     pub name: Str,
-    /// `on`
+    /// The hook after `on`.
     pub hook: Ident,
-    /// `with place = value, ...`
+    /// The given values: `with place = value, ...`.
     pub with: Vec<(Box<Expr>, Box<Expr>)>,
-    /// `expect allow` is `Allow`; `expect deny EPERM, audit { vma.start }` the actions.
+    /// The expectations: `allow`, or actions such as `deny EPERM, audit { vma.start }`.
     pub expect: Vec<Expect>,
 }
 
-/// What a test expects.
+/// An expectation of a test.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expect {
-    /// `allow`
+    /// The span of `allow`: the operation is allowed.
     Allow(Span),
-    /// `deny`, `audit` or another action
+    /// An action such as `deny` or `audit`.
     Action(Action),
 }
 
-/// An expression.
+/// An expression with its span.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expr {
-    /// Where; of a parenthesised one, the parentheses too.
+    /// Span of the expression, with its parentheses if it has any.
     pub span: Span,
-    /// What.
+    /// The kind of expression.
     pub kind: ExprKind,
 }
 
-/// What an expression is.
+/// The kinds of expressions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ExprKind {
-    /// A name: `prot`, `EXEC`, `task`
+    /// A name: `prot`, `EXEC`, `task`.
     Name(String),
-    /// `42`, `4KiB`
+    /// An integer: `42`, `4KiB`.
     Int(u64),
-    /// `500ms`: nanoseconds
+    /// A duration in nanoseconds: `500ms`.
     Duration(u64),
-    /// `"..."`
+    /// The bytes of a string: `"..."`.
     Str(Vec<u8>),
-    /// `true`, `false`
+    /// A Boolean: `true`, `false`.
     Bool(bool),
-    /// `null`
+    /// The null pointer, `null`.
     Null,
-    /// `{ 80, 443 }`, only to the right of `in`
+    /// A list, the right operand of `in` and similar operators: `{ 80, 443 }`.
     List(Vec<Expr>),
-    /// `(a, b)`: at least two
+    /// A tuple of at least two expressions: `(a, b)`.
     Tuple(Vec<Expr>),
-    /// `vma.file`
+    /// A field access: `vma.file`.
     Field {
-        /// `vma`
+        /// The struct, `vma` in the example.
         base: Box<Expr>,
-        /// `file`
+        /// The name of the field, `file` in the example.
         name: Ident,
     },
-    /// `cap[0]`
+    /// An access to an element: `cap[0]`.
     Index {
-        /// `cap`
+        /// The array, `cap` in the example.
         base: Box<Expr>,
-        /// `0`
+        /// The index, `0` in the example.
         index: Box<Expr>,
     },
-    /// `inode("/etc/shadow")`, `anonymous(vma)`
+    /// A call: `inode("/etc/shadow")`, `anonymous(vma)`.
     Call {
-        /// The name called.
+        /// The name of the function.
         function: Box<Ident>,
-        /// Its arguments.
+        /// The arguments of the call.
         args: Vec<Expr>,
     },
-    /// `any a in task.ancestors { a.comm == "sshd" }`
+    /// A quantified condition: `any a in task.ancestors { a.comm == "sshd" }`.
     Any {
-        /// `all`
+        /// True for `all`, false for `any`.
         every: bool,
-        /// `a`
+        /// The bound name, `a` in the example.
         name: Box<Ident>,
-        /// `task.ancestors`
+        /// The sequence, `task.ancestors` in the example.
         of: Box<Expr>,
-        /// What is asked of each.
+        /// The condition on each element.
         body: Box<Expr>,
     },
-    /// `x as u32`
+    /// A conversion: `x as u32`.
     Cast {
-        /// `x`
+        /// The converted value, `x` in the example.
         value: Box<Expr>,
-        /// `u32`
+        /// The target type, `u32` in the example.
         ty: Box<Type>,
     },
-    /// `-x`, `~x`, `not x`
+    /// A unary operation: `-x`, `~x`, `not x`.
     Unary {
-        /// Which.
+        /// The operator of the expression.
         op: UnaryOp,
-        /// The operator's own place.
+        /// Span of the operator alone.
         op_span: Span,
-        /// `x`
+        /// The operand of the expression.
         value: Box<Expr>,
     },
-    /// Every operator with two sides.
+    /// A binary operation: `x + y`, `x in y`.
     Binary {
-        /// Which.
+        /// The operator of the expression.
         op: BinaryOp,
-        /// The operator's own place.
+        /// Span of the operator alone.
         op_span: Span,
-        /// Left.
+        /// The operand on the left.
         left: Box<Expr>,
-        /// Right.
+        /// The operand on the right.
         right: Box<Expr>,
     },
-    /// Text that could not be read; its error has been reported.
+    /// Text with a syntax error, which has been reported.
     Error,
 }
 
-/// An operator with one side.
+/// A unary operator, written before its operand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum UnaryOp {
-    /// `not`
+    /// Logical negation: `not x`.
     Not,
-    /// `-`
+    /// Arithmetic negation, written `-x`.
     Neg,
-    /// `~`
+    /// Bitwise complement, written `~x`.
     Complement,
 }
 
-/// An operator with two sides. `a not in b` and `a is not b` are `Not` of the positive form.
+/// A binary operator. `a not in b` and `a is not b` are `Not` of the positive form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "`text` says what each is")]
 pub enum BinaryOp {
@@ -573,7 +573,7 @@ pub enum BinaryOp {
 }
 
 impl BinaryOp {
-    /// As written in krs.
+    /// The operator as written in krs.
     #[must_use]
     pub fn text(self) -> &'static str {
         use BinaryOp::*;
@@ -604,7 +604,7 @@ impl BinaryOp {
         }
     }
 
-    /// Comparisons are not chainable and bind looser than every arithmetic operator.
+    /// Returns true for comparisons, which cannot be chained and bind looser than all arithmetic operators.
     #[must_use]
     pub fn is_comparison(self) -> bool {
         use BinaryOp::*;

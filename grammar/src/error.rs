@@ -1,12 +1,12 @@
-//! Syntax errors: one code a kind of mistake, in krs words.
+//! Syntax errors, with one code per kind of error, in terms of the language instead of the parser.
 //!
-//! `on file_open when uid = 0 deny` is `KRS0012`: "`=` does not compare", help "write `==`".
+//! `on file_open when uid = 0 deny` is `KRS0012`: "`=` is not a comparison", help "write `==` to compare".
 //!
-//! Invariants: codes are KRS0001 to KRS0049 and never change their meaning; every span lies in its
-//! file. Absent: how a report looks.
+//! Invariants: codes are KRS0001 to KRS0049 and never change their meaning; every span lies within its file.
+//! Absent: the rendering of a diagnostic.
 
 use crate::ast::{FileId, Span};
-use crate::build::Trouble;
+use crate::build::BuildError;
 use crate::hints::{Stop, hint};
 use crate::token::{Spanned, Token};
 use lalrpop_util::ParseError;
@@ -32,31 +32,31 @@ pub const CODES: &[(&str, &str)] = &[
     ("KRS0020", "unmatched closing bracket"),
 ];
 
-/// A mistake in the text.
+/// An error in the source text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyntaxError {
-    /// One of [`CODES`].
+    /// The code, one of [`CODES`].
     pub code: &'static str,
-    /// The smallest place that shows it.
+    /// The smallest span that shows the error.
     pub span: Span,
-    /// What is wrong.
+    /// The error message, without a period.
     pub message: String,
-    /// Words at the place.
+    /// The label of the span.
     pub label: String,
-    /// The next step.
+    /// The next step, if one is known.
     pub help: Option<String>,
-    /// Other places that matter, each with its words.
+    /// Related spans with their labels.
     pub related: Vec<(Span, String)>,
 }
 
 impl SyntaxError {
-    /// A mistake without help and other places.
+    /// Creates an error without help and related spans.
     #[must_use]
     pub fn new(code: &'static str, span: Span, message: impl Into<String>, label: impl Into<String>) -> Self {
         SyntaxError { code, span, message: message.into(), label: label.into(), help: None, related: Vec::new() }
     }
 
-    /// Adds the next step.
+    /// Sets the help text of the error.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
@@ -64,19 +64,19 @@ impl SyntaxError {
     }
 }
 
-/// The parser's error over `tokens` (the failed item's) in krs words.
+/// Converts the parser's error on the tokens of an item to a syntax error.
 pub(crate) fn explain(
     file: FileId,
     text: &str,
     tokens: &[Spanned<'_>],
-    error: ParseError<u32, Token<'_>, Trouble>,
+    error: ParseError<u32, Token<'_>, BuildError>,
 ) -> SyntaxError {
     let (found, span, expected) = match error {
-        ParseError::User { error: Trouble::Chained { op, instead } } => {
+        ParseError::User { error: BuildError::Chained { op, instead } } => {
             return SyntaxError::new("KRS0011", op, "comparisons cannot be chained", "a second comparison")
                 .help(format!("write `{instead}`"));
         }
-        ParseError::User { error: Trouble::Deep(span) } => return deep(span),
+        ParseError::User { error: BuildError::Deep(span) } => return deep(span),
         ParseError::UnrecognizedToken { token: (l, t, r), expected } => {
             (Some(t), Span { file, start: l, end: r }, expected)
         }
@@ -92,7 +92,7 @@ pub(crate) fn explain(
     let quoted = if written.len() > 40 || written.contains('\n') { "this".to_owned() } else { format!("`{written}`") };
     let end = found.is_none();
 
-    // The innermost bracket that is open where the parser stopped.
+    // Brackets that are open where the parser stopped.
     let mut open: Vec<&Spanned<'_>> = Vec::new();
     for token in tokens.iter().take_while(|t| end || t.0 < span.start) {
         match token.1 {
@@ -116,17 +116,17 @@ pub(crate) fn explain(
                 "KRS0016",
                 span,
                 format!("missing closing `{closing}`"),
-                format!("`{closing}` expected before this ends"),
+                format!("expected `{closing}` before this"),
             )
             .help(format!("close it with `{closing}`"));
             if end {
-                error.label = format!("`{closing}` expected after this");
+                error.label = format!("expected `{closing}` after this");
             }
             error.related.push((Span { file, start: *start, end: *stop }, format!("`{opening}` opened here")));
             return error;
         }
     } else if closes {
-        return SyntaxError::new("KRS0020", span, format!("{quoted} closes nothing"), "no bracket is open here")
+        return SyntaxError::new("KRS0020", span, format!("unmatched closing {quoted}"), "no bracket is open here")
             .help("remove it, or add the opening bracket");
     }
 
@@ -137,7 +137,7 @@ pub(crate) fn explain(
         found: found.as_ref(),
         at: span.start as usize,
         before: &tokens[..split],
-        behind: tokens.get(split + 1..).unwrap_or_default(),
+        after: tokens.get(split + 1..).unwrap_or_default(),
         action: may("deny"),
         operator: may("==") && may("and"),
         operand: may("name") && may("("),
@@ -145,10 +145,10 @@ pub(crate) fn explain(
     });
     match found {
         Some(Token::Ident("allow") | Token::Allow) => {
-            SyntaxError::new("KRS0014", span, "`allow` is no action", "not an action")
-                .help("rules only deny: what no rule denies is allowed; except cases with `unless`")
+            SyntaxError::new("KRS0014", span, "`allow` is not an action", "expected an action")
+                .help("rules only deny: an operation that no rule denies is allowed; add exceptions with `unless`")
         }
-        // The parser may have taken the name before for the start of `name = value`: it then expects only `(`.
+        // The parser may have taken the preceding name for the start of `name = value`, and then expects only `(`.
         Some(Token::Equals)
             if may("==")
                 || tokens
@@ -156,7 +156,7 @@ pub(crate) fn explain(
                     .take_while(|t| t.0 < span.start)
                     .any(|t| matches!(t.1, Token::When | Token::Unless | Token::Where)) =>
         {
-            let error = SyntaxError::new("KRS0012", span, "`=` does not compare", "write `==`");
+            let error = SyntaxError::new("KRS0012", span, "`=` is not a comparison", "write `==`");
             match tokens.get(split + 1) {
                 Some((_, Token::Tilde, _)) => SyntaxError { label: "write `like`".to_owned(), ..error }
                     .help("write `like` with a glob: `like \"/tmp/*.so\"`"),
@@ -165,43 +165,42 @@ pub(crate) fn explain(
         }
         Some(Token::Colon) if names_field(tokens, split) => {
             SyntaxError::new("KRS0010", span, "expected `=`, found `:`", "write `=`").help(format!(
-                "a field gets its name by `=`: `{} = ...`",
+                "name a field with `=`: `{} = ...`",
                 &text[tokens[split - 1].0 as usize..tokens[split - 1].2 as usize]
             ))
         }
         Some(Token::Rule | Token::Map) if may("const") => {
-            SyntaxError::new("KRS0019", span, format!("no item begins with {quoted}"), "a reserved word")
+            SyntaxError::new("KRS0019", span, format!("an item cannot begin with {quoted}"), "a reserved word")
                 .help("a rule is written `name: on HOOK ...` or `on HOOK ...`")
         }
-        Some(Token::Doc(_)) => {
-            SyntaxError::new("KRS0018", span, "a doc comment cannot stand here", "documents nothing")
-                .help("`##` documents the item that follows; write `#` for a plain comment")
-        }
-        // Written as if it were none: the message must not ask for the very word that stands there.
+        Some(Token::Doc(_)) => SyntaxError::new("KRS0018", span, "unexpected doc comment", "not before an item")
+            .help("`##` documents the item that follows; write `#` for a plain comment"),
+        // `keywords` left the word as a name, so the generic message would ask for the word that is
+        // already there.
         Some(Token::Ident(word @ ("dynamic" | "from"))) if may(word) && meant.is_some() => {
             let (message, label) = match word {
-                "dynamic" => ("`dynamic` says no size", "`max` is missing"),
-                _ => ("`from` names no file", "a string is missing"),
+                "dynamic" => ("`dynamic` without a size", "`max` is missing"),
+                _ => ("`from` without a file name", "a string is missing"),
             };
             SyntaxError { help: meant, ..SyntaxError::new("KRS0010", span, message, label) }
         }
         Some(Token::And) if may("deny") && meant.is_some() => SyntaxError {
             help: meant,
-            ..SyntaxError::new("KRS0010", span, "`and` joins no actions", "expected an action")
+            ..SyntaxError::new("KRS0010", span, "`and` cannot join actions", "expected an action")
         },
         Some(ref token) if may("name") && !may("(") && is_word(token) && *token != Token::Limit => {
             SyntaxError::new("KRS0015", span, format!("{quoted} is a reserved word"), format!("expected {wanted}"))
                 .help(format!("choose another name, for example `{written}_`"))
         }
         _ if may("deny") => {
-            // The parser has left the condition by now, but an operator would have kept it there.
+            // The parser has already reduced the condition, although an operator would have continued it.
             let condition = tokens[..split].iter().rev().find(|t| ends_condition(&t.1) || begins_condition(&t.1));
             let wanted = match condition {
                 Some((_, token, _)) if begins_condition(token) => "an operator or an action",
                 _ => "an action",
             };
             let (code, message, label) = if end {
-                ("KRS0013", "this rule has no action".to_owned(), "an action is expected after this".to_owned())
+                ("KRS0013", "this rule has no action".to_owned(), "expected an action after this".to_owned())
             } else {
                 ("KRS0010", format!("expected {wanted}, found {quoted}"), format!("expected {wanted}"))
             };
@@ -230,11 +229,11 @@ pub(crate) fn explain(
     }
 }
 
-/// What the token that an error is about plainly stands for, and which one that is.
-pub(crate) fn meant(error: &SyntaxError, tokens: &[Spanned<'_>]) -> Option<(usize, Token<'static>)> {
+/// Returns a replacement for the token of an error, with its index, if its meaning is obvious.
+pub(crate) fn replacement(error: &SyntaxError, tokens: &[Spanned<'_>]) -> Option<(usize, Token<'static>)> {
     let at = tokens.iter().position(|t| t.0 == error.span.start)?;
     match &tokens[at].1 {
-        // `=~` is about a pattern.
+        // `=~` means a pattern, not `==`.
         Token::Equals if error.code == "KRS0012" && !matches!(tokens.get(at + 1), Some((_, Token::Tilde, _))) => {
             Some((at, Token::EqEq))
         }
@@ -243,7 +242,7 @@ pub(crate) fn meant(error: &SyntaxError, tokens: &[Spanned<'_>]) -> Option<(usiz
     }
 }
 
-/// Whether a name stands before a token, at the beginning of an audit's field.
+/// Returns true if the token at `at` follows a name at the beginning of a field of an `audit`.
 fn names_field(tokens: &[Spanned<'_>], at: usize) -> bool {
     let [before @ .., (_, Token::OpenBrace | Token::Comma, _), (_, Token::Ident(_), _)] = &tokens[..at] else {
         return false;
@@ -253,7 +252,7 @@ fn names_field(tokens: &[Spanned<'_>], at: usize) -> bool {
     matches!(opened, [.., (_, Token::Audit, _)] | [.., (_, Token::Audit, _), (_, Token::Str(_), _)])
 }
 
-/// Brackets or operators beyond the bound.
+/// The error for brackets or operators that are nested beyond the limit.
 pub(crate) fn deep(span: Span) -> SyntaxError {
     SyntaxError::new("KRS0017", span, "nested too deeply", "too many levels")
         .help("split it with `def`, or write a long `or` of equalities as `x in { a, b }`")
@@ -268,16 +267,16 @@ fn ends_condition(token: &Token<'_>) -> bool {
 }
 
 fn is_word(token: &Token<'_>) -> bool {
-    crate::words::is_word(token) && !matches!(token, Token::Ident(_))
+    crate::keywords::is_word(token) && !matches!(token, Token::Ident(_))
 }
 
-/// What could have come, in few words.
+/// Describes the expected tokens in few words.
 fn wanted(may: &dyn Fn(&str) -> bool, expected: &[String]) -> String {
     if may("name") && may("(") && may("integer") {
         return "an expression".to_owned();
     }
     let mut words: Vec<String> = Vec::new();
-    // The parser may have left what other operators would have gone on with.
+    // The parser may already have reduced operands that tighter operators would have continued.
     if may("or") {
         words.push("an operator".to_owned());
     }

@@ -1,24 +1,27 @@
-//! Cuts the tokens into items, and parses each by itself: a mistake costs one item.
+//! Splits the tokens into items and parses each separately, so that an error affects only one item.
 //!
-//! `where C { a: on x deny }` is a head, an expression of its own, and items inside.
+//! A block `where C { a: on x deny }` is split into its condition, which is parsed as an expression, and the
+//! items inside. `where` blocks are therefore not in the grammar.
+//!
+//! Invariant: an item that cannot be parsed is [`ItemKind::Error`], and its error has been reported.
 
 use std::borrow::Cow;
 
 use lalrpop_util::ParseError;
 
 use crate::ast::{FileId, Item, ItemKind, Span, Where};
-use crate::build::Trouble;
-use crate::error::{SyntaxError, deep, explain, meant};
-use crate::hints::beginning;
+use crate::build::BuildError;
+use crate::error::{SyntaxError, deep, explain, replacement};
+use crate::hints::item_hint;
+use crate::keywords::begins_item;
 use crate::krs::{ExprParser, ItemParser};
 use crate::token::{Spanned, Token};
-use crate::words::begins_item;
 
-/// Most brackets inside each other, `where` blocks included.
+/// Maximum nesting depth of brackets in an item.
 const NESTING_MAX: usize = 200;
-/// Most tokens of an item that are taken for what they plainly mean.
-const MEANT_MAX: usize = 20;
-/// Most `where` blocks inside each other; they are read recursively.
+/// Maximum number of tokens of an item that are replaced by what they obviously mean; each costs another parse.
+const REPLACEMENTS_MAX: usize = 20;
+/// Maximum nesting depth of `where` blocks, which are parsed recursively.
 const WHERE_MAX: usize = 50;
 
 struct Reader<'a, 's> {
@@ -32,8 +35,8 @@ struct Reader<'a, 's> {
     exprs: ExprParser,
 }
 
-/// Every item of `tokens`; the names of those that cannot be read go to `broken`.
-pub(crate) fn read(
+/// Parses all items; adds the names of items with errors to `broken`.
+pub(crate) fn parse_items(
     file: FileId,
     text: &str,
     tokens: &[Spanned<'_>],
@@ -51,7 +54,7 @@ impl<'s> Reader<'_, 's> {
         Span { file: self.file, start: self.tokens[from].0, end: self.tokens[last].2 }
     }
 
-    /// Items up to the `}` of the block, or the end.
+    /// Parses items up to the `}` of the block, or up to the end of the file.
     fn block(&mut self, level: usize) -> Vec<Item> {
         let mut all = Vec::new();
         while let Some((_, token, _)) = self.tokens.get(self.at) {
@@ -71,7 +74,7 @@ impl<'s> Reader<'_, 's> {
                             self.at += 1;
                             let span = self.span(from, from + 1);
                             self.errors.push(
-                                SyntaxError::new("KRS0018", span, "a doc comment documents nothing", "no item follows")
+                                SyntaxError::new("KRS0018", span, "doc comment without an item", "no item follows")
                                     .help("`##` documents the item that follows; write `#` for a plain comment"),
                             );
                             continue;
@@ -85,15 +88,15 @@ impl<'s> Reader<'_, 's> {
         all
     }
 
-    /// Tokens that begin no item, up to one that does, or could be meant to.
+    /// Skips tokens that do not belong to an item, up to the next item or a line that begins with a name.
     fn stray(&mut self) -> Item {
         let from = self.at;
         let first = self.span(from, from + 1);
         let word = self.text.get(first.start as usize..first.end as usize).unwrap_or("");
-        let meant = beginning(word);
+        let hint = item_hint(word);
         self.at += 1;
-        // `allow on file_open ...`
-        if meant.is_some() && self.tokens.get(self.at).is_some_and(|t| t.1 == Token::On) {
+        // The `on` of `allow on file_open ...` is not the start of a rule.
+        if hint.is_some() && self.tokens.get(self.at).is_some_and(|t| t.1 == Token::On) {
             self.at += 1;
         }
         let mut depth = 0usize;
@@ -110,12 +113,12 @@ impl<'s> Reader<'_, 's> {
         }
         let error = match &self.tokens[from].1 {
             Token::CloseBrace | Token::CloseParen | Token::CloseBracket => {
-                SyntaxError::new("KRS0020", first, format!("`{word}` closes nothing"), "no bracket is open here")
+                SyntaxError::new("KRS0020", first, format!("unmatched closing `{word}`"), "no bracket is open here")
                     .help("remove it, or add the opening bracket")
             }
-            _ => SyntaxError::new("KRS0019", first, "expected an item", "no item begins so").help(
-                meant.unwrap_or(
-                    "a rule begins with `on HOOK` or `name: on HOOK`; other items with `const`, `def`, `set`, `param`, `label`, `use`, ...",
+            _ => SyntaxError::new("KRS0019", first, "expected an item", "not the start of an item").help(
+                hint.unwrap_or(
+                    "a rule begins with `on HOOK` or `name: on HOOK`; other items begin with `const`, `def`, `set`, `param`, `label`, `use`, ...",
                 ),
             ),
         };
@@ -123,10 +126,10 @@ impl<'s> Reader<'_, 's> {
         Item { doc: None, span: self.span(from, self.at), kind: ItemKind::Error }
     }
 
-    /// The end of the item that begins at `from`.
+    /// Finds the end of the item that begins at `from`.
     fn item_end(&self, from: usize) -> usize {
         let mut depth = 0usize;
-        // Attributes, a name and the docs come before the word that says what the item is.
+        // Docs, attributes and a name precede the keyword of the item.
         let mut prefix = true;
         let mut test = false;
         let mut label = false;
@@ -138,7 +141,7 @@ impl<'s> Reader<'_, 's> {
                     if depth == 0 && *token == Token::CloseBrace {
                         return i;
                     }
-                    // Another stray bracket is left to the parser, which reports it.
+                    // The parser reports other unmatched brackets.
                     depth = depth.saturating_sub(1);
                 }
                 token if begins_item(token) => {
@@ -152,7 +155,8 @@ impl<'s> Reader<'_, 's> {
                         label = *token == Token::Label;
                     } else {
                         let inside = match token {
-                            // Members of `flags` and fields of views have docs; attributes stand before items only.
+                            // Members of `flags` and fields of views can have docs; attributes occur only
+                            // before items.
                             Token::Doc(_) => depth > 0,
                             Token::On if label => {
                                 label = false;
@@ -178,14 +182,14 @@ impl<'s> Reader<'_, 's> {
         self.at = end;
         let tokens = &self.tokens[from..end];
         let failed = Item { doc: None, span: self.span(from, end), kind: ItemKind::Error };
-        if !self.shallow(from, end) {
+        if !self.check_nesting(from, end) {
             return failed;
         }
         let parser = &self.items;
         let parse = |tokens: &[Spanned<'s>]| parser.parse(self.file, tokens.iter().cloned());
         let text = self.text;
         let ends = |tokens: &[Spanned<'s>], parsed: &Parsed<'s, Item>| complete(text, tokens, parsed);
-        if let Some((item, count)) = parsed(self.file, text, tokens, self.errors, parse, ends) {
+        if let Some((item, count)) = parse_tokens(self.file, text, tokens, self.errors, parse, ends) {
             self.at = from + count;
             return item;
         }
@@ -193,8 +197,8 @@ impl<'s> Reader<'_, 's> {
         failed
     }
 
-    /// Reports brackets that are nested beyond the bound.
-    fn shallow(&mut self, from: usize, end: usize) -> bool {
+    /// Checks the nesting depth of brackets, and reports an error and returns false if it exceeds the limit.
+    fn check_nesting(&mut self, from: usize, end: usize) -> bool {
         let mut depth = 0usize;
         for i in from..end {
             match self.tokens[i].1 {
@@ -211,9 +215,9 @@ impl<'s> Reader<'_, 's> {
         true
     }
 
-    /// `where C { ... }`, whose `where` is at `head`.
+    /// Parses `where C { ... }`, with the keyword at index `head`.
     fn block_item(&mut self, doc: Option<String>, head: usize, level: usize) -> Item {
-        // The block opens at the first `{` outside brackets that an item or `}` follows.
+        // The block opens at the first `{` outside brackets that is followed by an item or `}`.
         let mut depth = 0usize;
         let mut open = head + 1;
         let mut found = false;
@@ -242,12 +246,12 @@ impl<'s> Reader<'_, 's> {
         }
         let failed =
             |reader: &Self, end: usize| Item { doc: None, span: reader.span(head, end), kind: ItemKind::Error };
-        let condition = if self.shallow(head + 1, open) {
+        let condition = if self.check_nesting(head + 1, open) {
             let (file, parser) = (self.file, &self.exprs);
-            // What is wrong is explained with the `where` before it.
+            // The tokens include `where`, so that errors are explained in its context.
             let tokens = &self.tokens[head..open];
             let parse = |tokens: &[Spanned<'s>]| parser.parse(file, tokens[1..].iter().cloned());
-            parsed(file, self.text, tokens, self.errors, parse, |_, _| None).map(|(condition, _)| condition)
+            parse_tokens(file, self.text, tokens, self.errors, parse, |_, _| None).map(|(condition, _)| condition)
         } else {
             None
         };
@@ -260,9 +264,9 @@ impl<'s> Reader<'_, 's> {
                         "KRS0010",
                         span,
                         "expected `{` after the condition of `where`",
-                        "`{` expected after this",
+                        "expected `{` after this",
                     )
-                    .help("put the rules that it is for in braces: `where CONDITION { ... }`"),
+                    .help("put the rules in braces: `where CONDITION { ... }`"),
                 );
             }
             return failed(self, open);
@@ -282,7 +286,7 @@ impl<'s> Reader<'_, 's> {
                 "KRS0016",
                 self.span(self.at - 1, self.at),
                 "missing closing `}`",
-                "`}` expected after this",
+                "expected `}` after this",
             )
             .help("close it with `}`");
             error.related.push((self.span(open, open + 1), "`{` opened here".to_owned()));
@@ -296,20 +300,22 @@ impl<'s> Reader<'_, 's> {
     }
 }
 
-/// What a parser answers.
-type Parsed<'s, T> = Result<T, ParseError<u32, Token<'s>, Trouble>>;
+/// Result of a generated parser.
+type Parsed<'s, T> = Result<T, ParseError<u32, Token<'s>, BuildError>>;
 
-/// How many tokens an item may have whose next word stands at the beginning of a line and begins no item: where it is complete
-/// before that, it lacks nothing that the word could be, nor is that an errno or a signal.
+/// Finds the end of an item that is followed by a line beginning with a name that is not the start of an item:
+/// such a name does not continue an item that is complete without it. Returns the number of tokens of the item.
+///
+/// A word in upper case after `deny` or `kill` continues the item, since it is an errno or a signal.
 fn complete(text: &str, tokens: &[Spanned<'_>], parsed: &Parsed<'_, Item>) -> Option<usize> {
-    let no_constant = |word: &str| word.bytes().any(|byte| byte.is_ascii_lowercase());
-    let behind_action = tokens.windows(2).position(|pair| match pair {
+    let not_constant = |word: &str| word.bytes().any(|byte| byte.is_ascii_lowercase());
+    let after_action = tokens.windows(2).position(|pair| match pair {
         [(_, Token::Deny | Token::Kill, _), (start, Token::Ident(word), _)] => {
-            no_constant(word) && begins_line(text, *start)
+            not_constant(word) && begins_line(text, *start)
         }
         _ => false,
     });
-    let count = match (behind_action, parsed) {
+    let count = match (after_action, parsed) {
         (Some(action), _) => action + 1,
         (None, Err(ParseError::UnrecognizedToken { token: (start, Token::Ident(_), _), .. })) => {
             tokens.partition_point(|token| token.0 < *start)
@@ -323,9 +329,11 @@ fn begins_line(text: &str, at: u32) -> bool {
     text[..at as usize].is_empty() || text[..at as usize].ends_with('\n')
 }
 
-/// What tokens are, and how many of them: all, or as many as `ends` says. A token that plainly stands for another is reported, and taken for that one from then
-/// on, so that what is wrong behind it is told as well.
-fn parsed<'s, T>(
+/// Parses tokens with `parse`. Returns the result and the number of tokens used: all, or as many as `ends` returns.
+///
+/// A token whose meaning is obvious is reported and replaced, and the tokens are parsed again, so that later
+/// errors are reported as well.
+fn parse_tokens<'s, T>(
     file: FileId,
     text: &str,
     tokens: &[Spanned<'s>],
@@ -334,7 +342,7 @@ fn parsed<'s, T>(
     ends: impl Fn(&[Spanned<'s>], &Parsed<'s, T>) -> Option<usize>,
 ) -> Option<(T, usize)> {
     let mut tokens = Cow::Borrowed(tokens);
-    for _ in 0..=MEANT_MAX {
+    for _ in 0..=REPLACEMENTS_MAX {
         let parsed = parse(&tokens);
         if let Some(count) = ends(&tokens, &parsed)
             && let Ok(parsed) = parse(&tokens[..count])
@@ -345,15 +353,15 @@ fn parsed<'s, T>(
             Ok(parsed) => return Some((parsed, tokens.len())),
             Err(error) => explain(file, text, &tokens, error),
         };
-        let meant = meant(&error, &tokens);
+        let replacement = replacement(&error, &tokens);
         errors.push(error);
-        let (at, token) = meant?;
+        let (at, token) = replacement?;
         tokens.to_mut()[at].1 = token;
     }
     None
 }
 
-/// The name that an item defines, as far as it can be told from its first words.
+/// The name that an item defines, if its first tokens show it.
 fn defined(tokens: &[Spanned<'_>]) -> Option<String> {
     let mut words = tokens.iter().map(|t| &t.1).skip_while(|t| matches!(t, Token::Doc(_)));
     use Token::{Const, Def, Enum, Flags, Label, Param, Set};

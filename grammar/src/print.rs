@@ -1,15 +1,14 @@
-//! Trees as text.
+//! Prints expressions, actions, types and tests as canonical text.
 //!
-//! `expr_text` of `vma . file==null` is `vma.file == null`.
+//! `expr_text` of `vma . file==null` is `vma.file == null`. A test is printed with its hook and given values on
+//! one line, and the expectations on the next.
 //!
-//! A test is its hook with what is given on one line, and what is expected on the next.
-//!
-//! Invariant: what is printed parses to an equal tree, spans aside. Absent: whole files, and other items.
+//! Invariant: printed text parses to an equal tree, apart from spans. Absent: other items, and whole files.
 
 use crate::ast::*;
 use std::fmt::Write;
 
-/// An expression as canonical text of one line.
+/// Prints an expression as canonical text on one line.
 #[must_use]
 pub fn expr_text(expr: &Expr) -> String {
     let mut out = String::new();
@@ -17,7 +16,7 @@ pub fn expr_text(expr: &Expr) -> String {
     out
 }
 
-/// A test as canonical text.
+/// Prints a test as canonical text.
 #[must_use]
 pub fn test_text(test: &Test) -> String {
     let mut out = format!("test {} {{\n  on {}", str_text(&test.name.value), test.hook.name);
@@ -37,7 +36,7 @@ pub fn test_text(test: &Test) -> String {
     out
 }
 
-/// An action as canonical text.
+/// Prints an action as canonical text.
 #[must_use]
 pub fn action_text(action: &Action) -> String {
     let with = |word: &str, name: &Option<Ident>| match name {
@@ -77,7 +76,7 @@ pub fn action_text(action: &Action) -> String {
     }
 }
 
-/// Levels as in the reference, loosest first.
+/// Binding strength of an operator, from the loosest, as in the language reference.
 fn level(op: BinaryOp) -> u8 {
     use BinaryOp::*;
     match op {
@@ -106,7 +105,7 @@ fn commas(out: &mut String, all: &[Expr]) {
     }
 }
 
-/// Writes `expr` where an operator of level `least` or tighter may stand.
+/// Writes `expr`, in parentheses if it binds looser than level `least`.
 fn write_expr(out: &mut String, expr: &Expr, least: u8) {
     let own = match &expr.kind {
         ExprKind::Binary { op, .. } => level(*op),
@@ -207,14 +206,14 @@ fn write_expr(out: &mut String, expr: &Expr, least: u8) {
     }
 }
 
-/// A comparison: neither side is one.
+/// Writes a comparison, whose operands cannot be bare comparisons.
 fn write_sides(out: &mut String, left: &Expr, word: &str, right: &Expr) {
     write_expr(out, left, 5);
     let _ = write!(out, " {word} ");
     write_expr(out, right, 5);
 }
 
-/// A type as written.
+/// Prints a type as written.
 #[must_use]
 pub fn type_text(ty: &Type) -> String {
     match &ty.kind {
@@ -232,7 +231,7 @@ fn duration_text(value: u64) -> String {
     format!("{}ms", value / 1_000_000)
 }
 
-/// A string literal, quotes included.
+/// Prints a string literal with its quotes.
 #[must_use]
 pub fn str_text(value: &[u8]) -> String {
     let mut out = String::from("\"");
@@ -257,7 +256,7 @@ pub fn str_text(value: &[u8]) -> String {
     out
 }
 
-/// The tree, indented.
+/// Prints the tree of a file, for debugging.
 #[must_use]
 pub fn tree(file: &File) -> String {
     format!("{:#?}\n", file.items)

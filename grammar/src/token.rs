@@ -1,29 +1,29 @@
-//! Tokens: what the text's bytes spell, one after the other.
+//! The lexer, which splits text into tokens.
 //!
 //! `prot & EXEC` is `Ident("prot") Amp Ident("EXEC")`, each with its byte offsets.
 //!
-//! Invariants: offsets grow, lie on character borders and within the file; a mistake inside a token
-//! is reported once and a token that stands for what was meant goes on to the parser.
+//! Invariants: offsets increase, lie on character boundaries and within the file; an error inside a token is
+//! reported once, and the parser receives a valid token in its place.
 //!
-//! Absent: which words are names where; [`crate::words`] decides that by the neighbours.
+//! Absent: the decision which words are names; [`crate::keywords`] makes it from their neighbours.
 
 use crate::ast::{Comment, FileId, Span};
 use crate::error::SyntaxError;
 use logos::Logos;
 
-/// What a token is.
+/// A token of the source text.
 #[derive(Logos, Clone, Debug, PartialEq, Eq)]
 #[logos(skip r"[ \t\r\n\f]+")]
 #[expect(missing_docs, reason = "`text` says what each is")]
 pub enum Token<'s> {
     #[regex(r"[A-Za-z_][A-Za-z0-9_]*")]
     Ident(&'s str),
-    /// `name` of `name: on`: the parser needs to know one token earlier than it could.
+    /// The name in `name: on`, which an LALR(1) parser could recognise only one token later.
     RuleName(&'s str),
     Int(u64),
     Duration(u64),
     Str(Vec<u8>),
-    /// The `##` lines before something, joined.
+    /// Consecutive `##` lines, joined with `\n`.
     Doc(String),
     #[regex(r"[0-9][0-9A-Za-z_]*")]
     Number,
@@ -108,7 +108,7 @@ pub enum Token<'s> {
     Expect,
     #[token("with")]
     With,
-    /// Words that mean something in one place only.
+    /// This and the following tokens are keywords in one context only, see [`crate::keywords`].
     From,
     Dynamic,
     Max,
@@ -175,7 +175,7 @@ pub enum Token<'s> {
     Percent,
     #[token("~")]
     Tilde,
-    /// Spellings of other languages: reported, then read as what they mean.
+    /// Tokens of other languages, which are reported and replaced by their krs equivalent.
     #[token("&&")]
     #[token("||")]
     #[token("!")]
@@ -188,25 +188,25 @@ pub enum Token<'s> {
     Foreign,
 }
 
-/// A token and where it is.
+/// A token between its start and end offsets.
 pub type Spanned<'s> = (u32, Token<'s>, u32);
 
-/// What the lexer found.
+/// The result of the lexer.
 pub struct Lexed<'s> {
-    /// Without comments.
+    /// The tokens, without comments but with doc comments.
     pub tokens: Vec<Spanned<'s>>,
-    /// `#` comments.
+    /// The `#` comments, without doc comments.
     pub comments: Vec<Comment>,
-    /// Mistakes inside tokens.
+    /// The errors found inside tokens.
     pub errors: Vec<SyntaxError>,
 }
 
-/// An offset as the tree keeps it; a file beyond 4 GiB has its last places at the limit.
+/// Converts an offset to that of the tree, saturating for files beyond 4 GiB.
 pub(crate) fn offset(at: usize) -> u32 {
     u32::try_from(at).unwrap_or(u32::MAX)
 }
 
-/// Splits `text` into tokens.
+/// Splits the text of a file into tokens.
 #[must_use]
 pub fn lex(file: FileId, text: &str) -> Lexed<'_> {
     let mut out = Lexed { tokens: Vec::with_capacity(text.len() / 5), comments: Vec::new(), errors: Vec::new() };
@@ -216,7 +216,7 @@ pub fn lex(file: FileId, text: &str) -> Lexed<'_> {
         let span = |start: usize, end: usize| Span { file, start: offset(start), end: offset(end) };
         let token = match token {
             Err(()) => {
-                // logos may stop inside a character; the report covers whole ones.
+                // logos can stop inside a character; the span of the error covers all of it.
                 let rest = &text[from..];
                 let Some(found) = rest.chars().next() else {
                     continue;
@@ -230,7 +230,7 @@ pub fn lex(file: FileId, text: &str) -> Lexed<'_> {
                     '\u{201c}' | '\u{201d}' | '\u{2018}' | '\u{2019}' | '\u{ab}' | '\u{bb}' => SyntaxError::new(
                         "KRS0003",
                         place,
-                        format!("`{found}` is not a quote of krs"),
+                        format!("`{found}` does not quote strings"),
                         "a typographic quote",
                     )
                     .help("write strings in plain double quotes: `\"...\"`"),
@@ -242,7 +242,7 @@ pub fn lex(file: FileId, text: &str) -> Lexed<'_> {
                             "KRS0003",
                             place,
                             format!("the invisible character U+{:04X} is not allowed here", u32::from(c)),
-                            "looks like a space, but is none",
+                            "looks like a space, but is not one",
                         )
                         .help("replace it with an ordinary space")
                     }
@@ -250,7 +250,7 @@ pub fn lex(file: FileId, text: &str) -> Lexed<'_> {
                         "KRS0003",
                         place,
                         format!("unknown character `{}`", c.escape_debug()),
-                        "means nothing in krs",
+                        "not valid in krs",
                     )
                     .help("remove it, or put it inside a string"),
                 });
@@ -276,7 +276,9 @@ pub fn lex(file: FileId, text: &str) -> Lexed<'_> {
             Ok(Token::Number) => match number(lexer.slice()) {
                 Ok(token) => token,
                 Err((code, message, help)) => {
-                    out.errors.push(SyntaxError::new(code, span(from, lexer.span().end), message, "here").help(help));
+                    out.errors.push(
+                        SyntaxError::new(code, span(from, lexer.span().end), message, "not a valid number").help(help),
+                    );
                     Token::Int(1)
                 }
             },
@@ -305,7 +307,7 @@ pub fn lex(file: FileId, text: &str) -> Lexed<'_> {
                         Token::Not
                     }
                     "->" => {
-                        report(end, "`->` is written `.`", "fields are reached with `.`, through pointers too");
+                        report(end, "`->` is written `.`", "write `.` for fields, also through pointers");
                         Token::Dot
                     }
                     "===" => {
@@ -313,7 +315,7 @@ pub fn lex(file: FileId, text: &str) -> Lexed<'_> {
                         Token::EqEq
                     }
                     ";" => {
-                        report(end, "`;` is not needed", "remove it: the next item begins by itself");
+                        report(end, "`;` is not needed", "remove it: items need no separator");
                         continue;
                     }
                     "'" => {
@@ -371,7 +373,7 @@ pub fn lex(file: FileId, text: &str) -> Lexed<'_> {
 
 type NumberError = (&'static str, String, String);
 
-/// `42`, `0x2a`, `4KiB`, `500ms`.
+/// Parses an integer or a duration: `42`, `0x2a`, `4KiB`, `500ms`.
 fn number<'s>(text: &str) -> Result<Token<'s>, NumberError> {
     let (radix, rest) = match text.as_bytes() {
         [b'0', b'x' | b'X', ..] => (16, &text[2..]),
@@ -404,8 +406,8 @@ fn number<'s>(text: &str) -> Result<Token<'s>, NumberError> {
     if radix == 10 && digits.len() > 1 && digits.starts_with('0') && !digits.trim_matches(['0', '_']).is_empty() {
         return Err((
             "KRS0006",
-            format!("`{text}` begins with 0"),
-            format!("write `0o{}` for octal, or drop the zero", digits.trim_start_matches(['0', '_'])),
+            format!("`{text}` has a leading zero"),
+            format!("write `0o{}` for octal, or remove the zero", digits.trim_start_matches(['0', '_'])),
         ));
     }
     let mut value = 0u64;
@@ -423,11 +425,11 @@ fn too_large(text: &str) -> NumberError {
     (
         "KRS0005",
         format!("`{text}` is too large"),
-        format!("the largest integer is {}; durations count nanoseconds", u64::MAX),
+        format!("the largest integer is {}; durations are in nanoseconds", u64::MAX),
     )
 }
 
-/// The string whose quote is at `from`: its bytes and its length as written.
+/// Parses the string literal whose opening quote is at `from`; returns its bytes and its length in the text.
 fn string(file: FileId, text: &str, from: usize, errors: &mut Vec<SyntaxError>) -> (Vec<u8>, usize) {
     let mut value = Vec::new();
     let body = &text[from + 1..];
@@ -444,10 +446,10 @@ fn string(file: FileId, text: &str, from: usize, errors: &mut Vec<SyntaxError>) 
                 let (len, read) = escape(&body[at + 1..]);
                 match read {
                     Ok(bytes) => value.extend_from_slice(&bytes),
-                    // The string's end is reported instead.
+                    // A backslash at the end of the line: the missing quote is reported instead.
                     Err(_) if len == 0 => continue,
                     Err(message) => errors.push(
-                        SyntaxError::new("KRS0002", place(at, at + 1 + len), message, "in this string")
+                        SyntaxError::new("KRS0002", place(at, at + 1 + len), message, "not a valid escape")
                             .help("the escapes are `\\\\`, `\\\"`, `\\n`, `\\t`, `\\xNN` and `\\u{...}`"),
                     ),
                 }
@@ -469,7 +471,7 @@ fn open_string(file: FileId, from: usize, end: usize) -> SyntaxError {
         .help("end the string with `\"` on the same line; a line break is written `\\n`")
 }
 
-/// The escape whose text follows a backslash: its length, and its bytes.
+/// Parses the escape after a backslash; returns its length and its bytes or an error message.
 fn escape(text: &str) -> (usize, Result<Vec<u8>, String>) {
     let Some(c) = text.chars().next().filter(|c| *c != '\n') else {
         return (0, Err(String::new()));

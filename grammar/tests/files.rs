@@ -1,4 +1,4 @@
-//! The standard library and the examples parse without a mistake.
+//! The standard library and the examples parse without errors.
 
 use krs_grammar::{ast::FileId, parse};
 

@@ -1,14 +1,14 @@
-//! Expressions as text: what is printed parses to the same tree, with no needless parentheses.
+//! Printing of expressions: printed text parses to the same tree and has no redundant parentheses.
 //!
-//! `(a + b) * c` keeps its parentheses, `(a * b) + c` is printed as `a * b + c`. The levels of the operators are written
-//! here a second time, from the table in the language reference.
+//! `(a + b) * c` keeps its parentheses, and `(a * b) + c` is printed as `a * b + c`. The precedence of the
+//! operators is repeated here, independently of the implementation, from the table in the language reference.
 
 use krs_grammar::ast::*;
 use krs_grammar::print::{action_text, expr_text, str_text, test_text, type_text};
 use krs_grammar::{ast, parse};
 use proptest::prelude::*;
 
-/// From the loosest to the tightest, as in the reference.
+/// Operators from the loosest to the tightest binding, as in the language reference.
 const LEVELS: &[&[BinaryOp]] = &[
     &[BinaryOp::Or],
     &[BinaryOp::And],
@@ -33,7 +33,7 @@ const LEVELS: &[&[BinaryOp]] = &[
     &[BinaryOp::Mul, BinaryOp::Div, BinaryOp::Rem],
 ];
 
-/// The level of the comparisons, which do not chain.
+/// Level of the comparisons, which cannot be chained.
 const COMPARISONS: usize = 2;
 
 fn operators() -> impl Iterator<Item = (usize, BinaryOp)> {
@@ -76,14 +76,14 @@ fn read(text: &str) -> Result<Expr, Vec<&'static str>> {
     }
 }
 
-/// A tree without its places.
-fn placeless(tree: &impl std::fmt::Debug) -> String {
+/// The debug output of a tree without its spans.
+fn without_spans(tree: &impl std::fmt::Debug) -> String {
     let text = format!("{tree:?}");
     let mut out = String::new();
     let mut rest = text.as_str();
-    while let Some((before, behind)) = rest.split_once("Span {") {
+    while let Some((before, after)) = rest.split_once("Span {") {
         out.push_str(before);
-        rest = behind.split_once('}').map_or("", |(_, behind)| behind);
+        rest = after.split_once('}').map_or("", |(_, after)| after);
     }
     out + rest
 }
@@ -97,13 +97,13 @@ fn every_pair_of_operators_groups_by_its_level() {
                 assert_eq!(read(&text), Err(vec!["KRS0011"]), "{text}");
                 continue;
             }
-            // Operators of one level group to the left.
+            // Operators of the same level are left-associative.
             let tree = if one >= two {
                 binary(second, binary(first, name("a"), name("b")), name("c"))
             } else {
                 binary(first, name("a"), binary(second, name("b"), name("c")))
             };
-            assert_eq!(read(&text).map(|found| placeless(&found)), Ok(placeless(&tree)), "{text}");
+            assert_eq!(read(&text).map(|found| without_spans(&found)), Ok(without_spans(&tree)), "{text}");
         }
     }
 }
@@ -169,7 +169,7 @@ fn words_and_signs() {
         let tree = read(text).unwrap_or_else(|codes| panic!("{text}: {codes:?}"));
         assert_eq!(expr_text(&tree), printed, "{text}");
         let again = read(printed).unwrap_or_else(|codes| panic!("{printed}: {codes:?}"));
-        assert_eq!(placeless(&again), placeless(&tree), "{printed}");
+        assert_eq!(without_spans(&again), without_spans(&tree), "{printed}");
     }
 }
 
@@ -220,7 +220,7 @@ fn any_name() -> impl Strategy<Value = String> {
 }
 
 fn any_ident() -> impl Strategy<Value = Ident> {
-    // Behind a dot reserved words are names too, but not where a name begins an expression.
+    // Only unreserved words, since reserved words are names after a dot but not at the start of an expression.
     any_name().prop_map(|name| ident(&name))
 }
 
@@ -269,7 +269,7 @@ proptest! {
         let text = expr_text(&tree);
         let again = read(&text);
         prop_assert!(again.is_ok(), "{text}: {again:?}");
-        prop_assert_eq!(placeless(&again.unwrap()), placeless(&tree), "{}", text);
+        prop_assert_eq!(without_spans(&again.unwrap()), without_spans(&tree), "{}", text);
     }
 
     #[test]
@@ -278,7 +278,7 @@ proptest! {
         field in any_expr(),
         message in proptest::option::of(proptest::collection::vec(any::<u8>(), 0..4)),
     ) {
-        // A place is a name with what follows it.
+        // A place is a name with postfix operators.
         let place = |at: usize| boxed(ExprKind::Index { base: Box::new(name("a")), index: Box::new(given[at].0.clone()) });
         let message = message.map(|value| Str { value, span: Span::default() });
         let field = AuditField { name: Some(ident("f")), value: Box::new(field) };
@@ -296,6 +296,6 @@ proptest! {
         let parsed = parse(FileId(0), &text);
         prop_assert_eq!(&parsed.errors, &[], "{}", text);
         let ItemKind::Test(again) = &parsed.file.items[0].kind else { panic!("{text}") };
-        prop_assert_eq!(placeless(again), placeless(&test), "{}", text);
+        prop_assert_eq!(without_spans(again), without_spans(&test), "{}", text);
     }
 }

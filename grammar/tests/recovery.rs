@@ -1,9 +1,9 @@
-//! A mistake costs one item: what is before it and behind it is read.
+//! Error recovery: an error affects only one item, and the items before and after it are parsed.
 //!
 //! ```text
 //! on a deny
-//! on b when deny        # a mistake
-//! on c deny             # is read
+//! on b when deny        # an error
+//! on c deny             # is parsed
 //! ```
 
 use krs_grammar::ast::{FileId, ItemKind};
@@ -33,7 +33,7 @@ const ITEMS: &[&str] = &[
     "test \"t\" { on f with prot = 1 expect allow }",
 ];
 
-/// Texts that cannot be read, each an item by itself, with the code of the mistake.
+/// Items with a syntax error, each with the code of the error.
 const BROKEN: &[(&str, &str)] = &[
     ("on a when deny", "KRS0010"),
     ("on a when x", "KRS0013"),
@@ -55,7 +55,7 @@ const BROKEN: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn items_are_told_apart_without_separators() {
+fn items_need_no_separators() {
     for first in ITEMS {
         for second in ITEMS {
             let text = format!("{first} {second}");
@@ -69,7 +69,7 @@ fn items_are_told_apart_without_separators() {
 }
 
 #[test]
-fn a_mistake_costs_one_item() {
+fn an_error_affects_one_item() {
     for item in ITEMS {
         for (broken, code) in BROKEN {
             let text = format!("{item}\n{broken}\n{item}\non last deny");
@@ -93,7 +93,7 @@ fn a_mistake_costs_one_item() {
 }
 
 #[test]
-fn mistakes_in_a_block_leave_the_rest_of_it() {
+fn an_error_in_a_block_does_not_affect_the_rest() {
     let text = "where x { on a deny\non b when deny\nwhere y { on c deny on d }\non e deny }\non f deny";
     let parsed = parse(FileId(0), text);
     let codes: Vec<&str> = parsed.errors.iter().map(|error| error.code).collect();
@@ -120,8 +120,8 @@ fn an_open_block_is_reported_where_it_opens() {
     let parsed = parse(FileId(0), text);
     let [error] = &parsed.errors[..] else { panic!("{:?}", parsed.errors) };
     assert_eq!((error.code, error.message.as_str()), ("KRS0016", "missing closing `}`"));
-    let (span, words) = &error.related[0];
-    assert_eq!((&text[span.start as usize..span.end as usize], words.as_str()), ("{", "`{` opened here"));
+    let (span, label) = &error.related[0];
+    assert_eq!((&text[span.start as usize..span.end as usize], label.as_str()), ("{", "`{` opened here"));
     assert_eq!(span.start, 18);
 }
 
@@ -138,7 +138,7 @@ fn names_of_broken_items_are_kept() {
     }
 }
 
-/// Texts, the text of the error's span, and the help where there is one.
+/// Texts with the text of the error's span and the help, if any.
 #[test]
 fn places_and_help() {
     let mut wrong = Vec::new();
@@ -155,32 +155,36 @@ fn places_and_help() {
         ("on a when x < y is not z deny", "is", "write `x < y and y is not z`"),
         ("on when x deny", "when", "choose another name, for example `when_`"),
         ("on a when x", "x", "end the rule with an action: `deny`, `audit`, `kill`, `mark` or `unmark`"),
-        ("on a allow", "allow", "rules only deny: what no rule denies is allowed; except cases with `unless`"),
-        ("on a audit { b: c }", ":", "a field gets its name by `=`: `b = ...`"),
+        (
+            "on a allow",
+            "allow",
+            "rules only deny: an operation that no rule denies is allowed; add exceptions with `unless`",
+        ),
+        ("on a audit { b: c }", ":", "name a field with `=`: `b = ...`"),
         ("on a audit { x y }", "y", "separate the fields with `,`"),
         ("on a when x in { 1 2 } deny", "2", "separate the elements with `,`"),
         ("on a block", "block", "write `deny`"),
         ("on a dney", "dney", "did you mean `deny`?"),
-        ("on a deny, audit", ",", "actions stand side by side: `deny audit`"),
-        ("on a deny and audit", "and", "actions stand side by side: `deny audit`"),
+        ("on a deny, audit", ",", "write actions next to each other: `deny audit`"),
+        ("on a deny and audit", "and", "write actions next to each other: `deny audit`"),
         ("on a x == 1 deny", "x", "a condition begins with `when`"),
-        ("on lsm/a deny", "/", "hooks go by their bare name: `on a`"),
-        ("on a deny -EACCES", "-", "an errno is written by its name alone: `deny EACCES`"),
-        ("on a deny 13", "13", "an errno is written by its name: `deny EACCES`"),
-        ("on a kill 9", "9", "a signal is written by its name: `kill SIGTERM`"),
-        ("on a deny \"no\"", "\"no\"", "a message belongs to an event: `deny audit \"...\"`"),
+        ("on lsm/a deny", "/", "write only the name of the hook: `on a`"),
+        ("on a deny -EACCES", "-", "write only the name of the errno: `deny EACCES`"),
+        ("on a deny 13", "13", "write the errno by name: `deny EACCES`"),
+        ("on a kill 9", "9", "write the signal by name: `kill SIGTERM`"),
+        ("on a deny \"no\"", "\"no\"", "a message is part of an `audit`: `deny audit \"...\"`"),
         ("on a when x == /etc/passwd deny", "/", "a path is a string: write `\"/etc/passwd\"`"),
-        ("on a when x in [1] deny", "[", "a list stands in braces: `{ 80, 443 }`"),
-        ("on a when now < 5 minutes deny", "minutes", "a time is written in one piece: `5m`"),
+        ("on a when x in [1] deny", "[", "write a list in braces: `{ 80, 443 }`"),
+        ("on a when now < 5 minutes deny", "minutes", "write a duration without a space: `5m`"),
         ("on a audit limit 5 per second", "per", "write `limit 5/s`"),
-        ("on a unless x when y deny", "when", "`when` stands before `unless`"),
+        ("on a unless x when y deny", "when", "write `when` before `unless`"),
         ("const x 5", "5", "write `const x = 5`"),
-        ("set s = { \"10.0.0.0/8\" }", "=", "say what its elements are: `set s: cidr = ...`"),
-        ("set s: ip dynamic", "dynamic", "say for how many elements there is room: `dynamic max 1000`"),
-        ("set s: ip from x", "from", "a file's name is a string: `from \"elements.txt\"`"),
-        ("def f(a) = 1", ")", "say of what type it is: `a: u32`, `a: task_struct`"),
-        ("on a { deny }", "{", "actions stand without braces: remove this `{` and its `}`"),
-        ("on file-open deny", "-", "names have `_` where others have `-`: write `file_open`"),
+        ("set s = { \"10.0.0.0/8\" }", "=", "declare the type of its elements: `set s: cidr = ...`"),
+        ("set s: ip dynamic", "dynamic", "give the maximum number of elements: `dynamic max 1000`"),
+        ("set s: ip from x", "from", "write the file name as a string: `from \"elements.txt\"`"),
+        ("def f(a) = 1", ")", "declare its type, for example `a: u32` or `a: task_struct`"),
+        ("on a { deny }", "{", "actions have no braces: remove this `{` and its `}`"),
+        ("on file-open deny", "-", "names use `_` instead of `-`: write `file_open`"),
         ("on a mark task tainted", "tainted", "the label comes first: `mark tainted`, or `mark tainted on task`"),
     ] {
         let parsed = parse(FileId(0), text);
@@ -194,9 +198,9 @@ fn places_and_help() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Brackets and operators may be nested up to a bound, so that no walk of a tree overflows the stack.
+/// The nesting of brackets and operators is limited, so that walking a tree does not overflow the stack.
 #[test]
-fn the_bounds_of_nesting() {
+fn limits_of_nesting() {
     let codes = |text: &str| parse(FileId(0), text).errors.iter().map(|error| error.code).collect::<Vec<_>>();
     let brackets = |depth: usize| format!("const x = {}1{}", "(".repeat(depth), ")".repeat(depth));
     assert_eq!(codes(&brackets(200)), [""; 0]);

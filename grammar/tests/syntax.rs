@@ -1,4 +1,4 @@
-//! What parses, how it groups, and the words of the errors.
+//! Items that parse, operator precedence, and the messages of syntax errors.
 
 use krs_grammar::ast::{ExprKind, FileId, ItemKind};
 use krs_grammar::{parse, print::expr_text};
@@ -64,14 +64,14 @@ fn precedence() {
     }
 }
 
-/// Trees without their places.
-fn placeless(item: &krs_grammar::ast::Item) -> String {
+/// The debug output of an item without its spans.
+fn without_spans(item: &krs_grammar::ast::Item) -> String {
     let text = format!("{item:?}");
     let mut out = String::new();
     let mut rest = text.as_str();
-    while let Some((before, behind)) = rest.split_once("Span {") {
+    while let Some((before, after)) = rest.split_once("Span {") {
         out.push_str(before);
-        rest = behind.split_once('}').map_or("", |(_, behind)| behind);
+        rest = after.split_once('}').map_or("", |(_, after)| after);
     }
     out + rest
 }
@@ -103,18 +103,18 @@ fn tests_print_as_they_are_read() {
         let found = krs_grammar::print::test_text(test);
         assert_eq!(found, printed);
         let again = parse(FileId(0), &found);
-        assert_eq!(placeless(&again.file.items[0]), placeless(&parsed.file.items[0]), "{found}");
+        assert_eq!(without_spans(&again.file.items[0]), without_spans(&parsed.file.items[0]), "{found}");
     }
 }
 
 #[test]
-fn words_of_errors() {
+fn messages_of_errors() {
     let mut wrong = Vec::new();
-    for (text, words) in [
+    for (text, message) in [
         ("on a when x && y deny", "KRS0004 `&&` is written `and`"),
         ("on a when x || y deny", "KRS0004 `||` is written `or`"),
         ("on a when !x deny", "KRS0004 `!` is written `not`"),
-        ("on a when x = 1 deny", "KRS0012 `=` does not compare"),
+        ("on a when x = 1 deny", "KRS0012 `=` is not a comparison"),
         ("on a deny;", "KRS0004 `;` is not needed"),
         ("on a when c == 'x' deny", "KRS0004 strings are written in double quotes"),
         ("// hi\non a deny", "KRS0004 comments begin with `#`"),
@@ -123,38 +123,38 @@ fn words_of_errors() {
         ("on a when x == NULL deny", "KRS0004 `NULL` is written `null`"),
         ("on a if x deny", "KRS0004 `if` is written `when`"),
         ("on a when x then deny", "KRS0004 `then` is not needed"),
-        ("on a allow", "KRS0014 `allow` is no action"),
-        ("on a when x allow", "KRS0014 `allow` is no action"),
+        ("on a allow", "KRS0014 `allow` is not an action"),
+        ("on a when x allow", "KRS0014 `allow` is not an action"),
         ("on a audit \"x", "KRS0001 missing closing `\"`"),
         ("on a audit { x", "KRS0016 missing closing `}`"),
         ("on a when (x and y deny", "KRS0016 missing closing `)`"),
-        ("on a when x) deny", "KRS0020 `)` closes nothing"),
+        ("on a when x) deny", "KRS0020 unmatched closing `)`"),
         ("on a audit \"\\q\"", "KRS0002 unknown escape `\\q`"),
         ("const x = 99999999999999999999", "KRS0005 `99999999999999999999` is too large"),
-        ("const x = 0777", "KRS0006 `0777` begins with 0"),
+        ("const x = 0777", "KRS0006 `0777` has a leading zero"),
         ("const deny = 1", "KRS0015 `deny` is a reserved word"),
         ("on a\u{a0}deny", "KRS0003 the invisible character U+00A0 is not allowed here"),
         ("on a when x < y < z deny", "KRS0011 comparisons cannot be chained"),
         ("on a when x", "KRS0013 this rule has no action"),
         ("on a", "KRS0013 this rule has no action"),
         ("on when x deny", "KRS0015 `when` is a reserved word"),
-        ("## lost", "KRS0018 a doc comment documents nothing"),
-        ("rule x: on b deny", "KRS0019 no item begins with `rule`"),
+        ("## lost", "KRS0018 doc comment without an item"),
+        ("rule x: on b deny", "KRS0019 an item cannot begin with `rule`"),
         ("foo bar on a deny", "KRS0019 expected an item"),
         ("on a when x == deny", "KRS0010 expected an expression, found `deny`"),
         ("on a audit \"x\" { b, c: d }", "KRS0010 expected `=`, found `:`"),
         ("on a when x : 1 deny", "KRS0010 expected an operator or an action, found `:`"),
     ] {
         let found = read(text);
-        if found != [words] {
-            wrong.push(format!("{text}: {found:?} instead of {words}"));
+        if found != [message] {
+            wrong.push(format!("{text}: {found:?} instead of {message}"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
-fn every_mistake_of_a_file_is_reported() {
+fn all_errors_of_a_file_are_reported() {
     let text = "on a when x == deny\non b deny\nconst = 3\nwhere x { on c when deny on d deny }\non e deny";
     let parsed = parse(FileId(0), text);
     assert_eq!(parsed.errors.len(), 3, "{:?}", parsed.errors);
@@ -165,17 +165,21 @@ fn every_mistake_of_a_file_is_reported() {
 }
 
 #[test]
-fn what_plainly_means_another_is_read_as_that() {
-    for (wrong, right, mistakes) in [
+fn obvious_replacements_are_parsed() {
+    for (wrong, right, errors) in [
         ("on a when x = 1 and y = 2 deny", "on a when x == 1 and y == 2 deny", 2),
         ("on a audit { b: c, d = e, f: g }", "on a audit { b = c, d = e, f = g }", 2),
         ("where x = 1 { on a deny }", "where x == 1 { on a deny }", 1),
     ] {
         let parsed = parse(FileId(0), wrong);
-        assert_eq!(parsed.errors.len(), mistakes, "{:?}", parsed.errors);
-        assert_eq!(placeless(&parsed.file.items[0]), placeless(&parse(FileId(0), right).file.items[0]), "{wrong}");
+        assert_eq!(parsed.errors.len(), errors, "{:?}", parsed.errors);
+        assert_eq!(
+            without_spans(&parsed.file.items[0]),
+            without_spans(&parse(FileId(0), right).file.items[0]),
+            "{wrong}"
+        );
     }
-    // Not without end: each is read again from the beginning.
+    // The number of replacements is limited, since each costs another parse.
     let many = format!("on a when x{} deny", " = 1 and x".repeat(1000));
     assert_eq!(parse(FileId(0), &many).errors.len(), 21);
 }
@@ -195,7 +199,7 @@ fn depth_is_bounded() {
 
 proptest::proptest! {
     #[test]
-    fn soup_never_panics(words in proptest::collection::vec(proptest::sample::select(vec![
+    fn random_tokens_never_panic(words in proptest::collection::vec(proptest::sample::select(vec![
         "on", "a", "when", "unless", "deny", "audit", "{", "}", "(", ")", "[", "]", "where", "test", "\"x\"", "flags", "set",
         "map", "label", "mark", "hook", "view", "=", ":", ",", ".", "==", "<", "not", "in", "is", "&", "-", "1", "## d\n", "# c\n",
         "@", "n:", "if", "then", "allow", "expect", "with", "limit", "/", "?", "as", "use", "'", "\"", "\\", "é", "\u{201c}", ";",
@@ -207,17 +211,17 @@ proptest::proptest! {
 }
 
 #[test]
-fn words_of_others_begin_no_item() {
+fn keywords_of_other_languages_do_not_begin_items() {
     let text = "on file_open deny\nallow on file_open when a == 1\nlist users = { 1, 2 }\nimport \"a\"\non file_open kill\nblock x\non a deny";
     let found = parse(FileId(0), text);
     let starts: Vec<&str> = found.errors.iter().map(|e| &text[e.span.start as usize..e.span.end as usize]).collect();
     assert_eq!(starts, ["allow", "list", "import", "block"]);
     assert!(found.errors.iter().all(|error| error.code == "KRS0019" && error.help.is_some()));
     assert_eq!(found.file.items.iter().filter(|item| matches!(item.kind, ItemKind::Rule(_))).count(), 3);
-    // Also where the item before has a slip that is read on.
+    // This also holds after an item with a replaced token.
     let read_on = read("on file_open when a = 1 deny\nallow on file_open when a == 1");
-    assert_eq!(read_on, ["KRS0012 `=` does not compare", "KRS0019 expected an item"]);
-    // What continues a rule may stand anywhere.
+    assert_eq!(read_on, ["KRS0012 `=` is not a comparison", "KRS0019 expected an item"]);
+    // A rule can continue on any line.
     assert_eq!(read("on file_open\nwhen a == 1\ndeny\nEACCES\non b kill\nSIGTERM"), [""; 0]);
     assert_eq!(read("on file_open when a\nis b deny"), [""; 0]);
 }

@@ -1,9 +1,9 @@
-//! Literals, comments and reserved words, each with the value that the language reference gives it.
+//! Literals, comments and reserved words, with the values given in the language reference.
 //!
-//! `const x = 2MiB` has the value 2097152. Limits are tested on both sides: the largest literal that fits into 64 bits,
-//! and the one after it.
+//! `const x = 2MiB` has the value 2097152. Limits are tested on both sides: the largest literal that fits in 64
+//! bits, and the next one.
 //!
-//! Absent: operators and how they group, which `printing.rs` tests.
+//! Absent: precedence of operators, which `printing.rs` tests.
 
 use krs_grammar::ast::{ExprKind, FileId, Item, ItemKind};
 use krs_grammar::{Parsed, parse};
@@ -12,7 +12,7 @@ fn read(text: &str) -> Parsed {
     parse(FileId(0), text)
 }
 
-/// The value of `const x = LITERAL`, and its errors as code and the text of their spans.
+/// The value of `const x = LITERAL`, and its errors as codes with the text of their spans.
 fn literal(text: &str) -> (ExprKind, Vec<(&'static str, String)>) {
     let source = format!("const x = {text}");
     let parsed = read(&source);
@@ -69,7 +69,7 @@ fn durations_are_nanoseconds() {
         ("5m", 300_000_000_000),
         ("1h", 3_600_000_000_000),
         ("1_0s", 10_000_000_000),
-        // The largest whole numbers below 2^64 nanoseconds, some 584 years.
+        // The largest durations below 2^64 nanoseconds, some 584 years.
         ("18446744073709ms", 18_446_744_073_709_000_000),
         ("18446744073s", 18_446_744_073_000_000_000),
         ("307445734m", 18_446_744_040_000_000_000),
@@ -80,7 +80,7 @@ fn durations_are_nanoseconds() {
 }
 
 #[test]
-fn numbers_beyond_64_bits_are_refused() {
+fn numbers_beyond_64_bits_are_rejected() {
     for text in [
         "18446744073709551616",
         "18446744073709551620",
@@ -98,7 +98,7 @@ fn numbers_beyond_64_bits_are_refused() {
 }
 
 #[test]
-fn malformed_numbers_are_refused() {
+fn malformed_numbers_are_rejected() {
     for text in
         ["0x", "0b", "0o", "0b2", "0o8", "1KB", "1kib", "1Kib", "3d", "1S", "1M", "0x_", "0777", "0_7", "12ab", "1us"]
     {
@@ -127,7 +127,7 @@ fn strings() {
     }
 }
 
-/// The error covers the escape, and what follows it belongs to the string.
+/// The span of the error is the escape; the text after it belongs to the string.
 #[test]
 fn wrong_escapes() {
     for (text, wrong, rest) in [
@@ -161,7 +161,7 @@ fn a_string_ends_with_its_line() {
         let [error] = &parsed.errors[..] else { panic!("{text}: {:?}", parsed.errors) };
         assert_eq!(error.code, "KRS0001", "{text}");
         assert_eq!(&text[error.span.start as usize..error.span.end as usize], wrong, "{text}");
-        assert_eq!(parsed.file.items.len(), 2, "the next line is an item of its own: {text}");
+        assert_eq!(parsed.file.items.len(), 2, "the next line is a separate item: {text}");
     }
 }
 
@@ -191,9 +191,9 @@ fn doc_comments_belong_to_the_next_item() {
     assert_eq!(docs, [Some("one"), Some("two")]);
 }
 
-/// A spelling of another language is reported once, with its place, and read as what it means.
+/// A token of another language is reported once, with its span, and replaced by its krs equivalent.
 #[test]
-fn foreign_spellings_are_read_as_what_they_mean() {
+fn foreign_tokens_are_replaced() {
     let kinds = |text: &str| {
         let mut tree = format!("{:?}", read(text).file.items.iter().map(|item| &item.kind).collect::<Vec<_>>());
         while let Some(at) = tree.find("Span {") {
@@ -229,7 +229,7 @@ fn foreign_spellings_are_read_as_what_they_mean() {
 }
 
 #[test]
-fn characters_that_mean_nothing() {
+fn invalid_characters() {
     for (text, place) in [
         ("on a $ deny", "$"),
         ("on a \u{e9} deny", "\u{e9}"),
@@ -245,16 +245,16 @@ fn characters_that_mean_nothing() {
         assert_eq!(error.code, "KRS0003", "{text}");
         assert_eq!(&text[error.span.start as usize..error.span.end as usize], place, "{text}");
     }
-    // Editors put a byte order mark before the text; it is no part of it.
+    // A byte order mark at the start, as written by some editors, is ignored.
     assert_eq!(read("\u{feff}on a deny").errors, []);
 }
 
 const RESERVED: &str = "use as const param set map flags enum view hook def label rule on where when unless and or not in is \
      like under has null true false deny audit kill mark unmark limit test expect with";
 
-/// The kernel has fields called `flags`, `in` and the like: behind a dot any word is a name.
+/// After a dot, any word is a name, since the kernel has fields called `flags`, `in` and the like.
 #[test]
-fn every_reserved_word_is_a_name_behind_a_dot() {
+fn every_reserved_word_is_a_name_after_a_dot() {
     for word in RESERVED.split_whitespace() {
         let text = format!("on a when x.{word} == 1 and y.{word}.z deny audit {{ x.{word} }}");
         let parsed = read(&text);
@@ -264,8 +264,8 @@ fn every_reserved_word_is_a_name_behind_a_dot() {
 }
 
 #[test]
-fn reserved_words_define_no_names() {
-    // Words that begin an item, or that are looked at with their neighbours, can be names.
+fn reserved_words_cannot_be_defined() {
+    // These keywords are contextual and can be names.
     let names =
         ["use", "set", "map", "flags", "enum", "view", "hook", "def", "label", "rule", "param", "test", "limit"];
     for word in
@@ -276,9 +276,9 @@ fn reserved_words_define_no_names() {
     }
 }
 
-/// Arguments and values of hooks are called `flags`, `mode`, `set` and the like.
+/// Keywords of items are names in place of a value, since hooks have arguments called `flags`, `set` and the like.
 #[test]
-fn words_that_begin_items_are_names_where_a_value_stands() {
+fn keywords_of_items_are_names_in_place_of_values() {
     for word in [
         "set", "map", "flags", "enum", "view", "hook", "label", "rule", "param", "def", "use", "test", "limit", "mark",
         "with", "expect",
@@ -301,7 +301,7 @@ fn words_that_begin_items_are_names_where_a_value_stands() {
     }
 }
 
-/// Words that mean something in one place only are names everywhere else.
+/// Words that are keywords in one context only are names everywhere else.
 #[test]
 fn contextual_words() {
     for word in ["from", "dynamic", "max", "inherit", "allow", "any", "all"] {

@@ -1,6 +1,6 @@
-//! The pin folders as the kernel has them, below `/sys/fs/bpf/krsi`.
+//! The pin folders below `/sys/fs/bpf/krsi`, implemented on the mounted BPF file system.
 //!
-//! One function a system call; what they are for is in [`crate::pins`]. Absent: every decision.
+//! Each method is about one system call. Absent: every decision; [`crate::pins`] makes them.
 
 use std::fs;
 use std::io;
@@ -10,9 +10,9 @@ use std::time::Duration;
 use aya::programs::{ProgramInfo, loaded_programs};
 use krsi_abi::manifest::Manifest;
 
-use crate::aside::{self, Force};
 use crate::failure::Failure;
 use crate::pins::Folders;
+use crate::suspend::{self, Enforcement};
 use crate::{list, map_value, modes, pins};
 
 /// The mounted BPF file system.
@@ -48,13 +48,13 @@ impl Folders for Bpffs {
         fs::remove_dir(folder)
     }
 
-    fn switch(&self, name: &str, force: Force) -> Result<(), Failure> {
+    fn set_enforcement(&self, name: &str, enforcement: Enforcement) -> Result<(), Failure> {
         let pin = modes::pin(name);
-        // What cannot be read is told by the commands that need it.
+        // Modes that cannot be read are reported by the commands that need them.
         let Some(value) = pin.exists().then(|| map_value::read(&pin).ok()).flatten() else {
             return Ok(());
         };
-        match aside::switched(&value, force, || list::manifest(name).ok()) {
+        match suspend::with_enforcement(&value, enforcement, || list::manifest(name).ok()) {
             Some(value) => modes::write_value(name, &value),
             None => Ok(()),
         }
@@ -76,13 +76,13 @@ impl Folders for Bpffs {
         std::thread::sleep(Duration::from_millis(2));
     }
 
-    fn denials(&self, what: &str) -> Vec<String> {
-        let of = |name: &String| {
+    fn denials(&self, operation: &str) -> Vec<String> {
+        let denials_of = |name: &String| {
             let manifest: Manifest = list::manifest(name).ok()?;
             let modes = modes::read(name, &manifest).ok()?;
-            aside::denials(name, &manifest, &modes, what)
+            suspend::denials(name, &manifest, &modes, operation)
         };
-        pins::loaded().unwrap_or_default().iter().filter_map(of).collect()
+        pins::loaded().unwrap_or_default().iter().filter_map(denials_of).collect()
     }
 }
 
@@ -90,9 +90,9 @@ impl Folders for Bpffs {
 mod tests {
     use super::*;
 
-    /// Plain files stand for pins: the operations on names are those of any file system.
+    /// Uses plain files for pins: operations on names work as on any file system.
     #[test]
-    fn names_are_made_renamed_and_removed() {
+    fn names_are_created_renamed_and_removed() {
         let temporary = tempfile::tempdir().expect("a temporary folder");
         let root = temporary.path();
         let names = |folder: &Path| {
@@ -102,20 +102,20 @@ mod tests {
         };
         assert_eq!(names(&root.join("none")), [""; 0]);
         Bpffs.make(&root.join("a")).expect("it is new");
-        assert_eq!(Bpffs.make(&root.join("a")).expect_err("it is there").kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(Bpffs.make(&root.join("a")).expect_err("it exists").kind(), io::ErrorKind::AlreadyExists);
         fs::write(root.join("a/pin"), "").expect("it is new");
         fs::write(root.join("a/more"), "").expect("it is new");
         assert_eq!(names(&root.join("a")), ["more", "pin"]);
-        assert!(Bpffs.names(&root.join("a/pin")).is_err(), "a pin is no folder");
-        Bpffs.rename(&root.join("a"), &root.join("trash~a")).expect("it is there");
+        assert!(Bpffs.names(&root.join("a/pin")).is_err(), "a pin is not a folder");
+        Bpffs.rename(&root.join("a"), &root.join("trash~a")).expect("it exists");
         assert!(Bpffs.exists(&root.join("trash~a/pin")) && !Bpffs.exists(&root.join("a")));
         assert!(Bpffs.remove_folder(&root.join("trash~a")).is_err(), "it is not empty");
         for pin in ["pin", "more"] {
-            Bpffs.remove_pin(&root.join("trash~a").join(pin)).expect("it is there");
+            Bpffs.remove_pin(&root.join("trash~a").join(pin)).expect("it exists");
         }
         Bpffs.remove_folder(&root.join("trash~a")).expect("it is empty");
         assert_eq!(names(root), [""; 0]);
-        // What is no program has no id.
+        // Only programs have ids.
         assert!(Bpffs.programs(root).is_empty());
     }
 }

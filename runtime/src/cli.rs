@@ -1,4 +1,6 @@
-//! The command line.
+//! The command line: argument parsing, dispatch to the commands, and standard output and error.
+//!
+//! Absent: the commands themselves. They return the text to print, or a [`Failure`].
 
 use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;
@@ -15,123 +17,123 @@ use crate::{doctor, events, list, load, modes, sets, stats};
 #[derive(Parser)]
 #[command(name = "krsi", version, propagate_version = true, subcommand_required = true, arg_required_else_help = true)]
 #[command(
-    after_help = "Examples:\n  krsic build policy.krs && krsi load policy.o\n  krsi events --follow\n  krsi unload policy\n\nExit codes: 0 done, 1 refused by the kernel, 2 a mistake in the command or a file"
+    after_help = "Examples:\n  krsic build policy.krs && krsi load policy.o\n  krsi events --follow\n  krsi unload policy\n\nExit codes: 0 success, 1 rejected by the kernel, 2 error in the command line, a file or the machine"
 )]
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// Show the verifier's log where the kernel refuses a program
+    /// Show the verifier's log if the kernel rejects a program
     #[arg(long, global = true)]
     verbose: bool,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// Load a policy, in place of any loaded one of its name
+    /// Load a policy, replacing a loaded policy of the same name
     #[command(
-        after_help = "The policy stays until `krsi unload` or a reboot; the command does not have to run on.\nThe kernel runs the newest policy first, and ends at the first denial: policies loaded earlier do not see\nwhat a later one denies."
+        after_help = "The policy stays loaded until `krsi unload` or a reboot; no process needs to keep running.\nThe kernel runs the newest policy first and stops at the first denial: policies loaded earlier do not see\noperations that a later one denies."
     )]
     Load {
-        /// What `krsic build` has written
+        /// Object file written by `krsic build`
         object: PathBuf,
         /// Load it under this name instead of its own
         #[arg(long)]
         name: Option<String>,
-        /// Set a parameter of the policy; the names of flags go together by `|`
+        /// Set a parameter of the policy; join the names of flags with `|`
         #[arg(long, value_name = "NAME=VALUE")]
         set: Vec<String>,
-        /// Begin with empty sets and without labels, where those of a loaded policy of the name would be kept
+        /// Start with empty sets and no labels instead of those of the replaced policy
         #[arg(long)]
         fresh: bool,
-        /// Refuse the policy where a file that it names by `inode("...")` is not there, instead of a warning
+        /// Fail instead of warning if a file named by `inode("...")` does not exist or is not unique
         #[arg(long)]
         strict: bool,
-        /// Begin with this mode instead of `enforce`
+        /// Start in this mode instead of `enforce`
         #[arg(long, value_parser = modes::parser())]
         mode: Option<Mode>,
-        /// Keep the modes that were set for a loaded policy of the name and for its rules
+        /// Keep the modes that were set for the replaced policy and its rules
         #[arg(long, conflicts_with = "mode")]
         keep_modes: bool,
     },
-    /// Unload a policy
+    /// Unload a loaded policy
     Unload {
-        /// Its name
+        /// Name of the policy
         name: String,
     },
     /// List the loaded policies
     List {
-        /// How to print them
+        /// Format of the output
         #[arg(long, value_enum, default_value_t = Listing::Text)]
         format: Listing,
     },
-    /// Show a loaded policy with its rules
+    /// Show a loaded policy and its rules
     Show {
-        /// Its name
+        /// Name of the policy
         name: String,
     },
-    /// Show or change whether a loaded policy, or some of its rules, are enforced
+    /// Show or change the mode of a loaded policy or of some of its rules
     #[command(
-        after_help = "Examples:\n  krsi mode policy\n  krsi mode policy permissive\n  krsi mode policy off no_shell no_ptrace\n  krsi mode policy enforce no_shell\n\nA change counts from the moment that the command ends, and until the policy is loaded again. Of a rule's own mode and its\npolicy's the weaker counts: a policy that is enforced again gives each rule its own mode back."
+        after_help = "Examples:\n  krsi mode policy\n  krsi mode policy permissive\n  krsi mode policy off no_shell no_ptrace\n  krsi mode policy enforce no_shell\n\nA change takes effect before the command ends and lasts until the policy is loaded again. The weaker of the policy's\nmode and the rule's own mode applies: when the policy is enforced again, each rule has its own mode again."
     )]
     Mode {
-        /// The policy's name
+        /// Name of the policy
         policy: String,
-        /// Make this the mode
+        /// New mode; shows the current modes if omitted
         #[arg(value_parser = modes::parser())]
         mode: Option<Mode>,
-        /// Of these rules instead of the policy: names as `krsi show` has them
+        /// Change these rules instead of the policy; `krsi show` lists the names
         rules: Vec<String>,
-        /// How to print the modes
+        /// Format of the output
         #[arg(long, value_enum, default_value_t = Listing::Text)]
         format: Listing,
     },
-    /// Print or change a set of a loaded policy, one that is `dynamic` in the source
+    /// Print or change a `dynamic` set of a loaded policy
     #[command(
-        after_help = "Examples:\n  krsi set policy quarantine add 10.0.0.7 2001:db8::/32\n  krsi set policy quarantine replace --from blocked.txt\n  krsi set policy edges remove '10.0.0.0/8, 443'\n  krsi set policy quarantine list > saved.txt\n\nA change counts from the moment that the command ends. Nothing is changed where an element cannot be read or there\nis no room for all. `krsi load` keeps the elements when it replaces the policy."
+        after_help = "Examples:\n  krsi set policy quarantine add 10.0.0.7 2001:db8::/32\n  krsi set policy quarantine replace --from blocked.txt\n  krsi set policy edges remove '10.0.0.0/8, 443'\n  krsi set policy quarantine list > saved.txt\n\nA change takes effect before the command ends. Nothing is changed if an element is invalid or not all of them\nfit. `krsi load` keeps the elements when it replaces the policy."
     )]
     Set {
-        /// The policy's name
+        /// Name of the policy
         policy: String,
-        /// The set's name
+        /// Name of the set
         set: String,
         #[command(subcommand)]
         action: sets::Action,
     },
-    /// Tell how much policies have recorded, and what their programs cost
+    /// Show the number of events that policies recorded and the cost of their programs
     #[command(
-        after_help = "WRITTEN  events that were recorded\nLOST     events that found no room\nLIMITED  events over the limit of their rule\nUNKNOWN  times that a path, a text, an address or an ancestor could not be read, so that what was asked of it was unknown"
+        after_help = "WRITTEN  events recorded\nLOST     events lost because the buffer was full\nLIMITED  events over the limit of their rule\nUNKNOWN  times that a path, a text, an address or an ancestor could not be read, so that the test of it was unknown"
     )]
     Stats {
-        /// Of this policy only
+        /// Show only this policy
         name: Option<String>,
-        /// How to print them
+        /// Format of the output
         #[arg(long, value_enum, default_value_t = Listing::Text)]
         format: Listing,
     },
-    /// Print what policies have recorded
+    /// Print the events that policies recorded
     Events {
-        /// Of this policy only
+        /// Print only the events of this policy
         name: Option<String>,
-        /// How to print events
+        /// Format of the output
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
-        /// Wait for more
+        /// Keep running and print new events as they occur
         #[arg(long, short)]
         follow: bool,
     },
-    /// Tell what this machine lacks to run policies, and how to mend it
+    /// Check whether this machine can run policies, and explain how to fix what is missing
     Doctor,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Listing {
-    /// A table
+    /// Tables and text for people
     Text,
-    /// One JSON object a line
+    /// One JSON object per line
     Json,
 }
 
-/// Runs the command.
+/// Parses the command line, runs the command and returns its exit code.
 pub fn run() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -176,15 +178,15 @@ fn command(command: Command, verbose: bool) -> Result<u8, Failure> {
         Command::Stats { name, format } => print(&stats::stats(name.as_deref(), format == Listing::Json)?)?,
         Command::Events { name, format, follow } => events::events(name.as_deref(), format, follow)?,
         Command::Doctor => {
-            let (text, fine) = doctor::doctor();
+            let (text, passed) = doctor::doctor();
             print(&text)?;
-            return Ok(if fine { 0 } else { REFUSED });
+            return Ok(if passed { 0 } else { REFUSED });
         }
     }
     Ok(0)
 }
 
-/// What a load says.
+/// Formats the output of a successful `krsi load`.
 fn loaded_text(loaded: &load::Loaded) -> String {
     let plural = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
     let verb = if loaded.replaced { "replaced" } else { "loaded" };
@@ -198,26 +200,26 @@ fn loaded_text(loaded: &load::Loaded) -> String {
     lines.into_iter().fold(String::new(), |out, line| out + &line + "\n")
 }
 
-/// Says something that does not keep the command from doing its work.
+/// Prints a warning to standard error.
 fn warn(text: &str) {
-    tell(&format!("warning: {text}"));
+    print_stderr(&format!("warning: {text}"));
 }
 
-/// Says something beside what the command prints.
-pub fn tell(text: &str) {
+/// Prints a line to standard error, ignoring failures.
+pub fn print_stderr(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
 fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+    check_written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
 }
 
-/// Whoever closes the standard output has read enough.
-fn written(done: io::Result<()>) -> Result<(), Failure> {
-    match done {
+/// Converts a write error to a failure. A broken pipe is not one: the reader has seen enough.
+fn check_written(result: io::Result<()>) -> Result<(), Failure> {
+    match result {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Failure::usage(format!("standard output cannot be written: {error}")))
+            Err(Failure::usage(format!("cannot write to standard output: {error}")))
         }
         _ => Ok(()),
     }
@@ -234,16 +236,16 @@ mod tests {
     }
 
     fn command(line: &str) -> Command {
-        parsed(line).map(|cli| cli.command).unwrap_or_else(|_| panic!("{line} can be read"))
+        parsed(line).map(|cli| cli.command).unwrap_or_else(|_| panic!("{line} is not accepted"))
     }
 
     #[test]
-    fn the_definition_is_sound() {
+    fn the_clap_definition_is_valid() {
         <Cli as clap::CommandFactory>::command().debug_assert();
     }
 
     #[test]
-    fn loads_on_the_command_line() {
+    fn arguments_of_load() {
         let Command::Load { object, name, set, fresh, strict, mode, keep_modes } = command("load p.o") else {
             panic!("it is a load");
         };
@@ -261,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn other_commands() {
+    fn arguments_of_other_commands() {
         assert!(matches!(command("unload p"), Command::Unload { name } if name == "p"));
         assert!(matches!(command("list"), Command::List { format: Listing::Text }));
         assert!(matches!(command("list --format json"), Command::List { format: Listing::Json }));
@@ -281,7 +283,7 @@ mod tests {
         assert!(matches!(command("doctor"), Command::Doctor));
         let action = |line: &str| match command(line) {
             Command::Set { policy, set, action } if policy == "p" && set == "s" => action,
-            _ => panic!("{line} is about set `s` of `p`"),
+            _ => panic!("{line} does not name set `s` of `p`"),
         };
         assert!(matches!(action("set p s list"), sets::Action::List));
         assert!(matches!(action("set p s clear"), sets::Action::Clear));
@@ -292,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_end_with_2_and_questions_with_0() {
+    fn usage_errors_exit_with_2_and_help_with_0() {
         for line in [
             "",
             "load",
@@ -316,13 +318,13 @@ mod tests {
     }
 
     #[test]
-    fn a_load_in_words() {
+    fn output_of_load() {
         let loaded = load::Loaded {
             name: "web".into(),
             replaced: false,
             programs: 1,
             rules: 2,
-            warnings: vec!["said elsewhere".into()],
+            warnings: vec!["printed elsewhere".into()],
             state: None,
             carried: Carried::default(),
             inactive: vec![],
@@ -333,7 +335,10 @@ mod tests {
             programs: 2,
             rules: 1,
             state: Some("permissive".into()),
-            carried: Carried { kept: vec![("a".into(), 1), ("b".into(), 3)], dropped: vec!["said elsewhere".into()] },
+            carried: Carried {
+                kept: vec![("a".into(), 1), ("b".into(), 3)],
+                dropped: vec!["printed elsewhere".into()],
+            },
             inactive: vec!["`r`: no hook".into()],
             ..loaded
         };
@@ -345,10 +350,10 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_pipe_is_no_failure() {
-        assert!(written(Ok(())).is_ok());
-        assert!(written(Err(ErrorKind::BrokenPipe.into())).is_ok());
-        let failure = written(Err(ErrorKind::StorageFull.into())).expect_err("the disk is full");
+    fn a_closed_pipe_is_not_a_failure() {
+        assert!(check_written(Ok(())).is_ok());
+        assert!(check_written(Err(ErrorKind::BrokenPipe.into())).is_ok());
+        let failure = check_written(Err(ErrorKind::StorageFull.into())).expect_err("the disk is full");
         assert_eq!(failure.code, USAGE);
     }
 }

@@ -1,11 +1,10 @@
-//! Records of the ring buffer to text and JSON, by the manifest of the policy that wrote them.
+//! Decodes ring buffer records to text and JSON, using the manifest of the policy that wrote them.
 //!
 //! ```text
 //! 12:30:01.123456 no-exec/file_mprotect@1:1 file_mprotect denied EPERM  bash[811] uid=0  prot=READ|EXEC
 //! ```
 //!
-//! What comes from the kernel is text that any program can choose: control characters are escaped before a
-//! terminal sees them.
+//! Strings in a record can be chosen by any program, so control characters are escaped before they reach a terminal.
 
 use std::fmt::Write;
 
@@ -15,18 +14,18 @@ use serde_json::{Map, Value, json};
 
 use crate::list::errno_name;
 
-/// A record with its meaning.
+/// A record with its rule and manifest.
 #[derive(Debug)]
 pub struct Event<'m> {
-    /// The fixed part.
+    /// The fixed header of the record.
     pub header: Header,
-    /// The rule that wrote it.
+    /// The rule that wrote the record.
     pub rule: &'m Rule,
     manifest: &'m Manifest,
     record: Vec<u8>,
 }
 
-/// What a field holds.
+/// The decoded value of a field.
 enum Decoded {
     Unknown,
     Unsigned(u64),
@@ -38,16 +37,16 @@ enum Decoded {
 }
 
 impl<'m> Event<'m> {
-    /// Reads a record; `None` where it is none of this manifest.
+    /// Parses a record; `None` if it does not belong to this manifest.
     pub fn read(manifest: &'m Manifest, record: &[u8]) -> Option<Event<'m>> {
         let header = Header::read(record)?;
         let rule = manifest.rules.get(header.rule as usize)?;
-        // A rule without `audit` records what it would deny, and nothing more.
+        // A rule without `audit` records `would deny` with the header alone.
         let bytes = rule.audit.as_ref().map_or(HEADER_BYTES, |audit| audit.bytes);
         (record.len() >= bytes as usize).then(|| Event { header, rule, manifest, record: record.to_vec() })
     }
 
-    /// How many events of the rule were over its limit so far, where it has one.
+    /// Total number of the rule's events over its limit, if it has one.
     pub fn limited(&self) -> Option<u64> {
         let at = self.rule.audit.as_ref()?.limit?.offset as usize;
         self.record.get(at..at + 8).map(unsigned)
@@ -94,7 +93,7 @@ impl<'m> Event<'m> {
         })
     }
 
-    /// The verdict as JSON has it, and its errno.
+    /// The verdict as in JSON, and its errno.
     fn verdict(&self) -> (&'static str, Option<String>) {
         let errno = errno_name(self.header.verdict.abs());
         match self.header.verdict {
@@ -104,7 +103,7 @@ impl<'m> Event<'m> {
         }
     }
 
-    /// One line; `wall` is the time of day as text.
+    /// Formats the event as one line; `wall` is the time as text.
     pub fn text(&self, policy: &str, wall: &str) -> String {
         let header = &self.header;
         let verdict = match self.verdict() {
@@ -143,7 +142,7 @@ impl<'m> Event<'m> {
         line
     }
 
-    /// One JSON object; `wall` is the time in RFC 3339.
+    /// Formats the event as a JSON object; `wall` is the time in RFC 3339.
     pub fn json(&self, policy: &str, wall: &str) -> Value {
         let header = &self.header;
         let mut fields = Map::new();
@@ -207,7 +206,7 @@ fn signed(bytes: &[u8]) -> i64 {
     (unsigned(bytes) << shift).cast_signed() >> shift
 }
 
-/// A value by its names: `READ|EXEC`, and what has none in hexadecimal behind them.
+/// Formats a value by name: `READ|EXEC|0x100`, with bits that have no name in hexadecimal at the end.
 pub fn name(names: &Names, value: i64, bits: u32, signed: bool) -> String {
     if let Some((name, _)) = names.members.iter().find(|(_, known)| *known == value) {
         return name.clone();
@@ -218,7 +217,7 @@ pub fn name(names: &Names, value: i64, bits: u32, signed: bool) -> String {
     }
     let mut left = value.cast_unsigned() & mask;
     let mut parts = Vec::new();
-    // Members of several bits stand before the bits that they contain.
+    // The manifest lists members of several bits before the bits that they contain.
     for (name, member) in &names.members {
         let member = member.cast_unsigned() & mask;
         if member != 0 && left & member == member {
@@ -232,7 +231,7 @@ pub fn name(names: &Names, value: i64, bits: u32, signed: bool) -> String {
     parts.join("|")
 }
 
-/// Text that cannot command a terminal.
+/// Escapes control characters, quotes and backslashes, so that the text cannot control a terminal.
 pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -268,7 +267,7 @@ pub mod tests {
     }
 
     #[test]
-    fn terminals_are_not_commanded() {
+    fn control_characters_are_escaped() {
         assert_eq!(escape("a\x1b[2J\"b"), "a\\u{1b}[2J\\\"b");
     }
 
@@ -281,7 +280,7 @@ pub mod tests {
 
     use krsi_abi::manifest::{Audit, Limit, Period, Program, Source};
 
-    /// A record: its head as `krsi_abi::event` describes it, then bytes.
+    /// A record: the header as described in `krsi_abi::event`, followed by `rest`.
     pub fn record(rule: u32, verdict: i32, unknown: u64, rest: &[u8]) -> Vec<u8> {
         let mut bytes = Vec::new();
         for word in [5_000_000_123u64, 811 << 32 | 815, 1001 << 32 | 1000, 77] {
@@ -301,7 +300,7 @@ pub mod tests {
         Field { name: name.into(), ty, offset }
     }
 
-    /// Rule 0 records a field of each type, rule 1 nothing of its own, rule 2 has a limit.
+    /// Rule 0 records a field of each type, rule 1 has no `audit`, rule 2 has a limit.
     pub fn manifest() -> Manifest {
         let program = |hook: &str| Program {
             hook: hook.into(),
@@ -365,7 +364,7 @@ pub mod tests {
         }
     }
 
-    /// Fields of rule 0.
+    /// Values of the fields of rule 0.
     pub fn fields() -> Vec<u8> {
         let mut bytes = Vec::new();
         bytes.extend(u64::MAX.to_ne_bytes());
@@ -392,7 +391,7 @@ pub mod tests {
         assert_eq!(text(&record(1, 1, 0, &[])), "12:30 p/bare file_open would deny EPERM  bash[811] uid=1000");
         let limited = [3u64.to_ne_bytes(), 42u64.to_ne_bytes()].concat();
         assert_eq!(text(&record(2, 0, 0, &limited)), "12:30 p/limited file_open allowed  bash[811] uid=1000  uid=42");
-        // Bit i of the mask is field i.
+        // Bit i of the mask marks field i as unknown.
         let unknown = text(&record(0, 0, 0b1_0100_0001, &fields()));
         let end = r#"size=? delta=-7 port=65535 on=true off=false prot=READ|EXEC file.name=? dst.ip="10.0.0.1" at=?"#;
         assert!(unknown.ends_with(end), "{unknown}");
@@ -417,7 +416,7 @@ pub mod tests {
             "id": "X-1",
             "kill": "SIGKILL",
             "errno": "EACCES",
-            // The thread, and its process.
+            // `pid` is the thread, `tgid` the process.
             "pid": 815,
             "tgid": 811,
             "uid": 1000,
@@ -455,13 +454,13 @@ pub mod tests {
         let short = &fields()[..55];
         assert!(Event::read(&manifest, &record(0, 0, 0, short)).is_none(), "it has 127 of 128 bytes");
         assert!(Event::read(&manifest, &record(0, 0, 0, &[])[..71]).is_none(), "its head is cut off");
-        // More bytes than the manifest knows are no fault.
+        // Trailing bytes are ignored.
         assert!(Event::read(&manifest, &record(1, 0, 0, &[0; 8])).is_some());
     }
 
-    /// A field that lies outside of its record is unknown, and one whose names are not there is a number.
+    /// A field outside its record is unknown, and one whose names are missing prints as a number.
     #[test]
-    fn fields_that_make_no_sense() {
+    fn invalid_fields() {
         let mut manifest = manifest();
         manifest.names.clear();
         if let Some(audit) = &mut manifest.rules[0].audit {
@@ -473,7 +472,7 @@ pub mod tests {
         }
         let bytes = record(0, 0, 0, &[b"text".as_slice(), &fields()[4..]].concat());
         let text = Event::read(&manifest, &bytes).expect("it is long enough").text("p", "t");
-        // A text that fills its room has no NUL.
+        // A string that fills its array has no NUL.
         assert!(text.ends_with("  out=? prot=5 full=\"text\""), "{text}");
     }
 
@@ -488,7 +487,7 @@ pub mod tests {
             (-1, 32, true, "LOW"),
             (0, 32, true, "MID"),
             (255, 8, false, "HIGH"),
-            // An enum's values are not put together.
+            // Values of an enum are not combined.
             (254, 8, false, "254"),
             (-2, 32, true, "-2"),
             (-2, 32, false, "4294967294"),
@@ -496,7 +495,7 @@ pub mod tests {
         ] {
             assert_eq!(name(&level, value, bits, signed), text, "{value} of {bits} bits");
         }
-        // `RW` stands before the bits that it contains.
+        // `RW` precedes the bits that it contains.
         let access = Names {
             name: "Access".into(),
             flags: true,

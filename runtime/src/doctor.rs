@@ -1,6 +1,13 @@
-//! `krsi doctor`: what a kernel and a machine need to run policies, and what to do where something is missing.
+//! `krsi doctor`: checks whether the kernel and the machine can run policies, and explains how to fix what is
+//! missing.
 //!
-//! Nothing is loaded to find out: every answer is read from files.
+//! ```text
+//! yes  kernel 5.10 or newer: 6.1.0-21-amd64
+//! NO   BPF LSM active: /sys/kernel/security/lsm says lockdown,capability,yama
+//!        boot with: lsm=lockdown,yama,bpf; until then programs load but never run
+//! ```
+//!
+//! The checks only read files; no program is loaded.
 
 use std::fmt::Write;
 use std::fs;
@@ -11,27 +18,27 @@ use crate::kernel::{BTF_PATH, Kernel};
 
 const LSM_PATH: &str = "/sys/kernel/security/lsm";
 
-/// One requirement.
+/// A requirement and its state on this machine.
 struct Check {
-    /// What is needed.
-    what: String,
-    /// What is said where it is not there.
-    lack: &'static str,
-    /// Whether it is there; `None` where that cannot be told.
+    /// Name of the requirement in the report.
+    requirement: String,
+    /// Error message of `krsi load` if it is not met.
+    error: &'static str,
+    /// True if it is met; `None` if that cannot be determined.
     ok: Option<bool>,
-    /// What was found.
+    /// Current state of the machine.
     found: String,
-    /// What to do where it is not there.
+    /// Steps to take if it is not met, one per line.
     fix: Vec<String>,
 }
 
-/// Where answers come from: this machine, or in tests a table.
+/// Source of facts: this machine, or a table in the tests.
 struct Machine<'m> {
-    /// A file's text without white space around it, where it can be read.
+    /// Returns the trimmed text of a file, if it can be read.
     read: &'m dyn Fn(&str) -> Option<String>,
-    /// The bytes of a file.
+    /// Returns the size of a file in bytes.
     size: &'m dyn Fn(&str) -> io::Result<u64>,
-    /// True where the kernel's types have hooks of BPF LSM; none where they cannot be read.
+    /// Returns true if the kernel's types contain BPF LSM hooks; `None` if they cannot be read.
     hooks: &'m dyn Fn() -> Option<bool>,
 }
 
@@ -48,7 +55,7 @@ impl Machine<'_> {
         (self.read)(path)
     }
 
-    /// The kernel's configuration, where the machine keeps it as text.
+    /// Returns true if a kernel option is `y`; `None` if the machine has no configuration file for the kernel.
     fn config(&self, option: &str) -> Option<bool> {
         let release = self.read("/proc/sys/kernel/osrelease")?;
         let text = self
@@ -58,7 +65,7 @@ impl Machine<'_> {
     }
 }
 
-/// Prints all requirements; false where one is not met.
+/// Returns the report of all requirements, and false if one is not met.
 pub fn doctor() -> (String, bool) {
     report(&Machine::this())
 }
@@ -73,23 +80,27 @@ fn report(machine: &Machine<'_>) -> (String, bool) {
             Some(false) => "NO ",
             None => "?  ",
         };
-        let _ = writeln!(out, "{mark}  {}: {}", check.what, check.found);
+        let _ = writeln!(out, "{mark}  {}: {}", check.requirement, check.found);
         if check.ok != Some(true) {
             for line in &check.fix {
                 let _ = writeln!(out, "       {line}");
             }
         }
     }
-    let fine = checks.iter().all(|check| check.ok != Some(false));
+    let passed = checks.iter().all(|check| check.ok != Some(false));
     let _ = writeln!(
         out,
         "{}",
-        if fine { "policies can be loaded here" } else { "policies cannot be loaded here until this is mended" }
+        if passed {
+            "policies can be loaded here"
+        } else {
+            "policies cannot be loaded here until the problems above are fixed"
+        }
     );
-    (out, fine)
+    (out, passed)
 }
 
-/// The requirements without which a load would fail, or succeed and protect nothing.
+/// Checks the requirements without which a load would fail, or succeed without enforcing anything.
 pub fn preflight() -> Result<(), Failure> {
     required(&Machine::this())
 }
@@ -98,7 +109,7 @@ fn required(machine: &Machine<'_>) -> Result<(), Failure> {
     for check in [privileges, active, types, bpffs] {
         let check = check(machine);
         if check.ok == Some(false) {
-            let failure = Failure::refused(format!("{}: {}", check.lack, check.found));
+            let failure = Failure::refused(format!("{}: {}", check.error, check.found));
             return Err(check.fix.into_iter().fold(failure, Failure::help));
         }
     }
@@ -110,8 +121,8 @@ fn kernel_version(machine: &Machine<'_>) -> Check {
     let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse::<u32>().unwrap_or(0));
     let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
     Check {
-        what: "kernel 5.10 or newer".into(),
-        lack: "the kernel is too old",
+        requirement: "kernel 5.10 or newer".into(),
+        error: "the kernel is too old",
         ok: Some(version >= (5, 10)),
         found: release,
         fix: vec!["boot a newer kernel".into()],
@@ -126,41 +137,42 @@ fn compiled_in(machine: &Machine<'_>) -> Check {
         _ => None,
     };
     Check {
-        what: "BPF LSM compiled in".into(),
-        lack: "the kernel has no BPF LSM",
+        requirement: "BPF LSM compiled in".into(),
+        error: "the kernel has no BPF LSM",
         ok,
         found: match ok {
             Some(true) => "the kernel has its hooks".into(),
             Some(false) => "the kernel has no bpf_lsm functions".into(),
-            None => "neither the kernel's types nor its configuration can be read".into(),
+            None => "cannot read the kernel's types or its configuration".into(),
         },
         fix: vec!["use a kernel built with CONFIG_BPF_LSM=y; Debian, Ubuntu, Fedora and Arch ship such kernels".into()],
     }
 }
 
 fn active(machine: &Machine<'_>) -> Check {
-    let what = "BPF LSM active".to_owned();
+    let requirement = "BPF LSM active".to_owned();
     let Some(list) = machine.read(LSM_PATH) else {
         return Check {
-            what,
-            lack: "BPF LSM is not active",
+            requirement,
+            error: "BPF LSM is not active",
             ok: None,
-            found: format!("{LSM_PATH} cannot be read"),
-            fix: vec!["mount it, as root: mount -t securityfs securityfs /sys/kernel/security".into()],
+            found: format!("cannot read {LSM_PATH}"),
+            fix: vec!["mount securityfs, as root: mount -t securityfs securityfs /sys/kernel/security".into()],
         };
     };
     let ok = list.split(',').any(|name| name == "bpf");
-    // `capability` is always first and cannot be named.
+    // `capability` is always enabled; it, `ima` and `evm` are left out of the suggested list.
     let names: Vec<&str> = list.split(',').filter(|name| !matches!(*name, "capability" | "ima" | "evm")).collect();
     let line = if names.is_empty() { "lsm=bpf".to_owned() } else { format!("lsm={},bpf", names.join(",")) };
     Check {
-        what,
-        lack: "BPF LSM is not active",
+        requirement,
+        error: "BPF LSM is not active",
         ok: Some(ok),
         found: format!("{LSM_PATH} says {list}"),
         fix: vec![
-            format!("boot with: {line}; until then programs would load and never run"),
-            "on Debian and Ubuntu: add it to GRUB_CMDLINE_LINUX in /etc/default/grub, run update-grub, reboot".into(),
+            format!("boot with: {line}; until then programs load but never run"),
+            "on Debian and Ubuntu: add it to GRUB_CMDLINE_LINUX in /etc/default/grub, run update-grub, and reboot"
+                .into(),
         ],
     }
 }
@@ -168,8 +180,8 @@ fn active(machine: &Machine<'_>) -> Check {
 fn types(machine: &Machine<'_>) -> Check {
     let found = (machine.size)(BTF_PATH);
     Check {
-        what: "kernel types (BTF)".into(),
-        lack: "the kernel does not describe its types",
+        requirement: "kernel types (BTF)".into(),
+        error: "the kernel provides no type information (BTF)",
         ok: Some(found.is_ok()),
         found: match found {
             Ok(bytes) => format!("{BTF_PATH}, {} KiB", bytes / 1024),
@@ -185,24 +197,24 @@ fn jit(machine: &Machine<'_>) -> Check {
     let ok = match state.as_deref() {
         Some("0") => Some(false),
         Some(_) => Some(true),
-        // Without a network namespace of its own the setting is not shown.
+        // The sysctl exists only in the initial network namespace (`net_core_table`).
         None if always => Some(true),
         None => None,
     };
     Check {
-        what: "BPF JIT compiler".into(),
-        lack: "the BPF JIT compiler is off",
+        requirement: "BPF JIT compiler".into(),
+        error: "the BPF JIT compiler is off",
         ok,
         found: match ok {
             Some(true) => "on".into(),
-            Some(false) => "off; without it no program attaches to a hook".into(),
-            None => "net.core.bpf_jit_enable cannot be read".into(),
+            Some(false) => "off; without it no program can be attached to a hook".into(),
+            None => "cannot read net.core.bpf_jit_enable".into(),
         },
-        fix: vec!["switch it on: sysctl net.core.bpf_jit_enable=1".into()],
+        fix: vec!["enable it: sysctl net.core.bpf_jit_enable=1".into()],
     }
 }
 
-/// `CAP_SYS_ADMIN`, `CAP_PERFMON` and `CAP_BPF`; source: `include/uapi/linux/capability.h`.
+/// Capabilities and their bits; source: `include/uapi/linux/capability.h`.
 const CAPABILITIES: [(&str, u32); 3] = [("CAP_SYS_ADMIN", 21), ("CAP_PERFMON", 38), ("CAP_BPF", 39)];
 
 fn privileges(machine: &Machine<'_>) -> Check {
@@ -215,13 +227,13 @@ fn privileges(machine: &Machine<'_>) -> Check {
     let missing: Vec<&str> =
         CAPABILITIES.iter().filter(|(_, bit)| effective >> bit & 1 == 0).map(|(name, _)| *name).collect();
     let has = |name| !missing.contains(&name);
-    // The pins need the administrator of the mount, too; CAP_SYS_ADMIN stands in for the other two.
+    // CAP_SYS_ADMIN implies the other two. The pins also require write access to the BPF file system.
     let ok = has("CAP_SYS_ADMIN") || has("CAP_PERFMON") && has("CAP_BPF");
     Check {
-        what: "privileges".into(),
-        lack: "the command lacks privileges",
+        requirement: "privileges".into(),
+        error: "the command lacks privileges",
         ok: Some(ok),
-        found: if ok { "enough capabilities".into() } else { format!("without {}", missing.join(", ")) },
+        found: if ok { "sufficient capabilities".into() } else { format!("missing {}", missing.join(", ")) },
         fix: vec!["run the command as root".into()],
     }
 }
@@ -230,12 +242,12 @@ fn lockdown(machine: &Machine<'_>) -> Check {
     let state = machine.read("/sys/kernel/security/lockdown");
     let mode = state.as_deref().and_then(|text| text.split(['[', ']']).nth(1)).unwrap_or("none").to_owned();
     Check {
-        what: "no lockdown for confidentiality".into(),
-        lack: "the kernel is locked down",
+        requirement: "no confidentiality lockdown".into(),
+        error: "the kernel is locked down",
         ok: Some(mode != "confidentiality"),
         found: format!("lockdown is {mode}"),
         fix: vec![
-            "in this mode the kernel forbids programs to copy its memory, which some policies need on 5.10".into(),
+            "in this mode programs cannot read kernel memory, which some policies need on 5.10".into(),
             "boot with lockdown=integrity or lockdown=none".into(),
         ],
     }
@@ -248,8 +260,8 @@ fn bpffs(machine: &Machine<'_>) -> Check {
         parts.next() == Some("/sys/fs/bpf") && parts.next() == Some("bpf")
     });
     Check {
-        what: "BPF file system".into(),
-        lack: "the BPF file system is not mounted",
+        requirement: "BPF file system".into(),
+        error: "the BPF file system is not mounted",
         ok: Some(mounted),
         found: if mounted { "mounted at /sys/fs/bpf".into() } else { "not mounted at /sys/fs/bpf".into() },
         fix: vec!["mount it, as root: mount -t bpf bpf /sys/fs/bpf".into()],
@@ -260,7 +272,8 @@ fn bpffs(machine: &Machine<'_>) -> Check {
 mod tests {
     use super::*;
 
-    /// A machine with all that is needed, apart from what is given: files with their text, or without if it is empty.
+    /// Report, result and load error of a machine that meets all requirements, except for the changed files. An
+    /// empty text removes the file.
     fn answers(changed: &[(&str, &str)], hooks: Option<bool>, btf: bool) -> (String, bool, Result<(), String>) {
         let files = [
             ("/proc/sys/kernel/osrelease", "6.1.0-21-amd64"),
@@ -278,13 +291,13 @@ mod tests {
         };
         let size = |_: &str| if btf { Ok(5 << 20) } else { Err(io::ErrorKind::NotFound.into()) };
         let machine = Machine { read: &read, size: &size, hooks: &|| hooks };
-        let (text, fine) = report(&machine);
-        (text, fine, required(&machine).map_err(|failure| failure.to_string()))
+        let (text, passed) = report(&machine);
+        (text, passed, required(&machine).map_err(|failure| failure.to_string()))
     }
 
     #[test]
-    fn a_machine_that_has_all() {
-        let (text, fine, required) = answers(&[], Some(true), true);
+    fn a_machine_that_meets_all_requirements() {
+        let (text, passed, required) = answers(&[], Some(true), true);
         assert_eq!(
             text,
             "yes  kernel 5.10 or newer: 6.1.0-21-amd64\n\
@@ -292,17 +305,17 @@ mod tests {
              yes  BPF LSM active: /sys/kernel/security/lsm says capability,landlock,bpf\n\
              yes  kernel types (BTF): /sys/kernel/btf/vmlinux, 5120 KiB\n\
              yes  BPF JIT compiler: on\n\
-             yes  privileges: enough capabilities\n\
-             yes  no lockdown for confidentiality: lockdown is none\n\
+             yes  privileges: sufficient capabilities\n\
+             yes  no confidentiality lockdown: lockdown is none\n\
              yes  BPF file system: mounted at /sys/fs/bpf\n\
              policies can be loaded here\n"
         );
-        assert_eq!((fine, required), (true, Ok(())));
+        assert_eq!((passed, required), (true, Ok(())));
     }
 
-    /// Each line of the answer that differs from a machine that has all, and what a load says.
+    /// The line of each unmet requirement, its fix, and the error of a load.
     #[test]
-    fn what_is_missing() {
+    fn unmet_requirements() {
         let release = "/proc/sys/kernel/osrelease";
         let lsm = "/sys/kernel/security/lsm";
         let jit = "/proc/sys/net/core/bpf_jit_enable";
@@ -321,50 +334,50 @@ mod tests {
                 Some("BPF LSM is not active"),
             ),
             (lsm, "capability", "NO   BPF LSM active", "boot with: lsm=bpf; until then", Some("BPF LSM is not active")),
-            (lsm, "", "?    BPF LSM active: /sys/kernel/security/lsm cannot be read", "mount -t securityfs", None),
+            (lsm, "", "?    BPF LSM active: cannot read /sys/kernel/security/lsm", "mount -t securityfs", None),
             (jit, "0", "NO   BPF JIT compiler: off;", "sysctl net.core.bpf_jit_enable=1", None),
-            (jit, "", "?    BPF JIT compiler: net.core.bpf_jit_enable cannot be read", "sysctl", None),
+            (jit, "", "?    BPF JIT compiler: cannot read net.core.bpf_jit_enable", "sysctl", None),
             (
                 status,
                 "CapEff:\t0000000000000000",
-                "NO   privileges: without CAP_SYS_ADMIN, CAP_PERFMON, CAP_BPF",
+                "NO   privileges: missing CAP_SYS_ADMIN, CAP_PERFMON, CAP_BPF",
                 "as root",
                 Some("the command lacks privileges"),
             ),
             // Bits 38 and 39.
-            (status, "CapEff:\t000000c000000000", "yes  privileges: enough capabilities", "", None),
+            (status, "CapEff:\t000000c000000000", "yes  privileges: sufficient capabilities", "", None),
             (
                 status,
                 "CapEff:\t0000008000000000",
-                "NO   privileges: without CAP_SYS_ADMIN, CAP_PERFMON",
+                "NO   privileges: missing CAP_SYS_ADMIN, CAP_PERFMON",
                 "as root",
                 Some("privileges"),
             ),
             (
                 status,
                 "CapEff:\t0000004000000000",
-                "NO   privileges: without CAP_SYS_ADMIN, CAP_BPF",
+                "NO   privileges: missing CAP_SYS_ADMIN, CAP_BPF",
                 "as root",
                 Some("privileges"),
             ),
             // Bit 21.
-            (status, "CapEff:\t0000000000200000", "yes  privileges: enough capabilities", "", None),
+            (status, "CapEff:\t0000000000200000", "yes  privileges: sufficient capabilities", "", None),
             (status, "", "NO   privileges", "as root", Some("privileges")),
             (
                 locked,
                 "none integrity [confidentiality]",
-                "NO   no lockdown for confidentiality: lockdown is confidentiality",
+                "NO   no confidentiality lockdown: lockdown is confidentiality",
                 "boot with lockdown=integrity",
                 None,
             ),
             (
                 locked,
                 "none [integrity] confidentiality",
-                "yes  no lockdown for confidentiality: lockdown is integrity",
+                "yes  no confidentiality lockdown: lockdown is integrity",
                 "",
                 None,
             ),
-            (locked, "", "yes  no lockdown for confidentiality: lockdown is none", "", None),
+            (locked, "", "yes  no confidentiality lockdown: lockdown is none", "", None),
             (
                 mounts,
                 "proc /proc proc rw 0 0",
@@ -375,51 +388,51 @@ mod tests {
             (mounts, "none /sys/fs/bpf tmpfs rw 0 0", "NO   BPF file system", "mount -t bpf", Some("not mounted")),
             (mounts, "none /mnt bpf rw 0 0", "NO   BPF file system", "mount -t bpf", Some("not mounted")),
         ] {
-            let (text, fine, required) = answers(&[(file, content)], Some(true), true);
-            assert!(text.lines().any(|told| told.starts_with(line)), "{line}: {text}");
-            assert_eq!(fine, !line.starts_with("NO"), "{line}");
+            let (text, passed, required) = answers(&[(file, content)], Some(true), true);
+            assert!(text.lines().any(|known| known.starts_with(line)), "{line}: {text}");
+            assert_eq!(passed, !line.starts_with("NO"), "{line}");
             assert!(text.contains(fix), "{line}: {text}");
             match load {
                 Some(words) => assert!(required.as_ref().is_err_and(|why| why.contains(words)), "{line}: {required:?}"),
                 None => assert_eq!(required, Ok(()), "{line}"),
             }
-            let end = if fine {
+            let end = if passed {
                 "policies can be loaded here\n"
             } else {
-                "policies cannot be loaded here until this is mended\n"
+                "policies cannot be loaded here until the problems above are fixed\n"
             };
             assert!(text.ends_with(end), "{line}: {text}");
         }
-        let (text, fine, required) = answers(&[], Some(true), false);
-        assert!(text.contains("NO   kernel types (BTF): /sys/kernel/btf/vmlinux: ") && !fine, "{text}");
+        let (text, passed, required) = answers(&[], Some(true), false);
+        assert!(text.contains("NO   kernel types (BTF): /sys/kernel/btf/vmlinux: ") && !passed, "{text}");
         assert!(required.is_err_and(|why| why.contains("CONFIG_DEBUG_INFO_BTF=y")));
     }
 
     #[test]
-    fn hooks_or_the_configuration_tell_what_is_compiled_in() {
+    fn bpf_lsm_is_found_by_hooks_or_the_configuration() {
         let config = "/boot/config-6.1.0-21-amd64";
         let module_config = "/lib/modules/6.1.0-21-amd64/config";
-        let told = |files: &[(&str, &str)], hooks| {
+        let found = |files: &[(&str, &str)], hooks| {
             let (text, ..) = answers(files, hooks, true);
             text.lines().nth(1).expect("it is the second line").to_owned()
         };
         let yes = "yes  BPF LSM compiled in: the kernel has its hooks";
         let no = "NO   BPF LSM compiled in: the kernel has no bpf_lsm functions";
-        let unknown = "?    BPF LSM compiled in: neither the kernel's types nor its configuration can be read";
-        // Its fix stands on the next line.
-        assert_eq!(told(&[], Some(false)), no);
-        assert_eq!(told(&[], None), unknown);
-        assert_eq!(told(&[(config, "CONFIG_X=y\nCONFIG_BPF_LSM=y")], None), yes);
-        assert_eq!(told(&[(module_config, "CONFIG_BPF_LSM=y")], None), yes);
-        assert_eq!(told(&[(config, "# CONFIG_BPF_LSM is not set")], None), no);
-        assert_eq!(told(&[(config, "CONFIG_BPF_LSM=yes")], None), no);
+        let unknown = "?    BPF LSM compiled in: cannot read the kernel's types or its configuration";
+        // The fix is on the next line.
+        assert_eq!(found(&[], Some(false)), no);
+        assert_eq!(found(&[], None), unknown);
+        assert_eq!(found(&[(config, "CONFIG_X=y\nCONFIG_BPF_LSM=y")], None), yes);
+        assert_eq!(found(&[(module_config, "CONFIG_BPF_LSM=y")], None), yes);
+        assert_eq!(found(&[(config, "# CONFIG_BPF_LSM is not set")], None), no);
+        assert_eq!(found(&[(config, "CONFIG_BPF_LSM=yes")], None), no);
     }
 
     #[test]
-    fn a_jit_that_cannot_be_switched_off() {
+    fn a_jit_that_is_always_on() {
         let files =
             [("/proc/sys/net/core/bpf_jit_enable", ""), ("/boot/config-6.1.0-21-amd64", "CONFIG_BPF_JIT_ALWAYS_ON=y")];
-        let (text, fine, _) = answers(&files, Some(true), true);
-        assert!(text.contains("yes  BPF JIT compiler: on\n") && fine, "{text}");
+        let (text, passed, _) = answers(&files, Some(true), true);
+        assert!(text.contains("yes  BPF JIT compiler: on\n") && passed, "{text}");
     }
 }

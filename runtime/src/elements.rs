@@ -1,14 +1,14 @@
-//! Elements of sets that change: as people write them, and as keys of the set's map.
+//! Elements of dynamic sets, as text and as keys of the set's map.
 //!
 //! ```text
-//! 443                  one number, or names joined by `|`
+//! 443                  a number, or names joined by `|`
 //! 10.0.0.0/8           an address or a network
-//! 10.0.0.0/8, 443      a tuple; parentheses around it are allowed
-//! /usr/bin/curl        a text, to the end of the line
+//! 10.0.0.0/8, 443      a tuple, optionally in parentheses
+//! /usr/bin/curl        a string, up to the end of the line
 //! ```
 //!
-//! In a file each line is one element; `#` begins a comment where a line begins, and behind white space. What
-//! [`show`] prints, [`parse`] reads.
+//! A file has one element per line; `#` begins a comment at the start of a line or after white space. [`parse`]
+//! accepts the output of [`show`]. `krsi_abi::set` describes the layout of a key.
 
 use krsi_abi::manifest::{Manifest, Part, Set, Ty};
 use krsi_abi::value::{self, NoNetwork};
@@ -20,30 +20,31 @@ use crate::{decode, params};
 /// A key of a set's map.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key {
-    /// As the program lays it out, without the prefix of a trie.
+    /// The bytes as the program lays them out, without the prefix length of a trie.
     pub data: Vec<u8>,
-    /// Of a trie: how many bits count.
+    /// Prefix length in bits if the map is a trie, otherwise 0.
     pub bits: u32,
 }
 
-/// Whether a set's map is a trie.
+/// Returns true if a set's map is an LPM trie.
 pub fn is_trie(set: &Set) -> bool {
     set.parts.contains(&Part::Cidr)
 }
 
-/// Where the parts of an element are in a key; none for texts, and for types that this build does not know.
+/// Sizes and places of an element's components in a key, and the number of words; `None` for strings and for
+/// types that this build does not know.
 fn places(set: &Set) -> Option<(Vec<u32>, usize, Vec<set::Place>)> {
     let bytes = set::dynamic_bytes(&set.parts.iter().map(Part::bytes).collect::<Vec<_>>());
     let (words, places) = set::places(&bytes)?;
     Some((bytes, words, places))
 }
 
-/// Bytes of a key, without the prefix of a trie.
+/// Size of a key in bytes, without the prefix length of a trie.
 pub fn key_bytes(set: &Set) -> usize {
     places(set).map_or(set::TEXT_KEY_BYTES as usize, |(_, words, _)| 8 * words)
 }
 
-/// A set's type, as in the policy.
+/// Formats the element type of a set, as written in the policy.
 pub fn type_of(manifest: &Manifest, set: &Set) -> String {
     let part = |part: &Part| match part {
         Part::Ip => "ip".to_owned(),
@@ -62,42 +63,43 @@ pub fn type_of(manifest: &Manifest, set: &Set) -> String {
     }
 }
 
-/// The elements of a file, each with its line from 1.
+/// Splits a file into elements with their line numbers, which start at 1.
 pub fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let lines = text.lines().enumerate().map(|(at, line)| (at + 1, value::strip_comment(line).trim()));
     lines.filter(|(_, line)| !line.is_empty())
 }
 
-/// Reads an element.
+/// Parses an element of a set.
 pub fn parse(manifest: &Manifest, set: &Set, text: &str) -> Result<Key, Failure> {
-    let no_element = || Failure::usage(format!("`{}` is no element of `{}`", text.escape_debug(), set.name));
+    let invalid = || Failure::usage(format!("`{}` is not a valid element of `{}`", text.escape_debug(), set.name));
     if let [Part::Str | Part::Path] = set.parts.as_slice() {
-        return self::text(set, text).map_err(|help| no_element().help(help));
+        return self::text(set, text).map_err(|help| invalid().help(help));
     }
     let Some((bytes, words, places)) = places(set) else {
-        return Err(no_element().help("use a `krsi` as new as the policy"));
+        return Err(invalid().help("use a `krsi` at least as new as the `krsic` that built the policy"));
     };
     let inner = text.trim().strip_prefix('(').and_then(|text| text.strip_suffix(')')).unwrap_or(text);
     let pieces: Vec<&str> =
         if set.parts.len() == 1 { vec![text.trim()] } else { inner.split(',').map(str::trim).collect() };
     if pieces.len() != set.parts.len() {
-        let what = type_of(manifest, set);
-        return Err(no_element().help(format!("an element is a {what}: {} parts, joined by `,`", set.parts.len())));
+        let ty = type_of(manifest, set);
+        return Err(invalid().help(format!("an element is a {ty}: {} values separated by `,`", set.parts.len())));
     }
     let mut values = Vec::with_capacity(pieces.len());
     let mut prefix = 128;
     for (part, piece) in set.parts.iter().zip(pieces) {
         values.push(match part {
             Part::Number(ty) => params::number(manifest, ty, piece, &format!("element of `{}`", set.name))? as u128,
-            Part::Ip => value::address(piece)
-                .ok_or_else(|| no_element().help("write an address: `10.0.0.1` or `2001:db8::1`"))?,
+            Part::Ip => {
+                value::address(piece).ok_or_else(|| invalid().help("write an address: `10.0.0.1` or `2001:db8::1`"))?
+            }
             _ => {
                 let network = value::network(piece).map_err(|why| {
-                    no_element().help(match why {
+                    invalid().help(match why {
                         NoNetwork::Malformed => "write a network or an address: `10.0.0.0/8`, `2001:db8::1`".to_owned(),
-                        NoNetwork::TooManyBits { most } => format!("a prefix has 0 to {most} bits"),
+                        NoNetwork::TooManyBits { most } => format!("the prefix length is 0 to {most}"),
                         NoNetwork::HostBits(right) => {
-                            format!("bits behind the prefix are set: did you mean `{right}`?")
+                            format!("the address has host bits set; did you mean `{right}`?")
                         }
                     })
                 })?;
@@ -120,20 +122,18 @@ fn text(set: &Set, text: &str) -> Result<Key, String> {
     let bytes = text.as_bytes();
     let most = set::TEXT_BYTES_MAX as usize;
     if bytes.is_empty() {
-        return Err("an element has at least one character".into());
+        return Err("an element cannot be empty".into());
     }
     if bytes.contains(&0) {
-        return Err("a text of the kernel ends at its first NUL".into());
+        return Err("an element cannot contain NUL bytes, since a string ends at the first".into());
     }
     if bytes.len() > most {
-        return Err(format!("it has {} bytes, and an element of a set that changes at most {most}", bytes.len()));
+        return Err(format!("it has {} bytes; an element of a dynamic set has at most {most}", bytes.len()));
     }
     if set.parts == [Part::Path] {
         let odd = |part: &str| matches!(part, "" | "." | "..");
         if !text.starts_with('/') || text.len() > 1 && text[1..].split('/').any(odd) {
-            return Err(
-                "write a full path, as the kernel does: from `/`, without `//`, `.`, `..` and `/` at its end".into()
-            );
+            return Err("write an absolute path without `//`, `.`, `..` or a trailing `/`".into());
         }
     }
     let mut data = bytes.to_vec();
@@ -141,8 +141,8 @@ fn text(set: &Set, text: &str) -> Result<Key, String> {
     Ok(Key { data, bits: 0 })
 }
 
-/// Sorts elements as numbers, addresses and texts are sorted.
-pub fn order(set: &Set, key: &Key) -> (Vec<u64>, u32) {
+/// Sort key of an element, in the natural order of numbers, addresses and strings.
+pub fn sort_key(set: &Set, key: &Key) -> (Vec<u64>, u32) {
     let text = matches!(set.parts[..], [Part::Str | Part::Path]);
     let signed = matches!(set.parts[..], [Part::Number(Ty::Int { signed: true, .. })]);
     let count = key.data.len() / 8;
@@ -155,12 +155,12 @@ pub fn order(set: &Set, key: &Key) -> (Vec<u64>, u32) {
     (key.data.chunks_exact(8).enumerate().map(word).collect(), key.bits)
 }
 
-/// An element as people write it.
+/// Formats an element as text.
 pub fn show(manifest: &Manifest, set: &Set, key: &Key) -> String {
     let Some((_, words, places)) = places(set) else {
         let end = key.data.iter().position(|byte| *byte == 0).unwrap_or(key.data.len());
         let text = String::from_utf8_lossy(&key.data[..end]);
-        // A terminal is not commanded; all else reads as it was written.
+        // Only control characters need escaping; other text must stay parseable.
         return if text.chars().any(char::is_control) { decode::escape(&text) } else { text.into_owned() };
     };
     let trie = is_trie(set);
@@ -238,20 +238,20 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_element_is_said_so() {
+    fn invalid_elements() {
         let manifest = manifest();
         let long = format!("/{}", "x".repeat(255));
         for (parts, text, expected) in [
-            (vec![int(2, false)], "65536", "it can be 0 to 65535"),
+            (vec![int(2, false)], "65536", "the range is 0 to 65535"),
             (vec![int(2, false)], "http", "write an integer"),
             (vec![Part::Ip], "10.0.0.0/8", "write an address"),
             (vec![Part::Cidr], "10.0.0.1/8", "did you mean `10.0.0.0/8`"),
-            (vec![Part::Cidr], "10.0.0.0/33", "0 to 32 bits"),
-            (vec![Part::Cidr, int(2, false)], "10.0.0.0/8", "a (cidr, u16): 2 parts"),
-            (vec![Part::Path], "etc/passwd", "from `/`"),
-            (vec![Part::Path], "/etc/", "from `/`"),
+            (vec![Part::Cidr], "10.0.0.0/33", "length is 0 to 32"),
+            (vec![Part::Cidr, int(2, false)], "10.0.0.0/8", "a (cidr, u16): 2 values"),
+            (vec![Part::Path], "etc/passwd", "absolute path"),
+            (vec![Part::Path], "/etc/", "trailing `/`"),
             (vec![Part::Path], &long, "at most 255"),
-            (vec![Part::Str], "", "at least one"),
+            (vec![Part::Str], "", "cannot be empty"),
         ] {
             let why = parse(&manifest, &set(parts), text).expect_err(text).to_string();
             assert!(why.contains(expected), "{text}: {why}");
@@ -264,35 +264,35 @@ mod tests {
         assert_eq!(lines(text).collect::<Vec<_>>(), [(2, "10.0.0.1"), (4, "::1"), (5, "with#hash")]);
     }
 
-    /// Keys in bytes, as `krsi_abi::set` describes them.
+    /// The bytes of keys, as described in `krsi_abi::set`.
     #[test]
     fn keys_as_programs_lay_them_out() {
         let manifest = manifest();
         let words = |words: &[u64]| words.iter().flat_map(|word| word.to_ne_bytes()).collect::<Vec<u8>>();
-        // The halves of an address in the network's byte order, for a trie compares bytes.
+        // The halves of an address are in network byte order, since a trie compares bytes.
         let ten = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 0];
         let documentation = [0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         for (parts, text, data, bits) in [
             (vec![int(2, false)], "443", words(&[443]), 0),
-            // A number alone is extended to its word.
+            // A single number is sign-extended to its word.
             (vec![int(4, true)], "-1", words(&[u64::MAX]), 0),
             (vec![int(4, false), int(2, false)], "(1, 2)", words(&[1 | 2 << 32]), 0),
             (vec![int(4, true), int(2, false)], "-1, 2", words(&[0xffff_ffff | 2 << 32]), 0),
             (vec![int(8, false), int(1, false)], "5,6", words(&[5, 6]), 0),
             (vec![Part::Ip], "10.0.0.1", words(&[0, 0xffff_0a00_0001]), 0),
             (vec![Part::Ip, int(2, false)], "::1, 80", words(&[80, 0, 1]), 0),
-            // A network of IPv4 has 96 bits more than it is written with.
+            // The prefix of an IPv4 network is 96 bits longer than written.
             (vec![Part::Cidr], "10.0.0.0/8", ten.to_vec(), 104),
             (vec![Part::Cidr], "2001:db8::/32", documentation.to_vec(), 32),
             (vec![Part::Cidr], "::/0", vec![0; 16], 0),
-            // All bits of what stands before the network count.
+            // The prefix covers all bits of the words before the network.
             (vec![Part::Cidr, int(2, false)], "10.0.0.0/8, 443", [words(&[443]), ten.to_vec()].concat(), 168),
             (vec![int(2, false), Part::Cidr], "443, 10.0.0.0/8", [words(&[443]), ten.to_vec()].concat(), 168),
         ] {
             let key = parse(&manifest, &set(parts), text).unwrap_or_else(|why| panic!("{text}: {why}"));
             assert_eq!((key.data, key.bits), (data, bits), "{text}");
         }
-        let text = parse(&manifest, &set(vec![Part::Str]), "bash").expect("it is a text");
+        let text = parse(&manifest, &set(vec![Part::Str]), "bash").expect("it is a string");
         assert_eq!((&text.data[..4], text.data.len(), text.bits), (&b"bash"[..], 256, 0));
         assert!(text.data[4..].iter().all(|byte| *byte == 0), "it is filled up with zeros");
     }
@@ -331,9 +331,9 @@ mod tests {
         }
     }
 
-    /// Elements from the smallest to the largest, as numbers, addresses and texts.
+    /// Elements in ascending order.
     #[test]
-    fn elements_have_an_order() {
+    fn elements_are_sorted() {
         let manifest = manifest();
         for (parts, sorted) in [
             (vec![int(2, false)], &["2", "10", "256", "65535"][..]),
@@ -345,14 +345,14 @@ mod tests {
         ] {
             let set = set(parts);
             let keys: Vec<Key> = sorted.iter().map(|text| parse(&manifest, &set, text).expect(text)).collect();
-            assert!(keys.is_sorted_by(|a, b| order(&set, a) < order(&set, b)), "{sorted:?}");
+            assert!(keys.is_sorted_by(|a, b| sort_key(&set, a) < sort_key(&set, b)), "{sorted:?}");
         }
     }
 
     #[test]
-    fn elements_that_were_not_written_here() {
+    fn elements_written_by_other_tools() {
         let manifest = manifest();
-        // A text of another tool.
+        // A string with control characters.
         let mut data = b"a\x1b[2J\"".to_vec();
         data.resize(256, 0);
         assert_eq!(show(&manifest, &set(vec![Part::Str]), &Key { data, bits: 0 }), "a\\u{1b}[2J\\\"");
@@ -362,34 +362,34 @@ mod tests {
         assert_eq!(show(&manifest, &set(vec![signed]), &key), "-5");
         assert_eq!(show(&manifest, &set(vec![int(1, true)]), &key), "-5");
         assert_eq!(show(&manifest, &set(vec![int(1, false)]), &key), "251");
-        // Fewer bits than the words before the address have.
+        // The prefix ends within the words before the address.
         let key = Key { data: vec![0; 24], bits: 8 };
         assert_eq!(show(&manifest, &set(vec![int(2, false), Part::Cidr]), &key), "0, ::/0");
     }
 
     #[test]
-    fn more_that_is_no_element() {
+    fn more_invalid_elements() {
         let manifest = manifest();
         let pair = || vec![int(2, false), int(2, false)];
         for (parts, text, expected) in [
-            (pair(), "1", "an element is a (u16, u16): 2 parts"),
-            (pair(), "1, 2, 3", "2 parts"),
+            (pair(), "1", "an element is a (u16, u16): 2 values"),
+            (pair(), "1, 2, 3", "2 values"),
             (pair(), "(1, 2", "write an integer"),
             (vec![Part::Cidr], "10.0.0.0/x", "write a network or an address"),
-            (vec![Part::Cidr], "::/129", "0 to 128 bits"),
+            (vec![Part::Cidr], "::/129", "length is 0 to 128"),
             (vec![Part::Path], "/a/./b", "without"),
             (vec![Part::Path], "/a/../b", "without"),
             (vec![Part::Path], "/a//b", "without"),
             (vec![Part::Path], "//", "without"),
-            (vec![Part::Str], "a\0b", "ends at its first NUL"),
-            (vec![Part::Ip, Part::Ip], "::1, ::1", "a `krsi` as new as the policy"),
+            (vec![Part::Str], "a\0b", "cannot contain NUL bytes"),
+            (vec![Part::Ip, Part::Ip], "::1, ::1", "a `krsi` at least as new"),
         ] {
             let failure = parse(&manifest, &set(parts), text).expect_err(text);
             assert!(failure.help[0].contains(expected) || failure.to_string().contains(expected), "{text}: {failure}");
             assert!(failure.message.starts_with('`'), "{text}: {failure}");
         }
         assert!(parse(&manifest, &set(vec![Part::Str]), &"x".repeat(255)).is_ok());
-        // A text is not trimmed, and may look like a path that is none.
+        // A string is not checked as a path, although it may look like one.
         assert!(parse(&manifest, &set(vec![Part::Str]), "a//").is_ok());
         assert!(parse(&manifest, &set(vec![Part::Path]), "/a/.b/..c").is_ok());
     }

@@ -1,7 +1,10 @@
-//! `krsi events`: what policies have recorded.
+//! `krsi events`: prints the events that policies recorded.
 //!
-//! Each policy has a ring buffer of its own, which one reader at a time empties. A reader that follows sees policies
-//! come, go and be replaced: it looks at the pins again now and then.
+//! Each policy has a separate ring buffer, which one reader at a time consumes. With `--follow`, the pins are scanned
+//! periodically for policies that were loaded, unloaded or replaced.
+//!
+//! Counts of lost and limited events are printed before the next event of the rule, or after the last event from the
+//! policy's counters. Absent: the format of a record; [`crate::decode`] has it.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -22,43 +25,43 @@ use crate::list::{self, Counters};
 use crate::load::not_loaded;
 use crate::pins;
 
-/// How events are printed.
+/// Output format of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// One line each, for people
+    /// One line per event, for people
     Text,
-    /// One JSON object a line
+    /// One JSON object per line
     Json,
 }
 
-/// How long a change of the pins can stay unseen.
-const LOOK_AGAIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 500_000_000 };
+/// Maximum time until a change of the pins is noticed.
+const RESCAN_INTERVAL: Timespec = Timespec { tv_sec: 0, tv_nsec: 500_000_000 };
 
 /// A policy whose events are read.
 struct Source {
-    /// Tells a policy from another of the same name that replaced it.
+    /// Inode of the policy's folder, which distinguishes the policy from a replacement of the same name.
     inode: u64,
     manifest: Manifest,
     ring: RingBuf<MapData>,
-    told: Told,
-    /// Held while reading: two readers would each see half.
+    reported: Reported,
+    /// Lock held while reading, since each event goes to only one reader.
     _lock: File,
 }
 
-/// Counts of missing events by rule, as last told.
-struct Told {
+/// Counts of missing events by rule that have been printed already.
+struct Reported {
     lost: Vec<u64>,
     limited: Vec<u64>,
 }
 
-impl Told {
-    fn nothing(manifest: &Manifest) -> Told {
+impl Reported {
+    fn zero(manifest: &Manifest) -> Reported {
         let none = vec![0; manifest.rules.len()];
-        Told { lost: none.clone(), limited: none }
+        Reported { lost: none.clone(), limited: none }
     }
 }
 
-/// Prints events of one policy or all, those that are there or all that come.
+/// Runs `krsi events`: prints the recorded events of one or all policies, and new ones if `follow`.
 pub fn events(name: Option<&str>, format: Format, follow: bool) -> Result<(), Failure> {
     if let Some(name) = name {
         pins::check_name(name)?;
@@ -69,7 +72,7 @@ pub fn events(name: Option<&str>, format: Format, follow: bool) -> Result<(), Fa
     let mut printer = printer(format);
     let mut sources: BTreeMap<String, Source> = BTreeMap::new();
     loop {
-        look(name, &mut sources)?;
+        update_sources(name, &mut sources)?;
         for (policy, source) in &mut sources {
             printer.drain(policy, source)?;
         }
@@ -79,7 +82,7 @@ pub fn events(name: Option<&str>, format: Format, follow: bool) -> Result<(), Fa
         }
         let mut waiting: Vec<PollFd<'_>> =
             sources.values().map(|source| PollFd::from_borrowed_fd(source.ring.as_fd(), PollFlags::IN)).collect();
-        match poll(&mut waiting, Some(&LOOK_AGAIN)) {
+        match poll(&mut waiting, Some(&RESCAN_INTERVAL)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => {
                 return Err(Failure::usage(format!("waiting for events failed: {error}")));
@@ -88,8 +91,8 @@ pub fn events(name: Option<&str>, format: Format, follow: bool) -> Result<(), Fa
     }
 }
 
-/// Opens what has come and drops what has gone.
-fn look(name: Option<&str>, sources: &mut BTreeMap<String, Source>) -> Result<(), Failure> {
+/// Opens the ring buffers of newly loaded policies and closes those of unloaded ones.
+fn update_sources(name: Option<&str>, sources: &mut BTreeMap<String, Source>) -> Result<(), Failure> {
     let names = match name {
         Some(name) => vec![name.to_owned()],
         None => pins::loaded()?,
@@ -104,39 +107,39 @@ fn look(name: Option<&str>, sources: &mut BTreeMap<String, Source>) -> Result<()
         let folder = pins::folder(&name);
         let pin = folder.join("maps").join("events");
         if !pin.exists() {
-            // A policy whose rules only kill and mark records nothing.
+            // The rules of this policy only kill or mark, and record nothing.
             continue;
         }
-        let lock = File::open(&folder).map_err(|error| failure::at(&folder, "opened", error))?;
+        let lock = File::open(&folder).map_err(|error| failure::at(&folder, "open", error))?;
         if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
-            return Err(Failure::usage(format!("another `krsi events` reads the events of `{name}`"))
-                .help("end it first: each event is given to one reader only"));
+            return Err(Failure::usage(format!("another `krsi events` is reading the events of `{name}`"))
+                .help("stop it first: each event goes to one reader only"));
         }
         let manifest = list::manifest(&name)?;
-        let data = MapData::from_pin(&pin).map_err(|error| failure::at(&pin, "opened", error))?;
+        let data = MapData::from_pin(&pin).map_err(|error| failure::at(&pin, "open", error))?;
         let ring =
             RingBuf::try_from(aya::maps::Map::RingBuf(data)).map_err(|error| failure::at(&pin, "read", error))?;
-        let told = Told::nothing(&manifest);
-        sources.insert(name, Source { inode, manifest, ring, told, _lock: lock });
+        let reported = Reported::zero(&manifest);
+        sources.insert(name, Source { inode, manifest, ring, reported, _lock: lock });
     }
     Ok(())
 }
 
-/// Why an event is not there.
+/// Reason why an event is missing.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Missing {
-    /// There was no room for it.
+    /// The ring buffer was full.
     Lost,
-    /// The rule had recorded as many as it may.
+    /// The rule had reached its limit.
     Limited,
 }
 
-/// By how much a rule's count has grown since it was told last.
-fn newly(told: &mut [u64], rule: usize, now: u64) -> u64 {
-    told.get_mut(rule).map_or(0, |told| {
-        let newly = now.saturating_sub(*told);
-        *told = (*told).max(now);
-        newly
+/// Updates the reported count of a rule to `now` and returns the increase.
+fn increase(reported: &mut [u64], rule: usize, now: u64) -> u64 {
+    reported.get_mut(rule).map_or(0, |reported| {
+        let increase = now.saturating_sub(*reported);
+        *reported = (*reported).max(now);
+        increase
     })
 }
 
@@ -144,13 +147,13 @@ struct Printer<W: Write> {
     out: W,
     format: Format,
     color: bool,
-    /// Time of day at boot, for the kernel counts from there.
+    /// Wall-clock time of the boot, since events carry the time since boot.
     boot: SystemTime,
-    /// Whoever reads has read enough.
+    /// True if the reader has closed the pipe.
     closed: bool,
 }
 
-/// A printer to the standard output.
+/// Creates a printer to standard output.
 fn printer(format: Format) -> Printer<io::BufWriter<io::StdoutLock<'static>>> {
     let since_boot = clock_gettime(ClockId::Boottime);
     let since_boot = Duration::new(since_boot.tv_sec.unsigned_abs(), since_boot.tv_nsec.unsigned_abs() as u32);
@@ -169,37 +172,50 @@ fn printer(format: Format) -> Printer<io::BufWriter<io::StdoutLock<'static>>> {
 impl<W: Write> Printer<W> {
     fn drain(&mut self, policy: &str, source: &mut Source) -> Result<(), Failure> {
         while let Some(record) = source.ring.next() {
-            self.record(policy, &source.manifest, &mut source.told, &record)?;
+            self.record(policy, &source.manifest, &mut source.reported, &record)?;
         }
-        // What is missing behind the last event.
+        // Events that are missing after the last one.
         match list::counters(policy, &source.manifest) {
-            Ok(counters) => self.rest(policy, &source.manifest, &mut source.told, &counters),
+            Ok(counters) => self.remaining(policy, &source.manifest, &mut source.reported, &counters),
             Err(_) => Ok(()),
         }
     }
 
-    /// Prints a record, and before it the events that are missing in front of it.
-    fn record(&mut self, policy: &str, manifest: &Manifest, told: &mut Told, record: &[u8]) -> Result<(), Failure> {
+    /// Prints a record, preceded by the count of events missing before it.
+    fn record(
+        &mut self,
+        policy: &str,
+        manifest: &Manifest,
+        reported: &mut Reported,
+        record: &[u8],
+    ) -> Result<(), Failure> {
         let Some(event) = Event::read(manifest, record) else {
-            return self.line("an event that is not of this policy was skipped");
+            return self.line("skipped an event that does not belong to this policy");
         };
         let (id, rule) = (event.header.rule as usize, event.rule);
-        let lost = newly(&mut told.lost, id, event.header.lost);
+        let lost = increase(&mut reported.lost, id, event.header.lost);
         self.missing(policy, rule, Missing::Lost, lost)?;
         if let Some(now) = event.limited() {
-            let limited = newly(&mut told.limited, id, now);
+            let limited = increase(&mut reported.limited, id, now);
             self.missing(policy, rule, Missing::Limited, limited)?;
         }
         self.event(policy, &event)
     }
 
-    /// Tells of the missing events that the counters know and no event has told.
-    fn rest(&mut self, policy: &str, manifest: &Manifest, told: &mut Told, counters: &Counters) -> Result<(), Failure> {
-        for (counts, told, why) in
-            [(&counters.lost, &mut told.lost, Missing::Lost), (&counters.limited, &mut told.limited, Missing::Limited)]
-        {
+    /// Prints the counts of missing events that are in the counters but that no event has reported.
+    fn remaining(
+        &mut self,
+        policy: &str,
+        manifest: &Manifest,
+        reported: &mut Reported,
+        counters: &Counters,
+    ) -> Result<(), Failure> {
+        for (counts, reported, why) in [
+            (&counters.lost, &mut reported.lost, Missing::Lost),
+            (&counters.limited, &mut reported.limited, Missing::Limited),
+        ] {
             for (id, (now, rule)) in counts.iter().zip(&manifest.rules).enumerate() {
-                let count = newly(told, id, *now);
+                let count = increase(reported, id, *now);
                 self.missing(policy, rule, why, count)?;
             }
         }
@@ -222,7 +238,7 @@ impl<W: Write> Printer<W> {
         }
     }
 
-    /// Says how many events of a rule there are not, if any.
+    /// Prints the number of missing events of a rule, unless it is 0.
     fn missing(&mut self, policy: &str, rule: &Rule, why: Missing, count: u64) -> Result<(), Failure> {
         if count == 0 {
             return Ok(());
@@ -262,7 +278,7 @@ impl<W: Write> Printer<W> {
                 self.closed = true;
                 Ok(())
             }
-            Err(error) => Err(Failure::usage(format!("standard output cannot be written: {error}"))),
+            Err(error) => Err(Failure::usage(format!("cannot write to standard output: {error}"))),
             Ok(()) => Ok(()),
         }
     }
@@ -288,28 +304,31 @@ mod tests {
     }
 
     #[test]
-    fn counts_are_told_once() {
-        let mut told = vec![0, 5];
-        assert_eq!((newly(&mut told, 1, 7), newly(&mut told, 1, 7), newly(&mut told, 1, 8)), (2, 0, 1));
-        // Records of several processors may come in another order than their counts.
-        assert_eq!((newly(&mut told, 1, 6), newly(&mut told, 1, 9)), (0, 1));
-        assert_eq!(newly(&mut told, 2, 9), 0);
-        assert_eq!(told, [0, 9]);
+    fn counts_are_reported_once() {
+        let mut reported = vec![0, 5];
+        assert_eq!(
+            (increase(&mut reported, 1, 7), increase(&mut reported, 1, 7), increase(&mut reported, 1, 8)),
+            (2, 0, 1)
+        );
+        // Records of several processors may arrive out of the order of their counts.
+        assert_eq!((increase(&mut reported, 1, 6), increase(&mut reported, 1, 9)), (0, 1));
+        assert_eq!(increase(&mut reported, 2, 9), 0);
+        assert_eq!(reported, [0, 9]);
     }
 
-    /// Missing events stand in front of the event that tells of them, and at the end.
+    /// Counts of missing events are printed before the event that carries them, and at the end.
     #[test]
-    fn missing_events_are_told() {
+    fn missing_events_are_reported() {
         let manifest = manifest();
         let print = |printer: &mut Printer<Vec<u8>>| {
-            let mut told = Told::nothing(&manifest);
+            let mut reported = Reported::zero(&manifest);
             for bytes in [limited(0, 0), limited(1, 3), limited(1, 3)] {
-                printer.record("p", &manifest, &mut told, &bytes).expect("memory takes all");
+                printer.record("p", &manifest, &mut reported, &bytes).expect("writing to memory");
             }
-            printer.record("p", &manifest, &mut told, &[0; 8]).expect("memory takes all");
+            printer.record("p", &manifest, &mut reported, &[0; 8]).expect("writing to memory");
             let counters = Counters { lost: vec![2, 0, 1], limited: vec![0, 0, 4], ..Counters::default() };
-            printer.rest("p", &manifest, &mut told, &counters).expect("memory takes all");
-            printer.rest("p", &manifest, &mut told, &counters).expect("memory takes all");
+            printer.remaining("p", &manifest, &mut reported, &counters).expect("writing to memory");
+            printer.remaining("p", &manifest, &mut reported, &counters).expect("writing to memory");
         };
         // 5.000000123 s after a boot at the end of the first day of the epoch.
         let event = "1970-01-02T00:00:05.000000Z p/limited file_open allowed  bash[811] uid=1000  uid=42";
@@ -321,7 +340,7 @@ mod tests {
                 "p/limited: 3 events were over the limit of 5/m",
                 event,
                 event,
-                "an event that is not of this policy was skipped",
+                "skipped an event that does not belong to this policy",
                 "p/all: 2 events were lost: the ring buffer was full",
                 "p/limited: 1 event was over the limit of 5/m",
             ]
@@ -333,7 +352,7 @@ mod tests {
             [
                 r#"{"lost":1,"policy":"p","rule":"limited"}"#,
                 r#"{"limited":3,"policy":"p","rule":"limited"}"#,
-                "an event that is not of this policy was skipped",
+                "skipped an event that does not belong to this policy",
                 r#"{"lost":2,"policy":"p","rule":"all"}"#,
                 r#"{"limited":1,"policy":"p","rule":"limited"}"#,
             ]
@@ -346,10 +365,10 @@ mod tests {
         let manifest = manifest();
         let line = |color, verdict| {
             printed(Format::Text, color, |printer| {
-                let mut told = Told::nothing(&manifest);
+                let mut reported = Reported::zero(&manifest);
                 let mut bytes = record(0, verdict, 0, &fields());
                 bytes[40..48].fill(0);
-                printer.record("p", &manifest, &mut told, &bytes).expect("memory takes all");
+                printer.record("p", &manifest, &mut reported, &bytes).expect("writing to memory");
             })
         };
         let denied = line(true, -13);
@@ -360,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_has_read_enough_ends_the_command() {
+    fn a_closed_pipe_ends_the_command() {
         struct Broken(ErrorKind);
         impl Write for Broken {
             fn write(&mut self, _: &[u8]) -> io::Result<usize> {
@@ -385,7 +404,7 @@ mod tests {
         assert!(closed.closed);
         let mut full = printer(ErrorKind::StorageFull);
         let failure = full.line("x").expect_err("the disk is full").to_string();
-        assert!(failure.starts_with("error: standard output cannot be written: ") && !full.closed, "{failure}");
+        assert!(failure.starts_with("error: cannot write to standard output: ") && !full.closed, "{failure}");
         let mut fine = Printer {
             out: Vec::new(),
             format: Format::Text,
@@ -393,7 +412,7 @@ mod tests {
             boot: SystemTime::UNIX_EPOCH,
             closed: false,
         };
-        fine.line("x").and_then(|()| fine.flush()).expect("memory takes all");
+        fine.line("x").and_then(|()| fine.flush()).expect("writing to memory");
         assert!(!fine.closed && fine.out == b"x\n");
     }
 }

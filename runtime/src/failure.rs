@@ -1,4 +1,12 @@
-//! Why a command did not do what it was asked, and what to do about it.
+//! Errors of the commands, each with notes and the next step.
+//!
+//! ```text
+//! error: cannot rename `/sys/fs/bpf/krsi/p`: Operation not permitted (os error 1)
+//!   note: policy `other` has rules that can deny this: `rename` on `path_rename`
+//!   help: turn the rule off with `krsi mode POLICY off RULE`, or exempt `krsi` in it: `unless task.comm == "krsi"`
+//! ```
+//!
+//! Messages are lower case without a final period. Absent: printing; [`crate::cli`] writes them to standard error.
 
 use std::error::Error;
 use std::fmt::{self, Write};
@@ -7,48 +15,48 @@ use std::path::Path;
 
 use krsi_abi::PIN_ROOT;
 
-/// The policy or the kernel is at fault.
+/// Exit code of failures caused by the policy or the kernel.
 pub const REFUSED: u8 = 1;
-/// The command line, a file or the machine is at fault.
+/// Exit code of failures caused by the command line, a file or the machine.
 pub const USAGE: u8 = 2;
 
-/// The most names that are listed.
+/// Maximum number of names that a help text lists.
 const NAMES_MAX: usize = 16;
 
-/// An error for people.
+/// An error as shown to the user.
 #[derive(Debug)]
 pub struct Failure {
-    /// What went wrong, without a period.
+    /// The error, without a final period.
     pub message: String,
-    /// Facts, each a line.
+    /// Facts about the error, one per line.
     pub notes: Vec<String>,
-    /// What to do next.
+    /// Next steps, one per line.
     pub help: Vec<String>,
-    /// The exit code.
+    /// The exit code: [`REFUSED`] or [`USAGE`].
     pub code: u8,
 }
 
 impl Failure {
-    /// The command line, a file or the machine is at fault.
+    /// Creates a failure caused by the command line, a file or the machine.
     pub fn usage(message: impl Into<String>) -> Failure {
         Failure { message: message.into(), notes: Vec::new(), help: Vec::new(), code: USAGE }
     }
 
-    /// The policy or the kernel is at fault.
+    /// Creates a failure caused by the policy or the kernel.
     pub fn refused(message: impl Into<String>) -> Failure {
         Failure { code: REFUSED, ..Failure::usage(message) }
     }
 
-    /// Adds a fact.
+    /// Adds a note to the failure.
     #[must_use]
     pub fn note(mut self, text: impl Into<String>) -> Failure {
         self.notes.push(text.into());
         self
     }
 
-    /// Adds what was perhaps meant by a name that is none of these, or all that there are.
+    /// Suggests the known name closest to the unknown `name`, or lists the known names if none is close.
     #[must_use]
-    pub fn instead_of<'n>(self, name: &str, names: impl Iterator<Item = &'n str>) -> Failure {
+    pub fn suggest<'n>(self, name: &str, names: impl Iterator<Item = &'n str>) -> Failure {
         let mut names: Vec<&str> = names.collect();
         names.dedup();
         let near = names.iter().map(|known| (strsim::damerau_levenshtein(name, known), *known)).min();
@@ -57,12 +65,12 @@ impl Failure {
             _ => {
                 let more = if names.len() > NAMES_MAX { ", ..." } else { "" };
                 let names: Vec<String> = names.iter().take(NAMES_MAX).map(|name| format!("`{name}`")).collect();
-                self.help(format!("it has {}{more}", names.join(", ")))
+                self.help(format!("available: {}{more}", names.join(", ")))
             }
         }
     }
 
-    /// Adds a next step.
+    /// Adds a next step to the failure.
     #[must_use]
     pub fn help(mut self, text: impl Into<String>) -> Failure {
         self.help.push(text.into());
@@ -83,32 +91,34 @@ impl fmt::Display for Failure {
     }
 }
 
-/// An input or output error on a path, with all that is behind it.
-pub fn at(path: &Path, what: &str, error: impl Into<Box<dyn Error>>) -> Failure {
+/// The failure of an operation on a path, such as `open`, with the error and its chain of causes.
+pub fn at(path: &Path, operation: &str, error: impl Into<Box<dyn Error>>) -> Failure {
     let error = error.into();
-    let mut message = format!("`{}` cannot be {what}", path.display());
+    let mut message = format!("cannot {operation} `{}`", path.display());
     let mut denied = false;
     let mut next: Option<&(dyn Error + 'static)> = Some(&*error);
-    while let Some(behind) = next {
-        let text = behind.to_string();
-        // Some errors already say what is behind them.
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        // Some errors include their cause in their own text.
         if !message.ends_with(&text) {
             let _ = write!(message, ": {text}");
         }
         denied |=
-            behind.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied);
-        next = behind.source();
+            cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied);
+        next = cause.source();
     }
     let failure = Failure::usage(message);
-    remedied(failure, denied && path.starts_with(PIN_ROOT), rustix::process::geteuid().is_root())
+    explain_denial(failure, denied && path.starts_with(PIN_ROOT), rustix::process::geteuid().is_root())
 }
 
-/// Adds what to do where the pins were denied to the command.
-fn remedied(failure: Failure, denied: bool, root: bool) -> Failure {
+/// Adds the remedy if access to the pins was denied.
+fn explain_denial(failure: Failure, denied: bool, root: bool) -> Failure {
     match (denied, root) {
         (false, _) => failure,
         (true, false) => failure.help("run the command as root"),
-        (true, true) => failure.note("the command runs as root: a policy or another security module denies this"),
+        (true, true) => {
+            failure.note("the command runs as root: a loaded policy or another security module denies this")
+        }
     }
 }
 
@@ -125,23 +135,23 @@ mod tests {
 
     #[test]
     fn near_names_are_offered() {
-        let offered = |name: &str, names: &[&str]| Failure::usage("x").instead_of(name, names.iter().copied()).help;
+        let offered = |name: &str, names: &[&str]| Failure::usage("x").suggest(name, names.iter().copied()).help;
         assert_eq!(offered("ruel", &["rule", "other"]), ["did you mean `rule`?"]);
-        // One letter in three may differ; of a short name one.
+        // One character in three may differ, and one in a shorter name.
         assert_eq!(offered("ab", &["abc"]), ["did you mean `abc`?"]);
         assert_eq!(offered("abcdef", &["abcdxy"]), ["did you mean `abcdxy`?"]);
-        assert_eq!(offered("abcdef", &["abcxyz"]), ["it has `abcxyz`"]);
-        // Rules on several hooks are listed once.
-        assert_eq!(offered("zzzzzz", &["one", "one", "two"]), ["it has `one`, `two`"]);
+        assert_eq!(offered("abcdef", &["abcxyz"]), ["available: `abcxyz`"]);
+        // A rule on several hooks is listed once.
+        assert_eq!(offered("zzzzzz", &["one", "one", "two"]), ["available: `one`, `two`"]);
         let many: Vec<String> = (10..27).map(|at| format!("rule{at}")).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
         let help = &offered("zzzzzz", &many)[0];
-        assert!(help.ends_with("`rule25`, ...") && help.starts_with("it has `rule10`, "), "{help}");
+        assert!(help.ends_with("`rule25`, ...") && help.starts_with("available: `rule10`, "), "{help}");
         assert!(offered("zzzzzz", &many[..16])[0].ends_with("`rule25`"));
     }
 
     #[test]
-    fn causes_stand_behind_errors() {
+    fn causes_follow_their_errors() {
         #[derive(Debug)]
         struct Outer(io::Error);
         impl fmt::Display for Outer {
@@ -155,17 +165,18 @@ mod tests {
             }
         }
         let message = |error: Outer| at(Path::new("/x"), "read", error).message;
-        assert_eq!(message(Outer(io::Error::other("deep"))), "`/x` cannot be read: it failed: deep");
-        assert_eq!(message(Outer(io::Error::other("it failed"))), "`/x` cannot be read: it failed");
-        assert_eq!(at(Path::new("/x"), "opened", "why").message, "`/x` cannot be opened: why");
+        assert_eq!(message(Outer(io::Error::other("deep"))), "cannot read `/x`: it failed: deep");
+        assert_eq!(message(Outer(io::Error::other("it failed"))), "cannot read `/x`: it failed");
+        assert_eq!(at(Path::new("/x"), "open", "why").message, "cannot open `/x`: why");
     }
 
-    /// Root is not told to be root: somebody denies it to root.
+    /// Root is not advised to run the command as root.
     #[test]
     fn denied_pins() {
-        let text = |denied, root| remedied(Failure::usage("x"), denied, root).to_string();
+        let text = |denied, root| explain_denial(Failure::usage("x"), denied, root).to_string();
         assert_eq!(text(true, false), "error: x\n  help: run the command as root\n");
-        let root = "error: x\n  note: the command runs as root: a policy or another security module denies this\n";
+        let root =
+            "error: x\n  note: the command runs as root: a loaded policy or another security module denies this\n";
         assert_eq!(text(true, true), root);
         assert_eq!((text(false, false), text(false, true)), ("error: x\n".to_owned(), "error: x\n".to_owned()));
         let denied = |path: &str, kind: io::ErrorKind| {

@@ -1,16 +1,16 @@
-//! Files that a policy names by `inode("...")`: found when it is loaded.
+//! Files that a policy names with `inode("...")`, resolved to device and inode numbers at load time.
 //!
-//! A program compares `i_ino` and `i_sb->s_dev` of the kernel's inode. What stat(2) says is not always these: btrfs gives each
-//! subvolume a device of its own, overlayfs answers for the file below. So the kernel is asked for the very fields: a watch of
-//! inotify(7) on the file is described in `/proc/self/fdinfo` by them, on every kernel that is supported
-//! (`inotify_fdinfo` in `fs/notify/fdinfo.c`).
+//! A program compares `i_ino` and `i_sb->s_dev` of the kernel's inode. stat(2) does not always return these:
+//! btrfs reports a separate device for each subvolume, and overlayfs reports the lower file. An inotify(7)
+//! watch on the file exposes the fields themselves in `/proc/self/fdinfo`, on every supported kernel
+//! (`inotify_fdinfo` in `fs/notify/fdinfo.c`):
 //!
 //! ```text
 //! inotify wd:1 ino:9e7e sdev:800013 mask:800afce ignored_mask:0 ...
 //! ```
 //!
-//! Where stat(2) gives another device, numbers of one file system are not unique: a file in another subvolume, or of
-//! another layer, can have both.
+//! If stat(2) returns a different device, the numbers are not unique within the file system: a file in another
+//! subvolume or layer can have the same pair.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
@@ -23,27 +23,28 @@ use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use crate::failure::Failure;
 use crate::object::Object;
 
-/// Bits of the minor number in the kernel's own form of a device.
+/// Number of bits of the minor number in a `dev_t` of the kernel (`MINORBITS`).
 const MINOR_BITS: u32 = 20;
 
-/// A file, as the kernel's inode has it.
+/// The numbers that identify a file in the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// `s_dev`
+    /// The device number, `i_sb->s_dev`.
     device: u64,
-    /// `i_ino`
+    /// The inode number, `i_ino`.
     inode: u64,
-    /// Another file of the file system can have the same.
+    /// True if another file of the file system can have the same numbers.
     ambiguous: bool,
 }
 
 impl Object {
-    /// Finds the files; what is wrong with each that is not there or not unique. With `strict` that is a refusal.
-    pub fn find_files(&mut self, strict: bool) -> Result<Vec<String>, Failure> {
+    /// Resolves the files and returns a warning for each that does not exist or is not unique. If `strict`,
+    /// such a file is an error.
+    pub fn resolve_files(&mut self, strict: bool) -> Result<Vec<String>, Failure> {
         self.set_files(strict, identify)
     }
 
-    /// The same, given how a file is found.
+    /// Implements [`Object::resolve_files`] with a function that identifies a file.
     fn set_files(
         &mut self,
         strict: bool,
@@ -52,50 +53,50 @@ impl Object {
         let mut warnings = Vec::new();
         for file in self.manifest.files.clone() {
             let path = file.path.escape_debug();
-            let (problem, so) = match identify(Path::new(&file.path)) {
+            let (problem, consequence) = match identify(Path::new(&file.path)) {
                 Ok(found) => {
                     self.set_word(file.offset, found.device)?;
                     self.set_word(file.offset + 8, found.inode)?;
                     if !found.ambiguous {
                         continue;
                     }
-                    let problem = format!("`{path}` lies in a subvolume or on layers of file systems");
-                    (problem, "another file there can have the same numbers")
+                    let problem = format!("`{path}` is in a subvolume or on a layered file system");
+                    (problem, "another file can have the same inode number and match as well")
                 }
                 Err(error) => {
                     let problem = if error.kind() == io::ErrorKind::NotFound {
-                        format!("there is no file `{path}`")
+                        format!("file `{path}` does not exist")
                     } else {
-                        format!("`{path}` cannot be found: {error}")
+                        format!("cannot identify `{path}`: {error}")
                     };
-                    (problem, "no file will be equal to it")
+                    (problem, "no file will match it")
                 }
             };
             if strict {
                 return Err(Failure::refused(problem)
-                    .note(format!("the policy compares with `inode(\"{path}\")`: {so}"))
-                    .help("make the file before the load; without `--strict` this is a warning"));
+                    .note(format!("the policy compares with `inode(\"{path}\")`: {consequence}"))
+                    .help("create the file before loading the policy; without `--strict` this is a warning"));
             }
-            warnings.push(format!("{problem}: {so}"));
+            warnings.push(format!("{problem}: {consequence}"));
         }
         Ok(warnings)
     }
 }
 
-/// Asks the kernel.
+/// Identifies a file by an inotify watch on it.
 fn identify(path: &Path) -> io::Result<Identity> {
     let watcher = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
     inotify::add_watch(watcher.as_fd(), path, WatchFlags::DELETE_SELF)?;
     let described = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", watcher.as_raw_fd()))?;
     let (inode, device) = parse(&described).ok_or_else(|| {
-        io::Error::other("the kernel does not describe it in `/proc/self/fdinfo` (CONFIG_INOTIFY_USER)")
+        io::Error::other("`/proc/self/fdinfo` does not describe the inotify watch (CONFIG_INOTIFY_USER)")
     })?;
     let stat = std::fs::metadata(path)?.dev();
     let shown = u64::from(rustix::fs::major(stat)) << MINOR_BITS | u64::from(rustix::fs::minor(stat));
     Ok(Identity { device, inode, ambiguous: shown != device })
 }
 
-/// The inode and the device of the one watch there is.
+/// Parses the inode and device numbers of the only watch.
 fn parse(described: &str) -> Option<(u64, u64)> {
     let line = described.lines().find_map(|line| line.strip_prefix("inotify "))?;
     let number = |name: &str| {
@@ -105,12 +106,12 @@ fn parse(described: &str) -> Option<(u64, u64)> {
     Some((number("ino:")?, number("sdev:")?))
 }
 
-/// What the load has found, from the constants of a loaded policy.
+/// Formats the numbers found at load time, from the constants of a loaded policy.
 pub fn show(file: &File, constants: &[u8]) -> String {
     let word = |at: usize| constants.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()).map(u64::from_ne_bytes);
     let at = file.offset as usize;
     match (word(at), word(at + 8)) {
-        (Some(File::NONE), _) | (_, Some(File::NONE)) => "not there when the policy was loaded".to_owned(),
+        (Some(File::NONE), _) | (_, Some(File::NONE)) => "did not exist when the policy was loaded".to_owned(),
         (Some(device), Some(inode)) => {
             let (major, minor) = (device >> MINOR_BITS, device & ((1 << MINOR_BITS) - 1));
             format!("inode {inode} of device {major}:{minor}")
@@ -124,24 +125,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn watches_are_read() {
+    fn watches_are_parsed() {
         let text = "pos:\t0\nflags:\t02004000\nmnt_id:\t15\ninotify wd:1 ino:9e7e sdev:800013 mask:800afce ignored_mask:0 fhandle-bytes:8 fhandle-type:1 f_handle:7e9e0000640d1b6d\n";
         assert_eq!(parse(text), Some((0x9e7e, 0x0080_0013)));
         assert_eq!(parse("pos:\t0\n"), None);
     }
 
     #[test]
-    fn what_was_found_is_shown() {
+    fn resolved_files_are_shown() {
         let file = File { path: "/x".into(), offset: 8 };
         let mut constants = [0u64, 8 << 20 | 1, 1234].map(u64::to_ne_bytes).concat();
         assert_eq!(show(&file, &constants), "inode 1234 of device 8:1");
         constants[8..].fill(0xff);
-        assert_eq!(show(&file, &constants), "not there when the policy was loaded");
+        assert_eq!(show(&file, &constants), "did not exist when the policy was loaded");
     }
 
-    /// This kernel describes a file as stat(2) does, on file systems without subvolumes and layers.
+    /// The numbers equal those of stat(2) on file systems without subvolumes and layers.
     #[test]
-    fn files_are_found() {
+    fn files_are_identified() {
         let found = identify(Path::new("/proc/self/status")).expect("every process has it");
         let stat = std::fs::metadata("/proc/self/status").expect("every process has it");
         assert_eq!(found.inode, stat.ino());
@@ -150,11 +151,14 @@ mod tests {
             found.device,
             u64::from(rustix::fs::major(stat.dev())) << 20 | u64::from(rustix::fs::minor(stat.dev()))
         );
-        assert_eq!(identify(Path::new("/no/such/file")).expect_err("it is not there").kind(), io::ErrorKind::NotFound);
+        assert_eq!(
+            identify(Path::new("/no/such/file")).expect_err("it does not exist").kind(),
+            io::ErrorKind::NotFound
+        );
     }
 
     #[test]
-    fn numbers_of_files_go_into_the_constants() {
+    fn file_numbers_are_written_to_the_constants() {
         let text = r#"r: on file_open when file.inode == inode("/etc/a") or file.inode == inode("/etc/b") deny"#;
         let mut object = crate::object::tests::built(text);
         assert_eq!(object.manifest.files.len(), 2);
@@ -162,24 +166,24 @@ mod tests {
             Some("/etc/a") => Ok(Identity { device: 8 << 20 | 1, inode: 77, ambiguous: false }),
             _ => Err(io::Error::from(io::ErrorKind::NotFound)),
         };
-        let warnings = object.set_files(false, find).expect("a warning is no refusal");
-        assert_eq!(warnings, ["there is no file `/etc/b`: no file will be equal to it"]);
+        let warnings = object.set_files(false, find).expect("a warning is not an error");
+        assert_eq!(warnings, ["file `/etc/b` does not exist: no file will match it"]);
         let constants = crate::object::tests::section(&object, krsi_abi::CONSTANTS_SECTION);
         let shown = |path: &str| {
             let file = object.manifest.files.iter().find(|file| file.path == path).expect("it is named");
             show(file, &constants)
         };
         assert_eq!(shown("/etc/a"), "inode 77 of device 8:1");
-        assert_eq!(shown("/etc/b"), "not there when the policy was loaded");
+        assert_eq!(shown("/etc/b"), "did not exist when the policy was loaded");
         let failure = object.set_files(true, find).expect_err("one is missing");
-        assert_eq!((&*failure.message, failure.code), ("there is no file `/etc/b`", crate::failure::REFUSED));
+        assert_eq!((&*failure.message, failure.code), ("file `/etc/b` does not exist", crate::failure::REFUSED));
         let ambiguous = |_: &Path| Ok(Identity { device: 1, inode: 2, ambiguous: true });
-        let warnings = object.set_files(false, ambiguous).expect("a warning is no refusal");
+        let warnings = object.set_files(false, ambiguous).expect("a warning is not an error");
         assert_eq!(warnings.len(), 2);
-        assert!(warnings[0].ends_with("another file there can have the same numbers"), "{warnings:?}");
+        assert!(warnings[0].ends_with("another file can have the same inode number and match as well"), "{warnings:?}");
         let unreadable = |_: &Path| Err(io::Error::from(io::ErrorKind::PermissionDenied));
-        let warnings = object.set_files(false, unreadable).expect("a warning is no refusal");
-        assert!(warnings[0].starts_with("`/etc/a` cannot be found: "), "{warnings:?}");
+        let warnings = object.set_files(false, unreadable).expect("a warning is not an error");
+        assert!(warnings[0].starts_with("cannot identify `/etc/a`: "), "{warnings:?}");
     }
 
     #[test]
@@ -189,6 +193,6 @@ mod tests {
         assert_eq!(show(&file, &[0; 24]), "inode 0 of device 0:0");
         let mut none = [0; 24];
         none[16..].fill(0xff);
-        assert_eq!(show(&file, &none), "not there when the policy was loaded");
+        assert_eq!(show(&file, &none), "did not exist when the policy was loaded");
     }
 }

@@ -1,7 +1,13 @@
-//! The running kernel's hooks, from its BTF: which there are, and where each has its arguments.
+//! The running kernel's hooks and the slots of their arguments, from BTF.
 //!
-//! Only what binding needs is read: functions, their prototypes, the sizes of structs passed by value, and which fields and
-//! enumerators there are. Source: `Documentation/bpf/btf.rst`.
+//! A hook `NAME` is a function `bpf_lsm_NAME`. A slot is 8 bytes of the context that the kernel passes to a program:
+//!
+//! ```text
+//! socket_getpeersec_stream: sock 0, optval 1, optlen 3, len 5     (a `sockptr_t` has 16 bytes)
+//! ```
+//!
+//! The parser reads only what binding needs: functions, their prototypes, the sizes of structs passed by value,
+//! and the names of fields and enumerators. Source of the format: `Documentation/bpf/btf.rst`.
 
 use std::collections::HashMap;
 
@@ -9,21 +15,22 @@ use krsi_abi::renamed;
 
 use crate::failure::Failure;
 
-/// Where the kernel keeps its types.
+/// The file with the running kernel's BTF.
 pub const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
 
-/// A kernel's types, as far as they matter here.
+/// The types of a kernel.
 #[derive(Debug)]
 pub struct Kernel {
     bytes: Vec<u8>,
-    /// Where each type begins; entry 0 stands for `void`.
+    /// Byte offset of each type by id; entry 0 is `void`.
     starts: Vec<usize>,
+    /// Byte offset of the string section.
     strings: usize,
-    /// `bpf_lsm_NAME` by name, to its prototype's id.
+    /// Id of the prototype of `bpf_lsm_NAME`, by hook name.
     hooks: HashMap<String, u32>,
 }
 
-/// `BTF_KIND_*`
+/// The values of `BTF_KIND_*`.
 mod kind {
     pub const INT: u32 = 1;
     pub const ARRAY: u32 = 3;
@@ -44,16 +51,17 @@ mod kind {
 }
 
 impl Kernel {
-    /// The running kernel.
+    /// Reads the running kernel's BTF.
     pub fn running() -> Result<Kernel, Failure> {
         let bytes = std::fs::read(BTF_PATH).map_err(|error| {
-            Failure::refused(format!("the kernel does not describe its types: `{BTF_PATH}`: {error}"))
-                .help("use a kernel built with CONFIG_DEBUG_INFO_BTF=y; `krsi doctor` tells what else is needed")
+            Failure::refused(format!("the kernel provides no type information (BTF): `{BTF_PATH}`: {error}"))
+                .help("use a kernel built with CONFIG_DEBUG_INFO_BTF=y; run `krsi doctor` to check all requirements")
         })?;
-        Kernel::parse(bytes).ok_or_else(|| Failure::refused(format!("`{BTF_PATH}` is not in a form that krsi knows")))
+        Kernel::parse(bytes)
+            .ok_or_else(|| Failure::refused(format!("`{BTF_PATH}` is malformed or in an unknown format")))
     }
 
-    /// Reads BTF; `None` where it is malformed.
+    /// Parses BTF; `None` if it is malformed.
     pub fn parse(bytes: Vec<u8>) -> Option<Kernel> {
         let word = |at: usize| -> Option<u32> { Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?)) };
         if bytes.get(..2)? != [0x9f, 0xeb] {
@@ -100,45 +108,46 @@ impl Kernel {
         std::str::from_utf8(&from[..from.iter().position(|byte| *byte == 0)?]).ok()
     }
 
-    /// Whether the kernel has BPF LSM at all.
+    /// Returns true if the kernel is built with BPF LSM.
     pub fn has_hooks(&self) -> bool {
         self.hooks.len() > 50
     }
 
-    /// Whether the kernel has this hook.
+    /// Returns true if the kernel has the hook, under its current or a former name.
     pub fn has_hook(&self, name: &str) -> bool {
-        self.called(name).is_some()
+        self.kernel_name(name).is_some()
     }
 
-    /// What the kernel calls a hook: its name, or an older one.
-    pub fn called<'n>(&self, hook: &'n str) -> Option<&'n str> {
+    /// The kernel's name of a hook: the given name, or a former one.
+    pub fn kernel_name<'n>(&self, hook: &'n str) -> Option<&'n str> {
         renamed::names(hook).find(|name| self.hooks.contains_key(*name))
     }
 
-    /// Whether a struct or union has a field, through embedded and anonymous ones.
+    /// Returns true if a struct or union has a field. The path can lead through embedded and anonymous structs.
     pub fn has_field(&self, of: &str, path: &[String]) -> bool {
-        self.tagged(of, &[kind::STRUCT, kind::UNION]).any(|id| self.leads(id, path).is_some())
+        self.definitions(of, &[kind::STRUCT, kind::UNION]).any(|id| self.field_type(id, path).is_some())
     }
 
-    /// The bytes of the types that a field is declared with: of a bitfield, those of the word that it is in. Several where several
-    /// structs have the name, none where none has the field.
+    /// The sizes in bytes of the types that a field is declared with; of a bitfield, the size of its container.
+    /// There are several if several structs have the name, and none if none of them has the field.
     pub fn widths(&self, of: &str, path: &[String]) -> Vec<u32> {
-        let fields = self.tagged(of, &[kind::STRUCT, kind::UNION]).filter_map(|id| self.leads(id, path));
-        fields.filter_map(|id| self.word(*self.starts.get(self.bare(id)? as usize)? + 8)).collect()
+        let fields = self.definitions(of, &[kind::STRUCT, kind::UNION]).filter_map(|id| self.field_type(id, path));
+        fields.filter_map(|id| self.word(*self.starts.get(self.strip(id)? as usize)? + 8)).collect()
     }
 
-    /// Whether an enum has an enumerator.
+    /// Returns true if an enum has an enumerator.
     pub fn has_enumerator(&self, of: &str, name: &str) -> bool {
-        self.tagged(of, &[kind::ENUM, kind::ENUM64]).any(|id| {
+        self.definitions(of, &[kind::ENUM, kind::ENUM64]).any(|id| {
             let entry = if self.kind(id) == Some(kind::ENUM) { 8 } else { 12 };
-            self.entries(id, entry).is_some_and(|mut all| all.any(|at| self.named(at) == Some(name)))
+            self.entries(id, entry).is_some_and(|mut all| all.any(|at| self.name_at(at) == Some(name)))
         })
     }
 
-    /// Definitions of a name.
-    fn tagged(&self, name: &str, kinds: &[u32]) -> impl Iterator<Item = u32> {
+    /// Ids of the types of a name and one of the given kinds.
+    fn definitions(&self, name: &str, kinds: &[u32]) -> impl Iterator<Item = u32> {
         (1..self.starts.len() as u32).filter(move |id| {
-            self.kind(*id).is_some_and(|of| kinds.contains(&of)) && self.named(self.starts[*id as usize]) == Some(name)
+            self.kind(*id).is_some_and(|of| kinds.contains(&of))
+                && self.name_at(self.starts[*id as usize]) == Some(name)
         })
     }
 
@@ -146,38 +155,38 @@ impl Kernel {
         Some(self.word(*self.starts.get(id as usize)? + 4)? >> 24 & 0x1f)
     }
 
-    /// The name of the type or of its part that is described there.
-    fn named(&self, at: usize) -> Option<&str> {
+    /// The name of the type or member that is described at an offset.
+    fn name_at(&self, at: usize) -> Option<&str> {
         self.string(self.word(at)?)
     }
 
-    /// Where the parts of a type are described, each in so many bytes.
+    /// Offsets of the members of a type, whose descriptions take `bytes` bytes each.
     fn entries(&self, id: u32, bytes: usize) -> Option<impl Iterator<Item = usize> + use<>> {
         let at = *self.starts.get(id as usize)?;
         let count = (self.word(at + 4)? & 0xffff) as usize;
         Some((0..count).map(move |index| at + 12 + bytes * index))
     }
 
-    /// The type of the field that fields lead to.
-    fn leads(&self, id: u32, path: &[String]) -> Option<u32> {
+    /// The type of the field at the end of a path.
+    fn field_type(&self, id: u32, path: &[String]) -> Option<u32> {
         path.iter().try_fold(id, |id, name| self.member(id, name, 16))
     }
 
-    /// The type of a member, also of anonymous structs and unions inside.
+    /// The type of a member, which can be in a nested anonymous struct or union.
     fn member(&self, id: u32, name: &str, depth: u32) -> Option<u32> {
-        let id = self.bare(id)?;
+        let id = self.strip(id)?;
         if depth == 0 || ![kind::STRUCT, kind::UNION].contains(&self.kind(id)?) {
             return None;
         }
-        self.entries(id, 12)?.find_map(|at| match self.named(at)? {
+        self.entries(id, 12)?.find_map(|at| match self.name_at(at)? {
             "" => self.member(self.word(at + 4)?, name, depth - 1),
             known if known == name => self.word(at + 4),
             _ => None,
         })
     }
 
-    /// A type without typedefs, modifiers and arrays around it.
-    fn bare(&self, mut id: u32) -> Option<u32> {
+    /// Strips typedefs, modifiers and arrays from a type.
+    fn strip(&self, mut id: u32) -> Option<u32> {
         for _ in 0..64 {
             let at = *self.starts.get(id as usize)?;
             id = match self.kind(id)? {
@@ -192,14 +201,14 @@ impl Kernel {
         None
     }
 
-    /// Names and slots of a hook's arguments.
+    /// The names and slots of a hook's arguments.
     pub fn hook(&self, name: &str) -> Result<Vec<(String, u32)>, Failure> {
         let missing = || {
             Failure::refused(format!("this kernel has no hook `{name}`")).help(
-                "remove the rules on it, or load the policy on a newer kernel; `krsic build` here would say so too",
+                "remove the rules on it, or load the policy on a newer kernel; `krsic build` on this machine reports them",
             )
         };
-        let proto = self.called(name).and_then(|name| self.hooks.get(name)).copied().ok_or_else(missing)?;
+        let proto = self.kernel_name(name).and_then(|name| self.hooks.get(name)).copied().ok_or_else(missing)?;
         self.arguments(proto).ok_or_else(missing)
     }
 
@@ -211,7 +220,7 @@ impl Kernel {
         for index in 0..count as usize {
             let entry = at + 12 + 8 * index;
             let name = self.string(self.word(entry)?)?;
-            // The kernel marks what may be null by the name.
+            // The kernel marks arguments that may be null by this suffix.
             let name = name.strip_suffix("__nullable").unwrap_or(name);
             arguments.push((name.to_owned(), slot));
             slot += self.slots(self.word(entry + 4)?)?;
@@ -219,7 +228,7 @@ impl Kernel {
         Some(arguments)
     }
 
-    /// A struct of more than 8 bytes takes two.
+    /// The number of slots of an argument; a struct of more than 8 bytes takes two.
     fn slots(&self, mut id: u32) -> Option<u32> {
         for _ in 0..64 {
             if id == 0 {
@@ -241,19 +250,19 @@ impl Kernel {
 pub mod tests {
     use super::*;
 
-    /// A word of a type's description behind its head.
+    /// A word that follows the header of a type's description.
     #[derive(Clone, Copy)]
     pub enum Word {
-        /// An offset into the strings.
+        /// An offset into the string section.
         Name(&'static str),
         Number(u32),
     }
     use Word::{Name, Number};
 
-    /// A type: its name, kind, number of parts, size or other type, and the words behind.
+    /// A type: its name, kind, number of members, size or referenced type, and the words that follow.
     type Type = (&'static str, u32, u32, u32, Vec<Word>);
 
-    /// BTF of types, whose ids count from 1; source: `Documentation/bpf/btf.rst`.
+    /// Encodes types as BTF, with ids from 1; source: `Documentation/bpf/btf.rst`.
     pub fn btf(types: &[Type]) -> Vec<u8> {
         let (mut data, mut strings) = (Vec::<u8>::new(), vec![0u8]);
         let mut string = |text: &str| {
@@ -275,7 +284,7 @@ pub mod tests {
             data.extend(words.iter().flat_map(|word| word.to_le_bytes()));
         }
         let mut out = vec![0x9f, 0xeb, 1, 0];
-        // Head bytes, offset and length of the types, offset and length of the strings.
+        // Header length, offset and length of the types, offset and length of the strings.
         let length = data.len() as u32;
         out.extend([24, 0, length, length, strings.len() as u32].iter().flat_map(|word| word.to_le_bytes()));
         out.extend(data);
@@ -283,7 +292,7 @@ pub mod tests {
         out
     }
 
-    /// Types of every kind, and behind them hooks with their arguments.
+    /// Types of every kind, followed by hooks with their arguments.
     fn types() -> Vec<Type> {
         let member = |name, ty, bits| [Name(name), Number(ty), Number(bits)];
         vec![
@@ -356,7 +365,7 @@ pub mod tests {
         Kernel::parse(btf(&types())).expect("it is BTF")
     }
 
-    /// A kernel whose `file_open` has an argument of two words before its other one.
+    /// A kernel whose `file_open` has an argument of two words before the argument `name`.
     pub fn moved(argument: &'static str) -> Kernel {
         let types: Vec<Type> = vec![
             ("", 2, 0, 0, vec![]),
@@ -384,12 +393,12 @@ pub mod tests {
 
     #[test]
     fn arguments_have_slots() {
-        // `optval` is a struct of 16 bytes behind a typedef and takes two, all others take one.
+        // `optval` is a typedef of a struct of 16 bytes and takes two slots; all others take one.
         let slots = [("file", 0), ("optval", 1), ("word", 3), ("none", 4), ("ctx", 5), ("state", 6), ("last", 7)];
         let slots = slots.map(|(name, slot)| (name.to_owned(), slot));
-        assert_eq!(small().hook("file_open").expect("it is there"), slots);
+        assert_eq!(small().hook("file_open").expect("it exists"), slots);
         assert_eq!(small().hook("bpf_map_create").expect("it is there under its older name"), []);
-        let failure = small().hook("inode_setattr").expect_err("it is not there").to_string();
+        let failure = small().hook("inode_setattr").expect_err("it does not exist").to_string();
         assert!(failure.starts_with("error: this kernel has no hook `inode_setattr`\n"), "{failure}");
     }
 
@@ -405,7 +414,7 @@ pub mod tests {
             ("parent", true),
             ("val", false),
             ("loginuid.rcu", false),
-            // Not through a pointer.
+            // A path does not follow pointers.
             ("parent.state", false),
             ("", false),
         ] {
@@ -420,7 +429,7 @@ pub mod tests {
         let widths = |field: &str| small().widths("task_struct", &path(field));
         assert_eq!(widths("state"), [4]);
         assert_eq!(widths("loginuid"), [4]);
-        // Of an array those of its elements.
+        // An array has the width of its elements.
         assert_eq!(widths("comm"), [4]);
         assert!(widths("none").is_empty());
         assert!(small().widths("none", &path("state")).is_empty());
@@ -450,11 +459,11 @@ pub mod tests {
             let hooks = names.map(|name| (name, kind::FUNC, 1, 1, vec![]));
             Kernel::parse(btf(&std::iter::once(proto).chain(hooks).collect::<Vec<_>>())).expect("it is BTF").has_hooks()
         };
-        // A kernel with BPF has some functions of the name without the rest; 5.10 has more than 150 hooks.
+        // A kernel without BPF LSM still has some functions of this prefix; 5.10 with it has more than 150 hooks.
         assert!(!hooks(0) && !hooks(50) && hooks(51));
     }
 
-    /// What is cut off or refers to nothing is not there, and nothing panics.
+    /// Truncated types and dangling references are ignored without a panic.
     #[test]
     fn damaged_types() {
         let whole = btf(&types());
@@ -464,7 +473,7 @@ pub mod tests {
         }
         assert!(Kernel::parse(whole[..whole.len() / 2].to_vec()).is_none());
         assert!(Kernel::parse(vec![0; 64]).is_none(), "it has no magic");
-        // A typedef of itself, and a struct that is in itself.
+        // A typedef of itself, and a struct that contains itself.
         let loops: Vec<Type> = vec![
             ("a", kind::TYPEDEF, 0, 1, vec![]),
             ("b", kind::STRUCT, 1, 4, vec![Name(""), Number(2), Number(0)]),

@@ -1,10 +1,13 @@
-//! Labels of a loaded policy: how many objects have each, and what a policy that takes another's place knows of them.
+//! Labels of a loaded policy: counting the labelled objects, and carrying labels over to a replacement policy.
 //!
-//! Labels go by their names. The old policy's programs run until the new one's have been attached, so labels are
-//! carried over twice: before that, when nobody else writes into the new maps, and after it, for what has been
-//! marked in between.
+//! Labels of the two policies correspond by name. The old policy's programs run until the new ones are
+//! attached, so labels are copied twice: before that, while nothing else writes to the new maps, and
+//! afterwards, to include objects that the old policy marked in between.
+//!
+//! An entry of a label map is an object's key and a value with one byte per label; a byte other than 0 sets the
+//! label.
 
-use std::collections::HashMap as Known;
+use std::collections::HashMap as StdHashMap;
 use std::path::{Path, PathBuf};
 
 use aya::maps::{HashMap, Map, MapData, MapError};
@@ -14,7 +17,7 @@ use krsi_abi::manifest::Manifest;
 use crate::failure::{self, Failure};
 use crate::pins;
 
-/// Where the map of a kind of object is pinned, below a policy's folder.
+/// Path of the pinned label map for a kind of object, in a policy's folder.
 pub fn pin(folder: &Path, on: Object) -> PathBuf {
     folder.join("maps").join(match on {
         Object::Task => "task-labels",
@@ -23,17 +26,17 @@ pub fn pin(folder: &Path, on: Object) -> PathBuf {
     })
 }
 
-/// Kinds of objects that a policy has labels on.
+/// Kinds of objects on which a policy has labels.
 pub fn kinds(manifest: &Manifest) -> impl Iterator<Item = Object> {
     Object::ALL.into_iter().filter(|on| manifest.labels.iter().any(|label| label.on == *on))
 }
 
-/// Names of the labels on a kind of object, in the order of their bytes.
+/// Names of the labels on a kind of object, in the order of their bytes in a map value.
 fn names(manifest: &Manifest, on: Object) -> Vec<&str> {
     manifest.labels.iter().filter(|label| label.on == on).map(|label| label.name.as_str()).collect()
 }
 
-/// What a manifest says about labels can be true.
+/// Checks the manifest's labels against their limits and the size of the state section.
 pub fn verify(manifest: &Manifest, state_bytes: u64) -> Result<(), String> {
     for on in Object::ALL {
         if names(manifest, on).len() > LABELS_MAX {
@@ -41,26 +44,28 @@ pub fn verify(manifest: &Manifest, state_bytes: u64) -> Result<(), String> {
         }
     }
     match manifest.labels_lost {
-        Some(at) if u64::from(at) + 8 > state_bytes => Err("the count of lost labels lies outside of its state".into()),
-        None if !manifest.labels.is_empty() => Err("it has labels and no count of the lost ones".into()),
+        Some(at) if u64::from(at) + 8 > state_bytes => {
+            Err("the counter of lost labels lies outside the state section".into())
+        }
+        None if !manifest.labels.is_empty() => Err("it has labels but no counter of lost labels".into()),
         _ => Ok(()),
     }
 }
 
-/// An object's key, and its labels.
+/// An object's key and the value with its labels.
 type Entry = (Vec<u8>, Vec<u8>);
 
-/// A map of labels, whatever the lengths of its keys and values.
+/// A label map, independent of its key and value sizes.
 trait Table {
     fn entries(&self) -> Result<Vec<Entry>, MapError>;
-    /// The value of a key, if it has one.
+    /// Returns the value of a key, if present.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, MapError>;
     fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), MapError>;
 }
 
 struct Hash<const K: usize, const V: usize>(HashMap<MapData, [u8; K], [u8; V]>);
 
-/// Bytes of a key or value; their number was taken from the manifest, as the map's was.
+/// Converts a key or value to an array. `N` and the length of the slice both come from the manifest.
 fn bytes<const N: usize>(of: &[u8]) -> [u8; N] {
     of.try_into().unwrap_or([0; N])
 }
@@ -70,7 +75,7 @@ impl<const K: usize, const V: usize> Table for Hash<K, V> {
         let mut found = Vec::new();
         for key in self.0.keys() {
             let key = key?;
-            // What is gone by now is no entry.
+            // The entry may have been removed meanwhile.
             if let Some(value) = Table::get(self, &key)? {
                 found.push((key.to_vec(), value));
             }
@@ -93,7 +98,7 @@ impl<const K: usize, const V: usize> Table for Hash<K, V> {
 
 fn open(folder: &Path, manifest: &Manifest, on: Object) -> Result<Box<dyn Table>, Failure> {
     let pin = pin(folder, on);
-    let read = |error: MapError| failure::at(&pin, "opened", error);
+    let read = |error: MapError| failure::at(&pin, "open", error);
     let map = Map::HashMap(MapData::from_pin(&pin).map_err(read)?);
     fn of<const K: usize>(map: Map, words: u32) -> Result<Box<dyn Table>, MapError> {
         Ok(match words {
@@ -105,7 +110,7 @@ fn open(folder: &Path, manifest: &Manifest, on: Object) -> Result<Box<dyn Table>
             6 => Box::new(Hash::<K, 48>(map.try_into()?)),
             7 => Box::new(Hash::<K, 56>(map.try_into()?)),
             8 => Box::new(Hash::<K, 64>(map.try_into()?)),
-            // The most labels, and the former task behind them.
+            // `LABELS_MAX` labels, followed by the 8 bytes of the former task.
             _ => Box::new(Hash::<K, 72>(map.try_into()?)),
         })
     }
@@ -117,11 +122,11 @@ fn open(folder: &Path, manifest: &Manifest, on: Object) -> Result<Box<dyn Table>
     .map_err(read)
 }
 
-/// How many objects have each label, in the manifest's order.
+/// Counts the objects with each label, in the order of the manifest's labels.
 pub fn counts(name: &str, manifest: &Manifest) -> Result<Vec<usize>, Failure> {
     let folder = pins::folder(name);
     let mut counts = Vec::with_capacity(manifest.labels.len());
-    // Labels are ordered by what they are on.
+    // The manifest sorts labels by kind of object.
     for on in kinds(manifest) {
         let entries =
             open(&folder, manifest, on)?.entries().map_err(|error| failure::at(&pin(&folder, on), "read", error))?;
@@ -130,16 +135,16 @@ pub fn counts(name: &str, manifest: &Manifest) -> Result<Vec<usize>, Failure> {
     Ok(counts)
 }
 
-/// How many entries have each of so many labels.
+/// Counts the entries that have each of the first `labels` labels.
 fn count(entries: &[Entry], labels: usize) -> impl Iterator<Item = usize> {
     (0..labels).map(|byte| entries.iter().filter(|(_, value)| value.get(byte).is_some_and(|set| *set != 0)).count())
 }
 
-/// Adds the labels of a loaded policy to those of the one that is to take its place.
+/// Adds the labels of the loaded policy `old` to those of its replacement in `staging`.
 pub fn carry(old: &str, staging: &Path, manifest: &Manifest) -> Result<(), Failure> {
     let folder = pins::folder(old);
     let Ok(before) = crate::list::manifest(old) else {
-        // What nobody can read nobody can carry over.
+        // Labels of an unreadable policy cannot be carried over.
         return Ok(());
     };
     for on in kinds(manifest).filter(|on| kinds(&before).any(|known| known == *on)) {
@@ -147,12 +152,12 @@ pub fn carry(old: &str, staging: &Path, manifest: &Manifest) -> Result<(), Failu
         let mut to = open(staging, manifest, on)?;
         let entries = from.entries().map_err(|error| failure::at(&pin(&folder, on), "read", error))?;
         carry_entries(entries, &before, to.as_mut(), manifest, on)
-            .map_err(|error| failure::at(&pin(staging, on), "written", error))?;
+            .map_err(|error| failure::at(&pin(staging, on), "write", error))?;
     }
     Ok(())
 }
 
-/// Adds the labels of entries to a map of the new policy, which keeps what it has.
+/// Adds the labels of entries of the old map to a map of the new policy, keeping the labels already there.
 fn carry_entries(
     entries: Vec<Entry>,
     before: &Manifest,
@@ -160,7 +165,7 @@ fn carry_entries(
     manifest: &Manifest,
     on: Object,
 ) -> Result<(), MapError> {
-    let places: Known<&str, usize> = names(manifest, on).into_iter().zip(0..).collect();
+    let places: StdHashMap<&str, usize> = names(manifest, on).into_iter().zip(0..).collect();
     let moves: Vec<Option<usize>> = names(before, on).iter().map(|name| places.get(name).copied()).collect();
     let room = on.value_bytes(places.len()) as usize;
     for (key, value) in entries {
@@ -173,7 +178,7 @@ fn carry_entries(
     Ok(())
 }
 
-/// A value with the labels of an older one added, each at its new place.
+/// Returns the value `new` with the labels of `old` added; `moves` maps old label indices to new ones.
 fn translate(old: &[u8], moves: &[Option<usize>], new: &[u8]) -> Vec<u8> {
     let mut value = new.to_vec();
     for (set, to) in old.iter().zip(moves) {
@@ -206,32 +211,32 @@ mod tests {
         }
 
         fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), MapError> {
-            assert_ne!(self.0.get(key).map(Vec::as_slice), Some(value), "what is there already is not written");
+            assert_ne!(self.0.get(key).map(Vec::as_slice), Some(value), "an unchanged value is not written");
             self.0.insert(key.to_vec(), value.to_vec());
             Ok(())
         }
     }
 
-    /// Labels by their kind, in the manifest's order.
+    /// A manifest with the given labels, in order.
     fn manifest(labels: &[(Object, &str)]) -> Manifest {
         let label = |(on, name): &(Object, &str)| Label { name: (*name).into(), on: *on, inherit: false };
         Manifest { labels: labels.iter().map(label).collect(), labels_lost: Some(0), ..Manifest::default() }
     }
 
     #[test]
-    fn labels_are_carried_and_what_is_there_stays() {
+    fn carried_labels_are_merged() {
         use Object::{Inode, Task};
         let old = manifest(&[(Task, "a"), (Task, "c"), (Inode, "i")]);
         let new = manifest(&[(Task, "b"), (Task, "c"), (Task, "d"), (Inode, "i")]);
         // Bytes of labels, then 8 bytes of the former task.
         let value = |labels: [u8; 3]| [&labels[..], &[0; 13]].concat();
         let mut map = Memory::default();
-        // The new policy's programs have marked object 1 with `b` and object 4 with all.
+        // The new policy's programs have marked object 1 with `b` and object 4 with all labels.
         map.put(&[1], &value([1, 0, 0])).expect("memory");
         map.put(&[4], &value([1, 1, 1])).expect("memory");
         let entries = vec![
             (vec![1], value([0, 1, 0])), // `c`
-            (vec![2], value([1, 1, 0])), // `a`, which is no more, and `c`
+            (vec![2], value([1, 1, 0])), // `a`, which no longer exists, and `c`
             (vec![3], value([1, 0, 0])), // `a`
             (vec![4], value([0, 1, 0])), // `c`
         ];
@@ -261,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn manifests_with_impossible_labels() {
+    fn manifests_with_invalid_labels() {
         let all: Vec<(Object, &str)> = vec![(Object::Task, "a"); LABELS_MAX];
         assert_eq!(verify(&manifest(&all), 8), Ok(()));
         let over = [&all[..], &all[..1]].concat();
@@ -270,7 +275,7 @@ mod tests {
         assert_eq!(verify(&one, 24), Ok(()));
         assert!(verify(&one, 23).is_err_and(|why| why.contains("outside")));
         let uncounted = Manifest { labels_lost: None, ..one };
-        assert!(verify(&uncounted, 24).is_err_and(|why| why.contains("no count")));
+        assert!(verify(&uncounted, 24).is_err_and(|why| why.contains("no counter")));
         assert_eq!(verify(&Manifest::default(), 0), Ok(()));
     }
 
@@ -280,8 +285,8 @@ mod tests {
     }
 
     #[test]
-    fn labels_go_by_their_names() {
-        // `a c` becomes `b c d`: `a` is gone, `c` is the second one now.
+    fn labels_correspond_by_name() {
+        // `a c` becomes `b c d`: `a` is dropped, and `c` is now the second label.
         assert_eq!(translate(&[1, 1, 0, 0], &[None, Some(1)], &[1, 0, 0, 0]), [1, 1, 0, 0]);
         assert_eq!(translate(&[1, 0, 0, 0], &[None, Some(1)], &[0, 0, 0, 0]), [0, 0, 0, 0]);
     }

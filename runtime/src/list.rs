@@ -1,4 +1,11 @@
-//! `krsi list` and `krsi show`: what is loaded, read from the pins.
+//! `krsi list` and `krsi show`: the loaded policies, read from the pins.
+//!
+//! ```text
+//! NAME  HOOKS  RULES  LOST  LIMITED  STATE
+//! web   3      4      10    0        enforcing, 1 rule off
+//! ```
+//!
+//! A policy that cannot be read is listed as such and does not prevent the others from being listed.
 
 use std::fmt::Write;
 
@@ -13,41 +20,41 @@ use crate::load::not_loaded;
 use crate::since::{self, Inactive};
 use crate::{decode, elements, files, labels, map_value, modes, params, pins, set_map, sets};
 
-/// What a loaded policy is.
+/// Reads the manifest of a loaded policy.
 pub fn manifest(name: &str) -> Result<Manifest, Failure> {
     let pin = pins::folder(name).join("maps").join("manifest");
     Manifest::from_bytes(&map_value::read(&pin)?).map_err(|error| {
-        Failure::usage(format!("the manifest of `{name}` cannot be read: {error}"))
-            .help(format!("unload it and load it again: `krsi unload {name}`"))
+        Failure::usage(format!("cannot read the manifest of `{name}`: {error}"))
+            .help(format!("unload the policy and load it again: `krsi unload {name}`, then `krsi load`"))
     })
 }
 
-/// What a policy's programs have counted so far, by rule.
+/// Counters of a policy's programs, indexed by rule.
 #[derive(Debug, Default)]
 pub struct Counters {
-    /// Events that were written; empty where the policy records none.
+    /// Events that were written; empty if the policy records none.
     pub written: Vec<u64>,
-    /// Events that found no room; empty where the policy records none.
+    /// Events lost because the buffer was full; empty if the policy records none.
     pub lost: Vec<u64>,
-    /// Events over the limit of their rule; empty where no rule has one.
+    /// Events over the limit of their rule; empty if no rule has a limit.
     pub limited: Vec<u64>,
-    /// Texts that could not be read; empty where no rule asks for one.
+    /// Values such as paths that could not be read; empty if no rule reads one.
     pub unreadable: Vec<u64>,
-    /// Labels that found no room.
+    /// Labels lost because a map was full, over all rules.
     pub labels_lost: u64,
 }
 
-/// Reads the counters.
+/// Reads the counters of a loaded policy.
 pub fn counters(name: &str, manifest: &Manifest) -> Result<Counters, Failure> {
     let pin = pins::folder(name).join("maps").join("lost");
     if !pin.exists() {
         return Ok(Counters::default());
     }
-    Ok(counted(manifest, &map_value::read(&pin)?))
+    Ok(parse_counters(manifest, &map_value::read(&pin)?))
 }
 
-/// The counters in a policy's state.
-fn counted(manifest: &Manifest, bytes: &[u8]) -> Counters {
+/// Parses the counters from the value of a policy's state map.
+fn parse_counters(manifest: &Manifest, bytes: &[u8]) -> Counters {
     let from = |start: usize| {
         let words = bytes.get(start..).unwrap_or_default().chunks_exact(8).take(manifest.rules.len());
         words.map(|word| u64::from_ne_bytes(word.try_into().unwrap_or_default())).collect()
@@ -62,7 +69,7 @@ fn counted(manifest: &Manifest, bytes: &[u8]) -> Counters {
     }
 }
 
-/// The rules that are not active on this kernel, and why.
+/// Returns the rules that are not active on this kernel, with the reasons.
 fn inactive(manifest: &Manifest) -> Result<Vec<Inactive>, Failure> {
     if manifest.rules.iter().all(|rule| rule.since.is_none()) {
         return Ok(Vec::new());
@@ -70,14 +77,14 @@ fn inactive(manifest: &Manifest) -> Result<Vec<Inactive>, Failure> {
     Ok(since::inactive(manifest, &Kernel::running()?, since::release()))
 }
 
-/// Hooks of the policy whose link is not there any more. None was where no rule is active.
+/// Hooks of the policy whose link is missing. Hooks without an active rule never had one.
 fn detached(manifest: &Manifest, inactive: &[Inactive], linked: impl Fn(&str) -> bool) -> Vec<String> {
     let idle = since::idle(manifest, inactive);
     let programs = manifest.programs.iter().enumerate().filter(|(at, _)| !idle.contains(at));
     programs.map(|(_, program)| program.hook.clone()).filter(|hook| !linked(hook)).collect()
 }
 
-/// A loaded policy, as its pins tell.
+/// A loaded policy, read from its pins.
 struct Policy {
     name: String,
     manifest: Manifest,
@@ -108,7 +115,7 @@ impl Policy {
     }
 }
 
-/// `EPERM` for 1.
+/// Name of an errno: `EPERM` for 1.
 pub fn errno_name(errno: i32) -> String {
     match nix::errno::Errno::from_raw(errno) {
         nix::errno::Errno::UnknownErrno => errno.to_string(),
@@ -116,18 +123,18 @@ pub fn errno_name(errno: i32) -> String {
     }
 }
 
-/// Prints all policies.
+/// Runs `krsi list` and returns its output.
 pub fn list(as_json: bool) -> Result<String, Failure> {
     let read = |name: String| match manifest(&name) {
         Ok(manifest) => Policy::read(name, manifest).map(Ok),
         Err(failure) => Ok(Err((name, failure))),
     };
     let policies = pins::loaded()?.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
-    Ok(listing(&policies, as_json))
+    Ok(format_list(&policies, as_json))
 }
 
-/// All policies, also such as cannot be read.
-fn listing(policies: &[Result<Policy, (String, Failure)>], as_json: bool) -> String {
+/// Formats all policies, including those that cannot be read.
+fn format_list(policies: &[Result<Policy, (String, Failure)>], as_json: bool) -> String {
     let mut rows = Vec::new();
     let mut objects = Vec::new();
     for policy in policies {
@@ -139,7 +146,7 @@ fn listing(policies: &[Result<Policy, (String, Failure)>], as_json: bool) -> Str
                 let rules = manifest.rules.len() - inactive.len();
                 objects.push(json!({
                     "name": name,
-                    "state": if detached.is_empty() { modes::word(modes.policy) } else { "damaged" },
+                    "state": if detached.is_empty() { modes::adjective(modes.policy) } else { "damaged" },
                     "mode": modes.policy,
                     "detached": detached,
                     "hooks": hooks,
@@ -167,7 +174,7 @@ fn listing(policies: &[Result<Policy, (String, Failure)>], as_json: bool) -> Str
     table(["NAME", "HOOKS", "RULES", "LOST", "LIMITED", "STATE"], rows)
 }
 
-/// Rows below a head, in columns.
+/// Formats rows below a header, in aligned columns.
 pub fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
     let rows: Vec<[String; N]> = std::iter::once(head.map(str::to_owned)).chain(rows).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
@@ -180,7 +187,7 @@ pub fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [St
     out
 }
 
-/// Prints one policy.
+/// Runs `krsi show` and returns its output.
 pub fn show(name: &str) -> Result<String, Failure> {
     pins::check_name(name)?;
     if !pins::folder(name).exists() {
@@ -188,26 +195,26 @@ pub fn show(name: &str) -> Result<String, Failure> {
     }
     let policy = Policy::read(name.to_owned(), manifest(name)?)?;
     let details = Details::read(&policy)?;
-    Ok(shown(&policy, &details))
+    Ok(format_policy(&policy, &details))
 }
 
-/// A program in the kernel.
+/// A loaded program, as reported by the kernel.
 struct Program {
     id: u32,
-    /// How many instructions the verifier has looked at; since 5.16.
+    /// Number of instructions that the verifier processed; available since 5.16.
     verified: Option<u32>,
 }
 
-/// What only `krsi show` asks for.
+/// Information that only `krsi show` needs.
 #[derive(Default)]
 struct Details {
-    /// The value of the constants; empty where the manifest points to nothing in it.
+    /// Value of the constants map; empty if the manifest does not refer to it.
     constants: Vec<u8>,
-    /// How many elements each set has.
+    /// Number of elements of each set.
     elements: Vec<usize>,
-    /// How many objects have each label.
+    /// Number of objects with each label.
     labels: Vec<usize>,
-    /// By hook; none where it cannot be read.
+    /// Programs in the order of `Manifest::programs`; `None` if one cannot be read.
     programs: Vec<Option<Program>>,
 }
 
@@ -236,8 +243,8 @@ impl Details {
     }
 }
 
-/// One policy with its rules.
-fn shown(policy: &Policy, details: &Details) -> String {
+/// Formats one policy with its rules.
+fn format_policy(policy: &Policy, details: &Details) -> String {
     let Policy { name, manifest, counters, inactive, detached, modes } = policy;
     let idle = since::idle(manifest, inactive);
     let mut out = format!("policy {name}, {}, built by {}\n", modes::state(manifest, modes), manifest.producer);
@@ -275,7 +282,7 @@ fn shown(policy: &Policy, details: &Details) -> String {
             let _ = writeln!(out, "label {} on {}{inherit}: {count}", label.name, label.on.word());
         }
         if counters.labels_lost > 0 {
-            let _ = writeln!(out, "{} labels found no room", counters.labels_lost);
+            let _ = writeln!(out, "{} labels lost: the label map was full", counters.labels_lost);
         }
     }
     for (index, program) in manifest.programs.iter().enumerate() {
@@ -295,7 +302,7 @@ fn shown(policy: &Policy, details: &Details) -> String {
                 let _ = write!(out, ", {} instructions", program.instructions);
             }
             if !program.parts.is_empty() {
-                let _ = write!(out, ", goes on with {} more", program.parts.len());
+                let _ = write!(out, ", tail-calls {} more", program.parts.len());
             }
         }
         out.push('\n');
@@ -404,7 +411,7 @@ mod tests {
         let bad = Err(("bad".to_owned(), Failure::usage("no manifest")));
         let policies = [Ok(counted), Ok(damaged), Ok(old), bad];
         assert_eq!(
-            listing(&policies, false),
+            format_list(&policies, false),
             "NAME            HOOKS  RULES  LOST  LIMITED  STATE\n\
              counted-policy  2      3      7     15       enforcing, 1 rule off, 1 rule not active here\n\
              damaged         2      3      0     0        damaged: not attached to file_open, capable\n\
@@ -412,7 +419,7 @@ mod tests {
              bad             ?      ?      ?     ?        unreadable: no manifest\n"
         );
         assert_eq!(
-            listing(&policies, true).lines().collect::<Vec<_>>(),
+            format_list(&policies, true).lines().collect::<Vec<_>>(),
             [
                 r#"{"detached":[],"hooks":2,"inactive":["fourth"],"limited":15,"lost":7,"mode":"enforce","name":"counted-policy","rules":3,"state":"enforcing"}"#,
                 r#"{"detached":["file_open","capable"],"hooks":2,"inactive":["fourth"],"limited":0,"lost":0,"mode":"enforce","name":"damaged","rules":3,"state":"damaged"}"#,
@@ -420,7 +427,7 @@ mod tests {
                 r#"{"error":"no manifest","name":"bad","state":"unreadable"}"#,
             ]
         );
-        assert_eq!((&*listing(&[], false), &*listing(&[], true)), ("no policy is loaded\n", ""));
+        assert_eq!((&*format_list(&[], false), &*format_list(&[], true)), ("no policy is loaded\n", ""));
     }
 
     #[test]
@@ -453,7 +460,7 @@ mod tests {
             \x20   on file_open deny\n\
             \x20   2 events lost\n\
             \n\
-            hook capable  NOT ATTACHED  program 32, 9 instructions, 7 of the first verified, goes on with 2 more\n\
+            hook capable  NOT ATTACHED  program 32, 9 instructions, 7 of the first verified, tail-calls 2 more\n\
             \x20 third  (p.krs:7:1)\n\
             \x20   off\n\
             \x20   on capable deny\n\
@@ -463,9 +470,9 @@ mod tests {
             \x20 fourth  (p.krs:8:1)\n\
             \x20   not active here: this is Linux 6.1\n\
             \x20   on bpf deny\n";
-        assert_eq!(shown(&policy, &Details { programs, ..Details::default() }), expected);
+        assert_eq!(format_policy(&policy, &Details { programs, ..Details::default() }), expected);
         let old = vec![Some(Program { id: 31, verified: None })];
-        let text = shown(&policy, &Details { programs: old, ..Details::default() });
+        let text = format_policy(&policy, &Details { programs: old, ..Details::default() });
         assert!(text.contains("hook file_open  program 31, 120 instructions\n"), "{text}");
     }
 
@@ -511,38 +518,38 @@ mod tests {
             \n\
             label seen on task inherit: 2\n\
             label own on inode: 1\n\
-            5 labels found no room\n";
-        assert_eq!(shown(&policy, &details), expected);
+            5 labels lost: the label map was full\n";
+        assert_eq!(format_policy(&policy, &details), expected);
         policy.counters.labels_lost = 0;
-        assert!(!shown(&policy, &details).contains("no room"));
+        assert!(!format_policy(&policy, &details).contains("labels lost"));
     }
 
-    /// Two words a rule, of lost and of written events; the rest where the manifest says.
+    /// The counters of lost events, then those of written events; the others are at the offsets in the manifest.
     #[test]
-    fn counters_stand_where_the_manifest_says() {
+    fn counters_are_read_at_their_offsets() {
         let mut manifest = policy().manifest;
         let bytes: Vec<u8> = (1..=20u64).flat_map(u64::to_ne_bytes).collect();
-        let all = counted(&manifest, &bytes);
+        let all = parse_counters(&manifest, &bytes);
         assert_eq!((all.lost, all.written), (vec![1, 2, 3, 4], vec![5, 6, 7, 8]));
         assert_eq!((all.limited, all.unreadable, all.labels_lost), (vec![], vec![], 0));
         (manifest.limited, manifest.unreadable, manifest.labels_lost) = (Some(64), Some(96), Some(128));
-        let all = counted(&manifest, &bytes);
+        let all = parse_counters(&manifest, &bytes);
         assert_eq!((all.limited, all.unreadable, all.labels_lost), (vec![9, 10, 11, 12], vec![13, 14, 15, 16], 17));
-        // A policy that records nothing has no counters of events.
+        // A policy that records nothing has no event counters.
         manifest.rules.iter_mut().for_each(|rule| rule.deny = None);
-        let all = counted(&manifest, &bytes);
+        let all = parse_counters(&manifest, &bytes);
         assert_eq!((all.lost, all.written, all.labels_lost), (vec![], vec![], 17));
         manifest.rules[1].audit = Some(Audit { message: None, fields: vec![], bytes: 72, limit: None });
-        assert_eq!(counted(&manifest, &bytes).lost, [1, 2, 3, 4]);
-        assert_eq!(counted(&manifest, &bytes[..24]).lost, [1, 2, 3]);
+        assert_eq!(parse_counters(&manifest, &bytes).lost, [1, 2, 3, 4]);
+        assert_eq!(parse_counters(&manifest, &bytes[..24]).lost, [1, 2, 3]);
     }
 
     #[test]
-    fn links_that_are_gone() {
+    fn missing_links() {
         let Policy { manifest, inactive, .. } = policy();
         assert_eq!(detached(&manifest, &inactive, |_| true), [""; 0]);
         assert_eq!(detached(&manifest, &inactive, |hook| hook == "capable"), ["file_open"]);
-        // `bpf` was never attached here.
+        // `bpf` was never attached on this kernel.
         assert_eq!(detached(&manifest, &inactive, |_| false), ["file_open", "capable"]);
         assert_eq!(detached(&manifest, &[], |_| false), ["file_open", "capable", "bpf"]);
     }

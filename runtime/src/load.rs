@@ -1,4 +1,10 @@
 //! `krsi load` and `krsi unload`.
+//!
+//! A load parses the object, adapts it to the running kernel, and brings it into a staging folder of pins, which
+//! [`crate::pins`] then commits. Until the links are pinned, nothing outlives this process.
+//!
+//! Absent: the layout of the folders and recovery ([`crate::pins`]), and the format of the object
+//! ([`crate::object`]).
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -22,47 +28,48 @@ use crate::since::Inactive;
 use crate::verifier;
 use crate::{labels, list, modes, since};
 
-/// How to load.
+/// Options of `krsi load`.
 #[derive(Debug)]
 pub struct Options<'o> {
-    /// Under this name instead of the policy's own.
+    /// Name to load the policy under, instead of its own.
     pub name: Option<&'o str>,
-    /// Parameters, each `NAME=VALUE`.
+    /// Parameters to set, each `NAME=VALUE`.
     pub settings: &'o [String],
-    /// Sets begin empty and nothing is labelled, also where a policy of the name is loaded.
+    /// Start with empty sets and no labels, even if a policy is replaced.
     pub fresh: bool,
-    /// A file that is not there is an error.
+    /// Fail if a file that the policy names does not exist or is not unique.
     pub strict: bool,
-    /// The policy begins with this mode.
+    /// Initial mode of the policy.
     pub mode: Option<Mode>,
-    /// Modes are those that were set for a loaded policy of the name.
+    /// Keep the modes that were set for the replaced policy.
     pub keep_modes: bool,
-    /// Show the verifier's log.
+    /// Include the verifier's log in failures.
     pub verbose: bool,
 }
 
-/// Loads a policy in place of any older one of its name. All or nothing.
+/// Loads a policy, replacing a loaded policy of the same name. Atomic: a failure leaves the old policy unchanged.
 pub fn load(path: &Path, options: &Options<'_>) -> Result<Loaded, Failure> {
     let mut object = Object::open(path)?;
     object.set(options.settings)?;
     let name = options.name.unwrap_or(&object.manifest.policy).to_owned();
     pins::check_name(&name)?;
     doctor::preflight()?;
-    let mut warnings = object.find_files(options.strict)?;
+    let mut warnings = object.resolve_files(options.strict)?;
     let kernel = Kernel::running()?;
-    let Fitted { inactive, idle } = fit(&mut object, &kernel, since::release())?;
+    let Adapted { inactive, idle } = adapt(&mut object, &kernel, since::release())?;
 
     let pins = Pins::lock()?;
     let replaced = pins::folder(&name).exists();
     let before =
         replaced.then(|| list::manifest(&name).and_then(|old| modes::read(&name, &old).map(|modes| (old, modes))));
-    let modes = first_modes(&object.manifest, &name, before, options, &mut warnings)?;
+    let modes = initial_modes(&object.manifest, &name, before, options, &mut warnings)?;
     object.set_modes(&modes)?;
     let keep = (replaced && !options.fresh).then_some(name.as_str());
     let done = stage(&pins, &name, &object, &kernel, &idle, keep, options.verbose)
         .and_then(|carried| pins.commit(&name).map(|()| carried));
     let carried = done.inspect_err(|_| {
-        // The policy that was there, if any, was not touched. What was staged goes; what cannot go now goes by the next command.
+        // The old policy, if any, is unchanged. If the staged folder cannot be removed now, the next command
+        // removes it.
         let _ = pins.abandon(&name);
     })?;
     let manifest = &object.manifest;
@@ -74,51 +81,51 @@ pub fn load(path: &Path, options: &Options<'_>) -> Result<Loaded, Failure> {
         warnings,
         state: (modes.policy != Mode::Enforce || options.keep_modes).then(|| modes::state(manifest, &modes)),
         carried,
-        inactive: inactive.iter().map(|off| since::words(manifest, off)).collect(),
+        inactive: inactive.iter().map(|rule| since::describe(manifest, rule)).collect(),
     })
 }
 
-/// What a kernel is too old for.
-struct Fitted {
-    /// Rules that are turned off.
+/// The parts of a policy that the kernel is too old for.
+struct Adapted {
+    /// Rules that are disabled.
     inactive: Vec<Inactive>,
-    /// Programs that are not loaded, by index.
+    /// Programs that are not loaded, as indices into `Manifest::programs`.
     idle: Vec<usize>,
 }
 
-/// Fits an object to a kernel of this number.
-fn fit(object: &mut Object, kernel: &Kernel, release: Option<(u32, u32)>) -> Result<Fitted, Failure> {
-    object.check_words(kernel)?;
-    let inactive = object.turn_off(kernel, release)?;
+/// Adapts an object to a kernel: disables rules for newer kernels and binds the arguments of hooks.
+fn adapt(object: &mut Object, kernel: &Kernel, release: Option<(u32, u32)>) -> Result<Adapted, Failure> {
+    object.check_bitfields(kernel)?;
+    let inactive = object.disable_inactive(kernel, release)?;
     let idle = since::idle(&object.manifest, &inactive);
     object.bind(kernel, &inactive, &idle)?;
-    Ok(Fitted { inactive, idle })
+    Ok(Adapted { inactive, idle })
 }
 
-/// What was loaded.
+/// The result of a successful load.
 #[derive(Debug)]
 pub struct Loaded {
-    /// Under this name.
+    /// Name of the policy.
     pub name: String,
-    /// An older one of the name is gone.
+    /// True if an older policy of the name was replaced.
     pub replaced: bool,
-    /// Hooks.
+    /// Number of attached hooks.
     pub programs: usize,
-    /// Rules.
+    /// Number of active rules.
     pub rules: usize,
-    /// What is not as the policy may expect, each a sentence.
+    /// Warnings to print, each a sentence.
     pub warnings: Vec<String>,
-    /// How it begins, where that was asked for.
+    /// Initial state, if an option changed it.
     pub state: Option<String>,
-    /// Elements of the older one's sets.
+    /// Elements carried over from the sets of the replaced policy.
     pub carried: Carried,
     /// Rules that the kernel is too old for, each with the reason.
     pub inactive: Vec<String>,
 }
 
-/// The modes that a policy begins with: those of its object, unless the load says otherwise. `before` is of a policy that it
-/// replaces.
-fn first_modes(
+/// The initial modes of a policy: those of its object, unless an option changes them. `before` has the manifest
+/// and modes of the replaced policy.
+fn initial_modes(
     manifest: &Manifest,
     name: &str,
     before: Option<Result<(Manifest, Modes), Failure>>,
@@ -128,19 +135,19 @@ fn first_modes(
     let mut first = Modes::first(manifest);
     match before {
         Some(Ok((old, before))) if options.keep_modes => first = modes::keep(&old, &before, manifest),
-        Some(Ok((old, before))) => warnings.extend(modes::set_before(name, &old, &before)),
-        // What nobody can read nobody can keep.
+        Some(Ok((old, before))) => warnings.extend(modes::discard_warning(name, &old, &before)),
+        // Modes that cannot be read cannot be kept.
         Some(Err(failure)) if options.keep_modes => return Err(failure.note("its modes cannot be kept")),
         _ => {}
     }
     first.policy = options.mode.unwrap_or(first.policy);
     if first.policy == Mode::Permissive {
-        warnings.extend(modes::still_kills(manifest, &first, |_| true));
+        warnings.extend(modes::kill_warning(manifest, &first, |_| true));
     }
     Ok(first)
 }
 
-/// Unloads a policy.
+/// Unloads the policy of that name.
 pub fn unload(name: &str) -> Result<(), Failure> {
     pins::check_name(name)?;
     let pins = Pins::lock()?;
@@ -150,7 +157,7 @@ pub fn unload(name: &str) -> Result<(), Failure> {
     pins.unload(name)
 }
 
-/// The failure that no policy of a name is loaded.
+/// The failure of a command on a policy that is not loaded.
 pub fn not_loaded(name: &str) -> Failure {
     none_of_name(name, pins::loaded())
 }
@@ -160,14 +167,13 @@ fn none_of_name(name: &str, loaded: Result<Vec<String>, Failure>) -> Failure {
     match loaded {
         Ok(names) if !names.is_empty() => {
             let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-            failure.help(format!("loaded: {}", names.join(", ")))
+            failure.help(format!("loaded policies: {}", names.join(", ")))
         }
-        _ => failure.help("`krsi list` shows what is loaded: nothing"),
+        _ => failure.help("no policy is loaded; load one with `krsi load`"),
     }
 }
 
-/// Loads, attaches and pins into the staging folder. Links are pinned last: until then nothing outlives this process.
-/// Sets and labels are those of the policy `keep` before any program can ask.
+/// Loads, attaches and pins the policy into the staging folder. Copies the sets and labels of the policy `keep`.
 fn stage(
     pins: &Pins,
     name: &str,
@@ -182,16 +188,16 @@ fn stage(
     let staging = pins.stage(name)?;
     let manifest = &object.manifest;
     let btf =
-        Btf::from_sys_fs().map_err(|error| Failure::refused(format!("the kernel's types cannot be read: {error}")))?;
-    let loaded = object::guarded(|| Ok(EbpfLoader::new().btf(Some(&btf)).load(&object.bytes)));
+        Btf::from_sys_fs().map_err(|error| Failure::refused(format!("cannot read the kernel's types: {error}")))?;
+    let loaded = object::catch_panics(|| Ok(EbpfLoader::new().btf(Some(&btf)).load(&object.bytes)));
     let ebpf = loaded
         .map_err(|error| {
             Failure::usage(format!("the object is damaged: {error}")).help("build it again with `krsic build`")
         })?
-        .map_err(|error| refused_object(&error))?;
+        .map_err(|error| object_rejected(&error))?;
     let mut loading = Aya { ebpf, btf, manifest, kernel, verbose, links: HashMap::new() };
     let mut carried = Carried::default();
-    place(&mut loading, &staging, manifest, idle, |part| {
+    install(&mut loading, &staging, manifest, idle, |part| {
         match (keep, part) {
             (None, _) => {}
             (Some(old), Carry::Sets) => carried = sets::carry(old, &staging, manifest)?,
@@ -202,31 +208,32 @@ fn stage(
     Ok(carried)
 }
 
-/// What a policy takes over from the one that it replaces.
+/// State that a policy takes over from the one that it replaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Carry {
     Sets,
     Labels,
 }
 
-/// An object in the kernel's hands: what a load does with it, step by step. Tests write the steps down.
+/// The steps of a load on an object. The tests record them.
 trait Loading {
-    /// Pins a map; false where the object has none of this name.
+    /// Pins a map; returns false if the object has no map of this name.
     fn pin_map(&mut self, map: &str, pin: &Path) -> Result<bool, Failure>;
-    /// Loads the programs of a hook, and pins the first.
+    /// Loads the programs of a hook and pins the entry program.
     fn load(&mut self, program: &manifest::Program, pin: &Path) -> Result<(), Failure>;
-    /// Puts a hook's further programs into their array, which is pinned.
+    /// Stores a hook's tail-called programs in their program array, which must be pinned.
     fn fill(&mut self, program: &manifest::Program) -> Result<(), Failure>;
-    /// Attaches the first program of a hook.
+    /// Attaches the entry program of a hook.
     fn attach(&mut self, hook: &str) -> Result<(), Failure>;
-    /// Pins what keeps the program attached.
+    /// Pins the link that keeps the program attached.
     fn pin_link(&mut self, hook: &str, pin: &Path) -> Result<(), Failure>;
 }
 
-/// Brings a policy into its folder. Sets and labels are there before a program can ask for them, all programs before the
-/// first is attached, and all are attached before the first link is pinned. Labels are carried over once more when all are
-/// attached: what the older policy has marked meanwhile.
-fn place(
+/// Installs a policy in its folder. The order matters: sets and labels are filled before a program can read
+/// them, all programs are loaded before the first is attached, and all are attached before the first link is
+/// pinned. Once all are attached, labels are carried over again, to include objects that the old policy has
+/// marked meanwhile.
+fn install(
     loading: &mut impl Loading,
     staging: &Path,
     manifest: &Manifest,
@@ -242,17 +249,17 @@ fn place(
     ] {
         loading.pin_map(map, &staging.join("maps").join(pin))?;
     }
-    let built_again =
+    let incomplete =
         |what: String| Failure::usage(format!("the object has no {what}")).help("build it again with `krsic build`");
     for set in &manifest.sets {
         if !loading.pin_map(&krsi_abi::set::map_name(&set.name), &sets::pin(staging, &set.name))? {
-            return Err(built_again(format!("map for set `{}`", set.name)));
+            return Err(incomplete(format!("map for set `{}`", set.name)));
         }
     }
     carry(Carry::Sets)?;
     for on in labels::kinds(manifest) {
         if !loading.pin_map(on.map(), &labels::pin(staging, on))? {
-            return Err(built_again(format!("map for labels on {}", on.word())));
+            return Err(incomplete(format!("map for labels on {}", on.word())));
         }
     }
     carry(Carry::Labels)?;
@@ -261,8 +268,8 @@ fn place(
         let hook = &program.hook;
         loading.load(program, &staging.join("programs").join(hook))?;
         if !program.parts.is_empty() {
-            if !loading.pin_map(&krsi_abi::parts_map(hook), &pins::parts(staging, hook))? {
-                return Err(built_again(format!("array for the programs of `{hook}`")));
+            if !loading.pin_map(&krsi_abi::parts_map(hook), &pins::tail_call_array(staging, hook))? {
+                return Err(incomplete(format!("array for the programs of `{hook}`")));
             }
             loading.fill(program)?;
         }
@@ -277,14 +284,14 @@ fn place(
     Ok(())
 }
 
-/// The object as aya has it.
+/// The object loaded with aya.
 struct Aya<'o> {
     ebpf: Ebpf,
     btf: Btf,
     manifest: &'o Manifest,
     kernel: &'o Kernel,
     verbose: bool,
-    /// By hook; each ends with this process until it is pinned.
+    /// Links by hook, which are detached when this process exits unless they are pinned.
     links: HashMap<String, FdLink>,
 }
 
@@ -293,7 +300,7 @@ impl Loading for Aya<'_> {
         let Some(map) = self.ebpf.map(map) else {
             return Ok(false);
         };
-        map.pin(pin).map_err(|error| failure::at(pin, "made", error))?;
+        map.pin(pin).map_err(|error| failure::at(pin, "create", error))?;
         Ok(true)
     }
 
@@ -301,17 +308,17 @@ impl Loading for Aya<'_> {
         let hook = &described.hook;
         for name in std::iter::once(hook).chain(&described.parts) {
             program(&mut self.ebpf, name)?
-                .load(self.kernel.called(hook).unwrap_or(hook), &self.btf)
-                .map_err(|error| refused_program(self.manifest, hook, error, self.verbose))?;
+                .load(self.kernel.kernel_name(hook).unwrap_or(hook), &self.btf)
+                .map_err(|error| program_rejected(self.manifest, hook, error, self.verbose))?;
         }
-        program(&mut self.ebpf, hook)?.pin(pin).map_err(|error| failure::at(pin, "made", error))
+        program(&mut self.ebpf, hook)?.pin(pin).map_err(|error| failure::at(pin, "create", error))
     }
 
     fn fill(&mut self, described: &manifest::Program) -> Result<(), Failure> {
         let hook = &described.hook;
         let part = |ebpf: &mut Ebpf, name: &String| {
-            let fd = program(ebpf, name)?.fd().map_err(|error| refused_parts(hook, &error))?;
-            fd.try_clone().map_err(|error| refused_parts(hook, &error))
+            let fd = program(ebpf, name)?.fd().map_err(|error| tail_calls_failed(hook, &error))?;
+            fd.try_clone().map_err(|error| tail_calls_failed(hook, &error))
         };
         let parts: Vec<ProgramFd> =
             described.parts.iter().map(|name| part(&mut self.ebpf, name)).collect::<Result<_, Failure>>()?;
@@ -319,9 +326,9 @@ impl Loading for Aya<'_> {
         let Some(map) = self.ebpf.map_mut(&map) else {
             return Ok(());
         };
-        let mut array = ProgramArray::try_from(map).map_err(|error| refused_parts(hook, &error))?;
+        let mut array = ProgramArray::try_from(map).map_err(|error| tail_calls_failed(hook, &error))?;
         for (index, part) in (0..).zip(&parts) {
-            array.set(index, part, 0).map_err(|error| refused_parts(hook, &error))?;
+            array.set(index, part, 0).map_err(|error| tail_calls_failed(hook, &error))?;
         }
         Ok(())
     }
@@ -329,7 +336,7 @@ impl Loading for Aya<'_> {
     fn attach(&mut self, hook: &str) -> Result<(), Failure> {
         let program = program(&mut self.ebpf, hook)?;
         let attached = program.attach().and_then(|id| program.take_link(id));
-        let link = attached.map_err(|error| refused_attach(self.manifest, hook, &error))?;
+        let link = attached.map_err(|error| attach_failed(self.manifest, hook, &error))?;
         self.links.insert(hook.to_owned(), FdLink::from(link));
         Ok(())
     }
@@ -338,10 +345,10 @@ impl Loading for Aya<'_> {
         let Some(link) = self.links.remove(hook) else {
             return Ok(());
         };
-        // From here on the pin holds the link.
-        link.pin(pin).map(drop).map_err(|error| match refused_by_itself(self.manifest, &chain(&error)) {
+        // The pin keeps the link, so it can be dropped here.
+        link.pin(pin).map(drop).map_err(|error| match denied_by_itself(self.manifest, &chain(&error)) {
             Some(failure) => failure,
-            None => failure::at(pin, "made", error),
+            None => failure::at(pin, "create", error),
         })
     }
 }
@@ -356,7 +363,7 @@ fn program<'e>(ebpf: &'e mut Ebpf, hook: &str) -> Result<&'e mut Lsm, Failure> {
     }
 }
 
-/// An error and all that caused it, in one line.
+/// Formats an error and its chain of causes in one line.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -371,62 +378,60 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-fn refused_object(error: &EbpfError) -> Failure {
+fn object_rejected(error: &EbpfError) -> Failure {
     let text = chain(error);
     if text.contains("os error 1)") {
-        return Failure::refused(format!("bpf(2) is refused: {text}"))
-            .note("a policy that protects BPF does that, or a system that is locked down, or a container")
-            .help("run the command as root outside of containers; `krsi list` shows policies, `krsi doctor` the rest");
+        return Failure::refused(format!("bpf(2) is denied: {text}"))
+            .note("a loaded policy with rules on `bpf`, kernel lockdown or a container can cause this")
+            .help("run the command as root outside containers; check `krsi list` and `krsi doctor`");
     }
-    Failure::refused(format!("the object does not fit to this kernel: {}", chain(error)))
-        .help("`krsic check` on this machine says which rule needs what the kernel lacks")
+    Failure::refused(format!("the object does not fit this kernel: {}", chain(error)))
+        .help("run `krsic check` on this machine to find the rule that needs something this kernel lacks")
 }
 
-fn refused_parts(hook: &str, error: &dyn std::error::Error) -> Failure {
+fn tail_calls_failed(hook: &str, error: &dyn std::error::Error) -> Failure {
     let text = chain(error);
-    Failure::refused(format!("the kernel does not take the programs of `{hook}` behind its first: {text}"))
-        .note("the rules on this hook are too many for one program: they are several, which go on with each other")
-        .help("split the policy in two files and load both: each makes its own programs")
+    Failure::refused(format!("loading the tail-called programs of `{hook}` failed: {text}"))
+        .note("the rules on this hook do not fit in one program and are split into several connected by tail calls")
+        .help("split the policy into two files and load both, so that each has fewer rules on the hook")
 }
 
-/// Rules hold from the moment that they are attached, for `krsi` as well: the policy has kept it from attaching the rest.
-fn refused_by_itself(manifest: &Manifest, text: &str) -> Option<Failure> {
+/// Returns a failure if the policy's own rules on `bpf`, which are in force once attached, denied the rest of
+/// the load.
+fn denied_by_itself(manifest: &Manifest, text: &str) -> Option<Failure> {
     let on_bpf =
         |rule: &Rule| manifest.programs.get(rule.program as usize).is_some_and(|program| program.hook == "bpf");
     let denies = |rule: &Rule| rule.deny.is_some() && on_bpf(rule);
     let rule = manifest.rules.iter().find(|rule| denies(rule)).filter(|_| text.contains("os error 1)"))?;
     let exe = std::env::current_exe().unwrap_or_else(|_| "krsi".into());
-    let failure = Failure::refused(format!("the policy denies bpf(2) to krsi itself, which loads it: {text}"))
-        .note(format!(
-            "rule `{}` on `bpf` counts from the moment that it is attached, before the load is done",
-            rule.name
-        ))
-        .help(format!("spare this program there: `unless task.exe == \"{}\"`", exe.display()));
+    let failure = Failure::refused(format!("the policy denies bpf(2) to krsi during its own load: {text}"))
+        .note(format!("rule `{}` on `bpf` is in force as soon as it is attached, before the load ends", rule.name))
+        .help(format!("exempt krsi in that rule: `unless task.exe == \"{}\"`", exe.display()));
     Some(failure)
 }
 
-fn refused_attach(manifest: &Manifest, hook: &str, error: &ProgramError) -> Failure {
+fn attach_failed(manifest: &Manifest, hook: &str, error: &ProgramError) -> Failure {
     let text = chain(error);
-    if let Some(failure) = refused_by_itself(manifest, &text) {
+    if let Some(failure) = denied_by_itself(manifest, &text) {
         return failure;
     }
-    let failure = Failure::refused(format!("the kernel does not attach the program of `{hook}`: {text}"));
+    let failure = Failure::refused(format!("attaching the program of `{hook}` failed: {text}"));
     if text.contains("os error 7") {
         // E2BIG from bpf_trampoline_link_prog: BPF_MAX_TRAMP_LINKS, 38, or 36 from 7.2 on.
         return failure
-            .note("a hook takes at most 38 programs (36 from 7.2 on), of all policies and tools together")
-            .help("unload a policy: `krsi list` shows them, or put their rules into one");
+            .note("a hook accepts at most 38 programs (36 from 7.2 on), counting all policies and tools")
+            .help("unload a policy (see `krsi list`), or combine several policies into one");
     }
-    failure.help("`krsi doctor` tells what may be missing")
+    failure.help("run `krsi doctor` to check the requirements")
 }
 
-fn refused_program(manifest: &Manifest, hook: &str, error: ProgramError, verbose: bool) -> Failure {
+fn program_rejected(manifest: &Manifest, hook: &str, error: ProgramError, verbose: bool) -> Failure {
     match error {
         ProgramError::LoadError { io_error, verifier_log } => {
             verifier::refusal(manifest, hook, &io_error, &verifier_log.to_string(), verbose)
         }
-        error => Failure::refused(format!("the kernel does not take the program of `{hook}`: {}", chain(&error)))
-            .help("`krsi doctor` tells what may be missing"),
+        error => Failure::refused(format!("loading the program of `{hook}` failed: {}", chain(&error)))
+            .help("run `krsi doctor` to check the requirements"),
     }
 }
 
@@ -446,7 +451,7 @@ mod tests {
         verbose: false,
     };
 
-    /// Steps as they are taken; one of them can fail.
+    /// Records the steps of a load. Pinning the map `lacks` reports it as missing.
     #[derive(Default)]
     struct Steps {
         taken: Vec<String>,
@@ -454,8 +459,8 @@ mod tests {
     }
 
     impl Steps {
-        fn take(&mut self, what: &str, pin: &Path) -> Result<(), Failure> {
-            self.taken.push(format!("{what} {}", pin.display()).trim_end().to_owned());
+        fn record(&mut self, step: &str, pin: &Path) -> Result<(), Failure> {
+            self.taken.push(format!("{step} {}", pin.display()).trim_end().to_owned());
             Ok(())
         }
     }
@@ -465,23 +470,23 @@ mod tests {
             if map == self.lacks {
                 return Ok(false);
             }
-            self.take(map, pin).map(|()| true)
+            self.record(map, pin).map(|()| true)
         }
 
         fn load(&mut self, program: &Program, pin: &Path) -> Result<(), Failure> {
-            self.take(&format!("load {}", program.hook), pin)
+            self.record(&format!("load {}", program.hook), pin)
         }
 
         fn fill(&mut self, program: &Program) -> Result<(), Failure> {
-            self.take(&format!("fill {}", program.parts.join(" ")), Path::new(""))
+            self.record(&format!("fill {}", program.parts.join(" ")), Path::new(""))
         }
 
         fn attach(&mut self, hook: &str) -> Result<(), Failure> {
-            self.take(&format!("attach {hook}"), Path::new(""))
+            self.record(&format!("attach {hook}"), Path::new(""))
         }
 
         fn pin_link(&mut self, hook: &str, pin: &Path) -> Result<(), Failure> {
-            self.take(&format!("link {hook}"), pin)
+            self.record(&format!("link {hook}"), pin)
         }
     }
 
@@ -503,12 +508,12 @@ mod tests {
         }
     }
 
-    /// The order in which a policy comes into the kernel: what a program can ask for before it is loaded, links last.
+    /// The order of the steps: maps before the programs that read them, links last.
     #[test]
     fn steps_of_a_load() {
         let steps = std::cell::RefCell::new(Vec::new());
         let mut loading = Steps::default();
-        place(&mut loading, Path::new("f"), &manifest(), &[1], |part| {
+        install(&mut loading, Path::new("f"), &manifest(), &[1], |part| {
             steps.borrow_mut().push(part);
             Ok(())
         })
@@ -537,9 +542,9 @@ mod tests {
         assert_eq!(*steps.borrow(), [Carry::Sets, Carry::Labels, Carry::Labels]);
     }
 
-    /// Sets are filled when their maps are there, labels before programs are loaded and once more before links are pinned.
+    /// Sets are filled once their maps exist, labels before programs are loaded and again before links are pinned.
     #[test]
-    fn what_is_carried_over_comes_in_time() {
+    fn state_is_carried_over_in_time() {
         let taken = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
         struct Shared(std::rc::Rc<std::cell::RefCell<Vec<String>>>);
         impl Loading for Shared {
@@ -567,7 +572,7 @@ mod tests {
         manifest.programs.truncate(1);
         manifest.programs[0].parts.clear();
         manifest.labels.truncate(1);
-        place(&mut Shared(taken.clone()), Path::new("f"), &manifest, &[], |part| {
+        install(&mut Shared(taken.clone()), Path::new("f"), &manifest, &[], |part| {
             taken.borrow_mut().push(format!("{part:?}"));
             Ok(())
         })
@@ -584,21 +589,21 @@ mod tests {
             ("krs_parts_file_open", "array for the programs of `file_open`"),
         ] {
             let mut loading = Steps { lacks, ..Steps::default() };
-            let failure = place(&mut loading, Path::new("f"), &manifest(), &[], |_| Ok(())).expect_err(lacks);
+            let failure = install(&mut loading, Path::new("f"), &manifest(), &[], |_| Ok(())).expect_err(lacks);
             assert_eq!(failure.message, format!("the object has no {what}"));
             assert!(!loading.taken.iter().any(|step| step.starts_with("attach")), "{:?}", loading.taken);
         }
         // A policy that records nothing has no ring buffer.
         let mut loading = Steps { lacks: EVENTS_MAP, ..Steps::default() };
-        place(&mut loading, Path::new("f"), &manifest(), &[], |_| Ok(())).expect("it needs none");
-        // What is not carried over keeps the policy from being attached.
+        install(&mut loading, Path::new("f"), &manifest(), &[], |_| Ok(())).expect("it needs none");
+        // If carrying over fails, no program is loaded.
         let mut loading = Steps::default();
-        let failed = place(&mut loading, Path::new("f"), &manifest(), &[], |_| Err(Failure::usage("no room")));
+        let failed = install(&mut loading, Path::new("f"), &manifest(), &[], |_| Err(Failure::usage("no room")));
         assert!(failed.is_err() && !loading.taken.iter().any(|step| step.starts_with("load")));
     }
 
     #[test]
-    fn modes_that_a_load_begins_with() {
+    fn initial_modes_of_a_load() {
         let new = built("a: on file_open deny kill\n@permissive\nb: on file_open deny\n").manifest;
         let mut modes = Modes::first(&new);
         modes.policy = Mode::Off;
@@ -609,7 +614,7 @@ mod tests {
         };
         let begin = |before, options: &Options<'_>| {
             let mut warnings = Vec::new();
-            let first = first_modes(&new, "p", before, options, &mut warnings);
+            let first = initial_modes(&new, "p", before, options, &mut warnings);
             (first.map_err(|failure| failure.to_string()), warnings)
         };
         let of = |policy, rules: [Mode; 2]| Ok(Modes { policy, rules: rules.to_vec() });
@@ -620,79 +625,80 @@ mod tests {
         assert_eq!(begin(before(true), &keep), (of(Off, [Permissive, Permissive]), vec![]));
         let (first, warnings) = begin(before(true), &PLAIN);
         assert_eq!(first, of(Enforce, [Enforce, Permissive]));
-        assert!(warnings.len() == 1 && warnings[0].contains("`krsi mode p` sets them"), "{warnings:?}");
-        // Permissive rules kill all the same.
+        assert!(warnings.len() == 1 && warnings[0].contains("with `krsi mode p`"), "{warnings:?}");
+        // `kill` takes effect in permissive mode.
         let (_, warnings) = begin(None, &Options { mode: Some(Permissive), ..PLAIN });
-        assert!(warnings.len() == 1 && warnings[0].contains("by `a`;"), "{warnings:?}");
+        assert!(warnings.len() == 1 && warnings[0].contains("in `a`;"), "{warnings:?}");
         assert_eq!(begin(before(false), &PLAIN), (of(Enforce, [Enforce, Permissive]), vec![]));
         let (failed, _) = begin(before(false), &keep);
         assert_eq!(failed, Err("error: unreadable\n  note: its modes cannot be kept\n".into()));
     }
 
-    /// The arguments of hooks stand where the kernel has them, and rules for newer kernels are off on older ones.
+    /// Arguments of hooks are bound to the kernel's slots, and rules for newer kernels are disabled on older ones.
     #[test]
-    fn objects_are_fitted_to_a_kernel() {
+    fn objects_are_adapted_to_a_kernel() {
         let text = "a: on file_open when file.name == \"x\" deny\n@since(\"6.9\")\nb: on bpf_map_create deny\n";
         let older = crate::kernel::tests::small();
         let mut object = built(text);
-        let fitted = fit(&mut object, &older, Some((6, 8))).expect("it has what `a` needs");
-        let off: Vec<String> = fitted.inactive.iter().map(|off| since::words(&object.manifest, off)).collect();
-        let idle: Vec<&str> = fitted.idle.iter().map(|at| &*object.manifest.programs[*at].hook).collect();
-        assert_eq!(off, ["`b` (for 6.9 and newer): this is Linux 6.8"]);
+        let adapted = adapt(&mut object, &older, Some((6, 8))).expect("the kernel has what `a` needs");
+        let inactive: Vec<String> =
+            adapted.inactive.iter().map(|rule| since::describe(&object.manifest, rule)).collect();
+        let idle: Vec<&str> = adapted.idle.iter().map(|at| &*object.manifest.programs[*at].hook).collect();
+        assert_eq!(inactive, ["`b` (for 6.9 and newer): this is Linux 6.8"]);
         assert_eq!(idle, ["bpf_map_create"]);
         let switch = object.manifest.rules[1].since.as_ref().expect("it is for 6.9").switch as usize;
         let on = |object: &Object| section(object, CONSTANTS_SECTION)[switch];
         assert_eq!(on(&object), 0);
         let mut object = built(text);
-        let fitted = fit(&mut object, &older, Some((6, 9))).expect("it has what both need");
-        assert_eq!((fitted.inactive.len(), fitted.idle.len(), on(&object)), (0, 0, 1));
+        let adapted = adapt(&mut object, &older, Some((6, 9))).expect("the kernel has what both need");
+        assert_eq!((adapted.inactive.len(), adapted.idle.len(), on(&object)), (0, 0, 1));
     }
 
     #[test]
     fn policies_that_are_not_loaded() {
         let text = |loaded| none_of_name("p", loaded).to_string();
         let names = || vec!["a".to_owned(), "b".to_owned()];
-        assert_eq!(text(Ok(names())), "error: no policy `p` is loaded\n  help: loaded: `a`, `b`\n");
-        let nothing = "error: no policy `p` is loaded\n  help: `krsi list` shows what is loaded: nothing\n";
+        assert_eq!(text(Ok(names())), "error: no policy `p` is loaded\n  help: loaded policies: `a`, `b`\n");
+        let nothing = "error: no policy `p` is loaded\n  help: no policy is loaded; load one with `krsi load`\n";
         assert_eq!((text(Ok(vec![])), text(Err(Failure::usage("x")))), (nothing.to_owned(), nothing.to_owned()));
     }
 
     #[derive(Debug, Default)]
-    struct Told(&'static str, Option<Box<Told>>);
-    impl std::fmt::Display for Told {
+    struct Chained(&'static str, Option<Box<Chained>>);
+    impl std::fmt::Display for Chained {
         fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str(self.0)
         }
     }
-    impl std::error::Error for Told {
+    impl std::error::Error for Chained {
         fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-            self.1.as_deref().map(|told| told as _)
+            self.1.as_deref().map(|cause| cause as _)
         }
     }
 
     #[test]
     fn errors_with_their_causes() {
-        let told = |causes: [&'static str; 3]| {
+        let text = |causes: [&'static str; 3]| {
             let [one, two, three] = causes;
-            chain(&Told(one, Some(Box::new(Told(two, Some(Box::new(Told(three, None))))))))
+            chain(&Chained(one, Some(Box::new(Chained(two, Some(Box::new(Chained(three, None))))))))
         };
-        assert_eq!(told(["a", "b", "c"]), "a: b: c");
-        // What is said already is not said again.
-        assert_eq!(told(["a: b", "b", "c"]), "a: b: c");
+        assert_eq!(text(["a", "b", "c"]), "a: b: c");
+        // A cause that the error already includes is not repeated.
+        assert_eq!(text(["a: b", "b", "c"]), "a: b: c");
     }
 
-    /// A policy that denies bpf(2) to krsi itself is told apart from other refusals.
+    /// A policy that denies bpf(2) to krsi is distinguished from other failures.
     #[test]
-    fn policies_that_refuse_their_own_load() {
+    fn policies_that_deny_their_own_load() {
         let of = |text: &str| built(text).manifest;
         let denied = "failed: Operation not permitted (os error 1)";
-        let failure = refused_by_itself(&of("x: on bpf deny\n"), denied).expect("it denies itself").to_string();
+        let failure = denied_by_itself(&of("x: on bpf deny\n"), denied).expect("it denies itself").to_string();
         assert!(
-            failure.contains("rule `x` on `bpf` counts from the moment") && failure.contains("unless task.exe =="),
+            failure.contains("rule `x` on `bpf` is in force as soon as") && failure.contains("unless task.exe =="),
             "{failure}"
         );
-        assert!(refused_by_itself(&of("x: on bpf deny\n"), "failed (os error 22)").is_none());
-        assert!(refused_by_itself(&of("x: on bpf audit\n"), denied).is_none(), "it only watches");
-        assert!(refused_by_itself(&of("x: on file_open deny\n"), denied).is_none(), "it is on another hook");
+        assert!(denied_by_itself(&of("x: on bpf deny\n"), "failed (os error 22)").is_none());
+        assert!(denied_by_itself(&of("x: on bpf audit\n"), denied).is_none(), "it only observes");
+        assert!(denied_by_itself(&of("x: on file_open deny\n"), denied).is_none(), "it is on another hook");
     }
 }

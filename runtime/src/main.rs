@@ -1,28 +1,30 @@
-//! `krsi`: loads krs policies into the kernel's BPF LSM, and tells what they do there.
+//! `krsi`: loads krs policies into the kernel's BPF LSM and manages them while they are loaded.
 //!
-//! There is no daemon and no database: what is loaded is what is pinned under `/sys/fs/bpf/krsi`. Every
-//! command may be killed between any two system calls; the next one finds each policy wholly loaded or not
-//! at all (see [`pins`]).
+//! There is no daemon and no database: the loaded policies are those pinned under `/sys/fs/bpf/krsi`. A command
+//! can be killed between any two system calls; the next one finds each policy either completely loaded or not
+//! loaded (see [`pins`]).
 //!
-//! - [`object`]: a `policy.o`, checked before the kernel sees it
-//! - [`params`]: values that a load sets
-//! - [`sets`]: sets that change while their policy is loaded; [`elements`] as text and as keys, [`set_map`] their maps;
-//!   [`map_value`] maps of one value
-//! - [`files`]: files that a policy names, found when it is loaded
-//! - [`kernel`]: the running kernel's hooks, and where their arguments are
-//! - [`modes`]: whether a policy and its rules do what they say
-//! - [`pins`]: the folders below `/sys/fs/bpf/krsi`, [`bpffs`] their system calls, [`aside`] rules that deny these
+//! - [`object`]: parses and checks a `policy.o` before the kernel sees it
+//! - [`params`]: parameters set at load time
+//! - [`sets`]: dynamic sets of a loaded policy; [`elements`] parses and prints their elements, [`set_map`]
+//!   accesses their maps, [`map_value`] accesses maps with a single value
+//! - [`files`]: files named by a policy, resolved at load time
+//! - [`kernel`]: the running kernel's hooks and the slots of their arguments, from BTF
+//! - [`since`]: rules for newer kernels
+//! - [`labels`]: labels of a loaded policy, and their transfer to its replacement
+//! - [`modes`]: enforcement modes of a policy and its rules
+//! - [`pins`]: the folders below `/sys/fs/bpf/krsi`; [`bpffs`] has their system calls, [`suspend`] disables
+//!   rules that would deny them
 //! - [`load`], [`list`], [`stats`], [`events`], [`doctor`]: the commands
-//! - [`decode`]: records of the ring buffer to text and JSON
-//! - [`verifier`]: a refusal of the kernel, told in the policy's words
+//! - [`decode`]: formats ring buffer records as text and JSON
+//! - [`verifier`]: explains a verifier rejection in terms of the policy
 //!
-//! Absent: krs. A policy is known here by its manifest alone.
+//! Absent: the language. This crate knows a policy only by its manifest.
 
-mod aside;
 mod bpffs;
 mod cli;
 #[cfg(test)]
-mod commands;
+mod command_tests;
 mod decode;
 mod doctor;
 mod elements;
@@ -42,6 +44,7 @@ mod set_map;
 mod sets;
 mod since;
 mod stats;
+mod suspend;
 #[cfg(not(test))]
 mod sys;
 mod verifier;

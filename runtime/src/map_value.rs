@@ -1,6 +1,6 @@
-//! The value of a pinned map that has one element: a manifest, counters, constants, modes.
+//! The value of a pinned map with one element: a manifest, counters, constants or modes.
 //!
-//! In unit tests a plain file stands for the pin, and its bytes for the value. Absent: what the bytes mean.
+//! In unit tests, a plain file replaces the pin and its content the value. Absent: the meaning of the bytes.
 
 use std::path::Path;
 
@@ -20,7 +20,7 @@ mod pinned {
     pub struct Value(MapData);
 
     pub fn open(pin: &Path) -> Result<Value, Failure> {
-        MapData::from_pin(pin).map(Value).map_err(|error| failure::at(pin, "opened", error))
+        MapData::from_pin(pin).map(Value).map_err(|error| failure::at(pin, "open", error))
     }
 
     impl Value {
@@ -39,19 +39,19 @@ mod pinned {
     }
 }
 
-/// Reads the value.
+/// Reads the value of the map pinned at `pin`.
 pub fn read(pin: &Path) -> Result<Vec<u8>, Failure> {
     let map = pinned::open(pin)?;
     map.read(map.bytes(pin)?).map_err(|error| failure::at(pin, "read", error))
 }
 
-/// Writes the value; false where the map's has another length.
+/// Writes the value of the map pinned at `pin`; returns false if the map's value size is not `value.len()`.
 pub fn write(pin: &Path, value: &[u8]) -> Result<bool, Failure> {
     let map = pinned::open(pin)?;
     if map.bytes(pin)? != value.len() {
         return Ok(false);
     }
-    map.write(value).map_err(|error| failure::at(pin, "written", error))?;
+    map.write(value).map_err(|error| failure::at(pin, "write", error))?;
     Ok(true)
 }
 
@@ -65,7 +65,7 @@ mod pinned {
     pub struct Value(PathBuf);
 
     pub fn open(pin: &Path) -> Result<Value, Failure> {
-        fs::File::open(pin).map_err(|error| failure::at(pin, "opened", error))?;
+        fs::File::open(pin).map_err(|error| failure::at(pin, "open", error))?;
         Ok(Value(pin.to_owned()))
     }
 

@@ -1,12 +1,12 @@
-//! `krsi mode`: what a loaded policy and its rules do, shown and changed.
+//! `krsi mode`: shows and changes the modes of a loaded policy and its rules.
 //!
 //! ```text
 //! web: permissive
 //!   no_shell: off
 //! ```
 //!
-//! All modes of a policy are the value of one map (see `krsi_abi::modes`), which its programs only read. A change is one
-//! system call that happens or does not, and counts for every operation that begins after it.
+//! All modes of a policy are the value of one map (see `krsi_abi::modes`) that its programs only read. A change
+//! is one atomic system call and applies to every operation that begins after it.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -21,46 +21,46 @@ use crate::load::not_loaded;
 use crate::pins::{self, Pins};
 use crate::{list, map_value};
 
-/// Reads a mode from the command line.
+/// Parser for a mode on the command line.
 pub fn parser() -> impl TypedValueParser<Value = Mode> {
     let help = |mode: Mode| match mode {
-        Mode::Enforce => "As it is written",
-        Mode::Permissive => "What would be denied is recorded, and not denied; all else is done",
-        Mode::Off => "As if it were not there",
+        Mode::Enforce => "All actions take effect",
+        Mode::Permissive => "Denials are recorded but not enforced; all other actions take effect",
+        Mode::Off => "No effect, as if the rule did not exist",
     };
     PossibleValuesParser::new(Mode::ALL.map(|mode| PossibleValue::new(mode.word()).help(help(mode))))
         .map(|word| Mode::ALL.into_iter().find(|mode| mode.word() == word).unwrap_or_default())
 }
 
-/// Where the modes of a policy are pinned.
+/// Path of the pinned mode map of a policy.
 pub fn pin(policy: &str) -> PathBuf {
     pins::folder(policy).join("maps").join("modes")
 }
 
-/// The modes of a loaded policy; those that all policies begin with where it has no rules.
+/// Reads the modes of a loaded policy; the default modes if it has no rules.
 pub fn read(policy: &str, manifest: &Manifest) -> Result<Modes, Failure> {
     if manifest.rules.is_empty() {
         return Ok(Modes::default());
     }
     let pin = pin(policy);
     Modes::read(&map_value::read(&pin)?, manifest.rules.len()).ok_or_else(|| {
-        failure::at(&pin, "read", "it holds no modes of this policy")
-            .help(format!("load it again: `krsi unload {policy}`, then `krsi load`"))
+        failure::at(&pin, "read", "it does not hold the modes of this policy")
+            .help(format!("load the policy again: `krsi unload {policy}`, then `krsi load`"))
     })
 }
 
-/// Makes these bytes the value of a policy's modes: one system call.
+/// Writes the value of a policy's mode map, in one system call.
 pub fn write_value(policy: &str, value: &[u8]) -> Result<(), Failure> {
     let pin = pin(policy);
     if map_value::write(&pin, value)? {
         return Ok(());
     }
-    Err(failure::at(&pin, "written", "it is of another policy")
-        .help(format!("load it again: `krsi unload {policy}`, then `krsi load`")))
+    Err(failure::at(&pin, "write", "it belongs to another policy")
+        .help(format!("load the policy again: `krsi unload {policy}`, then `krsi load`")))
 }
 
-/// Runs the command: changes the mode of a policy, or of the rules that are named, or shows all. What to print, and what
-/// to warn of.
+/// Runs the command: changes the mode of a policy or of the given rules, or shows all modes. Returns the text
+/// to print and a warning.
 pub fn run(
     policy: &str,
     mode: Option<Mode>,
@@ -68,7 +68,7 @@ pub fn run(
     as_json: bool,
 ) -> Result<(String, Option<String>), Failure> {
     pins::check_name(policy)?;
-    // Reading needs no lock. A change waits for loads to end: they may take the modes along.
+    // Reading needs no lock. A change waits for concurrent loads, which may copy the modes.
     let _lock = mode.map(|_| Pins::lock()).transpose()?;
     if !pins::folder(policy).exists() {
         return Err(not_loaded(policy));
@@ -87,13 +87,13 @@ pub fn run(
     Ok((out, warning(&manifest, &modes, mode, rules)))
 }
 
-/// A warning about a change, of all rules or of those that are named.
+/// Returns a warning about a change of the given rules, or of all rules if none is given.
 fn warning(manifest: &Manifest, modes: &Modes, mode: Mode, rules: &[String]) -> Option<String> {
-    let concerned = |rule: &Rule| rules.is_empty() || rules.contains(&rule.name);
-    if mode == Mode::Permissive { still_kills(manifest, modes, concerned) } else { None }
+    let affected = |rule: &Rule| rules.is_empty() || rules.contains(&rule.name);
+    if mode == Mode::Permissive { kill_warning(manifest, modes, affected) } else { None }
 }
 
-/// Changes the mode of the policy, or of the rules that are named, each on all its hooks.
+/// Changes the mode of the given rules, each on all its hooks, or of the policy if no rule is given.
 fn set(policy: &str, manifest: &Manifest, modes: &mut Modes, mode: Mode, rules: &[String]) -> Result<(), Failure> {
     if rules.is_empty() {
         modes.policy = mode;
@@ -106,35 +106,38 @@ fn set(policy: &str, manifest: &Manifest, modes: &mut Modes, mode: Mode, rules: 
         }
         if !known {
             return Err(Failure::usage(format!("`{policy}` has no rule `{name}`"))
-                .instead_of(name, manifest.rules.iter().map(|rule| rule.name.as_str())));
+                .suggest(name, manifest.rules.iter().map(|rule| rule.name.as_str())));
         }
     }
     Ok(())
 }
 
-/// A warning that permissive rules kill all the same.
-pub fn still_kills(manifest: &Manifest, modes: &Modes, concerned: impl Fn(&Rule) -> bool) -> Option<String> {
+/// Returns a warning that `kill` still takes effect in permissive rules, if any of them kills.
+pub fn kill_warning(manifest: &Manifest, modes: &Modes, affected: impl Fn(&Rule) -> bool) -> Option<String> {
     let rules = manifest.rules.iter().enumerate();
     let kills =
-        rules.filter(|(at, rule)| rule.kill.is_some() && modes.effective(*at) == Mode::Permissive && concerned(rule));
+        rules.filter(|(at, rule)| rule.kill.is_some() && modes.effective(*at) == Mode::Permissive && affected(rule));
     let mut names: Vec<String> = kills.map(|(_, rule)| format!("`{}`", rule.name)).collect();
     names.dedup();
     (!names.is_empty()).then(|| {
-        format!("permissive is about denials: `kill` is done all the same, by {}; turn those off", names.join(", "))
+        format!(
+            "permissive mode suppresses only `deny`: `kill` still takes effect in {}; turn the rule off to prevent it",
+            names.join(", ")
+        )
     })
 }
 
-/// Rules whose own mode is not to enforce, each once, by name.
-fn apart<'m>(manifest: &'m Manifest, modes: &Modes) -> Vec<(&'m str, Mode)> {
+/// The rules whose own mode is not `enforce`, each once, by name.
+fn not_enforced<'m>(manifest: &'m Manifest, modes: &Modes) -> Vec<(&'m str, Mode)> {
     let rules = manifest.rules.iter().zip(&modes.rules);
-    let mut apart: Vec<(&str, Mode)> = rules.map(|(rule, mode)| (rule.name.as_str(), *mode)).collect();
-    apart.retain(|(_, mode)| *mode != Mode::Enforce);
-    apart.dedup();
-    apart
+    let mut found: Vec<(&str, Mode)> = rules.map(|(rule, mode)| (rule.name.as_str(), *mode)).collect();
+    found.retain(|(_, mode)| *mode != Mode::Enforce);
+    found.dedup();
+    found
 }
 
 fn show(policy: &str, manifest: &Manifest, modes: &Modes) -> String {
-    let rules = apart(manifest, modes).into_iter();
+    let rules = not_enforced(manifest, modes).into_iter();
     rules.fold(format!("{policy}: {}\n", modes.policy), |mut out, (name, mode)| {
         let _ = writeln!(out, "  {name}: {mode}");
         out
@@ -152,8 +155,8 @@ fn show_json(policy: &str, manifest: &Manifest, modes: &Modes) -> String {
     format!("{}\n", json!({ "policy": policy, "mode": modes.policy, "rules": rules }))
 }
 
-/// How a policy is.
-pub fn word(mode: Mode) -> &'static str {
+/// Adjective for a policy in this mode: `enforcing`.
+pub fn adjective(mode: Mode) -> &'static str {
     match mode {
         Mode::Enforce => "enforcing",
         Mode::Permissive => "permissive",
@@ -161,11 +164,11 @@ pub fn word(mode: Mode) -> &'static str {
     }
 }
 
-/// The same with the rules that are otherwise: `enforcing, 1 rule off`.
+/// State of a policy, with the number of rules in weaker modes: `enforcing, 1 rule off`.
 pub fn state(manifest: &Manifest, modes: &Modes) -> String {
-    let mut state = word(modes.policy).to_owned();
+    let mut state = adjective(modes.policy).to_owned();
     for weaker in [Mode::Permissive, Mode::Off].into_iter().filter(|mode| *mode > modes.policy) {
-        let count = apart(manifest, modes).iter().filter(|(_, mode)| *mode == weaker).count();
+        let count = not_enforced(manifest, modes).iter().filter(|(_, mode)| *mode == weaker).count();
         if count > 0 {
             let _ = write!(state, ", {count} rule{} {weaker}", if count == 1 { "" } else { "s" });
         }
@@ -173,7 +176,8 @@ pub fn state(manifest: &Manifest, modes: &Modes) -> String {
     state
 }
 
-/// Modes for a policy that takes another's place: what was set for a rule of the same name, and for the policy.
+/// Modes for a policy that replaces `old`: the policy's mode, and for each rule the mode set for the old rule
+/// of its name.
 pub fn keep(old: &Manifest, before: &Modes, manifest: &Manifest) -> Modes {
     let first = Modes::first(old);
     let mut modes = Modes { policy: before.policy, ..Modes::first(manifest) };
@@ -185,11 +189,11 @@ pub fn keep(old: &Manifest, before: &Modes, manifest: &Manifest) -> Modes {
     modes
 }
 
-/// What was set for a policy that goes, in words; nothing where all is as it began.
-pub fn set_before(name: &str, old: &Manifest, before: &Modes) -> Option<String> {
+/// Returns a warning if the modes of a replaced policy had been changed, since the replacement does not have them.
+pub fn discard_warning(name: &str, old: &Manifest, before: &Modes) -> Option<String> {
     (*before != Modes::first(old)).then(|| {
         format!(
-            "the modes that were set are gone with the replaced policy ({}); `krsi mode {name}` sets them, `krsi load --keep-modes` keeps them",
+            "the modes set for the replaced policy were discarded ({}); set them again with `krsi mode {name}`, or use `krsi load --keep-modes` to keep them",
             state(old, before)
         )
     })
@@ -211,34 +215,34 @@ mod tests {
     }
 
     #[test]
-    fn what_was_set_is_kept_by_name() {
+    fn modes_are_kept_by_rule_name() {
         let old = manifest(&[("a", false), ("b", true), ("c", false)]);
         let before = Modes { policy: Mode::Permissive, rules: vec![Mode::Off, Mode::Permissive, Mode::Enforce] };
         let new = manifest(&[("c", true), ("b", false), ("a", false), ("d", false)]);
-        // `b` was as written, and is as it is written now.
+        // `b` had its initial mode, and the new `b` has its own.
         let kept = keep(&old, &before, &new);
         assert_eq!(kept.policy, Mode::Permissive);
         assert_eq!(kept.rules, [Mode::Permissive, Mode::Enforce, Mode::Off, Mode::Enforce]);
-        assert!(set_before("p", &old, &before).is_some_and(|words| words.contains("permissive, 1 rule off")));
-        assert_eq!(set_before("p", &old, &Modes::first(&old)), None);
+        assert!(discard_warning("p", &old, &before).is_some_and(|text| text.contains("permissive, 1 rule off")));
+        assert_eq!(discard_warning("p", &old, &Modes::first(&old)), None);
     }
 
     #[test]
-    fn modes_in_words() {
+    fn modes_as_text() {
         let manifest = manifest(&[("a", false), ("b", true), ("b", true), ("c", false)]);
         let mut modes = Modes::first(&manifest);
         assert_eq!(show("p", &manifest, &modes), "p: enforce\n  b: permissive\n");
         modes.rules[3] = Mode::Off;
         assert_eq!(state(&manifest, &modes), "enforcing, 1 rule permissive, 1 rule off");
-        assert!(still_kills(&manifest, &modes, |_| true).is_some_and(|words| words.contains("by `b`;")));
+        assert!(kill_warning(&manifest, &modes, |_| true).is_some_and(|text| text.contains("in `b`;")));
         modes.policy = Mode::Off;
         assert_eq!(state(&manifest, &modes), "off");
-        assert_eq!(still_kills(&manifest, &modes, |_| true), None);
+        assert_eq!(kill_warning(&manifest, &modes, |_| true), None);
     }
 
-    /// A rule over several hooks is several rules of one name: a mode is of all of them.
+    /// A rule on several hooks is several rules of one name, and a mode applies to all of them.
     #[test]
-    fn a_mode_is_of_all_hooks_of_a_rule() {
+    fn a_mode_applies_to_all_hooks_of_a_rule() {
         let manifest = manifest(&[("a", false), ("b", false), ("a", false)]);
         let changed = |mode, rules: &[&str]| {
             let mut modes = Modes::first(&manifest);
@@ -259,14 +263,17 @@ mod tests {
         let mut manifest = manifest(&[("a", true), ("b", true), ("c", false), ("d", true)]);
         manifest.rules[3].kill = None;
         let modes = Modes::first(&manifest);
-        let told = |mode, rules: &[&str]| {
+        let named = |mode, rules: &[&str]| {
             let rules: Vec<String> = rules.iter().map(|rule| (*rule).to_owned()).collect();
-            warning(&manifest, &modes, mode, &rules).map(|text| text.split(", by ").nth(1).unwrap_or("").to_owned())
+            warning(&manifest, &modes, mode, &rules).map(|text| {
+                let names = text.split("effect in ").nth(1).and_then(|rest| rest.split(';').next());
+                names.unwrap_or("").to_owned()
+            })
         };
-        // `c` is enforced and `d` kills nobody.
-        assert_eq!(told(Mode::Permissive, &[]).as_deref(), Some("`a`, `b`; turn those off"));
-        assert_eq!(told(Mode::Permissive, &["b", "c"]).as_deref(), Some("`b`; turn those off"));
-        assert_eq!((told(Mode::Permissive, &["c", "d"]), told(Mode::Off, &[])), (None, None));
+        // `c` is enforced and `d` does not kill.
+        assert_eq!(named(Mode::Permissive, &[]).as_deref(), Some("`a`, `b`"));
+        assert_eq!(named(Mode::Permissive, &["b", "c"]).as_deref(), Some("`b`"));
+        assert_eq!((named(Mode::Permissive, &["c", "d"]), named(Mode::Off, &[])), (None, None));
     }
 
     #[test]
@@ -290,14 +297,14 @@ mod tests {
     }
 
     #[test]
-    fn states_in_words() {
+    fn states_as_text() {
         let manifest = manifest(&[("a", false), ("b", false), ("c", false), ("d", false)]);
         use Mode::{Enforce, Off, Permissive};
         for (policy, rules, words) in [
             (Enforce, [Enforce, Enforce, Enforce, Enforce], "enforcing"),
             (Enforce, [Permissive, Enforce, Permissive, Off], "enforcing, 2 rules permissive, 1 rule off"),
             (Enforce, [Off, Off, Enforce, Off], "enforcing, 3 rules off"),
-            // What the policy is already is not said of its rules.
+            // Rules in the policy's own mode are not counted.
             (Permissive, [Permissive, Off, Enforce, Enforce], "permissive, 1 rule off"),
             (Off, [Permissive, Off, Enforce, Enforce], "off"),
         ] {
@@ -320,7 +327,7 @@ mod tests {
     #[test]
     fn modes_are_pinned_with_the_maps() {
         assert_eq!(pin("web"), std::path::Path::new("/sys/fs/bpf/krsi/web/maps/modes"));
-        // No map is there where no rule is.
+        // A policy without rules has no mode map.
         assert_eq!(read("web", &Manifest::default()).expect("nothing is read"), Modes::default());
     }
 }

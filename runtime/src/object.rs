@@ -1,8 +1,11 @@
-//! A `policy.o`, read and checked before any of it goes to the kernel.
+//! Parsing, checking and patching of a `policy.o` before it is loaded.
 //!
-//! The arguments of hooks are put where the running kernel has them: the manifest says which instruction loads
-//! which argument, and its offset is rewritten here. (An object loaded without `krsi` finds them by itself, by
-//! CO-RE, on every kernel that the compiler knew.)
+//! Arguments of hooks are bound to the slots of the running kernel: the manifest lists the instructions that load an
+//! argument, and [`Object::bind`] rewrites their offsets. (An object loaded without `krsi` locates arguments by CO-RE
+//! relocations, on every kernel that the compiler knew.)
+//!
+//! Invariant: the manifest of an [`Object`] agrees with its sections ([`Object::parse`] verifies this), so
+//! indices and offsets in it are valid.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::path::Path;
@@ -13,38 +16,38 @@ use krsi_abi::manifest::{Manifest, ManifestError, Need, Part, Ty};
 use krsi_abi::modes::{MODES_SECTION, Modes};
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
 
-use crate::aside;
 use crate::failure::{self, Failure};
 use crate::kernel::Kernel;
 use crate::since::Inactive;
+use crate::suspend;
 
-/// A load from memory of 1, 2, 4 or 8 bytes, apart from its size: `BPF_LDX | BPF_MEM`.
+/// Opcode of a memory load without its size bits: `BPF_LDX | BPF_MEM`.
 const LOAD: u8 = 0x61;
-/// The bits of a load's code that say its size.
+/// Mask of the size bits in the opcode of a load.
 const LOAD_SIZE: u8 = 0x18;
 
-/// No section is larger: a counter a rule, some bytes a rule, some instructions a rule. The loader makes room for
-/// as much as a section claims, also where it has no bytes in the file.
+/// Maximum size of a section. Real sections take some bytes, counters or instructions per rule. The loader
+/// allocates the claimed size of a section, even if it has no bytes in the file.
 const SECTION_BYTES_MAX: u64 = 64 << 20;
 
-/// A policy's object.
+/// The object file of a policy.
 #[derive(Debug)]
 pub struct Object {
-    /// The ELF file.
+    /// The bytes of the ELF file.
     pub bytes: Vec<u8>,
-    /// What it says about itself.
+    /// The manifest embedded in the file.
     pub manifest: Manifest,
 }
 
 impl Object {
-    /// Reads a file.
+    /// Reads and parses a file.
     pub fn open(path: &Path) -> Result<Object, Failure> {
         let bytes = std::fs::read(path).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => {
-                let failure = Failure::usage(format!("there is no file `{}`", path.display()));
+                let failure = Failure::usage(format!("file `{}` does not exist", path.display()));
                 let source = path.with_extension("krs");
                 if source.exists() {
-                    failure.help(format!("build it: `krsic build {}`", source.display()))
+                    failure.help(format!("build it with `krsic build {}`", source.display()))
                 } else {
                     failure
                 }
@@ -54,17 +57,17 @@ impl Object {
         Object::parse(bytes).map_err(|mut failure| {
             failure.message = format!("`{}` {}", path.display(), failure.message);
             if path.extension().is_some_and(|ending| ending == "krs") {
-                failure.help = vec![format!("build it first: `krsic build {}`", path.display())];
+                failure.help = vec![format!("build it first with `krsic build {}`", path.display())];
             }
             failure
         })
     }
 
-    /// Reads bytes. Messages begin with what they are.
+    /// Parses the bytes of a file. Messages are predicates: the caller prepends the path.
     pub fn parse(bytes: Vec<u8>) -> Result<Object, Failure> {
         if !bytes.starts_with(b"\x7fELF") {
-            return Err(Failure::usage("is no object: it does not begin as an ELF file")
-                .help("build one: `krsic build policy.krs`"));
+            return Err(Failure::usage("is not an object: it is not an ELF file")
+                .help("build an object with `krsic build policy.krs`"));
         }
         let damaged = |error: &dyn std::fmt::Display| {
             Failure::usage(format!("is damaged: {error}")).help("build it again with `krsic build`")
@@ -72,10 +75,10 @@ impl Object {
         let file = object::File::parse(&*bytes).map_err(|error| damaged(&error))?;
         if file.architecture() != object::Architecture::Bpf {
             return Err(
-                Failure::usage("is an ELF file, but not for BPF").help("build an object: `krsic build policy.krs`")
+                Failure::usage("is an ELF file, but not for BPF").help("build an object with `krsic build policy.krs`")
             );
         }
-        // Every section must lie within the file, or whoever loads it would find out later.
+        // Sections that lie outside the file would fail later, in aya.
         for section in file.sections() {
             section.data().map_err(|error| damaged(&error))?;
             if section.size() > SECTION_BYTES_MAX {
@@ -88,12 +91,12 @@ impl Object {
                 file.section_by_index(index).is_ok_and(|section| end.is_some_and(|end| end <= section.size()))
             });
             if !within {
-                return Err(damaged(&"a symbol lies outside of its section"));
+                return Err(damaged(&"a symbol lies outside its section"));
             }
         }
         let Some(section) = file.section_by_name(MANIFEST_SECTION) else {
-            return Err(Failure::usage("is a BPF object, but no policy: it has no manifest")
-                .help("`krsi` loads what `krsic` builds; for other objects use `bpftool prog loadall`"));
+            return Err(Failure::usage("is a BPF object, but not a policy: it has no manifest")
+                .help("`krsi` loads only objects built by `krsic`; for others use `bpftool prog loadall`"));
         };
         let data = section.data().map_err(|error| damaged(&error))?;
         let manifest = Manifest::from_bytes(data).map_err(|error| match error {
@@ -103,11 +106,11 @@ impl Object {
         })?;
         let object = Object { manifest, bytes: Vec::new() };
         object.verify(&file).map_err(|error| damaged(&error))?;
-        guarded(|| readable(&bytes)).map_err(|error| damaged(&error))?;
+        catch_panics(|| check_with_aya(&bytes)).map_err(|error| damaged(&error))?;
         Ok(Object { bytes, ..object })
     }
 
-    /// What the manifest says of the sections must be true.
+    /// Checks that the manifest agrees with the sections.
     fn verify(&self, file: &object::File<'_>) -> Result<(), String> {
         let manifest = &self.manifest;
         if manifest.programs.is_empty() {
@@ -119,7 +122,7 @@ impl Object {
                 .ok_or_else(|| format!("section `{}` is missing", program.section))?;
             let code = section.data().map_err(|error| error.to_string())?;
             if code.len() != 8 * program.instructions as usize {
-                return Err(format!("section `{}` has another length than its manifest says", program.section));
+                return Err(format!("section `{}` does not have the length in the manifest", program.section));
             }
             let symbol = |name: &str| file.symbols().any(|symbol| symbol.name() == Ok(name));
             if let Some(missing) = program.parts.iter().find(|part| !symbol(part)) {
@@ -129,7 +132,7 @@ impl Object {
                 let opcode = code.get(8 * argument.instruction as usize);
                 if opcode.is_none_or(|code| code & !LOAD_SIZE != LOAD) {
                     return Err(format!(
-                        "section `{}` does not load `{}` where its manifest says",
+                        "section `{}` does not load `{}` at the instruction in the manifest",
                         program.section, argument.name
                     ));
                 }
@@ -137,19 +140,19 @@ impl Object {
         }
         let constants = file.section_by_name(krsi_abi::CONSTANTS_SECTION).map_or(0, |section| section.size());
         if manifest.params.iter().any(|param| u64::from(param.offset) + 8 > constants) {
-            return Err("a parameter lies outside of its constants".into());
+            return Err("a parameter lies outside the constants".into());
         }
         if manifest.files.iter().any(|file| u64::from(file.offset) + 16 > constants) {
-            return Err("a file lies outside of its constants".into());
+            return Err("a file lies outside the constants".into());
         }
         let switches = manifest.rules.iter().filter_map(|rule| rule.since.as_ref());
         if switches.clone().any(|since| u64::from(since.switch) + 8 > constants) {
-            return Err("the switch of a rule lies outside of its constants".into());
+            return Err("the switch of a rule lies outside the constants".into());
         }
         let sized =
             |ty: &Ty| !matches!(ty, Ty::Int { bytes, .. } | Ty::Names { bytes, .. } if !matches!(bytes, 1 | 2 | 4 | 8));
         if let Some(param) = manifest.params.iter().find(|param| !sized(&param.ty)) {
-            return Err(format!("parameter `{}` has no size", param.name));
+            return Err(format!("parameter `{}` has an invalid size", param.name));
         }
         for set in &manifest.sets {
             let fits = |part: &Part| match part {
@@ -157,24 +160,24 @@ impl Object {
                 Part::Str | Part::Path => set.parts.len() == 1,
                 Part::Ip | Part::Cidr => true,
             };
-            // It becomes a part of a file's name.
+            // The name of a set becomes part of the name of its pin.
             let named =
                 !set.name.is_empty() && set.name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
             if !named || set.parts.is_empty() || !set.parts.iter().all(fits) {
-                return Err(format!("set `{}` makes no sense", set.name.escape_debug()));
+                return Err(format!("set `{}` is invalid", set.name.escape_debug()));
             }
         }
         let state = file.section_by_name(krsi_abi::STATE_SECTION).map_or(0, |section| section.size());
         crate::labels::verify(manifest, state)?;
         let modes = file.section_by_name(MODES_SECTION).map_or(0, |section| section.size());
         if modes != Modes::bytes(manifest.rules.len()) as u64 {
-            return Err("it has not as many modes as rules".into());
+            return Err("the number of modes differs from the number of rules".into());
         }
         if manifest.words.iter().any(|word| word.rule.0 as usize >= manifest.rules.len()) {
-            return Err("a bitfield is of no rule".into());
+            return Err("a bitfield refers to a missing rule".into());
         }
         if manifest.rules.iter().any(|rule| rule.program as usize >= manifest.programs.len()) {
-            return Err("a rule is of no program".into());
+            return Err("a rule refers to a missing program".into());
         }
         let audits = manifest.rules.iter().filter_map(|rule| rule.audit.as_ref());
         for field in audits.flat_map(|audit| &audit.fields) {
@@ -183,23 +186,23 @@ impl Object {
                 Ty::Bool | Ty::Pointer | Ty::Ip | Ty::Str { .. } => true,
             };
             if !fits {
-                return Err(format!("field `{}` has no size", field.name));
+                return Err(format!("field `{}` has an invalid size", field.name));
             }
         }
         Ok(())
     }
 
-    /// Makes these the modes that the policy begins with. Rules that could deny what the load still has to do are set aside.
+    /// Writes the initial modes of the policy. Rules that could deny the remaining steps of the load are suspended.
     pub fn set_modes(&mut self, modes: &Modes) -> Result<(), Failure> {
-        let value = modes.value_without(&self.manifest, |rule| aside::in_the_way(&self.manifest, rule));
+        let value = modes.value_without(&self.manifest, |rule| suspend::can_block_krsi(&self.manifest, rule));
         match modes.rules.is_empty() {
             true => Ok(()),
-            false => self.put(MODES_SECTION, 0, &value),
+            false => self.write(MODES_SECTION, 0, &value),
         }
     }
 
-    /// Puts bytes into a section.
-    pub fn put(&mut self, section: &str, at: u32, bytes: &[u8]) -> Result<(), Failure> {
+    /// Writes bytes to a section at an offset.
+    pub fn write(&mut self, section: &str, at: u32, bytes: &[u8]) -> Result<(), Failure> {
         let start = || {
             let file = object::File::parse(&*self.bytes).ok()?;
             let (start, _) = file.section_by_name(section)?.file_range()?;
@@ -216,29 +219,30 @@ impl Object {
         Ok(())
     }
 
-    /// Makes sure that the kernel has bitfields in words as wide as the programs load.
-    pub fn check_words(&self, kernel: &Kernel) -> Result<(), Failure> {
+    /// Checks that the containers of bitfields have the sizes that the programs load. CO-RE relocates the
+    /// offset and shifts of a bitfield, but not the size of the load.
+    pub fn check_bitfields(&self, kernel: &Kernel) -> Result<(), Failure> {
         for word in &self.manifest.words {
             let other = kernel.widths(&word.of, &word.path).into_iter().find(|bytes| *bytes != word.bytes);
             if let Some(bytes) = other {
                 let rule = &self.manifest.rules[word.rule.0 as usize];
                 return Err(Failure::refused(format!(
-                    "rule `{}` would read `{}` of `{}` wrongly: here it is among {bytes} bytes, the object expects {}",
+                    "rule `{}` would misread `{}` of `{}`: its container has {bytes} bytes here, the object expects {}",
                     rule.name,
                     word.path.join("."),
                     word.of,
                     word.bytes
                 ))
                 .note(format!("{}: {}", rule.source, rule.source.text))
-                .note("no kernel that this `krsic` knows is like this one")
-                .help("build the policy on this machine, where `krsic build` takes the kernel's own types"));
+                .note("none of the kernels that `krsic` checked the policy against has this layout")
+                .help("build the policy on this machine, where `krsic build` uses the types of the running kernel"));
             }
         }
         Ok(())
     }
 
-    /// Puts every argument where the kernel has it. Programs that are `idle` are not loaded, and what only rules that are
-    /// turned off read is never read.
+    /// Rewrites the loads of arguments to the kernel's slots. Skips programs that are `idle`, since they are
+    /// not loaded, and arguments that the kernel lacks if only inactive rules read them.
     pub fn bind(&mut self, kernel: &Kernel, inactive: &[Inactive], idle: &[usize]) -> Result<(), Failure> {
         let mut patches = Vec::new();
         {
@@ -256,7 +260,7 @@ impl Object {
                     continue;
                 };
                 for argument in &program.arguments {
-                    // The instruction's 16-bit offset stands behind its code and registers.
+                    // The 16-bit offset follows the opcode and the registers.
                     let at = start as usize + 8 * argument.instruction as usize + 2;
                     let Some((_, slot)) = hook.iter().find(|(name, _)| *name == argument.name) else {
                         if unread(&argument.name) {
@@ -268,8 +272,8 @@ impl Object {
                             "the policy reads `{}` of `{}`, which this kernel's hook does not have",
                             argument.name, program.hook
                         ))
-                        .note(format!("here it has {}", has.join(", ")))
-                        .help("build the policy for this kernel: `krsic build` on this machine says what to change"));
+                        .note(format!("its arguments here: {}", has.join(", ")))
+                        .help("run `krsic build` on this machine to find out what to change"));
                     };
                     patches.push((at, 8 * slot));
                 }
@@ -284,20 +288,20 @@ impl Object {
     }
 }
 
-/// Runs aya's reading of an object, which panics on some that are damaged (aya-obj 0.3: ranges taken from the
-/// file index slices in `BtfExt::parse` and `Btf::string_at`).
-pub fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
-    const DAMAGED: &str = "its types or its code make no sense";
-    // The panic is told as an error of the object, not as one of this program.
+/// Calls aya's parser and converts a panic to an error. The parser panics on some damaged objects (aya-obj 0.3:
+/// `BtfExt::parse` and `Btf::string_at` index slices with ranges from the file).
+pub fn catch_panics<T>(parse: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    const DAMAGED: &str = "its types or its code are invalid";
+    // Suppresses the default panic message, which would look like a bug of krsi.
     let before = take_hook();
     set_hook(Box::new(|_| {}));
-    let done = catch_unwind(AssertUnwindSafe(work));
+    let result = catch_unwind(AssertUnwindSafe(parse));
     set_hook(before);
-    done.unwrap_or_else(|_| Err(DAMAGED.into()))
+    result.unwrap_or_else(|_| Err(DAMAGED.into()))
 }
 
-/// Whether aya reads an object, tried before anything is made of it.
-fn readable(bytes: &[u8]) -> Result<(), String> {
+/// Parses an object with aya, to find errors before anything is loaded.
+fn check_with_aya(bytes: &[u8]) -> Result<(), String> {
     let all = BtfFeatures::new(true, true, true, true, true, true, true, true);
     let mut object = aya_obj::Object::parse(bytes).map_err(|error| error.to_string())?;
     object.fixup_and_sanitize_btf(&all).map(drop).map_err(|error| error.to_string())
@@ -308,42 +312,42 @@ pub mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_of_the_reader_is_an_error() {
-        let message = guarded::<()>(|| panic!("out of range")).expect_err("it panicked");
-        assert!(message.contains("make no sense"), "{message}");
+    fn a_panic_of_the_parser_is_an_error() {
+        let message = catch_panics::<()>(|| panic!("out of range")).expect_err("it panicked");
+        assert!(message.contains("are invalid"), "{message}");
     }
 
     #[test]
-    fn bits_of_another_word_are_not_read() {
+    fn bitfields_in_other_containers_are_rejected() {
         let source =
             krsic::Source { name: "p.krs".into(), text: "held: on task_kill when p.in_execve == 1 deny".into() };
         let built = krsic::build(&[source], &krsic::Options::default()).value.expect("it compiles");
-        let object = Object::parse(built.object).expect("it is whole");
+        let object = Object::parse(built.object).expect("it is valid");
         let check = |field: &str, bytes| {
             let mut types = krsic::btf::Builder::new();
             let ty = types.int("word", bytes, false);
             let member = krsic::btf::Member { name: field, ty, bit_offset: 64, bitfield_bits: 1 };
             types.add(krsic::btf::Def::Struct { name: "task_struct", bytes: 64, members: &[member] });
-            object.check_words(&Kernel::parse(types.finish()).expect("types"))
+            object.check_bitfields(&Kernel::parse(types.finish()).expect("types"))
         };
-        check("in_execve", 4).expect("as everywhere");
-        check("other", 8).expect("what is not there is told elsewhere");
-        let failure = check("in_execve", 8).expect_err("other bytes would be loaded").to_string();
-        assert!(failure.contains("`held` would read `in_execve` of `task_struct` wrongly"), "{failure}");
-        assert!(failure.contains("among 8 bytes, the object expects 4"), "{failure}");
+        check("in_execve", 4).expect("the container has the usual size");
+        check("other", 8).expect("a missing field is reported elsewhere");
+        let failure = check("in_execve", 8).expect_err("the container is larger").to_string();
+        assert!(failure.contains("`held` would misread `in_execve` of `task_struct`"), "{failure}");
+        assert!(failure.contains("has 8 bytes here, the object expects 4"), "{failure}");
     }
 
     #[test]
-    fn what_is_no_object_is_said_so() {
+    fn files_that_are_not_objects() {
         for bytes in [&b""[..], b"#!/bin/sh", b"\x7fELF", b"\x7fELF\x02\x01\x01"] {
-            let failure = Object::parse(bytes.to_vec()).expect_err("no object");
+            let failure = Object::parse(bytes.to_vec()).expect_err("not an object");
             assert!(!failure.help.is_empty(), "{failure}");
         }
     }
 
-    /// The object of a policy.
+    /// Builds and parses the object of a policy.
     pub fn built(text: &str) -> Object {
-        Object::parse(bytes(text)).expect("it is whole")
+        Object::parse(bytes(text)).expect("it is valid")
     }
 
     fn bytes(text: &str) -> Vec<u8> {
@@ -352,19 +356,19 @@ pub mod tests {
         built.value.unwrap_or_else(|| panic!("{text}: {:?}", built.diagnostics)).object
     }
 
-    /// The bytes of a section.
+    /// Returns the bytes of a section.
     pub fn section(object: &Object, name: &str) -> Vec<u8> {
         let file = object::File::parse(&*object.bytes).expect("an ELF file");
-        file.section_by_name(name).expect("it is there").data().expect("it has bytes").to_vec()
+        file.section_by_name(name).expect("it exists").data().expect("it has bytes").to_vec()
     }
 
-    /// An object whose manifest says something else than its sections.
-    fn bent(text: &str, bend: impl FnOnce(&mut Manifest)) -> String {
+    /// The error of an object whose manifest was changed to disagree with its sections.
+    fn verify_changed(text: &str, change: impl FnOnce(&mut Manifest)) -> String {
         let bytes = bytes(text);
-        let mut object = Object::parse(bytes.clone()).expect("it is whole");
-        bend(&mut object.manifest);
+        let mut object = Object::parse(bytes.clone()).expect("it is valid");
+        change(&mut object.manifest);
         let file = object::File::parse(&*bytes).expect("an ELF file");
-        object.verify(&file).expect_err("it is bent")
+        object.verify(&file).expect_err("the manifest was changed")
     }
 
     const POLICY: &str = "param port: u16 = 443\nset hosts: ip dynamic max 8\nlabel seen on task\n\
@@ -372,15 +376,15 @@ pub mod tests {
         held: on task_kill when p.in_execve == 1 deny\n";
 
     #[test]
-    fn what_a_manifest_says_must_be_true() {
+    fn manifests_are_verified() {
         use krsi_abi::manifest::{Field, File, RuleId, Since};
         let int = |bytes| Ty::Int { bytes, signed: false };
         type Change = Box<dyn FnOnce(&mut Manifest)>;
         let cases: [(&str, Change); 21] = [
             ("it has no programs", Box::new(|manifest| manifest.programs.clear())),
             ("is missing", Box::new(|manifest| manifest.programs[0].section = "lsm/none".into())),
-            ("another length", Box::new(|manifest| manifest.programs[0].instructions += 1)),
-            ("another length", Box::new(|manifest| manifest.programs[0].instructions -= 1)),
+            ("does not have the length", Box::new(|manifest| manifest.programs[0].instructions += 1)),
+            ("does not have the length", Box::new(|manifest| manifest.programs[0].instructions -= 1)),
             ("program `lost` is missing", Box::new(|manifest| manifest.programs[0].parts = vec!["lost".into()])),
             ("does not load", Box::new(|manifest| manifest.programs[0].arguments[0].instruction = u32::MAX / 16)),
             (
@@ -392,7 +396,7 @@ pub mod tests {
                 }),
             ),
             ("a parameter lies outside", Box::new(|manifest| manifest.params[0].offset = 1 << 20)),
-            ("parameter `port` has no size", Box::new(move |manifest| manifest.params[0].ty = int(3))),
+            ("parameter `port` has an invalid size", Box::new(move |manifest| manifest.params[0].ty = int(3))),
             (
                 "a file lies outside",
                 Box::new(|manifest| manifest.files.push(File { path: "/x".into(), offset: 1 << 20 })),
@@ -404,58 +408,56 @@ pub mod tests {
                         Some(Since { version: (6, 1), needs: vec![], by_number: true, switch: 1 << 20 });
                 }),
             ),
-            ("set `a/b` makes no sense", Box::new(|manifest| manifest.sets[0].name = "a/b".into())),
-            ("set `` makes no sense", Box::new(|manifest| manifest.sets[0].name.clear())),
-            ("set `hosts` makes no sense", Box::new(|manifest| manifest.sets[0].parts.clear())),
-            ("set `hosts` makes no sense", Box::new(|manifest| manifest.sets[0].parts = vec![Part::Str, Part::Ip])),
+            ("set `a/b` is invalid", Box::new(|manifest| manifest.sets[0].name = "a/b".into())),
+            ("set `` is invalid", Box::new(|manifest| manifest.sets[0].name.clear())),
+            ("set `hosts` is invalid", Box::new(|manifest| manifest.sets[0].parts.clear())),
+            ("set `hosts` is invalid", Box::new(|manifest| manifest.sets[0].parts = vec![Part::Str, Part::Ip])),
+            ("set `hosts` is invalid", Box::new(move |manifest| manifest.sets[0].parts = vec![Part::Number(int(5))])),
+            ("set `hosts` is invalid", Box::new(|manifest| manifest.sets[0].parts = vec![Part::Number(Ty::Bool)])),
             (
-                "set `hosts` makes no sense",
-                Box::new(move |manifest| manifest.sets[0].parts = vec![Part::Number(int(5))]),
-            ),
-            ("set `hosts` makes no sense", Box::new(|manifest| manifest.sets[0].parts = vec![Part::Number(Ty::Bool)])),
-            (
-                "not as many modes as rules",
+                "the number of modes differs",
                 Box::new(|manifest| {
                     let more: Vec<_> = manifest.rules.iter().chain(&manifest.rules).cloned().collect();
                     manifest.rules = more;
                 }),
             ),
             (
-                "a bitfield is of no rule",
+                "a bitfield refers to a missing rule",
                 Box::new(|manifest| manifest.words[0].rule = RuleId(manifest.rules.len() as u32)),
             ),
             (
-                "a rule is of no program",
+                "a rule refers to a missing program",
                 Box::new(|manifest| manifest.rules[0].program = manifest.programs.len() as u32),
             ),
             (
-                "field `f` has no size",
+                "field `f` has an invalid size",
                 Box::new(move |manifest| {
                     let audit = manifest.rules[0].audit.as_mut().expect("it records");
                     audit.fields.push(Field { name: "f".into(), ty: int(7), offset: 0 });
                 }),
             ),
         ];
-        for (why, bend) in cases {
-            let said = bent(POLICY, bend);
-            assert!(said.contains(why), "{why}: {said}");
+        for (why, change) in cases {
+            let error = verify_changed(POLICY, change);
+            assert!(error.contains(why), "{why}: {error}");
         }
-        assert!(bent(POLICY, |manifest| manifest.labels_lost = Some(1 << 24)).contains("lost labels lies outside"));
+        let error = verify_changed(POLICY, |manifest| manifest.labels_lost = Some(1 << 24));
+        assert!(error.contains("lost labels lies outside"), "{error}");
     }
 
-    /// The last place that something fits in is fine.
+    /// The last offset at which a value fits is valid.
     #[test]
-    fn places_at_the_end() {
+    fn offsets_at_the_end_of_the_constants() {
         let bytes = bytes(
             "param a: u32 = 1\nparam b: u32 = 2\nparam c: u32 = 3\n\
              r: on file_open when task.uid == a or task.uid == b or task.gid == c deny\n",
         );
-        let whole = Object::parse(bytes.clone()).expect("it is whole");
+        let whole = Object::parse(bytes.clone()).expect("it is valid");
         let end = section(&whole, krsi_abi::CONSTANTS_SECTION).len() as u32;
         let file = object::File::parse(&*bytes).expect("an ELF file");
-        let with = |bend: &dyn Fn(&mut Manifest)| {
+        let with = |change: &dyn Fn(&mut Manifest)| {
             let mut manifest = whole.manifest.clone();
-            bend(&mut manifest);
+            change(&mut manifest);
             Object { bytes: vec![], manifest }.verify(&file)
         };
         assert_eq!(with(&|manifest| manifest.params[0].offset = end - 8), Ok(()));
@@ -491,17 +493,17 @@ pub mod tests {
         assert_eq!(set(&mut object, &["port=80", " least = -2000 "]), Ok(()));
         assert_eq!(words(&object), (80, -2000));
         for (settings, why) in [
-            (&["port"][..], "`port` sets nothing"),
+            (&["port"][..], "`port` has no value"),
             (&["port=1", "port=2"], "`port` is set twice"),
             (&["prot=1"], "did you mean `port`?"),
-            (&["port=65536"], "it can be 0 to 65535"),
+            (&["port=65536"], "the range is 0 to 65535"),
         ] {
             let failure = set(&mut object, settings).expect_err(why);
             assert!(failure.contains(why), "{failure}");
         }
     }
 
-    /// Modes begin as the load says, apart from rules that would deny what the load itself still does.
+    /// The initial modes are those of the load, but rules that would deny its remaining steps are suspended.
     #[test]
     fn modes_are_set_in_the_object() {
         use krsi_abi::modes::Mode;
@@ -513,16 +515,16 @@ pub mod tests {
     }
 
     #[test]
-    fn bytes_go_nowhere_else() {
+    fn writes_stay_within_the_section() {
         let mut object = built(POLICY);
         let length = section(&object, MODES_SECTION).len() as u32;
-        object.put(MODES_SECTION, length - 1, &[9]).expect("it is the last byte");
+        object.write(MODES_SECTION, length - 1, &[9]).expect("it is the last byte");
         assert_eq!(section(&object, MODES_SECTION).last(), Some(&9));
-        let failure = object.put("none", 0, &[1]).expect_err("there is no such section");
+        let failure = object.write("none", 0, &[1]).expect_err("there is no such section");
         assert!(failure.message.contains("section `none` is too short"), "{failure}");
     }
 
-    /// The offset of each load of an argument is eight times the slot that the kernel has it in.
+    /// The offset of each load of an argument is 8 times the argument's slot.
     #[test]
     fn arguments_are_bound_to_the_kernel() {
         use crate::kernel::tests::{moved, small};
@@ -539,17 +541,17 @@ pub mod tests {
         };
         let first = offsets(&small()).expect("the kernel has it");
         assert!(!first.is_empty() && first.iter().all(|(name, offset)| name == "file" && *offset == 0), "{first:?}");
-        // Behind a struct of two words, it is in the third slot.
+        // After a struct of two words, the argument is in the third slot.
         let third = offsets(&moved("file")).expect("the kernel has it");
         assert!(third.iter().all(|(_, offset)| *offset == 16), "{third:?}");
         let failure = offsets(&moved("other")).expect_err("the kernel does not have it").to_string();
         assert!(failure.contains("reads `file` of `file_open`, which this kernel's hook does not have"), "{failure}");
-        assert!(failure.contains("here it has `two`, `other`"), "{failure}");
+        assert!(failure.contains("its arguments here: `two`, `other`"), "{failure}");
     }
 
-    /// What only rules read that are off is never read, and programs that are not loaded are not bound.
+    /// Arguments that only inactive rules read are not bound, nor are programs that are not loaded.
     #[test]
-    fn what_is_off_is_not_bound() {
+    fn inactive_rules_are_not_bound() {
         use krsi_abi::manifest::Since;
         let mut object = built("r: on file_open when file.name == \"x\" deny\n");
         let kernel = crate::kernel::tests::moved("other");
@@ -567,7 +569,7 @@ pub mod tests {
         assert!(object.bind(&kernel, &[], &[0]).is_ok(), "its program is not loaded");
     }
 
-    /// Objects cut off, and with bytes that others have: a verdict and no panic.
+    /// Truncated and corrupted objects give an error or succeed, but do not panic.
     #[test]
     fn damaged_objects() {
         let whole = bytes(POLICY);
@@ -580,7 +582,7 @@ pub mod tests {
             let _ = Object::parse(bytes);
         }
         let mut other = whole.clone();
-        // `e_machine`, and the version of the manifest behind its magic.
+        // `e_machine`, and below the version that follows the manifest's magic.
         other[18] = 62;
         let failure = Object::parse(other).expect_err("it is for x86");
         assert_eq!(failure.message, "is an ELF file, but not for BPF");
@@ -597,11 +599,11 @@ pub mod tests {
         let path = |name: &str| folder.path().join(name);
         std::fs::write(path("p.o"), bytes(POLICY)).expect("it can be written");
         std::fs::write(path("q.krs"), "x: on bpf deny").expect("it can be written");
-        assert_eq!(Object::open(&path("p.o")).expect("it is whole").manifest.policy, "p");
+        assert_eq!(Object::open(&path("p.o")).expect("it is valid").manifest.policy, "p");
         let text = |name: &str| Object::open(&path(name)).expect_err(name).to_string();
-        assert!(text("q.o").contains("there is no file") && text("q.o").contains("q.krs`"), "{}", text("q.o"));
+        assert!(text("q.o").contains("` does not exist") && text("q.o").contains("q.krs`"), "{}", text("q.o"));
         assert!(!text("none.o").contains("help"), "{}", text("none.o"));
-        assert!(text("q.krs").contains("build it first: `krsic build "), "{}", text("q.krs"));
-        assert!(text("").contains("cannot be read: "), "{}", text(""));
+        assert!(text("q.krs").contains("build it first with `krsic build "), "{}", text("q.krs"));
+        assert!(text("").contains("cannot read `"), "{}", text(""));
     }
 }

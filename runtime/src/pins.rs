@@ -1,29 +1,31 @@
-//! The folders below `/sys/fs/bpf/krsi`: one for each policy, and what an interrupted command left.
+//! The folders below `/sys/fs/bpf/krsi`: one per policy, and those that an interrupted command left behind.
 //!
 //! ```text
-//! /sys/fs/bpf/krsi/NAME/programs/HOOK   one program a hook
-//!                      /maps/manifest   what the policy is
+//! /sys/fs/bpf/krsi/NAME/programs/HOOK   one program per hook
+//!                      /maps/manifest   the policy's manifest
 //!                      /maps/events     the ring buffer, if any rule audits or denies
-//!                      /maps/lost       counters of lost events
+//!                      /maps/lost       event counters
 //!                      /maps/constants  parameters and tables
-//!                      /maps/modes      what each rule does where it fires
-//!                      /maps/set-NAME   the elements of a set that changes
-//!                      /maps/KIND-labels  which tasks, inodes and sockets have labels
-//!                      /maps/parts-HOOK   the programs that HOOK goes on with, where they are several
-//!                      /links/HOOK      what keeps the programs attached
-//!                  staging~NAME         being loaded: of no worth until it is whole
-//!                  ready~NAME           whole; it is to become NAME
+//!                      /maps/modes      mode and effective action of each rule
+//!                      /maps/set-NAME   the elements of a dynamic set
+//!                      /maps/KIND-labels  labels of tasks, inodes or sockets
+//!                      /maps/parts-HOOK   the tail-called programs of HOOK, if any
+//!                      /links/HOOK      the link that keeps the program attached
+//!                  staging~NAME         being loaded, incomplete
+//!                  ready~NAME           complete, to be renamed to NAME
 //!                  trash~NAME           to be removed
 //! ```
 //!
-//! A load makes `staging~NAME`, renames it to `ready~NAME` once it is whole, which is the moment from which on the
-//! policy counts as loaded, moves an older NAME to `trash~NAME`, renames `ready~NAME` to NAME, and removes the
-//! trash. Each rename is one system call that happens or does not, so whoever holds the lock next can tell from
-//! the names alone what is left to do ([`plan`]): ready is moved on, trash and staging go.
+//! A load creates `staging~NAME` and renames it to `ready~NAME` once it is complete; from then on the policy
+//! counts as loaded. It then renames an older NAME to `trash~NAME`, renames `ready~NAME` to NAME, and removes
+//! the trash. Each rename is one atomic system call, so the next holder of the lock can derive the remaining
+//! steps from the names alone ([`plan`]): `ready` folders are renamed, `trash` and `staging` folders are
+//! removed.
 //!
-//! Links are attached before anything older goes, so that on a replacement there is no moment without a policy:
-//! while both are attached, what either denies is denied. Rules that deny the renames and removals themselves are the
-//! exception: those of the same policy are set aside for the one system call that they deny ([`crate::aside`]).
+//! The new links are attached before the old ones are removed, so a replacement never leaves a moment without a
+//! policy: while both are attached, each denies what its rules deny. Rules that deny the renames and removals
+//! themselves are the exception: those of the same policy are suspended for the one system call that they deny
+//! ([`crate::suspend`]).
 
 use std::fs::{self, File};
 use std::io::{self, IsTerminal};
@@ -33,72 +35,73 @@ use std::time::{Duration, Instant};
 use krsi_abi::PIN_ROOT;
 use rustix::fs::{FlockOperation, flock};
 
-use crate::aside::Force;
 use crate::bpffs::Bpffs;
 use crate::cli;
 use crate::failure::{self, Failure};
+use crate::suspend::Enforcement;
 
 const STAGING: &str = "staging~";
 const READY: &str = "ready~";
 const TRASH: &str = "trash~";
 
-/// The operations that loading, unloading and recovery are made of: each is one system call, or changes nothing. The tests
-/// have them in memory and interrupt them anywhere.
+/// The operations used for loading, unloading and recovery. Each is one system call or changes nothing. The
+/// tests implement them in memory and interrupt a command before any of them.
 pub trait Folders {
-    /// Names in a folder, in no order; none where it is not there.
+    /// Returns the names in a folder, in no particular order; none if the folder does not exist.
     fn names(&self, folder: &Path) -> io::Result<Vec<String>>;
-    /// True where the folder or pin is there.
+    /// Returns true if the folder or pin exists.
     fn exists(&self, path: &Path) -> bool;
-    /// Makes a folder.
+    /// Creates a folder that does not exist.
     fn make(&self, folder: &Path) -> io::Result<()>;
-    /// Renames a folder; none has the new name.
+    /// Renames a folder to a name that does not exist.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
-    /// Removes a pin.
+    /// Removes a pin from its folder.
     fn remove_pin(&self, pin: &Path) -> io::Result<()>;
     /// Removes an empty folder.
     fn remove_folder(&self, folder: &Path) -> io::Result<()>;
-    /// Puts so much of the policy in force that a folder holds. A folder without modes stays as it is.
-    fn switch(&self, name: &str, force: Force) -> Result<(), Failure>;
-    /// Ids of the programs pinned in a folder.
+    /// Sets the enforcement of the policy in a folder. A folder without a mode map is left alone.
+    fn set_enforcement(&self, name: &str, enforcement: Enforcement) -> Result<(), Failure>;
+    /// Returns the ids of the programs pinned in a folder.
     fn programs(&self, folder: &Path) -> Vec<u32>;
-    /// How many of these programs the kernel still has.
+    /// Counts the given programs that the kernel still holds.
     fn running(&self, programs: &[u32]) -> usize;
-    /// Lets some time pass between two looks at what is running.
+    /// Sleeps between two calls of [`Folders::running`].
     fn pause(&self);
-    /// Rules of loaded policies that can deny an operation, each policy's as a sentence.
-    fn denials(&self, what: &str) -> Vec<String>;
+    /// Returns a sentence for each loaded policy with rules that can deny an operation.
+    fn denials(&self, operation: &str) -> Vec<String>;
 }
 
-/// `/sys/fs/bpf/krsi`, locked against other commands that change it.
+/// The folder `/sys/fs/bpf/krsi`, locked against other commands that change it.
 #[derive(Debug)]
 pub struct Pins<F = Bpffs> {
     folders: F,
     _lock: Option<File>,
 }
 
-/// `/sys/fs/bpf/krsi`
+/// The folder of all policies, `/sys/fs/bpf/krsi`.
 #[cfg(not(test))]
 pub fn root() -> PathBuf {
     PathBuf::from(PIN_ROOT)
 }
 
-/// A folder of the test, where files stand for pins.
+/// The folder of the current test, with plain files in place of pins.
 #[cfg(test)]
 pub fn root() -> PathBuf {
-    crate::commands::ROOT.with_borrow(|root| root.clone().unwrap_or_else(|| PathBuf::from(PIN_ROOT)))
+    crate::command_tests::ROOT.with_borrow(|root| root.clone().unwrap_or_else(|| PathBuf::from(PIN_ROOT)))
 }
 
-/// Folder of a loaded policy.
+/// The folder of a loaded policy.
 pub fn folder(name: &str) -> PathBuf {
     root().join(name)
 }
 
-/// The pin of the array of a hook's further programs, in a policy's folder. The kernel empties it when no pin holds it.
-pub fn parts(folder: &Path, hook: &str) -> PathBuf {
+/// Path of the pinned program array for a hook's tail calls, in a policy's folder. The pin is needed because
+/// the kernel clears a program array when the last user-space reference is gone (`prog_array_map_clear`).
+pub fn tail_call_array(folder: &Path, hook: &str) -> PathBuf {
     folder.join("maps").join(format!("parts-{hook}"))
 }
 
-/// Whether a policy can be called so. Dots are not allowed in names below bpffs, `~` marks what is unfinished.
+/// Checks a policy name. bpffs does not allow dots in names, and `~` marks unfinished folders.
 pub fn check_name(name: &str) -> Result<(), Failure> {
     let fits = !name.is_empty()
         && name.len() <= 64
@@ -106,11 +109,11 @@ pub fn check_name(name: &str) -> Result<(), Failure> {
     if fits {
         return Ok(());
     }
-    Err(Failure::usage(format!("`{}` cannot be a policy's name", name.escape_debug()))
-        .help("a name is 1 to 64 letters, digits, `-` and `_`"))
+    Err(Failure::usage(format!("invalid policy name `{}`", name.escape_debug()))
+        .help("a name consists of 1 to 64 letters, digits, `-` and `_`"))
 }
 
-/// Names of the loaded policies, sorted. Needs no lock: unfinished ones are left out.
+/// Returns the sorted names of the loaded policies. Needs no lock, since unfinished folders are left out.
 pub fn loaded() -> Result<Vec<String>, Failure> {
     loaded_in(&Bpffs)
 }
@@ -123,21 +126,22 @@ fn loaded_in(folders: &impl Folders) -> Result<Vec<String>, Failure> {
     Ok(names)
 }
 
-/// A step that makes the folders what their names say.
+/// One step of recovery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Remove the folder and what is in it.
+    /// Remove the folder and its contents.
     Remove(String),
-    /// Give the folder another name; none has it.
+    /// Rename the folder to a name that does not exist.
     Rename(String, String),
-    /// Put all of the policy in force, where a command was interrupted that had set rules aside.
+    /// Resume the policy's rules, which an interrupted command may have suspended.
     Enforce(String),
 }
 
-/// What is left to do where a command was interrupted, from the names that are there. Running the steps, or any
-/// part of them and then this again, ends in the same state.
+/// Computes the steps that complete interrupted commands, from the names of the folders. Running all steps, or
+/// some of them and then the steps of a new plan, leads to the same state.
 ///
-/// What is ready takes its place and is put in force before what it replaces is removed: the older policy counts until then.
+/// A `ready` folder is renamed and fully enforced before the policy that it replaces is removed, so that the
+/// older policy stays in force until then.
 pub fn plan(names: &[String]) -> Vec<Step> {
     let mut left: Vec<String> = names.to_vec();
     left.sort();
@@ -167,44 +171,44 @@ pub fn plan(names: &[String]) -> Vec<Step> {
 }
 
 impl Pins {
-    /// Takes the lock and finishes what an interrupted command left. Makes the folder where it is missing.
+    /// Takes the lock and completes interrupted commands. Creates the folder if it is missing.
     pub fn lock() -> Result<Pins, Failure> {
         let root = &root();
         if let Err(error) = fs::create_dir(root)
             && error.kind() != io::ErrorKind::AlreadyExists
         {
             let denied = error.kind() == io::ErrorKind::PermissionDenied;
-            let failure = failure::at(root, "made", error);
+            let failure = failure::at(root, "create", error);
             return Err(match denied {
                 true => failure,
                 false => failure.help("mount the BPF file system: `mount -t bpf bpf /sys/fs/bpf`"),
             });
         }
-        let lock = File::open(root).map_err(|error| explained(&Bpffs, root, "opened", error))?;
-        flock(&lock, FlockOperation::LockExclusive).map_err(|error| explained(&Bpffs, root, "locked", error.into()))?;
+        let lock = File::open(root).map_err(|error| with_denials(&Bpffs, root, "open", error))?;
+        flock(&lock, FlockOperation::LockExclusive)
+            .map_err(|error| with_denials(&Bpffs, root, "lock", error.into()))?;
         let pins = Pins { folders: Bpffs, _lock: Some(lock) };
         pins.recover()?;
         Ok(pins)
     }
 }
 
-/// The failure of an operation on the pins, with the rules that may have denied it.
-fn explained(folders: &impl Folders, path: &Path, what: &str, error: io::Error) -> Failure {
-    let failure = failure::at(path, what, error);
-    let denials = folders.denials(what);
+/// The failure of an operation on the pins, with notes on the rules that may have denied it.
+fn with_denials(folders: &impl Folders, path: &Path, operation: &str, error: io::Error) -> Failure {
+    let failure = failure::at(path, operation, error);
+    let denials = folders.denials(operation);
     if denials.is_empty() {
         return failure;
     }
-    denials
-        .into_iter()
-        .fold(failure, Failure::note)
-        .help("`krsi mode POLICY off RULE` turns such a rule off, or spare this program in it: `unless task.comm == \"krsi\"`")
+    denials.into_iter().fold(failure, Failure::note).help(
+        "turn the rule off with `krsi mode POLICY off RULE`, or exempt krsi in it: `unless task.comm == \"krsi\"`",
+    )
 }
 
 impl<F: Folders> Pins<F> {
     fn recover(&self) -> Result<(), Failure> {
         let root = &root();
-        for step in plan(&self.folders.names(root).map_err(|error| explained(&self.folders, root, "read", error))?) {
+        for step in plan(&self.folders.names(root).map_err(|error| with_denials(&self.folders, root, "read", error))?) {
             self.run(&step)?;
         }
         Ok(())
@@ -215,93 +219,97 @@ impl<F: Folders> Pins<F> {
             Step::Remove(name) => self.remove(name),
             Step::Rename(from, to) => {
                 let (old, new) = (folder(from), folder(to));
-                self.passing(from, &old, || self.folders.rename(&old, &new))
-                    .map_err(|error| explained(&self.folders, &old, "renamed", error))
+                self.retry_suspended(from, &old, || self.folders.rename(&old, &new))
+                    .map_err(|error| with_denials(&self.folders, &old, "rename", error))
             }
-            Step::Enforce(name) => self.folders.switch(name, Force::Full),
+            Step::Enforce(name) => self.folders.set_enforcement(name, Enforcement::Full),
         }
     }
 
-    /// Does work on a path that rules of the policy itself, or of the one that it replaces, may deny, with any errno. Where it
-    /// fails it is done again with such rules set aside.
-    fn passing(&self, name: &str, path: &Path, work: impl Fn() -> io::Result<()>) -> io::Result<()> {
-        let first = match work() {
+    /// Performs an operation on a path. If it fails, suspends the rules of the policy itself and of the one
+    /// that it replaces that may have denied it, with whatever errno, and tries once more.
+    fn retry_suspended(&self, name: &str, path: &Path, operation: impl Fn() -> io::Result<()>) -> io::Result<()> {
+        let first = match operation() {
             Ok(()) => return Ok(()),
             Err(error) if !self.folders.exists(path) => return Err(error),
             Err(error) => error,
         };
         let name = name.rsplit('~').next().unwrap_or(name);
-        let switch = |prefixes: &[&str], force| -> io::Result<()> {
+        let enforce = |prefixes: &[&str], enforcement| -> io::Result<()> {
             for folder in prefixes.iter().map(|prefix| format!("{prefix}{name}")) {
                 if self.folders.exists(&self::folder(&folder)) {
-                    self.folders.switch(&folder, force).map_err(|failure| io::Error::other(failure.message))?;
+                    self.folders
+                        .set_enforcement(&folder, enforcement)
+                        .map_err(|failure| io::Error::other(failure.message))?;
                 }
             }
             Ok(())
         };
-        // A policy that cannot be switched keeps the error that says more.
-        let done = switch(&["", STAGING, READY, TRASH], Force::Passing).map_err(|_| first).and_then(|()| work());
-        // What is trash goes, and what is being removed stays without force.
-        switch(&["", READY], Force::Full).and(done)
+        // If suspending fails, the first error says more.
+        let result = enforce(&["", STAGING, READY, TRASH], Enforcement::Restricted)
+            .map_err(|_| first)
+            .and_then(|()| operation());
+        // Trash is about to be removed and stays suspended; a staged policy is resumed by `commit`.
+        enforce(&["", READY], Enforcement::Full).and(result)
     }
 
-    /// A new empty folder to load a policy into.
+    /// Creates a new folder to load a policy into.
     pub fn stage(&self, name: &str) -> Result<PathBuf, Failure> {
         let staging = folder(&format!("{STAGING}{name}"));
         for folder in [staging.clone(), staging.join("programs"), staging.join("maps"), staging.join("links")] {
-            self.folders.make(&folder).map_err(|error| explained(&self.folders, &folder, "made", error))?;
+            self.folders.make(&folder).map_err(|error| with_denials(&self.folders, &folder, "create", error))?;
         }
         Ok(staging)
     }
 
-    /// Makes what was staged the policy of that name.
+    /// Makes the staged policy the loaded policy of that name.
     pub fn commit(&self, name: &str) -> Result<(), Failure> {
         let staging = format!("{STAGING}{name}");
-        // Rules that were set aside while the pins were made.
+        // Resumes rules that were suspended while the pins were created.
         self.run(&Step::Enforce(staging.clone()))?;
         self.run(&Step::Rename(staging, format!("{READY}{name}")))?;
         self.recover()
     }
 
-    /// Removes what was staged.
+    /// Removes the staged policy.
     pub fn abandon(&self, name: &str) -> Result<(), Failure> {
         self.remove(&format!("{STAGING}{name}"))
     }
 
-    /// Removes a policy.
+    /// Removes the loaded policy of that name.
     pub fn unload(&self, name: &str) -> Result<(), Failure> {
         self.run(&Step::Rename(name.to_owned(), format!("{TRASH}{name}")))?;
         self.recover()
     }
 
-    /// Removes a folder. No rule of it does anything from the first step on. Returns when the programs have run for the last
-    /// time.
+    /// Removes a policy's folder, suspending all its rules first. Returns when the kernel has detached the programs.
     fn remove(&self, name: &str) -> Result<(), Failure> {
         let folder = folder(name);
         let programs = self.folders.programs(&folder.join("programs"));
-        // Where the modes cannot be written, rules count until the kernel has detached their programs.
-        let _ = self.folders.switch(name, Force::Nothing);
-        if let Err(failure) = self.clear(name, &folder) {
+        // If the modes cannot be written, the rules stay in force until the kernel has detached their programs.
+        let _ = self.folders.set_enforcement(name, Enforcement::Suspended);
+        if let Err(failure) = self.remove_contents(name, &folder) {
             let detaching = self.folders.names(&folder.join("links")).is_ok_and(|links| links.is_empty());
             if !detaching {
                 return Err(failure);
             }
-            self.detached(&programs);
-            self.clear(name, &folder)?;
+            self.wait_until_detached(&programs);
+            self.remove_contents(name, &folder)?;
         }
-        self.detached(&programs);
+        self.wait_until_detached(&programs);
         Ok(())
     }
 
-    /// Removes the pins and the folders, links first, so that what is half removed does nothing.
-    fn clear(&self, name: &str, folder: &Path) -> Result<(), Failure> {
-        let failed = |path: &Path, what: &str, error| explained(&self.folders, path, what, error);
+    /// Removes the pins and then the folder itself. The links go first, so that a partly removed policy is not
+    /// attached.
+    fn remove_contents(&self, name: &str, folder: &Path) -> Result<(), Failure> {
+        let failed = |path: &Path, operation: &str, error| with_denials(&self.folders, path, operation, error);
         for part in ["links", "programs", "maps"] {
             let part = folder.join(part);
             for pin in self.folders.names(&part).map_err(|error| failed(&part, "read", error))? {
                 let pin = part.join(pin);
-                self.passing(name, &pin, || self.folders.remove_pin(&pin))
-                    .map_err(|error| failed(&pin, "removed", error))?;
+                self.retry_suspended(name, &pin, || self.folders.remove_pin(&pin))
+                    .map_err(|error| failed(&pin, "remove", error))?;
             }
             self.remove_folder(name, &part)?;
         }
@@ -309,58 +317,64 @@ impl<F: Folders> Pins<F> {
     }
 
     fn remove_folder(&self, name: &str, folder: &Path) -> Result<(), Failure> {
-        match self.passing(name, folder, || self.folders.remove_folder(folder)) {
+        match self.retry_suspended(name, folder, || self.folders.remove_folder(folder)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound || self.folders.exists(folder) => {
-                Err(explained(&self.folders, folder, "removed", error))
+                Err(with_denials(&self.folders, folder, "remove", error))
             }
             _ => Ok(()),
         }
     }
 
-    /// Waits until the kernel has detached programs.
+    /// Waits until the kernel has detached the programs.
     ///
-    /// The kernel lets go of a link some time after its pin is gone, and of its id before it detaches the program; but it holds
-    /// the program until it has (`bpf_link_free`). So the programs' ids tell.
-    fn detached(&self, programs: &[u32]) {
+    /// The kernel frees a link some time after its pin is gone, and removes the link's id before it detaches
+    /// the program. However, it holds the program until it is detached (`bpf_link_free`), so the program ids
+    /// show when that is done.
+    fn wait_until_detached(&self, programs: &[u32]) {
         let start = Instant::now();
-        let left = || {
-            let left = self.folders.running(programs);
-            if left > 0 {
+        let remaining = || {
+            let remaining = self.folders.running(programs);
+            if remaining > 0 {
                 self.folders.pause();
             }
-            left
+            remaining
         };
-        wait(left, io::stderr().is_terminal(), || start.elapsed(), cli::tell);
+        wait(remaining, io::stderr().is_terminal(), || start.elapsed(), cli::print_stderr);
     }
 }
 
-/// How long to wait for the kernel to detach what was removed. Each program takes a grace period of RCU tasks: milliseconds, but
-/// on a busy machine with many programs seconds.
-const DETACH: Duration = Duration::from_secs(20);
+/// Maximum time to wait for the kernel to detach programs. Each takes a grace period of RCU tasks:
+/// milliseconds, but seconds on a busy machine with many programs.
+const DETACH_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How long to wait without a word.
-const SILENT: Duration = Duration::from_secs(1);
+/// Time to wait before printing that the command waits.
+const NOTICE_DELAY: Duration = Duration::from_secs(1);
 
-/// Waits until nothing is left. Says that it waits where somebody looks on, and that it has given up in any case.
-fn wait(mut left: impl FnMut() -> usize, watched: bool, elapsed: impl Fn() -> Duration, mut say: impl FnMut(&str)) {
-    let mut silent = watched;
+/// Waits until no program remains. Prints a notice if `interactive`, and a warning in any case if it gives up.
+fn wait(
+    mut remaining: impl FnMut() -> usize,
+    interactive: bool,
+    elapsed: impl Fn() -> Duration,
+    mut print: impl FnMut(&str),
+) {
+    let mut notice_due = interactive;
     loop {
-        let programs = match left() {
+        let programs = match remaining() {
             0 => return,
             1 => "1 program".to_owned(),
             count => format!("{count} programs"),
         };
-        if elapsed() >= DETACH {
-            say(&format!(
-                "warning: the kernel has not detached {programs} within {} s: what they deny is denied until it has; \
-                 `bpftool prog` shows them",
-                DETACH.as_secs()
+        if elapsed() >= DETACH_TIMEOUT {
+            print(&format!(
+                "warning: the kernel has not detached {programs} within {} s; until it does, the removed rules stay in force \
+                 (list programs with `bpftool prog`)",
+                DETACH_TIMEOUT.as_secs()
             ));
             return;
         }
-        if silent && elapsed() >= SILENT {
-            say(&format!("waiting for the kernel to detach {programs}"));
-            silent = false;
+        if notice_due && elapsed() >= NOTICE_DELAY {
+            print(&format!("waiting for the kernel to detach {programs}"));
+            notice_due = false;
         }
     }
 }
@@ -373,21 +387,21 @@ mod tests {
 
     use super::*;
 
-    /// Does a step to a list of names as the file system would.
+    /// Applies a step to a list of names, as the file system would.
     fn apply(names: &mut Vec<String>, step: &Step) {
         match step {
-            Step::Enforce(name) => assert!(names.contains(name), "{name} is not there"),
+            Step::Enforce(name) => assert!(names.contains(name), "{name} does not exist"),
             Step::Remove(name) => names.retain(|known| known != name),
             Step::Rename(from, to) => {
-                assert!(names.contains(from), "{from} is not there");
-                assert!(!names.contains(to), "{to} is there already");
+                assert!(names.contains(from), "{from} does not exist");
+                assert!(!names.contains(to), "{to} already exists");
                 names.retain(|known| known != from);
                 names.push(to.clone());
             }
         }
     }
 
-    /// Whatever is left, and wherever recovery itself is killed, it ends in the same state.
+    /// Recovery from any set of folders ends in the same state, even if recovery itself is killed at any step.
     #[test]
     fn recovery_can_be_killed_anywhere() {
         let parts = ["a", "staging~a", "ready~a", "trash~a"];
@@ -413,7 +427,7 @@ mod tests {
         }
     }
 
-    /// Steps in the order in which they count: the new policy is in force before the old one is removed.
+    /// The order of the steps matters: the new policy is in force before the old one is removed.
     #[test]
     fn plans() {
         let remove = |name: &str| Step::Remove(name.into());
@@ -427,7 +441,7 @@ mod tests {
             (&["ready~a"], vec![rename("ready~a", "a"), enforce("a")]),
             (&["ready~a", "a"], vec![rename("a", "trash~a"), rename("ready~a", "a"), enforce("a"), remove("trash~a")]),
             (&["ready~a", "trash~a"], vec![rename("ready~a", "a"), enforce("a"), remove("trash~a")]),
-            // Policies do not mix.
+            // Policies are independent of each other.
             (&["ready~b", "a", "trash~a"], vec![rename("ready~b", "b"), enforce("a"), enforce("b"), remove("trash~a")]),
         ] {
             let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
@@ -438,11 +452,11 @@ mod tests {
     /// A policy's folder in memory.
     #[derive(Clone)]
     struct Held {
-        /// Tells the policies of one name apart.
+        /// Distinguishes policies of one name.
         label: &'static str,
-        /// Its programs have it as well, and run on without their pins.
-        force: Rc<Cell<Force>>,
-        /// Operations that its rules deny: `mkdir`, `rename`, `unlink`, `rmdir`.
+        /// Shared with the policy's programs, which keep running after their pins are gone.
+        enforcement: Rc<Cell<Enforcement>>,
+        /// Operations that its rules deny: `mkdir`, `mknod`, `rename`, `unlink`, `rmdir`.
         denies: &'static [&'static str],
         folders: BTreeSet<String>,
         pins: BTreeSet<String>,
@@ -454,31 +468,31 @@ mod tests {
         }
     }
 
-    /// A program whose link is gone and that the kernel has not detached yet.
+    /// A program whose link is gone but that the kernel has not detached yet.
     #[derive(Clone)]
     struct Detaching {
-        force: Rc<Cell<Force>>,
+        enforcement: Rc<Cell<Enforcement>>,
         denies: &'static [&'static str],
-        /// How often somebody has to look until it is detached.
-        looks: usize,
+        /// Number of calls of `running` until it is detached.
+        polls: usize,
     }
 
-    /// The pins in memory. The kernel keeps programs for a while after their links; each operation may be the last.
+    /// The pins in memory. Programs outlive their links for a while, and any operation can be the last.
     #[derive(Default)]
     struct Memory {
         held: RefCell<BTreeMap<String, Held>>,
         detaching: RefCell<Vec<Detaching>>,
-        /// Operations until the command is killed.
+        /// Number of operations until the command is killed.
         left: Cell<Option<usize>>,
-        /// Operations that changed something.
+        /// Number of operations that changed something.
         changes: Cell<usize>,
-        /// Modes cannot be written.
+        /// True if modes cannot be written.
         fixed_modes: Cell<bool>,
-        /// The error of what rules deny.
+        /// The error of an operation that rules deny.
         errno: Cell<Option<io::ErrorKind>>,
     }
 
-    /// `NAME`, or `NAME` and what is below it.
+    /// Splits a path into the policy's folder name and the rest.
     fn split(path: &Path) -> (String, String) {
         let below = path.strip_prefix(PIN_ROOT).expect("a path below the root").to_str().expect("text");
         let (name, rest) = below.split_once('/').unwrap_or((below, ""));
@@ -489,10 +503,10 @@ mod tests {
         fn copy(&self) -> Memory {
             let held = self.held.borrow();
             let held = held.iter().map(|(name, held)| {
-                let force = Rc::new(Cell::new(held.force.get()));
-                (name.clone(), Held { force, ..held.clone() })
+                let enforcement = Rc::new(Cell::new(held.enforcement.get()));
+                (name.clone(), Held { enforcement, ..held.clone() })
             });
-            // What is being detached is detached by then.
+            // Programs of the original are detached by the time the copy is used.
             Memory { held: RefCell::new(held.collect()), ..Memory::default() }
         }
 
@@ -501,9 +515,12 @@ mod tests {
                 Some(0) => return Err(io::Error::other("killed")),
                 left => self.left.set(left.map(|left| left - 1)),
             }
-            let denies = |force: Force, denies: &[&str]| force == Force::Full && denies.contains(&operation);
-            let held = self.held.borrow().values().any(|held| held.has_link() && denies(held.force.get(), held.denies));
-            let detaching = self.detaching.borrow().iter().any(|late| denies(late.force.get(), late.denies));
+            let denies = |enforcement: Enforcement, denies: &[&str]| {
+                enforcement == Enforcement::Full && denies.contains(&operation)
+            };
+            let held =
+                self.held.borrow().values().any(|held| held.has_link() && denies(held.enforcement.get(), held.denies));
+            let detaching = self.detaching.borrow().iter().any(|late| denies(late.enforcement.get(), late.denies));
             if held || detaching {
                 return Err(self.errno.get().unwrap_or(io::ErrorKind::PermissionDenied).into());
             }
@@ -511,20 +528,20 @@ mod tests {
             Ok(())
         }
 
-        /// Pins something into a folder, as a load does.
+        /// Adds a pin to a folder, as a load does.
         fn pin(&self, name: &str, pin: &str) -> io::Result<()> {
             self.step("mknod")?;
-            self.held.borrow_mut().get_mut(name).expect("the folder is there").pins.insert(pin.to_owned());
+            self.held.borrow_mut().get_mut(name).expect("the folder exists").pins.insert(pin.to_owned());
             Ok(())
         }
 
-        /// Folder and label of all that has its links, and force.
+        /// Folder and label of each complete policy that is fully enforced.
         fn enforced(&self) -> Vec<(String, &'static str)> {
             let held = self.held.borrow();
-            let whole = held
-                .iter()
-                .filter(|(_, held)| PINS.iter().all(|pin| held.pins.contains(*pin)) && held.force.get() == Force::Full);
-            whole.map(|(name, held)| (name.clone(), held.label)).collect()
+            let enforced = held.iter().filter(|(_, held)| {
+                PINS.iter().all(|pin| held.pins.contains(*pin)) && held.enforcement.get() == Enforcement::Full
+            });
+            enforced.map(|(name, held)| (name.clone(), held.label)).collect()
         }
     }
 
@@ -556,12 +573,12 @@ mod tests {
             if part.is_empty() {
                 let made = Held {
                     label: LABEL.get(),
-                    force: Rc::new(Cell::new(Force::Passing)),
+                    enforcement: Rc::new(Cell::new(Enforcement::Restricted)),
                     denies: DENIES.get(),
                     folders: BTreeSet::new(),
                     pins: BTreeSet::new(),
                 };
-                assert!(held.insert(name, made).is_none(), "it is there already");
+                assert!(held.insert(name, made).is_none(), "it already exists");
             } else {
                 held.get_mut(&name).expect("the policy's folder comes first").folders.insert(part);
             }
@@ -572,7 +589,7 @@ mod tests {
             self.step("rename")?;
             let mut held = self.held.borrow_mut();
             let moved = held.remove(&split(from).0).ok_or(io::ErrorKind::NotFound)?;
-            assert!(held.insert(split(to).0, moved).is_none(), "{} is there already", to.display());
+            assert!(held.insert(split(to).0, moved).is_none(), "{} already exists", to.display());
             Ok(())
         }
 
@@ -581,17 +598,17 @@ mod tests {
             let (name, pin) = split(pin);
             let mut all = self.held.borrow_mut();
             let held = all.get_mut(&name).ok_or(io::ErrorKind::NotFound)?;
-            assert!(pin.starts_with("links/") || !held.has_link(), "{pin} of {name} went before a link");
-            assert!(held.pins.remove(&pin), "{pin} is not there");
+            assert!(pin.starts_with("links/") || !held.has_link(), "{pin} of {name} was removed before a link");
+            assert!(held.pins.remove(&pin), "{pin} does not exist");
             if pin.starts_with("links/") {
-                let (force, denies) = (held.force.clone(), held.denies);
-                self.detaching.borrow_mut().push(Detaching { force, denies, looks: 3 });
+                let (enforcement, denies) = (held.enforcement.clone(), held.denies);
+                self.detaching.borrow_mut().push(Detaching { enforcement, denies, polls: 3 });
             }
             Ok(())
         }
 
         fn remove_folder(&self, folder: &Path) -> io::Result<()> {
-            // The kernel looks for the folder before it asks anybody (`do_rmdir`).
+            // The kernel looks up the folder before it calls any hook (`do_rmdir`).
             if self.left.get() != Some(0) && !self.exists(folder) {
                 return Err(io::ErrorKind::NotFound.into());
             }
@@ -608,13 +625,13 @@ mod tests {
             if held.folders.remove(&part) { Ok(()) } else { Err(io::ErrorKind::NotFound.into()) }
         }
 
-        fn switch(&self, name: &str, force: Force) -> Result<(), Failure> {
+        fn set_enforcement(&self, name: &str, enforcement: Enforcement) -> Result<(), Failure> {
             let held = self.held.borrow();
             let held = held.get(name).ok_or_else(|| Failure::usage("no such folder"))?;
-            // As `aside::switched`: nothing to do, no modes yet, or no way back by `Passing`.
-            if held.force.get() == force
+            // As in `suspend::with_enforcement`: nothing to do, no modes yet, or `Restricted` would resume rules.
+            if held.enforcement.get() == enforcement
                 || !held.pins.contains("maps/modes")
-                || force == Force::Passing && held.force.get() == Force::Nothing
+                || enforcement == Enforcement::Restricted && held.enforcement.get() == Enforcement::Suspended
             {
                 return Ok(());
             }
@@ -622,7 +639,7 @@ mod tests {
                 return Err(Failure::usage("the modes cannot be written"));
             }
             self.step("bpf").map_err(|error| Failure::usage(error.to_string()))?;
-            held.force.set(force);
+            held.enforcement.set(enforcement);
             Ok(())
         }
 
@@ -633,27 +650,27 @@ mod tests {
         fn running(&self, programs: &[u32]) -> usize {
             assert_eq!(programs, [7]);
             let mut detaching = self.detaching.borrow_mut();
-            detaching.iter_mut().for_each(|late| late.looks -= 1);
-            detaching.retain(|late| late.looks > 0);
+            detaching.iter_mut().for_each(|late| late.polls -= 1);
+            detaching.retain(|late| late.polls > 0);
             detaching.len()
         }
 
         fn pause(&self) {}
 
-        fn denials(&self, what: &str) -> Vec<String> {
-            vec![format!("something denies that it is {what}")]
+        fn denials(&self, operation: &str) -> Vec<String> {
+            vec![format!("a rule denies to {operation} it")]
         }
     }
 
     thread_local! {
-        /// What the next folder is made for.
+        /// Label and denied operations of the next folder.
         static LABEL: Cell<&'static str> = const { Cell::new("old") };
         static DENIES: Cell<&'static [&'static str]> = const { Cell::new(&[]) };
     }
 
     const PINS: [&str; 5] = ["maps/manifest", "maps/modes", "programs/h", "links/g", "links/h"];
 
-    /// What `krsi load` does to the pins, after the lock is taken.
+    /// Performs the operations of `krsi load` on the pins, after it has taken the lock.
     fn load(pins: &Pins<Memory>, label: &'static str, denies: &'static [&'static str]) -> Result<(), Failure> {
         pins.recover()?;
         LABEL.set(label);
@@ -681,11 +698,11 @@ mod tests {
 
     fn with_old(denies: &'static [&'static str]) -> Pins<Memory> {
         let pins = pins_of(Memory::default());
-        load(&pins, "old", denies).expect("nothing keeps it from being loaded");
+        load(&pins, "old", denies).expect("nothing denies the load");
         pins
     }
 
-    /// The policy is wholly there, in force and alone, or nothing is there; its label.
+    /// Returns the label of the only policy, which must be complete and in force; `None` if there is no folder.
     fn settled(memory: &Memory, context: &str) -> Option<&'static str> {
         let held = memory.held.borrow();
         let names: Vec<&String> = held.keys().collect();
@@ -693,12 +710,12 @@ mod tests {
             return None;
         }
         assert_eq!(names, ["p"], "{context}");
-        assert_eq!(memory.enforced().len(), 1, "{context}: it is not wholly in force");
+        assert_eq!(memory.enforced().len(), 1, "{context}: it is not fully enforced");
         Some(held["p"].label)
     }
 
-    /// Interrupts a command after each of its operations, and recovery after each of its own. `from` and `to` are the only
-    /// policies that may be there in the end. With `always` one policy is in force at every moment.
+    /// Interrupts a command after each of its operations, and recovery after each of its own. In the end, only
+    /// policy `from` or `to` may exist. If `always`, one policy must be in force at every moment.
     fn interrupt_everywhere(
         from: Option<&'static [&'static str]>,
         command: impl Fn(&Pins<Memory>) -> Result<(), Failure>,
@@ -714,7 +731,7 @@ mod tests {
             if always {
                 assert!(!pins.folders.enforced().is_empty(), "{context}: nothing is in force");
             }
-            // Nothing that is listed is unfinished; a rule in the way may be set aside.
+            // Listed policies are complete; a rule that blocks krsi may be suspended.
             for name in loaded_in(&pins.folders.copy()).expect("they can be listed") {
                 assert!(PINS.iter().all(|pin| pins.folders.held.borrow()[&name].pins.contains(*pin)), "{context}");
             }
@@ -745,7 +762,7 @@ mod tests {
         }
     }
 
-    /// Policies that deny nothing of what krsi does, and ones that deny each operation to everybody.
+    /// Sets of denied operations: none, each one, and all that a load or unload performs.
     const DENIERS: [&[&str]; 5] = [&[], &["rmdir"], &["unlink"], &["rename"], &["rmdir", "unlink", "rename", "mknod"]];
 
     #[test]
@@ -772,78 +789,79 @@ mod tests {
         }
     }
 
-    /// `deny ENOENT` does not make what is there look gone.
+    /// A rule with `deny ENOENT` does not make an existing pin look missing.
     #[test]
-    fn a_denial_has_any_error() {
+    fn denials_with_any_errno_are_handled() {
         for kind in [io::ErrorKind::NotFound, io::ErrorKind::AlreadyExists, io::ErrorKind::CrossesDevices] {
             let pins = pins_of(Memory::default());
             pins.folders.errno.set(Some(kind));
             for label in ["old", "new"] {
-                load(&pins, label, &["rmdir", "unlink", "rename"]).expect("its own rules are set aside");
+                load(&pins, label, &["rmdir", "unlink", "rename"]).expect("its own rules are suspended");
                 assert_eq!(settled(&pins.folders, label), Some(label));
             }
-            unload(&pins).expect("its own rules are set aside");
+            unload(&pins).expect("its own rules are suspended");
             assert_eq!(settled(&pins.folders, "unloaded"), None);
-            // Rules that stay in force keep the folder.
+            // A rule of another policy is not suspended, so the removal fails.
             let pins = with_old(&[]);
             pins.folders.errno.set(Some(kind));
             let mut other = pins.folders.held.borrow()["p"].clone();
-            (other.force, other.denies) = (Rc::new(Cell::new(Force::Full)), &["rmdir"]);
+            (other.enforcement, other.denies) = (Rc::new(Cell::new(Enforcement::Full)), &["rmdir"]);
             pins.folders.held.borrow_mut().insert("other".into(), other);
             assert!(unload(&pins).is_err(), "{kind}");
         }
     }
 
-    /// Rules on folders that the old policy denies to make are not set aside while the new one is loaded, which takes long.
+    /// Rules of the old policy that deny mkdir are not suspended during a load, which can take long.
     #[test]
-    fn a_policy_that_denies_new_folders_keeps_its_place() {
+    fn a_policy_that_denies_new_folders_is_not_replaced() {
         let pins = with_old(&["mkdir"]);
-        let failure = load(&pins, "new", &[]).expect_err("no folder can be made").to_string();
-        assert!(failure.contains("note: something denies that it is made"), "{failure}");
+        let failure = load(&pins, "new", &[]).expect_err("no folder can be created").to_string();
+        assert!(failure.contains("note: a rule denies to create it"), "{failure}");
         assert_eq!(settled(&pins.folders, "refused"), Some("old"));
-        unload(&pins).expect("no folder is made");
+        unload(&pins).expect("no folder is created");
         assert_eq!(settled(&pins.folders, "unloaded"), None);
     }
 
-    /// Rules of another policy are not set aside: what they deny fails, is explained, and leaves the policy in force.
+    /// Rules of another policy are not suspended: a denied operation fails with an explanation and leaves the
+    /// policy in force.
     #[test]
     fn another_policy_denies() {
         for operation in ["rename", "unlink"] {
             let pins = with_old(&[]);
             let mut other = pins.folders.held.borrow()["p"].clone();
-            other.force = Rc::new(Cell::new(Force::Full));
+            other.enforcement = Rc::new(Cell::new(Enforcement::Full));
             other.denies = if operation == "rename" { &["rename"] } else { &["unlink"] };
             pins.folders.held.borrow_mut().insert("other".into(), other);
             let failure = unload(&pins).expect_err("it is denied").to_string();
-            let what = if operation == "rename" { "renamed" } else { "removed" };
-            assert!(failure.contains(&format!("note: something denies that it is {what}")), "{failure}");
+            let verb = if operation == "rename" { "rename" } else { "remove" };
+            assert!(failure.contains(&format!("note: a rule denies to {verb} it")), "{failure}");
             assert!(failure.contains("`krsi mode POLICY off RULE`"), "{failure}");
             let held = pins.folders.held.borrow();
-            assert_eq!(held["other"].force.get(), Force::Full);
+            assert_eq!(held["other"].enforcement.get(), Enforcement::Full);
             match operation {
-                "rename" => assert_eq!(held["p"].force.get(), Force::Full, "the policy stays as it was"),
-                // What is trash stays without force until somebody can remove it.
-                _ => assert_eq!(held["trash~p"].force.get(), Force::Nothing),
+                "rename" => assert_eq!(held["p"].enforcement.get(), Enforcement::Full, "the policy is unchanged"),
+                // Trash stays suspended until it can be removed.
+                _ => assert_eq!(held["trash~p"].enforcement.get(), Enforcement::Suspended),
             }
         }
     }
 
-    /// Without modes that can be written, removal goes on when the kernel has detached the programs.
+    /// If the modes cannot be written, removal continues once the kernel has detached the programs.
     #[test]
     fn removal_waits_for_programs_that_deny_it() {
         let pins = with_old(&["rmdir"]);
         pins.folders.fixed_modes.set(true);
-        unload(&pins).expect("the programs are detached in the end");
+        unload(&pins).expect("the programs are detached eventually");
         assert_eq!(settled(&pins.folders, "unloaded"), None);
-        // A program that denies the removal of its link stays: there is nothing to wait for.
+        // A program that denies the removal of its own link stays attached, so waiting does not help.
         let pins = with_old(&["unlink"]);
         pins.folders.fixed_modes.set(true);
         assert!(unload(&pins).is_err());
     }
 
-    /// The command ends when the programs have run for the last time.
+    /// The command ends after the kernel has detached the programs.
     #[test]
-    fn removal_ends_after_the_last_run() {
+    fn removal_waits_for_detached_programs() {
         let pins = with_old(&[]);
         unload(&pins).expect("nothing denies it");
         assert!(pins.folders.detaching.borrow().is_empty());
@@ -852,12 +870,15 @@ mod tests {
     #[test]
     fn paths_of_pins() {
         assert_eq!(folder("web"), Path::new("/sys/fs/bpf/krsi/web"));
-        assert_eq!(parts(&folder("web"), "file_open"), Path::new("/sys/fs/bpf/krsi/web/maps/parts-file_open"));
+        assert_eq!(
+            tail_call_array(&folder("web"), "file_open"),
+            Path::new("/sys/fs/bpf/krsi/web/maps/parts-file_open")
+        );
     }
 
-    /// Unfinished folders are no policies.
+    /// Unfinished folders are not listed.
     #[test]
-    fn listed_are_whole_policies_by_name() {
+    fn only_complete_policies_are_listed() {
         let pins = with_old(&[]);
         let held = pins.folders.held.borrow()["p"].clone();
         for name in ["a", "staging~q", "ready~r", "trash~s"] {
@@ -867,28 +888,28 @@ mod tests {
     }
 
     #[test]
-    fn waiting_is_told_once_and_ends() {
-        let said = |watched: bool, detached_after_s: u64| {
-            let (now, mut words) = (Cell::new(0), Vec::new());
-            let left = || {
+    fn waiting_prints_one_notice_and_ends() {
+        let printed = |interactive: bool, detached_after_s: u64| {
+            let (now, mut lines) = (Cell::new(0), Vec::new());
+            let remaining = || {
                 now.set(now.get() + 300);
                 usize::from(now.get() < 1000 * detached_after_s)
             };
-            wait(left, watched, || Duration::from_millis(now.get()), |text| words.push(text.to_owned()));
-            words
+            wait(remaining, interactive, || Duration::from_millis(now.get()), |text| lines.push(text.to_owned()));
+            lines
         };
-        assert_eq!(said(true, 0), [""; 0]);
-        assert_eq!(said(true, 1), [""; 0]);
-        assert_eq!(said(false, 9), [""; 0]);
-        assert_eq!(said(true, 9), ["waiting for the kernel to detach 1 program"]);
-        assert_eq!(said(false, 99).len(), 1);
-        let late = said(true, 99);
+        assert_eq!(printed(true, 0), [""; 0]);
+        assert_eq!(printed(true, 1), [""; 0]);
+        assert_eq!(printed(false, 9), [""; 0]);
+        assert_eq!(printed(true, 9), ["waiting for the kernel to detach 1 program"]);
+        assert_eq!(printed(false, 99).len(), 1);
+        let late = printed(true, 99);
         assert!(late.len() == 2 && late[1].starts_with("warning: the kernel has not detached 1 program"), "{late:?}");
         assert!(late[1].contains("within 20 s"), "{late:?}");
     }
 
     #[test]
-    fn names_that_no_pin_can_have_are_refused() {
+    fn invalid_policy_names_are_rejected() {
         for name in ["", "a.b", "../x", "a b", "staging~a", "ä", &"x".repeat(65)] {
             assert!(check_name(name).is_err(), "{name}");
         }

@@ -1,12 +1,12 @@
-//! Rules for newer kernels (`@since("6.1")`): which of them the running kernel has what they need for.
+//! Rules for newer kernels (`@since("6.1")`): finds and disables those that the running kernel does not support.
 //!
 //! ```text
 //! loaded guard: 3 rules on 2 hooks
 //!   not active here: `no_namespaces` (for 6.1 and newer): this kernel has no hook `userns_create`
 //! ```
 //!
-//! A rule that is not active is turned off in the object's constants before the kernel sees it, and its hook's program
-//! is not loaded where no other rule is left on it.
+//! An inactive rule is disabled by a switch in the object's constants before the object is loaded. A program
+//! without active rules is not loaded at all.
 
 use krsi_abi::manifest::{Manifest, Need, Rule, Since};
 
@@ -14,24 +14,26 @@ use crate::failure::Failure;
 use crate::kernel::Kernel;
 use crate::object::Object;
 
-/// A rule that is not active, and why.
+/// A rule that is not active, with the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inactive {
-    /// Index into `Manifest::rules`.
+    /// Index of the rule in `Manifest::rules`.
     pub rule: usize,
-    /// `this kernel has no hook ...`
+    /// The reason: `this kernel has no hook ...`.
     pub why: String,
 }
 
-/// The rules that are not active on a kernel of this number.
+/// Finds the rules that are not active on a kernel with the given release.
 pub fn inactive(manifest: &Manifest, kernel: &Kernel, release: Option<(u32, u32)>) -> Vec<Inactive> {
     let rules = manifest.rules.iter().enumerate();
     rules
-        .filter_map(|(rule, said)| Some(Inactive { rule, why: lacking(said.since.as_ref()?, kernel, release)? }))
+        .filter_map(|(index, rule)| {
+            Some(Inactive { rule: index, why: missing(rule.since.as_ref()?, kernel, release)? })
+        })
         .collect()
 }
 
-/// The programs, by index, that have nothing to do: no active rule, and no labels to keep.
+/// Finds the programs, by index, that have no active rule and maintain no labels.
 pub fn idle(manifest: &Manifest, inactive: &[Inactive]) -> Vec<usize> {
     let off = |rule: usize| inactive.iter().any(|known| known.rule == rule);
     let on = |program: usize| {
@@ -40,23 +42,23 @@ pub fn idle(manifest: &Manifest, inactive: &[Inactive]) -> Vec<usize> {
     (0..manifest.programs.len()).filter(|program| !manifest.programs[*program].keeps && !on(*program)).collect()
 }
 
-/// The number of the running kernel's release: 6 and 1 of `6.1.0-51-cloud-amd64`.
+/// Version of the running kernel: 6 and 1 of the release `6.1.0-51-cloud-amd64`.
 pub fn release() -> Option<(u32, u32)> {
-    number(&rustix::system::uname().release().to_string_lossy())
+    version(&rustix::system::uname().release().to_string_lossy())
 }
 
-fn number(release: &str) -> Option<(u32, u32)> {
+fn version(release: &str) -> Option<(u32, u32)> {
     let mut parts = release.split(|c: char| !c.is_ascii_digit());
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
-/// A rule that is not active, in words for whoever loads it.
-pub fn words(manifest: &Manifest, inactive: &Inactive) -> String {
+/// Formats an inactive rule with its reason.
+pub fn describe(manifest: &Manifest, inactive: &Inactive) -> String {
     let rule = &manifest.rules[inactive.rule];
     format!("`{}`{}: {}", rule.name, versions(rule), inactive.why)
 }
 
-/// ` (for 6.1 and newer)`
+/// Formats the versions that a rule is for: ` (for 6.1 and newer)`.
 fn versions(rule: &Rule) -> String {
     match &rule.since {
         Some(Since { version: (major, minor), .. }) => format!(" (for {major}.{minor} and newer)"),
@@ -64,7 +66,8 @@ fn versions(rule: &Rule) -> String {
     }
 }
 
-fn lacking(since: &Since, kernel: &Kernel, release: Option<(u32, u32)>) -> Option<String> {
+/// Returns the first requirement of a rule that the kernel does not meet.
+fn missing(since: &Since, kernel: &Kernel, release: Option<(u32, u32)>) -> Option<String> {
     for need in &since.needs {
         let why = match need {
             Need::Hook(hook) if !kernel.has_hook(hook) => format!("this kernel has no hook `{hook}`"),
@@ -88,11 +91,11 @@ fn lacking(since: &Since, kernel: &Kernel, release: Option<(u32, u32)>) -> Optio
 }
 
 impl Object {
-    /// Turns off what a kernel of this number is too old for, and tells what that is.
-    pub fn turn_off(&mut self, kernel: &Kernel, release: Option<(u32, u32)>) -> Result<Vec<Inactive>, Failure> {
+    /// Disables the rules that the kernel is too old for, and returns them.
+    pub fn disable_inactive(&mut self, kernel: &Kernel, release: Option<(u32, u32)>) -> Result<Vec<Inactive>, Failure> {
         let inactive = inactive(&self.manifest, kernel, release);
-        for off in &inactive {
-            if let Some(since) = self.manifest.rules[off.rule].since.clone() {
+        for found in &inactive {
+            if let Some(since) = self.manifest.rules[found.rule].since.clone() {
                 self.set_word(since.switch, 0)?;
             }
         }
@@ -106,33 +109,33 @@ mod tests {
 
     #[test]
     fn releases_are_numbers() {
-        assert_eq!(number("5.10.0-32-cloud-amd64"), Some((5, 10)));
-        assert_eq!(number("7.2.12+deb14"), Some((7, 2)));
-        assert_eq!(number("6.18-rc3"), Some((6, 18)));
-        assert_eq!(number("linux"), None);
+        assert_eq!(version("5.10.0-32-cloud-amd64"), Some((5, 10)));
+        assert_eq!(version("7.2.12+deb14"), Some((7, 2)));
+        assert_eq!(version("6.18-rc3"), Some((6, 18)));
+        assert_eq!(version("linux"), None);
     }
 
     fn since(version: (u32, u32), needs: Vec<Need>, by_number: bool) -> Since {
         Since { version, needs, by_number, switch: 0 }
     }
 
-    /// A rule for 6.1 that only the number tells from older kernels.
+    /// A rule for 6.1 whose requirement is only the version number.
     #[test]
-    fn the_number_of_the_release_counts() {
+    fn rules_by_kernel_version() {
         let kernel = crate::kernel::tests::small();
         let by_number = since((6, 1), vec![], true);
         for (release, active) in [((5, 10), false), ((6, 0), false), ((6, 1), true), ((6, 12), true), ((7, 0), true)] {
-            let why = lacking(&by_number, &kernel, Some(release));
+            let why = missing(&by_number, &kernel, Some(release));
             let expected = (!active).then(|| format!("this is Linux {}.{}", release.0, release.1));
             assert_eq!(why, expected);
         }
-        // A kernel without a number counts as new enough, and so does one that has what the rule needs.
-        assert_eq!(lacking(&by_number, &kernel, None), None);
-        assert_eq!(lacking(&since((6, 1), vec![], false), &kernel, Some((5, 10))), None);
+        // An unknown version counts as new enough, and so does a kernel that meets the other requirements.
+        assert_eq!(missing(&by_number, &kernel, None), None);
+        assert_eq!(missing(&since((6, 1), vec![], false), &kernel, Some((5, 10))), None);
     }
 
     #[test]
-    fn what_a_rule_needs_is_asked_of_the_kernel() {
+    fn requirements_are_checked() {
         let kernel = crate::kernel::tests::small();
         let field = |path: &[&str]| Need::Field {
             of: "task_struct".into(),
@@ -150,9 +153,9 @@ mod tests {
             (enumerator("PIDTYPE_TGID"), None),
             (enumerator("PIDTYPE_SID"), Some("this kernel's `pid_type` has no `PIDTYPE_SID`")),
         ] {
-            // The last need counts as the first does.
+            // All requirements are checked, not only the first.
             let needs = vec![Need::Hook("file_open".into()), need];
-            assert_eq!(lacking(&since((6, 1), needs, false), &kernel, Some((7, 2))).as_deref(), why);
+            assert_eq!(missing(&since((6, 1), needs, false), &kernel, Some((7, 2))).as_deref(), why);
         }
     }
 
@@ -181,7 +184,7 @@ mod tests {
     #[test]
     fn programs_without_active_rules_are_idle() {
         let new = Some(since((6, 1), vec![], true));
-        // Program 0 has an active rule, 1 has none, 2 has none and keeps labels, 3 has no rule at all.
+        // Program 0 has an active rule, 1 has none, 2 has none but maintains labels, 3 has no rules.
         let manifest = manifest(
             &[(0, None), (0, new.clone()), (1, new.clone()), (1, new.clone()), (2, new)],
             &[false, false, true, false],
@@ -190,10 +193,10 @@ mod tests {
         let off = inactive(&manifest, &kernel, Some((5, 10)));
         assert_eq!(off.iter().map(|off| off.rule).collect::<Vec<_>>(), [1, 2, 3, 4]);
         assert_eq!(idle(&manifest, &off), [1, 3]);
-        assert_eq!(words(&manifest, &off[0]), "`r1` (for 6.1 and newer): this is Linux 5.10");
+        assert_eq!(describe(&manifest, &off[0]), "`r1` (for 6.1 and newer): this is Linux 5.10");
         assert_eq!(inactive(&manifest, &kernel, Some((6, 1))), []);
         assert_eq!(idle(&manifest, &[]), [3]);
         let always = Inactive { rule: 0, why: "no".into() };
-        assert_eq!(words(&manifest, &always), "`r0`: no");
+        assert_eq!(describe(&manifest, &always), "`r0`: no");
     }
 }

@@ -1,7 +1,7 @@
-//! `krsi stats`: what the rules of loaded policies have recorded, and what their programs cost.
+//! `krsi stats`: event counters of the rules of loaded policies, and run time of their programs.
 //!
-//! Rules count by themselves, from the moment that they are loaded. How often programs run and how long the kernel counts
-//! only where it is told to, since that costs each run some nanoseconds.
+//! Programs count events from the moment that they are loaded. The kernel counts runs and run time only if
+//! `kernel.bpf_stats_enabled` is set, since that costs some nanoseconds per run.
 
 use std::fs;
 
@@ -13,10 +13,10 @@ use crate::list::{self, Counters};
 use crate::load::not_loaded;
 use crate::pins;
 
-/// Where the kernel says whether it times programs.
+/// The sysctl that enables timing of programs.
 const TIMED: &str = "/proc/sys/kernel/bpf_stats_enabled";
 
-/// Prints what one policy or all have counted.
+/// Runs `krsi stats` for one or all policies and returns its output.
 pub fn stats(name: Option<&str>, as_json: bool) -> Result<String, Failure> {
     let names = match name {
         None => pins::loaded()?,
@@ -30,11 +30,11 @@ pub fn stats(name: Option<&str>, as_json: bool) -> Result<String, Failure> {
     };
     let policies = names.iter().map(|name| Policy::read(name)).collect::<Result<Vec<_>, _>>()?;
     let timed = fs::read_to_string(TIMED).is_ok_and(|text| text.trim() == "1");
-    Ok(told(&policies, timed, as_json))
+    Ok(format_stats(&policies, timed, as_json))
 }
 
-/// What policies have counted. Programs are timed only where the kernel is told to.
-fn told(policies: &[Policy], timed: bool, as_json: bool) -> String {
+/// Formats the counters of policies; `timed` is true if the kernel times programs.
+fn format_stats(policies: &[Policy], timed: bool, as_json: bool) -> String {
     if as_json {
         return policies.iter().map(|policy| format!("{}\n", policy.json(timed))).collect();
     }
@@ -51,21 +51,23 @@ fn told(policies: &[Policy], timed: bool, as_json: bool) -> String {
         out.push_str(&list::table(["POLICY", "HOOK", "RUNS", "MEAN"], programs));
     }
     if !timed {
-        out.push_str("\nprograms are not timed: `sysctl kernel.bpf_stats_enabled=1` begins it, `=0` ends it\n");
+        out.push_str(
+            "\nprograms are not timed; `sysctl kernel.bpf_stats_enabled=1` enables timing, `=0` disables it\n",
+        );
     }
     out
 }
 
-/// A loaded policy.
+/// A loaded policy with its counters.
 struct Policy {
     name: String,
-    /// Name and hook.
+    /// Name and hook of each rule.
     rules: Vec<(String, String)>,
     counters: Counters,
     programs: Vec<Program>,
 }
 
-/// What the kernel has counted of a program.
+/// The kernel's counters of a program.
 struct Program {
     hook: String,
     runs: u64,
@@ -85,12 +87,12 @@ impl Policy {
             let time_ns = u64::try_from(info.run_time().as_nanos()).unwrap_or(u64::MAX);
             Some(Program { hook: hook.to_owned(), runs: info.run_count(), time_ns })
         };
-        // One whose rules are not active here is not loaded.
+        // A program without active rules is not loaded.
         let programs = manifest.programs.iter().filter_map(|program| read(&program.hook)).collect();
         Ok(Policy { name: name.to_owned(), rules, counters, programs })
     }
 
-    /// Written, lost, limited and unknown, by rule.
+    /// The written, lost, limited and unknown counts of each rule.
     fn counts(&self) -> impl Iterator<Item = (&(String, String), [u64; 4])> {
         let Counters { written, lost, limited, unreadable, .. } = &self.counters;
         let all = [written, lost, limited, unreadable];
@@ -105,7 +107,7 @@ impl Policy {
         })
     }
 
-    /// Of programs that have been timed.
+    /// Rows of the programs that have been timed.
     fn program_rows(&self) -> impl Iterator<Item = [String; 4]> {
         let timed = self.programs.iter().filter(|program| program.runs > 0);
         timed.map(|Program { hook, runs, time_ns }| {
@@ -163,20 +165,21 @@ mod tests {
                      p       first   file_open  1        4     0        7\n\
                      p       second  file_open  20       5     0        8\n\
                      p       first   bpf        3        6     0        9\n";
-        // 1999 ns in 10 runs; a program that did not run has no mean.
+        // 1999 ns in 10 runs; a program that has not run is left out.
         let programs = "\nPOLICY  HOOK       RUNS  MEAN\n\
                         p       file_open  10    199 ns\n";
-        let untimed = "\nprograms are not timed: `sysctl kernel.bpf_stats_enabled=1` begins it, `=0` ends it\n";
-        assert_eq!(told(&[policy(10)], true, false), format!("{rules}{programs}"));
-        // What was timed before is shown.
-        assert_eq!(told(&[policy(10)], false, false), format!("{rules}{programs}{untimed}"));
-        assert_eq!(told(&[policy(0)], true, false), rules);
-        assert_eq!(told(&[], true, false), "no policy is loaded\n");
+        let untimed =
+            "\nprograms are not timed; `sysctl kernel.bpf_stats_enabled=1` enables timing, `=0` disables it\n";
+        assert_eq!(format_stats(&[policy(10)], true, false), format!("{rules}{programs}"));
+        // Earlier timings are shown after timing was disabled.
+        assert_eq!(format_stats(&[policy(10)], false, false), format!("{rules}{programs}{untimed}"));
+        assert_eq!(format_stats(&[policy(0)], true, false), rules);
+        assert_eq!(format_stats(&[], true, false), "no policy is loaded\n");
     }
 
     #[test]
     fn counts_as_json() {
-        let line = told(&[policy(10)], true, true);
+        let line = format_stats(&[policy(10)], true, true);
         let expected = json!({
             "policy": "p",
             "rules": [
@@ -192,7 +195,7 @@ mod tests {
             "labels_lost": 2,
         });
         assert_eq!(line, format!("{expected}\n"));
-        assert_eq!(told(&[], false, true), "");
-        assert_eq!(told(&[policy(1), policy(2)], false, true).lines().count(), 2);
+        assert_eq!(format_stats(&[], false, true), "");
+        assert_eq!(format_stats(&[policy(1), policy(2)], false, true).lines().count(), 2);
     }
 }

@@ -1,15 +1,16 @@
-//! The one system call that no crate used here offers: reading and writing the value of a map whose size is known
-//! only when the program runs.
+//! bpf(2) for maps whose value size is known only at run time, which `aya` does not support.
+//!
+//! Both functions access element 0 of an array map. All `unsafe` code of the crate is here.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-/// `BPF_MAP_LOOKUP_ELEM`
+/// Command `BPF_MAP_LOOKUP_ELEM` of bpf(2).
 const MAP_LOOKUP_ELEM: libc::c_long = 1;
-/// `BPF_MAP_UPDATE_ELEM`
+/// Command `BPF_MAP_UPDATE_ELEM` of bpf(2).
 const MAP_UPDATE_ELEM: libc::c_long = 2;
 
-/// The part of `union bpf_attr` that the commands read; source: `include/uapi/linux/bpf.h`.
+/// The members of `union bpf_attr` that these commands read; source: `include/uapi/linux/bpf.h`.
 #[repr(C)]
 struct Attributes {
     map_fd: u32,
@@ -26,7 +27,7 @@ pub fn first_element(map: BorrowedFd<'_>, bytes: usize) -> io::Result<Vec<u8>> {
     Ok(value)
 }
 
-/// Writes element 0 of an array map with values of as many bytes.
+/// Writes element 0 of an array map whose value size is `value.len()`.
 pub fn set_first_element(map: BorrowedFd<'_>, value: &[u8]) -> io::Result<()> {
     element(MAP_UPDATE_ELEM, map, &mut value.to_vec())
 }

@@ -31,7 +31,7 @@ fn options_of(name: &str) -> Options<'static> {
 /// Reads a file that a case names, as if it stood beside the case.
 fn read(_: &str, path: &str) -> Result<Source, String> {
     let name = path.trim_start_matches("./");
-    let text = fs::read_to_string(folder().join("files").join(name)).map_err(|_| "is not there".to_owned())?;
+    let text = fs::read_to_string(folder().join("files").join(name)).map_err(|_| "does not exist".to_owned())?;
     Ok(Source { name: name.to_owned(), text })
 }
 

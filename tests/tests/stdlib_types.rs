@@ -126,7 +126,7 @@ fn every_hook_is_told_of_whole() {
         }
         let told = match page.acts {
             Acts::Deny => doc.contains("A denial ") || doc.contains("After a denial "),
-            Acts::Watch => doc.contains("Cannot deny"),
+            Acts::Observe => doc.contains("Cannot deny"),
             Acts::Answer => doc.contains("yes or no"),
         };
         if !told {

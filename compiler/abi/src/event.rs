@@ -1,21 +1,21 @@
-//! The record that a program writes for each `audit` that fires, and for each `deny` that is not enforced.
+//! The ring buffer record of a matching rule with `audit`, or of a `deny` that is not enforced.
 //!
 //! ```text
-//!  0  u64  time_ns      since boot, suspend included (bpf_ktime_get_boot_ns)
+//!  0  u64  time_ns      since boot, including suspend (bpf_ktime_get_boot_ns)
 //!  8  u64  pid_tgid     tgid << 32 | pid, in the initial pid namespace
 //! 16  u64  uid_gid      gid << 32 | uid, real ids in the initial user namespace
 //! 24  u64  cgroup       id of the task's cgroup v2
 //! 32  u32  rule         manifest::RuleId
-//! 36  i32  verdict      0, or the negative errno that the operation ends with; of a permissive rule that denies the positive
-//!                        one that it would end with
-//! 40  u64  lost         events of this rule lost so far for want of room
-//! 48  u64  unknown      bit i: field i of the event could not be read (a null on its way)
+//! 36  i32  verdict      0, or the negative errno that the operation returns; for a permissive `deny`,
+//!                       the positive errno that it would return
+//! 40  u64  lost         events of this rule lost so far because the ring buffer was full
+//! 48  u64  unknown      bit i: field i could not be read (a null pointer on the way)
 //! 56  [u8; 16] comm     name of the task, NUL-padded
-//! 72  u64  limited      only where the rule has a limit: events over it so far
+//! 72  u64  limited      present if the rule has a limit: events suppressed by it so far
 //!     fields, each at its manifest offset, a multiple of its size up to 8
 //! ```
 //!
-//! All numbers are in the machine's byte order. The record's size is a multiple of 8.
+//! All numbers are in native byte order. The size of a record is a multiple of 8.
 
 /// Offset of the time in nanoseconds since boot.
 pub const TIME: u32 = 0;
@@ -37,40 +37,40 @@ pub const UNKNOWN: u32 = 48;
 pub const COMM: u32 = 56;
 /// Bytes of the task's name.
 pub const COMM_BYTES: u32 = 16;
-/// Bytes before the first field.
+/// Bytes of the fixed header, before the first field.
 pub const HEADER_BYTES: u32 = 72;
-/// Fields of one event, bounded by the bits of `unknown`.
+/// Maximum number of fields in an event, one per bit of `unknown`.
 pub const FIELDS_MAX: usize = 64;
 
-/// The fixed part of a record.
+/// The fixed header of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// Nanoseconds since boot.
+    /// Nanoseconds since boot, including suspend.
     pub time_ns: u64,
-    /// Thread id.
+    /// Thread id, in the initial pid namespace.
     pub pid: u32,
-    /// Process id.
+    /// Process id, in the initial pid namespace.
     pub tgid: u32,
-    /// Real user id.
+    /// Real user id, in the initial user namespace.
     pub uid: u32,
-    /// Real group id.
+    /// Real group id, in the initial user namespace.
     pub gid: u32,
-    /// Id of the cgroup.
+    /// Id of the task's cgroup v2.
     pub cgroup: u64,
-    /// Index into `Manifest::rules`.
+    /// Index of the rule in `Manifest::rules`.
     pub rule: u32,
-    /// 0, a negative errno, or a positive one of a `deny` that is not enforced.
+    /// 0, a negative errno, or the positive errno of a `deny` that is not enforced.
     pub verdict: i32,
-    /// Events of this rule lost so far.
+    /// Events of this rule lost so far because the ring buffer was full.
     pub lost: u64,
-    /// Bit i: field i is unknown.
+    /// Mask of unknown fields: bit i is set if field i could not be read.
     pub unknown: u64,
-    /// NUL-padded.
+    /// Name of the task, NUL-padded.
     pub comm: [u8; COMM_BYTES as usize],
 }
 
 impl Header {
-    /// Reads the head of a record; `None` where it is shorter than [`HEADER_BYTES`].
+    /// Reads the header of a record; `None` if the record is shorter than [`HEADER_BYTES`].
     #[must_use]
     pub fn read(record: &[u8]) -> Option<Header> {
         let u64_at = |at: u32| -> Option<u64> {

@@ -1,4 +1,4 @@
-//! Maps of labels: one hash for each kind of object, with an entry for each object that has had a label.
+//! The hash maps that store labels: one per kind of object, with an entry for each object that has had a label.
 //!
 //! ```text
 //! map         key                                              value
@@ -7,29 +7,30 @@
 //! krs_socks   u64 address of the struct sock                   bytes of labels
 //! ```
 //!
-//! A label is a byte, 0 or 1, so that a program sets one without reading the others: 5.10 has no atomic `or`. The
-//! labels of a kind stand in the order of their names ([`crate::manifest::Manifest::labels`]), filled up to whole words.
-//! `former` is for a thread that executes a program while it is not its process's first: see `bpf/lower/labels.rs`.
+//! A label is a byte, 0 or 1, so that a program can set one without reading the others: 5.10 has no atomic
+//! `or`. The labels of a kind are in the order of their names ([`crate::manifest::Manifest::labels`]), padded
+//! to whole words. `former` identifies a thread that executes a program while it is not the first thread of its
+//! process; see `bpf/lower/labels.rs`.
 
 use serde::{Deserialize, Serialize};
 
-/// What labels can be on.
+/// The kinds of object that can have labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Object {
-    /// A process.
+    /// A process, as the current task or another one.
     Task,
-    /// A file.
+    /// A file, identified by its inode.
     Inode,
-    /// A socket.
+    /// A socket (`struct sock`).
     Socket,
 }
 
 impl Object {
-    /// All kinds.
+    /// All kinds of object that can have labels.
     pub const ALL: [Object; 3] = [Object::Task, Object::Inode, Object::Socket];
 
-    /// As krs writes it.
+    /// The keyword of the kind in krs.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -39,13 +40,13 @@ impl Object {
         }
     }
 
-    /// The kind that krs writes so.
+    /// Returns the kind with this keyword in krs.
     #[must_use]
     pub fn named(word: &str) -> Option<Object> {
         Object::ALL.into_iter().find(|object| object.word() == word)
     }
 
-    /// Its map.
+    /// The name of the map that stores the labels of this kind.
     #[must_use]
     pub fn map(self) -> &'static str {
         match self {
@@ -55,7 +56,7 @@ impl Object {
         }
     }
 
-    /// Bytes of a key.
+    /// Size of a key in bytes.
     #[must_use]
     pub fn key_bytes(self) -> u32 {
         match self {
@@ -64,7 +65,7 @@ impl Object {
         }
     }
 
-    /// Bytes of a value that has room for so many labels.
+    /// Size in bytes of a value with this many labels.
     #[must_use]
     pub fn value_bytes(self, labels: usize) -> u32 {
         let former = if self == Object::Task { 8 } else { 0 };
@@ -72,9 +73,9 @@ impl Object {
     }
 }
 
-/// Labels of one kind of object that a policy can have.
+/// Maximum number of labels of one kind in a policy.
 pub const LABELS_MAX: usize = 64;
 
-/// Objects of one kind that can have labels at a time. Their room is taken when the policy is loaded, some 5 MiB for
-/// each kind that is used: a label that has to wait for memory could be lost.
+/// Maximum number of objects of one kind that have labels at the same time. The memory, about 5 MiB per kind in
+/// use, is allocated when the policy is loaded: a label that had to wait for memory could be lost.
 pub const OBJECTS_MAX: u32 = 64 * 1024;

@@ -1,20 +1,20 @@
-//! What `krsic` writes into an object and `krsi` reads out of it; nothing else is shared.
+//! The contract between the compiler `krsic` and the loader `krsi`; they share nothing else.
 //!
-//! An object (`policy.o`) is an ELF relocatable for BPF that libbpf and aya load unchanged. krs adds
-//! one section, [`MANIFEST_SECTION`], which describes the policy: its rules, how each event is laid
-//! out, what the kernel must have. Loaders that don't know krs create a read-only map of it and go
-//! on; `krsi` pins that map beside the programs, so that whoever finds the pins can read the
-//! policy without its object.
+//! An object (`policy.o`) is a relocatable ELF file for BPF that libbpf and aya load unchanged. krs adds one
+//! section, [`MANIFEST_SECTION`], which describes the policy: its rules, the layout of their events, and the
+//! requirements on the kernel. Loaders that do not know krs create a read-only map of the section and ignore
+//! it. `krsi` pins that map next to the programs, so that the policy can be inspected through its pins alone,
+//! without the object.
 //!
-//! - [`manifest`]: the description, and its bytes.
-//! - [`set`]: the keys of sets.
-//! - [`value`]: values as people write them.
+//! - [`manifest`]: the description of a policy, and its encoding.
+//! - [`set`]: the encoding of set elements as keys.
+//! - [`value`]: the textual form of values.
 //! - [`event`]: the records that programs write into the ring buffer.
-//! - [`labels`]: the maps that hold labels.
-//! - [`modes`]: what each rule does where it fires.
+//! - [`labels`]: the maps that store labels.
+//! - [`modes`]: the modes of a policy and its rules.
+//! - [`renamed`]: hooks whose names differ between kernels.
 //!
-//! Absent: krs itself. No expression, type name or condition is here that a loader would have
-//! to understand.
+//! Absent: krs itself. A loader needs to understand no expression, type name or condition.
 
 pub mod event;
 pub mod labels;
@@ -24,11 +24,12 @@ pub mod renamed;
 pub mod set;
 pub mod value;
 
-/// Bumped when a loader of the old number could misread the new object.
+/// Version of the object format. It is incremented when an older loader could misread a newer object.
 pub const FORMAT_VERSION: u16 = 4;
 
-/// The array of a hook's further programs, where its rules make several ([`manifest::Program::parts`]). Who loads them fills it
-/// before any of them is attached, and keeps it: the kernel empties it when its last user lets go.
+/// The name of the program array for the tail-called programs of a hook ([`manifest::Program::parts`]). The
+/// loader fills the array before it attaches any of them, and keeps a reference to it: the kernel clears a
+/// program array when its last user releases it.
 #[must_use]
 pub fn parts_map(hook: &str) -> String {
     format!("krs_parts_{hook}")
@@ -37,26 +38,26 @@ pub fn parts_map(hook: &str) -> String {
 /// The section that holds [`manifest::Manifest`]. The prefix makes libbpf and aya treat it as constant data.
 pub const MANIFEST_SECTION: &str = ".rodata.krsi";
 
-/// The ring buffer that all programs of a policy write events to. Present when a rule audits or denies: a denial that is not
-/// enforced is recorded.
+/// The ring buffer that all programs of a policy write events to. Present if any rule audits or denies, because
+/// a denial that is not enforced is recorded.
 pub const EVENTS_MAP: &str = "krs_events";
 
-/// The section (and so the map) of what programs change. It begins with two counters for each rule, where one audits or
-/// denies, in native byte order: a `u64` for each [`manifest::RuleId`] of its lost events, then one for each of those that were
-/// written ([`written_at`]).
+/// The section (and therefore the map) of the state that programs modify. If any rule audits or denies, it
+/// begins with two arrays of `u64` counters in native byte order, both indexed by [`manifest::RuleId`]: lost
+/// events, and written events at [`written_at`].
 pub const STATE_SECTION: &str = ".bss";
 
-/// By how many bytes the counters of written events stand behind those of lost ones.
+/// Offset in bytes of the counters of written events, which follow those of lost events.
 #[must_use]
 pub fn written_at(rules: usize) -> usize {
     8 * rules
 }
 
-/// The section (and so the map) of what is known when the policy is loaded.
+/// The section (and therefore the map) of values that are fixed at load.
 pub const CONSTANTS_SECTION: &str = ".rodata";
 
-/// Bytes of the ring buffer that the compiler asks for, at least; a power of two and of whole pages.
+/// Minimum size of the ring buffer in bytes; a power of two and a multiple of the page size.
 pub const EVENTS_BYTES: u32 = 256 * 1024;
 
-/// Where `krsi` keeps one folder for each loaded policy.
+/// The directory in which `krsi` keeps one folder for each loaded policy.
 pub const PIN_ROOT: &str = "/sys/fs/bpf/krsi";

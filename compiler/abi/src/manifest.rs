@@ -1,133 +1,138 @@
-//! The description of a policy that travels in its object.
+//! The manifest: the description of a policy inside its object.
 //!
-//! Bytes: the magic `KRSI`, the format version (u16 LE), the encoding (u16 LE), the length of what follows (u32 LE), then
-//! the [`Manifest`] as JSON: plain, or, where it is long, compressed (the length of the JSON as u32 LE, then a block of LZ4), since
-//! the kernel 5.10 gives a map's value at most 4 MiB. The version stands before the JSON, so that a newer format is told
-//! apart from garbage whatever it holds.
+//! Encoding: the magic `KRSI`, the format version (u16 LE), the encoding of the payload (u16 LE), the length of
+//! the payload (u32 LE), then the [`Manifest`] as JSON. A long manifest is compressed (the length of the JSON
+//! as u32 LE, then one LZ4 block), because the largest map value on kernel 5.10 is 4 MiB. The version precedes
+//! the JSON, so that any newer format can be distinguished from garbage.
+//!
+//! Absent: a loaded policy's current modes ([`crate::modes`]) and the elements of its dynamic sets, which live
+//! in maps.
 
 use serde::{Deserialize, Serialize};
 
 use crate::FORMAT_VERSION;
 
-/// The first bytes of the section.
+/// The magic bytes at the start of the section.
 pub const MAGIC: [u8; 4] = *b"KRSI";
 
-/// Index into [`Manifest::rules`]; the number that events carry.
+/// Index into [`Manifest::rules`]; the number that identifies a rule in events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RuleId(pub u32);
 
-/// A whole policy.
+/// The description of one policy.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// `krsic 0.1.0`
+    /// The compiler and its version: `krsic 0.1.0`.
     pub producer: String,
-    /// The policy's name: that of its first source file without its ending.
+    /// The policy's name: that of its first source file, without the extension.
     pub policy: String,
-    /// One for each program, in the order of the object's sections.
+    /// The programs, one per hook, in the order of the object's sections.
     pub programs: Vec<Program>,
-    /// One for each pair of a rule and a hook, in source order.
+    /// The rules, one per pair of rule and hook, in source order.
     pub rules: Vec<Rule>,
-    /// The types whose values print by name; `Ty::Names` points here.
+    /// The types whose values print by name; the targets of `Ty::Names`.
     pub names: Vec<Names>,
-    /// Kernels (`5.10`) that the compiler checked the object for and found that it can be loaded on.
+    /// The kernels (`5.10`) that the object was checked against and can be loaded on.
     pub kernels: Vec<String>,
-    /// Values that can be set at load.
+    /// Parameters: values that can be set at load.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub params: Vec<Param>,
-    /// Files that are found at load.
+    /// Files that the loader looks up for `inode("...")`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<File>,
-    /// Sets that change while the policy is loaded, each a map called [`crate::set::map_name`].
+    /// Dynamic sets, each a map named by [`crate::set::map_name`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sets: Vec<Set>,
-    /// Where in the state the counters of texts that could not be read begin: a `u64` for each rule, counted for the
-    /// rule that asked first. None where nothing asks for one.
+    /// Offset in the state section of the counters of texts that could not be read: a `u64` per rule. A failure
+    /// is attributed to the first rule that tests the text. `None` if no rule reads such a text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unreadable: Option<u32>,
-    /// Where in the state the counters of events over a limit begin: a `u64` for each rule. None where no rule has a limit.
+    /// Offset in the state section of the counters of events over a limit: a `u64` per rule. `None` if no rule
+    /// has a limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limited: Option<u32>,
-    /// Bitfields that programs load, which are where they are said to be only where the kernel has them in such words.
+    /// Loads of bitfields. Each is correct only on kernels that store the bitfield in a word of the same width.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub words: Vec<Word>,
-    /// Its labels, by object and name.
+    pub words: Vec<BitfieldLoad>,
+    /// Labels, sorted by kind of object and name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<Label>,
-    /// Where in the state the count of labels that found no room is: one `u64`. None where the policy has no label.
+    /// Offset in the state section of the `u64` count of labels that found no room. `None` if the policy has no
+    /// label.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels_lost: Option<u32>,
 }
 
-/// A label: a byte, 0 or 1, of the value that the object's kind of map has for an object. See [`crate::labels`].
+/// A label: a byte, 0 or 1, in the map values of its kind of object. See [`crate::labels`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Label {
-    /// Its name.
+    /// Name of the label.
     pub name: String,
-    /// What it can be on.
+    /// The kind of object that can have it.
     pub on: crate::labels::Object,
-    /// Objects that come of a labelled one have it from their beginning.
+    /// A new process has the label from its beginning if its parent has it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub inherit: bool,
 }
 
-/// A value that can be set at load: 8 bytes of the constants (see [`crate::CONSTANTS_SECTION`]), little-endian.
+/// A parameter: an 8-byte little-endian value in [`crate::CONSTANTS_SECTION`] that can be set at load.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Param {
-    /// Its name.
+    /// Name of the parameter.
     pub name: String,
-    /// An integer, a `bool`, or an integer whose values have names; extended to 8 bytes by its sign.
+    /// An integer, a `bool`, or an integer with named values; sign-extended to 8 bytes.
     pub ty: Ty,
-    /// In the constants.
+    /// Offset in the constants section.
     pub offset: u32,
-    /// What stands there.
+    /// The value that the object contains.
     pub default: u64,
 }
 
-/// A file that is found at load: 16 bytes of the constants (see [`crate::CONSTANTS_SECTION`]), two native numbers: `s_dev` of
-/// its file system as the kernel keeps it, and `i_ino`. Both are [`File::NONE`] where it was not found.
+/// A file that the loader looks up: 16 bytes in [`crate::CONSTANTS_SECTION`], two native `u64`: `s_dev` of the
+/// file system in the kernel's encoding, and `i_ino`. Both are [`File::NONE`] if the file was not found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct File {
-    /// From the root that the loader has.
+    /// Absolute path, resolved in the loader's root.
     pub path: String,
-    /// In the constants.
+    /// Offset in the constants section.
     pub offset: u32,
 }
 
 impl File {
-    /// No device and no inode.
+    /// The device and inode number of a missing file.
     pub const NONE: u64 = u64::MAX;
 }
 
-/// A set whose elements come and go while the policy is loaded; how they become keys is in [`crate::set`].
+/// A dynamic set: its elements change while the policy is loaded. [`crate::set`] describes the keys.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Set {
-    /// Its name.
+    /// Name of the set.
     pub name: String,
-    /// What an element is made of: one part, or those of a tuple.
+    /// The columns of an element: one, or one per tuple component.
     pub parts: Vec<Part>,
-    /// The most elements at a time.
+    /// Maximum number of elements.
     pub max: u32,
 }
 
-/// A part of a set's element.
+/// A column of a set's elements.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Part {
-    /// An integer, or one whose values have names: [`Ty::Int`] or [`Ty::Names`].
+    /// An integer, possibly with named values: [`Ty::Int`] or [`Ty::Names`].
     Number(Ty),
-    /// An address.
+    /// An IPv4 or IPv6 address.
     Ip,
-    /// A network, or an address.
+    /// A network, or a single address.
     Cidr,
-    /// A text; it stands alone.
+    /// A text, which is the only column.
     Str,
-    /// A full path; it stands alone.
+    /// A full path, which is the only column.
     Path,
 }
 
 impl Part {
-    /// Bytes of it in a key.
+    /// Size in bytes within a key.
     #[must_use]
     pub fn bytes(&self) -> u32 {
         match self {
@@ -138,198 +143,199 @@ impl Part {
     }
 }
 
-/// All rules of one hook: one BPF program, or several that go on with each other.
+/// The program for all rules of one hook, possibly split into several that tail-call each other.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Program {
-    /// The hook, which is the program's symbol too.
+    /// Name of the hook, and of the program's symbol.
     pub hook: String,
-    /// Its ELF section: `lsm/file_mprotect`, `lsm.s/...`.
+    /// Name of its ELF section: `lsm/file_mprotect`, `lsm.s/...`.
     pub section: String,
-    /// Instructions of the section.
+    /// Number of instructions in the section.
     pub instructions: u32,
-    /// Symbols of the programs that the first goes on with, in the order of their array ([`crate::parts_map`]). Only the first is
-    /// attached: what the others do depends on what it has found.
+    /// Symbols of the tail-called programs, in the order of the program array ([`crate::parts_map`]). Only the
+    /// first program is attached: the others depend on the state that it passes on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<String>,
-    /// It keeps labels, whether rules are on its hook or not.
+    /// The program maintains labels, with or without rules on its hook.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub keeps: bool,
-    /// Where the programs load an argument from their context, so that a loader can put the argument's place on
-    /// the running kernel there.
+    /// The loads of hook arguments from the context, which a loader patches for the running kernel's argument
+    /// positions.
     pub arguments: Vec<ArgumentLoad>,
 }
 
-/// One load of a hook's argument.
+/// A load of a hook argument from the context.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ArgumentLoad {
-    /// Index of the instruction in the program's section, in 8-byte units; its offset is `8 * slot`.
+    /// Index of the instruction in the program's section, in units of 8 bytes; the load's offset in the context
+    /// is `8 * slot`.
     pub instruction: u32,
-    /// The argument's name in BTF.
+    /// Name of the argument in BTF.
     pub name: String,
-    /// The slot that the compiler chose: the index of the argument where every earlier one takes one
-    /// slot (a by-value struct of more than 8 bytes takes two).
+    /// The context slot that the compiler chose. It equals the argument's index if every earlier argument takes
+    /// one slot (a by-value struct of more than 8 bytes takes two).
     pub slot: u32,
 }
 
 /// A rule on one of its hooks.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Rule {
-    /// Its name, given or made of its hook and place.
+    /// Its name, given or derived from its hook and place.
     pub name: String,
-    /// Its `##` lines.
+    /// Its doc comment (`##` lines).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub doc: Option<String>,
     /// Index into [`Manifest::programs`].
     pub program: u32,
-    /// Where it was written.
+    /// The place of the rule in the policy's source.
     pub source: Source,
-    /// The errno of its `deny`, positive.
+    /// The positive errno of its `deny`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deny: Option<i32>,
-    /// Its `audit`.
+    /// The layout of its `audit` event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audit: Option<Audit>,
-    /// The signal of its `kill`: `SIGKILL`.
+    /// Name of the signal of its `kill`: `SIGKILL`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kill: Option<String>,
-    /// `low`, `medium`, `high` or `critical`.
+    /// Severity: `low`, `medium`, `high` or `critical`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub severity: Option<String>,
-    /// Its tags.
+    /// The strings of its `@tag` attribute.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
-    /// A name that other systems know it by.
+    /// The identifier in other systems (`@id`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// Its first mode is permissive (see [`crate::modes`]).
+    /// The initial mode is permissive (see [`crate::modes`]).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub permissive: bool,
-    /// It is active on newer kernels only.
+    /// Requirements of a rule with `@since`, which is active on newer kernels only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Since>,
 }
 
-/// What a rule for newer kernels asks of one. It is active where all `needs` are met, and with `by_number` the kernel is
-/// as new as `version`; elsewhere its switch is to be turned off.
+/// The requirements of a rule with `@since`. The rule is active if the kernel meets all `needs` and, with
+/// `by_number`, is at least as new as `version`. Otherwise the loader turns its switch off.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Since {
-    /// The number of the release: 6 and 1.
+    /// The kernel release, major and minor: (6, 1).
     pub version: (u32, u32),
-    /// What some kernels lack.
+    /// The hooks, arguments, fields and enumerators that some kernels lack.
     pub needs: Vec<Need>,
-    /// What it needs is on older kernels too.
+    /// The version number decides, because older kernels have everything that the rule needs.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub by_number: bool,
-    /// Where in the constants (see [`crate::CONSTANTS_SECTION`]) the switch is: 8 bytes, 1 for on and 0 for off.
+    /// Offset of the switch in [`crate::CONSTANTS_SECTION`]: 8 bytes, 1 for on and 0 for off.
     pub switch: u32,
 }
 
-/// Something that a kernel has or lacks, by names of its BTF.
+/// A requirement on the kernel's BTF.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Need {
-    /// A hook.
+    /// The hook with this name exists.
     Hook(String),
-    /// A hook's argument.
+    /// The hook has an argument with this name.
     Argument {
-        /// The hook.
+        /// Name of the hook.
         hook: String,
-        /// The argument.
+        /// Name of the argument.
         name: String,
     },
-    /// A field, through embedded structs: `task_struct`, `["loginuid", "val"]`. Anonymous ones are left out, and elements
-    /// of arrays.
+    /// A struct has a field, possibly within embedded structs: `task_struct`, `["loginuid", "val"]`. The path
+    /// omits anonymous members and array indices.
     Field {
-        /// The tag of a struct or union.
+        /// Tag of the struct or union.
         of: String,
-        /// From there to the field; not empty.
+        /// Field names from there to the field; not empty.
         path: Vec<String>,
     },
-    /// An enumerator.
+    /// An enum has an enumerator with this name.
     Enumerator {
-        /// The enum's tag.
+        /// Tag of the enum.
         of: String,
-        /// Its name.
+        /// Name of the enumerator.
         name: String,
     },
 }
 
-/// The word that a bitfield is in: its offset and its shifts a loader fits to the kernel, its width is fixed.
+/// The load of a bitfield: the loader relocates its offset and shifts (CO-RE), but its width is fixed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Word {
-    /// A rule that reads it.
+pub struct BitfieldLoad {
+    /// A rule that reads the bitfield.
     pub rule: RuleId,
-    /// The tag of a struct or union.
+    /// Tag of the struct or union.
     pub of: String,
-    /// From there to the field, as in [`Need::Field`].
+    /// Path to the field, as in [`Need::Field`].
     pub path: Vec<String>,
-    /// The word's, 1, 2, 4 or 8.
+    /// Width of the load in bytes: 1, 2, 4 or 8.
     pub bytes: u32,
 }
 
-/// A place in a policy's text.
+/// A place in a policy's source.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
-    /// As named on the compiler's command line.
+    /// Path of the file, as given on the compiler's command line.
     pub file: String,
-    /// From 1.
+    /// Line number, counted from 1.
     pub line: u32,
-    /// From 1, in characters.
+    /// Column in characters, counted from 1.
     pub column: u32,
-    /// The rule's text, runs of white space as one blank.
+    /// The text of the rule, with each run of white space as one space.
     pub text: String,
 }
 
-/// `policy.krs:3:1`
+/// Formats the place as `policy.krs:3:1`.
 impl std::fmt::Display for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}:{}:{}", self.file, self.line, self.column)
     }
 }
 
-/// What an `audit` records.
+/// The event of an `audit` action.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Audit {
-    /// Its message.
+    /// Message of the event, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// Its fields, in the order written.
+    /// Fields of the event, in source order.
     pub fields: Vec<Field>,
-    /// Bytes of the whole record.
+    /// Size of the whole record in bytes.
     pub bytes: u32,
-    /// How often at most.
+    /// Rate limit of the events.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<Limit>,
 }
 
-/// How many events a rule records at most on a hook.
+/// The rate limit of a rule's events on one hook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limit {
-    /// So many.
+    /// Maximum number of events per period.
     pub count: u32,
-    /// In this time.
+    /// Length of the period.
     pub per: Period,
-    /// Where the record has, as a `u64`, how many events were over the limit so far.
+    /// Offset in the record of the `u64` count of suppressed events.
     pub offset: u32,
 }
 
-/// A time in which events are counted.
+/// The period of a rate limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Period {
-    /// `s`
+    /// One second, written `s`.
     Second,
-    /// `m`
+    /// One minute, written `m`.
     Minute,
-    /// `h`
+    /// One hour, written `h`.
     Hour,
 }
 
 impl Period {
-    /// All there are.
+    /// All periods, the shortest first.
     pub const ALL: [Period; 3] = [Period::Second, Period::Minute, Period::Hour];
 
-    /// As in krs.
+    /// The letter of the period in krs.
     #[must_use]
     pub fn letter(self) -> &'static str {
         match self {
@@ -339,7 +345,7 @@ impl Period {
         }
     }
 
-    /// Its length in nanoseconds.
+    /// Length of the period in nanoseconds.
     #[must_use]
     pub fn ns(self) -> u64 {
         1_000_000_000
@@ -357,53 +363,53 @@ impl std::fmt::Display for Period {
     }
 }
 
-/// One field of an event.
+/// A field of an event.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Field {
-    /// Its name, given or the text of its expression.
+    /// Name of the field: given, or the text of its expression.
     pub name: String,
-    /// How its bytes read.
+    /// Type of the field's bytes.
     pub ty: Ty,
-    /// From the record's start.
+    /// Offset from the start of the record.
     pub offset: u32,
 }
 
-/// How the bytes of a field read.
+/// The type of a field in an event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ty {
-    /// An integer of 1, 2, 4 or 8 bytes.
+    /// An integer without named values.
     Int {
-        /// 1, 2, 4 or 8.
+        /// Width in bytes: 1, 2, 4 or 8.
         bytes: u32,
-        /// Two's complement.
+        /// Signed, in two's complement.
         signed: bool,
     },
-    /// One byte, 0 or 1.
+    /// A Boolean: one byte, 0 or 1.
     Bool,
-    /// An integer whose values have names.
+    /// An integer with named values.
     Names {
         /// Index into [`Manifest::names`].
         names: u32,
-        /// 1, 2, 4 or 8.
+        /// Width in bytes: 1, 2, 4 or 8.
         bytes: u32,
-        /// Two's complement.
+        /// Signed, in two's complement.
         signed: bool,
     },
-    /// Characters up to the first NUL or the end.
+    /// Characters up to the first NUL or the end of the field.
     Str {
-        /// The room for them.
+        /// Size of the field in bytes.
         bytes: u32,
     },
-    /// An address of memory, 8 bytes.
+    /// A kernel address of 8 bytes.
     Pointer,
-    /// An address of a network: the upper 8 bytes, then the lower ones, each as a native number; one of IPv4 is
+    /// An IP address: the upper 8 bytes, then the lower 8, each as a native number; an IPv4 address is
     /// `::ffff:a.b.c.d`.
     Ip,
 }
 
 impl Ty {
-    /// Bytes of a value.
+    /// Size of a value in bytes.
     #[must_use]
     pub fn bytes(&self) -> u32 {
         match *self {
@@ -415,54 +421,55 @@ impl Ty {
     }
 }
 
-/// A `flags` or `enum` type.
+/// A `flags` or `enum` type with its members.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Names {
-    /// The type's name.
+    /// Name of the type in krs.
     pub name: String,
-    /// Values combine by `|`.
+    /// Values are combined with `|` (a `flags` type).
     pub flags: bool,
-    /// Name and value, in the order of the definition; the value is sign-extended.
+    /// Names and values, in the order of the definition; the values are sign-extended.
     pub members: Vec<(String, i64)>,
 }
 
-/// Why bytes are no manifest.
+/// The reason why bytes cannot be read as a manifest.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
-    /// The magic is missing.
+    /// The magic bytes are missing.
     #[error("it does not begin with `KRSI`")]
     NotAManifest,
-    /// A version that this build does not know.
+    /// The format version is not supported by this build.
     #[error("its format is version {found}, this krsi reads version {FORMAT_VERSION}")]
     Version {
-        /// As found.
+        /// Version in the object.
         found: u16,
     },
-    /// Shorter than it says.
+    /// The bytes are shorter than the header claims.
     #[error("it ends after {have} of {need} bytes")]
     Truncated {
-        /// Bytes there.
+        /// Number of bytes present.
         have: usize,
-        /// Bytes promised.
+        /// Number of bytes expected.
         need: usize,
     },
-    /// It cannot be decompressed.
+    /// The LZ4 block is damaged.
     #[error("it cannot be decompressed")]
     Damaged,
-    /// The JSON does not say a manifest.
+    /// The JSON does not describe a manifest.
     #[error("{0}")]
     Malformed(#[from] serde_json::Error),
 }
 
 const HEAD_BYTES: usize = 12;
 
-/// Encodings. What is shorter than so many bytes is plain, for whoever looks into an object.
+/// Encodings of the payload. A manifest shorter than this is not compressed, so that it can be read in the
+/// object.
 const PLAIN: u16 = 0;
 const COMPRESSED: u16 = 1;
 const PLAIN_BYTES_MAX: usize = 64 << 10;
 
 impl Manifest {
-    /// The section's bytes. Same manifest, same bytes.
+    /// Encodes the manifest. Equal manifests have equal encodings.
     ///
     /// # Panics
     /// Never: a manifest has string keys only and no float.
@@ -483,10 +490,10 @@ impl Manifest {
         bytes
     }
 
-    /// Reads a section or the value of its map; bytes behind the JSON are ignored.
+    /// Decodes the section or the value of its map; bytes after the payload are ignored.
     ///
     /// # Errors
-    /// When the bytes are no manifest of this version.
+    /// If the bytes are not a manifest of this version.
     pub fn from_bytes(bytes: &[u8]) -> Result<Manifest, ManifestError> {
         if bytes.len() < 4 || bytes[..4] != MAGIC {
             return Err(ManifestError::NotAManifest);
@@ -503,7 +510,7 @@ impl Manifest {
         if u16::from_le_bytes([head[6], head[7]]) == PLAIN {
             return Ok(serde_json::from_slice(json)?);
         }
-        // A length that no block of so many bytes can have is not given room.
+        // LZ4 compresses by at most 255:1; refuse larger sizes instead of allocating memory for them.
         let size = json.first_chunk().map_or(0, |size| u32::from_le_bytes(*size) as usize);
         if size / 256 > json.len() {
             return Err(ManifestError::Damaged);
@@ -526,7 +533,7 @@ mod tests {
             "producer": "krsic", "policy": "p", "programs": [], "names": [], "kernels": [],
             "rules": (0..rules).map(rule).collect::<Vec<_>>(),
         });
-        serde_json::from_value(json).expect("all that is asked for is there")
+        serde_json::from_value(json).expect("all required fields are present")
     }
 
     #[test]
@@ -536,7 +543,7 @@ mod tests {
             let mut bytes = manifest.to_bytes();
             assert_eq!(bytes[6..8], encoding.to_le_bytes());
             bytes.extend_from_slice(&[0; 40]);
-            assert_eq!(Manifest::from_bytes(&bytes).expect("what was written can be read"), manifest);
+            assert_eq!(Manifest::from_bytes(&bytes).expect("the encoding is valid"), manifest);
         }
         let mut bytes = manifest(10_000).to_bytes();
         assert!(bytes.len() < 400_000, "{} bytes", bytes.len());

@@ -1,41 +1,42 @@
-//! Modes of a policy and of its rules, which change while it is loaded: the section [`MODES_SECTION`], whose map programs only
-//! read and whose value is written as a whole.
+//! The modes of a policy and of its rules, which change while it is loaded. They are stored in the map of
+//! [`MODES_SECTION`]: programs only read it, and `krsi` replaces its value as a whole.
 //!
 //! ```text
-//! 0      [u8; rules]  by rule: what it does where it fires, an [`Act`]
+//! 0      [u8; rules]  by rule: its effective action, an [`Act`]
 //! n      [u8; rules]  by rule: its own [`Mode`]
 //! 2n     u8           the policy's `Mode`
 //! ```
 //!
-//! A program asks for one byte, and only where a rule has fired. It follows from the rest ([`Modes::value`]), which is
-//! there so that a policy which was permissive gives each of its rules back its own mode.
+//! A program reads a single byte, and only after a rule has matched. The bytes follow from the modes
+//! ([`Modes::value`]). The modes are stored as well, so that every rule has its own mode again when a
+//! permissive policy is enforced.
 
 use serde::{Deserialize, Serialize};
 
 use crate::manifest::{Manifest, Rule};
 
-/// The section (and so the map) of modes, with the modes that a policy begins with. Present where it has rules.
+/// The section (and therefore the map) of modes, with their initial values. Present if the policy has rules.
 pub const MODES_SECTION: &str = ".data";
 
-/// Whether a rule does what it says. What is weaker is greater.
+/// The mode of a rule or of a policy. A weaker mode is greater.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum Mode {
-    /// It does.
+    /// All actions take effect.
     #[default]
     Enforce = 0,
-    /// Its `deny` is recorded and not enforced; all else it does.
+    /// A `deny` is recorded but not enforced; all other actions take effect.
     Permissive = 1,
-    /// It is as if it were not there.
+    /// The rule has no effect, as if it did not exist.
     Off = 2,
 }
 
 impl Mode {
-    /// All of them, the strongest first.
+    /// All modes, the strongest first.
     pub const ALL: [Mode; 3] = [Mode::Enforce, Mode::Permissive, Mode::Off];
 
-    /// As people write it.
+    /// The name of the mode on the command line.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -56,52 +57,52 @@ impl std::fmt::Display for Mode {
     }
 }
 
-/// What a rule does where it fires. What is weaker is greater.
+/// The effective action of a matching rule. A weaker one is greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Act {
-    /// What it says; and no rule on its hook that denies is permissive, so that behind its denial nothing is asked
-    /// that only denies.
+    /// All actions take effect, and no denying rule of the hook is permissive: once the rule has denied, rules
+    /// that only deny need not be evaluated.
     Alone = 0,
-    /// What it says.
+    /// All actions take effect.
     Enforce = 1,
-    /// What it says, but for its `deny`, which is recorded.
+    /// All actions but `deny` take effect, and the `deny` is recorded.
     Try = 2,
-    /// Nothing.
+    /// No action takes effect.
     Nothing = 3,
 }
 
-/// The modes of a policy.
+/// The modes of a policy and its rules.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Modes {
-    /// Of all rules together: none does more.
+    /// Mode of the policy; no rule has a stronger one.
     pub policy: Mode,
-    /// By rule: its own.
+    /// Each rule's own mode, indexed by rule.
     pub rules: Vec<Mode>,
 }
 
 impl Modes {
-    /// Those that a policy begins with.
+    /// The initial modes of a policy.
     #[must_use]
     pub fn first(manifest: &Manifest) -> Modes {
         let own = |permissive| if permissive { Mode::Permissive } else { Mode::Enforce };
         Modes { policy: Mode::Enforce, rules: manifest.rules.iter().map(|rule| own(rule.permissive)).collect() }
     }
 
-    /// Bytes of the map's value.
+    /// Size of the map's value in bytes.
     #[must_use]
     pub fn bytes(rules: usize) -> usize {
         if rules == 0 { 0 } else { 2 * rules + 1 }
     }
 
-    /// Makes each rule of a map's value do nothing, without its manifest. The modes stay in it.
+    /// Disables every rule in a map's value, without the manifest. The modes in it are unchanged.
     pub fn set_aside(value: &mut [u8]) {
         let rules = value.len() / 2;
         value[..rules].fill(Act::Nothing as u8);
     }
 
-    /// False where a rule of a map's value does nothing though its mode is not `off`, as [`Modes::value_without`] and
-    /// [`Modes::set_aside`] leave it.
+    /// Returns false if a rule in a map's value has no effect although its mode is not `off`, as after
+    /// [`Modes::value_without`] and [`Modes::set_aside`].
     #[must_use]
     pub fn in_force(value: &[u8]) -> bool {
         let rules = value.len() / 2;
@@ -110,13 +111,13 @@ impl Modes {
         })
     }
 
-    /// What counts for a rule: the weaker of its own mode and the policy's.
+    /// The mode that applies to a rule: the weaker of its own and the policy's.
     #[must_use]
     pub fn effective(&self, rule: usize) -> Mode {
         self.rules.get(rule).copied().unwrap_or_default().max(self.policy)
     }
 
-    /// Reads the map's value; `None` where it is none of so many rules.
+    /// Reads the modes from the map's value; `None` if its size does not match the number of rules.
     #[must_use]
     pub fn read(value: &[u8], rules: usize) -> Option<Modes> {
         let policy = Mode::of(*value.get(2 * rules)?)?;
@@ -124,28 +125,28 @@ impl Modes {
         Some(Modes { policy, rules })
     }
 
-    /// The map's value.
+    /// The map's value for these modes.
     #[must_use]
     pub fn value(&self, manifest: &Manifest) -> Vec<u8> {
         self.value_without(manifest, |_| false)
     }
 
-    /// The map's value with the rules of `aside` doing nothing. Their modes stay in it: [`Modes::value`] of what
-    /// [`Modes::read`] finds there gives them back what they do.
+    /// The map's value for these modes, with the rules selected by `aside` disabled. Their modes are kept, so
+    /// that [`Modes::read`] followed by [`Modes::value`] enables them again.
     #[must_use]
     pub fn value_without(&self, manifest: &Manifest, aside: impl Fn(&Rule) -> bool) -> Vec<u8> {
-        let mut tried = vec![false; manifest.programs.len()];
+        let mut has_permissive = vec![false; manifest.programs.len()];
         for (at, rule) in manifest.rules.iter().enumerate() {
             if rule.deny.is_some()
                 && self.effective(at) == Mode::Permissive
-                && let Some(hook) = tried.get_mut(rule.program as usize)
+                && let Some(hook) = has_permissive.get_mut(rule.program as usize)
             {
                 *hook = true;
             }
         }
         let act = |(at, rule): (usize, &Rule)| match self.effective(at) {
             _ if aside(rule) => Act::Nothing,
-            Mode::Enforce if tried.get(rule.program as usize) == Some(&true) => Act::Enforce,
+            Mode::Enforce if has_permissive.get(rule.program as usize) == Some(&true) => Act::Enforce,
             Mode::Enforce => Act::Alone,
             Mode::Permissive => Act::Try,
             Mode::Off => Act::Nothing,
@@ -183,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_gives_its_rules_their_modes_back() {
+    fn rules_keep_their_own_modes() {
         let manifest = manifest();
         let mut modes = Modes::first(&manifest);
         assert_eq!(modes.value(&manifest), [0, 0, 2, 1, 0, 0, 1, 0, 0]);
@@ -191,13 +192,13 @@ mod tests {
         modes.policy = Mode::Permissive;
         let value = modes.value(&manifest);
         assert_eq!(value, [2, 2, 2, 3, 0, 0, 1, 2, 1]);
-        let mut again = Modes::read(&value, 4).expect("it is what was written");
-        assert_eq!(again, modes);
-        again.policy = Mode::Enforce;
-        assert_eq!(again.value(&manifest), [0, 0, 2, 3, 0, 0, 1, 2, 0]);
+        let mut restored = Modes::read(&value, 4).expect("the value was written by `value`");
+        assert_eq!(restored, modes);
+        restored.policy = Mode::Enforce;
+        assert_eq!(restored.value(&manifest), [0, 0, 2, 3, 0, 0, 1, 2, 0]);
         assert_eq!(Modes::read(&value, 5), None);
-        // A rule that only watches asks nothing of others.
-        let watching = Modes { rules: vec![Mode::Enforce, Mode::Permissive, Mode::Off, Mode::Off], ..again };
-        assert_eq!(watching.value(&manifest)[..4], [0, 2, 3, 3]);
+        // A rule that does not deny has no influence on the effective actions of others.
+        let observing = Modes { rules: vec![Mode::Enforce, Mode::Permissive, Mode::Off, Mode::Off], ..restored };
+        assert_eq!(observing.value(&manifest)[..4], [0, 2, 3, 3]);
     }
 }

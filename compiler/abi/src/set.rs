@@ -1,62 +1,63 @@
-//! How an element of a set becomes a key: words of 64 bits, which compare from the first to the last.
+//! The encoding of set elements as keys: 64-bit words, compared from the first to the last.
 //!
 //! ```text
 //! u16                 1 word
-//! (u32, u16)          1 word: the second part above the first
+//! (u32, u16)          1 word: the second column in the upper half
 //! cidr                2 words: the halves of an address, the upper one first
 //! (cidr, u16)         3 words: the port, then the address
 //! (u64, u64, u64)     3 words
 //! ```
 //!
-//! An address has the last two words to itself; other parts share words, none across two.
+//! An address occupies the last two words alone; other columns share words, and none spans two words.
 //!
-//! A set that changes while its policy is loaded is a map, whose keys are these words:
+//! A dynamic set is a map whose keys consist of these words:
 //!
 //! ```text
-//! u16                 hash   1 word, the number extended to it, with its sign
-//! ip, (u32, u16)      hash   words in the machine's byte order
-//! cidr, (cidr, u16)   trie   u32 bits that count, then the words; those of the address in the network's byte order
-//! str, path           hash   256 bytes: the text, filled up with zeros
+//! u16                 hash   1 word: the number, sign-extended
+//! ip, (u32, u16)      hash   words in native byte order
+//! cidr, (cidr, u16)   trie   u32 prefix length in bits, then the words; an address in network byte order
+//! str, path           hash   256 bytes: the text, zero-padded
 //! ```
 
-/// The most words of a key.
+/// Maximum number of words in a key.
 pub const WORDS_MAX: usize = 3;
 
-/// The most elements that a set which changes can be given room for. The kernel makes a table of buckets for so many.
+/// Maximum capacity of a dynamic set. The kernel allocates a table with that many buckets.
 pub const ELEMENTS_MAX: u32 = 1_000_000;
 
-/// Bytes of a key that is a text.
+/// Size in bytes of a key that is a text.
 pub const TEXT_KEY_BYTES: u32 = 256;
 
-/// The longest text that can be an element of a set which changes: a key ends in a zero.
+/// Length of the longest text in a dynamic set: the key ends with a NUL.
 pub const TEXT_BYTES_MAX: u32 = TEXT_KEY_BYTES - 1;
 
-/// The map of a set which changes, by the set's name.
+/// The name of the map of a dynamic set.
 #[must_use]
 pub fn map_name(set: &str) -> String {
     format!("krs_set_{set}")
 }
 
-/// Bytes of each part of an element of a set which changes, as [`places`] takes them: a number alone has the whole word.
+/// Sizes in bytes of the columns of a dynamic set, as [`places`] expects them: a single number takes a whole
+/// word.
 #[must_use]
-pub fn dynamic_bytes(parts: &[u32]) -> Vec<u32> {
-    match parts {
+pub fn dynamic_bytes(columns: &[u32]) -> Vec<u32> {
+    match columns {
         [bytes] if *bytes < 16 => vec![8],
-        _ => parts.to_vec(),
+        _ => columns.to_vec(),
     }
 }
 
-/// Where a part of an element goes.
+/// The place of a column within a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// The word; of an address, the word of its upper half.
+    /// Index of the word; for an address, of its upper half.
     pub word: usize,
-    /// By how many bits it is shifted there.
+    /// Number of bits that the column is shifted left by.
     pub shift: u32,
 }
 
-/// Words of a key and the place of each part, given the bytes of each: 1, 2, 4, 8, or 16 for an address, of which there
-/// can be one. `None` where there is not so much room.
+/// The number of words in a key, and the place of each column. `bytes` has the size of each column: 1, 2, 4, 8,
+/// or 16 for an address, of which there can be one. Returns `None` if the key would be too long.
 #[must_use]
 pub fn places(bytes: &[u32]) -> Option<(usize, Vec<Place>)> {
     let mut places = vec![Place { word: 0, shift: 0 }; bytes.len()];
@@ -78,17 +79,17 @@ pub fn places(bytes: &[u32]) -> Option<(usize, Vec<Place>)> {
     (addresses <= 1 && all > 0 && all <= WORDS_MAX).then_some((all, places))
 }
 
-/// The key of an element; each part as a number, of which as many bytes count as it has.
+/// Encodes an element as a key. Each column is given as a number, of which the low bytes count.
 #[must_use]
-pub fn key(bytes: &[u32], places: &[Place], words: usize, parts: impl IntoIterator<Item = u128>) -> [u64; WORDS_MAX] {
+pub fn key(bytes: &[u32], places: &[Place], words: usize, columns: impl IntoIterator<Item = u128>) -> [u64; WORDS_MAX] {
     let mut key = [0; WORDS_MAX];
     debug_assert!(words <= WORDS_MAX, "a key has room for its words");
-    for ((bytes, place), part) in bytes.iter().zip(places).zip(parts) {
+    for ((bytes, place), column) in bytes.iter().zip(places).zip(columns) {
         if *bytes == 16 {
-            key[place.word] = (part >> 64) as u64;
-            key[place.word + 1] = part as u64;
+            key[place.word] = (column >> 64) as u64;
+            key[place.word + 1] = column as u64;
         } else {
-            key[place.word] |= ((part as u64) & (u64::MAX >> (64 - 8 * bytes))) << place.shift;
+            key[place.word] |= ((column as u64) & (u64::MAX >> (64 - 8 * bytes))) << place.shift;
         }
     }
     key
@@ -99,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_have_room() {
+    fn columns_fit_into_keys() {
         let words = |bytes: &[u32]| places(bytes).map(|(words, _)| words);
         assert_eq!(words(&[2]), Some(1));
         assert_eq!(words(&[4, 2]), Some(1));
@@ -107,7 +108,7 @@ mod tests {
         assert_eq!(words(&[16]), Some(2));
         assert_eq!(words(&[16, 2]), Some(3));
         assert_eq!((words(&[16, 16]), words(&[16, 8, 1]), words(&[8, 8, 8, 1])), (None, None, None));
-        let (words, places) = places(&[16, 2]).expect("it fits");
+        let (words, places) = places(&[16, 2]).expect("the columns fit");
         assert_eq!(key(&[16, 2], &places, words, [1u128 << 64 | 5, 443]), [443, 1, 5]);
     }
 }

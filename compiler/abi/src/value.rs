@@ -1,39 +1,39 @@
-//! Values as people write them: integers, names, addresses and networks, for the lines of a set's file, for what
-//! `krsi` is given on its command line, and for literals.
+//! The textual form of values: integers, names, addresses and networks, in literals, in element files of sets,
+//! and on the command line of `krsi`.
 //!
-//! Addresses are numbers of 128 bits. `10.0.0.1` is `::ffff:10.0.0.1`, as a socket that speaks both would say; a
-//! network of IPv4 has 96 bits more than it is written with.
+//! Addresses are numbers of 128 bits. `10.0.0.1` is `::ffff:10.0.0.1`, as on a dual-stack socket; the prefix
+//! length of an IPv4 network is therefore 96 bits more than written.
 
 use std::net::IpAddr;
 
-/// Addresses that begin with the same bits.
+/// A network: all addresses with a common prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Network {
-    /// The first address.
+    /// First address of the network.
     pub low: u128,
-    /// How many bits all share, of 128.
+    /// Prefix length in bits, out of 128.
     pub bits: u32,
 }
 
-/// Why a text is no network.
+/// The reason why a text is not a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoNetwork {
-    /// It is nothing like one.
+    /// The text does not have the form of a network.
     Malformed,
-    /// More bits than an address has.
+    /// The prefix is longer than an address.
     TooManyBits {
-        /// That an address has.
+        /// Number of bits in such an address.
         most: u32,
     },
-    /// Bits behind the prefix are set; this is the network without them.
+    /// Bits after the prefix are set; holds the network without them.
     HostBits(Network),
 }
 
-/// Where IPv4 lies among the addresses.
+/// The prefix of IPv4-mapped addresses, `::ffff:0:0/96`.
 const MAPPED: u128 = 0xffff << 32;
 
 impl Network {
-    /// The last address.
+    /// The last address of the network.
     #[must_use]
     pub fn high(self) -> u128 {
         self.low | u128::MAX.checked_shr(self.bits).unwrap_or(0)
@@ -52,13 +52,13 @@ impl std::fmt::Display for Network {
     }
 }
 
-/// `10.0.0.1` or `2001:db8::1`
+/// Formats an address: `10.0.0.1` or `2001:db8::1`.
 #[must_use]
 pub fn show_address(address: u128) -> String {
     std::net::Ipv6Addr::from(address).to_canonical().to_string()
 }
 
-/// Reads an address.
+/// Parses an IPv4 or IPv6 address.
 #[must_use]
 pub fn address(text: &str) -> Option<u128> {
     Some(match text.parse().ok()? {
@@ -67,10 +67,10 @@ pub fn address(text: &str) -> Option<u128> {
     })
 }
 
-/// Reads an address, which is a network of one, or a network.
+/// Parses a network, or an address as a network of one.
 ///
 /// # Errors
-/// Where it is neither.
+/// If the text is neither.
 pub fn network(text: &str) -> Result<Network, NoNetwork> {
     let (address_text, bits) = match text.split_once('/') {
         None => (text, None),
@@ -93,7 +93,7 @@ pub fn network(text: &str) -> Result<Network, NoNetwork> {
     if network.low == low { Ok(network) } else { Err(NoNetwork::HostBits(network)) }
 }
 
-/// Reads an integer as krs writes it: `-1`, `0x2a`, `1_000`.
+/// Parses an integer in krs syntax: `-1`, `0x2a`, `1_000`.
 #[must_use]
 pub fn integer(text: &str) -> Option<i128> {
     let (negative, digits) = match text.strip_prefix('-') {
@@ -114,10 +114,10 @@ pub fn integer(text: &str) -> Option<i128> {
     Some(if negative { -value } else { value })
 }
 
-/// Reads names of members, joined by `|` where they are flags, or an integer.
+/// Parses an integer or a member's name; for flags, several of them joined by `|`.
 ///
 /// # Errors
-/// The part that is neither.
+/// The first component that is neither.
 pub fn named<'t>(text: &'t str, flags: bool, members: &[(String, i64)]) -> Result<i128, &'t str> {
     let mut all = 0;
     for part in text.split('|').map(str::trim) {
@@ -133,7 +133,8 @@ pub fn named<'t>(text: &'t str, flags: bool, members: &[(String, i64)]) -> Resul
     Ok(all)
 }
 
-/// A line of a file of elements without its comment: `#` begins one at the beginning of a line and behind white space.
+/// Removes the comment from a line of an element file: `#` begins one at the start of the line or after white
+/// space.
 #[must_use]
 pub fn strip_comment(line: &str) -> &str {
     let mut before = ' ';

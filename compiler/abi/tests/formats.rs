@@ -1,7 +1,8 @@
-//! What compiler and loader agree on, in bytes and words written by hand.
+//! The formats that the compiler and the loader share, with hand-written bytes and texts.
 //!
-//! One test for each module of the crate: a fault in any of them would be the same on both sides and so go unseen by tests that
-//! build a policy and read it back. Absent: how the numbers come about, which the modules say.
+//! There is one test for each module of the crate. Tests that build a policy and read it back would miss a
+//! fault here, because both sides would agree on it. Absent: the rationale of the formats, which the modules
+//! document.
 
 use krsi_abi::event::Header;
 use krsi_abi::labels::Object;
@@ -11,7 +12,7 @@ use krsi_abi::value::{self, Network, NoNetwork};
 use krsi_abi::{event, renamed};
 
 #[test]
-fn heads_of_records() {
+fn record_headers() {
     let mut bytes = Vec::new();
     for word in [1u64, 2 << 32 | 3, 4 << 32 | 5, 6] {
         bytes.extend(word.to_ne_bytes());
@@ -37,7 +38,7 @@ fn heads_of_records() {
     assert_eq!(Header::read(&bytes), Some(expected));
     assert_eq!(bytes.len(), 72);
     assert_eq!(Header::read(&bytes[..71]), None);
-    // A name that fills its room has no NUL.
+    // A name of 16 bytes has no NUL.
     assert_eq!(expected.comm(), b"sixteen letters!");
     let short = Header { comm: *b"sh\0\0rest\0\0\0\0\0\0\0\0", ..expected };
     assert_eq!((short.comm(), Header { comm: [0; 16], ..short }.comm()), (&b"sh"[..], &b""[..]));
@@ -45,14 +46,14 @@ fn heads_of_records() {
 }
 
 #[test]
-fn maps_of_labels() {
+fn label_maps() {
     for (on, word, map, key_bytes, eight, nine) in [
         (Object::Task, "task", "krs_tasks", 8, 16, 24),
         (Object::Inode, "inode", "krs_inodes", 16, 8, 16),
         (Object::Socket, "socket", "krs_socks", 8, 8, 16),
     ] {
         assert_eq!((on.word(), on.map(), on.key_bytes()), (word, map, key_bytes));
-        // A byte for each label in whole words, and of a task a word for the former one.
+        // One byte per label, in whole words; a task's value has another word for `former`.
         assert_eq!((on.value_bytes(1), on.value_bytes(8), on.value_bytes(9)), (eight, eight, nine));
         assert_eq!(Object::named(word), Some(on));
     }
@@ -60,20 +61,20 @@ fn maps_of_labels() {
 }
 
 #[test]
-fn names_of_maps() {
+fn map_names() {
     assert_eq!(set::map_name("hosts"), "krs_set_hosts");
     assert_eq!(krsi_abi::parts_map("file_open"), "krs_parts_file_open");
-    // Counters of lost events, 8 bytes each, stand before those of written ones.
+    // The counters of lost events, 8 bytes each, precede those of written ones.
     assert_eq!((krsi_abi::written_at(0), krsi_abi::written_at(3)), (0, 24));
 }
 
 #[test]
-fn hooks_with_other_names() {
+fn renamed_hooks() {
     let names = |hook| renamed::names(hook).collect::<Vec<_>>();
     assert_eq!(names("file_open"), ["file_open"]);
     assert_eq!(names("bpf_map_create"), ["bpf_map_create", "bpf_map_alloc_security"]);
     assert_eq!(names("task_getlsmprop_obj"), ["task_getlsmprop_obj", "task_getsecid_obj", "task_getsecid"]);
-    // An older name is no name of the newer hook.
+    // An older name does not resolve to a newer one.
     assert_eq!(names("task_getsecid"), ["task_getsecid"]);
     for (hook, newest) in [
         ("bpf_prog_alloc_security", "bpf_prog_load"),
@@ -91,16 +92,16 @@ fn hooks_with_other_names() {
 }
 
 #[test]
-fn places_of_parts() {
+fn key_columns() {
     let at = |word, shift| Place { word, shift };
     for (bytes, places) in [
         (&[1][..], Some((1, vec![at(0, 0)]))),
         (&[4, 2, 2], Some((1, vec![at(0, 0), at(0, 32), at(0, 48)]))),
         (&[1, 1, 8], Some((2, vec![at(0, 0), at(0, 8), at(1, 0)]))),
-        // No part is across two words.
+        // No column spans two words.
         (&[4, 2, 4], Some((2, vec![at(0, 0), at(0, 32), at(1, 0)]))),
         (&[8, 8, 8], Some((3, vec![at(0, 0), at(1, 0), at(2, 0)]))),
-        // An address has the last two words.
+        // An address occupies the last two words.
         (&[16], Some((2, vec![at(0, 0)]))),
         (&[16, 4, 4], Some((3, vec![at(1, 0), at(0, 0), at(0, 32)]))),
         (&[4, 16, 2], Some((3, vec![at(0, 0), at(1, 0), at(0, 32)]))),
@@ -111,13 +112,13 @@ fn places_of_parts() {
     ] {
         assert_eq!(set::places(bytes), places, "{bytes:?}");
     }
-    // A number alone has a word to itself.
+    // A single number has a word to itself.
     assert_eq!((set::dynamic_bytes(&[2]), set::dynamic_bytes(&[16])), (vec![8], vec![16]));
     assert_eq!(set::dynamic_bytes(&[2, 4]), [2, 4]);
 }
 
 #[test]
-fn keys_of_sets() {
+fn set_keys() {
     let key = |bytes: &[u32], parts: &[u128]| {
         let (words, places) = set::places(bytes).expect("there is room");
         set::key(bytes, &places, words, parts.iter().copied())
@@ -125,7 +126,7 @@ fn keys_of_sets() {
     assert_eq!(key(&[2], &[0x1_2345]), [0x2345, 0, 0]);
     assert_eq!(key(&[8], &[u128::MAX]), [u64::MAX, 0, 0]);
     assert_eq!(key(&[4, 2, 1], &[1, 2, 3]), [1 | 2 << 32 | 3 << 48, 0, 0]);
-    // A negative number does not reach into its neighbours.
+    // A negative number does not overwrite neighbouring columns.
     assert_eq!(key(&[4, 4], &[u128::MAX, 0]), [0xffff_ffff, 0, 0]);
     assert_eq!(key(&[4, 4], &[0, u128::MAX]), [0xffff_ffff << 32, 0, 0]);
     assert_eq!(key(&[16, 2], &[7 << 64 | 9, 443]), [443, 7, 9]);
@@ -158,7 +159,7 @@ fn networks() {
         (v4(0x0a00_0000, 8), "10.0.0.0/8"),
         (v4(0x0a00_0001, 32), "10.0.0.1"),
         (v4(0, 0), "0.0.0.0/0"),
-        // What is larger than all of IPv4 is of IPv6.
+        // A network larger than all of IPv4 prints as IPv6.
         (Network { low: 0xfffe << 32, bits: 95 }, "::fffe:0:0/95"),
         (Network { low: 0, bits: 0 }, "::/0"),
         (Network { low: 1, bits: 128 }, "::1"),
@@ -213,7 +214,7 @@ fn numbers_and_names() {
 }
 
 #[test]
-fn lengths_of_types() {
+fn type_sizes() {
     for (ty, bytes) in [
         (Ty::Int { bytes: 2, signed: true }, 2),
         (Ty::Names { names: 0, bytes: 4, signed: false }, 4),
@@ -230,7 +231,7 @@ fn lengths_of_types() {
 }
 
 #[test]
-fn periods_and_places() {
+fn periods_and_sources() {
     for (period, text, ns) in [
         (Period::Second, "s", 1_000_000_000),
         (Period::Minute, "m", 60_000_000_000),
@@ -243,14 +244,14 @@ fn periods_and_places() {
 }
 
 #[test]
-fn bytes_of_a_manifest() {
+fn manifest_encoding() {
     let bytes = Manifest { policy: "p".into(), ..Manifest::default() }.to_bytes();
     let json = br#"{"producer":"","policy":"p","programs":[],"rules":[],"names":[],"kernels":[]}"#;
-    // Magic, version, encoding, length, JSON.
+    // Magic, version, encoding, length, JSON payload.
     let head = [b"KRSI".as_slice(), &[4, 0, 0, 0], &(json.len() as u32).to_le_bytes()].concat();
     assert_eq!(bytes, [&head[..], json].concat());
     let read = |bytes: &[u8]| Manifest::from_bytes(bytes);
-    // A map's value may be longer.
+    // The value of a map may be longer.
     assert_eq!(read(&[&bytes[..], &[0; 9]].concat()).expect("it is whole").policy, "p");
     assert!(matches!(read(b"KRS"), Err(ManifestError::NotAManifest)));
     assert!(matches!(read(b"KRSJ\x04\0\0\0\0\0\0\0"), Err(ManifestError::NotAManifest)));
@@ -268,9 +269,9 @@ fn bytes_of_a_manifest() {
     assert!(matches!(read(&damaged), Err(ManifestError::Malformed(_))));
 }
 
-/// Rules that are set aside do nothing, and their modes stay.
+/// Disabled rules have no effect and keep their modes.
 #[test]
-fn modes_with_rules_set_aside() {
+fn modes_with_disabled_rules() {
     use krsi_abi::manifest::Rule;
     use krsi_abi::modes::{Mode, Modes};
     let rule = |name: &str| Rule { name: name.into(), deny: Some(1), ..Rule::default() };
@@ -285,7 +286,7 @@ fn modes_with_rules_set_aside() {
     assert_eq!(all, [3, 3, 3, 0, 0, 2, 0]);
     assert!(Modes::in_force(&value) && !Modes::in_force(&without) && !Modes::in_force(&all));
     assert_eq!((Modes::read(&without, 3), Modes::read(&all, 3)), (Some(modes.clone()), Some(modes)));
-    // All rules of a policy that is off do nothing, and that is its mode.
+    // The rules of a policy in mode `off` have no effect without being disabled.
     assert!(Modes::in_force(&[3, 3, 3, 0, 0, 2, 2]) && !Modes::in_force(&[3, 3, 3, 0, 0, 2, 1]));
     assert!(Modes::in_force(&[]), "there is no rule");
     assert_eq!((Modes::bytes(0), Modes::bytes(3)), (0, 7));

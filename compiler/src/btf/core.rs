@@ -1,31 +1,32 @@
-//! Fields by name, in the form CO-RE relocations want.
+//! Fields by name, in the form that CO-RE relocations require.
 //!
-//! C lets the members of an anonymous struct or union be named as if they stood outside. A CO-RE access spec lists the index taken at each level,
-//! anonymous ones included: `vm_start` of 6.12's
-//! `vm_area_struct` is `0:0:0:0`, the first member of a struct within a union within it.
+//! In C, members of an anonymous struct or union are named like members of the enclosing struct. A CO-RE access
+//! spec lists the index at every level, anonymous ones included: `vm_start` in the `vm_area_struct` of 6.12 is
+//! `0:0:0:0`, the first member of a struct within a union.
 //!
-//! Invariant: offsets are from the start of the struct asked about. Absent: pointers (each hop is a field of its own) and the text of an access spec,
-//! which [`FieldPath::spec`] alone writes.
+//! Invariant: offsets are relative to the struct passed to [`field`]. Absent: pointers (each hop is a separate
+//! field) and the parsing of access specs, which are only written, by [`FieldPath::spec`].
 
 use super::read::{Btf, Kind, TypeId};
 
-/// The way from a struct to one of its fields.
+/// The path from a struct to one of its fields.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldPath {
-    /// Member index at each level: all but the last name anonymous members.
+    /// Member index at each level; all but the last belong to anonymous members.
     pub indices: Vec<u32>,
-    /// The struct or union that the last index counts in: an anonymous one, or the one that was asked about.
+    /// The struct or union that directly contains the field: the one that was searched, or an anonymous one
+    /// within it.
     pub within: TypeId,
-    /// The field's type.
+    /// Type of the field.
     pub ty: TypeId,
-    /// Bits from the start of the struct.
+    /// Offset in bits from the start of the struct.
     pub bit_offset: u32,
-    /// Width of a bitfield; 0 if this is none.
+    /// Width of a bitfield in bits; 0 for other fields.
     pub bitfield_bits: u32,
 }
 
 impl FieldPath {
-    /// The access spec that starts at a pointer to the struct: `0:1:2`.
+    /// The access spec, relative to a pointer to the struct: `0:1:2`.
     #[must_use]
     pub fn spec(&self) -> String {
         let mut spec = String::from("0");
@@ -37,7 +38,8 @@ impl FieldPath {
     }
 }
 
-/// Finds a field of a struct or union, also within its anonymous members. Typedefs and modifiers around the struct are looked through.
+/// Finds a field of a struct or union, including its anonymous members. Typedefs and modifiers of the struct
+/// are skipped.
 #[must_use]
 pub fn field(btf: &Btf, composite: TypeId, name: &str) -> Option<FieldPath> {
     if name.is_empty() {
@@ -58,7 +60,7 @@ pub fn field_names(btf: &Btf, composite: TypeId) -> Vec<&str> {
 }
 
 fn collect<'a>(btf: &'a Btf, composite: TypeId, seen: &mut Vec<TypeId>, names: &mut Vec<&'a str>) {
-    if !first_time(composite, seen) {
+    if !mark_visited(composite, seen) {
         return;
     }
     for member in btf.members(composite) {
@@ -71,7 +73,7 @@ fn collect<'a>(btf: &'a Btf, composite: TypeId, seen: &mut Vec<TypeId>, names: &
 }
 
 fn descend(btf: &Btf, composite: TypeId, name: &str, seen: &mut Vec<TypeId>, path: &mut FieldPath) -> bool {
-    if !first_time(composite, seen) {
+    if !mark_visited(composite, seen) {
         return false;
     }
     for (index, member) in (0u32..).zip(btf.members(composite)) {
@@ -99,12 +101,12 @@ fn descend(btf: &Btf, composite: TypeId, name: &str, seen: &mut Vec<TypeId>, pat
     false
 }
 
-/// Anonymous members of one struct that are searched; no struct of a kernel has half as many.
+/// Maximum number of anonymous members that a search visits; no kernel struct has half as many.
 const ANONYMOUS_MAX: usize = 256;
 
-/// Notes that an anonymous struct is searched. C forbids to name a field twice, so a second search of the same one finds nothing
-/// new; in forged BTF, where a struct can hold itself, it would never end.
-fn first_time(composite: TypeId, seen: &mut Vec<TypeId>) -> bool {
+/// Records a visit to an anonymous struct. C does not allow two fields of one name, so a second visit to the
+/// same struct finds nothing new; in forged BTF, where a struct can contain itself, the search would never end.
+fn mark_visited(composite: TypeId, seen: &mut Vec<TypeId>) -> bool {
     let new = !seen.contains(&composite) && seen.len() < ANONYMOUS_MAX;
     if new {
         seen.push(composite);
@@ -112,7 +114,7 @@ fn first_time(composite: TypeId, seen: &mut Vec<TypeId>) -> bool {
     new
 }
 
-/// The struct or union that an unnamed member opens, if it is one.
+/// The struct or union that an unnamed member embeds, if it is one.
 fn anonymous(btf: &Btf, member: TypeId) -> Option<TypeId> {
     let inner = btf.strip(member);
     matches!(btf.kind(inner), Kind::Struct | Kind::Union).then_some(inner)

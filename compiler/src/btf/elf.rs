@@ -1,28 +1,30 @@
-//! BTF as it comes in files: raw, as in `/sys/kernel/btf/vmlinux`, or the `.BTF` section of an ELF file such as `vmlinux` or an object.
+//! BTF in files: raw, as in `/sys/kernel/btf/vmlinux`, or in the `.BTF` section of an ELF file such as
+//! `vmlinux` or an object.
 //!
-//! Nothing is copied from an ELF file but that section. Absent: compressed kernels (`vmlinuz`), whose BTF cannot be seen.
+//! Only that section is copied from an ELF file. Absent: compressed kernels (`vmlinuz`), whose BTF is not
+//! accessible.
 
 use object::read::elf::{ElfFile, FileHeader};
 use object::{Endianness, Object, ObjectSection, elf};
 
 use super::read::{Btf, BtfError};
 
-/// Why a file yields no BTF.
+/// The reason why a file yields no BTF.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
-    /// The BTF itself is wrong.
+    /// The BTF itself is invalid.
     #[error(transparent)]
     Btf(#[from] BtfError),
-    /// An ELF file whose headers are wrong.
+    /// The headers of the ELF file are invalid.
     #[error("damaged ELF file: {0}")]
     Elf(String),
-    /// A sound ELF file that was built without BTF.
+    /// A valid ELF file that was built without BTF.
     #[error("the ELF file has no `.BTF` section")]
     NoSection,
 }
 
 impl Btf {
-    /// Reads raw BTF or an ELF file, whichever the first bytes say.
+    /// Reads raw BTF or an ELF file, depending on the first bytes.
     ///
     /// # Errors
     /// If it is neither, is damaged, or has no `.BTF` section.
@@ -41,7 +43,7 @@ impl Btf {
 /// # Errors
 /// If the ELF file or the BTF is damaged.
 pub fn from_elf(bytes: &[u8]) -> Result<Option<Btf>, OpenError> {
-    // The fifth byte is the class: 1 for 32 bits.
+    // The fifth byte is the class: 1 means 32-bit.
     let section = if bytes.get(4) == Some(&elf::ELFCLASS32.0) {
         section::<elf::FileHeader32<Endianness>>(bytes)
     } else {

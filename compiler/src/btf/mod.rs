@@ -1,7 +1,7 @@
-//! The kernel's types: BTF read, searched and laid out.
+//! BTF, the kernel's type information: reading, searching and writing.
 //!
-//! BTF is one blob: a header, a run of type records numbered from 1 in the order they stand, and a section of NUL-terminated names.
-//! A record names others by their number ([`TypeId`]), so a chain such as
+//! BTF is one blob: a header, a sequence of type records numbered from 1 in file order, and a section of
+//! NUL-terminated names. A record refers to others by number ([`TypeId`]). A chain such as
 //!
 //! ```text
 //! [121] STRUCT 'vm_area_struct' size=184
@@ -12,10 +12,10 @@
 //!
 //! is followed with [`Btf::ty`] and [`Btf::members`].
 //!
-//! Invariants: a [`Btf`] was checked whole when it was parsed, so nothing that takes one can fail or panic; an id that it does not have
-//! reads as void.
+//! Invariants: a [`Btf`] was checked completely when it was parsed, so that no method on one fails or panics.
+//! An id out of range reads as void.
 //!
-//! Absent: byte orders other than little-endian, and split BTF (that of modules, which counts on from the kernel's).
+//! Absent: big-endian BTF, and split BTF (that of modules, whose ids continue those of the kernel).
 
 mod core;
 mod elf;

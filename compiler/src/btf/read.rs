@@ -1,13 +1,16 @@
-//! Reads BTF, checked once and indexed no more than needed.
+//! Reads BTF: checked once, with a minimal index.
 //!
-//! Opening notes where each record starts and what it is named: one pass over the types, no allocation per type and no hash table. A look-up by
-//! name finds the name in the string section with a vectorised substring search, then its offset in the dense array of name offsets.
-//! Both run at memory speed, so a 5 MB kernel opens in about two milliseconds and a name costs less than a tenth of one.
+//! Parsing notes where each record starts and the offset of its name: one pass over the types, without an
+//! allocation per type or a hash table. A lookup by name finds the name in the string section with a vectorised
+//! substring search, then its offset in the dense array of name offsets. Both run at memory speed: a 5 MB
+//! kernel is parsed in about two milliseconds, and a lookup takes less than a tenth of one.
 //!
-//! Example: `[9] INT 'int' bytes=4 signed` is `Type::Int { name: "int", bytes: 4, bits: 32, signed: true, boolean: false }`.
+//! Example: `[9] INT 'int' bytes=4 signed` is `Type::Int { name: "int", bytes: 4, bits: 32, signed: true,
+//! boolean: false }`.
 //!
-//! Invariants, all checked by [`Btf::parse`]: each record lies within the type section; each id it names exists; each name offset lies within the
-//! string section, which ends with NUL. Cycles of typedefs, modifiers and arrays are *not* excluded: those who walk bound their walk.
+//! Invariants, all checked by [`Btf::parse`]: each record lies within the type section; each id in it exists;
+//! each name offset lies within the string section, which ends with NUL. Cycles of typedefs, modifiers and
+//! arrays are *not* excluded: code that follows such chains bounds the number of steps.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -20,7 +23,7 @@ use memchr::{memchr, memmem};
 pub struct TypeId(pub u32);
 
 impl TypeId {
-    /// `void`, and what an id that does not exist reads as.
+    /// The id of `void`; ids out of range also read as void.
     pub const VOID: TypeId = TypeId(0);
 }
 
@@ -76,7 +79,7 @@ impl Kind {
         Kind::Enum64,
     ];
 
-    /// Whether the record's third word is a type id rather than a size.
+    /// Returns true if the third word of the record is a type id rather than a size.
     fn refers(self) -> bool {
         matches!(
             self,
@@ -93,7 +96,7 @@ impl Kind {
         )
     }
 
-    /// Bytes that follow a record's head: `(fixed, per item)`.
+    /// Size of the data after the record's header: `(fixed, per item)`.
     fn tail(self) -> (usize, usize) {
         match self {
             Kind::Int | Kind::Var | Kind::DeclTag => (4, 0),
@@ -114,24 +117,24 @@ impl Kind {
     }
 }
 
-/// One type, its lists (members, values, parameters) left to the methods of [`Btf`].
+/// A type without its lists (members, values, parameters), which are methods of [`Btf`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "`name` and `bytes` say what they are")]
+#[expect(missing_docs, reason = "`name` and `bytes` are self-explanatory")]
 pub enum Type<'a> {
-    /// `void`.
+    /// The type `void`, with id 0.
     Void,
-    /// An integer, `char` and `bool` among them.
+    /// An integer, including `char` and `bool`.
     Int {
         name: &'a str,
         bytes: u32,
-        /// Bits in use; fewer than the bytes hold only in old-style bitfields.
+        /// Bits in use; fewer than `8 * bytes` only in old-style bitfields.
         bits: u32,
         signed: bool,
         boolean: bool,
     },
-    /// A pointer and what it points to.
+    /// A pointer to the given type.
     Ptr(TypeId),
-    /// `element[count]`; a flexible array counts 0.
+    /// `element[count]`; a flexible array has the count 0.
     Array { element: TypeId, count: u32 },
     /// A struct with its definition.
     Struct { name: &'a str, bytes: u32 },
@@ -139,109 +142,110 @@ pub enum Type<'a> {
     Union { name: &'a str, bytes: u32 },
     /// An enum of at most 4 bytes, or an enum64.
     Enum { name: &'a str, bytes: u32, signed: bool },
-    /// A struct or union that is only declared.
+    /// A forward declaration of a struct or union.
     Fwd { name: &'a str },
-    /// `typedef target name`.
+    /// A typedef: `typedef target name`.
     Typedef { name: &'a str, target: TypeId },
-    /// `const`, `volatile`, `restrict` or a type tag such as `__user`, before its target.
+    /// `const`, `volatile`, `restrict` or a type tag such as `__user`, applied to the given type.
     Modifier(TypeId),
-    /// A function.
+    /// A function with its prototype.
     Func { name: &'a str, proto: TypeId },
-    /// A function's type.
+    /// The type of a function.
     FuncProto { ret: TypeId },
-    /// A floating-point type.
+    /// A floating-point type of any size.
     Float { bytes: u32 },
-    /// A variable, a data section or a declaration tag: no types of values.
+    /// A variable, a data section or a declaration tag, which are not types of values.
     Other,
 }
 
 /// A member of a struct or union.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Member<'a> {
-    /// Empty if the member is an anonymous struct or union, or padding.
+    /// Empty for an anonymous struct or union, and for padding.
     pub name: &'a str,
-    /// The member's type; of a bitfield, the type it was declared with.
+    /// Type of the member; for a bitfield, its declared type.
     pub ty: TypeId,
-    /// Bits from the start of the struct.
+    /// Offset in bits from the start of the struct.
     pub bit_offset: u32,
-    /// Width of a bitfield; 0 if this is none.
+    /// Width of a bitfield in bits; 0 for other members.
     pub bitfield_bits: u32,
 }
 
 /// A parameter of a function's type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Param<'a> {
-    /// Empty if the prototype does not name it.
+    /// Empty if the prototype does not name the parameter.
     pub name: &'a str,
-    /// Void with an empty name stands for `...`.
+    /// Type of the parameter; void with an empty name represents `...`.
     pub ty: TypeId,
 }
 
-/// Why bytes are no usable BTF.
+/// The reason why bytes cannot be read as BTF.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BtfError {
-    /// The magic number or the version is another.
+    /// The magic number or the version is wrong.
     #[error("not BTF")]
     NotBtf,
-    /// Written by or for a big-endian machine.
-    #[error("the BTF is of a big-endian machine")]
+    /// The BTF belongs to a big-endian machine.
+    #[error("the BTF is for a big-endian machine")]
     ByteOrder,
-    /// The bytes end within the named part.
+    /// The bytes end within the named section.
     #[error("the BTF ends within its {0}")]
     Truncated(&'static str),
-    /// A kind this reader has no size for, so that nothing behind it can be found.
+    /// A kind of unknown size, after which no record can be found.
     #[error("type {id} of the BTF has the unknown kind {kind}")]
     UnknownKind {
-        /// The type with that kind.
+        /// Id of the type with that kind.
         id: u32,
-        /// The number of the kind.
+        /// Number of the unknown kind.
         kind: u32,
     },
-    /// A reference to a type or a name that does not exist.
+    /// A reference to a type or name that does not exist.
     #[error("type {id} of the BTF refers to {what} {to}, which does not exist")]
     Dangling {
-        /// The type that refers.
+        /// Id of the type with the reference.
         id: u32,
-        /// `type` or `name`.
+        /// The kind of reference: `type` or `name`.
         what: &'static str,
-        /// Where it points.
+        /// Target of the reference: a type id or a string offset.
         to: u32,
     },
 }
 
-/// By name, each kind that was looked up and the type found, if any.
+/// Cached results: by name, each kind that was looked up and the type found, if any.
 type Found = HashMap<String, Vec<(Kind, Option<TypeId>)>>;
 
-/// A checked BTF blob. Cloning shares it.
+/// A checked BTF blob. Clones share the data.
 #[derive(Clone)]
 pub struct Btf(Arc<Inner>);
 
 struct Inner {
     bytes: Vec<u8>,
-    /// Offset in `bytes` of the record of type `i`; entry 0 stands for void and is 0.
+    /// Offset in `bytes` of the record of type `i`; entry 0 represents void and is 0.
     starts: Vec<u32>,
     /// Offset in the string section of the name of type `i`.
     names: Vec<u32>,
     /// The string section within `bytes`.
     strings: std::ops::Range<usize>,
-    /// Whether some enum says its sign. Before pahole 1.24 none did.
+    /// True if any enum carries the signed flag. Before pahole 1.24 none does.
     signs: bool,
-    /// The results of [`Btf::find`] by name: a search reads the whole string section.
+    /// Cached results of [`Btf::find`]: each search reads the whole string section.
     found: Mutex<Found>,
 }
 
-/// The head of a record: name offset, info word, size or type.
+/// Size of a record's header: name offset, info word, size or type.
 const HEAD_BYTES: usize = 12;
 
-/// Steps after which a chain of typedefs, modifiers or arrays counts as a cycle. The longest in a kernel is below ten.
+/// Number of steps after which a chain of typedefs, modifiers or arrays is taken for a cycle. Chains in kernels
+/// have fewer than ten.
 const CHAIN_MAX: usize = 64;
 
-/// A record's head, decoded.
+/// A decoded record, with the bytes of its list.
 #[derive(Clone, Copy)]
 struct Record<'a> {
     name: u32,
     kind: Kind,
-    /// Member offsets carry bitfield sizes; an enum is signed; a forward declaration is of a union.
+    /// Kind flag: member offsets carry bitfield sizes; an enum is signed; a forward declaration is of a union.
     flag: bool,
     size_or_type: u32,
     tail: &'a [u8],
@@ -253,7 +257,7 @@ impl Btf {
     /// Checks and indexes raw BTF.
     ///
     /// # Errors
-    /// If the bytes are no BTF of a little-endian machine, are cut short, or hold a reference to nowhere.
+    /// If the bytes are not little-endian BTF, are truncated, or contain a dangling reference.
     pub fn parse(bytes: impl Into<Vec<u8>>) -> Result<Btf, BtfError> {
         let bytes = bytes.into();
         let (types, strings) = sections(&bytes)?;
@@ -265,7 +269,7 @@ impl Btf {
         let mut names = Vec::with_capacity(section.len() / 20 + 1);
         starts.push(0);
         names.push(0);
-        // The greatest reference is compared once all types are counted, since records refer forward.
+        // References are compared with the count afterwards, because records may refer forward.
         let mut highest = Highest::default();
         let mut signs = false;
         let mut at = 0;
@@ -287,7 +291,7 @@ impl Btf {
         Ok(btf)
     }
 
-    /// Names the first reference to nowhere; only called when there is one.
+    /// Finds the first dangling reference; called only if there is one.
     fn dangling(&self, types: u32, strings: u32) -> BtfError {
         for id in self.ids() {
             let mut highest = Highest::default();
@@ -302,20 +306,20 @@ impl Btf {
         unreachable!("some record holds the reference that parsing found")
     }
 
-    /// The bytes this was parsed from.
+    /// The bytes that were parsed.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.0.bytes
     }
 
-    /// How many ids there are, void included: each id below is a type.
+    /// Number of ids, including void: every smaller id is a type.
     #[must_use]
-    #[expect(clippy::len_without_is_empty, reason = "void is always there")]
+    #[expect(clippy::len_without_is_empty, reason = "void always exists")]
     pub fn len(&self) -> u32 {
         u32_len(self.0.starts.len())
     }
 
-    /// All ids but void's, in order.
+    /// All ids except void, in order.
     pub fn ids(&self) -> impl Iterator<Item = TypeId> + use<> {
         (1..self.len()).map(TypeId)
     }
@@ -326,13 +330,13 @@ impl Btf {
         self.record(id).kind
     }
 
-    /// The name of a type; empty if it has none.
+    /// The name of a type; empty if it is anonymous.
     #[must_use]
     pub fn name(&self, id: TypeId) -> &str {
         self.string(self.0.names.get(id.0 as usize).copied().unwrap_or(0))
     }
 
-    /// A type, decoded.
+    /// The decoded type with this id.
     #[must_use]
     pub fn ty(&self, id: TypeId) -> Type<'_> {
         let record = self.record(id);
@@ -366,7 +370,7 @@ impl Btf {
         }
     }
 
-    /// What stands behind typedefs and modifiers; a cycle of them ends as void.
+    /// Skips typedefs and modifiers; a cycle of them yields void.
     #[must_use]
     pub fn strip(&self, mut id: TypeId) -> TypeId {
         for _ in 0..CHAIN_MAX {
@@ -381,7 +385,7 @@ impl Btf {
         TypeId::VOID
     }
 
-    /// The members of a struct or union, in order; of any other type, none.
+    /// The members of a struct or union, in order; empty for other types.
     pub fn members(&self, id: TypeId) -> impl DoubleEndedIterator<Item = Member<'_>> + ExactSizeIterator {
         let record = self.record(id);
         let flag = record.flag;
@@ -393,7 +397,8 @@ impl Btf {
         })
     }
 
-    /// The names and values of an enum, in order; of any other type, none. An unsigned 64-bit value above `i64::MAX` wraps.
+    /// The names and values of an enum, in order; empty for other types. An unsigned 64-bit value above
+    /// `i64::MAX` wraps.
     pub fn values(&self, id: TypeId) -> impl Iterator<Item = (&str, i64)> {
         let record = self.record(id);
         let signed = self.signed(&record);
@@ -413,31 +418,31 @@ impl Btf {
         })
     }
 
-    /// The variables of a data section, in order; of any other type, none.
+    /// The variables of a data section, in order; empty for other types.
     pub fn variables(&self, id: TypeId) -> impl ExactSizeIterator<Item = TypeId> {
         let record = self.record(id);
         let list = if record.kind == Kind::Datasec { record.tail } else { &[] };
         list.chunks_exact(12).map(|item| TypeId(word(item, 0)))
     }
 
-    /// The type of a variable; of any other type, void.
+    /// The type of a variable; void for anything else.
     #[must_use]
     pub fn target(&self, id: TypeId) -> TypeId {
         let record = self.record(id);
         if record.kind == Kind::Var { TypeId(record.size_or_type) } else { TypeId::VOID }
     }
 
-    /// The parameters of a function's type, in order; of any other type, none.
+    /// The parameters of a function prototype, in order; empty for other types.
     pub fn params(&self, proto: TypeId) -> impl ExactSizeIterator<Item = Param<'_>> {
         let record = self.record(proto);
         let list = if record.kind == Kind::FuncProto { record.tail } else { &[] };
         list.chunks_exact(8).map(|item| Param { name: self.string(word(item, 0)), ty: TypeId(word(item, 1)) })
     }
 
-    /// The first type of that kind and name.
+    /// The first type with this kind and name.
     ///
-    /// A name is found where it stands whole in the string section: a name that shares the tail of a longer one, which neither pahole nor clang
-    /// writes, is not.
+    /// Only names that begin a string are found: a name stored as the tail of a longer one, which neither
+    /// pahole nor clang emits, is not.
     #[must_use]
     pub fn find(&self, kind: Kind, name: &str) -> Option<TypeId> {
         let found = || self.0.found.lock().unwrap_or_else(PoisonError::into_inner);
@@ -462,17 +467,17 @@ impl Btf {
             let offset = u32_len(from + found + 1);
             let hit = self.named(offset).find(|id| self.kind(*id) == kind);
             first = [first, hit].into_iter().flatten().min();
-            // The closing NUL opens the next name.
+            // The closing NUL also precedes the next name.
             from += found + needle.len() - 1;
         }
         first
     }
 
-    /// All types of that kind whose names begin so, in order. As fast as [`Btf::find`].
+    /// All types of this kind whose names have the prefix, in order of id. As fast as [`Btf::find`].
     #[must_use]
     pub fn find_all(&self, kind: Kind, prefix: &str) -> Vec<TypeId> {
         let needle = [b"\0", prefix.as_bytes()].concat();
-        // Ascending, as the search goes from the front.
+        // Ascending, because the search proceeds from the start.
         let offsets: Vec<u32> = memmem::find_iter(self.strings(), &needle).map(|found| u32_len(found + 1)).collect();
         let (Some(first), Some(last)) = (offsets.first(), offsets.last()) else {
             return Vec::new();
@@ -485,13 +490,13 @@ impl Btf {
             .collect()
     }
 
-    /// The types whose name stands at that offset of the string section.
+    /// Types whose name is at this offset of the string section.
     fn named(&self, offset: u32) -> impl Iterator<Item = TypeId> {
         let names = self.0.names.iter().enumerate();
         names.filter(move |(_, name)| **name == offset).map(|(id, _)| TypeId(u32_len(id)))
     }
 
-    /// The size of a value of that type in bytes; 0 if it has none, `u32::MAX` if it overflows.
+    /// Size in bytes of a value of this type; 0 if it has none, `u32::MAX` if it overflows.
     #[must_use]
     pub fn size(&self, id: TypeId) -> u32 {
         let mut id = id;
@@ -514,7 +519,8 @@ impl Btf {
         0
     }
 
-    /// The sign of an enum. Where no enum says it, one with a value that is negative as an `int` is signed.
+    /// Returns true if an enum is signed. If no enum in the BTF carries the flag, an enum with a value that is
+    /// negative as an `int` counts as signed.
     fn signed(&self, record: &Record<'_>) -> bool {
         let negative = |item: &[u8]| word(item, 1).cast_signed() < 0;
         record.flag || (!self.0.signs && record.kind == Kind::Enum && record.tail.chunks_exact(8).any(negative))
@@ -525,7 +531,7 @@ impl Btf {
             Some(&start) if id != TypeId::VOID => start as usize,
             _ => return VOID,
         };
-        // Parsing has been through this record, so the fallback is never taken.
+        // Parsing has checked this record, so the fallback is never used.
         record(&self.0.bytes[start..], id.0).map_or(VOID, |(record, _)| record)
     }
 
@@ -547,7 +553,7 @@ impl fmt::Debug for Btf {
     }
 }
 
-/// The type section and the string section of a blob, both within its bounds.
+/// Locates the type section and the string section of a blob, and checks their bounds.
 fn sections(bytes: &[u8]) -> Result<(std::ops::Range<usize>, std::ops::Range<usize>), BtfError> {
     match bytes {
         [0x9f, 0xeb, 1, ..] => {}
@@ -557,7 +563,7 @@ fn sections(bytes: &[u8]) -> Result<(std::ops::Range<usize>, std::ops::Range<usi
     if bytes.len() < 24 {
         return Err(BtfError::Truncated("header"));
     }
-    // Offsets are kept as `u32`.
+    // Offsets are stored as `u32`.
     if u32::try_from(bytes.len()).is_err() {
         return Err(BtfError::NotBtf);
     }
@@ -578,7 +584,7 @@ fn sections(bytes: &[u8]) -> Result<(std::ops::Range<usize>, std::ops::Range<usi
     Ok((types, strings))
 }
 
-/// The record at the start of `bytes` and the bytes it takes.
+/// Decodes the record at the start of `bytes`; also returns its size in bytes.
 #[inline]
 fn record(bytes: &[u8], id: u32) -> Result<(Record<'_>, usize), BtfError> {
     let Some((head, rest)) = bytes.split_first_chunk::<HEAD_BYTES>() else {
@@ -597,7 +603,7 @@ fn record(bytes: &[u8], id: u32) -> Result<(Record<'_>, usize), BtfError> {
     Ok((record, HEAD_BYTES + tail_bytes))
 }
 
-/// The greatest type id and name offset seen in records.
+/// The greatest type id and name offset seen in any record.
 #[derive(Default)]
 struct Highest {
     ty: u32,
@@ -626,7 +632,7 @@ impl Highest {
         }
     }
 
-    /// Items that begin with a name and a type.
+    /// Visits list items that begin with a name and a type.
     #[inline]
     fn items<'a>(&mut self, items: impl Iterator<Item = &'a [u8]>) {
         for item in items {
@@ -643,13 +649,13 @@ impl Highest {
     }
 }
 
-/// The `index`th little-endian 32-bit word; 0 behind the end.
+/// The `index`th little-endian 32-bit word; 0 after the end.
 #[inline]
 fn word(bytes: &[u8], index: usize) -> u32 {
     bytes.get(index * 4..).and_then(|rest| rest.first_chunk()).map_or(0, |chunk| u32::from_le_bytes(*chunk))
 }
 
-/// A length known to fit: nothing here is longer than the blob, whose length does.
+/// Converts a length. It fits, because nothing is longer than the blob, whose length was checked.
 #[inline]
 fn u32_len(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)

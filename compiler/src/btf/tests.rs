@@ -1,10 +1,11 @@
-//! Bytes in, verdicts out: what is written reads back, and no bytes make a reader panic.
+//! Round trips through [`Builder`] and [`Btf`], rejection of malformed input, and property tests that reading
+//! never panics.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// A blob with a type of each kind and names that refer forward.
+/// A blob with one type of each kind and forward references.
 fn sample() -> Vec<u8> {
     let mut builder = Builder::new();
     let file = builder.reserve();
@@ -53,7 +54,7 @@ fn sample() -> Vec<u8> {
     builder.finish()
 }
 
-/// Calls all that a reader offers, on all ids and one beyond.
+/// Calls every reader method on all ids and one beyond.
 fn exercise(btf: &Btf) {
     for id in btf.ids().chain([TypeId::VOID, TypeId(btf.len()), TypeId(u32::MAX)]) {
         let name = btf.name(id).to_owned();
@@ -75,7 +76,7 @@ fn exercise(btf: &Btf) {
 }
 
 #[test]
-fn what_is_written_reads_back() {
+fn written_types_read_back() {
     let btf = Btf::parse(sample()).expect("sound");
     let file = btf.find(Kind::Struct, "file").expect("defined");
     assert_eq!(btf.ty(file), Type::Struct { name: "file", bytes: 40 });
@@ -107,7 +108,7 @@ fn what_is_written_reads_back() {
 }
 
 #[test]
-fn without_signs_a_negative_value_makes_an_enum_signed() {
+fn negative_value_implies_signed_enum_without_flags() {
     let mut builder = Builder::new();
     builder.add(Def::Enum { name: "old", bytes: 4, signed: false, values: &[("LAST", -1)] });
     let btf = Btf::parse(builder.finish()).expect("sound");
@@ -115,12 +116,12 @@ fn without_signs_a_negative_value_makes_an_enum_signed() {
 }
 
 #[test]
-fn the_same_types_give_the_same_bytes() {
+fn output_is_deterministic() {
     assert_eq!(sample(), sample());
 }
 
 #[test]
-fn references_to_nowhere_are_named() {
+fn dangling_references_are_reported() {
     let mut builder = Builder::new();
     builder.add(Def::Ptr(TypeId(7)));
     let error = Btf::parse(builder.finish()).expect_err("dangling");
@@ -128,7 +129,7 @@ fn references_to_nowhere_are_named() {
 }
 
 #[test]
-fn cycles_end() {
+fn cycles_terminate() {
     let mut builder = Builder::new();
     let one = builder.reserve();
     let two = builder.add(Def::Typedef { name: "two", target: one });
@@ -150,7 +151,7 @@ fn cycles_end() {
 }
 
 #[test]
-fn what_is_no_btf_is_refused() {
+fn other_data_is_rejected() {
     assert_eq!(Btf::parse(*b"").err(), Some(BtfError::NotBtf));
     assert_eq!(Btf::parse(*b"text that is longer than a header").err(), Some(BtfError::NotBtf));
     assert_eq!(Btf::parse([0xeb, 0x9f, 1, 0]).err(), Some(BtfError::ByteOrder));
@@ -158,7 +159,7 @@ fn what_is_no_btf_is_refused() {
 }
 
 #[test]
-fn an_elf_file_is_opened_by_its_section() {
+fn btf_section_of_elf_file_is_read() {
     let elf = |section: Option<&[u8]>| {
         let mut out = object::write::Object::new(
             object::BinaryFormat::Elf,
@@ -178,7 +179,7 @@ fn an_elf_file_is_opened_by_its_section() {
 }
 
 #[test]
-fn every_prefix_is_refused() {
+fn truncated_btf_is_rejected() {
     let whole = sample();
     for length in 0..whole.len() {
         assert!(Btf::parse(&whole[..length]).is_err(), "{length} bytes of {}", whole.len());

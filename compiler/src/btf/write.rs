@@ -1,7 +1,7 @@
 //! Builds BTF, for objects and for the embedded kernels.
 //!
-//! A type is added as a [`Def`] and gets the next id, so that the bytes depend on the order of the calls and on nothing else. A type
-//! that is needed before it can be stated is reserved first and defined later:
+//! A type is added as a [`Def`] and gets the next id, so that the bytes depend only on the order of the calls.
+//! A type that must be referred to before it can be defined is reserved first:
 //!
 //! ```
 //! use krsic::btf::{Builder, Def, Member};
@@ -16,8 +16,8 @@
 //! assert_eq!(krsic::btf::Btf::parse(bytes).unwrap().name(file), "file");
 //! ```
 //!
-//! Invariants: equal names share one string; a struct's member offsets are taken as given, since offsets that CO-RE relocates need not be this
-//! machine's.
+//! Invariants: equal names share one string. Member offsets are written as given, because offsets that CO-RE
+//! relocates need not be those of any real kernel.
 //!
 //! Absent: layout. Nothing here computes an offset or a size.
 
@@ -25,94 +25,96 @@ use std::collections::HashMap;
 
 use super::read::{Kind, Member, Param, TypeId};
 
-/// A type to add; the counterpart of [`Type`](super::Type) with its lists.
+/// A type to add; the counterpart of [`Type`](super::Type), with its lists.
 #[derive(Clone, Copy, Debug)]
-#[expect(missing_docs, reason = "`name` and `bytes` say what they are")]
+#[expect(missing_docs, reason = "`name` and `bytes` are self-explanatory")]
 pub enum Def<'a> {
     /// An integer that uses all its bits.
     Int { name: &'a str, bytes: u32, signed: bool, boolean: bool },
-    /// A pointer.
+    /// A pointer to the given type.
     Ptr(TypeId),
-    /// `element[count]`; `index` is any integer type, which BTF demands and nobody reads.
+    /// `element[count]`; `index` is any integer type, which BTF requires and no consumer reads.
     Array { element: TypeId, index: TypeId, count: u32 },
     /// A struct; an empty name makes it anonymous.
     Struct { name: &'a str, bytes: u32, members: &'a [Member<'a>] },
     /// A union; an empty name makes it anonymous.
     Union { name: &'a str, bytes: u32, members: &'a [Member<'a>] },
-    /// An enum of at most 4 bytes. Kernels before 6.0 refuse one that says it is signed; libbpf and aya take that back when they load.
+    /// An enum of at most 4 bytes. Kernels before 6.0 reject the signed flag; libbpf and aya clear it when they
+    /// load.
     Enum { name: &'a str, bytes: u32, signed: bool, values: &'a [(&'a str, i64)] },
-    /// An enum of 8 bytes; since 6.0.
+    /// An enum of 8 bytes (since 6.0).
     Enum64 { name: &'a str, bytes: u32, signed: bool, values: &'a [(&'a str, i64)] },
-    /// A struct or union without its members.
+    /// A forward declaration of a struct or union.
     Fwd { name: &'a str, union: bool },
-    /// `typedef target name`.
+    /// A typedef: `typedef target name`.
     Typedef { name: &'a str, target: TypeId },
-    /// `volatile target`.
+    /// The modifier in `volatile target`.
     Volatile(TypeId),
-    /// `const target`.
+    /// The modifier in `const target`.
     Const(TypeId),
-    /// `restrict target`.
+    /// The modifier in `restrict target`.
     Restrict(TypeId),
-    /// A tag such as `user` before a target; since 5.17.
+    /// A tag such as `user` on a type (since 5.17).
     TypeTag { name: &'a str, target: TypeId },
     /// A function with a prototype.
     Func { name: &'a str, proto: TypeId, linkage: Linkage },
-    /// A function's type.
+    /// The type of a function.
     FuncProto { ret: TypeId, params: &'a [Param<'a>] },
-    /// A variable.
+    /// A variable with its type.
     Var { name: &'a str, ty: TypeId, linkage: Linkage },
-    /// An ELF section's variables, by ascending offset.
+    /// The variables of an ELF section, by ascending offset.
     Datasec { name: &'a str, bytes: u32, vars: &'a [SectionVar] },
-    /// A floating-point type; since 5.13.
+    /// A floating-point type (since 5.13).
     Float { name: &'a str, bytes: u32 },
 }
 
-/// Where a function or a variable can be seen.
+/// The visibility of a function or a variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Linkage {
-    /// Within its object.
+    /// Visible within its object only.
     Static = 0,
-    /// Everywhere. The verifier checks a global function on its own, for any arguments.
+    /// Visible everywhere. The verifier checks a global function separately, for arbitrary arguments.
     Global = 1,
-    /// Defined elsewhere.
+    /// Defined elsewhere, such as in the kernel.
     Extern = 2,
 }
 
-/// A variable's place in a [`Def::Datasec`].
+/// The place of a variable in a [`Def::Datasec`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SectionVar {
-    /// A [`Def::Var`], or a [`Def::Func`] in a section of external functions.
+    /// A [`Def::Var`], or a [`Def::Func`] in a section of extern functions.
     pub ty: TypeId,
-    /// Bytes from the start of the section.
+    /// Offset in bytes from the start of the section.
     pub offset: u32,
     /// Size of the variable in bytes.
     pub bytes: u32,
 }
 
-/// BTF under construction.
+/// BTF under construction: types and strings.
 #[derive(Clone, Debug)]
 pub struct Builder {
-    /// The record of type `i + 1`; empty while it is only reserved.
+    /// The record of type `i + 1`; empty if it is only reserved.
     records: Vec<Vec<u8>>,
-    /// The string section.
+    /// The string section so far.
     strings: Vec<u8>,
-    /// Name to its offset in `strings`.
+    /// Offset in `strings` of each name.
     offsets: HashMap<String, u32>,
-    /// Records that [`Builder::intern`] made.
+    /// Ids of the records added by [`Builder::intern`].
     interned: HashMap<Vec<u8>, TypeId>,
 }
 
 impl Builder {
-    /// BTF with no types but void.
+    /// Creates BTF without types other than void.
     #[must_use]
     pub fn new() -> Builder {
         Builder { records: Vec::new(), strings: vec![0], offsets: HashMap::new(), interned: HashMap::new() }
     }
 
-    /// The offset of a string, added if it is new. An object's `.BTF.ext` refers to its strings so.
+    /// Returns the offset of a string and adds the string if it is new. `.BTF.ext` refers to strings by these
+    /// offsets.
     ///
     /// # Panics
-    /// If the string holds a NUL, which no name of BTF can.
+    /// If the string contains a NUL, which no BTF name can.
     pub fn string(&mut self, text: &str) -> u32 {
         if text.is_empty() {
             return 0;
@@ -121,20 +123,20 @@ impl Builder {
             return *offset;
         }
         assert!(!text.contains('\0'), "a BTF string ends at its first NUL");
-        let offset = narrow(self.strings.len());
+        let offset = u32_len(self.strings.len());
         self.strings.extend_from_slice(text.as_bytes());
         self.strings.push(0);
         self.offsets.insert(text.to_owned(), offset);
         offset
     }
 
-    /// Adds a type.
+    /// Adds a type and returns its id.
     pub fn add(&mut self, def: Def<'_>) -> TypeId {
         let record = self.record(def);
         self.push(record)
     }
 
-    /// Adds a type, or finds the one added so before. Only for types whose identity does not matter.
+    /// Adds a type unless an identical one was interned before. Only for types whose identity does not matter.
     pub fn intern(&mut self, def: Def<'_>) -> TypeId {
         let record = self.record(def);
         if let Some(id) = self.interned.get(&record) {
@@ -145,15 +147,15 @@ impl Builder {
         id
     }
 
-    /// An id to refer to before it is defined.
+    /// Reserves an id, to refer to a type before its definition.
     pub fn reserve(&mut self) -> TypeId {
         self.push(Vec::new())
     }
 
-    /// Defines a reserved id.
+    /// Defines a type whose id was reserved.
     ///
     /// # Panics
-    /// If the id is not reserved or has been defined.
+    /// If the id is not reserved or is already defined.
     pub fn define(&mut self, id: TypeId, def: Def<'_>) {
         let record = self.record(def);
         let slot = (id.0 as usize).checked_sub(1).and_then(|index| self.records.get_mut(index));
@@ -162,23 +164,23 @@ impl Builder {
         *slot = record;
     }
 
-    /// `int`, and the other integers by their C names, each once.
+    /// An integer type by its C name, such as `int`; added once.
     pub fn int(&mut self, name: &str, bytes: u32, signed: bool) -> TypeId {
         self.intern(Def::Int { name, bytes, signed, boolean: false })
     }
 
-    /// A pointer, once for each target.
+    /// A pointer type; added once per target.
     pub fn ptr(&mut self, target: TypeId) -> TypeId {
         self.intern(Def::Ptr(target))
     }
 
-    /// An array indexed by `__ARRAY_SIZE_TYPE__`, as clang has it.
+    /// An array type indexed by `__ARRAY_SIZE_TYPE__`, as clang emits it.
     pub fn array(&mut self, element: TypeId, count: u32) -> TypeId {
         let index = self.int("__ARRAY_SIZE_TYPE__", 4, false);
         self.intern(Def::Array { element, index, count })
     }
 
-    /// The finished blob.
+    /// Returns the finished blob.
     ///
     /// # Panics
     /// If a reserved id was never defined.
@@ -187,7 +189,7 @@ impl Builder {
         let type_bytes: usize = self.records.iter().map(Vec::len).sum();
         let mut out = Vec::with_capacity(24 + type_bytes + self.strings.len());
         out.extend_from_slice(&[0x9f, 0xeb, 1, 0]);
-        words(&mut out, &[24, 0, narrow(type_bytes), narrow(type_bytes), narrow(self.strings.len())]);
+        words(&mut out, &[24, 0, u32_len(type_bytes), u32_len(type_bytes), u32_len(self.strings.len())]);
         for (index, record) in self.records.iter().enumerate() {
             assert!(!record.is_empty(), "type {} was reserved and never defined", index + 1);
             out.extend_from_slice(record);
@@ -198,7 +200,7 @@ impl Builder {
 
     fn push(&mut self, record: Vec<u8>) -> TypeId {
         self.records.push(record);
-        TypeId(narrow(self.records.len()))
+        TypeId(u32_len(self.records.len()))
     }
 
     fn record(&mut self, def: Def<'_>) -> Vec<u8> {
@@ -236,7 +238,7 @@ impl Builder {
             Def::Const(target) => self.head(&mut out, "", Kind::Const, false, 0, target.0),
             Def::Restrict(target) => self.head(&mut out, "", Kind::Restrict, false, 0, target.0),
             Def::TypeTag { name, target } => self.head(&mut out, name, Kind::TypeTag, false, 0, target.0),
-            // A function keeps its linkage where others keep the length of their list.
+            // A function has its linkage where other records have the length of their list.
             Def::Func { name, proto, linkage } => {
                 self.head(&mut out, name, Kind::Func, false, linkage as usize, proto.0);
             }
@@ -263,7 +265,7 @@ impl Builder {
     }
 
     fn composite(&mut self, out: &mut Vec<u8>, kind: Kind, name: &str, bytes: u32, members: &[Member<'_>]) {
-        // One bitfield changes how the offsets of all members are written.
+        // A single bitfield changes the encoding of all member offsets.
         let bitfields = members.iter().any(|member| member.bitfield_bits != 0);
         self.head(out, name, kind, bitfields, members.len(), bytes);
         for member in members {
@@ -276,7 +278,7 @@ impl Builder {
     fn head(&mut self, out: &mut Vec<u8>, name: &str, kind: Kind, flag: bool, count: usize, size_or_type: u32) {
         assert!(count <= usize::from(u16::MAX), "a BTF list holds at most 65535 items");
         let name = self.string(name);
-        words(out, &[name, (u32::from(flag) << 31) | ((kind as u32) << 24) | narrow(count), size_or_type]);
+        words(out, &[name, (u32::from(flag) << 31) | ((kind as u32) << 24) | u32_len(count), size_or_type]);
     }
 }
 
@@ -292,12 +294,12 @@ fn words(out: &mut Vec<u8>, words: &[u32]) {
     }
 }
 
-/// The low 32 bits of a value, whatever its sign.
+/// The low 32 bits of a value of either sign.
 fn low(value: i64) -> u32 {
     u32::try_from(value & 0xffff_ffff).expect("masked to 32 bits")
 }
 
-/// BTF counts in 32 bits.
-fn narrow(length: usize) -> u32 {
+/// Converts a length; BTF lengths and offsets have 32 bits.
+fn u32_len(length: usize) -> u32 {
     u32::try_from(length).expect("BTF is smaller than 4 GiB")
 }

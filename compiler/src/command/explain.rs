@@ -1,10 +1,10 @@
-//! `krsic explain`: the page of a code, or the list of all.
+//! `krsic explain`: prints the page of a code, or the list of all codes.
 
 use super::{Failure, print};
 use crate::diag::code::warning;
 use crate::diag::pages;
 
-/// Prints a page.
+/// Prints the page of a code, or the list of codes.
 pub(super) fn explain(code: Option<&str>) -> Result<u8, Failure> {
     let Some(code) = code else {
         let mut text = String::new();
@@ -14,9 +14,9 @@ pub(super) fn explain(code: Option<&str>) -> Result<u8, Failure> {
         print(text.as_bytes())?;
         return Ok(0);
     };
-    // Warnings have names too.
+    // A warning can be given by its name.
     let code = warning(code).map_or(code, |found| found.0);
-    // `krs203`, `203` and `KRS0203` are the same.
+    // `krs203`, `203` and `KRS0203` are equivalent.
     let digits: String = code.chars().filter(char::is_ascii_digit).collect();
     let wanted = format!("KRS{digits:0>4}");
     match pages::page(&wanted) {
@@ -24,6 +24,6 @@ pub(super) fn explain(code: Option<&str>) -> Result<u8, Failure> {
             print(page.as_bytes())?;
             Ok(0)
         }
-        None => Err(Failure::new(format!("there is no code `{code}`")).help("`krsic explain` lists all codes")),
+        None => Err(Failure::new(format!("unknown code `{code}`")).help("`krsic explain` lists all codes")),
     }
 }

@@ -1,4 +1,4 @@
-//! `krsic hooks`: the list of all hooks, or all about one.
+//! `krsic hooks`: lists hooks, or describes one.
 
 use std::path::PathBuf;
 
@@ -9,41 +9,41 @@ use crate::hir::suggest::did_you_mean;
 use crate::kernel::{self, Kernel};
 use crate::reference::{Acts, HookPage, Library, Reference, items, markdown, span_of};
 
-/// What to tell of, and how.
+/// Arguments of the `hooks` command.
 #[derive(Args)]
 pub(super) struct Hooks {
-    /// A hook, or a part of the names of some; all where there is none
+    /// Hook name or substring; lists every hook if omitted
     name: Option<String>,
-    /// Only hooks that rules can be on, on this kernel (5.10, 6.1, 6.12, 6.18 or 7.2)
+    /// List only hooks that rules can use on this kernel (5.10, 6.1, 6.12, 6.18 or 7.2)
     #[arg(long, value_name = "KERNEL")]
     on: Vec<String>,
-    /// Only hooks that can deny
+    /// List only hooks that can deny
     #[arg(long)]
     deny: bool,
-    /// Tell of the kernel with these types too, raw BTF or an ELF with .BTF
+    /// Include the kernel with these types (raw BTF, or ELF with .BTF)
     #[arg(long, value_name = "FILE")]
     btf: Option<PathBuf>,
-    /// How to print it
+    /// Format of the output
     #[arg(long, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
     format: Format,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// For people
+    /// Plain text for people
     Text,
-    /// One JSON object a hook and line
+    /// One JSON object per hook and line
     Json,
-    /// A page with all about each
+    /// A Markdown page with every detail
     Markdown,
 }
 
-/// Prints what is asked for.
+/// Prints the selected hooks, or describes the one with exactly that name.
 pub(super) fn hooks(hooks: &Hooks) -> Result<u8, Failure> {
     for name in &hooks.on {
         if !kernel::NAMES.contains(&name.as_str()) {
-            return Err(Failure::new(format!("no kernel `{name}` is known here"))
-                .help(format!("name one of {}", kernel::NAMES.join(", "))));
+            return Err(Failure::new(format!("unknown kernel `{name}`"))
+                .help(format!("the known kernels are {}", kernel::NAMES.join(", "))));
         }
     }
     let library = Library::read();
@@ -53,7 +53,7 @@ pub(super) fn hooks(hooks: &Hooks) -> Result<u8, Failure> {
         None => None,
     };
     let mut reference = Reference::new(&library, &items, kernel.as_ref());
-    let wanted = |page: &HookPage| {
+    let selected = |page: &HookPage| {
         let usable = page.usable_on();
         (!hooks.deny || page.acts == Acts::Deny) && hooks.on.iter().all(|kernel| usable.contains(kernel))
     };
@@ -62,7 +62,7 @@ pub(super) fn hooks(hooks: &Hooks) -> Result<u8, Failure> {
         (Some(name), _) => reference.hook(name).into_iter().collect(),
         (None, part) => {
             let part = part.unwrap_or("").to_ascii_lowercase();
-            reference.all_hooks().into_iter().filter(|page| page.name.contains(&part) && wanted(page)).collect()
+            reference.all_hooks().into_iter().filter(|page| page.name.contains(&part) && selected(page)).collect()
         }
     };
     if pages.is_empty() {
@@ -80,26 +80,26 @@ pub(super) fn hooks(hooks: &Hooks) -> Result<u8, Failure> {
 
 fn none(reference: &Reference<'_>, hooks: &Hooks) -> Failure {
     let Some(name) = &hooks.name else {
-        return Failure::new("no hook is like that").help("`krsic hooks` lists all of them");
+        return Failure::new("no hook matches").help("`krsic hooks` lists all hooks");
     };
-    let failure = Failure::new(format!("no hook has `{name}` in its name"));
+    let failure = Failure::new(format!("no hook name contains `{name}`"));
     let bare = ["bpf_lsm_", "security_", "lsm_"].iter().find_map(|prefix| name.strip_prefix(prefix));
     if let Some(bare) = bare.and_then(|bare| reference.hook_called(bare)) {
-        return failure.help(format!("hooks go by their bare name: `{bare}`"));
+        return failure.help(format!("use the name without its prefix: `{bare}`"));
     }
     failure.help(match did_you_mean(name, reference.hook_names()) {
         Some(help) => help,
-        None => "`krsic hooks` lists all of them".to_owned(),
+        None => "`krsic hooks` lists all hooks".to_owned(),
     })
 }
 
 fn list(pages: &[HookPage], whole: bool) -> String {
     let width = |of: &dyn Fn(&HookPage) -> usize| pages.iter().map(of).max().unwrap_or(0);
     let (name, on) = (width(&|page| page.name.len()), width(&|page| span_of(&page.usable_on()).len()).max(7));
-    let mut out = format!("{:name$}  {:6}  {:on$}  WHEN\n", "HOOK", "CAN", "KERNELS");
+    let mut out = format!("{:name$}  {:7}  {:on$}  WHEN\n", "HOOK", "CAN", "KERNELS");
     for page in pages {
         let line = format!(
-            "{:name$}  {:6}  {:on$}  {}",
+            "{:name$}  {:7}  {:on$}  {}",
             page.name,
             page.acts.name(),
             span_of(&page.usable_on()),
@@ -109,7 +109,7 @@ fn list(pages: &[HookPage], whole: bool) -> String {
         out.push('\n');
     }
     if whole {
-        out.push_str(&format!("\n{}\n`krsic hooks NAME` tells all about one.\n", markdown::counts(pages)));
+        out.push_str(&format!("\n{}\n`krsic hooks NAME` describes one hook.\n", markdown::counts(pages)));
     }
     out
 }
@@ -120,7 +120,7 @@ fn page(page: &HookPage) -> String {
         out.push('\n');
         super::indent(&mut out, &page.doc);
     } else {
-        out.push_str("\n  The standard library does not describe it: every pointer may be null.\n");
+        out.push_str("\n  Not described by the standard library: every pointer may be null.\n");
     }
     if page.parameters.iter().any(|parameter| parameter.unreadable.is_some() || !parameter.missing_on.is_empty()) {
         out.push_str("\narguments\n");
@@ -137,28 +137,27 @@ fn page(page: &HookPage) -> String {
         }
     }
     if !page.values.is_empty() {
-        out.push_str("\nalso at hand\n");
+        out.push_str("\nderived values\n");
         let width = page.values.iter().map(|value| value.name.len() + value.ty.len() + 2).max().unwrap_or(0);
         for value in &page.values {
             let shown = format!("{}: {}", value.name, value.ty);
-            let more = if value.doc.is_empty() { value.made_of.clone().unwrap_or_default() } else { value.doc.clone() };
+            let more =
+                if value.doc.is_empty() { value.expands_to.clone().unwrap_or_default() } else { value.doc.clone() };
             out.push_str(format!("  {shown:width$}  {more}").trim_end());
             out.push('\n');
         }
     }
     out.push_str("\nfacts\n");
     let acts = match page.acts {
-        Acts::Deny => {
-            "deny (EPERM where none is named, or another errno that user space knows), audit, kill".to_owned()
-        }
-        Acts::Watch => "audit, kill; it has no result to deny with".to_owned(),
-        Acts::Answer => "audit; its result is a yes or no for the kernel".to_owned(),
+        Acts::Deny => "deny (EPERM by default, or another errno that user space may see), audit, kill".to_owned(),
+        Acts::Observe => "audit, kill; the hook has no result, so rules cannot deny".to_owned(),
+        Acts::Answer => "audit; the hook returns a Boolean to the kernel, so rules cannot deny".to_owned(),
     };
     let acts = if page.task_unrelated.is_some() { acts.replace(", kill", "") } else { acts };
-    let mut facts = vec![("rules can", acts)];
+    let mut facts = vec![("actions", acts)];
     for kernel in page.kernels.iter().filter(|kernel| !kernel::NAMES.contains(&kernel.kernel.as_str())) {
-        let state = kernel.why.clone().unwrap_or_else(|| "rules can be on it".to_owned());
-        facts.push(("kernel asked", format!("{}: {state}", kernel.kernel)));
+        let state = kernel.why.clone().unwrap_or_else(|| "rules can use it".to_owned());
+        facts.push(("given kernel", format!("{}: {state}", kernel.kernel)));
     }
     facts.push(("kernels", page.usable_on().join(", ")));
     let others = page.kernels.iter().filter_map(|kernel| Some((kernel, kernel.why.as_ref()?)));
@@ -170,7 +169,8 @@ fn page(page: &HookPage) -> String {
         facts.push(("not on", others.join("; ")));
     }
     if page.acts == Acts::Deny {
-        let order = "the newest runs first, and the first denial ends the hook: older ones do not see it";
+        let order =
+            "the newest runs first, and the first denial ends the hook: older policies do not see the operation";
         facts.push(("policies", order.to_owned()));
     }
     facts.push(("may sleep", if page.sleepable { "yes" } else { "no" }.to_owned()));

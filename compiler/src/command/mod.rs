@@ -1,7 +1,7 @@
-//! The `krsic` command: all input and output is here. The library behind it takes bytes and gives values.
+//! The `krsic` command, which performs all input and output. The rest of the library maps values to values.
 //!
-//! Exit codes: 0 where the policy is fine (warnings allowed), 1 where it is not, 2 where the command line, a file
-//! or the terminal is at fault.
+//! Exit codes: 0 if the policy is valid (warnings allowed), 1 if it is not, 2 for an invalid command line or an
+//! I/O error.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -30,9 +30,9 @@ mod hooks;
 mod sources;
 mod types;
 
-use sources::{Named, STDIN};
+use sources::{FileNames, STDIN};
 
-/// The compiler of krs, a language for Linux security policies
+/// Compiler for krs, a language for Linux security policies
 #[derive(Parser)]
 #[command(name = "krsic", version, propagate_version = true, subcommand_required = true, arg_required_else_help = true)]
 #[command(
@@ -45,51 +45,51 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Look for mistakes; write nothing
+    /// Check a policy without writing an object
     Check(Common),
-    /// Compile to an object for `krsi load`
+    /// Compile a policy to an object for `krsi load`
     #[command(
-        after_help = "Examples:\n  krsic build policy.krs              # writes policy.o beside it\n  krsic build a.krs b.krs -o all.o    # one object of several files\n  krsic build policy.krs --emit bpf   # assembly with the source between"
+        after_help = "Examples:\n  krsic build policy.krs              # writes policy.o next to it\n  krsic build a.krs b.krs -o all.o    # one object from several files\n  krsic build policy.krs --emit bpf   # assembly, interleaved with the source"
     )]
     Build(Build),
     /// Explain an error or warning, with a wrong and a right example
     Explain {
-        /// Its code, such as KRS0200; all codes where there is none
+        /// Code (KRS0200) or name of a warning (unused-item); lists every code if omitted
         code: Option<String>,
     },
-    /// Tell of the hooks that rules can be on
+    /// List hooks, or describe one
     #[command(
-        after_help = "Examples:\n  krsic hooks                    # all\n  krsic hooks mmap               # those with mmap in their names\n  krsic hooks file_open          # all about one\n  krsic hooks --on 5.10 --deny   # those that can deny on 5.10"
+        after_help = "Examples:\n  krsic hooks                    # lists every hook\n  krsic hooks mmap               # lists hooks with mmap in their names\n  krsic hooks file_open          # describes one hook\n  krsic hooks --on 5.10 --deny   # lists hooks that can deny on 5.10"
     )]
     Hooks(hooks::Hooks),
-    /// Tell of the types, fields and definitions that rules can use
+    /// List types and definitions, or describe one
     #[command(
-        after_help = "Examples:\n  krsic types          # all that the standard library describes\n  krsic types file     # the fields of a struct\n  krsic types Prot     # the names of bits or values\n  krsic types sock     # exact names win; `krsic types sock_` lists"
+        after_help = "Examples:\n  krsic types          # lists what the standard library describes\n  krsic types file     # describes a struct and its fields\n  krsic types Prot     # describes a type with named values\n  krsic types sock_    # lists names that contain sock_; an exact name takes precedence"
     )]
     Types(types::Types),
 }
 
 #[derive(Args)]
 struct Common {
-    /// The policy's source files; `-` reads standard input
+    /// Source files of the policy; `-` reads standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Take types from this file, raw BTF or an ELF with .BTF, instead of the running kernel
+    /// Read types from this file (raw BTF, or ELF with .BTF) instead of the running kernel
     #[arg(long, value_name = "FILE")]
     btf: Option<PathBuf>,
-    /// How to print errors and warnings; `rich` on a terminal and `plain` elsewhere by default
+    /// Format of errors and warnings; by default `rich` on a terminal and `plain` otherwise
     #[arg(long, value_enum, value_name = "FORMAT")]
     message_format: Option<Format>,
     /// When to use colour
     #[arg(long, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
     color: Color,
-    /// Hide a warning, by its code or name (`KRS0904`, `unused-item`), or all `warnings`
+    /// Suppress a warning, by code or name (`KRS0904`, `unused-item`), or all `warnings`
     #[arg(short = 'A', long, value_name = "WARNING", help_heading = "Warnings")]
     allow: Vec<String>,
-    /// Make a warning an error; what names one counts more than what names all `warnings`
+    /// Turn a warning into an error; a named warning takes precedence over `warnings`
     #[arg(short = 'D', long, value_name = "WARNING", help_heading = "Warnings")]
     deny: Vec<String>,
-    /// The same as `--deny warnings`
+    /// Same as `--deny warnings`
     #[arg(long, help_heading = "Warnings")]
     deny_warnings: bool,
 }
@@ -116,10 +116,10 @@ impl Common {
 struct Build {
     #[command(flatten)]
     common: Common,
-    /// Where to write; `-` is standard output. By default the first source with the ending .o
+    /// Output file; `-` is standard output. By default the first source with the extension .o
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// The policy's name, by which it is loaded; by default that of the first source
+    /// Name under which the policy is loaded; by default that of the first source
     #[arg(long)]
     name: Option<String>,
     /// Print a stage of the compilation instead of writing the object
@@ -213,13 +213,13 @@ impl TypedValueParser for Unstable {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// With the source, for people at a terminal
+    /// With excerpts of the source, for a terminal
     Rich,
-    /// With the source, stable and without colour
+    /// With excerpts of the source, stable and without colour
     Plain,
-    /// One line each
+    /// One line per message
     Short,
-    /// One JSON object a line
+    /// One JSON object per line
     Json,
 }
 
@@ -227,27 +227,27 @@ enum Format {
 enum Color {
     /// On a terminal, unless NO_COLOR is set
     Auto,
-    /// Always
+    /// Always, also in files and pipes
     Always,
-    /// Never
+    /// Never, not even on a terminal
     Never,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Emit {
-    /// What the text says
+    /// Syntax tree of the files
     Ast,
-    /// Names resolved, types known
+    /// Policy with resolved names and types
     Hir,
-    /// Tests, and what follows from them
+    /// Decision graph of each hook
     Decision,
-    /// Assembly with the source between
+    /// Assembly, interleaved with the source
     Bpf,
     /// Sections, maps, types and relocations
     Object,
 }
 
-/// The command line, a file or the terminal is at fault.
+/// An invalid command line or an I/O error.
 struct Failure {
     message: String,
     help: Option<String>,
@@ -267,15 +267,15 @@ impl Failure {
 const POLICY: u8 = 1;
 const USAGE: u8 = 2;
 
-/// Runs the command.
+/// Runs the command and returns its exit code.
 #[must_use]
 pub fn run() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version are no errors; everything else is one of usage.
+            // Help and version are not errors; everything else is a usage error.
             let code = if error.use_stderr() { USAGE } else { 0 };
-            // Lists of our own are no usage of a command.
+            // The custom context holds our own help texts, such as `-Z help`.
             match error.get(ContextKind::Custom) {
                 Some(ContextValue::String(text)) => drop(print(text.as_bytes())),
                 _ => drop(error.print()),
@@ -305,8 +305,8 @@ pub fn run() -> ExitCode {
 
 fn check(common: &Common) -> Result<u8, Failure> {
     let (parsed, target) = inputs(common)?;
-    let named = Named::new(&common.files);
-    let read = |file: &str, path: &str| named.read(file, path);
+    let names = FileNames::new(&common.files);
+    let read = |file: &str, path: &str| names.read(file, path);
     let options =
         Options { target: target.as_ref(), levels: common.levels()?, read: Some(&read), ..Options::default() };
     let outcome = parsed.check(&options);
@@ -320,12 +320,12 @@ fn build(build: &Build) -> Result<u8, Failure> {
             || name.len() > 64
             || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'))
     {
-        return Err(Failure::new(format!("`{name}` cannot be a policy's name"))
-            .help("a name is 1 to 64 letters, digits, `-` and `_`"));
+        return Err(Failure::new(format!("invalid policy name `{name}`"))
+            .help("a name has 1 to 64 letters, digits, `-` and `_`"));
     }
     let (parsed, target) = inputs(common)?;
-    let named = Named::new(&common.files);
-    let read = |file: &str, path: &str| named.read(file, path);
+    let names = FileNames::new(&common.files);
+    let read = |file: &str, path: &str| names.read(file, path);
     let (optimise, instrumentation) = build.unstable()?;
     let stops = instrumentation.stop_after.is_some();
     let options = Options {
@@ -359,17 +359,17 @@ fn build(build: &Build) -> Result<u8, Failure> {
     let output = match &build.output {
         Some(output) => output.clone(),
         None if common.files[0] == Path::new("-") => {
-            return Err(Failure::new("a policy from standard input has no name to write to")
+            return Err(Failure::new("a policy from standard input has no default output file")
                 .help("name the object: `-o policy.o`"));
         }
         None => common.files[0].with_extension("o"),
     };
     if common.files.contains(&output) {
-        return Err(Failure::new(format!("`{}` is a source; it would be overwritten", output.display()))
+        return Err(Failure::new(format!("the output would overwrite the source `{}`", output.display()))
             .help("write to another file: `-o policy.o`"));
     }
     if output == Path::new("-") && io::stdout().is_terminal() {
-        return Err(Failure::new("an object is no text for a terminal").help("write it to a file: `-o policy.o`"));
+        return Err(Failure::new("refusing to write an object to a terminal").help("write it to a file: `-o policy.o`"));
     }
     let outcome = parsed.build(&options);
     let code = report(common, &outcome.diagnostics, &outcome.sources)?;
@@ -384,13 +384,13 @@ fn build(build: &Build) -> Result<u8, Failure> {
     Ok(code)
 }
 
-/// The policy's trees, and the kernel whose names count. Other cores open the kernels while this one parses the library:
-/// of a short policy that is most of the work.
+/// Reads the policy's files and the target kernel. The kernels are opened on other cores while this one parses
+/// the library: for a short policy that is most of the work.
 fn inputs(common: &Common) -> Result<(Parsed, Option<Kernel>), Failure> {
     let files = read(&common.files)?;
     std::thread::scope(|scope| {
         let target = scope.spawn(|| target(common.btf.as_deref()));
-        // The embedded ones are wanted in any case.
+        // The embedded kernels are needed in any case.
         scope.spawn(crate::kernel::embedded);
         let parsed = Parsed::of(files);
         let target = target.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
@@ -407,7 +407,7 @@ fn read(paths: &[PathBuf]) -> Result<Vec<Source>, Failure> {
         let stdin = path == Path::new("-");
         let name = if stdin { STDIN.to_owned() } else { path.display().to_string() };
         if files.iter().any(|file| file.name == name) {
-            return Err(Failure::new(format!("`{name}` is named twice")).help("name each file once"));
+            return Err(Failure::new(format!("`{name}` is given twice")).help("give each file once"));
         }
         let bytes = if stdin {
             let mut bytes = Vec::new();
@@ -416,14 +416,14 @@ fn read(paths: &[PathBuf]) -> Result<Vec<Source>, Failure> {
             fs::read(path)
         };
         let bytes = bytes.map_err(|error| match error.kind() {
-            ErrorKind::NotFound => Failure::new(format!("there is no file `{name}`")),
+            ErrorKind::NotFound => Failure::new(format!("file `{name}` does not exist")),
             ErrorKind::IsADirectory => {
-                Failure::new(format!("`{name}` is a folder")).help(format!("name the files in it: `{name}/*.krs`"))
+                Failure::new(format!("`{name}` is a directory")).help(format!("name the files in it: `{name}/*.krs`"))
             }
-            _ => Failure::new(format!("`{name}` cannot be read: {error}")),
+            _ => Failure::new(format!("cannot read `{name}`: {error}")),
         })?;
         if bytes.starts_with(b"\x7fELF") {
-            return Err(Failure::new(format!("`{name}` is an object, not a policy's source"))
+            return Err(Failure::new(format!("`{name}` is an object, not a source file"))
                 .help(format!("load it: `krsi load {name}`")));
         }
         let text = sources::text(bytes)
@@ -433,14 +433,14 @@ fn read(paths: &[PathBuf]) -> Result<Vec<Source>, Failure> {
     Ok(files)
 }
 
-/// The running kernel's types.
+/// BTF of the running kernel.
 const RUNNING: &str = "/sys/kernel/btf/vmlinux";
 
-/// The kernel whose names count: the one asked for, the running one, or none where neither is there.
+/// The target kernel: the given one, the running one, or `None` if neither is available.
 fn target(btf: Option<&Path>) -> Result<Option<Kernel>, Failure> {
     if let Some(path) = btf {
         let name = path.display().to_string();
-        let bytes = fs::read(path).map_err(|error| Failure::new(format!("`{name}` cannot be read: {error}")))?;
+        let bytes = fs::read(path).map_err(|error| Failure::new(format!("cannot read `{name}`: {error}")))?;
         let opened = if bytes.starts_with(b"\x7fELF") {
             crate::btf::from_elf(&bytes)
                 .map_err(|error| error.to_string())
@@ -449,23 +449,23 @@ fn target(btf: Option<&Path>) -> Result<Option<Kernel>, Failure> {
             Btf::parse(bytes).map_err(|error| error.to_string())
         };
         let btf = opened.map_err(|error| {
-            Failure::new(format!("`{name}` is no BTF: {error}"))
-                .help("the running kernel's is /sys/kernel/btf/vmlinux; a vmlinux with debug information has one too")
+            Failure::new(format!("`{name}` is not usable BTF: {error}"))
+                .help("the running kernel's BTF is /sys/kernel/btf/vmlinux; a vmlinux with debug information contains it as well")
         })?;
         let kernel = Kernel::new(name.clone(), btf);
         if kernel.hook_names().len() == 0 {
             return Err(Failure::new(format!("`{name}` describes no LSM hooks"))
-                .help("take the BTF of a whole kernel (not of a module) that is built with CONFIG_BPF_LSM"));
+                .help("use the BTF of a kernel, not of a module, built with CONFIG_BPF_LSM"));
         }
         return Ok(Some(kernel));
     }
     let running = read_quickly(Path::new(RUNNING)).ok().and_then(|bytes| Btf::parse(bytes).ok());
-    // Without BPF LSM the running kernel is not what the policy is for.
+    // A running kernel without BPF LSM cannot be the target.
     Ok(running.map(|btf| Kernel::new("the running kernel", btf)).filter(|kernel| kernel.hook_names().len() > 0))
 }
 
-/// Reads a file in two halves at once. Of a file in sysfs each read gives a page at most, which makes reading the
-/// kernel's types the longest part of a build.
+/// Reads the halves of a file concurrently. A read from sysfs returns at most a page, so that reading the
+/// kernel's types takes longer than any other part of a build.
 fn read_quickly(path: &Path) -> io::Result<Vec<u8>> {
     use std::os::unix::fs::FileExt;
     let file = fs::File::open(path)?;
@@ -480,7 +480,7 @@ fn read_quickly(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Prints what there is to say, and tells the exit code.
+/// Prints diagnostics and returns the exit code.
 fn report(common: &Common, diagnostics: &[Diagnostic], sources: &Sources) -> Result<u8, Failure> {
     let terminal = io::stderr().is_terminal();
     let format = common.message_format.unwrap_or(if terminal { Format::Rich } else { Format::Plain });
@@ -495,7 +495,7 @@ fn report(common: &Common, diagnostics: &[Diagnostic], sources: &Sources) -> Res
         Format::Short => diag::plain::short(diagnostics, sources),
         Format::Json => diag::json::print(diagnostics, sources),
     };
-    // Machines read what they ask for from standard output.
+    // Machine-readable output goes to standard output.
     if format == Format::Json {
         print(text.as_bytes())?;
     } else {
@@ -520,21 +520,21 @@ fn report(common: &Common, diagnostics: &[Diagnostic], sources: &Sources) -> Res
 fn print(bytes: &[u8]) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
-        // Whoever reads has read enough.
+        // The reader closed the pipe.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        Err(error) => Err(Failure::new(format!("standard output cannot be written: {error}"))),
+        Err(error) => Err(Failure::new(format!("cannot write to standard output: {error}"))),
         Ok(()) => Ok(()),
     }
 }
 
-/// A line of JSON.
+/// Formats a value as a line of JSON.
 fn json_line(of: &impl serde::Serialize) -> String {
     let mut line = serde_json::to_string(of).unwrap_or_default();
     line.push('\n');
     line
 }
 
-/// The lines of a text, each indented.
+/// Appends a text with each line indented.
 fn indent(out: &mut String, text: &str) {
     for line in text.trim_end().lines() {
         out.push_str(format!("  {line}").trim_end());
@@ -542,10 +542,10 @@ fn indent(out: &mut String, text: &str) {
     }
 }
 
-/// Writes a file whole or not at all.
+/// Writes a file atomically.
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let cannot = |error: io::Error| Failure::new(format!("`{}` cannot be written: {error}", path.display()));
-    // A device or a pipe is no file to put another in the place of.
+    let cannot = |error: io::Error| Failure::new(format!("cannot write `{}`: {error}", path.display()));
+    // A device or a pipe cannot be replaced by renaming.
     if fs::metadata(path).is_ok_and(|known| !known.is_file()) {
         return fs::write(path, bytes).map_err(cannot);
     }

@@ -1,7 +1,7 @@
-//! Files that policies name: where they are, and which of them are the same.
+//! Reads the files that policies name, and identifies those that are the same.
 //!
-//! `use "./company.krs"` in `policies/web.krs` is `policies/company.krs`. One file has one name, the one by which it was
-//! reached first, whether by `..`, a link or another spelling.
+//! `use "./company.krs"` in `policies/web.krs` is `policies/company.krs`. A file reached by several file paths
+//! (with `..`, through a link, or with another spelling) has the name by which it was reached first.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -11,45 +11,45 @@ use std::sync::Mutex;
 
 use crate::Source;
 
-/// What a policy from standard input is called.
+/// The name of a policy from standard input.
 pub(super) const STDIN: &str = "<stdin>";
 
-/// Larger files are no policy, and no list that a policy can hold.
+/// Maximum size of a file; larger ones are neither policies nor usable lists.
 const BYTES_MAX: u64 = 64 << 20;
 
-/// Names of files, by the place where they really are.
-pub(super) struct Named {
+/// Names of files, by their canonical file paths.
+pub(super) struct FileNames {
     names: Mutex<HashMap<PathBuf, String>>,
 }
 
-impl Named {
-    /// Of the files that were given.
-    pub(super) fn new(given: &[PathBuf]) -> Named {
+impl FileNames {
+    /// Records the files given on the command line.
+    pub(super) fn new(given: &[PathBuf]) -> FileNames {
         let mut names = HashMap::new();
         for path in given.iter().filter(|path| *path != Path::new("-")) {
             if let Ok(place) = fs::canonicalize(path) {
                 names.entry(place).or_insert_with(|| path.display().to_string());
             }
         }
-        Named { names: Mutex::new(names) }
+        FileNames { names: Mutex::new(names) }
     }
 
-    /// Reads a file that another names, from the folder of that one.
+    /// Reads a file that the policy names, relative to the directory of the naming file.
     pub(super) fn read(&self, file: &str, path: &str) -> Result<Source, String> {
         let at = match Path::new(file).parent() {
             Some(folder) if file != STDIN => folder.join(path),
             _ => PathBuf::from(path),
         };
         if path.is_empty() {
-            return Err("names no file".to_owned());
+            return Err("is an empty path".to_owned());
         }
         if fs::metadata(&at).is_ok_and(|known| known.is_dir()) {
-            return Err("is a folder".to_owned());
+            return Err("is a directory".to_owned());
         }
         let mut bytes = Vec::new();
         let read = File::open(&at).and_then(|file| file.take(BYTES_MAX + 1).read_to_end(&mut bytes));
         read.map_err(|error| match error.kind() {
-            ErrorKind::NotFound => "is not there".to_owned(),
+            ErrorKind::NotFound => "does not exist".to_owned(),
             _ => format!("cannot be read: {error}"),
         })?;
         if bytes.len() as u64 > BYTES_MAX {
@@ -68,11 +68,11 @@ impl Named {
     }
 }
 
-/// Bytes as text. The error goes on with the file's name.
+/// Decodes a file as UTF-8. The error continues a sentence that begins with the file's name.
 pub(super) fn text(bytes: Vec<u8>) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         let line = error.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
-        format!("is no UTF-8 text: line {line} has bytes that are no character")
+        format!("is not UTF-8: line {line} has an invalid byte sequence")
     })
 }

@@ -1,4 +1,4 @@
-//! `krsic types`: the list of types that have descriptions, or all about one.
+//! `krsic types`: lists types and definitions, or describes one.
 
 use std::path::PathBuf;
 
@@ -8,28 +8,28 @@ use super::{Failure, print, target};
 use crate::hir::suggest::did_you_mean;
 use crate::reference::{Library, Reference, TypeKind, TypePage, items};
 
-/// What to tell of, and how.
+/// Arguments of the `types` command.
 #[derive(Args)]
 pub(super) struct Types {
-    /// A type or definition, or a part of the names of some; all that are described where there is none
+    /// Name or substring of a type or definition; lists every described one if omitted
     name: Option<String>,
-    /// Tell of the kernel with these types too, raw BTF or an ELF with .BTF
+    /// Include the kernel with these types (raw BTF, or ELF with .BTF)
     #[arg(long, value_name = "FILE")]
     btf: Option<PathBuf>,
-    /// How to print it
+    /// Format of the output
     #[arg(long, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
     format: Format,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// For people
+    /// Plain text for people
     Text,
-    /// One JSON object a type and line
+    /// One JSON object per type and line
     Json,
 }
 
-/// Prints what is asked for.
+/// Prints the selected types, or describes the one with exactly that name.
 pub(super) fn types(types: &Types) -> Result<u8, Failure> {
     let library = Library::read();
     let items = items(&library);
@@ -52,8 +52,8 @@ pub(super) fn types(types: &Types) -> Result<u8, Failure> {
             let pages: Vec<TypePage> = found.filter_map(|name| reference.type_page(name)).collect();
             if pages.is_empty() {
                 let help = did_you_mean(part, names)
-                    .unwrap_or_else(|| "`krsic types` lists all that are described".to_owned());
-                return Err(Failure::new(format!("no type has `{part}` in its name")).help(help));
+                    .unwrap_or_else(|| "`krsic types` lists everything that is described".to_owned());
+                return Err(Failure::new(format!("no type name contains `{part}`")).help(help));
             }
             (false, pages)
         }
@@ -96,7 +96,7 @@ fn page(page: &TypePage) -> String {
     if !page.view.is_empty() {
         out.push_str("\nfields of the standard library\n");
         let rows = page.view.iter().map(|field| {
-            let mut more = format!("= {}", field.stands_for);
+            let mut more = format!("= {}", field.expands_to);
             if !field.doc.is_empty() {
                 more.push_str(&format!("    # {}", field.doc));
             }
@@ -129,7 +129,7 @@ fn members(out: &mut String, page: &TypePage) {
     });
     let value = |value: i64| match page.kind {
         TypeKind::Flags => format!("{value:#x}"),
-        // What is no small number is a code of bytes.
+        // A large value is a magic number made of bytes.
         _ if value > 0xffff => format!("{value:#x}"),
         _ => value.to_string(),
     };
@@ -155,7 +155,7 @@ fn members(out: &mut String, page: &TypePage) {
 
 fn columns(out: &mut String, rows: Vec<(&str, &str, String)>) {
     let first = rows.iter().map(|row| row.0.len()).max().unwrap_or(0);
-    // One very long type does not push the rest away.
+    // A single long type does not push the last column to the right.
     let second = rows.iter().map(|row| row.1.len()).filter(|width| *width <= 24).max().unwrap_or(0);
     for (name, ty, more) in rows {
         out.push_str(format!("  {name:first$}  {ty:second$}  {more}").trim_end());

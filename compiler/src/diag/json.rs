@@ -1,4 +1,4 @@
-//! Diagnostics for machines: one JSON object a line.
+//! Diagnostics in machine-readable form: one JSON object per line.
 //!
 //! ```text
 //! {"severity":"error","code":"KRS0203","message":"...","spans":[{"file":"policy.krs","start":23,"end":27,
@@ -17,15 +17,16 @@ struct Message<'a> {
     severity: &'static str,
     code: &'static str,
     message: &'a str,
-    spans: Vec<Place<'a>>,
+    spans: Vec<LabelledSpan<'a>>,
     notes: &'a [String],
     help: &'a [String],
     rendered: String,
 }
 
-/// Offsets count bytes, columns characters, lines and columns from 1.
+/// A labelled span. `start` and `end` are byte offsets; lines and columns are counted from 1, columns in
+/// characters.
 #[derive(Serialize)]
-struct Place<'a> {
+struct LabelledSpan<'a> {
     file: &'a str,
     start: u32,
     end: u32,
@@ -37,7 +38,7 @@ struct Place<'a> {
     label: &'a str,
 }
 
-/// One line each.
+/// Formats diagnostics, one per line.
 #[must_use]
 pub fn print(diagnostics: &[Diagnostic], sources: &Sources) -> String {
     let mut out = String::new();
@@ -52,7 +53,7 @@ pub fn print(diagnostics: &[Diagnostic], sources: &Sources) -> String {
             .chain(diagnostic.secondary.iter().map(|label| (label, false)))
             .map(|(label, primary)| {
                 let (span, line, column, end_line, end_column, primary) = place(label, primary);
-                Place {
+                LabelledSpan {
                     file: sources.name(span.file),
                     start: span.start,
                     end: span.end,
@@ -74,7 +75,7 @@ pub fn print(diagnostics: &[Diagnostic], sources: &Sources) -> String {
             help: &diagnostic.help,
             rendered: plain::print(std::slice::from_ref(diagnostic), sources),
         };
-        // Strings and numbers alone cannot fail to be written.
+        // Strings and numbers can always be serialized.
         out.push_str(&serde_json::to_string(&message).unwrap_or_default());
         out.push('\n');
     }

@@ -1,4 +1,4 @@
-//! What the compiler has to say to the author of a policy, as data.
+//! Diagnostics: errors and warnings about a policy, as data.
 //!
 //! ```text
 //! error[KRS0203]: no field `vm_fil` in `vm_area_struct`
@@ -6,11 +6,11 @@
 //!   help: did you mean `vm_file`?
 //! ```
 //!
-//! Invariants: a diagnostic has a code and a primary span. Messages are lower case, without a final
-//! period; what the user wrote stands in backticks.
+//! Invariants: a diagnostic has a code and a primary span. Messages are lower case, without a final period;
+//! text of the user is in backticks.
 //!
-//! Absent: printing. `rich`, `plain` and `json` turn diagnostics into text, and only the command
-//! writes it anywhere.
+//! Absent: output. `rich`, `plain` and `json` convert diagnostics to text, and only [`crate::command`] prints
+//! it.
 
 use krs_grammar::ast::Span;
 
@@ -22,45 +22,45 @@ pub mod rich;
 
 pub use code::Code;
 
-/// How bad it is.
+/// The severity of a diagnostic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Severity {
-    /// The policy cannot be built.
+    /// The policy cannot be compiled.
     Error,
-    /// It can, and probably should not.
+    /// The policy is valid, but probably not as intended.
     Warning,
 }
 
-/// A place with words.
+/// A span with an explanation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Label {
-    /// Where.
+    /// The span that is underlined.
     pub span: Span,
-    /// What is there; may be empty on the primary label.
+    /// Explanation of the span; may be empty for the primary label.
     pub text: String,
 }
 
-/// One mistake or doubt.
+/// An error or a warning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// How bad.
+    /// Severity, which lint levels can change.
     pub severity: Severity,
-    /// Its kind; `krsic explain` has a page for it.
+    /// Code, which `krsic explain` has a page about.
     pub code: Code,
-    /// What is wrong, in one line.
+    /// Description of the problem, in one line.
     pub message: String,
     /// The smallest span that is wrong.
     pub primary: Label,
-    /// Other places that explain it.
+    /// Other places that explain the problem.
     pub secondary: Vec<Label>,
-    /// Facts, each a line.
+    /// Additional facts, one line each.
     pub notes: Vec<String>,
-    /// What to do next.
+    /// Suggested remedies, one line each.
     pub help: Vec<String>,
 }
 
 impl Diagnostic {
-    /// An error.
+    /// Creates an error without labels.
     pub fn error(code: Code, span: Span, message: impl Into<String>) -> Diagnostic {
         Diagnostic {
             severity: Severity::Error,
@@ -73,33 +73,33 @@ impl Diagnostic {
         }
     }
 
-    /// A warning.
+    /// Creates a warning without labels.
     pub fn warning(code: Code, span: Span, message: impl Into<String>) -> Diagnostic {
         Diagnostic { severity: Severity::Warning, ..Diagnostic::error(code, span, message) }
     }
 
-    /// Words at the primary span.
+    /// Sets the label of the primary span.
     #[must_use]
     pub fn label(mut self, text: impl Into<String>) -> Diagnostic {
         self.primary.text = text.into();
         self
     }
 
-    /// Another place.
+    /// Adds a label at another place.
     #[must_use]
     pub fn also(mut self, span: Span, text: impl Into<String>) -> Diagnostic {
         self.secondary.push(Label { span, text: text.into() });
         self
     }
 
-    /// A fact.
+    /// Adds a note with a fact.
     #[must_use]
     pub fn note(mut self, text: impl Into<String>) -> Diagnostic {
         self.notes.push(text.into());
         self
     }
 
-    /// A next step.
+    /// Adds a help line with a remedy.
     #[must_use]
     pub fn help(mut self, text: impl Into<String>) -> Diagnostic {
         self.help.push(text.into());

@@ -1,4 +1,4 @@
-//! The pages behind `krsic explain`: the sections of `docs/errors.md`, each under a heading `## KRS0200: title`.
+//! The pages of `krsic explain`: the sections of `docs/errors.md`, each under a heading `## KRS0200: title`.
 
 const BOOK: &str = include_str!("../../../docs/errors.md");
 
@@ -7,7 +7,7 @@ pub fn titles() -> impl Iterator<Item = (&'static str, &'static str)> {
     BOOK.lines().filter_map(|line| line.strip_prefix("## ").filter(|rest| rest.starts_with("KRS"))?.split_once(": "))
 }
 
-/// The page of a code, its heading included.
+/// The page of a code, including its heading.
 #[must_use]
 pub fn page(code: &str) -> Option<&'static str> {
     let heading = format!("\n## {code}: ");

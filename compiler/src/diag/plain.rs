@@ -1,5 +1,5 @@
-//! Diagnostics as stable text without colour, by codespan-reporting: for pipes, logs and goldens; and one line
-//! each, for editors that read compiler output.
+//! Diagnostics as stable text without colour (by codespan-reporting), for pipes, logs and golden files; and in
+//! one line each, for editors that parse compiler output.
 
 use codespan_reporting::diagnostic::{Diagnostic as Report, Label as Mark};
 use codespan_reporting::files::SimpleFiles;
@@ -8,7 +8,7 @@ use codespan_reporting::term;
 use super::{Diagnostic, Label, Severity};
 use crate::source::Sources;
 
-/// Each with its source lines.
+/// Formats diagnostics with excerpts of the source.
 #[must_use]
 pub fn print(diagnostics: &[Diagnostic], sources: &Sources) -> String {
     let mut files = SimpleFiles::new();
@@ -36,7 +36,7 @@ pub fn print(diagnostics: &[Diagnostic], sources: &Sources) -> String {
             .with_notes_iter(notes.chain(help));
         let before = out.len();
         if term::emit_to_string(&mut out, &config, &files, &report).is_err() {
-            // A span outside of its file would be our bug; the words are still worth having.
+            // A span outside of its file would be our bug; the message is still useful.
             out.truncate(before);
             out.push_str(&short(std::slice::from_ref(diagnostic), sources));
         }
@@ -44,7 +44,7 @@ pub fn print(diagnostics: &[Diagnostic], sources: &Sources) -> String {
     out
 }
 
-/// One line each: `policy.krs:1:24: error[KRS0203]: message; help`.
+/// Formats diagnostics in one line each: `policy.krs:1:24: error[KRS0203]: message; help`.
 #[must_use]
 pub fn short(diagnostics: &[Diagnostic], sources: &Sources) -> String {
     let mut out = String::new();

@@ -1,11 +1,11 @@
-//! Diagnostics for people at a terminal, by ariadne.
+//! Diagnostics for a terminal, with source excerpts and colour (by ariadne).
 
 use ariadne::{Color, Config, IndexType, Label as Mark, Report, ReportKind};
 
 use super::{Diagnostic, Severity};
 use crate::source::Sources;
 
-/// Each with its source lines, in colour where wanted.
+/// Formats diagnostics with source excerpts, optionally in colour.
 #[must_use]
 pub fn print(diagnostics: &[Diagnostic], sources: &Sources, color: bool) -> String {
     let mut cache = ariadne::sources(sources.iter().map(|(_, source)| (source.name.clone(), source.text.as_str())));

@@ -1,27 +1,28 @@
-//! Cuts a kernel's BTF down to what hooks can reach.
+//! Reduces a kernel's BTF to the types that are reachable from hooks.
 //!
-//! Kept are the functions `bpf_lsm_*`, all types that a walk from their arguments or from `task_struct` can arrive at, and the
-//! few that are asked for by name ([`ROOTS`]). A 4.7 MB vmlinux BTF becomes 360 KB.
+//! It keeps the functions `bpf_lsm_*`, all types reachable from their arguments and from `task_struct`, and a
+//! few types by name ([`ROOTS`]). A vmlinux BTF of 4.7 MB shrinks to 360 KB.
 //!
 //! ```text
 //! PTR -> STRUCT 'file'                    kept, with all its members
-//! PTR -> FUNC_PROTO                       becomes a pointer to void: nothing can be read through it
-//! UNION 'security_list_options' members   become pointers to void: their names alone are asked for
-//! FUNC without that prefix                dropped
+//! PTR -> FUNC_PROTO                       becomes a pointer to void: programs read nothing through it
+//! UNION 'security_list_options' members   become pointers to void: only their names matter
+//! FUNC without the prefix                 dropped
 //! ```
 //!
-//! Invariants: same BTF, same bytes; the result is closed, and every struct, union and enum in it has all its members, offsets and
-//! values. Type ids are the cut's own.
+//! Invariants: the output depends only on the input BTF; it contains every type that it refers to, and every
+//! struct, union and enum in it has all its members, offsets and values. Type ids differ from those of the
+//! input.
 
 use std::collections::VecDeque;
 
 use crate::btf::{Btf, Builder, Def, Kind, Linkage, Member, Param, Type, TypeId};
 
-/// Says whether programs may stand behind functions with struct arguments.
+/// The struct that shows whether programs may attach to functions with struct arguments.
 pub(super) const FUNCTION_MODEL: &str = "btf_func_model";
 
-/// Types kept beside those of the hooks: the current task, what a `sock` is the beginning of, the helpers that the kernel
-/// has, and what the verifier accepts.
+/// Further roots: the current task, the struct that extends the `sock` of a Unix socket, the ids of the helper
+/// functions, and the struct that reveals verifier support.
 const ROOTS: [(Kind, &str); 4] = [
     (Kind::Struct, "task_struct"),
     (Kind::Struct, "unix_sock"),
@@ -29,10 +30,10 @@ const ROOTS: [(Kind, &str); 4] = [
     (Kind::Struct, FUNCTION_MODEL),
 ];
 
-/// Pointers, arrays, typedefs and modifiers that one declaration may pile up.
+/// Maximum nesting of pointers, arrays, typedefs and modifiers in one declaration.
 const DEPTH_MAX: usize = 64;
 
-/// Cuts `btf`.
+/// Returns the reduced BTF.
 #[must_use]
 pub fn cut(btf: &Btf) -> Vec<u8> {
     let mut cut =
@@ -52,16 +53,17 @@ pub fn cut(btf: &Btf) -> Vec<u8> {
 struct Cut<'a> {
     btf: &'a Btf,
     builder: Builder,
-    /// Id in the cut by id in `btf`.
+    /// New id of each type, by its id in `btf`.
     ids: Vec<Option<TypeId>>,
-    /// Structs and unions with an id in the cut whose members are to be taken: `(id in btf, id in cut)`.
+    /// Structs and unions whose members are not copied yet: `(id in btf, new id)`.
     queue: VecDeque<(TypeId, TypeId)>,
-    /// Declarations open in [`Cut::take`].
+    /// Nesting depth of [`Cut::take`].
     depth: usize,
 }
 
 impl Cut<'_> {
-    /// The hooks with their prototypes, and the list that tells them from other functions of that prefix.
+    /// Copies the hooks with their prototypes, and the union that distinguishes them from other functions with
+    /// the prefix.
     fn hooks(&mut self) {
         let btf = self.btf;
         let list = super::hook_list(btf);
@@ -77,7 +79,8 @@ impl Cut<'_> {
             };
             let hook = name.strip_prefix(super::PREFIX);
             let known = list.is_some_and(|list| btf.members(list).any(|member| Some(member.name) == hook));
-            // Of the functions that are no hooks the name alone is kept, so that they are told apart here too.
+            // Functions that are not hooks keep only their names, so that they can be distinguished here as
+            // well.
             let proto = if known { self.proto(proto) } else { nothing };
             self.builder.add(Def::Func { name, proto, linkage: Linkage::Global });
         }
@@ -94,8 +97,8 @@ impl Cut<'_> {
         self.builder.intern(Def::FuncProto { ret, params: &params })
     }
 
-    /// The id in the cut of a type, which is taken along if it is new. Structs are only reserved here, so the depth is that of
-    /// one declaration.
+    /// Returns the new id of a type, and copies the type if it is new. Structs are only reserved here, so that
+    /// the recursion is as deep as one declaration.
     fn take(&mut self, id: TypeId) -> TypeId {
         let btf = self.btf;
         if id == TypeId::VOID {
@@ -104,7 +107,7 @@ impl Cut<'_> {
         if let Some(known) = self.ids[id.0 as usize] {
             return known;
         }
-        // Only a cycle that needs no struct, which C cannot write, gets as deep.
+        // Only a cycle without a struct, which C cannot express, is that deep.
         if self.depth == DEPTH_MAX {
             return TypeId::VOID;
         }
@@ -139,7 +142,7 @@ impl Cut<'_> {
                 }
             }
             Type::Fwd { name } => {
-                // Where a definition exists elsewhere in the kernel, a walk goes on there by name.
+                // If the kernel defines the type elsewhere, the definition is kept for lookups by name.
                 let defined = [Kind::Struct, Kind::Union].into_iter().find_map(|kind| btf.find(kind, name));
                 if let Some(defined) = defined {
                     self.take(defined);

@@ -1,18 +1,19 @@
-//! The kernels that come with the compiler, for machines that have no BTF of their own to check against and for the question
-//! where else a policy can be loaded.
+//! The kernels that ship with the compiler: `6.12`, for example, is the BTF of Debian's 6.12. They replace the
+//! running kernel on machines without BTF, and show on which other kernels a policy can be loaded.
 //!
-//! Each is the BTF of a Debian kernel, cut down by [`cut`](super::cut), packed as one LZ4 block behind its size. `VERSIONS`
-//! beside them records the packages. `cargo xtask kernels` makes all of it anew; same packages, same bytes.
+//! Each is the BTF of a Debian kernel, reduced by [`cut`](super::cut) and stored as its size followed by one
+//! LZ4 block. `VERSIONS` records the packages. `cargo xtask kernels` regenerates everything; the same packages
+//! yield the same bytes.
 
 use std::sync::LazyLock;
 
 use super::Kernel;
 use crate::btf::Btf;
 
-/// The names of the embedded kernels, oldest first.
+/// Names of the embedded kernels, the oldest first.
 pub const NAMES: [&str; 5] = ["5.10", "6.1", "6.12", "6.18", "7.2"];
 
-/// In the order of [`NAMES`].
+/// The compressed BTF, in the order of [`NAMES`].
 const PACKED: [&[u8]; NAMES.len()] = [
     include_bytes!("embedded/5.10.btf.lz4"),
     include_bytes!("embedded/6.1.btf.lz4"),
@@ -21,7 +22,7 @@ const PACKED: [&[u8]; NAMES.len()] = [
     include_bytes!("embedded/7.2.btf.lz4"),
 ];
 
-/// The embedded kernels in the order of [`NAMES`]; unpacked when first asked for, in about two milliseconds.
+/// The embedded kernels in the order of [`NAMES`]; decompressed on first use, in about two milliseconds.
 #[must_use]
 pub fn embedded() -> &'static [Kernel] {
     static KERNELS: LazyLock<Vec<Kernel>> =
@@ -30,7 +31,7 @@ pub fn embedded() -> &'static [Kernel] {
 }
 
 fn open(name: &str, packed: &[u8]) -> Kernel {
-    let bytes = lz4_flex::block::decompress_size_prepended(packed).expect("the build embeds what the task packed");
-    let btf = Btf::parse(bytes).expect("the task checked what it packed");
+    let bytes = lz4_flex::block::decompress_size_prepended(packed).expect("`cargo xtask kernels` wrote this block");
+    let btf = Btf::parse(bytes).expect("`cargo xtask kernels` checked the BTF");
     Kernel::new(name, btf)
 }

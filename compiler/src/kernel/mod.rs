@@ -1,19 +1,20 @@
-//! The kernel that a policy is for: which hooks it has, what their arguments are, and what BPF may do there.
+//! The kernel that a policy targets: its hooks, their arguments, and the limits on BPF programs there.
 //!
-//! All of it is read from the kernel's BTF but the few facts that BTF does not hold ([`disabled`]).
+//! Everything comes from the kernel's BTF, except for the few facts that BTF does not contain ([`disabled`],
+//! [`sleepable`]).
 //!
 //! ```text
-//! [9001] FUNC 'bpf_lsm_mmap_file'            a hook `mmap_file`, since `union security_list_options` has that member
-//!   arg  file     slot 0  PTR 'file'         the kernel names it `file__nullable`
+//! [9001] FUNC 'bpf_lsm_mmap_file'            a hook `mmap_file`: `union security_list_options` has that member
+//!   arg  file     slot 0  PTR 'file'         named `file__nullable` in BTF
 //!   arg  reqprot  slot 1  INT 'unsigned long'
 //!   ret  int                                 0, or a negative errno
-//! [9002] FUNC 'bpf_lsm_is_sleepable_hook'    no hook: the union has no such member
+//! [9002] FUNC 'bpf_lsm_is_sleepable_hook'    not a hook: the union has no such member
 //! ```
 //!
-//! Invariants: a [`Hook`] describes the kernel it came from and no other; an argument's slot counts 8-byte words of the
-//! context, in which a struct passed by value can take two.
+//! Invariants: a [`Hook`] describes one kernel only; an argument's slot counts 8-byte words of the context, in
+//! which a struct passed by value can take two.
 //!
-//! Absent: positions in policies, which bind arguments by name; what a hook means, which `stdlib/` says.
+//! Absent: the meaning of a hook, which `stdlib/` documents.
 
 pub mod cut;
 pub mod disabled;
@@ -30,57 +31,57 @@ use crate::btf::{Btf, Kind, Type, TypeId};
 pub use disabled::Disabled;
 pub use embedded::{NAMES, embedded};
 
-/// What the name of each function begins with that stands for a hook.
+/// The name prefix of the kernel functions that represent hooks.
 const PREFIX: &str = "bpf_lsm_";
 
-/// The union that has a member for each hook.
+/// The union with one member per hook.
 const HOOK_LIST: &str = "security_list_options";
 
-/// What the kernel appends to the name of an argument that it lets programs see as null.
+/// The suffix that the kernel gives an argument that may be null in programs.
 const NULLABLE: &str = "__nullable";
 
-/// Hooks that answer yes or no; source: `bool_lsm_hooks` in `kernel/bpf/bpf_lsm.c`.
+/// Hooks with a Boolean result; source: `bool_lsm_hooks` in `kernel/bpf/bpf_lsm.c`.
 pub(crate) const BOOL_HOOKS: [&str; 3] = ["audit_rule_known", "inode_xattr_skipcap", "xfrm_state_pol_flow_match"];
 
-/// Hooks whose error the kernel takes for a bug of its own, and stops: `security_skb_classify_flow` in `security/security.c`.
+/// Hooks on whose error the kernel executes `BUG_ON`: `security_skb_classify_flow` in `security/security.c`.
 pub const BUGS_ON_ERROR: [&str; 1] = ["xfrm_decode_session"];
 
-/// A kernel, known by its types.
+/// A kernel, described by its types.
 pub struct Kernel {
-    /// `6.12` of an embedded kernel; else `running kernel` or the name of the file.
+    /// The release of an embedded kernel (`6.12`), `the running kernel`, or the name of a file.
     pub name: String,
-    /// Its types.
+    /// BTF of the kernel.
     pub btf: Btf,
     index: OnceLock<Index>,
 }
 
-/// The functions of [`PREFIX`], each list sorted by name.
+/// The functions with [`PREFIX`], each list sorted by name.
 struct Index {
-    /// The union of [`HOOK_LIST`], or void.
+    /// The union named [`HOOK_LIST`], or void.
     list: TypeId,
     hooks: Vec<TypeId>,
     others: Vec<TypeId>,
-    /// Whether programs may stand behind functions with struct arguments.
+    /// True if programs may attach to functions with struct arguments.
     struct_args: bool,
 }
 
-/// A hook as one kernel has it.
+/// A hook of one kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hook<'k> {
-    /// Without the prefix: `file_open`.
+    /// Name without the prefix: `file_open`.
     pub name: &'k str,
-    /// The type of the function, in the kernel's BTF.
+    /// Prototype of the function in the kernel's BTF.
     pub proto: TypeId,
-    /// In the order of the prototype.
+    /// Arguments in the order of the prototype.
     pub args: Vec<Arg<'k>>,
-    /// What a program returns.
+    /// The return type of a program on this hook.
     pub ret: Ret,
-    /// An argument is a struct passed by value and the kernel is too old to take any program on such a hook (before 6.0).
+    /// True if an argument is a struct passed by value and the kernel does not support such hooks (before 6.0).
     pub by_value: bool,
 }
 
 impl Hook<'_> {
-    /// The argument of that name.
+    /// Returns the argument with this name.
     #[must_use]
     pub fn arg(&self, name: &str) -> Option<&Arg<'_>> {
         self.args.iter().find(|arg| arg.name == name)
@@ -90,28 +91,28 @@ impl Hook<'_> {
 /// An argument of a hook.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Arg<'k> {
-    /// The kernel's name, without a `__nullable` behind it.
+    /// Name in the kernel, without the `__nullable` suffix.
     pub name: &'k str,
-    /// Its type in the kernel's BTF.
+    /// Type in the kernel's BTF.
     pub ty: TypeId,
     /// Index of its first 8-byte word in the context.
     pub slot: u32,
-    /// The kernel says by the argument's name that it may be null. Without that it may still be.
+    /// True if the kernel marks the argument as nullable. An unmarked pointer may be null, too.
     pub nullable: bool,
-    /// Why a program may not load it, if so.
+    /// The reason why programs may not load it, if any.
     pub problem: Option<Problem>,
 }
 
-/// Why the verifier refuses to load an argument (`btf_ctx_access` in `kernel/bpf/btf.c`).
+/// The reason why the verifier rejects the load of an argument (`btf_ctx_access` in `kernel/bpf/btf.c`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Problem {
-    /// A pointer to something that is no struct, integer or void, most often another pointer.
+    /// A pointer to a type other than a struct, an integer or void, most often another pointer.
     Pointee,
-    /// A pointer to `const void`, on a kernel before 6.18 or so.
+    /// A pointer to `const void`, on kernels before about 6.18.
     ConstVoid,
-    /// A pointer to an integer other than a plain `char`, on a kernel before 5.17.
+    /// A pointer to an integer other than a plain `char`, on kernels before 5.17.
     IntegerPointee,
-    /// A floating-point number or another type without a value.
+    /// A floating-point number or another type without an integer value.
     NoValue,
 }
 
@@ -128,19 +129,20 @@ impl fmt::Display for Problem {
     }
 }
 
-/// What a hook's program returns.
+/// The result of a hook's program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Ret {
-    /// Nothing: the hook only observes.
+    /// No result: the hook only observes.
     Void,
-    /// 0, or a negative errno.
+    /// An errno: 0, or a negative number.
     Int,
-    /// 0 or 1.
+    /// A Boolean: 0 or 1.
     Bool,
 }
 
 impl Ret {
-    /// The values that the verifier accepts since 6.12, none of a void hook; `bpf_lsm_get_retval_range` in `kernel/bpf/bpf_lsm.c`.
+    /// The results that the verifier accepts since 6.12, `None` for a void hook; see `bpf_lsm_get_retval_range`
+    /// in `kernel/bpf/bpf_lsm.c`.
     #[must_use]
     pub fn range(self) -> Option<std::ops::RangeInclusive<i32>> {
         match self {
@@ -152,13 +154,14 @@ impl Ret {
 }
 
 impl Kernel {
-    /// A kernel with these types, to be called so in messages.
+    /// Creates a kernel with these types. Messages refer to it by `name`.
     #[must_use]
     pub fn new(name: impl Into<String>, btf: Btf) -> Kernel {
         Kernel { name: name.into(), btf, index: OnceLock::new() }
     }
 
-    /// The hook of that name, or of an older name that the kernel has it under; disabled or not.
+    /// Returns the hook with this name or, if the kernel lacks it, with an older name of the same hook;
+    /// disabled hooks included.
     #[must_use]
     pub fn hook(&self, name: &str) -> Option<Hook<'_>> {
         let function = renamed::names(name).find_map(|name| self.position(&self.index().hooks, name))?;
@@ -188,30 +191,31 @@ impl Kernel {
         Some(Hook { name, proto, args, ret, by_value })
     }
 
-    /// Whether there is a hook of that name, or of an older one of the same hook.
+    /// Returns true if the kernel has the hook under this or an older name.
     #[must_use]
     pub fn has_hook(&self, name: &str) -> bool {
         renamed::names(name).any(|name| self.position(&self.index().hooks, name).is_some())
     }
 
-    /// The names of all hooks, as the kernel has them, sorted.
+    /// The kernel's names of all hooks, sorted.
     pub fn hook_names(&self) -> impl DoubleEndedIterator<Item = &str> + ExactSizeIterator {
         self.index().hooks.iter().map(|id| self.bare(*id))
     }
 
-    /// Whether `bpf_lsm_NAME` is a function of the kernel but no hook.
+    /// Returns true if `bpf_lsm_NAME` is a function of the kernel but not a hook.
     #[must_use]
     pub fn is_helper_function(&self, name: &str) -> bool {
         self.position(&self.index().others, name).is_some()
     }
 
-    /// Whether the union of all hooks has that member. A loader can ask the same of the running kernel, by CO-RE.
+    /// Returns true if the union of all hooks has this member. A loader can test the same on the running
+    /// kernel, with CO-RE.
     #[must_use]
     pub fn has_member(&self, hook: &str) -> bool {
         self.btf.members(self.index().list).any(|member| member.name == hook)
     }
 
-    /// Why the kernel takes no program on that hook, if so.
+    /// The reason why the kernel accepts no program on the hook, if any.
     #[must_use]
     pub fn disabled(&self, hook: &str) -> Option<Disabled> {
         let hook = self.hook(hook)?;
@@ -223,7 +227,8 @@ impl Kernel {
             Type::Int { .. } | Type::Enum { .. } | Type::Struct { .. } | Type::Union { .. } => None,
             Type::Ptr(target) => match self.btf.ty(self.btf.strip(target)) {
                 Type::Struct { .. } | Type::Union { .. } => None,
-                // Measured: `const void *` is refused up to 6.12 and taken on 6.18. The hook came between the two.
+                // Measured: `const void *` is rejected up to 6.12 and accepted on 6.18. The hook was added
+                // between the two.
                 Type::Void if target == TypeId::VOID || self.has_member("uring_allowed") => None,
                 Type::Void => Some(Problem::ConstVoid),
                 Type::Int { .. } if modern || self.is_plain_char(target) => None,
@@ -234,7 +239,8 @@ impl Kernel {
         }
     }
 
-    /// A one-byte integer behind at most one `const`, which is all that `is_string_ptr` before 5.17 looks through.
+    /// Returns true for a one-byte integer with at most one `const`, the only modifier that `is_string_ptr`
+    /// skips before 5.17.
     fn is_plain_char(&self, mut ty: TypeId) -> bool {
         if self.btf.kind(ty) == Kind::Const
             && let Type::Modifier(target) = self.btf.ty(ty)
@@ -248,7 +254,7 @@ impl Kernel {
         matches!(self.btf.kind(self.btf.strip(ty)), Kind::Struct | Kind::Union)
     }
 
-    /// The name of a function without the prefix.
+    /// The name of a function without [`PREFIX`].
     fn bare(&self, function: TypeId) -> &str {
         let name = self.btf.name(function);
         name.strip_prefix(PREFIX).unwrap_or(name)
@@ -265,7 +271,7 @@ impl Kernel {
             let mut members: Vec<&str> = self.btf.members(list).map(|member| member.name).collect();
             members.sort_unstable();
             let mut functions = self.btf.find_all(Kind::Func, PREFIX);
-            // Stable, so that of two functions of one name the first stays.
+            // The sort is stable, so that the first of several functions with one name is kept.
             functions.sort_by_key(|id| self.bare(*id));
             functions.dedup_by_key(|id| self.bare(*id));
             let (hooks, others) = functions.into_iter().partition(|id| members.binary_search(&self.bare(*id)).is_ok());
@@ -280,14 +286,14 @@ impl fmt::Debug for Kernel {
     }
 }
 
-/// Whether programs may stand behind functions with struct arguments: since 6.0, which gave
-/// `btf_func_model` its `arg_flags`.
+/// Returns true if programs may attach to functions with struct arguments: since 6.0, where `btf_func_model`
+/// has `arg_flags`.
 fn struct_args(btf: &Btf) -> bool {
     let model = btf.find(Kind::Struct, cut::FUNCTION_MODEL);
     model.is_some_and(|model| btf.members(model).any(|member| member.name == "arg_flags"))
 }
 
-/// The union that has a member for each hook.
+/// The union with one member per hook.
 fn hook_list(btf: &Btf) -> Option<TypeId> {
     btf.find(Kind::Union, HOOK_LIST)
 }

@@ -1,9 +1,10 @@
-//! Hooks that the kernel calls where it may sleep.
+//! Hooks that the kernel calls in a context that may sleep.
 //!
-//! The list is the set `sleepable_lsm_hooks` in `kernel/bpf/bpf_lsm.c`, which BTF does not show. krs makes no program that
-//! sleeps; the list tells where a caller holds no lock that forbids it.
+//! The list is the set `sleepable_lsm_hooks` in `kernel/bpf/bpf_lsm.c`, which is not in BTF. krs emits no
+//! sleepable programs; the list shows where the caller holds no lock that forbids sleeping.
 
-/// As measured on 6.18 by loading a program that sleeps on each hook. 5.10 has only `bprm_committed_creds`; the `path_` hooks came after 6.6.
+/// Measured on 6.18 by loading a sleepable program on each hook. 5.10 has only `bprm_committed_creds`; the
+/// `path_` hooks were added after 6.6.
 const SLEEPABLE: [&str; 86] = [
     "bpf",
     "bpf_map",
@@ -93,7 +94,7 @@ const SLEEPABLE: [&str; 86] = [
     "userns_create",
 ];
 
-/// Whether a program that sleeps may attach to the hook, on 6.18.
+/// Returns true if a sleepable program may attach to the hook on 6.18.
 #[must_use]
 pub fn sleepable(hook: &str) -> bool {
     SLEEPABLE.binary_search(&hook).is_ok()

@@ -1,4 +1,4 @@
-//! The embedded kernels, asked for what is known of them from loading programs on each hook.
+//! Facts about the embedded kernels, as measured by loading programs on each hook.
 
 use std::collections::HashSet;
 
@@ -11,7 +11,7 @@ fn kernel(name: &str) -> &'static Kernel {
 }
 
 #[test]
-fn each_kernel_has_its_hooks() {
+fn kernels_have_expected_hooks() {
     let counts: Vec<_> = embedded().iter().map(|kernel| kernel.hook_names().len()).collect();
     assert_eq!(counts, [233, 243, 269, 271, 275]);
     for kernel in embedded() {
@@ -23,7 +23,7 @@ fn each_kernel_has_its_hooks() {
 }
 
 #[test]
-fn functions_that_are_no_hooks_are_told_apart() {
+fn other_functions_are_not_hooks() {
     let kernel = kernel("6.12");
     for name in ["verify_prog", "is_sleepable_hook", "func_proto", "init"] {
         assert!(kernel.is_helper_function(name), "{name}");
@@ -45,7 +45,7 @@ fn arguments_have_names_types_and_slots() {
 }
 
 #[test]
-fn the_kernels_own_word_for_null_is_no_part_of_the_name() {
+fn nullable_suffix_is_removed() {
     let new = kernel("7.2").hook("mmap_file").expect("a hook");
     assert!(new.arg("file").expect("named as before").nullable);
     let old = kernel("6.12").hook("mmap_file").expect("a hook");
@@ -53,14 +53,14 @@ fn the_kernels_own_word_for_null_is_no_part_of_the_name() {
 }
 
 #[test]
-fn a_struct_by_value_can_take_two_slots() {
+fn struct_by_value_takes_two_slots() {
     let hook = kernel("6.12").hook("socket_getpeersec_stream").expect("a hook");
     let args: Vec<_> = hook.args.iter().map(|arg| (arg.name, arg.slot)).collect();
     assert_eq!(args, [("sock", 0), ("optval", 1), ("optlen", 3), ("len", 5)]);
 }
 
 #[test]
-fn what_a_hook_returns() {
+fn hook_results() {
     let kernel = kernel("6.18");
     let ret = |name| kernel.hook(name).map(|hook| hook.ret);
     assert_eq!(ret("task_alloc"), Some(Ret::Int));
@@ -81,7 +81,7 @@ fn disabled_hooks() {
 }
 
 #[test]
-fn an_unnamed_kernel_is_taken_for_the_one_with_like_hooks() {
+fn unknown_kernel_maps_to_most_similar_one() {
     for known in embedded() {
         let other = Kernel::new("running kernel", known.btf.clone());
         assert_eq!(disabled::nearest(&other), known.name);
@@ -89,7 +89,7 @@ fn an_unnamed_kernel_is_taken_for_the_one_with_like_hooks() {
 }
 
 #[test]
-fn pointers_that_programs_may_not_load() {
+fn unreadable_pointers() {
     let problem = |kernel_name, hook, arg| {
         let hook = kernel(kernel_name).hook(hook).expect("a hook");
         hook.arg(arg).expect("an argument").problem
@@ -103,7 +103,7 @@ fn pointers_that_programs_may_not_load() {
 }
 
 #[test]
-fn walks_arrive_as_in_the_whole_kernel() {
+fn cut_preserves_reachable_fields() {
     for kernel in embedded() {
         let btf = &kernel.btf;
         let task = btf.find(Kind::Struct, "task_struct").expect("a root");
@@ -132,7 +132,7 @@ fn fields_of_anonymous_members_are_found() {
 }
 
 #[test]
-fn a_cut_of_a_cut_is_the_same() {
+fn cut_is_idempotent() {
     for kernel in embedded() {
         let again = crate::btf::Btf::parse(cut::cut(&kernel.btf)).expect("closed");
         assert_eq!(again.len(), kernel.btf.len(), "{}", kernel.name);

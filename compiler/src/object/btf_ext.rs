@@ -1,5 +1,5 @@
-//! The `.BTF.ext` section: which function, which line and which CO-RE relocation belongs to which instruction.
-//! Source: `Documentation/bpf/btf.rst`, section 4.
+//! The `.BTF.ext` section, which assigns functions, source lines and CO-RE relocations to instructions. Source:
+//! `Documentation/bpf/btf.rst`, section 4.
 
 use super::Program;
 use crate::btf::Builder;
@@ -11,7 +11,7 @@ const LINE_BYTES: u32 = 16;
 const CORE_BYTES: u32 = 16;
 const SLOT_BYTES: u32 = 8;
 
-/// Writes the section; strings go into the BTF beside it.
+/// Encodes the section; its strings are added to `btf`.
 #[must_use]
 pub fn write(programs: &[Program], btf: &mut Builder) -> Vec<u8> {
     let mut functions = FUNCTION_BYTES.to_le_bytes().to_vec();
@@ -19,7 +19,7 @@ pub fn write(programs: &[Program], btf: &mut Builder) -> Vec<u8> {
     let mut core = CORE_BYTES.to_le_bytes().to_vec();
     let put =
         |out: &mut Vec<u8>, words: &[u32]| words.iter().for_each(|word| out.extend_from_slice(&word.to_le_bytes()));
-    // The tables are grouped by section: the programs of a hook share one, and so do functions.
+    // The tables are grouped by section, because programs of one hook share a section, as do functions.
     for group in programs.chunk_by(|a, b| a.section == b.section) {
         let section = btf.string(&group[0].section);
         put(&mut functions, &[section, group.len() as u32]);
@@ -32,7 +32,7 @@ pub fn write(programs: &[Program], btf: &mut Builder) -> Vec<u8> {
             for (program, line) in
                 group.iter().flat_map(|program| program.lines.iter().map(move |line| (program, line)))
             {
-                // 22 bits of line, 10 of column.
+                // The line takes the upper 22 bits, the column the lower 10.
                 let place = line.line.min((1 << 22) - 1) << 10 | line.column.min((1 << 10) - 1);
                 let (file, text) = (btf.string(&line.file.replace('\0', "")), btf.string(&line.text.replace('\0', "")));
                 put(&mut lines, &[(program.start + line.slot) * SLOT_BYTES, file, text, place]);
@@ -52,7 +52,7 @@ pub fn write(programs: &[Program], btf: &mut Builder) -> Vec<u8> {
             }
         }
     }
-    // libbpf refuses a table that has a record size and no records.
+    // libbpf rejects a table that has a record size but no records.
     for table in [&mut functions, &mut lines, &mut core] {
         if table.len() == size_of::<u32>() {
             table.clear();

@@ -1,4 +1,4 @@
-//! The object as an ELF file, as clang would lay it out for libbpf.
+//! Encodes the object as an ELF file, with the layout that clang emits for libbpf.
 
 use std::collections::BTreeMap;
 
@@ -9,17 +9,17 @@ use object::{
 };
 
 use super::lower::{FUNCTIONS_SECTION, MAP_BYTES, MODES_SYMBOL, STATE_SYMBOL};
-use super::{Object, Symbol as Address};
+use super::{Address, Object};
 use crate::bpf::Section;
 use crate::btf::Linkage;
 
-/// The kernel lets only programs under a compatible license use what LSM programs need.
+/// The license of the programs. The kernel restricts LSM programs and some helpers to GPL-compatible licenses.
 const LICENSE: &[u8] = b"GPL\0";
 
-/// Writes the file. Same object, same bytes.
+/// Encodes the object. Equal objects yield equal bytes.
 ///
 /// # Panics
-/// Never: the writer only refuses names that are not there and sizes beyond the format.
+/// Never: the writer fails only for unknown names and sizes beyond the format.
 #[must_use]
 pub fn to_elf(object: &Object) -> Vec<u8> {
     let mut file = File::new(BinaryFormat::Elf, Architecture::Bpf, Endianness::Little);
@@ -67,7 +67,7 @@ pub fn to_elf(object: &Object) -> Vec<u8> {
         file.append_section_data(section, &object.modes, 8);
         symbol(&mut file, MODES_SYMBOL, 0, object.modes.len() as u64, SymbolKind::Data, section)
     });
-    // Symbols of functions must be there before a program names them.
+    // Function symbols must exist before a program refers to them.
     let mut sections: Vec<SectionId> = Vec::with_capacity(object.programs.len());
     let mut functions: BTreeMap<&str, SymbolId> = BTreeMap::new();
     for (index, program) in object.programs.iter().enumerate() {
@@ -87,8 +87,8 @@ pub fn to_elf(object: &Object) -> Vec<u8> {
         sections.push(section);
     }
     for (program, section) in object.programs.iter().zip(sections) {
-        for (slot, address) in &program.symbols {
-            let data = |symbol: Option<SymbolId>| symbol.expect("what a program names is in the object");
+        for (slot, address) in &program.addresses {
+            let data = |symbol: Option<SymbolId>| symbol.expect("every symbol of a program is in the object");
             let (symbol, r_type) = match address {
                 Address::Map(name) => (data(maps.get(name.as_str()).copied()), R_BPF_64_64),
                 Address::Constants(of) => (data(constants[*of as usize]), R_BPF_64_64),
@@ -99,7 +99,7 @@ pub fn to_elf(object: &Object) -> Vec<u8> {
             let relocation = Relocation {
                 offset: u64::from(program.start + *slot) * 8,
                 symbol,
-                // The format has no addend: an offset into data stands in the instruction.
+                // BPF relocations have no addend: the offset into the data is in the instruction.
                 addend: 0,
                 flags: RelocationFlags::Elf { r_type },
             };

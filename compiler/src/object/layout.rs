@@ -1,59 +1,63 @@
-//! The types that an object declares: of each kernel struct that programs read, the fields that they read.
+//! The types that an object declares: each kernel struct that programs read, with the fields that they read.
 //!
-//! Loaders match by name and kind, and look into anonymous members by themselves, so that a field needs
-//! neither its true offset nor its true neighbours here. Fields stand in the order of their names, each at
-//! the next offset that its size allows.
+//! ```text
+//! struct vm_area_struct { 0: void *vm_file; 8: unsigned long vm_flags; }
+//! ```
+//!
+//! Loaders match types by name and kind and search anonymous members themselves, so that neither the kernel's
+//! offset nor the neighbours of a field matter here. Fields are sorted by name, each at the next suitably
+//! aligned offset.
 
 use std::collections::BTreeMap;
 
 use crate::access::{Access, Shape, Step};
 use crate::btf::{Builder, Def, Member, TypeId};
 
-/// A struct or union with the fields that some access goes through.
+/// The accessed fields of a struct or union.
 #[derive(Clone, Debug, Default)]
 struct Fields(BTreeMap<String, Field>);
 
 #[derive(Clone, Debug)]
 struct Field {
     shape: Shape,
-    /// What lies inside, where the shape (or an array's element) is a struct or union.
+    /// Fields within it, if the shape (or an array's element) is a struct or union.
     inner: Fields,
 }
 
-/// All types of an object.
+/// The types of an object, as they are collected.
 #[derive(Clone, Debug, Default)]
 pub struct Types {
-    /// By `is_struct` and tag.
+    /// Fields by `is_struct` and tag.
     roots: BTreeMap<(bool, String), Fields>,
-    /// Enumerators by the enum's tag.
+    /// Enumerators, by the tag of the enum.
     enums: BTreeMap<String, BTreeMap<String, i64>>,
 }
 
-/// Where an access leads in the declared types.
+/// The target of an access in the declared types.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Local {
-    /// The root.
+    /// Type id of the root.
     pub ty: TypeId,
-    /// `0:1:2`
+    /// CO-RE access spec, such as `0:1:2`.
     pub spec: String,
-    /// Bytes from the root.
+    /// Offset in bytes from the root.
     pub offset: u32,
-    /// Bits of a bitfield; 0 otherwise.
+    /// Width of a bitfield in bits; 0 for other fields.
     pub bits: u32,
 }
 
-/// The declared types in BTF.
+/// The types after their declaration in BTF.
 #[derive(Debug)]
 pub struct Declared {
     types: Types,
     roots: BTreeMap<(bool, String), TypeId>,
     enums: BTreeMap<String, TypeId>,
-    /// Each in words.
+    /// Each type in C syntax.
     pub text: Vec<String>,
 }
 
 impl Types {
-    /// Notes that a field is read.
+    /// Records that a field is read.
     pub fn field(&mut self, access: &Access) {
         let mut fields = self.roots.entry((access.is_struct, access.root.clone())).or_default();
         for step in &access.steps {
@@ -63,7 +67,7 @@ impl Types {
                     .entry(name.clone())
                     .or_insert_with(|| Field { shape: shape.clone(), inner: Fields::default() });
                 match (&mut field.shape, shape) {
-                    // What only looks at the first element need not know how many there are.
+                    // An access to the first element does not know the length of the array.
                     (Shape::Array { element: known, count: most }, Shape::Array { element, count })
                         if known == element =>
                     {
@@ -76,7 +80,7 @@ impl Types {
         }
     }
 
-    /// Notes that an enumerator is used.
+    /// Records that an enumerator is used.
     pub fn enumerator(&mut self, of: &str, name: &str, value: Option<i64>) {
         let known = self.enums.entry(of.to_owned()).or_default().entry(name.to_owned()).or_insert(0);
         if let Some(value) = value {
@@ -84,14 +88,14 @@ impl Types {
         }
     }
 
-    /// Adds all types to BTF.
+    /// Adds all types to the object's BTF.
     #[must_use]
     pub fn declare(self, btf: &mut Builder) -> Declared {
         let (mut roots, mut enums, mut text) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
         for ((is_struct, name), fields) in &self.roots {
             let id = composite(btf, name, *is_struct, fields).0;
             roots.insert((*is_struct, name.clone()), id);
-            text.push(words(name, *is_struct, fields));
+            text.push(type_text(name, *is_struct, fields));
         }
         for (name, values) in &self.enums {
             let list: Vec<(&str, i64)> = values.iter().map(|(name, value)| (name.as_str(), *value)).collect();
@@ -105,10 +109,10 @@ impl Types {
 }
 
 impl Declared {
-    /// Where an access leads.
+    /// Returns the target of an access in the declared types.
     ///
     /// # Panics
-    /// When the access was not noted before the types were declared.
+    /// If the access was not recorded before the declaration.
     #[must_use]
     pub fn local(&self, access: &Access) -> Local {
         let key = (access.is_struct, access.root.clone());
@@ -119,10 +123,10 @@ impl Declared {
             match step {
                 Step::Field { name, .. } => {
                     let (fields, is_struct) = at;
-                    let index = fields.0.keys().position(|known| known == name).expect("every access was noted");
+                    let index = fields.0.keys().position(|known| known == name).expect("every access was recorded");
                     let field = &fields.0[name];
                     spec.push_str(&format!(":{index}"));
-                    offset += place(fields, is_struct).1[index];
+                    offset += layout_of(fields, is_struct).1[index];
                     bits = if let Shape::Bits { bits, .. } = field.shape { bits } else { 0 };
                     array = Some(&field.shape);
                     at = (&field.inner, inner_is_struct(&field.shape));
@@ -139,13 +143,13 @@ impl Declared {
         Local { ty: self.roots[&key], spec, offset, bits }
     }
 
-    /// The type of an enum and the place of an enumerator in it.
+    /// Returns the type of an enum and the index of an enumerator as an access spec.
     ///
     /// # Panics
-    /// When the enumerator was not noted before the types were declared.
+    /// If the enumerator was not recorded before the declaration.
     #[must_use]
     pub fn enumerator(&self, of: &str, name: &str) -> (TypeId, String) {
-        let index = self.types.enums[of].keys().position(|known| known == name).expect("every enumerator was noted");
+        let index = self.types.enums[of].keys().position(|known| known == name).expect("every enumerator was recorded");
         (self.enums[of], index.to_string())
     }
 }
@@ -158,13 +162,13 @@ fn inner_is_struct(shape: &Shape) -> bool {
     }
 }
 
-/// Size and alignment.
+/// Size and alignment of a shape, in bytes.
 fn size(shape: &Shape, inner: &Fields) -> (u32, u32) {
     match shape {
         Shape::Int { bytes, .. } | Shape::Bits { bytes, .. } | Shape::Enum { bytes, .. } => (*bytes, *bytes),
         Shape::Pointer => (8, 8),
         Shape::Struct | Shape::Union => {
-            let (bytes, _, align) = place(inner, matches!(shape, Shape::Struct));
+            let (bytes, _, align) = layout_of(inner, matches!(shape, Shape::Struct));
             (bytes, align)
         }
         Shape::Array { element, count } => {
@@ -174,8 +178,8 @@ fn size(shape: &Shape, inner: &Fields) -> (u32, u32) {
     }
 }
 
-/// Size, offsets of the fields, and alignment.
-fn place(fields: &Fields, is_struct: bool) -> (u32, Vec<u32>, u32) {
+/// Size, field offsets and alignment of a struct or union, in bytes.
+fn layout_of(fields: &Fields, is_struct: bool) -> (u32, Vec<u32>, u32) {
     let (mut end, mut align, mut offsets) = (0u32, 1u32, Vec::with_capacity(fields.0.len()));
     for field in fields.0.values() {
         let (bytes, own) = size(&field.shape, &field.inner);
@@ -193,7 +197,7 @@ fn place(fields: &Fields, is_struct: bool) -> (u32, Vec<u32>, u32) {
 }
 
 fn composite(btf: &mut Builder, name: &str, is_struct: bool, fields: &Fields) -> (TypeId, u32) {
-    let (bytes, offsets, _) = place(fields, is_struct);
+    let (bytes, offsets, _) = layout_of(fields, is_struct);
     let types: Vec<TypeId> = fields.0.values().map(|field| declared(btf, &field.shape, &field.inner)).collect();
     let members: Vec<Member<'_>> = fields
         .0
@@ -223,7 +227,7 @@ fn declared(btf: &mut Builder, shape: &Shape, inner: &Fields) -> TypeId {
         Shape::Int { bytes, signed } | Shape::Bits { bytes, signed, .. } => {
             btf.int(integer(*bytes, *signed), *bytes, *signed)
         }
-        // The enumerators don't matter, the tag does.
+        // Only the tag matters, not the enumerators.
         Shape::Enum { name, bytes } => btf.intern(Def::Enum { name, bytes: *bytes, signed: false, values: &[] }),
         Shape::Pointer => btf.ptr(TypeId::VOID),
         Shape::Struct | Shape::Union => composite(btf, "", matches!(shape, Shape::Struct), inner).0,
@@ -247,28 +251,28 @@ fn integer(bytes: u32, signed: bool) -> &'static str {
     }
 }
 
-fn words(name: &str, is_struct: bool, fields: &Fields) -> String {
-    let (_, offsets, _) = place(fields, is_struct);
+fn type_text(name: &str, is_struct: bool, fields: &Fields) -> String {
+    let (_, offsets, _) = layout_of(fields, is_struct);
     let list: Vec<String> = fields
         .0
         .iter()
         .zip(offsets)
-        .map(|((name, field), offset)| format!("{offset}: {};", member_words(name, &field.shape, &field.inner)))
+        .map(|((name, field), offset)| format!("{offset}: {};", member_text(name, &field.shape, &field.inner)))
         .collect();
     let keyword = if is_struct { "struct" } else { "union" };
     let space = if name.is_empty() { "" } else { " " };
     format!("{keyword}{space}{name} {{ {} }}", list.join(" "))
 }
 
-fn member_words(name: &str, shape: &Shape, inner: &Fields) -> String {
+fn member_text(name: &str, shape: &Shape, inner: &Fields) -> String {
     match shape {
         Shape::Int { bytes, signed } => format!("{} {name}", integer(*bytes, *signed)),
         Shape::Bits { bytes, signed, bits, .. } => format!("{} {name} : {bits}", integer(*bytes, *signed)),
         Shape::Enum { name: tag, .. } => format!("enum {tag} {name}"),
         Shape::Pointer => format!("void *{name}"),
-        Shape::Struct | Shape::Union => format!("{} {name}", words("", matches!(shape, Shape::Struct), inner)),
+        Shape::Struct | Shape::Union => format!("{} {name}", type_text("", matches!(shape, Shape::Struct), inner)),
         Shape::Array { element, count } => {
-            format!("{}[{count}]", member_words(name, element, inner))
+            format!("{}[{count}]", member_text(name, element, inner))
         }
     }
 }

@@ -1,28 +1,30 @@
-//! Programs to an object: declares types, turns relocations by name into CO-RE's, writes the manifest.
+//! Lowers programs to an object: declares types, converts symbolic relocations to CO-RE relocations, encodes
+//! the manifest.
 
 use krsi_abi::manifest::Manifest;
 use krsi_abi::modes::{MODES_SECTION, Modes};
 
 use super::layout::{Declared, Types};
-use super::{Core, CoreKind, Line, Object, Program, Symbol, btf_ext};
+use super::{Address, CoreRelocation, CoreRelocationKind, Line, Object, Program, btf_ext};
 use crate::bpf::{self, Checked, MapKind, RelocationKind, Section};
 use crate::btf::{Builder, Def, Linkage, Member, Param, SectionVar, TypeId};
 use crate::source::Sources;
 
-/// Symbol of the state.
+/// The symbol of the state section.
 pub const STATE_SYMBOL: &str = "krs_state";
 
-/// Symbol of the modes.
+/// The symbol of the modes section.
 pub const MODES_SYMBOL: &str = "krs_modes";
 
 /// The section of all functions.
 pub const FUNCTIONS_SECTION: &str = ".text";
 
-/// Bytes of `.maps` for each map: its definition has at most five members.
+/// Size in bytes of a map definition in `.maps`: at most five members of 8 bytes.
 pub const MAP_BYTES: u32 = 40;
 
-/// A member that the definitions of arrays of programs have besides: libbpf refuses an object with a member that it does not
-/// know, and names it. Left to itself it would attach each program of a hook, also those that deny since another has.
+/// An additional member in the definitions of program arrays: libbpf rejects an object with an unknown member
+/// and prints its name. Otherwise libbpf would attach every program of a hook, including the tail-called ones,
+/// which deny because an earlier program has denied.
 pub const PARTS_MEMBER: &str = "filled_by_krsi";
 
 /// The section of a hook's programs.
@@ -31,7 +33,7 @@ pub fn section(hook: &str) -> String {
     format!("lsm/{hook}")
 }
 
-/// Makes the object.
+/// Lowers a policy's code and manifest to an object.
 #[must_use]
 pub fn lower(code: bpf::Code, manifest: &Manifest, sources: &Sources) -> Object {
     let mut types = Types::default();
@@ -71,7 +73,7 @@ pub fn lower(code: bpf::Code, manifest: &Manifest, sources: &Sources) -> Object 
             start: before.map_or(0, |before| before.start + before.insns.len() as u32),
             section,
             insns: program.insns.clone(),
-            symbols: Vec::new(),
+            addresses: Vec::new(),
             core: Vec::new(),
             lines: lines(program, sources),
             function,
@@ -95,7 +97,7 @@ pub fn lower(code: bpf::Code, manifest: &Manifest, sources: &Sources) -> Object 
             section: FUNCTIONS_SECTION.to_owned(),
             start,
             insns: function.insns.clone(),
-            symbols: Vec::new(),
+            addresses: Vec::new(),
             core: Vec::new(),
             lines: notes(function),
             function: id,
@@ -107,7 +109,7 @@ pub fn lower(code: bpf::Code, manifest: &Manifest, sources: &Sources) -> Object 
     }
     let modes = if manifest.rules.is_empty() { Vec::new() } else { Modes::first(manifest).value(manifest) };
     declare_data(&mut btf, int, &code, modes.len() as u32);
-    // The license is data in a section of its own; loaders read it from there without BTF.
+    // The license is data in a separate section, which loaders read without BTF.
     let btf_ext = btf_ext::write(&programs, &mut btf);
     Object {
         programs,
@@ -122,30 +124,30 @@ pub fn lower(code: bpf::Code, manifest: &Manifest, sources: &Sources) -> Object 
     }
 }
 
-/// Puts local values where loaders will put the kernel's, and notes what they need to know.
+/// Inserts local values where loaders insert those of the kernel, and records the relocations.
 fn relocate(made: &mut Program, relocations: &[bpf::Relocation], declared: &Declared) {
     for bpf::Relocation { slot, kind } in relocations {
         let insn = &mut made.insns[*slot as usize];
-        let mut core = |ty, spec, kind, text| made.core.push(Core { slot: *slot, ty, spec, kind, text });
-        let mut symbol = |symbol| made.symbols.push((*slot, symbol));
+        let mut core = |ty, spec, kind, text| made.core.push(CoreRelocation { slot: *slot, ty, spec, kind, text });
+        let mut address = |target| made.addresses.push((*slot, target));
         match kind {
-            RelocationKind::Map(name) => symbol(Symbol::Map(name.clone())),
-            RelocationKind::Function(name) => symbol(Symbol::Function(name)),
+            RelocationKind::Map(name) => address(Address::Map(name.clone())),
+            RelocationKind::Function(name) => address(Address::Function(name)),
             RelocationKind::Constant(section, offset) => {
                 insn.imm = offset.cast_signed();
-                symbol(Symbol::Constants(*section));
+                address(Address::Constants(*section));
             }
             RelocationKind::State(offset) => {
                 insn.imm = offset.cast_signed();
-                symbol(Symbol::State);
+                address(Address::State);
             }
             RelocationKind::Lost(rule) => {
                 insn.imm = (8 * rule.0).cast_signed();
-                symbol(Symbol::State);
+                address(Address::State);
             }
             RelocationKind::Act(rule) => {
                 insn.imm = rule.0.cast_signed();
-                symbol(Symbol::Modes);
+                address(Address::Modes);
             }
             RelocationKind::FieldOffset(access) => {
                 let local = declared.local(access);
@@ -154,43 +156,43 @@ fn relocate(made: &mut Program, relocations: &[bpf::Relocation], declared: &Decl
                 } else {
                     insn.imm = local.offset.cast_signed();
                 }
-                core(local.ty, local.spec, CoreKind::FieldByteOffset, format!("byte offset of {access}"));
+                core(local.ty, local.spec, CoreRelocationKind::FieldByteOffset, format!("byte offset of {access}"));
             }
             RelocationKind::FieldSize(access) => {
                 let local = declared.local(access);
-                // What it would be here stands there already.
-                core(local.ty, local.spec, CoreKind::FieldByteSize, format!("size of {access}"));
+                // The instruction already contains the size in the declared types.
+                core(local.ty, local.spec, CoreRelocationKind::FieldByteSize, format!("size of {access}"));
             }
             RelocationKind::FieldExists(access) => {
                 let local = declared.local(access);
                 insn.imm = 1;
-                core(local.ty, local.spec, CoreKind::FieldExists, format!("existence of {access}"));
+                core(local.ty, local.spec, CoreRelocationKind::FieldExists, format!("existence of {access}"));
             }
             RelocationKind::FieldShiftLeft(access) => {
                 let local = declared.local(access);
                 insn.imm = 64 - local.bits.cast_signed();
-                core(local.ty, local.spec, CoreKind::FieldLeftShift, format!("left shift of {access}"));
+                core(local.ty, local.spec, CoreRelocationKind::FieldLeftShift, format!("left shift of {access}"));
             }
             RelocationKind::FieldShiftRight(access) => {
                 let local = declared.local(access);
                 insn.imm = 64 - local.bits.cast_signed();
-                core(local.ty, local.spec, CoreKind::FieldRightShift, format!("right shift of {access}"));
+                core(local.ty, local.spec, CoreRelocationKind::FieldRightShift, format!("right shift of {access}"));
             }
             RelocationKind::EnumValueExists { name, value } => {
                 let (ty, spec) = declared.enumerator(name, value);
                 insn.imm = 1;
-                core(ty, spec, CoreKind::EnumValueExists, format!("existence of {value}"));
+                core(ty, spec, CoreRelocationKind::EnumValueExists, format!("existence of {value}"));
             }
             RelocationKind::EnumValue { name, value, local } => {
                 let (ty, spec) = declared.enumerator(name, value);
                 insn.imm = *local as i32;
-                core(ty, spec, CoreKind::EnumValue, format!("value of {value}"));
+                core(ty, spec, CoreRelocationKind::EnumValue, format!("value of {value}"));
             }
         }
     }
 }
 
-/// Maps as libbpf wants them declared, where numbers are lengths of arrays; and the sections of data.
+/// Declares maps in the form that libbpf expects, with numbers as array lengths, and the data sections.
 fn declare_data(btf: &mut Builder, int: TypeId, code: &bpf::Code, modes_bytes: u32) {
     let member = |name, ty, bit_offset| Member { name, ty, bit_offset, bitfield_bits: 0 };
     let mut vars = Vec::with_capacity(code.maps.len());
@@ -205,7 +207,8 @@ fn declare_data(btf: &mut Builder, int: TypeId, code: &bpf::Code, modes_bytes: u
         ];
         let mut members = Vec::with_capacity(numbers.len());
         for (name, number) in numbers {
-            // What is zero is not said: 5.10 refuses a size of 0 for a ring buffer that has none.
+            // Zero members are omitted: a ring buffer has no key or value size, and 5.10 rejects one that is
+            // given as 0.
             if number != 0 {
                 let array = btf.array(int, number);
                 let pointer = btf.ptr(array);
@@ -232,8 +235,9 @@ fn declare_data(btf: &mut Builder, int: TypeId, code: &bpf::Code, modes_bytes: u
     }
 }
 
-/// Lines of a function: notes of the compiler in place of a policy's text. The kernel refuses a program unless each
-/// function has a record at its first instruction (`check_btf_line` in `kernel/bpf/verifier.c`).
+/// Line information of a function, with the compiler's comments in place of source text. The kernel rejects a
+/// program unless each function has a record at its first instruction (`check_btf_line` in
+/// `kernel/bpf/verifier.c`).
 fn notes(function: &bpf::Function) -> Vec<Line> {
     let line = |slot: u32, text: &str| Line {
         slot,

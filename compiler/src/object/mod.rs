@@ -1,20 +1,24 @@
 //! The object: programs with everything that a loader needs to fit them to a kernel.
 //!
 //! ```text
-//! section lsm/file_mprotect: 43 instructions
-//!   relocation 14: krs_events
-//! map krs_events: ring buffer, 262144 bytes
-//! types
+//! section lsm/file_mprotect, file_mprotect: 41 instructions
+//!   address 9: krs_modes + 0
+//!   address 14: krs_events
+//!   core 5: byte offset of vm_area_struct.vm_file as type 2 "0:0"
+//!   line 0: policy.krs:1:23
+//! section .maps
+//!   krs_events: ring buffer of 262144 bytes
+//! section .bss: 16 bytes
+//! section .BTF: 963 bytes
 //!   struct vm_area_struct { 0: void *vm_file; }
-//! core lsm/file_mprotect+5: byte offset of vm_area_struct.vm_file "0:0"
 //! ```
 //!
-//! Invariants: the types of the object hold only the fields that programs read, laid out by their names and
-//! not by any kernel, so that the same policy gives the same code whatever kernel it was checked against; an
-//! instruction with a CO-RE relocation carries the value that holds in these types, which libbpf compares
-//! before it changes anything.
+//! Invariants: the object's types contain only the fields that programs read, laid out by name and not as in
+//! any kernel, so that a policy yields the same code regardless of the kernel it was checked against. An
+//! instruction with a CO-RE relocation carries the value that is correct for these types, which libbpf compares
+//! before it patches anything.
 //!
-//! Absent: section numbers, string offsets and symbol tables, which `elf` makes.
+//! Absent: section numbers, string offsets and symbol tables, which [`elf`] creates.
 
 use crate::btf::{Linkage, TypeId};
 
@@ -26,87 +30,89 @@ pub mod print;
 
 use crate::bpf::{Constants, Insn, Map, Section};
 
-/// An object before it is a file.
+/// An object before its encoding as a file.
 #[derive(Clone, Debug)]
 pub struct Object {
-    /// Those of each hook, which share a section, then the functions that they call, which share one too.
+    /// The programs, which share a section per hook, followed by the functions that they call, which share one
+    /// section.
     pub programs: Vec<Program>,
-    /// By name.
+    /// Maps, sorted by name.
     pub maps: Vec<Map>,
-    /// What programs only read, in sections.
+    /// Read-only data, by section.
     pub constants: Constants,
-    /// Bytes of the section `.bss`.
+    /// Size of the section `.bss` in bytes.
     pub state: u32,
-    /// The section `.data`: the modes that the policy begins with.
+    /// The section `.data`: the initial modes of the policy.
     pub modes: Vec<u8>,
-    /// The manifest's bytes.
+    /// The encoded manifest, in its own section.
     pub manifest: Vec<u8>,
-    /// The types, in words.
+    /// The declared types, in C syntax.
     pub types: Vec<String>,
-    /// The `.BTF` section.
+    /// Contents of the `.BTF` section.
     pub btf: Vec<u8>,
-    /// The `.BTF.ext` section.
+    /// Contents of the `.BTF.ext` section.
     pub btf_ext: Vec<u8>,
 }
 
-/// One program of an object.
+/// A program or function of an object.
 #[derive(Clone, Debug)]
 pub struct Program {
-    /// Its symbol: a hook's name, a further part's, or a function's.
+    /// Its symbol: the name of a hook, a tail-called program, or a function.
     pub name: String,
-    /// `lsm/file_mprotect`, or `.text` for all functions.
+    /// The section: `lsm/file_mprotect`, or `.text` for all functions.
     pub section: String,
-    /// Slots of the section before it.
+    /// Number of slots before it in the section.
     pub start: u32,
-    /// With local values where loaders will put the kernel's.
+    /// Instructions, with local values where loaders insert those of the kernel.
     pub insns: Vec<Insn>,
-    /// Addresses that loaders fill in, by slot.
-    pub symbols: Vec<(u32, Symbol)>,
-    /// CO-RE relocations, by slot.
-    pub core: Vec<Core>,
-    /// Slot, file, text, line and column, by slot.
+    /// Addresses that loaders insert, by slot.
+    pub addresses: Vec<(u32, Address)>,
+    /// CO-RE relocations, sorted by slot.
+    pub core: Vec<CoreRelocation>,
+    /// Line information, sorted by slot.
     pub lines: Vec<Line>,
-    /// Its function type.
+    /// Its `FUNC` type in the object's BTF.
     pub function: TypeId,
-    /// Whether the verifier checks it by itself.
+    /// Global if the verifier checks it separately.
     pub linkage: Linkage,
 }
 
-/// What an address is of.
+/// The target of an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Symbol {
-    /// A map.
+pub enum Address {
+    /// A map, by name.
     Map(String),
-    /// A constant of this section; the instruction has its offset already.
+    /// A constant in this section; the instruction already contains its offset.
     Constants(Section),
-    /// State; the instruction has its offset already.
+    /// The state section; the instruction already contains the offset.
     State,
-    /// Modes; the instruction has its offset already.
+    /// The modes section; the instruction already contains the offset.
     Modes,
-    /// A function.
+    /// A function, by its symbol.
     Function(&'static str),
 }
 
-/// A CO-RE relocation.
+/// A CO-RE relocation of an instruction.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Core {
-    /// The instruction.
+pub struct CoreRelocation {
+    /// Slot of the instruction.
     pub slot: u32,
-    /// The root type.
+    /// Root type of the access spec.
     pub ty: TypeId,
-    /// `0:1:2`
+    /// CO-RE access spec, such as `0:1:2`.
     pub spec: String,
-    /// What is asked.
-    pub kind: CoreKind,
-    /// In words.
+    /// The property that the loader computes.
+    pub kind: CoreRelocationKind,
+    /// Description in the printed form.
     pub text: String,
 }
 
-/// `enum bpf_core_relo_kind`, as far as aya knows it too. (It refuses an object with kind 12, `TYPE_MATCHES`.)
+/// `enum bpf_core_relo_kind`, restricted to the kinds that aya knows as well. (It rejects an object with kind
+/// 12, `TYPE_MATCHES`.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are those of bpf.h")]
 #[repr(u32)]
-pub enum CoreKind {
+pub enum CoreRelocationKind {
     FieldByteOffset = 0,
     FieldByteSize = 1,
     FieldExists = 2,
@@ -116,17 +122,17 @@ pub enum CoreKind {
     EnumValue = 11,
 }
 
-/// Where instructions come from.
+/// The source line of a sequence of instructions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// From this slot on.
+    /// Slot of the first instruction.
     pub slot: u32,
-    /// The file's name.
+    /// Name of the file.
     pub file: String,
-    /// The line's text.
+    /// Text of the line.
     pub text: String,
-    /// From 1.
+    /// Line number, counted from 1.
     pub line: u32,
-    /// From 1.
+    /// Column, counted from 1.
     pub column: u32,
 }

@@ -1,30 +1,30 @@
-//! The printed form of an object, for `--emit object`.
+//! The printed form of an object, for `--emit object`. [`super`] shows an example.
 
 use std::fmt::Write;
 
 use super::lower::{MODES_SYMBOL, STATE_SYMBOL};
-use super::{Object, Symbol};
+use super::{Address, Object};
 use crate::bpf::{MapKind, Section};
 
-/// Prints an object.
+/// Returns the printed form.
 #[must_use]
 pub fn print(object: &Object) -> String {
     let mut out = String::new();
     for program in &object.programs {
         let _ = writeln!(out, "section {}, {}: {} instructions", program.section, program.name, program.insns.len());
-        for (slot, symbol) in &program.symbols {
-            let _ = match symbol {
-                Symbol::Map(name) => writeln!(out, "  address {slot}: {name}"),
-                Symbol::Constants(of) => {
+        for (slot, address) in &program.addresses {
+            let _ = match address {
+                Address::Map(name) => writeln!(out, "  address {slot}: {name}"),
+                Address::Constants(of) => {
                     writeln!(out, "  address {slot}: {} + {}", of.symbol(), program.insns[*slot as usize].imm)
                 }
-                Symbol::State => {
+                Address::State => {
                     writeln!(out, "  address {slot}: {STATE_SYMBOL} + {}", program.insns[*slot as usize].imm)
                 }
-                Symbol::Modes => {
+                Address::Modes => {
                     writeln!(out, "  address {slot}: {MODES_SYMBOL} + {}", program.insns[*slot as usize].imm)
                 }
-                Symbol::Function(name) => writeln!(out, "  address {slot}: {name}"),
+                Address::Function(name) => writeln!(out, "  address {slot}: {name}"),
             };
         }
         for core in &program.core {

@@ -1,4 +1,4 @@
-//! Pages of hooks.
+//! Pages of hooks: [`HookPage`], with its arguments and kernels.
 
 use krs_grammar::ast::{self, HookKind, ItemKind};
 use krsi_abi::renamed;
@@ -9,113 +9,113 @@ use crate::hir::kernels::not_of_current;
 use crate::kernel::sleepable::sleepable;
 use crate::kernel::{self, Disabled, Kernel, Ret};
 
-/// What a rule can do on a hook.
+/// The effect that rules on a hook can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Acts {
-    /// Refuse the operation, with an errno.
+    /// Deny the operation, with an errno.
     Deny,
-    /// Only watch: the hook returns nothing.
-    Watch,
-    /// Only watch: the hook answers the kernel yes or no.
+    /// Observe only: the hook has no result.
+    Observe,
+    /// Observe only: the hook returns a Boolean to the kernel.
     Answer,
 }
 
 impl Acts {
-    /// `deny`, `watch`, `answer`
+    /// The lower-case name: `deny`, `observe` or `answer`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Acts::Deny => "deny",
-            Acts::Watch => "watch",
+            Acts::Observe => "observe",
             Acts::Answer => "answer",
         }
     }
 }
 
-/// How it stands with a hook on one kernel.
+/// The status of a hook on one kernel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Presence {
-    /// `6.12`, or the file that was asked about.
+    /// The release (`6.12`), or the name of the given BTF file.
     pub kernel: String,
-    /// A policy may have rules on it there.
+    /// Policies can have rules on the hook there.
     pub usable: bool,
-    /// Why not.
+    /// The reason why they cannot.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
 }
 
-/// An argument, or what is made of them.
+/// An argument of a hook, or a value derived from arguments.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Parameter {
-    /// Its name.
+    /// Name in the policy.
     pub name: String,
-    /// In the words of krs: `Prot`, `u32`, `*file`.
+    /// Type in krs: `Prot`, `u32`, `*file`.
     #[serde(rename = "type")]
     pub ty: String,
-    /// In those of C; none where it is made of others.
+    /// Type in C; `None` for a derived value.
     #[serde(rename = "c_type", skip_serializing_if = "Option::is_none")]
     pub c: Option<String>,
-    /// What it is made of, where it is no argument.
+    /// Defining expression of a derived value.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub made_of: Option<String>,
-    /// A pointer that may be null.
+    pub expands_to: Option<String>,
+    /// True for a pointer that may be null.
     pub nullable: bool,
-    /// The embedded kernels that have the hook but not this.
+    /// The embedded kernels that have the hook but not the argument.
     #[serde(skip_serializing_if = "is_empty")]
     pub missing_on: Vec<String>,
-    /// Why a policy cannot read it.
+    /// The reason why a policy cannot read it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unreadable: Option<String>,
-    /// What it is.
+    /// Doc comment, on one line.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub doc: String,
 }
 
-/// All about a hook.
+/// A complete description of a hook.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct HookPage {
-    /// `file_open`
+    /// Newest name of the hook: `file_open`.
     pub name: String,
-    /// The first sentence of the docs.
+    /// First sentence of the docs.
     pub summary: String,
-    /// The docs.
+    /// Doc comment of the description.
     pub doc: String,
-    /// The library's file that describes it.
+    /// The library file that describes the hook.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
-    /// What a rule can do.
+    /// The effect that rules can have.
     pub acts: Acts,
-    /// The kernel may sleep where it calls it.
+    /// True if the kernel calls the hook in a context that may sleep.
     pub sleepable: bool,
-    /// The embedded kernels, oldest first, behind the one asked about.
+    /// The given kernel, if any, then the embedded ones, the oldest first.
     pub kernels: Vec<Presence>,
-    /// In their order.
+    /// Arguments, in the order of the prototype.
     pub parameters: Vec<Parameter>,
-    /// What the description makes of them.
+    /// Values that the description derives from the arguments.
     pub values: Vec<Parameter>,
-    /// Other names for it.
+    /// Other names of the hook.
     #[serde(skip_serializing_if = "is_empty")]
     pub aliases: Vec<String>,
-    /// Why the current task has nothing to do with it.
+    /// The reason why the current task is unrelated to the operation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub task_unrelated: Option<String>,
 }
 
 impl HookPage {
-    /// The embedded kernels that a policy may have rules on it on.
+    /// The embedded kernels on which policies can have rules on the hook.
     #[must_use]
     pub fn usable_on(&self) -> Vec<String> {
         let usable = self.kernels.iter().filter(|kernel| kernel.usable);
         usable.filter(|kernel| kernel::NAMES.contains(&kernel.kernel.as_str())).map(|k| k.kernel.clone()).collect()
     }
 
-    /// `file_mprotect(vma: *vm_area_struct, reqprot: Prot, prot: Prot)`
+    /// The signature: `file_mprotect(vma: *vm_area_struct, reqprot: Prot, prot: Prot)`.
     #[must_use]
     pub fn signature(&self) -> String {
         let parameters = self.parameters.iter().map(|parameter| {
             let null = if parameter.nullable { "?" } else { "" };
-            // What a policy cannot read is told in C.
+            // The type of an unreadable argument is given in C.
             let ty = match (&parameter.unreadable, &parameter.c) {
                 (Some(_), Some(c)) => c,
                 _ => &parameter.ty,
@@ -133,7 +133,7 @@ impl Listed for HookPage {
 }
 
 impl<'a> Reference<'a> {
-    /// The newest names of all hooks that some kernel has, sorted.
+    /// The newest names of the hooks of all kernels, sorted.
     #[must_use]
     pub fn hook_names(&self) -> Vec<&'a str> {
         let mut names: Vec<&'a str> =
@@ -143,7 +143,7 @@ impl<'a> Reference<'a> {
         names
     }
 
-    /// The hook that a name stands for.
+    /// Resolves a name or alias to a hook.
     #[must_use]
     pub fn hook_called(&self, name: &str) -> Option<&'a str> {
         if let Ok(at) = self.hook_names().binary_search(&name) {
@@ -152,11 +152,11 @@ impl<'a> Reference<'a> {
         self.items.aliases.get(name).map(|target| target.name.as_str())
     }
 
-    /// The page of a hook.
+    /// The page of a hook, by its newest name.
     #[must_use]
     pub fn hook(&mut self, name: &str) -> Option<HookPage> {
-        let having: Vec<&'a Kernel> = self.kernels.iter().copied().filter(|kernel| kernel.has_hook(name)).collect();
-        let first = *having.first()?;
+        let with_hook: Vec<&'a Kernel> = self.kernels.iter().copied().filter(|kernel| kernel.has_hook(name)).collect();
+        let first = *with_hook.first()?;
         let described = self.hooks.get(name).copied();
         let (params, values) = match described.map(|described| described.kind) {
             Some(ItemKind::Hook(hook)) if let HookKind::Describe { params, values } = &hook.kind => {
@@ -165,18 +165,18 @@ impl<'a> Reference<'a> {
             _ => (&[][..], &[][..]),
         };
         let acts = match first.hook(name)?.ret {
-            Ret::Void => Acts::Watch,
+            Ret::Void => Acts::Observe,
             Ret::Bool => Acts::Answer,
-            Ret::Int if kernel::BUGS_ON_ERROR.contains(&name) => Acts::Watch,
+            Ret::Int if kernel::BUGS_ON_ERROR.contains(&name) => Acts::Observe,
             Ret::Int => Acts::Deny,
         };
-        // The arguments that the first kernel has in its order, then those of others only.
+        // Arguments of the first kernel in its order, then those that only others have.
         let mut names: Vec<&'a str> = Vec::new();
-        for kernel in &having {
+        for kernel in &with_hook {
             let args = kernel.hook(name).map(|hook| hook.args).unwrap_or_default();
             names.extend(args.iter().map(|arg| arg.name).filter(|arg| !names.contains(arg)).collect::<Vec<_>>());
         }
-        let parameters = names.iter().map(|arg| self.parameter(name, arg, params, &having)).collect();
+        let parameters = names.iter().map(|arg| self.parameter(name, arg, params, &with_hook)).collect();
         let values = values
             .iter()
             .map(|value| {
@@ -185,7 +185,7 @@ impl<'a> Reference<'a> {
                     name: value.name.name.clone(),
                     ty,
                     c: None,
-                    made_of: Some(krs_grammar::print::expr_text(&value.value)),
+                    expands_to: Some(krs_grammar::print::expr_text(&value.value)),
                     nullable: false,
                     missing_on: Vec::new(),
                     unreadable,
@@ -217,7 +217,7 @@ impl<'a> Reference<'a> {
         })
     }
 
-    /// All hooks that BPF may attach to on some kernel.
+    /// The pages of all hooks that BPF may attach to on some kernel.
     #[must_use]
     pub fn all_hooks(&mut self) -> Vec<HookPage> {
         let names = self.hook_names();
@@ -228,10 +228,10 @@ impl<'a> Reference<'a> {
             .collect()
     }
 
-    fn parameter(&mut self, hook: &str, name: &str, params: &[ast::HookParam], having: &[&'a Kernel]) -> Parameter {
+    fn parameter(&mut self, hook: &str, name: &str, params: &[ast::HookParam], with_hook: &[&'a Kernel]) -> Parameter {
         let has = |kernel: &Kernel| kernel.hook(hook).is_some_and(|hook| hook.arg(name).is_some());
-        let Some(kernel) = having.iter().copied().find(|kernel| has(kernel)) else {
-            unreachable!("one of them has it")
+        let Some(kernel) = with_hook.iter().copied().find(|kernel| has(kernel)) else {
+            unreachable!("some kernel has the argument")
         };
         let hook_there = kernel.hook(hook);
         let arg = hook_there.as_ref().and_then(|hook| hook.arg(name));
@@ -244,9 +244,9 @@ impl<'a> Reference<'a> {
             name: name.to_owned(),
             ty,
             c,
-            made_of: None,
+            expands_to: None,
             nullable: pointer && param.is_none_or(|param| param.nullable),
-            missing_on: having
+            missing_on: with_hook
                 .iter()
                 .rev()
                 .filter(|kernel| !has(kernel) && kernel::NAMES.contains(&kernel.name.as_str()))
@@ -263,9 +263,9 @@ impl<'a> Reference<'a> {
         let all = target.iter().chain(embedded.iter().rev());
         all.map(|kernel| {
             let why = match kernel.disabled(hook) {
-                _ if !kernel.has_hook(hook) => Some("not there"),
+                _ if !kernel.has_hook(hook) => Some("no such hook"),
                 Some(Disabled::Listed(_)) => Some("disabled for BPF"),
-                Some(Disabled::ByValue) => Some("takes no BPF program, since an argument is a struct passed by value"),
+                Some(Disabled::ByValue) => Some("not available to BPF: an argument is a struct passed by value"),
                 None => None,
             };
             Presence { kernel: kernel.name.clone(), usable: why.is_none(), why: why.map(str::to_owned) }

@@ -1,25 +1,26 @@
-//! The reference of all hooks as a page of Markdown: `docs/hooks.md`, and `krsic hooks --format markdown`.
+//! The reference of all hooks as a Markdown page: `docs/hooks.md`, and `krsic hooks --format markdown`.
 
 use std::fmt::Write;
 
 use super::{Acts, HookPage, span_of};
 use crate::kernel::NAMES;
 
-/// What stands above the hooks.
+/// The introduction of the page.
 const HEAD: &str = "# The hooks
 
-A rule stands on a hook: a place where the kernel asks its security modules before it does something, or tells them
-afterwards. This page has every hook that a policy can have rules on, on any of the kernels that `krsic` knows. It is
-made of the standard library and of those kernels' own types by `krsic hooks --format markdown`; `krsic hooks NAME`
-prints one of them, for the kernel that runs.
+A rule is attached to a hook: a place where the kernel consults its security modules before an operation, or notifies
+them afterwards. This page lists every hook that policies can use on any of the kernels that `krsic` knows. It is
+generated from the standard library and the types of those kernels by `krsic hooks --format markdown`; `krsic hooks
+NAME` prints a single hook.
 
-**Kernels** are those of 5.10, 6.1, 6.12, 6.18 and 7.2 on which a rule can be on the hook. `?` behind an argument says
-that it may be null. What rules can do: `deny` refuses, `watch` hooks have no result, `answer` hooks only answer the kernel
-yes or no; all can `audit`. Of several policies on a hook the newest runs first, and the first denial ends it: those loaded
-before, and modules behind `bpf`, do not see what was denied.
+**Kernels** are those of 5.10, 6.1, 6.12, 6.18 and 7.2 on which rules can use the hook. `?` after an argument means
+that it may be null. Rules on a `deny` hook can refuse the operation; an `observe` hook has no result, and an `answer`
+hook only returns a Boolean to the kernel; rules on every hook can `audit`. Of several policies on a hook the newest
+runs first, and the first denial ends the hook: policies loaded earlier, and security modules after `bpf`, do not see
+the operation.
 ";
 
-/// The page.
+/// Formats the page of these hooks.
 #[must_use]
 pub fn page(hooks: &[HookPage]) -> String {
     let mut files: Vec<&str> = hooks.iter().filter_map(|hook| hook.file.as_deref()).collect();
@@ -67,13 +68,13 @@ fn hook(out: &mut String, hook: &HookPage) {
         out.push('\n');
         for value in &hook.values {
             let doc = if value.doc.is_empty() { String::new() } else { format!(": {}", value.doc) };
-            let made_of = value.made_of.as_deref().unwrap_or_default();
-            let _ = writeln!(out, "- `{}`: `{}`, made of `{made_of}`{doc}", value.name, value.ty);
+            let expands_to = value.expands_to.as_deref().unwrap_or_default();
+            let _ = writeln!(out, "- `{}`: `{}`, defined as `{expands_to}`{doc}", value.name, value.ty);
         }
     }
 }
 
-/// `on 6.12+`, with what an argument lacks.
+/// Formats the kernels of a hook, with the arguments that some lack: `on 6.12+`.
 fn kernels(hook: &HookPage) -> String {
     let mut text = format!("on {}", span_of(&hook.usable_on()));
     let missing = hook.parameters.iter().filter(|parameter| !parameter.missing_on.is_empty());
@@ -83,12 +84,12 @@ fn kernels(hook: &HookPage) -> String {
     text
 }
 
-/// A text in a table.
+/// Escapes a text for a table cell.
 fn cell(text: &str) -> String {
     text.replace('|', "\\|")
 }
 
-/// Breaks a line that is too long behind `at`.
+/// Wraps a long line after occurrences of `at`.
 #[must_use]
 pub fn wrap(text: &str, indent: usize, at: &str) -> String {
     const COLUMNS: usize = 100;
@@ -105,7 +106,7 @@ pub fn wrap(text: &str, indent: usize, at: &str) -> String {
     lines.iter().map(|line| line.trim_end()).collect::<Vec<_>>().join("\n")
 }
 
-/// How many of the hooks can deny, and how many there are on each kernel.
+/// Describes how many hooks can deny, and how many each kernel has.
 #[must_use]
 pub fn counts(hooks: &[HookPage]) -> String {
     let deny = hooks.iter().filter(|hook| hook.acts == Acts::Deny).count();

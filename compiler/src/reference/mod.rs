@@ -1,4 +1,4 @@
-//! What can be named in a policy: hooks and types, with what the standard library and the kernels say about them.
+//! The reference of hooks and types, from the standard library and the kernels.
 //!
 //! ```text
 //! file_mprotect(vma: *vm_area_struct, reqprot: Prot, prot: Prot)    a HookPage
@@ -7,10 +7,10 @@
 //! flags Prot: u64 { NONE = 0  READ = 1 ... }                        a TypePage
 //! ```
 //!
-//! Invariants: pages are plain data, sorted by name, and the same for the same library and kernels; the embedded kernels are
-//! always among those told of.
+//! Invariants: pages are plain data, sorted by name; equal libraries and kernels yield equal pages; the
+//! embedded kernels are always included.
 //!
-//! Absent: how a page is laid out for a reader, which `command/` and [`markdown`] do.
+//! Absent: the layout of a page, which `command/` and [`markdown`] provide.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -30,13 +30,13 @@ mod types;
 pub use hooks::{Acts, HookPage, Parameter, Presence};
 pub use types::{Described, Field, Member, TypeKind, TypePage};
 
-/// The library's trees.
+/// The syntax trees of the standard library.
 pub struct Library {
     files: Vec<ast::File>,
 }
 
 impl Library {
-    /// Reads the library.
+    /// Parses the standard library.
     #[must_use]
     pub fn read() -> Library {
         let files = stdlib::FILES.iter().enumerate();
@@ -44,29 +44,29 @@ impl Library {
     }
 }
 
-/// An item of the library with its words.
+/// An item of the library with its doc comment.
 #[derive(Clone, Copy)]
 struct Documented<'a> {
     doc: &'a str,
-    /// `files.krs`
+    /// Name of the file: `files.krs`.
     file: &'a str,
     kind: &'a ItemKind,
 }
 
-/// Answers questions about hooks and types.
+/// Generates pages about hooks and types.
 pub struct Reference<'a> {
     items: &'a Items<'a>,
-    /// Descriptions of hooks, `flags`, `enum`s, views and definitions, each by its name.
+    /// Descriptions of hooks, by name.
     hooks: BTreeMap<&'a str, Documented<'a>>,
     names: BTreeMap<&'a str, Documented<'a>>,
     views: BTreeMap<&'a str, Documented<'a>>,
     defs: BTreeMap<&'a str, Documented<'a>>,
-    /// The one whose types count first, then the embedded ones from the newest.
+    /// The target kernel, if given, then the embedded ones from the newest to the oldest.
     kernels: Vec<&'a Kernel>,
     words: HashMap<*const Kernel, Words<'a>>,
 }
 
-/// The items of the library, found by name.
+/// Resolves the names of the library's items.
 #[must_use]
 pub fn items(library: &Library) -> Items<'_> {
     let mut diagnostics: Vec<Diagnostic> = Vec::new();
@@ -74,7 +74,7 @@ pub fn items(library: &Library) -> Items<'_> {
 }
 
 impl<'a> Reference<'a> {
-    /// About a kernel and the embedded ones.
+    /// Creates a reference for the embedded kernels and, if given, for a target kernel.
     #[must_use]
     pub fn new(library: &'a Library, items: &'a Items<'a>, target: Option<&'a Kernel>) -> Reference<'a> {
         let kernels = target.into_iter().chain(kernel::embedded().iter().rev()).collect();
@@ -112,7 +112,7 @@ impl<'a> Reference<'a> {
     }
 }
 
-/// A name and what it is called.
+/// Splits a type name from the reason why there is none.
 fn word(found: Word) -> (String, Option<String>) {
     match found {
         Ok(ty) => (ty, None),
@@ -120,7 +120,7 @@ fn word(found: Word) -> (String, Option<String>) {
     }
 }
 
-/// The first sentence, on one line.
+/// The first sentence of a text, on one line.
 #[must_use]
 pub fn summary(doc: &str) -> String {
     let line = one_line(doc);
@@ -130,12 +130,13 @@ pub fn summary(doc: &str) -> String {
     }
 }
 
-/// The words of a text with one blank between.
+/// The text with each run of white space as one space.
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The embedded kernels that something holds for, where not for all of `among`: `6.12+`, `5.10-6.1`.
+/// Describes a list of embedded kernels: `all`, `none`, `6.12+`, `5.10-6.1`, or their names if they are not
+/// consecutive.
 #[must_use]
 pub fn span_of(names: &[String]) -> String {
     let all = kernel::NAMES;
@@ -154,14 +155,14 @@ pub fn span_of(names: &[String]) -> String {
     }
 }
 
-/// Members that serde leaves out where they say nothing.
+/// Predicate for members that serde omits when they are empty.
 fn is_empty<T>(of: &[T]) -> bool {
     of.is_empty()
 }
 
-/// A page that lists can show a line of.
+/// A page that can be listed by name.
 pub trait Listed: Serialize {
-    /// Its name.
+    /// The name of the hook or type.
     fn name(&self) -> &str;
 }
 

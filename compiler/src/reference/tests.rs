@@ -1,3 +1,5 @@
+//! Tests of the pages: types of arguments and derived values, fields, members, lists of kernels.
+
 use super::*;
 
 fn with<T>(work: impl FnOnce(&mut Reference<'_>) -> T) -> T {
@@ -7,7 +9,7 @@ fn with<T>(work: impl FnOnce(&mut Reference<'_>) -> T) -> T {
 }
 
 #[test]
-fn a_hook_is_told_with_refined_types() {
+fn hook_page_has_refined_types() {
     with(|reference| {
         let page = reference.hook("file_mprotect").expect("it is a hook");
         assert_eq!(page.signature(), "file_mprotect(vma: *vm_area_struct, reqprot: Prot, prot: Prot)");
@@ -18,7 +20,7 @@ fn a_hook_is_told_with_refined_types() {
 }
 
 #[test]
-fn what_a_hook_lacks_on_some_kernels_is_told() {
+fn hook_page_lists_missing_arguments() {
     with(|reference| {
         let page = reference.hook("path_rename").expect("it is a hook");
         let flags = page.parameters.iter().find(|parameter| parameter.name == "flags").expect("newer kernels have it");
@@ -30,7 +32,7 @@ fn what_a_hook_lacks_on_some_kernels_is_told() {
 }
 
 #[test]
-fn what_is_made_of_arguments_has_types() {
+fn derived_values_have_types() {
     with(|reference| {
         let page = reference.hook("path_unlink").expect("it is a hook");
         assert_eq!((page.values[0].name.as_str(), page.values[0].ty.as_str()), ("path", "path"));
@@ -40,7 +42,7 @@ fn what_is_made_of_arguments_has_types() {
 }
 
 #[test]
-fn a_struct_has_its_view_and_its_fields() {
+fn struct_page_has_view_and_fields() {
     with(|reference| {
         let page = reference.type_page("file").expect("it is a struct");
         let of = |name: &str| page.view.iter().find(|field| field.name == name).map(|field| field.ty.as_str());
@@ -58,7 +60,7 @@ fn a_struct_has_its_view_and_its_fields() {
 }
 
 #[test]
-fn names_of_values_are_told_as_they_can_be_written() {
+fn member_names_are_valid_in_policies() {
     with(|reference| {
         let prot = reference.type_page("Prot").expect("the library has it");
         let exec = prot.members.iter().find(|member| member.name == "EXEC").expect("a bit");
@@ -77,7 +79,7 @@ fn names_of_values_are_told_as_they_can_be_written() {
 }
 
 #[test]
-fn kernels_are_told_shortly() {
+fn kernel_lists_are_abbreviated() {
     let names = |names: &[&str]| span_of(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
     assert_eq!(names(&kernel::NAMES), "all");
     assert_eq!((names(&["6.12", "6.18", "7.2"]), names(&["5.10", "6.1"])), ("6.12+".to_owned(), "5.10-6.1".to_owned()));

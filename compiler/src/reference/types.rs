@@ -1,4 +1,5 @@
-//! Pages of types: `flags` and `enum` items, the kernel's enums and structs with their views, and definitions.
+//! Pages of types and definitions: `flags` and `enum` items, enums, structs and unions of the kernel with their
+//! views, and `def` items.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -12,13 +13,13 @@ use crate::hir::place;
 use crate::hir::resolve::prefix;
 use crate::kernel::{self, Kernel};
 
-/// What a type is.
+/// The kind of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TypeKind {
-    /// Bits with names.
+    /// A `flags` type, with named bits.
     Flags,
-    /// Values with names, by the library or by the kernel.
+    /// A type with named values, of the library or the kernel.
     Enum,
     /// A struct of the kernel.
     Struct,
@@ -29,7 +30,7 @@ pub enum TypeKind {
 }
 
 impl TypeKind {
-    /// `flags`
+    /// The keyword of the kind: `flags`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -42,80 +43,80 @@ impl TypeKind {
     }
 }
 
-/// A name of a value.
+/// A named value of a type.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Member {
-    /// As it is used beside a value of the type: `EXEC`.
+    /// Name that is valid next to a value of the type: `EXEC`.
     pub name: String,
-    /// As it can stand anywhere: `PROT_EXEC`.
+    /// Name that is valid anywhere: `PROT_EXEC`.
     pub anywhere: String,
-    /// Its value, on the newest kernel that has it.
+    /// Value on the newest kernel that has it.
     pub value: i64,
     /// The embedded kernels that lack it.
     #[serde(skip_serializing_if = "is_empty")]
     pub missing_on: Vec<String>,
-    /// What it means.
+    /// Doc comment, on one line.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub doc: String,
 }
 
-/// A field that the library gives a struct.
+/// A field that the library's view adds to a struct.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Described {
-    /// Its name.
+    /// Name of the field.
     pub name: String,
-    /// In the words of krs.
+    /// Type of the field in krs.
     #[serde(rename = "type")]
     pub ty: String,
-    /// What it stands for.
-    pub stands_for: String,
-    /// What it means.
+    /// Defining expression of the field.
+    pub expands_to: String,
+    /// Doc comment, on one line.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub doc: String,
 }
 
-/// A field that BTF gives a struct.
+/// A field of a kernel struct.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Field {
-    /// Its name.
+    /// Name of the field.
     pub name: String,
-    /// In the words of krs; in C where no policy can read it.
+    /// Type in krs, or in C if policies cannot read the field.
     #[serde(rename = "type")]
     pub ty: String,
-    /// The embedded kernels that have the struct but lack the field.
+    /// The embedded kernels that have the struct but not the field.
     #[serde(skip_serializing_if = "is_empty")]
     pub missing_on: Vec<String>,
 }
 
-/// All about a type or a definition.
+/// A complete description of a type or definition.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TypePage {
-    /// `Prot`
+    /// Name of the type: `Prot`.
     pub name: String,
-    /// What it is.
+    /// Kind of the type.
     pub kind: TypeKind,
-    /// How it begins: `flags Prot: u64`, `def anonymous(vma: vm_area_struct): bool`.
+    /// First line of its declaration: `flags Prot: u64`, `def anonymous(vma: vm_area_struct): bool`.
     pub signature: String,
-    /// The first sentence of the docs.
+    /// First sentence of the docs.
     pub summary: String,
-    /// The docs.
+    /// Doc comment of the item.
     pub doc: String,
-    /// The library's file that describes it.
+    /// The library file that describes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
     /// The embedded kernels that lack it.
     #[serde(skip_serializing_if = "is_empty")]
     pub missing_on: Vec<String>,
-    /// Of `flags` and `enum`s.
+    /// Named values of a `flags` or `enum` type.
     #[serde(skip_serializing_if = "is_empty")]
     pub members: Vec<Member>,
-    /// Of structs, by the library.
+    /// Fields that the library adds to a struct.
     #[serde(skip_serializing_if = "is_empty")]
     pub view: Vec<Described>,
-    /// Of structs, by BTF.
+    /// Fields of a struct in BTF.
     #[serde(skip_serializing_if = "is_empty")]
     pub fields: Vec<Field>,
-    /// Of a definition.
+    /// Body of a definition.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
 }
@@ -126,13 +127,14 @@ impl Listed for TypePage {
     }
 }
 
-/// The struct, union or enum of a name.
+/// Finds a struct, union or enum by name.
 fn find(btf: &Btf, name: &str) -> Option<TypeId> {
     [Kind::Struct, Kind::Union, Kind::Enum, Kind::Enum64].into_iter().find_map(|kind| btf.find(kind, name))
 }
 
 impl<'a> Reference<'a> {
-    /// The names of all that the library describes: `flags`, `enum`s, structs and definitions; sorted.
+    /// The names of everything that the library describes (`flags` and `enum` types, structs and definitions),
+    /// sorted.
     #[must_use]
     pub fn library_types(&self) -> Vec<&'a str> {
         let tables = [&self.names, &self.views, &self.defs];
@@ -142,7 +144,7 @@ impl<'a> Reference<'a> {
         names
     }
 
-    /// The names of all types that a policy can name, sorted; those of the kernels among them.
+    /// The names of all types of the library and the kernels, sorted.
     #[must_use]
     pub fn type_names(&self) -> Vec<&'a str> {
         let mut names: BTreeSet<&'a str> = self.library_types().into_iter().collect();
@@ -152,13 +154,13 @@ impl<'a> Reference<'a> {
         names.into_iter().filter(|name| !name.is_empty()).collect()
     }
 
-    /// The page of a type, whoever describes it.
+    /// The page of a type or definition, from the library or a kernel.
     #[must_use]
     pub fn type_page(&mut self, name: &str) -> Option<TypePage> {
         if let Some(found) = self.names.get(name).copied() {
             let mut page = names(found)?;
             for member in &mut page.members {
-                // What only one type has needs no prefix.
+                // A name that only one type has needs no prefix.
                 if self.owners(&member.name) > 1 {
                     member.anywhere = format!("{}_{}", prefix(name), member.name);
                 }
@@ -168,9 +170,9 @@ impl<'a> Reference<'a> {
         if let Some(found) = self.defs.get(name).copied() {
             return def(found);
         }
-        let having: Vec<&'a Kernel> =
+        let with_type: Vec<&'a Kernel> =
             self.kernels.iter().copied().filter(|kernel| find(&kernel.btf, name).is_some()).collect();
-        let first = *having.first()?;
+        let first = *with_type.first()?;
         let id = find(&first.btf, name)?;
         let missing_on =
             lacking(&kernel::embedded().iter().rev().collect::<Vec<_>>(), |kernel| find(&kernel.btf, name).is_some());
@@ -195,15 +197,15 @@ impl<'a> Reference<'a> {
             body: None,
         };
         if kind == TypeKind::Enum {
-            page.members = enumerators(name, &having);
+            page.members = enumerators(name, &with_type);
         } else {
-            page.view = self.view(found, &having, name);
-            page.fields = self.fields(name, &having);
+            page.view = self.view(found, &with_type, name);
+            page.fields = self.fields(name, &with_type);
         }
         Some(page)
     }
 
-    /// How many types of the library have a member of that name.
+    /// Number of library types with a member of this name.
     fn owners(&self, member: &str) -> usize {
         let has = |found: &&Documented<'_>| match found.kind {
             ItemKind::Flags(item) | ItemKind::Enum(item) => item.members.iter().any(|known| known.name.name == member),
@@ -212,27 +214,27 @@ impl<'a> Reference<'a> {
         self.names.values().filter(has).count()
     }
 
-    fn view(&mut self, found: Option<Documented<'a>>, having: &[&'a Kernel], of: &str) -> Vec<Described> {
+    fn view(&mut self, found: Option<Documented<'a>>, with_type: &[&'a Kernel], of: &str) -> Vec<Described> {
         let Some(Documented { kind: ItemKind::View(view), .. }) = found else { return Vec::new() };
         let described = view.fields.iter().map(|field| {
-            // What a newer kernel lacks an older one may have.
-            let mut tried = having.iter().filter_map(|kernel| {
+            // An older kernel may have a field that a newer one lacks.
+            let mut types = with_type.iter().filter_map(|kernel| {
                 let id = find(&kernel.btf, of)?;
                 self.words(kernel).view(id, field).ok()
             });
             Described {
                 name: field.name.name.clone(),
-                ty: tried.next().unwrap_or_else(|| "?".to_owned()),
-                stands_for: one_line(&expr_text(&field.value)),
+                ty: types.next().unwrap_or_else(|| "?".to_owned()),
+                expands_to: one_line(&expr_text(&field.value)),
                 doc: one_line(field.doc.as_deref().unwrap_or("")),
             }
         });
         described.collect()
     }
 
-    fn fields(&mut self, of: &str, having: &[&'a Kernel]) -> Vec<Field> {
-        // A struct has hundreds of fields, so each kernel's are looked through once.
-        let known: Vec<(&'a Kernel, HashSet<&'a str>)> = having
+    fn fields(&mut self, of: &str, with_type: &[&'a Kernel]) -> Vec<Field> {
+        // A struct can have hundreds of fields, so that each kernel's names are collected once.
+        let known: Vec<(&'a Kernel, HashSet<&'a str>)> = with_type
             .iter()
             .map(|kernel| {
                 let mut found = Vec::new();
@@ -245,7 +247,7 @@ impl<'a> Reference<'a> {
         let mut names: Vec<&'a str> = Vec::new();
         let mut first_with: Vec<&'a Kernel> = Vec::new();
         let mut seen: HashSet<&'a str> = HashSet::new();
-        for kernel in having {
+        for kernel in with_type {
             let Some(id) = find(&kernel.btf, of) else { continue };
             let mut found = Vec::new();
             place::field_names(&kernel.btf, id, &mut found);
@@ -259,7 +261,7 @@ impl<'a> Reference<'a> {
         let fields = names.into_iter().zip(first_with).map(|(name, kernel)| {
             let ty = find(&kernel.btf, of).map(|id| self.words(kernel).field(id, name));
             let (ty, _) = word(ty.unwrap_or_else(|| Err(String::new())));
-            let missing_on = lacking(having, |kernel| {
+            let missing_on = lacking(with_type, |kernel| {
                 known.iter().any(|(other, names)| std::ptr::eq(*other, kernel) && names.contains(name))
             });
             Field { name: name.to_owned(), ty, missing_on }
@@ -268,18 +270,18 @@ impl<'a> Reference<'a> {
     }
 }
 
-/// A struct, union or enum that a policy can name.
+/// Returns true for a struct, union or enum.
 fn is_named(btf: &Btf, id: TypeId) -> bool {
     matches!(btf.kind(id), Kind::Struct | Kind::Union | Kind::Enum | Kind::Enum64)
 }
 
-/// The embedded ones among `kernels`, which begin with the newest, that something does not hold for; oldest first.
+/// The embedded kernels for which the predicate is false, the oldest first. `kernels` begins with the newest.
 fn lacking(kernels: &[&Kernel], holds: impl Fn(&Kernel) -> bool) -> Vec<String> {
     let embedded = kernels.iter().rev().filter(|kernel| kernel::NAMES.contains(&kernel.name.as_str()));
     embedded.filter(|kernel| !holds(kernel)).map(|kernel| kernel.name.clone()).collect()
 }
 
-/// `flags` and `enum` items of the library.
+/// The page of a `flags` or `enum` item.
 fn names(found: Documented<'_>) -> Option<TypePage> {
     let (item, kind) = match found.kind {
         ItemKind::Flags(item) => (item, TypeKind::Flags),
@@ -332,19 +334,19 @@ fn def(found: Documented<'_>) -> Option<TypePage> {
     })
 }
 
-/// The enumerators that any of the kernels has.
-fn enumerators(of: &str, having: &[&Kernel]) -> Vec<Member> {
+/// The enumerators of all given kernels.
+fn enumerators(of: &str, with_type: &[&Kernel]) -> Vec<Member> {
     let values = |kernel: &Kernel| -> Vec<(String, i64)> {
         let Some(id) = find(&kernel.btf, of) else { return Vec::new() };
         kernel.btf.values(id).map(|(name, value)| (name.to_owned(), value)).collect()
     };
     let mut members: Vec<Member> = Vec::new();
-    for kernel in having {
+    for kernel in with_type {
         for (name, value) in values(kernel) {
             if members.iter().any(|member| member.name == name) {
                 continue;
             }
-            let missing_on = lacking(having, |kernel| values(kernel).iter().any(|(known, _)| *known == name));
+            let missing_on = lacking(with_type, |kernel| values(kernel).iter().any(|(known, _)| *known == name));
             members.push(Member { anywhere: name.clone(), name, value, missing_on, doc: String::new() });
         }
     }
@@ -358,7 +360,7 @@ fn type_text(ty: &ast::Type) -> String {
     }
 }
 
-/// The value of a member of the library: a number, or one shifted.
+/// Evaluates a member's value in the library: an integer, possibly shifted, negated or combined with `|`.
 fn constant(expr: &ast::Expr) -> Option<i64> {
     match &expr.kind {
         ast::ExprKind::Int(value) => Some(*value as i64),

@@ -1,20 +1,20 @@
-//! CO-RE: what stands in an instruction for a field of the object's own types becomes what it is in the kernel's.
+//! CO-RE relocation: replaces a value computed for the object's own types by the one for the kernel's types.
 //!
 //! ```text
 //! local  struct vm_area_struct { 0: void *vm_file; }     "0:0"       names: vm_file
 //! target struct vm_area_struct { 0: (anon) { ... } }     byte 160
 //! ```
 //!
-//! Follows `Documentation/bpf/llvm_reloc.rst` and what `tools/lib/bpf/relo_core.c` does: the spec's members become names,
-//! which are looked for in the kernel's type of the same name, inside anonymous members too.
+//! Follows `Documentation/bpf/llvm_reloc.rst` and `tools/lib/bpf/relo_core.c`: the members of the spec are
+//! looked up by name in the kernel's type of the same name, including anonymous members.
 //!
-//! Absent: candidates in modules, and the relocations of type ids, of which objects here have none.
+//! Absent: candidates in modules, and relocations of type ids, which objects of krs do not contain.
 
 use crate::btf::{Btf, Kind, Type, TypeId};
 
-/// What is asked, by `enum bpf_core_relo_kind`.
+/// Relocation kind for the offset of a field in bytes. All kinds are from `enum bpf_core_relo_kind`.
 pub const FIELD_BYTE_OFFSET: u32 = 0;
-/// The bytes of a field.
+/// Relocation kind for the size of a field in bytes.
 pub const FIELD_BYTE_SIZE: u32 = 1;
 const FIELD_EXISTS: u32 = 2;
 const FIELD_SIGNED: u32 = 3;
@@ -23,33 +23,33 @@ const FIELD_RSHIFT: u32 = 5;
 const ENUMVAL_EXISTS: u32 = 10;
 const ENUMVAL_VALUE: u32 = 11;
 
-/// A step of a spec: a member by its name, or an element.
+/// A component of a spec: a named member or an array element.
 enum Step<'b> {
     Name(&'b str),
     Index(u32),
 }
 
-/// A field of a target.
+/// A field and its place relative to the root type.
 #[derive(Clone, Copy)]
-struct Found {
+struct Field {
     bit: u32,
     bits: u32,
     ty: TypeId,
 }
 
-/// What the kernel has for a relocation; nothing where it lacks the thing.
+/// Returns the value of a relocation for the target kernel; `None` if the kernel lacks the field or enumerator.
 ///
 /// # Errors
-/// Where the relocation itself is malformed.
+/// If the relocation itself is malformed.
 pub fn resolve(local: &Btf, target: &Btf, ty: TypeId, spec: &str, kind: u32) -> Result<Option<u64>, String> {
     let indices: Vec<u32> = spec
         .split(':')
-        .map(|index| index.parse().map_err(|_| format!("`{spec}` is no access spec")))
+        .map(|index| index.parse().map_err(|_| format!("`{spec}` is not an access spec")))
         .collect::<Result<_, _>>()?;
     let name = essential(local.name(ty));
     if matches!(kind, ENUMVAL_EXISTS | ENUMVAL_VALUE) {
         let (Kind::Enum | Kind::Enum64, [index]) = (local.kind(ty), indices.as_slice()) else {
-            return Err(format!("`{spec}` of `{name}` is no enumerator"));
+            return Err(format!("`{spec}` of `{name}` is not an enumerator"));
         };
         let value = local.values(ty).nth(*index as usize).ok_or_else(|| format!("`{name}` has no value {index}"))?.0;
         let value = essential(value);
@@ -62,7 +62,7 @@ pub fn resolve(local: &Btf, target: &Btf, ty: TypeId, spec: &str, kind: u32) -> 
         });
     }
     let (steps, local_field) =
-        steps(local, ty, &indices).ok_or_else(|| format!("`{spec}` leads nowhere in `{name}`"))?;
+        steps(local, ty, &indices).ok_or_else(|| format!("`{spec}` does not exist in `{name}`"))?;
     let found = candidates(target, &[local.kind(ty)], name)
         .into_iter()
         .find_map(|ty| follow(target, ty, &steps))
@@ -72,7 +72,7 @@ pub fn resolve(local: &Btf, target: &Btf, ty: TypeId, spec: &str, kind: u32) -> 
     }
     let Some(found) = found else { return Ok(None) };
     let size = target.size(found.ty);
-    // A bitfield is loaded as the smallest aligned word that holds all of it.
+    // A bitfield is loaded as the smallest aligned word that contains it.
     let (byte, bytes) = if found.bits > 0 {
         let mut bytes = size.max(1);
         let mut byte = found.bit / 8 / bytes * bytes;
@@ -98,11 +98,11 @@ pub fn resolve(local: &Btf, target: &Btf, ty: TypeId, spec: &str, kind: u32) -> 
         FIELD_LSHIFT if found.bits > 0 => 64 - (found.bit + found.bits - 8 * byte),
         FIELD_LSHIFT => 64 - 8 * bytes,
         FIELD_RSHIFT => 64 - bits,
-        _ => return Err(format!("relocation kind {kind} is not known")),
+        _ => return Err(format!("unknown relocation kind {kind}")),
     })))
 }
 
-/// A name without what stands behind three underscores.
+/// Removes the flavour suffix of a name, which begins with three underscores.
 fn essential(name: &str) -> &str {
     name.find("___").filter(|at| *at > 0).map_or(name, |at| &name[..at])
 }
@@ -111,56 +111,56 @@ fn candidates(target: &Btf, kinds: &[Kind], name: &str) -> Vec<TypeId> {
     kinds.iter().filter_map(|kind| target.find(*kind, name)).collect()
 }
 
-/// A spec as names, and the field that it leads to.
-fn steps<'b>(btf: &'b Btf, root: TypeId, indices: &[u32]) -> Option<(Vec<Step<'b>>, Found)> {
+/// Converts a spec to names; also returns the field that it denotes.
+fn steps<'b>(btf: &'b Btf, root: TypeId, indices: &[u32]) -> Option<(Vec<Step<'b>>, Field)> {
     let (first, rest) = indices.split_first()?;
     if *first != 0 {
         return None;
     }
     let mut steps = Vec::new();
-    let mut at = Found { bit: 0, bits: 0, ty: root };
+    let mut at = Field { bit: 0, bits: 0, ty: root };
     for index in rest {
         let ty = btf.strip(at.ty);
         if let Type::Array { element, count } = btf.ty(ty) {
             (*index < count).then_some(())?;
             steps.push(Step::Index(*index));
-            at = Found { bit: at.bit + 8 * btf.size(element) * index, bits: 0, ty: element };
+            at = Field { bit: at.bit + 8 * btf.size(element) * index, bits: 0, ty: element };
         } else {
             let member = btf.members(ty).nth(*index as usize)?;
             if !member.name.is_empty() {
                 steps.push(Step::Name(member.name));
             }
-            at = Found { bit: at.bit + member.bit_offset, bits: member.bitfield_bits, ty: member.ty };
+            at = Field { bit: at.bit + member.bit_offset, bits: member.bitfield_bits, ty: member.ty };
         }
     }
     Some((steps, at))
 }
 
-fn follow(btf: &Btf, root: TypeId, steps: &[Step<'_>]) -> Option<Found> {
-    let (mut at, mut last) = (Found { bit: 0, bits: 0, ty: root }, false);
+fn follow(btf: &Btf, root: TypeId, steps: &[Step<'_>]) -> Option<Field> {
+    let (mut at, mut last) = (Field { bit: 0, bits: 0, ty: root }, false);
     for step in steps {
         (at, last) = match step {
             Step::Name(name) => member(btf, at, name, 0)?,
             Step::Index(index) => {
                 let Type::Array { element, count } = btf.ty(btf.strip(at.ty)) else { return None };
-                // The last array of a struct, without a length of its own, has as many as there are.
+                // A flexible array at the end of a struct accepts any index.
                 (*index < count || count == 0 && last).then_some(())?;
-                (Found { bit: at.bit + 8 * btf.size(element) * index, bits: 0, ty: element }, false)
+                (Field { bit: at.bit + 8 * btf.size(element) * index, bits: 0, ty: element }, false)
             }
         };
     }
     Some(at)
 }
 
-/// A member, and whether it is the last one of a struct.
-fn member(btf: &Btf, within: Found, name: &str, depth: usize) -> Option<(Found, bool)> {
+/// Finds a member; also returns true if it is the last one of a struct.
+fn member(btf: &Btf, within: Field, name: &str, depth: usize) -> Option<(Field, bool)> {
     if depth > 32 {
         return None;
     }
     let composite = btf.strip(within.ty);
     let mut members = btf.members(composite);
     while let Some(member) = members.next() {
-        let at = Found { bit: within.bit + member.bit_offset, bits: member.bitfield_bits, ty: member.ty };
+        let at = Field { bit: within.bit + member.bit_offset, bits: member.bitfield_bits, ty: member.ty };
         if member.name.is_empty() {
             if let Some(found) = self::member(btf, at, name, depth + 1) {
                 return Some(found);
@@ -172,7 +172,7 @@ fn member(btf: &Btf, within: Found, name: &str, depth: usize) -> Option<(Found, 
     None
 }
 
-/// `bpf_core_fields_are_compat`
+/// Type compatibility, as in `bpf_core_fields_are_compat`.
 fn compatible(local: &Btf, one: TypeId, target: &Btf, other: TypeId) -> bool {
     let (one, other) = (local.strip(one), target.strip(other));
     let composite = |kind| matches!(kind, Kind::Struct | Kind::Union);

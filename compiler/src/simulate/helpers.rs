@@ -1,4 +1,4 @@
-//! Helpers, as far as programs here call them. Source: `include/uapi/linux/bpf.h`.
+//! The helper functions that programs of krs call. Source: `include/uapi/linux/bpf.h`.
 
 use super::machine::Machine;
 use super::maps;
@@ -14,13 +14,13 @@ const RINGBUF_DISCARD: u32 = 133;
 const ENOENT: i64 = 2;
 const EFAULT: i64 = 14;
 
-/// What is in a record before anything is written to it: whatever was there before.
+/// Contents of a reserved record before the program writes to it, which are arbitrary.
 const STALE: u8 = 0xa5;
 
-/// Calls a helper; its result.
+/// Calls a helper and returns its result.
 ///
 /// # Errors
-/// At what the verifier would refuse.
+/// If the verifier would reject the call.
 pub fn call(machine: &mut Machine<'_>, number: u32, [a, b, c, d, _]: [u64; 5]) -> Result<u64, String> {
     let errno = |errno: i64| (-errno).cast_unsigned();
     Ok(match number {
@@ -56,12 +56,12 @@ pub fn call(machine: &mut Machine<'_>, number: u32, [a, b, c, d, _]: [u64; 5]) -
             let comm = machine.scene().task.comm;
             let count = size(b)?.min(comm.len());
             if count == 0 {
-                return Err("no room for a name".to_owned());
+                return Err("the buffer for the name is empty".to_owned());
             }
             let mut name = comm[..count].to_vec();
             name[count - 1] = 0;
-            // What is behind the NUL the helper of 6.1 leaves as it was, but it counts as written.
-            let mut all = machine.memory.peek(a, size(b)?).ok_or("a name to nowhere")?.to_vec();
+            // On 6.1 the helper leaves the bytes after the NUL unchanged; they still count as written.
+            let mut all = machine.memory.peek(a, size(b)?).ok_or("the buffer for the name is not mapped")?.to_vec();
             let end = name.iter().position(|byte| *byte == 0).map_or(count, |at| at + 1);
             all[..end].copy_from_slice(&name[..end]);
             machine.memory.write(a, &all)?;
@@ -90,7 +90,7 @@ pub fn call(machine: &mut Machine<'_>, number: u32, [a, b, c, d, _]: [u64; 5]) -
                 let end = rest.iter().position(|byte| *byte == 0);
                 match end {
                     Some(end) => Some(rest[..end.min(count)].to_vec()),
-                    // Only what lies within the room is touched.
+                    // Only bytes within the given size are read.
                     None => (rest.len() >= count).then(|| rest[..count].to_vec()),
                 }
             });
@@ -100,20 +100,20 @@ pub fn call(machine: &mut Machine<'_>, number: u32, [a, b, c, d, _]: [u64; 5]) -
             };
             bytes.truncate(count - 1);
             bytes.push(0);
-            // The verifier takes the whole room for written, as it is in the kernel's eyes.
-            let mut all = machine.memory.peek(a, count).ok_or("a text to nowhere")?.to_vec();
+            // The verifier treats the whole buffer as initialised.
+            let mut all = machine.memory.peek(a, count).ok_or("the buffer for the text is not mapped")?.to_vec();
             all[..bytes.len()].copy_from_slice(&bytes);
             machine.memory.write(a, &all)?;
             bytes.len() as u64
         }
         helper::RINGBUF_RESERVE => {
             let map = maps::of_handle(a).filter(|map| machine.maps.get(*map).is_some_and(maps::Map::is_ring_buffer));
-            map.ok_or("a record of no ring buffer")?;
+            map.ok_or("the map of the record is not a ring buffer")?;
             let count = size(b)?;
             if c != 0 {
-                return Err("flags of a record that the kernel does not know".to_owned());
+                return Err("unknown flags for a ring buffer record".to_owned());
             }
-            // Each record has a head of 8 bytes.
+            // Each record has a header of 8 bytes.
             let taken = count.next_multiple_of(8) + 8;
             if taken > machine.ring_buffer_room {
                 0
@@ -125,25 +125,25 @@ pub fn call(machine: &mut Machine<'_>, number: u32, [a, b, c, d, _]: [u64; 5]) -
             }
         }
         helper::RINGBUF_SUBMIT | RINGBUF_DISCARD => {
-            let at = machine.reserved.iter().position(|record| *record == a).ok_or("a record that was not reserved")?;
+            let at = machine.reserved.iter().position(|record| *record == a).ok_or("the record was not reserved")?;
             machine.reserved.remove(at);
-            let record = machine.memory.remove(a).ok_or("a record that is gone")?;
+            let record = machine.memory.remove(a).ok_or("the record was already released")?;
             if number == helper::RINGBUF_SUBMIT {
                 machine.events.push(record);
             }
             0
         }
-        other => return Err(format!("helper {other}, which is not known here")),
+        other => return Err(format!("unsupported helper {other}")),
     })
 }
 
-/// A length that a program gives.
+/// Checks a length given by the program.
 fn size(count: u64) -> Result<usize, String> {
-    usize::try_from(count).ok().filter(|count| *count <= 1 << 20).ok_or_else(|| format!("a length of {count:#x}"))
+    usize::try_from(count).ok().filter(|count| *count <= 1 << 20).ok_or_else(|| format!("invalid length {count:#x}"))
 }
 
 fn map_and_key(machine: &Machine<'_>, handle: u64, key: u64) -> Result<(usize, Vec<u8>), String> {
-    let map = maps::of_handle(handle).filter(|map| *map < machine.maps.len()).ok_or("a map that there is not")?;
+    let map = maps::of_handle(handle).filter(|map| *map < machine.maps.len()).ok_or("unknown map")?;
     let key = machine.memory.read(key, machine.maps[map].declared.key)?.to_vec();
     Ok((map, key))
 }

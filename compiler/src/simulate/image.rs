@@ -1,9 +1,9 @@
-//! An object read from its bytes and fitted to a kernel, as libbpf does it.
+//! An object, parsed and relocated for a kernel as libbpf does.
 //!
-//! Invariants: every relocation of the file is resolved or was asked for something that the kernel lacks, which makes its
-//! instruction one that faults when it runs; functions are told apart by their symbols.
+//! Invariants: every relocation of the file is resolved, or its instruction is marked as [`Link::Missing`] and
+//! faults when executed; functions are identified by their symbols.
 //!
-//! Absent: addresses of maps and data, which a machine gives.
+//! Absent: addresses of maps and data, which [`super::machine`] assigns.
 
 use std::collections::BTreeMap;
 
@@ -21,77 +21,77 @@ use crate::object::lower::PARTS_MEMBER;
 /// A program or a function.
 #[derive(Clone, Debug)]
 pub struct Function {
-    /// Its symbol.
+    /// Its symbol in the file.
     pub name: String,
-    /// Its instructions.
+    /// Instructions, after CO-RE relocation.
     pub insns: Vec<Insn>,
-    /// What the file says about some of them.
+    /// References to maps, data and functions, by slot.
     pub links: BTreeMap<usize, Link>,
 }
 
-/// What an instruction refers to.
+/// The target that an instruction refers to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Link {
-    /// A map, by its index.
+    /// Index of a map.
     Map(usize),
-    /// An address in the data at an index; the instruction has the offset.
+    /// Index of a data section; the instruction contains the offset.
     Data(usize),
-    /// A function, by its index.
+    /// Index of a function.
     Function(usize),
-    /// What this kernel lacks.
+    /// A description of what this kernel lacks.
     Missing(String),
 }
 
-/// A map as the object declares it.
+/// A map, as declared in the object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Map {
-    /// Its symbol.
+    /// Its symbol in the file.
     pub name: String,
-    /// `enum bpf_map_type`
+    /// Map type, from `enum bpf_map_type`.
     pub kind: u32,
-    /// Bytes of a key.
+    /// Size of a key in bytes.
     pub key: usize,
-    /// Bytes of a value.
+    /// Size of a value in bytes.
     pub value: usize,
-    /// The most elements; of a ring buffer, its bytes.
+    /// Maximum number of entries; for a ring buffer, its size in bytes.
     pub entries: usize,
 }
 
-/// A section of data.
+/// A data section of the object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Data {
-    /// Its name.
+    /// Name of the section.
     pub name: String,
-    /// As loaded.
+    /// Contents when the object is loaded.
     pub bytes: Vec<u8>,
-    /// Programs write to it.
+    /// True if programs may write to it.
     pub writable: bool,
 }
 
-/// An object for one kernel.
+/// An object, relocated for one kernel.
 #[derive(Clone, Debug)]
 pub struct Image {
-    /// Programs and functions.
+    /// Programs and functions, in symbol order.
     pub functions: Vec<Function>,
-    /// In the order of their section.
+    /// Maps, in the order of the `.maps` section.
     pub maps: Vec<Map>,
-    /// Constants, state and modes.
+    /// Sections of constants, state and modes.
     pub data: Vec<Data>,
-    /// What the object says about itself.
+    /// The manifest of the object, decoded.
     pub manifest: Manifest,
-    /// The function of each program, by its symbol.
+    /// Index of the function of each program, by symbol.
     pub programs: BTreeMap<String, usize>,
 }
 
 impl Image {
-    /// Reads an object for a kernel.
+    /// Parses an object and relocates it for a kernel.
     ///
     /// # Errors
-    /// Why a loader would refuse it, in words.
+    /// A description of why a loader would reject it.
     pub fn new(bytes: &[u8], kernel: &Kernel) -> Result<Image, String> {
         let file = object::File::parse(bytes).map_err(|error| error.to_string())?;
         let section = |name: &str| {
-            let section = file.section_by_name(name).ok_or_else(|| format!("there is no section `{name}`"))?;
+            let section = file.section_by_name(name).ok_or_else(|| format!("missing section `{name}`"))?;
             section.data().map_err(|error| error.to_string())
         };
         let btf = Btf::parse(section(".BTF")?.to_vec()).map_err(|error| error.to_string())?;
@@ -99,7 +99,7 @@ impl Image {
         let manifest = Manifest::from_bytes(manifest).map_err(|error| error.to_string())?;
         let maps = maps(&btf)?;
         let mut image = Image { functions: Vec::new(), maps, data: Vec::new(), manifest, programs: BTreeMap::new() };
-        // Which function begins where: section, first slot, index.
+        // Index of each function, by section and first slot.
         let mut starts: BTreeMap<(usize, usize), usize> = BTreeMap::new();
         let mut data: BTreeMap<usize, usize> = BTreeMap::new();
         for section in file.sections() {
@@ -118,7 +118,7 @@ impl Image {
             let section = file.section_by_index(index).map_err(|error| error.to_string())?;
             let code = section.data().map_err(|error| error.to_string())?;
             let range = symbol.address() as usize..(symbol.address() + symbol.size()) as usize;
-            let code = code.get(range).ok_or("a function lies outside its section")?;
+            let code = code.get(range).ok_or("a function exceeds its section")?;
             let name = symbol.name().map_err(|error| error.to_string())?.to_owned();
             let at = image.functions.len();
             starts.insert((index.0, symbol.address() as usize / 8), at);
@@ -128,19 +128,21 @@ impl Image {
             }
             image.functions.push(Function { name, insns: insns(code)?, links: BTreeMap::new() });
         }
-        // The function around a slot of a section, and the slot in it.
+        // Maps a slot of a section to a function and the slot within it.
         let within = |section: usize, slot: usize| {
-            let ((_, start), function) =
-                starts.range((section, 0)..=(section, slot)).next_back().ok_or("a relocation lies in no function")?;
+            let ((_, start), function) = starts
+                .range((section, 0)..=(section, slot))
+                .next_back()
+                .ok_or("a relocation is outside of all functions")?;
             Ok::<_, String>((*function, slot - start))
         };
         for section in file.sections() {
             for (offset, relocation) in section.relocations() {
                 let RelocationTarget::Symbol(symbol) = relocation.target() else {
-                    return Err("a relocation names no symbol".to_owned());
+                    return Err("a relocation has no symbol".to_owned());
                 };
                 let symbol = file.symbol_by_index(symbol).map_err(|error| error.to_string())?;
-                let to = symbol.section_index().ok_or("a symbol is in no section")?;
+                let to = symbol.section_index().ok_or("a symbol has no section")?;
                 let name = symbol.name().map_err(|error| error.to_string())?;
                 let link = if let Some(map) = image.maps.iter().position(|map| map.name == name) {
                     Link::Map(map)
@@ -155,18 +157,18 @@ impl Image {
                 image.functions[function].links.insert(slot, link);
             }
         }
-        image.switch_off(kernel);
+        image.disable_rules(kernel);
         let sections: BTreeMap<String, usize> =
             file.sections().filter_map(|section| Some((section.name().ok()?.to_owned(), section.index().0))).collect();
         for core in core_relocations(section(".BTF.ext")?, &btf)? {
-            let section = sections.get(core.section).ok_or("a CO-RE relocation is for no section")?;
+            let section = sections.get(core.section).ok_or("a CO-RE relocation has an unknown section")?;
             let (function, slot) = within(*section, core.slot)?;
             let function = &mut image.functions[function];
             let value = core::resolve(&btf, &kernel.btf, core.ty, core.spec, core.kind)?;
-            let insn = function.insns.get_mut(slot).ok_or("a CO-RE relocation lies outside its function")?;
+            let insn = function.insns.get_mut(slot).ok_or("a CO-RE relocation exceeds its function")?;
             match (value, insn.code & 7) {
                 (None, _) => {
-                    let what = format!("what `{}` of `{}` names", core.spec, btf.name(core.ty));
+                    let what = format!("field or enumerator `{}` of `{}`", core.spec, btf.name(core.ty));
                     function.links.insert(slot, Link::Missing(what));
                 }
                 (Some(value), class::ALU | class::ALU64) => {
@@ -176,7 +178,7 @@ impl Image {
                 }
                 (Some(value), class::LDX | class::ST | class::STX) => {
                     insn.off = i16::try_from(value).map_err(|_| format!("{value} does not fit into an offset"))?;
-                    // A load fits a field that is wider or narrower than the object says.
+                    // The width of a load is adapted to the field's width on this kernel.
                     let bytes = |of: &Btf| core::resolve(&btf, of, core.ty, core.spec, core::FIELD_BYTE_SIZE);
                     let (here, there) = (bytes(&btf)?, bytes(&kernel.btf)?);
                     if core.kind == core::FIELD_BYTE_OFFSET && here != there {
@@ -185,12 +187,12 @@ impl Image {
                             Some(2) => size::H,
                             Some(4) => size::W,
                             Some(8) => size::DW,
-                            other => return Err(format!("no load is {other:?} bytes wide")),
+                            other => return Err(format!("a load cannot be {other:?} bytes wide")),
                         };
                         insn.code = insn.code & !size::DW | width;
                     }
                 }
-                (Some(_), _) => return Err("a CO-RE relocation is for no such instruction".to_owned()),
+                (Some(_), _) => return Err("a CO-RE relocation does not apply to this instruction".to_owned()),
             }
         }
         Ok(image)
@@ -198,8 +200,8 @@ impl Image {
 }
 
 impl Image {
-    /// Turns off the rules for newer kernels, as `krsi` does.
-    fn switch_off(&mut self, kernel: &Kernel) {
+    /// Disables the rules with `@since` that this kernel is too old for, as `krsi` does.
+    fn disable_rules(&mut self, kernel: &Kernel) {
         let Some(constants) = self.data.iter_mut().find(|data| data.name == krsi_abi::CONSTANTS_SECTION) else {
             return;
         };
@@ -251,12 +253,12 @@ fn insns(code: &[u8]) -> Result<Vec<Insn>, String> {
     Ok(code.chunks_exact(8).map(insn).collect())
 }
 
-/// Whether an instruction takes two slots.
+/// Returns true if an instruction takes two slots.
 pub(super) fn is_wide(insn: Insn) -> bool {
     insn.code == class::LD | mode::IMM | size::DW
 }
 
-/// Maps from their declarations: each number is the length of an array.
+/// Parses the map declarations, in which each number is the length of an array.
 fn maps(btf: &Btf) -> Result<Vec<Map>, String> {
     let mut maps = Vec::new();
     let Some(section) = btf.find(Kind::Datasec, ".maps") else { return Ok(maps) };
@@ -266,9 +268,9 @@ fn maps(btf: &Btf) -> Result<Vec<Map>, String> {
             let number = match btf.ty(member.ty) {
                 Type::Ptr(array) => match btf.ty(btf.strip(array)) {
                     Type::Array { count, .. } => count,
-                    _ => return Err(format!("`{}` of the map `{}` is no number", member.name, map.name)),
+                    _ => return Err(format!("`{}` of the map `{}` is not a number", member.name, map.name)),
                 },
-                _ => return Err(format!("`{}` of the map `{}` is no number", member.name, map.name)),
+                _ => return Err(format!("`{}` of the map `{}` is not a number", member.name, map.name)),
             };
             match member.name {
                 "type" => map.kind = number,
@@ -276,7 +278,7 @@ fn maps(btf: &Btf) -> Result<Vec<Map>, String> {
                 "value_size" => map.value = number as usize,
                 "max_entries" => map.entries = number as usize,
                 "map_flags" | PARTS_MEMBER => {}
-                other => return Err(format!("a map says `{other}`, which is not known")),
+                other => return Err(format!("unknown map attribute `{other}`")),
             }
         }
         maps.push(map);
@@ -292,7 +294,7 @@ struct Relocation<'b> {
     kind: u32,
 }
 
-/// The third table of `.BTF.ext`; `Documentation/bpf/btf.rst`, section 4.
+/// Parses the CO-RE relocations in `.BTF.ext`; see `Documentation/bpf/btf.rst`, section 4.
 fn core_relocations<'b>(bytes: &[u8], btf: &'b Btf) -> Result<Vec<Relocation<'b>>, String> {
     let short = || "`.BTF.ext` ends too early".to_owned();
     let word = |at: usize| {

@@ -1,4 +1,4 @@
-//! Maps of labels as what they stand for, and back. Source: `krsi_abi::labels`.
+//! Converts between sets of labels and the contents of their maps; [`krsi_abi::labels`] describes the format.
 
 use krsi_abi::labels::Object;
 use krsi_abi::manifest::Label;
@@ -12,10 +12,10 @@ fn names(labels: &[Label], on: Object) -> Vec<&str> {
     labels.iter().filter(|label| label.on == on).map(|label| label.name.as_str()).collect()
 }
 
-/// Puts labels into their maps.
+/// Writes labels into their maps.
 ///
 /// # Errors
-/// Where a map does not take them.
+/// If a map does not accept them.
 pub fn fill(maps: &mut [Map], declared: &[Label], labels: &Labels, memory: &mut Memory) -> Result<(), String> {
     for on in Object::ALL {
         let Some(map) = maps.iter_mut().find(|map| map.declared.name == on.map()) else { continue };
@@ -39,17 +39,17 @@ pub fn fill(maps: &mut [Map], declared: &[Label], labels: &Labels, memory: &mut 
     Ok(())
 }
 
-/// What is in the maps of labels.
+/// Reads the labels from their maps.
 ///
 /// # Errors
-/// Where a byte is neither 0 nor 1.
+/// If a byte is neither 0 nor 1.
 pub fn read(maps: &[Map], declared: &[Label], memory: &Memory) -> Result<Labels, String> {
     let mut labels = Labels::default();
     for on in Object::ALL {
         let Some(map) = maps.iter().find(|map| map.declared.name == on.map()) else { continue };
         let names = names(declared, on);
         for (key, at) in map.entries() {
-            let value = memory.peek(at, map.declared.value).ok_or("a value is gone")?;
+            let value = memory.peek(at, map.declared.value).ok_or("a value was released")?;
             let mut entry = Entry::default();
             for (byte, name) in value.iter().zip(&names) {
                 match byte {

@@ -1,7 +1,8 @@
-//! Instructions, one after the other. Source: RFC 9669 and, for what only the kernel says, `kernel/bpf/core.c`.
+//! The interpreter for BPF instructions. Source: RFC 9669 and, where that leaves details to the kernel,
+//! `kernel/bpf/core.c`.
 //!
-//! Only what 5.10 executes is known here: instruction set v3 without fetching atomics. A register that a call leaves
-//! undefined holds a number that is no address, and the upper half of a 32-bit result is zero.
+//! It supports the instructions of 5.10 only: instruction set v3 without fetching atomics. Registers that a
+//! call clobbers hold a number that is not an address, and the upper half of a 32-bit result is zero.
 
 use krsi_abi::modes::{MODES_SECTION, Modes};
 use krsi_abi::{manifest, set};
@@ -16,47 +17,48 @@ use crate::bpf::{Insn, helper};
 use crate::hir::eval::{Element, Labels};
 use crate::isa::{SRC_REG, alu, class, jmp, mode, pseudo, size};
 
-/// Instructions of one run; the kernel has no such bound, but a program that never ends is a mistake.
+/// Maximum number of instructions in a run. The kernel has no such limit, but a program that does not terminate
+/// is a bug.
 const INSTRUCTIONS_MAX: u64 = 10_000_000;
-/// Calls within each other, as in the kernel.
+/// Maximum depth of calls, as in the kernel.
 const FRAMES_MAX: usize = 8;
-/// Programs that go on with each other, before 5.17.
+/// Maximum number of tail calls in a run, as in kernels before 5.17.
 const TAIL_CALLS_MAX: usize = 32;
 const STACK_BYTES: usize = 512;
-/// What is in registers that hold nothing.
+/// Contents of uninitialised registers.
 const UNDEFINED: u64 = 0xdead_0000_0000_0bad;
 
-/// An object over a scene, ready to run.
+/// An object on a scene, ready to run.
 pub struct Machine<'i> {
     image: &'i Image,
     pub(super) memory: Memory,
     pub(super) maps: Vec<Map>,
-    /// Addresses of the image's data.
+    /// Addresses of the image's data sections.
     data: Vec<u64>,
     scene: Scene<'i>,
-    /// Bytes of room in ring buffers; less than a record makes it lost.
+    /// Free bytes in the ring buffer. A record that does not fit is lost.
     pub ring_buffer_room: usize,
     pub(super) events: Vec<Vec<u8>>,
     pub(super) signals: Vec<i32>,
-    /// Records reserved and not yet handed over.
+    /// Addresses of records that are reserved but not submitted.
     pub(super) reserved: Vec<u64>,
     instructions: u64,
 }
 
-/// A call.
+/// The stack frame of a function.
 struct Frame {
     function: usize,
     slot: usize,
-    /// `r6` to `r9` of the caller.
+    /// Registers `r6` to `r9` of the caller.
     saved: [u64; 4],
     stack: u64,
 }
 
 impl<'i> Machine<'i> {
-    /// Puts an object into a scene.
+    /// Loads an object into a scene.
     ///
     /// # Errors
-    /// Where the object has what is not known here.
+    /// If the object contains something unsupported.
     pub fn new(image: &'i Image, scene: Scene<'i>) -> Result<Machine<'i>, String> {
         let mut memory = scene.memory.clone();
         let rights = |writable| if writable { Rights::Write } else { Rights::Read };
@@ -109,17 +111,17 @@ impl<'i> Machine<'i> {
         })
     }
 
-    /// The state of programs, as it is now.
+    /// The current contents of the state section.
     #[must_use]
     pub fn state(&self) -> Option<&[u8]> {
         let at = self.image.data.iter().position(|data| data.name == krsi_abi::STATE_SECTION)?;
         self.memory.rest(self.data[at])
     }
 
-    /// The labels of objects, as they are now.
+    /// The current labels of all objects.
     ///
     /// # Errors
-    /// Where a map has what no program may write.
+    /// If a map contains values that no program may write.
     pub fn labels(&self) -> Result<Labels, String> {
         labels::read(&self.maps, &self.image.manifest.labels, &self.memory)
     }
@@ -128,18 +130,19 @@ impl<'i> Machine<'i> {
         &self.scene
     }
 
-    /// Makes it this time, in nanoseconds since boot.
+    /// Sets the time, in nanoseconds since boot.
     pub fn at(&mut self, time_ns: u64) {
         self.scene.time_ns = time_ns;
     }
 
-    /// Runs a hook's program. What it leaves behind the next run finds.
+    /// Runs the program of a hook. Its effects on maps and state persist until the next run.
     ///
     /// # Errors
-    /// At what it must not do.
+    /// If the program does something that it must not do.
     pub fn run(&mut self, hook: &str) -> Result<Run, Fault> {
         let outside = |why: String| Fault { function: String::new(), slot: 0, why };
-        let program = self.image.programs.get(hook).ok_or_else(|| outside(format!("no program is on `{hook}`")))?;
+        let program =
+            self.image.programs.get(hook).ok_or_else(|| outside(format!("no program for the hook `{hook}`")))?;
         let words = self.scene.context(hook).map_err(outside)?;
         let context: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
         let context = self.memory.add(context, Rights::Read, "context");
@@ -159,13 +162,17 @@ impl<'i> Machine<'i> {
         })
     }
 
-    /// The program that another goes on with, as `krsi` fills the arrays.
-    fn part(&self, [_, map, index, ..]: [u64; 5]) -> Result<usize, String> {
-        let map = maps::of_handle(map).and_then(|map| self.maps.get(map)).ok_or("programs in no map")?;
+    /// Returns the target of a tail call, with program arrays filled as `krsi` does.
+    fn tail_call_target(&self, [_, map, index, ..]: [u64; 5]) -> Result<usize, String> {
+        let map = maps::of_handle(map).and_then(|map| self.maps.get(map)).ok_or("the program array is not a map")?;
         let of_map = |program: &&manifest::Program| krsi_abi::parts_map(&program.hook) == map.declared.name;
-        let program = self.image.manifest.programs.iter().find(of_map).ok_or("an array of no hook's programs")?;
+        let program = self.image.manifest.programs.iter().find(of_map).ok_or("the program array belongs to no hook")?;
         if program.parts.len() != map.declared.entries {
-            return Err(format!("room for {} of {} programs", map.declared.entries, program.parts.len()));
+            return Err(format!(
+                "the program array has {} entries for {} programs",
+                map.declared.entries,
+                program.parts.len()
+            ));
         }
         let name = usize::try_from(index).ok().and_then(|index| program.parts.get(index));
         let part = name.and_then(|name| self.image.programs.get(name));
@@ -192,24 +199,24 @@ impl<'i> Machine<'i> {
             let step = self.step(function, frame, &mut registers);
             let fault = |why| Fault { function: function.name.clone(), slot: at, why };
             match step.map_err(fault)? {
-                Step::On => {}
-                Step::Call(_) if depth == FRAMES_MAX => {
-                    return Err(fault(format!("more than {FRAMES_MAX} calls within each other")));
+                Flow::Next => {}
+                Flow::Call(_) if depth == FRAMES_MAX => {
+                    return Err(fault(format!("more than {FRAMES_MAX} nested calls")));
                 }
-                Step::Call(to) => {
+                Flow::Call(to) => {
                     let saved = [registers[6], registers[7], registers[8], registers[9]];
                     let called = self.frame(to, saved);
                     registers[10] = called.stack + STACK_BYTES as u64;
                     registers[6..10].fill(UNDEFINED);
                     frames.push(called);
                 }
-                Step::Tail(_) if depth > 1 => {
-                    return Err(fault("a function goes on with another program".to_owned()));
+                Flow::TailCall(_) if depth > 1 => {
+                    return Err(fault("tail call from a function".to_owned()));
                 }
-                Step::Tail(_) if tail_calls == TAIL_CALLS_MAX => {
-                    return Err(fault(format!("more than {TAIL_CALLS_MAX} programs after each other")));
+                Flow::TailCall(_) if tail_calls == TAIL_CALLS_MAX => {
+                    return Err(fault(format!("more than {TAIL_CALLS_MAX} tail calls")));
                 }
-                Step::Tail(to) => {
+                Flow::TailCall(to) => {
                     tail_calls += 1;
                     if let Some(done) = frames.pop() {
                         self.memory.remove(done.stack);
@@ -219,7 +226,7 @@ impl<'i> Machine<'i> {
                     frames.push(self.frame(to, [0; 4]));
                     registers[10] = frames[0].stack + STACK_BYTES as u64;
                 }
-                Step::Return => {
+                Flow::Return => {
                     let Some(done) = frames.pop() else { unreachable!("something was executed") };
                     self.memory.remove(done.stack);
                     let Some(caller) = frames.last() else {
@@ -233,34 +240,34 @@ impl<'i> Machine<'i> {
         }
     }
 
-    fn step(&mut self, function: &Function, frame: &mut Frame, registers: &mut [u64; 11]) -> Result<Step, String> {
+    fn step(&mut self, function: &Function, frame: &mut Frame, registers: &mut [u64; 11]) -> Result<Flow, String> {
         self.instructions += 1;
         if self.instructions > INSTRUCTIONS_MAX {
-            return Err(format!("it is not done after {INSTRUCTIONS_MAX} instructions"));
+            return Err(format!("no exit within {INSTRUCTIONS_MAX} instructions"));
         }
         let slot = frame.slot;
-        let insn = *function.insns.get(slot).ok_or("it runs off its end")?;
+        let insn = *function.insns.get(slot).ok_or("execution continues after the last instruction")?;
         let link = function.links.get(&slot);
         if let Some(Link::Missing(what)) = link {
             return Err(format!("the kernel lacks {what}"));
         }
         let (dst, src) = (usize::from(insn.dst), usize::from(insn.src));
         if dst > 10 || src > 10 {
-            return Err("a register that there is not".to_owned());
+            return Err("invalid register".to_owned());
         }
         frame.slot += 1;
         let operand = if insn.code & SRC_REG != 0 { registers[src] } else { i64::from(insn.imm).cast_unsigned() };
-        let writes = |dst: usize| if dst == 10 { Err("a write to r10".to_owned()) } else { Ok(dst) };
+        let writes = |dst: usize| if dst == 10 { Err("write to r10".to_owned()) } else { Ok(dst) };
         match insn.code & 7 {
             class::ALU64 => registers[writes(dst)?] = arithmetic(insn, registers[dst], operand, true)?,
             class::ALU => registers[writes(dst)?] = arithmetic(insn, registers[dst], operand, false)?,
             class::LD if is_wide(insn) => {
-                let upper = function.insns.get(slot + 1).ok_or("it ends within an instruction")?;
+                let upper = function.insns.get(slot + 1).ok_or("the last instruction is incomplete")?;
                 frame.slot += 1;
                 registers[writes(dst)?] = match link {
                     Some(Link::Map(map)) => maps::handle(*map),
                     Some(Link::Data(data)) => self.data[*data].wrapping_add(u64::from(insn.imm.cast_unsigned())),
-                    Some(_) => return Err("a constant of an unknown kind".to_owned()),
+                    Some(_) => return Err("constant with an invalid relocation".to_owned()),
                     None => u64::from(insn.imm.cast_unsigned()) | u64::from(upper.imm.cast_unsigned()) << 32,
                 };
             }
@@ -279,7 +286,7 @@ impl<'i> Machine<'i> {
             }
             class::STX if insn.code & 0xe0 == mode::ATOMIC => {
                 if insn.imm != i32::from(alu::ADD) || width(insn) < 4 {
-                    return Err(format!("atomic operation {:#x}, which 5.10 does not know", insn.imm));
+                    return Err(format!("atomic operation {:#x} is not supported by 5.10", insn.imm));
                 }
                 let at = registers[dst].wrapping_add_signed(i64::from(insn.off));
                 let bytes = self.memory.read(at, width(insn))?;
@@ -289,9 +296,9 @@ impl<'i> Machine<'i> {
                 self.memory.write(at, &sum.to_le_bytes()[..width(insn)])?;
             }
             class::JMP | class::JMP32 => return self.jump(insn, link, frame, registers, operand),
-            _ => return Err(format!("instruction {:#04x}, which 5.10 does not know", insn.code)),
+            _ => return Err(format!("instruction {:#04x} is not supported by 5.10", insn.code)),
         }
-        Ok(Step::On)
+        Ok(Flow::Next)
     }
 
     fn jump(
@@ -301,53 +308,54 @@ impl<'i> Machine<'i> {
         frame: &mut Frame,
         registers: &mut [u64; 11],
         operand: u64,
-    ) -> Result<Step, String> {
+    ) -> Result<Flow, String> {
         let wide = insn.code & 7 == class::JMP;
         match insn.code & 0xf0 {
             jmp::CALL if wide && insn.src == pseudo::CALL => {
                 return match link {
-                    Some(Link::Function(function)) => Ok(Step::Call(*function)),
-                    _ => Err("a call of no function".to_owned()),
+                    Some(Link::Function(function)) => Ok(Flow::Call(*function)),
+                    _ => Err("call without a target function".to_owned()),
                 };
             }
             jmp::CALL if wide && insn.src == 0 => {
                 let mut arguments = [0; 5];
                 arguments.copy_from_slice(&registers[1..6]);
                 if insn.imm.cast_unsigned() == helper::TAIL_CALL {
-                    return Ok(Step::Tail(self.part(arguments)?));
+                    return Ok(Flow::TailCall(self.tail_call_target(arguments)?));
                 }
                 registers[0] = helpers::call(self, insn.imm.cast_unsigned(), arguments)?;
                 registers[1..6].fill(UNDEFINED);
-                return Ok(Step::On);
+                return Ok(Flow::Next);
             }
-            jmp::EXIT if wide => return Ok(Step::Return),
+            jmp::EXIT if wide => return Ok(Flow::Return),
             _ => {}
         }
         let Some(taken) = taken(insn.code & 0xf0, wide, registers[usize::from(insn.dst)], operand) else {
-            return Err(format!("jump {:#04x}, which 5.10 does not know", insn.code));
+            return Err(format!("jump {:#04x} is not supported by 5.10", insn.code));
         };
         if taken {
             frame.slot =
-                frame.slot.checked_add_signed(isize::from(insn.off)).ok_or("a jump to before the beginning")?;
+                frame.slot.checked_add_signed(isize::from(insn.off)).ok_or("jump to before the first instruction")?;
         }
-        Ok(Step::On)
+        Ok(Flow::Next)
     }
 }
 
-/// Puts the elements of sets that change into their maps, as `krsi set` does.
+/// Inserts the elements of dynamic sets into their maps, as `krsi set` does.
 fn fill(maps: &mut [Map], sets: &[manifest::Set], scene: &Scene<'_>, memory: &mut Memory) -> Result<(), String> {
     for set in sets {
         let name = set::map_name(&set.name);
         let map = maps.iter_mut().find(|map| map.declared.name == name).ok_or_else(|| format!("no map `{name}`"))?;
         for element in scene.sets.get(&set.name).into_iter().flatten() {
-            let key = key(&set.parts, element).ok_or_else(|| format!("{element:?} is no element of `{}`", set.name))?;
+            let key =
+                key(&set.parts, element).ok_or_else(|| format!("{element:?} is not an element of `{}`", set.name))?;
             map.update(memory, &key, &[1], 0).map_err(|why| format!("{element:?} of `{}`: errno {why}", set.name))?;
         }
     }
     Ok(())
 }
 
-/// The key of an element.
+/// Encodes an element as a key.
 fn key(parts: &[manifest::Part], element: &[Element]) -> Option<Vec<u8>> {
     if let [Element::Text(text)] = element {
         let mut key = text.clone();
@@ -378,12 +386,12 @@ fn key(parts: &[manifest::Part], element: &[Element]) -> Option<Vec<u8>> {
     Some(key)
 }
 
-/// What an instruction asks for.
-enum Step {
-    On,
+/// The effect of an instruction on control flow.
+enum Flow {
+    Next,
     Call(usize),
-    /// Goes on with another program.
-    Tail(usize),
+    /// A tail call to another program.
+    TailCall(usize),
     Return,
 }
 
@@ -396,7 +404,7 @@ fn width(insn: Insn) -> usize {
     }
 }
 
-/// Whether a jump is taken, where 5.10 knows it.
+/// Evaluates the condition of a jump; `None` if 5.10 does not support the jump.
 pub(crate) fn taken(op: u8, wide: bool, left: u64, right: u64) -> Option<bool> {
     let (left, right, left_signed, right_signed) = if wide {
         (left, right, left.cast_signed(), right.cast_signed())
@@ -421,17 +429,18 @@ pub(crate) fn taken(op: u8, wide: bool, left: u64, right: u64) -> Option<bool> {
     })
 }
 
-/// The result of an operation.
+/// Evaluates an arithmetic operation.
 pub(crate) fn arithmetic(insn: Insn, left: u64, right: u64, wide: bool) -> Result<u64, String> {
     if insn.off != 0 {
-        return Err("signed arithmetic, which 5.10 does not know".to_owned());
+        return Err("signed arithmetic is not supported by 5.10".to_owned());
     }
     let op = insn.code & 0xf0;
     if op == alu::END {
-        // The source bit stands for the network's order; without it the order is this machine's already.
+        // With the source bit the operation converts to big-endian; without it, to little-endian, which changes
+        // nothing.
         let bits = insn.imm.cast_unsigned();
         if wide || !matches!(bits, 16 | 32 | 64) {
-            return Err("a change of byte order that 5.10 does not know".to_owned());
+            return Err("this byte order conversion is not supported by 5.10".to_owned());
         }
         let low = left & (u64::MAX >> (64 - bits));
         return Ok(if insn.code & SRC_REG != 0 { low.swap_bytes() >> (64 - bits) } else { low });
@@ -453,7 +462,7 @@ pub(crate) fn arithmetic(insn: Insn, left: u64, right: u64, wide: bool) -> Resul
         alu::ARSH => u64::from(((left as u32).cast_signed() >> amount).cast_unsigned()),
         alu::NEG => left.wrapping_neg(),
         alu::MOV => right,
-        _ => return Err(format!("operation {:#04x}, which 5.10 does not know", insn.code)),
+        _ => return Err(format!("operation {:#04x} is not supported by 5.10", insn.code)),
     };
     Ok(if wide { result } else { result & 0xffff_ffff })
 }

@@ -1,6 +1,6 @@
-//! Maps while a machine runs.
+//! The state of maps while a machine runs.
 //!
-//! Each value is a region of memory of its own, as programs hold pointers into it. There is one processor.
+//! Each value is a separate region of memory, because programs hold pointers to it. There is one processor.
 
 use std::collections::BTreeMap;
 
@@ -16,26 +16,26 @@ const LRU_HASH: u32 = 9;
 const LPM_TRIE: u32 = 11;
 const RING_BUFFER: u32 = 27;
 
-/// Where the handles of maps begin; no memory is there.
+/// First of the addresses that represent maps; they are not mapped.
 const HANDLES: u64 = 0xffff_c900_0000_0000;
 const HANDLE_BYTES: u64 = 4096;
 
-/// A map.
+/// A map with its contents.
 #[derive(Clone, Debug)]
 pub struct Map {
-    /// As declared.
+    /// Declaration of the map.
     pub declared: image::Map,
-    /// Keys, and where their values are.
+    /// Address of each value, by key.
     values: BTreeMap<Vec<u8>, u64>,
 }
 
-/// What programs have in their registers for a map.
+/// The number that represents a map in registers.
 #[must_use]
 pub fn handle(index: usize) -> u64 {
     HANDLES + HANDLE_BYTES * index as u64
 }
 
-/// The map of a handle.
+/// Returns the index of the map that a register refers to.
 #[must_use]
 pub fn of_handle(handle: u64) -> Option<usize> {
     let offset = handle.checked_sub(HANDLES)?;
@@ -43,10 +43,10 @@ pub fn of_handle(handle: u64) -> Option<usize> {
 }
 
 impl Map {
-    /// An empty map, or an array of zeros.
+    /// Creates an empty map, or an array of zeros.
     ///
     /// # Errors
-    /// Where the type is not known here.
+    /// If the map type is not supported.
     pub fn new(declared: &image::Map, memory: &mut Memory) -> Result<Map, String> {
         let mut map = Map { declared: declared.clone(), values: BTreeMap::new() };
         match declared.kind {
@@ -57,18 +57,18 @@ impl Map {
                 }
             }
             HASH | PROGRAMS | PER_CPU_HASH | LRU_HASH | LPM_TRIE | RING_BUFFER => {}
-            other => return Err(format!("maps of type {other} are not known")),
+            other => return Err(format!("unsupported map type {other}")),
         }
         Ok(map)
     }
 
-    /// It is a ring buffer.
+    /// Returns true for a ring buffer.
     #[must_use]
     pub fn is_ring_buffer(&self) -> bool {
         self.declared.kind == RING_BUFFER
     }
 
-    /// Where the value of a key is. In a trie that is the value of the longest prefix.
+    /// Returns the address of a key's value; in a trie, that of the longest matching prefix.
     #[must_use]
     pub fn lookup(&self, key: &[u8]) -> Option<u64> {
         if self.declared.kind != LPM_TRIE {
@@ -83,10 +83,10 @@ impl Map {
             .map(|(_, at)| at)
     }
 
-    /// Puts a value at a key.
+    /// Inserts or replaces the value of a key.
     ///
     /// # Errors
-    /// The errno that the kernel would give.
+    /// The errno that the kernel would return.
     pub fn update(&mut self, memory: &mut Memory, key: &[u8], value: &[u8], flags: u64) -> Result<(), i64> {
         const ENOENT: i64 = 2;
         const E2BIG: i64 = 7;
@@ -114,23 +114,23 @@ impl Map {
         Ok(())
     }
 
-    /// What is in it: keys, and where their values are.
+    /// Iterates over the keys and the addresses of their values.
     pub fn entries(&self) -> impl ExactSizeIterator<Item = (&[u8], u64)> {
         self.values.iter().map(|(key, at)| (key.as_slice(), *at))
     }
 
-    /// Leaves no room for more.
+    /// Makes the map full: it accepts no more keys.
     pub fn close(&mut self) {
         self.declared.entries = self.values.len();
     }
 
-    /// Forgets a key; whether it was there.
+    /// Removes a key; returns true if it was present.
     pub fn delete(&mut self, key: &[u8]) -> bool {
         self.values.remove(key).is_some()
     }
 }
 
-/// Bits and bytes of a key of a trie.
+/// Prefix length and bytes of a trie key.
 fn prefix(key: &[u8]) -> (u32, &[u8]) {
     let (bits, bytes) = key.split_at(key.len().min(4));
     (bits.try_into().map_or(0, u32::from_ne_bytes), bytes)
@@ -148,15 +148,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tries_give_the_longest_prefix() {
+    fn trie_finds_longest_prefix() {
         let mut memory = Memory::default();
         let declared = image::Map { name: "m".into(), kind: LPM_TRIE, key: 8, value: 1, entries: 8 };
-        let mut map = Map::new(&declared, &mut memory).expect("tries are known");
+        let mut map = Map::new(&declared, &mut memory).expect("tries are supported");
         let key = |bits: u32, bytes: [u8; 4]| [bits.to_ne_bytes(), bytes].concat();
         for (bits, address, value) in [(8, [10, 0, 0, 0], 1), (16, [10, 1, 0, 0], 2), (0, [0; 4], 3)] {
             assert_eq!(map.update(&mut memory, &key(bits, address), &[value], 0), Ok(()));
         }
-        let find = |address| memory.peek(map.lookup(&key(32, address)).expect("one fits"), 1).map(<[u8]>::to_vec);
+        let find =
+            |address| memory.peek(map.lookup(&key(32, address)).expect("a prefix matches"), 1).map(<[u8]>::to_vec);
         assert_eq!(find([10, 1, 9, 9]), Some(vec![2]));
         assert_eq!(find([10, 2, 9, 9]), Some(vec![1]));
         assert_eq!(find([11, 2, 9, 9]), Some(vec![3]));

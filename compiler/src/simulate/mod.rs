@@ -1,16 +1,17 @@
-//! Runs an object as a kernel would: the bytes that ship, fitted to a kernel's types by their own CO-RE relocations, over memory
-//! that is laid out by the same types.
+//! Executes an object as a kernel would: the final bytes, relocated to a kernel's types by their CO-RE
+//! relocations, on memory that is laid out by the same types. It serves as an oracle in tests.
 //!
 //! ```text
-//! image::Image      policy.o read and relocated for one kernel
-//! scene::Scene      the task, arguments and structs that one call of a hook meets; also what `hir::eval` asks
-//! machine::Machine  both together: `run("file_open")` gives the verdict, the events and the signals, or a fault
+//! image::Image      policy.o, read and relocated for one kernel
+//! scene::Scene      the task, arguments and structs of one hook call; also the world of `hir::eval`
+//! machine::Machine  both together: `run("file_open")` returns the verdict, events and signals, or a fault
 //! ```
 //!
-//! Invariants: an access outside what a program may touch is a [`Fault`], as is an instruction that 5.10 does not know, a
-//! read of the stack that nothing was written to, and a field that the kernel lacks; memory that nobody set reads 0.
+//! Invariants: it is a [`Fault`] to access memory that a program must not touch, to execute an instruction that
+//! 5.10 does not support, to read uninitialised stack, or to use a field that the kernel lacks. Memory that was
+//! never set reads as 0.
 //!
-//! Absent: the verifier (no type of a register is known), time, and other programs on the processor.
+//! Absent: the verifier (registers have no types), time, and concurrency.
 
 use std::fmt;
 
@@ -24,14 +25,14 @@ pub mod memory;
 mod place;
 pub mod scene;
 
-/// Why a program cannot be run on: a mistake of the compiler, or of whoever set the scene.
+/// The reason why a program cannot continue: a bug of the compiler, or of the code that built the scene.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// The program or function, where one was running.
+    /// Name of the running function; empty if none was running.
     pub function: String,
-    /// The slot of the instruction in it.
+    /// Slot of the instruction in it.
     pub slot: usize,
-    /// In words.
+    /// Description of the fault.
     pub why: String,
 }
 
@@ -46,15 +47,15 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Run {
-    /// What the program returned: 0, or a negative errno.
+    /// Result of the program: 0, or a negative errno.
     pub verdict: i32,
-    /// The records that it wrote, in order.
+    /// Records that it submitted, in order.
     pub events: Vec<Vec<u8>>,
-    /// The signals that it sent to the current task, in order.
+    /// Signals that it sent to the current task, in order.
     pub signals: Vec<i32>,
-    /// Instructions executed.
+    /// Number of instructions executed.
     pub instructions: u64,
 }

@@ -1,5 +1,5 @@
-//! What one call of a hook meets: a task, arguments, and the structs that they lead to, laid out in memory as a kernel's
-//! types say.
+//! The environment of one hook call: a task, arguments, and the structs reachable from them, laid out in memory
+//! by a kernel's types.
 //!
 //! ```text
 //! let mut scene = Scene::new(kernel);
@@ -10,100 +10,100 @@
 //! scene.arguments.insert("file".into(), file);
 //! ```
 //!
-//! It answers `hir::eval` too: fields by their names in the kernel's types, and paths by what was said when they were
-//! made, not by walking them as programs do.
+//! It is also the [`World`] of `hir::eval`: fields are found by name in the kernel's types, and the texts of
+//! paths are remembered from their creation rather than computed by walking dentries as programs do.
 //!
-//! Invariant: nothing here knows what a policy asks.
+//! Invariant: nothing here depends on a policy.
 
 use std::collections::BTreeMap;
 
 use super::memory::{Memory, Rights};
-use super::place::{self, Place as Field};
+use super::place::{self, FieldPlace as Field};
 use crate::btf::{Kind, Type};
 use crate::hir::eval::{Element, Labels, Windows, World};
 use crate::hir::since::{Part, Since, Version};
 use crate::hir::{Access, Mode, Shape, Step, TaskField};
 use crate::kernel::Kernel;
 
-/// The current task, as helpers tell it.
+/// The current task, as helpers report it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Task {
-    /// Its `task_struct`.
+    /// Address of its `task_struct`.
     pub address: u64,
-    /// The thread.
+    /// Id of the thread.
     pub pid: u32,
-    /// The process.
+    /// Id of the process.
     pub tgid: u32,
-    /// Real user.
+    /// Id of the real user.
     pub uid: u32,
-    /// Effective user.
+    /// Id of the effective user.
     pub euid: u32,
-    /// Real group.
+    /// Id of the real group.
     pub gid: u32,
-    /// Name, and zeros.
+    /// Name of the task, NUL-padded.
     pub comm: [u8; 16],
-    /// Of cgroup v2.
+    /// Id of its cgroup v2.
     pub cgroup_id: u64,
 }
 
-/// Where a path ends.
+/// The state of the last component of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tail {
-    /// In a directory.
+    /// It is in a directory.
     Ordinary,
-    /// It was there, and is unlinked.
+    /// It was in a directory, and is unlinked.
     Deleted,
-    /// It never was in any directory, such as what memfd_create(2) makes.
+    /// It never was in a directory, such as a file of memfd_create(2).
     Nowhere,
 }
 
-/// A call of a hook.
+/// The environment of a hook call.
 #[derive(Clone, Debug)]
 pub struct Scene<'k> {
-    /// Whose structs these are.
+    /// The kernel whose types lay out the structs.
     pub kernel: &'k Kernel,
-    /// Structs and what else there is.
+    /// Structs, and other data that programs can reach.
     pub memory: Memory,
-    /// Who calls.
+    /// The task that calls the hook.
     pub task: Task,
-    /// Arguments by name; what is not here is 0.
+    /// Arguments by name; 0 for those not listed.
     pub arguments: BTreeMap<String, u64>,
-    /// What the load has set parameters to.
+    /// Parameters set at load, by name.
     pub params: BTreeMap<String, i128>,
-    /// Modes of rules by their names; those that are not here have their first one.
+    /// Modes of rules by name; rules not listed have their initial mode.
     pub modes: BTreeMap<String, Mode>,
-    /// Device and inode of the files that the load has found, by path.
+    /// Device and inode of the files found at load, by path.
     pub files: BTreeMap<String, (u64, u64)>,
-    /// The elements of sets that change, by the set.
+    /// Elements of dynamic sets, by the name of the set.
     pub sets: BTreeMap<String, Vec<Vec<Element>>>,
-    /// Labels, as they are before the call.
+    /// Labels before the call.
     pub labels: Labels,
-    /// What rules with limits have recorded before the call.
+    /// State of rate limits before the call.
     pub windows: Windows,
-    /// Nanoseconds since boot.
+    /// Current time in nanoseconds since boot.
     pub time_ns: u64,
-    /// What is in the upper bits of narrow arguments.
+    /// Contents of the upper bits of narrow arguments.
     pub upper: u64,
-    /// By dentry and mount.
+    /// Texts of paths, by dentry and mount.
     paths: BTreeMap<(u64, u64), Vec<u8>>,
-    /// By node.
+    /// Paths of cgroups, by kernfs node.
     cgroups: BTreeMap<u64, Vec<u8>>,
-    /// By `vfsmount`.
+    /// Known mounts, by the address of the `vfsmount`.
     mounts: BTreeMap<u64, Mounted>,
-    /// The `vfsmount` of the root of the mount namespace.
+    /// Address of the `vfsmount` of the namespace's root.
     root: Option<u64>,
-    /// Fields that were given a value: first address, and the one behind.
+    /// Address ranges (start and end) of fields with a value.
     given: Vec<(u64, u64)>,
 }
 
-/// A mount that was made.
+/// A mount created in the scene.
 #[derive(Clone, Debug)]
 struct Mounted {
-    /// Its `struct mount`.
+    /// Address of its `struct mount`.
     mount: u64,
-    /// The dentry of its root.
+    /// Address of the dentry of its root.
     root: u64,
-    /// Where it is mounted; empty for the root.
+    /// Path of its mount point; empty for the namespace's root.
     at: Vec<u8>,
 }
 
@@ -111,7 +111,7 @@ fn joined(components: &[&[u8]]) -> Vec<u8> {
     components.iter().flat_map(|component| [b"/", *component].concat()).collect()
 }
 
-/// A field by names that need no type: `path("task_struct", &["cred"])`.
+/// An access by field names, without their types: `named("task_struct", &["cred"])`.
 #[must_use]
 pub fn named(root: &str, steps: &[&str]) -> Access {
     let step = |name: &&str| Step::Field { name: (*name).to_owned(), shape: Shape::Struct };
@@ -119,10 +119,10 @@ pub fn named(root: &str, steps: &[&str]) -> Access {
 }
 
 impl<'k> Scene<'k> {
-    /// A task without arguments.
+    /// Creates a scene with a task and no arguments.
     ///
     /// # Errors
-    /// Where the kernel's types have no tasks.
+    /// If the kernel's types lack the structs of a task.
     pub fn new(kernel: &'k Kernel) -> Result<Scene<'k>, String> {
         let task = Task { address: 0, pid: 1, tgid: 1, uid: 0, euid: 0, gid: 0, comm: [0; 16], cgroup_id: 1 };
         let mut scene = Scene {
@@ -149,13 +149,13 @@ impl<'k> Scene<'k> {
         for name in ["cred", "real_cred"] {
             scene.set(scene.task.address, &named("task_struct", &[name]), cred);
         }
-        // A process of one thread, until somebody says something else.
+        // The process has a single thread unless the caller changes it.
         scene.set(scene.task.address, &named("task_struct", &["group_leader"]), scene.task.address);
         scene.be(Task { address: scene.task.address, ..task });
         Ok(scene)
     }
 
-    /// Makes the current task another, in its structs as well.
+    /// Replaces the current task, including its structs.
     pub fn be(&mut self, task: Task) {
         let at = task.address;
         let cred = self.number(at, &named("task_struct", &["cred"])).unwrap_or(0);
@@ -171,27 +171,27 @@ impl<'k> Scene<'k> {
         self.task = task;
     }
 
-    /// A struct or union of zeros. Where its last member is an array without a length, one element follows, as in the kernel's
+    /// Adds a zeroed struct or union. If it ends with a flexible array, one element follows, as in the kernel's
     /// `struct pid`.
     ///
     /// # Errors
-    /// Where the kernel has none of that name.
+    /// If the kernel has no type with this name.
     pub fn object(&mut self, name: &str, is_struct: bool) -> Result<u64, String> {
         let btf = &self.kernel.btf;
         let root =
             place::root(btf, name, is_struct).ok_or_else(|| format!("{} has no struct `{name}`", self.kernel.name))?;
-        let behind = match btf.members(root).next_back().map(|last| btf.ty(btf.strip(last.ty))) {
+        let trailing = match btf.members(root).next_back().map(|last| btf.ty(btf.strip(last.ty))) {
             Some(Type::Array { element, count: 0 }) => btf.size(element),
             _ => 0,
         };
-        Ok(self.memory.add(vec![0; (btf.size(root) + behind) as usize], Rights::Read, "struct"))
+        Ok(self.memory.add(vec![0; (btf.size(root) + trailing) as usize], Rights::Read, "struct"))
     }
 
     fn field(&self, access: &Access) -> Option<Field> {
         place::place(&self.kernel.btf, access)
     }
 
-    /// Gives a field of a struct a value; false where the kernel has no such field or there is no such struct.
+    /// Sets a field of a struct; returns false if there is no such field or no such struct.
     pub fn set(&mut self, at: u64, access: &Access, value: u64) -> bool {
         let Some(field) = self.field(access) else { return false };
         self.give(at, field);
@@ -209,7 +209,7 @@ impl<'k> Scene<'k> {
         true
     }
 
-    /// Gives an array of a struct its first bytes.
+    /// Sets the first bytes of an array in a struct.
     pub fn set_bytes(&mut self, at: u64, access: &Access, bytes: &[u8]) -> bool {
         let Some(field) = self.field(access) else { return false };
         self.give(at, field);
@@ -227,7 +227,7 @@ impl<'k> Scene<'k> {
         self.given.push(range);
     }
 
-    /// Whether a field, or another in the same place, was given a value.
+    /// Returns true if a field, or another one that overlaps it, has been set.
     #[must_use]
     pub fn is_given(&self, at: u64, access: &Access) -> bool {
         let Some(field) = self.field(access) else { return false };
@@ -235,26 +235,27 @@ impl<'k> Scene<'k> {
         self.given.iter().any(|(from, to)| start < *to && *from < end)
     }
 
-    /// Where a field of a struct is.
+    /// The address of a field of a struct.
     #[must_use]
     pub fn address_of(&self, at: u64, access: &Access) -> Option<u64> {
         Some(at + u64::from(self.field(access)?.byte()))
     }
 
-    /// Bytes that belong to nothing else.
+    /// Adds a separate region with these bytes.
     pub fn put_bytes(&mut self, bytes: &[u8]) -> u64 {
         self.memory.add(bytes.to_vec(), Rights::Read, "bytes")
     }
 
-    /// Characters with a NUL behind them.
+    /// Adds a separate region with a NUL-terminated text.
     pub fn put_text(&mut self, text: &[u8]) -> u64 {
         self.put_bytes(&[text, b"\0"].concat())
     }
 
-    /// A mount by the components of where it is mounted, none for the root of the namespace: its `vfsmount`.
+    /// Adds a mount, given the components of its mount point (none for the namespace's root), and returns its
+    /// `vfsmount`.
     ///
     /// # Errors
-    /// Where the kernel's types lack what mounts are made of.
+    /// If the kernel's types lack the structs of a mount.
     pub fn mounted(&mut self, components: &[&[u8]]) -> Result<u64, String> {
         let root = match self.root {
             Some(root) => root,
@@ -271,12 +272,13 @@ impl<'k> Scene<'k> {
         self.new_mount(Some((root, point)), joined(components))
     }
 
-    /// A file by a mount and the components of its path below that, none for the root of the mount: its dentry.
+    /// Adds a file, given its mount and the components of its path below that (none for the root of the mount),
+    /// and returns its dentry.
     ///
     /// # Errors
-    /// Where the kernel's types lack what paths are made of, or nothing is known of the mount.
+    /// If the kernel's types lack the structs of a path, or the mount is unknown.
     pub fn file(&mut self, mount: u64, components: &[&[u8]], tail: Tail) -> Result<u64, String> {
-        let mounted = self.mounts.get(&mount).ok_or("a mount that was not made here")?;
+        let mounted = self.mounts.get(&mount).ok_or("unknown mount")?;
         let (mut dentry, at) = (mounted.root, mounted.at.clone());
         let mut text = [at, joined(components)].concat();
         for (index, component) in components.iter().enumerate() {
@@ -306,7 +308,7 @@ impl<'k> Scene<'k> {
             (&["d_parent"][..], parent.unwrap_or(dentry)),
             (&["d_name", "len"], name.len() as u64),
             (&["d_name", "name"], characters),
-            // Anything but null: it can be found by its name.
+            // Any non-null value: the dentry is hashed.
             (&["d_hash", "pprev"], dentry),
         ] {
             if !self.set(dentry, &named("dentry", steps), value) {
@@ -316,7 +318,7 @@ impl<'k> Scene<'k> {
         Ok(dentry)
     }
 
-    /// Puts a dentry's name where the kernel does: a short one is in the dentry itself.
+    /// Stores a dentry's name as the kernel does: a short one within the dentry.
     fn put_name(&mut self, dentry: u64, name: &[u8]) -> u64 {
         let text = [name, b"\0"].concat();
         let mut fields = ["d_shortname", "d_iname"].into_iter().map(|field| named("dentry", &[field]));
@@ -324,10 +326,10 @@ impl<'k> Scene<'k> {
         inline.and_then(|field| self.address_of(dentry, &field)).unwrap_or_else(|| self.put_bytes(&text))
     }
 
-    /// A mount at a dentry of another, or the root of all.
+    /// Adds a mount on a dentry of another mount, or the root of all mounts.
     fn new_mount(&mut self, on: Option<(u64, u64)>, at: Vec<u8>) -> Result<u64, String> {
         let root = self.dentry(None, b"/")?;
-        // `d_make_root` hashes no dentry: a root cannot be found by its name.
+        // `d_make_root` does not hash the dentry, so that lookups by name do not find it.
         self.set(root, &named("dentry", &["d_hash", "pprev"]), 0);
         let mount = self.object("mount", true)?;
         let above = on.and_then(|(above, _)| Some(self.mounts.get(&above)?.mount)).unwrap_or(mount);
@@ -343,10 +345,10 @@ impl<'k> Scene<'k> {
         Ok(inner)
     }
 
-    /// A node of the cgroup hierarchy by the components of its path.
+    /// Adds a node of the cgroup hierarchy, given the components of its path.
     ///
     /// # Errors
-    /// Where the kernel's types lack what cgroups are made of.
+    /// If the kernel's types lack the structs of a cgroup.
     pub fn cgroup_node(&mut self, components: &[&[u8]]) -> Result<u64, String> {
         let mut node = self.object("kernfs_node", true)?;
         let mut text = Vec::new();
@@ -369,15 +371,15 @@ impl<'k> Scene<'k> {
         Ok(node)
     }
 
-    /// The words of a hook's context.
+    /// The context of a hook's program, in 8-byte words.
     ///
     /// # Errors
-    /// Where the kernel has no such hook.
+    /// If the kernel has no such hook.
     pub fn context(&self, hook: &str) -> Result<Vec<u64>, String> {
         let found = self.kernel.hook(hook).ok_or_else(|| format!("{} has no hook `{hook}`", self.kernel.name))?;
         let words = |arg: &crate::kernel::Arg<'_>| self.kernel.btf.size(arg.ty).div_ceil(8).max(1);
         let count = found.args.last().map_or(0, |arg| arg.slot + words(arg));
-        // The last word is what the programs before have returned.
+        // The last word is the result of the programs that ran before.
         let mut context = vec![0; count as usize + 1];
         for arg in &found.args {
             let value = self.arguments.get(arg.name).copied().unwrap_or(0);
@@ -438,7 +440,7 @@ impl World for Scene<'_> {
     fn has(&self, access: &Access) -> bool {
         let Some(field) = self.field(access) else { return false };
         let kind = self.kernel.btf.kind(self.kernel.btf.strip(field.ty));
-        // Loaders do not take a struct of some name for a number of that name.
+        // Loaders do not match a struct with a number of the same name.
         match access.steps.last() {
             Some(Step::Field { shape, .. }) => match shape {
                 Shape::Int { .. } | Shape::Bits { of: None, .. } => kind == Kind::Int,
@@ -467,7 +469,7 @@ impl World for Scene<'_> {
 
     fn characters(&self, at: u64, access: &Access) -> Option<Vec<u8>> {
         let field = self.field(access)?;
-        // An array that says no length here is as long as where the policy was checked.
+        // A flexible array has the length that it had where the policy was checked.
         let bytes = match (self.kernel.btf.size(field.ty), access.steps.last()) {
             (0, Some(Step::Field { shape: Shape::Array { count, .. }, .. })) => *count,
             (bytes, _) => bytes,

@@ -1,10 +1,10 @@
-//! What rules do: errnos, signals, limits, fields, attributes, and the hooks that admit them.
+//! Actions of rules: errnos, signals, limits, fields, attributes, and the hooks on which they are valid.
 
 use krsic::hir::errno::{ERRNOS, INTERNAL};
 
 use crate::{codes, codes_by_line, compare, typed};
 
-/// The numbers of include/uapi/asm-generic/errno-base.h and errno.h, at the borders of their gaps.
+/// The numbers in `include/uapi/asm-generic/errno-base.h` and `errno.h`, at the edges of their gaps.
 #[test]
 fn errnos() {
     let names: Vec<&str> = ERRNOS.iter().map(|(name, _)| *name).collect();
@@ -30,7 +30,7 @@ fn errnos() {
         assert_eq!(krsic::hir::errno::name(number), Some(name));
         assert!(typed(&format!("on file_open deny {name}")).contains(&format!("  deny {name}\n")));
     }
-    // 133 numbers less 41 and 58, which are other names of 11 and 35.
+    // 133 numbers, less 41 and 58, which are aliases of 11 and 35.
     assert_eq!(names.len(), 131);
     assert!(ERRNOS.windows(2).all(|pair| pair[0].1 < pair[1].1));
     assert_eq!([41, 58, 0, 134, 512, -1].map(krsic::hir::errno::name), [None; 6]);
@@ -38,7 +38,7 @@ fn errnos() {
         assert!(typed(&format!("on file_open deny {alias}")).contains(&format!("  deny {name}\n")));
     }
     assert!(typed("on file_open deny").contains("  deny EPERM\n"));
-    // include/linux/errno.h: numbers from 512 on must not reach user space.
+    // include/linux/errno.h: numbers from 512 must not reach user space.
     for name in INTERNAL {
         assert_eq!(codes(&format!("on file_open deny {name}")), ["KRS0412"], "{name}");
     }
@@ -48,7 +48,7 @@ fn errnos() {
 }
 
 #[test]
-fn hooks_that_deny_nothing() {
+fn hooks_that_cannot_deny() {
     let rows = [
         // security/security.c: `call_void_hook`.
         ("task_free", "KRS0401"),
@@ -65,9 +65,9 @@ fn hooks_that_deny_nothing() {
     }
 }
 
-/// On these hooks the current task has nothing to do with what happens.
+/// On these hooks the current task is unrelated to the operation.
 #[test]
-fn hooks_of_no_task_in_particular() {
+fn hooks_unrelated_to_the_current_task() {
     let others = [
         "socket_sock_rcv_skb",
         "inet_conn_request",
@@ -91,7 +91,7 @@ fn hooks_of_no_task_in_particular() {
     ];
     for hook in others {
         assert!(codes(&format!("on {hook} kill")).contains(&"KRS0405"), "{hook}");
-        // There `task` is the argument of the hook.
+        // On these hooks `task` is an argument.
         if hook == "task_free" {
             continue;
         }
@@ -144,12 +144,12 @@ fn actions_of_a_rule() {
         ("@permissive(1) on file_open deny".into(), &["KRS0109"]),
         ("@nothing on file_open deny".into(), &["KRS0108"]),
     ];
-    // A file each, since rules of one file would make each other needless.
+    // Each rule has a separate file, because rules in one file would make each other redundant.
     compare(rows.into_iter().map(|(rule, wanted)| (rule.clone(), codes(&rule), wanted.to_vec())));
 }
 
 #[test]
-fn what_rules_do_in_the_typed_policy() {
+fn actions_in_the_hir() {
     let text = typed(
         "## Docs.\n@tag(\"a\") n: on file_open, file_lock when task.uid == 1 unless task.gid == 2 deny EACCES \
          audit \"m\" { task.pid, who = task.uid } limit 5/m",
@@ -166,7 +166,7 @@ fn what_rules_do_in_the_typed_policy() {
     assert!(unnamed.contains("rule 1 file_lock@2:3 on file_lock"), "{unnamed}");
 }
 
-/// The condition of a block is part of each rule inside, before the rule's own.
+/// The condition of a block precedes the condition of each rule in it.
 #[test]
 fn blocks() {
     let text =
@@ -179,7 +179,7 @@ fn blocks() {
 }
 
 #[test]
-fn tests_of_a_policy() {
+fn test_blocks() {
     let policy = "r: on file_mprotect when prot & EXEC and task.uid == 1 deny EACCES audit { vma.start, who = task.uid }\n\
                   o: on file_lock audit kill SIGTERM\n";
     let rows = [
@@ -212,7 +212,7 @@ fn tests_of_a_policy() {
             .filter(|((test, _), _)| !test.contains("prot + 1"))
             .map(|((test, code), found)| ((*test).to_owned(), found.clone(), code.iter().copied().collect())),
     );
-    assert!(!found[2 + 9].is_empty(), "what is computed is no place");
+    assert!(!found[2 + 9].is_empty(), "a computed value cannot be set");
     let same = format!("{policy}test \"a\" {{ on file_lock expect allow }} test \"a\" {{ on file_lock expect kill }}");
-    assert!(!codes(&same).is_empty(), "the name of a test is the only one of its name");
+    assert!(!codes(&same).is_empty(), "names of tests are unique");
 }

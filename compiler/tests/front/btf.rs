@@ -1,4 +1,4 @@
-//! BTF made by hand: each kind is read as it was written, and corrupt bytes are errors.
+//! Hand-made BTF: every kind reads back as it was written, and corrupt input is rejected.
 
 use krsic::btf::{Btf, Builder, Def, Kind, Linkage, Member, Type, TypeId, field, field_names};
 
@@ -7,7 +7,7 @@ fn member(name: &str, ty: TypeId, bit_offset: u32) -> Member<'_> {
 }
 
 #[test]
-fn the_bytes_of_a_small_type() {
+fn encoding_of_a_small_type() {
     let mut builder = Builder::new();
     assert_eq!(builder.int("int", 4, true), TypeId(1));
     let bytes = builder.finish();
@@ -26,20 +26,20 @@ fn the_bytes_of_a_small_type() {
 fn fields_of_anonymous_members() {
     let mut builder = Builder::new();
     let long = builder.int("long", 8, true);
-    // struct s { int before; union { long a; struct { int b; int c; }; }; long behind; };
+    // struct s { int before; union { long a; struct { int b; int c; }; }; long last; };
     let int = builder.int("int", 4, true);
     let inner = builder.add(Def::Struct { name: "", bytes: 8, members: &[member("b", int, 0), member("c", int, 32)] });
     let middle = builder.add(Def::Union { name: "", bytes: 8, members: &[member("a", long, 0), member("", inner, 0)] });
-    let all = [member("before", int, 0), member("", middle, 64), member("behind", long, 128)];
+    let all = [member("before", int, 0), member("", middle, 64), member("last", long, 128)];
     let s = builder.add(Def::Struct { name: "s", bytes: 24, members: &all });
-    let btf = Btf::parse(builder.finish()).expect("sound");
+    let btf = Btf::parse(builder.finish()).expect("valid");
     let found = |name: &str| field(&btf, s, name).map(|path| (path.spec(), path.bit_offset, btf.size(path.ty)));
     for (name, spec, bits, bytes) in [
         ("before", "0:0", 0, 4),
         ("a", "0:1:0", 64, 8),
         ("b", "0:1:1:0", 64, 4),
         ("c", "0:1:1:1", 96, 4),
-        ("behind", "0:2", 128, 8),
+        ("last", "0:2", 128, 8),
     ] {
         assert_eq!(found(name), Some((spec.to_owned(), bits, bytes)), "{name}");
     }
@@ -47,7 +47,7 @@ fn fields_of_anonymous_members() {
     assert_eq!(found(""), None);
     let mut names = field_names(&btf, s);
     names.sort_unstable();
-    assert_eq!(names, ["a", "b", "before", "behind", "c"]);
+    assert_eq!(names, ["a", "b", "before", "c", "last"]);
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn every_kind_reads_back() {
     assert!(matches!(btf.ty(boolean), Type::Int { name: "bool", bytes: 1, .. }));
     assert_eq!(btf.ty(pointer), Type::Ptr(int));
     assert!(matches!(btf.ty(array), Type::Array { element, count: 7 } if element == byte));
-    // Qualifiers, tags and names of types are looked through.
+    // Qualifiers, tags and typedefs are skipped.
     assert_eq!([alias, constant, volatile, restrict, tag].map(|id| btf.strip(id)), [int; 5]);
     assert_eq!([int, array, pointer, alias, float, small, large].map(|id| btf.size(id)), [4, 7, 8, 4, 8, 4, 8]);
     assert_eq!(btf.values(small).collect::<Vec<_>>(), [("MINUS", -1), ("ONE", 1)]);
@@ -105,9 +105,9 @@ fn every_kind_reads_back() {
     assert_eq!(btf.find_all(Kind::Typedef, "int"), [alias]);
 }
 
-/// A header or a record that does not fit to the bytes is an error, whatever stands behind it.
+/// A header or record that is inconsistent with the data is an error, regardless of what follows.
 #[test]
-fn corrupt_headers_are_refused() {
+fn corrupt_headers_are_rejected() {
     let mut builder = Builder::new();
     let int = builder.int("int", 4, true);
     builder.add(Def::Struct { name: "s", bytes: 4, members: &[member("a", int, 0)] });
@@ -119,18 +119,18 @@ fn corrupt_headers_are_refused() {
         Btf::parse(bytes)
     };
     let word = |at: usize| u32::from_le_bytes(sound[at..at + 4].try_into().expect("four bytes"));
-    // Magic and version; lengths and offsets of the two sections beyond the bytes.
+    // Magic and version; lengths and offsets of the two sections that exceed the data.
     assert!(changed(0, word(0) ^ 1).is_err());
     assert!(changed(0, word(0) ^ 1 << 16).is_err());
     for (at, what) in [(4, "header"), (8, "types"), (12, "types"), (16, "strings"), (20, "strings")] {
         assert!(changed(at, u32::MAX).is_err(), "{what} at {at}");
         assert!(changed(at, word(at) + 4096).is_err(), "{what} at {at}");
     }
-    // The strings begin and end with NUL.
+    // The string section begins and ends with NUL.
     let mut open = sound.clone();
     *open.last_mut().expect("bytes") = b'x';
     assert!(Btf::parse(open).is_err());
-    // A name beyond the strings, a kind that there is none of, a struct with more members than there are bytes.
+    // A name offset beyond the strings, an unknown kind, and a struct with more members than there is data.
     let types = 24;
     assert!(changed(types, 4096).is_err());
     assert!(changed(types + 4, 31 << 24).is_err());

@@ -1,6 +1,6 @@
-//! The process `krsic`: exit codes, what it writes where, and the formats of messages.
+//! The process `krsic`: exit codes, output files, and the formats of messages.
 //!
-//! 0 where the policy is fine, 1 where it has errors, 2 where the command line, a file or the terminal is at fault.
+//! Exit codes: 0 for a valid policy, 1 for one with errors, 2 for an invalid command line or an I/O error.
 
 use std::fs;
 use std::io::Write as _;
@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 
 const RIGHT: &str = "on file_open when task.uid == 5 deny\n";
 const WRONG: &str = "on file_open deny\n  on file_open when task.no_such == 1 deny\n";
-/// A warning: `unused-item`.
+/// A policy with the warning `unused-item`.
 const DOUBTFUL: &str = "const A = 1\non file_open deny\n";
 
 struct Folder(tempfile::TempDir);
@@ -68,7 +68,7 @@ fn check_and_its_exit_codes() {
 }
 
 #[test]
-fn mistakes_of_the_command_line() {
+fn invalid_command_lines() {
     let folder = Folder::new(&[("p.krs", RIGHT), ("latin.krs", ""), ("o.krs", "\u{7f}ELF")]);
     fs::write(folder.path("latin.krs"), b"# ok\n# \xe9\n").expect("a file");
     fs::write(folder.path("o.krs"), b"\x7fELF").expect("a file");
@@ -77,21 +77,21 @@ fn mistakes_of_the_command_line() {
         (&["check"][..], "FILE"),
         (&["no-such-command"], "no-such-command"),
         (&["check", "--no-such", "p.krs"], "--no-such"),
-        (&["check", "missing.krs"], "there is no file `missing.krs`"),
-        (&["check", "dir"], "`dir` is a folder"),
+        (&["check", "missing.krs"], "file `missing.krs` does not exist"),
+        (&["check", "dir"], "`dir` is a directory"),
         (&["check", "latin.krs"], "line 2"),
         (&["check", "o.krs"], "`o.krs` is an object"),
-        (&["check", "p.krs", "p.krs"], "`p.krs` is named twice"),
+        (&["check", "p.krs", "p.krs"], "`p.krs` is given twice"),
         (&["check", "-A", "nothing", "p.krs"], "unknown warning `nothing`"),
         (&["check", "-A", "unused-itm", "p.krs"], "did you mean `unused-item`?"),
         (&["check", "-A", "unused-item", "-D", "KRS0904", "p.krs"], "both allowed and denied"),
-        (&["check", "--btf", "missing", "p.krs"], "`missing` cannot be read"),
-        (&["check", "--btf", "p.krs", "p.krs"], "is no BTF"),
-        (&["build", "p.krs", "-o", "p.krs"], "is a source"),
-        (&["build", "p.krs", "-o", "no/such/p.o"], "cannot be written"),
-        (&["build", "p.krs", "--name", "a b"], "cannot be a policy's name"),
-        (&["build", "p.krs", "--name", ""], "cannot be a policy's name"),
-        (&["build", "p.krs", "-Z", "no-such"], "no optimisation"),
+        (&["check", "--btf", "missing", "p.krs"], "cannot read `missing`"),
+        (&["check", "--btf", "p.krs", "p.krs"], "is not usable BTF"),
+        (&["build", "p.krs", "-o", "p.krs"], "overwrite the source `p.krs`"),
+        (&["build", "p.krs", "-o", "no/such/p.o"], "cannot write `no/such/p.o`"),
+        (&["build", "p.krs", "--name", "a b"], "invalid policy name `a b`"),
+        (&["build", "p.krs", "--name", ""], "invalid policy name ``"),
+        (&["build", "p.krs", "-Z", "no-such"], "unknown option `-Z no-such`"),
         (&["build", "p.krs", "--emit", "nothing"], "nothing"),
         (&["build", "-"], "-o policy.o"),
         (&["explain", "KRS9999"], "KRS9999"),
@@ -110,19 +110,19 @@ fn build_writes_the_object() {
     assert!(is_object(&folder.path("both.o")) && !folder.path("b.o").exists());
     let (code, out, _) = folder.run(&["build", "a.krs", "-o", "-"]);
     assert!(code == Some(0) && out.starts_with("\u{7f}ELF"));
-    // Neither an object nor a damaged old one is left where the policy is wrong.
+    // If the policy is invalid, an existing object is left unchanged and no new one is written.
     fs::write(folder.path("wrong.o"), "old").expect("a file");
     assert_eq!(folder.run(&["build", "wrong.krs"]).0, Some(1));
     assert_eq!(fs::read(folder.path("wrong.o")).expect("a file"), b"old");
     let (code, out, err) = folder.run(&["build", "wrong.krs", "--emit", "hir"]);
     assert!(code == Some(1) && out.is_empty() && err.contains("KRS0203"));
-    // The same policy gives the same bytes.
+    // The same policy yields the same bytes.
     let first = fs::read(folder.path("a.o")).expect("a file");
     assert_eq!(folder.run(&["build", "a.krs"]).0, Some(0));
     assert_eq!(fs::read(folder.path("a.o")).expect("a file"), first);
     let names: Vec<_> =
         fs::read_dir(folder.0.path()).expect("a folder").map(|entry| entry.expect("readable").file_name()).collect();
-    assert_eq!(names.len(), 6, "no temporary file is left: {names:?}");
+    assert_eq!(names.len(), 6, "temporary files are removed: {names:?}");
 }
 
 #[test]
@@ -176,7 +176,7 @@ fn levels_of_warnings() {
     }
 }
 
-/// All formats tell the same place: the second file's mistake is behind a character of two bytes.
+/// All formats report the same place: the error is in the second line, after a two-byte character.
 #[test]
 fn formats_agree() {
     let folder = Folder::new(&[(
@@ -190,7 +190,8 @@ fn formats_agree() {
     assert_eq!(lines.len(), 1, "{out}");
     let json: serde_json::Value = serde_json::from_str(lines[0]).expect("JSON");
     let span = &json["spans"][0];
-    // Columns count characters, offsets bytes: 17 and the line end, then 45 characters and a byte more for the `é`.
+    // Columns count characters, offsets bytes: 17 and the line end, then 45 characters and another byte for the
+    // `é`.
     assert_eq!((span["line"].as_u64(), span["column"].as_u64()), (Some(2), Some(45)));
     assert_eq!((span["start"].as_u64(), span["end"].as_u64()), (Some(63), Some(70)));
     assert_eq!((span["end_line"].as_u64(), span["end_column"].as_u64()), (Some(2), Some(52)));
@@ -209,7 +210,7 @@ fn formats_agree() {
 }
 
 #[test]
-fn used_files_are_found_beside_the_policy() {
+fn used_files_are_relative_to_the_using_file() {
     let folder = Folder::new(&[
         ("main.krs", "use \"sub/part.krs\"\nset s: u32 from \"list.txt\"\non file_open when task.uid in s deny\n"),
         ("list.txt", "1\n2\n"),

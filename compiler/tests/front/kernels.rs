@@ -1,7 +1,7 @@
-//! What each kernel has and lacks, and what is said about a policy that needs it.
+//! Differences between kernels, and the diagnostics about policies that depend on them.
 //!
-//! The table `hooks-6.18.txt` was measured on 6.18.15 by loading a program on each hook: its result, whether programs may
-//! attach, whether they may sleep there, and the names of its arguments.
+//! The table `hooks-6.18.txt` was measured on 6.18.15 by loading a program on each hook: its result, whether
+//! programs may attach, whether they may sleep there, and the names of its arguments.
 
 use krsic::btf::{Btf, Builder, Def, Kind, Member};
 use krsic::hir::{Access, Shape, Step, kernels};
@@ -36,65 +36,66 @@ fn hooks_of_6_18_are_as_measured() {
     compare(rows);
 }
 
-/// The messages about kernels that lack something, and the kernels that an object is fit for.
+/// The messages about what kernels lack, and the kernels on which the object can be loaded.
 fn survey(text: &str) -> (Vec<String>, Vec<String>) {
     let files = [Source { name: "policy.krs".into(), text: text.into() }];
     let built = krsic::build(&files, &Options { target: Some(embedded("6.12")), ..Options::default() });
-    let said = built.diagnostics.iter().filter(|of| of.code.0 == "KRS0900").map(|of| of.message.clone()).collect();
+    let messages = built.diagnostics.iter().filter(|of| of.code.0 == "KRS0900").map(|of| of.message.clone()).collect();
     let policy = built.value.unwrap_or_else(|| panic!("{text}: {:?}", built.diagnostics)).policy;
-    (said, kernels::survey(&policy).0)
+    (messages, kernels::survey(&policy).0)
 }
 
 #[test]
-fn what_kernels_lack() {
+fn missing_features_by_kernel() {
     let all = ["5.10", "6.1", "6.12", "6.18", "7.2"];
     compare(
         [
             ("on file_open deny", vec![], &all[..]),
             ("on file_open when task.uid == 0 deny", vec![], &all),
-            // 6.1 brought `userns_create`.
+            // `userns_create` was added in 6.1.
             ("on userns_create deny", vec!["there is no hook `userns_create` on 5.10"], &all[1..]),
-            // `kuid_t` and `kgid_t` are structs passed by value, which 5.10 hands to no program.
+            // `kuid_t` and `kgid_t` are structs passed by value, which 5.10 does not support.
             ("on path_chown deny", vec!["BPF may not attach to `path_chown` on 5.10"], &all[1..]),
             (
                 "on path_chown when path under \"/x\" deny",
                 vec!["BPF may not attach to `path_chown` on 5.10"],
                 &all[1..],
             ),
-            // `RENAME_NOREPLACE` and the others were no argument of the hook before 5.19.
+            // The hook has the argument `flags` since 5.19.
             ("on path_rename when flags & 1 deny", vec!["`path_rename` has no `flags` on 5.10"], &all[1..]),
             ("on path_rename audit", vec![], &all),
         ]
         .into_iter()
-        .map(|(text, said, kernels)| {
+        .map(|(text, messages, kernels)| {
             let owned = |all: &[&str]| all.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>();
-            (text.to_owned(), survey(text), (owned(&said), owned(kernels)))
+            (text.to_owned(), survey(text), (owned(&messages), owned(kernels)))
         }),
     );
 }
 
-/// The line of the typed policy that says what tells kernels apart for a rule.
+/// The `since` line of a rule in the printed HIR.
 fn since(text: &str) -> String {
     let text = typed(text);
     text.lines().find_map(|line| line.strip_prefix("  since ")).unwrap_or_else(|| panic!("{text}")).to_owned()
 }
 
 #[test]
-fn what_tells_newer_kernels_apart() {
+fn features_that_identify_newer_kernels() {
     compare(
         [
-            // No known kernel before 6.1 has the hook.
+            // No embedded kernel before 6.1 has the hook.
             ("@since(\"6.1\") on userns_create deny", "6.1: hook userns_create"),
             ("@since(\"5.11\") on userns_create deny", "5.11: hook userns_create"),
-            // 6.1 has it and 5.10 has not: one older kernel that has everything is enough for the number to decide.
+            // 6.1 has the hook but 5.10 lacks it: the number decides as soon as one older kernel has
+            // everything.
             ("@since(\"6.2\") on userns_create deny", "6.2: hook userns_create, by its number"),
             ("@since(\"6.12\") on userns_create deny", "6.12: hook userns_create, by its number"),
             ("@since(\"7.2\") on userns_create deny", "7.2: hook userns_create, by its number"),
-            // Every kernel has it: nothing but the number tells them apart.
+            // Every kernel has the hook, so that only the number decides.
             ("@since(\"6.1\") on file_open deny", "6.1: , by its number"),
             ("@since(\"5.11\") on file_open deny", "5.11: , by its number"),
             ("@since(\"6.1\") on path_rename when flags & 1 deny", "6.1: argument flags of path_rename"),
-            // Needed by another rule too, and so by the whole object.
+            // Another rule requires the hook, and therefore the whole object does.
             ("@since(\"6.1\") on userns_create deny on userns_create audit", "6.1: "),
         ]
         .into_iter()
@@ -103,7 +104,7 @@ fn what_tells_newer_kernels_apart() {
 }
 
 #[test]
-fn versions_that_rules_can_name() {
+fn versions_of_since() {
     for version in ["5.11", "6.1", "6.12", "7.0", "10.0"] {
         assert_eq!(codes(&format!("@since(\"{version}\") on file_open deny")), [""; 0], "{version}");
     }
@@ -116,8 +117,8 @@ fn versions_that_rules_can_name() {
 }
 
 #[test]
-fn rules_for_newer_kernels_are_compared_with_those() {
-    // 6.9 brought `inode_post_setattr`.
+fn since_limits_the_kernels_of_a_rule() {
+    // `inode_post_setattr` was added in 6.9.
     assert_eq!(codes("@since(\"6.9\") on inode_post_setattr audit"), [""; 0]);
     assert_eq!(codes("@since(\"6.12\") on inode_post_setattr audit"), [""; 0]);
     assert_eq!(codes("@since(\"6.1\") on inode_post_setattr audit"), ["KRS0900"]);
@@ -129,18 +130,19 @@ fn rules_for_newer_kernels_are_compared_with_those() {
 }
 
 #[test]
-fn a_kernel_that_is_too_old_for_a_rule() {
+fn target_kernel_too_old_for_a_rule() {
     assert_eq!(codes_on("5.10", "@since(\"6.1\") on userns_create deny"), [""; 0]);
     assert_eq!(codes_on("5.10", "on userns_create deny"), ["KRS0200"]);
     assert_eq!(codes_on("5.10", "@since(\"6.1\") on userns_create deny on no_such deny"), ["KRS0200", "KRS0200"]);
     assert_eq!(codes_on("5.10", "on path_chown deny"), ["KRS0202"]);
     assert_eq!(codes_on("6.1", "on path_chown deny"), ["KRS0900"]);
-    // `file_alloc_security` is on the list of disabled hooks of 7.2 only.
+    // 7.2 alone disables `file_alloc_security`.
     assert_eq!(codes_on("7.2", "on file_alloc_security audit"), ["KRS0202"]);
     assert_eq!(codes_on("6.18", "on file_alloc_security audit"), ["KRS0900"]);
 }
 
-/// `struct s { u32 few[2]; u32 many[4]; u32 one[1]; i32 number; struct s *next; u8 byte; u64 wide; enum e kind; }`
+/// BTF of `struct s { u32 few[2]; u32 many[4]; u32 one[1]; i32 number; struct s *next; u8 byte; u64 wide; enum
+/// e kind; }`.
 fn sample() -> Btf {
     let mut builder = Builder::new();
     let s = builder.reserve();
@@ -161,7 +163,7 @@ fn sample() -> Btf {
         member("kind", kind, 448),
     ];
     builder.define(s, Def::Struct { name: "s", bytes: 64, members: &members });
-    Btf::parse(builder.finish()).expect("sound BTF")
+    Btf::parse(builder.finish()).expect("valid BTF")
 }
 
 fn access(steps: Vec<Step>) -> Access {
@@ -169,14 +171,15 @@ fn access(steps: Vec<Step>) -> Access {
 }
 
 #[test]
-fn accesses_fit_to_what_a_kernel_has() {
+fn accesses_resolve_on_matching_types() {
     let btf = sample();
     assert!(btf.find(Kind::Struct, "s").is_some());
     let int = |bytes, signed| Shape::Int { bytes, signed };
     let array = |count| Shape::Array { element: Box::new(int(4, false)), count };
     let fits =
         |name: &str, shape: Shape| kernels::resolves(&btf, &access(vec![Step::Field { name: name.to_owned(), shape }]));
-    // A kernel with a shorter array has not all elements; one of length 1 may be declared so and be longer.
+    // A kernel with a shorter array lacks the last elements; an array of length 1 may be a variable-length
+    // array.
     compare(
         [
             ("few", 1, true),
@@ -188,7 +191,7 @@ fn accesses_fit_to_what_a_kernel_has() {
         ]
         .map(|(name, count, wanted)| (format!("{name}[{count}]"), fits(name, array(count)), wanted)),
     );
-    // Loaders fit the width of an unsigned load; a signed one must be the same.
+    // Loaders adapt the width of an unsigned load; the width of a signed one must match.
     let enums = |name: &str, bytes| Shape::Enum { name: name.to_owned(), bytes };
     compare(
         [

@@ -1,8 +1,8 @@
-//! Labels: what they can be on, how an object is found, and the hooks that keep them.
+//! Labels: the kinds of object, how an object is identified, and the hooks that maintain labels.
 
 use crate::{codes, compare, typed};
 
-/// The hooks of a policy, each with its arguments.
+/// The hooks of a policy in the printed HIR, with their arguments.
 fn hooks(text: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     for line in typed(text).lines() {
@@ -16,10 +16,10 @@ fn hooks(text: &str) -> Vec<String> {
     found.into_iter().map(|hook| hook + ")").collect()
 }
 
-/// A task passes its labels on when it forks, keeps them over exec, and loses them when it is freed; an inode and a socket
-/// lose them when they are freed; an accepted socket comes of the one that listens.
+/// Labels of a task are inherited on fork, survive exec, and are removed with the task; those of inodes and
+/// sockets are removed with the object; an accepted socket inherits from the listening one.
 #[test]
-fn hooks_that_keep_labels() {
+fn hooks_that_maintain_labels() {
     let task =
         ["task_free(task)", "task_alloc(task, clone_flags)", "bprm_creds_from_file()", "bprm_committing_creds()"];
     let inode = ["inode_free_security(inode)"];
@@ -46,7 +46,7 @@ fn hooks_that_keep_labels() {
 }
 
 #[test]
-fn objects_that_have_labels() {
+fn labelled_objects() {
     let head = "label _t on task label _i on inode label _s on socket\n";
     let when = |hook: &str, when: &str| {
         let text = typed(&format!("{head}on {hook} when {when} deny"));
@@ -54,7 +54,7 @@ fn objects_that_have_labels() {
     };
     compare(
         [
-            // Threads share the labels of their process, which is known by its first thread.
+            // Threads share the labels of their process, identified by its first thread.
             ("file_open", "task is _t", "(is task->group_leader _t)"),
             ("file_open", "task is not _t", "(not (is task->group_leader _t))"),
             ("ptrace_access_check", "child is _t", "(is child->group_leader _t)"),
@@ -107,7 +107,7 @@ fn items() {
             ("label _l on inode inherit".to_owned(), vec!["KRS0380"]),
             (many(64), vec![]),
             (many(65), vec!["KRS0380"]),
-            // 64 on each kind of object.
+            // At most 64 labels per kind of object.
             (many(64) + "label _i on inode", vec![]),
         ]
         .into_iter()

@@ -1,7 +1,7 @@
-//! Warnings at their boundaries: for each the case that earns it and the nearest one that does not.
+//! Warnings at their boundaries: for each, a case that triggers it and the nearest one that does not.
 //!
-//! What is said of conditions on integers is compared with trying all values: a rule never fires only if no value makes its
-//! condition true, and of simple conditions that is always found.
+//! Warnings about conditions on integers are compared with an exhaustive evaluation: `never-fires` is reported
+//! only if no value satisfies the condition, and always for simple conditions.
 
 use std::collections::HashMap;
 
@@ -11,13 +11,13 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use crate::{codes, codes_by_line, compare, typed_on};
 
-/// Rows of two rules: the general one, the special one, and whether the general one makes the other needless.
+/// Pairs of a general and a special rule, and true if the general one makes the other redundant.
 #[test]
 fn subsumed_rules() {
     compare(
         [
             ("on file_open deny", "on file_open when task.uid == 0 deny", true),
-            // Effects: the general rule must have all of them.
+            // Actions: the general rule must have all of them.
             ("on file_open deny kill", "on file_open when task.uid == 0 deny", true),
             ("on file_open deny kill", "on file_open when task.uid == 0 deny kill", true),
             ("on file_open deny kill", "on file_open when task.uid == 0 deny kill SIGKILL", true),
@@ -35,29 +35,29 @@ fn subsumed_rules() {
             ("on file_open audit { task.uid }", "on file_open when task.uid == 0 audit { task.gid }", false),
             ("on file_open audit { a = task.uid }", "on file_open when task.uid == 0 audit { b = task.uid }", false),
             ("on file_open audit { task.uid }", "on file_open when task.uid == 0 audit", true),
-            // An event with a limit is not always recorded.
+            // A rate limit can suppress an event.
             ("on file_open audit limit 1/s", "on file_open when task.uid == 0 audit", false),
             ("on file_open audit limit 1/s", "on file_open when task.uid == 0 audit limit 1/s", false),
             ("on file_open audit", "on file_open when task.uid == 0 audit limit 1/s", true),
-            // Errnos.
+            // The errno must be the same.
             ("on file_open deny EACCES", "on file_open when task.uid == 0 deny EACCES", true),
             ("on file_open deny EACCES", "on file_open when task.uid == 0 deny", false),
             ("on file_open deny EPERM", "on file_open when task.uid == 0 deny", true),
-            // A name tells events apart, where there are any.
+            // Events of differently named rules differ.
             ("a: on file_open deny", "b: on file_open when task.uid == 0 deny", true),
             ("a: on file_open audit", "b: on file_open when task.uid == 0 audit", false),
             ("a: on file_open audit", "on file_open when task.uid == 0 audit", true),
-            // Modes and other attributes.
+            // Modes and other attributes must be the same.
             ("@permissive on file_open deny", "on file_open when task.uid == 0 deny", false),
             ("on file_open deny", "@permissive on file_open when task.uid == 0 deny", false),
             ("@permissive on file_open deny", "@permissive on file_open when task.uid == 0 deny", true),
             ("@severity(low) on file_open deny", "@severity(high) on file_open when task.uid == 0 deny", false),
             ("@severity(low) on file_open deny", "@severity(low) on file_open when task.uid == 0 deny", true),
-            // Kernels: what is there on some covers nothing on others.
+            // A rule that is active on some kernels only does not cover others.
             ("on file_open deny", "@since(\"6.1\") on file_open when task.uid == 0 deny", true),
             ("@since(\"6.1\") on file_open deny", "on file_open when task.uid == 0 deny", false),
             ("@since(\"6.1\") on file_open deny", "@since(\"6.12\") on file_open when task.uid == 0 deny", false),
-            // Conditions.
+            // Conditions: the special one must imply the general one.
             ("on file_open when task.uid < 5 deny", "on file_open when task.uid < 5 deny EACCES", false),
             ("on file_open when task.uid < 5 deny", "on file_open when task.uid <= 4 deny", true),
             ("on file_open unless task.gid == 1 deny", "on file_open when task.uid == 0 deny", false),
@@ -93,7 +93,7 @@ fn subsumed_marks() {
     assert!(!found("deny", "deny mark a"));
 }
 
-/// An errno between two rules would win if the first of them were gone.
+/// Without the first rule, the errno of a rule between the two would apply.
 #[test]
 fn errnos_between_two_rules() {
     let found = |rules: [&str; 3]| codes(&rules.map(|rule| format!("on file_open when {rule}")).join("\n"));
@@ -103,9 +103,9 @@ fn errnos_between_two_rules() {
     assert_eq!(found(["task.uid == 0 deny", "task.gid == 0 audit", "task.uid < 5 deny"]), ["KRS0903"]);
 }
 
-/// A rule fires for no value, or for exactly one.
+/// Conditions that no value satisfies, each next to one that a single value satisfies.
 #[test]
-fn rules_that_never_fire() {
+fn rules_that_never_match() {
     let rows = [
         ("task.uid < 3 and task.uid > 3", true),
         ("task.uid < 4 and task.uid > 2", false),
@@ -115,13 +115,13 @@ fn rules_that_never_fire() {
         ("task.uid in { 1, 2 } and task.uid in { 2, 3 }", false),
         ("task.uid in { 1, 2 } and task.uid != 1 and task.uid != 2", true),
         ("task.uid in { 1, 2, 3 } and task.uid != 1 and task.uid != 2", false),
-        // Bits and order, with more values than are tried one by one: 300 is 0b100101100.
+        // Bits and order, with more values than are enumerated: 300 is 0b100101100.
         ("task.uid <= 300 and task.uid has 300", false),
         ("task.uid <= 299 and task.uid has 300", true),
         ("task.uid < 300 and task.uid has 300", true),
         ("task.uid <= 1024 and task.uid & 1024", false),
         ("task.uid < 1024 and task.uid & 1024", true),
-        // A conversion that loses nothing keeps the limits of what is converted.
+        // A lossless conversion preserves the range of its operand.
         ("(task.uid as u64) > 4294967295", true),
         ("(task.uid as u64) >= 4294967295", false),
         ("(now >= 0xffff_ffff_ffff_f800) and now & 0x7ff == 0", false),
@@ -174,12 +174,12 @@ fn rules_that_never_fire() {
 fn other_warnings() {
     compare(
         [
-            // An `unless` that holds wherever the `when` does.
+            // An `unless` that is true wherever the `when` is.
             ("on file_open when task.uid < 3 unless task.uid <= 2 deny", vec!["KRS0905"]),
             ("on file_open when task.uid <= 3 unless task.uid <= 2 deny", vec![]),
             ("on file_open when task.uid == 3 and task.gid == 4 unless task.gid in { 4 } deny", vec!["KRS0905"]),
             ("on file_open when task.uid == 3 or task.gid == 4 unless task.gid in { 4 } deny", vec![]),
-            // A condition with one answer.
+            // A condition with a constant result.
             ("on file_open when task.uid < 5 or task.uid > 4 deny", vec!["KRS0901"]),
             ("on file_open when task.uid < 5 or task.uid > 5 deny", vec![]),
             ("on file_open when file.f_flags & 3 <= 3 deny", vec!["KRS0901"]),
@@ -187,22 +187,22 @@ fn other_warnings() {
             // A pointer in an event.
             ("on file_open audit { file }", vec!["KRS0906"]),
             ("on file_open audit { file.f_flags }", vec![]),
-            // A wildcard where characters are compared.
+            // A wildcard in a comparison with `==`.
             ("on file_open when task.comm == \"a*\" deny", vec!["KRS0909"]),
             ("on file_open when task.comm like \"a*\" deny", vec![]),
-            // The access mode is a number of two bits (O_WRONLY is 1), beside other flags.
+            // The access mode is a two-bit number (O_WRONLY is 1) next to other flags.
             ("on file_open when file.flags == O_WRONLY deny", vec!["KRS0910"]),
             ("on file_open when file.flags & O_ACCMODE == O_WRONLY deny", vec![]),
-            // chmod 777 is 0o777.
+            // The mode of `chmod 777` is 0o777.
             ("on path_chmod when mode == 777 deny", vec!["KRS0911"]),
             ("on path_chmod when mode == 0o777 deny", vec![]),
-            // A name has no slash.
+            // A file name contains no slash.
             ("on file_open when file.name == \"/etc/passwd\" deny", vec!["KRS0912"]),
             ("on file_open when file.name == \"passwd\" deny", vec![]),
-            // S_IFDIR is 0o040000 and S_IFBLK 0o060000: one holds the other's bit.
+            // S_IFDIR is 0o040000 and S_IFBLK is 0o060000, which contains the former's bit.
             ("on file_open when file.inode.mode & S_IFDIR deny", vec!["KRS0913"]),
             ("on file_open when file.inode.mode & S_IFMT == S_IFDIR deny", vec![]),
-            // Items that nothing uses.
+            // Items that are never used.
             ("const A = 1 on file_open deny", vec!["KRS0904"]),
             ("const _A = 1 on file_open deny", vec![]),
             ("set s: u32 = { 1 } on file_open deny", vec!["KRS0904"]),
@@ -229,7 +229,7 @@ fn levels_of_warnings() {
         for (name, level) in set {
             levels.set(name, *level).unwrap_or_else(|error| panic!("{name}: {error}"));
         }
-        // One warning of each of two kinds.
+        // The policy has two kinds of warning.
         let text = "const A = 1 on file_open audit { file }";
         let files = [Source { name: "p.krs".into(), text: text.into() }];
         let outcome = krsic::emit(&files, &Options { levels, ..Options::default() }, Stage::Hir);
@@ -266,7 +266,7 @@ fn levels_of_warnings() {
     }
 }
 
-/// A condition on one integer.
+/// A condition on a single integer.
 #[derive(Clone, Debug)]
 enum Cond {
     Order(&'static str, u16),
@@ -320,7 +320,7 @@ impl Cond {
         }
     }
 
-    /// Adds each comparison and each `and` and `or`, by its text without brackets and the `not` before it.
+    /// Collects each comparison, `and` and `or`, keyed by its text without parentheses and leading `not`.
     fn parts<'a>(&'a self, value: &str, found: &mut HashMap<String, &'a Cond>) {
         match self {
             Cond::Not(inner) => return inner.parts(value, found),
@@ -333,7 +333,8 @@ impl Cond {
         found.insert(bare(&self.text(value)), self);
     }
 
-    /// Comparisons with numbers and lists, joined by `and`: what they leave is a union of intervals.
+    /// Returns true for comparisons with numbers and lists joined by `and`, whose solutions are a union of
+    /// intervals.
     fn intervals(&self) -> bool {
         match self {
             Cond::Order(..) | Cond::In(_) => true,
@@ -352,7 +353,7 @@ fn bare(text: &str) -> String {
     rest.to_owned()
 }
 
-/// Conditions whose numbers are at most `most`, many of them near borders.
+/// Generates conditions with numbers up to `most`, many of them at boundaries.
 fn conds(most: u16) -> impl Strategy<Value = Cond> {
     let near: Vec<u16> =
         [0, 1, 2, 3, 4, 5, 7, 8, 15, 16, 127, 128, 254, 255, 256, 257, 300, 511, 512, 0xfeff, 0xff00, 0xfffe, 0xffff]
@@ -378,7 +379,7 @@ fn conds(most: u16) -> impl Strategy<Value = Cond> {
     })
 }
 
-/// Checks what is said of random conditions on a value of a type with values up to `most`.
+/// Compares the warnings about random conditions on a value of up to `most` with an exhaustive evaluation.
 fn compare_with_all_values(value: &str, most: u16, seed: u8, count: usize) {
     let mut runner = TestRunner::new_with_rng(Config::default(), TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]));
     let all: Vec<Cond> =
@@ -406,10 +407,10 @@ fn compare_with_all_values(value: &str, most: u16, seed: u8, count: usize) {
     let mut simple = 0;
     for (cond, (line, never)) in all.iter().zip(lines.iter().zip(never)) {
         let possible = (0..=most).any(|x| cond.of(x));
-        assert!(!(never && possible), "said to never fire: {line}");
+        assert!(!(never && possible), "reported to never match: {line}");
         if cond.intervals() {
             simple += usize::from(!possible);
-            assert!(never || possible, "not said to never fire: {line}");
+            assert!(never || possible, "not reported to never match: {line}");
         }
     }
     assert!(simple > 0, "some simple condition is never true");

@@ -1,15 +1,15 @@
-//! The front end, tested through text: policies in, diagnostics and the printed typed policy out.
+//! Tests of the front end as text: policies in, diagnostics and the printed HIR out.
 //!
 //! ```text
 //! on file_open when 500 < task.uid deny        the condition `(> task.uid 500)`
 //! on file_open when (task.uid as u8) > 255 deny   KRS0901
 //! ```
 //!
-//! Wanted values are written by hand from the language reference and the kernel's sources. Each file holds the tables of one
-//! subject: `types` for operators and constants, `names`, `kernels`, `sets`, `actions`, `labels`, `lints`, `object` for the
-//! tables of the ELF file, `command` for the process.
+//! Expected values are written by hand from the language reference and the kernel's sources. Each file contains
+//! the tables of one subject: `types` for operators and constants, `names`, `kernels`, `sets`, `texts`,
+//! `actions`, `labels`, `lints`, `btf`, `object` for the tables of the ELF file, `command` for the process.
 //!
-//! Absent: what a policy does to an operation, which the tests of meaning show.
+//! Absent: the effect of a policy on operations, which the tests of meaning cover.
 
 use std::collections::BTreeSet;
 
@@ -28,29 +28,29 @@ mod sets;
 mod texts;
 mod types;
 
-/// An embedded kernel by its name.
+/// Returns an embedded kernel by name.
 pub fn embedded(name: &str) -> &'static Kernel {
     let found = kernel::embedded().iter().find(|kernel| kernel.name == name);
     found.unwrap_or_else(|| panic!("no embedded kernel {name}"))
 }
 
-/// The typed policy as text, for a kernel, with everything that is said about it.
+/// Checks a policy for a kernel; the result is the printed HIR and all diagnostics.
 pub fn typed_on(kernel: &str, text: &str) -> Outcome<String> {
     let files = [Source { name: "policy.krs".into(), text: text.into() }];
     krsic::emit(&files, &Options { target: Some(embedded(kernel)), ..Options::default() }, Stage::Hir)
 }
 
-/// The codes that a policy gets on 6.12, in the order of their places.
+/// The codes of a policy's diagnostics on 6.12, in source order.
 pub fn codes(text: &str) -> Vec<&'static str> {
     codes_on("6.12", text)
 }
 
-/// The codes that a policy gets on a kernel, in the order of their places.
+/// The codes of a policy's diagnostics on a kernel, in source order.
 pub fn codes_on(kernel: &str, text: &str) -> Vec<&'static str> {
     typed_on(kernel, text).diagnostics.iter().map(|diagnostic| diagnostic.code.0).collect()
 }
 
-/// For each line of a policy, the codes that it gets on 6.12.
+/// The codes of the diagnostics in each line of a policy, on 6.12.
 pub fn codes_by_line(lines: &[String]) -> Vec<BTreeSet<&'static str>> {
     let outcome = typed_on("6.12", &lines.join("\n"));
     let mut found = vec![BTreeSet::new(); lines.len()];
@@ -61,38 +61,38 @@ pub fn codes_by_line(lines: &[String]) -> Vec<BTreeSet<&'static str>> {
     found
 }
 
-/// Codes, messages and the text at their places.
-pub fn said(text: &str) -> Vec<(&'static str, String, String)> {
+/// Codes, messages and labelled text of a policy's diagnostics.
+pub fn messages(text: &str) -> Vec<(&'static str, String, String)> {
     let outcome = typed_on("6.12", text);
     let place = |of: &krsic::diag::Diagnostic| outcome.sources.text(of.primary.span).to_owned();
     outcome.diagnostics.iter().map(|of| (of.code.0, of.message.clone(), place(of))).collect()
 }
 
-/// The typed form of a policy without errors.
+/// The printed HIR of a valid policy.
 pub fn typed(text: &str) -> String {
     let outcome = typed_on("6.12", text);
     let wrong: Vec<_> = outcome.diagnostics.iter().map(|of| (of.code.0, &of.message)).collect();
     outcome.value.unwrap_or_else(|| panic!("{text}: {wrong:?}"))
 }
 
-/// The typed form of a condition of a rule.
+/// The printed HIR of a condition in a rule on `hook`.
 pub fn condition_on(hook: &str, when: &str) -> String {
     let text = typed(&format!("on {hook} when {when} deny"));
     let line = text.lines().find_map(|line| line.strip_prefix("  when "));
     line.unwrap_or_else(|| panic!("{when}: {text}")).to_owned()
 }
 
-/// The typed form of a condition on `file_open`.
+/// The printed HIR of a condition in a rule on `file_open`.
 pub fn condition(when: &str) -> String {
     condition_on("file_open", when)
 }
 
-/// Compares rows with what was found, and shows all that differ.
+/// Compares found with expected values and reports all rows that differ.
 pub fn compare<T: PartialEq + std::fmt::Debug>(rows: impl IntoIterator<Item = (String, T, T)>) {
     let wrong: Vec<String> = rows
         .into_iter()
         .filter(|(_, found, wanted)| found != wanted)
-        .map(|(row, found, wanted)| format!("{row}\n    found  {found:?}\n    wanted {wanted:?}"))
+        .map(|(row, found, wanted)| format!("{row}\n    found  {found:?}\n    expected {wanted:?}"))
         .collect();
     assert!(wrong.is_empty(), "{} rows differ\n{}", wrong.len(), wrong.join("\n"));
 }

@@ -1,12 +1,13 @@
-//! What a name means where it stands: arguments, members of types, prefixed members, constants, definitions.
+//! Name resolution: arguments, members of types, prefixed members, constants, definitions.
 
-use crate::{codes, codes_by_line, compare, condition_on, said, typed};
+use crate::{codes, codes_by_line, compare, condition_on, messages, typed};
 
 #[test]
 fn members_of_types() {
     compare(
         [
-            // include/uapi/asm-generic/mman-common.h: PROT_EXEC is 4. include/linux/fs.h: MAY_EXEC is 1, MAY_WRITE 2.
+            // include/uapi/asm-generic/mman-common.h: PROT_EXEC is 4. include/linux/fs.h: MAY_EXEC is 1,
+            // MAY_WRITE is 2.
             ("file_mprotect", "prot & EXEC", "(bits (& prot 4))"),
             ("file_mprotect", "EXEC & prot", "(bits (& 4 prot))"),
             ("file_mprotect", "prot has READ|EXEC", "(has prot 0x5)"),
@@ -17,7 +18,7 @@ fn members_of_types() {
             ("file_permission", "mask & EXEC", "(bits (& mask 1))"),
             ("file_permission", "mask & (WRITE|EXEC) == WRITE", "(== (& mask 3) 2)"),
             ("file_permission", "mask & MAY_EXEC", "(bits (& mask 1))"),
-            // A member that one type has can stand beside a plain integer: S_ISVTX is 0o1000.
+            // A member of a single type can be used next to a plain integer: S_ISVTX is 0o1000.
             ("file_open", "file.f_inode.i_mode & S_ISVTX", "(bits (& file->f_inode.i_mode 512))"),
             ("file_open", "task.uid == PROT_EXEC", "(== task.uid 4)"),
             // include/uapi/asm-generic/signal.h: SIGKILL is 9.
@@ -29,7 +30,7 @@ fn members_of_types() {
     );
 }
 
-/// Pointers print with `->` for each load; how many there are is not what these rows are about.
+/// Replaces the `->` of each load, because these rows do not test the number of loads.
 fn normal(text: &str) -> String {
     text.replace("->", ".")
 }
@@ -48,7 +49,7 @@ fn names_of_two_types_do_not_mix() {
         ("file_mprotect", "vma.no_such == 1", "KRS0203"),
         ("file_mprotect", "no_such(vma)", "KRS0120"),
         ("file_mprotect", "EXEC == 4", "KRS0101"),
-        // Names of an enum are numbers, and not bits.
+        // Names of an enum are numbers, not bits.
         ("task_kill", "sig & SIGKILL", "KRS0307"),
         ("task_kill", "sig has SIGKILL", "KRS0307"),
         ("task_kill", "sig == SIGKILL | SIGTERM", "KRS0307"),
@@ -59,7 +60,7 @@ fn names_of_two_types_do_not_mix() {
 }
 
 #[test]
-fn the_policys_own_items_come_before_the_librarys() {
+fn policy_items_shadow_library_items() {
     let own = "flags Prot: u64 { EXEC = 64 }\non file_mprotect when prot & EXEC deny";
     assert!(typed(own).contains("when (bits (& prot 64))"), "{}", typed(own));
     let value = |item: &str, when: &str| {
@@ -92,7 +93,7 @@ fn the_policys_own_items_come_before_the_librarys() {
 }
 
 #[test]
-fn hooks_by_other_names() {
+fn hook_aliases() {
     let hook = |name: &str| typed(&format!("on {name} audit")).lines().nth(1).unwrap_or("").to_owned();
     assert_eq!(hook("exec"), "hook bprm_check_security -> int");
     assert_eq!(hook("bprm_check_security"), "hook bprm_check_security -> int");
@@ -104,10 +105,10 @@ fn hooks_by_other_names() {
             ("security_file_open", "KRS0200"),
             ("bpf_lsm_file_open", "KRS0200"),
             ("no_such_hook", "KRS0200"),
-            // Functions of the kernel that are called `bpf_lsm_...` and are no hooks.
+            // Kernel functions named `bpf_lsm_...` that are not hooks.
             ("is_sleepable_hook", "KRS0201"),
             ("func_proto", "KRS0201"),
-            // Lists in kernel/bpf/bpf_lsm.c: `bpf_lsm_disabled_hooks`.
+            // kernel/bpf/bpf_lsm.c: `bpf_lsm_disabled_hooks`.
             ("getprocattr", "KRS0202"),
             ("vm_enough_memory", "KRS0202"),
         ]
@@ -120,12 +121,12 @@ fn hooks_by_other_names() {
 }
 
 #[test]
-fn items_that_are_wrong() {
+fn invalid_items() {
     compare(
         [
             ("const A = 1 const A = 2", vec!["KRS0100"]),
             ("const A = A", vec!["KRS0105"]),
-            // Each of them needs itself.
+            // Recursive definitions.
             ("const A = B const B = A", vec!["KRS0105", "KRS0105"]),
             ("def f(x: u32): bool = f(x)", vec!["KRS0105"]),
             ("hook a = b hook b = a", vec!["KRS0105", "KRS0105"]),
@@ -160,7 +161,7 @@ fn items_that_are_wrong() {
 }
 
 #[test]
-fn calls_must_fit_their_definitions() {
+fn calls_must_match_their_definitions() {
     let items = "def n(x: u16): bool = x == 1 def s(x: str): bool = x == \"a\" def f(x: file): bool = x.f_flags == 1 \
                  def p(x: Prot): bool = x & EXEC def b(x: bool): bool = x def two(x: u32, y: u32): bool = x == y\n";
     compare(
@@ -180,7 +181,7 @@ fn calls_must_fit_their_definitions() {
             ("f(file)", None),
             ("f(file.f_inode)", Some("KRS0345")),
             ("f(task)", Some("KRS0345")),
-            // The body is `EXEC & EXEC` then, a number.
+            // The body is then `EXEC & EXEC`, a number.
             ("p(EXEC)", Some("KRS0301")),
             ("p(task.uid)", None),
             ("p(MAY_EXEC)", Some("KRS0345")),
@@ -200,7 +201,7 @@ fn calls_must_fit_their_definitions() {
     );
 }
 
-/// What a name that is not known was probably meant to be.
+/// Suggestions for unknown names.
 #[test]
 fn suggestions() {
     let outcome = |text: &str| {
@@ -217,7 +218,7 @@ fn suggestions() {
             ("on file_open when process.uid == 1 deny", "did you mean `task`?"),
             ("on file_open when fil.f_flags == 1 deny", "did you mean `file`?"),
             ("on file_open when task.uid == 1 deny EACCESS", "did you mean `EACCES`?"),
-            // At most a third of the letters is wrong, the nearest first.
+            // At most a third of the letters may differ; the nearest name comes first.
             ("on file_open kill SIGKIL", "did you mean `SIGKILL`, `SIGILL` or `SIGIO`?"),
             ("@severty(high) on file_open deny", "did you mean `@severity`?"),
             ("on file_mprotect when prot & EXCE deny", "did you mean `EXEC`?"),
@@ -235,9 +236,9 @@ fn suggestions() {
     );
 }
 
-/// One mistake gives one message, also on several hooks, and the place is the smallest one.
+/// One mistake yields one message, even on several hooks, with the smallest span.
 #[test]
-fn places_of_mistakes() {
+fn spans_of_errors() {
     compare(
         [
             ("on file_open, file_lock when task.no_such == 1 deny", vec![("KRS0203", "no_such")]),
@@ -249,7 +250,7 @@ fn places_of_mistakes() {
         ]
         .into_iter()
         .map(|(text, wanted)| {
-            let found: Vec<(&str, String)> = said(text).into_iter().map(|(code, _, place)| (code, place)).collect();
+            let found: Vec<(&str, String)> = messages(text).into_iter().map(|(code, _, place)| (code, place)).collect();
             (text.to_owned(), found, wanted.into_iter().map(|(code, place)| (code, place.to_owned())).collect())
         }),
     );

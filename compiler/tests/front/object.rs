@@ -1,9 +1,9 @@
-//! The object file, read back: sections, symbols, relocations, and the tables of `.BTF.ext`, which are compared with the
-//! policy's text.
+//! The object file, read back: sections, symbols, relocations, and the tables of `.BTF.ext`, which are compared
+//! with the text of the policy.
 //!
-//! Layouts are those of Documentation/bpf/btf.rst, section 4, and of the ELF of BPF programs in
-//! Documentation/bpf/linux-notes.rst. The kernel wants the line records of a program sorted, at the first half of an
-//! instruction, and one at the start of each function (`check_btf_line` in kernel/bpf/verifier.c).
+//! The formats are those of Documentation/bpf/btf.rst, section 4, and of Documentation/bpf/linux-notes.rst. The
+//! kernel requires the line records of a program to be sorted, to refer to the first slot of an instruction,
+//! and to include the start of each function (`check_btf_line` in kernel/bpf/verifier.c).
 
 use std::collections::BTreeMap;
 
@@ -25,10 +25,10 @@ fn word(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"))
 }
 
-/// A record of one of the three tables: the section's name and the words behind it.
+/// A record of one of the three tables: the name of its section, and its words.
 type Record = (String, Vec<u32>);
 
-/// An object taken apart.
+/// The parts of an object.
 struct Parts {
     sections: BTreeMap<String, Vec<u8>>,
     btf: Btf,
@@ -49,7 +49,7 @@ impl Parts {
         // struct btf_header: the strings begin at hdr_len + str_off.
         let strings = btf[(word(&btf, 4) + word(&btf, 16)) as usize..].to_vec();
         let mut parts = Parts {
-            btf: Btf::parse(btf).expect("sound BTF"),
+            btf: Btf::parse(btf).expect("valid BTF"),
             strings,
             functions: Vec::new(),
             lines: Vec::new(),
@@ -57,7 +57,8 @@ impl Parts {
             sections,
         };
         let ext = parts.sections[".BTF.ext"].clone();
-        // struct btf_ext_header: magic, version, flags, hdr_len, then offset and length of each table behind the header.
+        // struct btf_ext_header: magic, version, flags, hdr_len, then offset and length of each table after the
+        // header.
         assert_eq!((ext[0], ext[1], ext[2], ext[3]), (0x9f, 0xeb, 1, 0));
         assert_eq!(word(&ext, 4), 32);
         let table = |at: usize, record_bytes: u32| {
@@ -68,7 +69,7 @@ impl Parts {
         assert_eq!(
             ext.len() as u32,
             32 + word(&ext, 12) + word(&ext, 20) + word(&ext, 28),
-            "nothing is behind the tables"
+            "no data follows the tables"
         );
         (parts.functions, parts.lines, parts.core) = (functions, lines, core);
         parts
@@ -100,7 +101,7 @@ impl Parts {
         String::from_utf8(rest[..end].to_vec()).expect("UTF-8")
     }
 
-    /// The code of an instruction, which is not the second half of a wide one.
+    /// The opcode at an offset, which must not be the second slot of a wide instruction.
     fn code(&self, section: &str, offset: u32) -> u8 {
         let code = &self.sections[section];
         assert_eq!(offset % 8, 0, "{section}+{offset}");
@@ -114,14 +115,15 @@ impl Parts {
     }
 }
 
-/// Checks all tables of an object against the text that it was made from. Tells how many line records are of the text.
+/// Checks all tables of an object against the source. Returns the number of line records that refer to the
+/// source.
 fn check(text: &str) -> usize {
     let object = build(text);
     let parts = Parts::of(&object);
     let file: ElfFile64<'_> = ElfFile64::parse(object.as_slice()).expect("an ELF file");
     let source: Vec<&str> = text.lines().collect();
 
-    // Functions: each symbol of code has a record at its place, with a type of its name.
+    // Functions: each code symbol has a record at its offset, and a type with its name.
     let mut symbols: BTreeMap<(String, u32), String> = BTreeMap::new();
     for symbol in file.symbols().filter(|symbol| symbol.kind() == object::SymbolKind::Text) {
         let section = file.section_by_index(symbol.section_index().expect("defined here")).expect("a section");
@@ -139,13 +141,13 @@ fn check(text: &str) -> usize {
         .collect();
     assert_eq!(functions, symbols);
 
-    // Lines: sorted, at instructions, one at the start of each function.
+    // Lines: sorted, at instruction boundaries, one at the start of each function.
     let mut before: BTreeMap<&str, u32> = BTreeMap::new();
     let mut of_text = 0;
     for (section, words) in &parts.lines {
         let [offset, name, line, place] = words[..] else { panic!("{words:?}") };
         if let Some(before) = before.insert(section, offset) {
-            assert!(before < offset, "{section}: {before} stands before {offset}");
+            assert!(before < offset, "{section}: {before} precedes {offset}");
         }
         assert!((offset as usize) < parts.sections[section].len(), "{section}+{offset}");
         parts.code(section, offset);
@@ -166,12 +168,12 @@ fn check(text: &str) -> usize {
         assert!(begins, "no line at the start of {:?}", functions[&(section.clone(), *start)]);
     }
 
-    // Relocations: an access that begins at a type of the object, at an instruction with a place for what is filled in.
+    // Relocations: the root type exists, and the instruction has a field to patch.
     for (section, words) in &parts.core {
         let [offset, ty, spec, kind] = words[..] else { panic!("{words:?}") };
         let code = parts.code(section, offset);
         let class = code & 7;
-        // Loads have their offset, moves and other arithmetic (BPF_ALU64 and BPF_ALU) their immediate, 0x18 is a wide move.
+        // Loads are patched in the offset; BPF_ALU64 and BPF_ALU in the immediate; 0x18 is a wide move.
         assert!([1, 4, 7].contains(&class) || code == 0x18, "{section}+{offset}: {code:#x}");
         let id = TypeId(ty);
         let spec = parts.string(spec);
@@ -181,7 +183,7 @@ fn check(text: &str) -> usize {
                 assert!(matches!(parts.btf.kind(id), Kind::Struct | Kind::Union) && spec.starts_with("0:"), "{spec}")
             }
             10 | 11 => assert!(matches!(parts.btf.kind(id), Kind::Enum | Kind::Enum64), "{spec}"),
-            other => panic!("no kind {other}"),
+            other => panic!("unknown kind {other}"),
         }
     }
     of_text
@@ -204,7 +206,7 @@ fn tables_of_small_policies() {
     }
 }
 
-/// The programs of a hook that is split share a section: offsets of the later ones count from its start.
+/// The programs of a split hook share a section; the offsets of the later ones count from its start.
 #[test]
 fn tables_of_programs_that_share_a_section() {
     let rules: String = (1..1501).map(|at| format!("on file_open when file.f_flags & {} deny\n", 2 * at + 1)).collect();
@@ -214,9 +216,9 @@ fn tables_of_programs_that_share_a_section() {
     assert!(of_hook > 1, "the hook is split");
 }
 
-/// A line record has 22 bits of line and 10 of column.
+/// A line record stores 22 bits of line and 10 bits of column.
 #[test]
-fn places_beyond_what_a_record_holds() {
+fn columns_beyond_ten_bits() {
     let far = format!("on file_open when {}task.uid == 77 deny", " ".repeat(2000));
     assert!(check(&far) > 0);
     let column = |text: &str| {
@@ -232,9 +234,9 @@ fn places_beyond_what_a_record_holds() {
     assert_eq!(column(&at(1024)), Some(1023));
 }
 
-/// What a condition's instructions are said to come from.
+/// Line records point to the condition that an instruction evaluates.
 #[test]
-fn places_of_two_conditions() {
+fn lines_of_two_conditions() {
     let text = "on file_open\n  when task.uid == 77\n  deny\n\n    on file_open when task.gid == 88 audit";
     let parts = Parts::of(&build(text));
     let mut places: Vec<(u32, u32)> = parts
@@ -263,7 +265,7 @@ fn sections_and_symbols() {
         assert!(names.contains(&name), "{name}: {names:?}");
     }
     assert_eq!(parts.sections["license"], b"GPL\0");
-    // libbpf finds maps by the types of the variables in `.maps`.
+    // libbpf finds maps through the types of the variables in `.maps`.
     let maps = parts.btf.find(Kind::Datasec, ".maps").expect("a section of maps");
     let declared: Vec<&str> = parts.btf.variables(maps).map(|id| parts.btf.name(id)).collect();
     let maps_section = file.section_by_name(".maps").expect("a section").index();
@@ -279,7 +281,7 @@ fn sections_and_symbols() {
     }
     assert_eq!(parts.sections[".maps"].len(), 40 * symbols.len());
     assert!(declared.iter().any(|name| name.contains("krs_events")), "{declared:?}");
-    // Addresses of data are filled into wide moves, those of functions into calls.
+    // Wide moves are relocated to data, and calls to functions.
     let mut count = 0;
     for section in file.sections() {
         let name = section.name().unwrap_or("");

@@ -1,11 +1,11 @@
-//! Sets, networks and parameters: which elements are taken, and what becomes of them.
+//! Sets, networks and parameters: valid elements, and their normalised rows.
 
 use krsic::hir::{Members, Ty};
 use krsic::{Options, Source};
 
 use crate::{codes, compare, embedded, typed};
 
-/// What the typed policy has of the sets of rows, in hexadecimal: `low..high` for each part.
+/// The rows of the first set in hexadecimal: `low..high` for each column.
 fn rows(text: &str) -> Vec<String> {
     let files = [Source { name: "policy.krs".into(), text: text.into() }];
     let built = krsic::build(&files, &Options { target: Some(embedded("6.12")), ..Options::default() });
@@ -16,7 +16,7 @@ fn rows(text: &str) -> Vec<String> {
     rows.iter().map(row).collect()
 }
 
-/// IPv4 addresses are those of `::ffff:0.0.0.0/96`. Networks that overlap or touch are one.
+/// IPv4 addresses are in `::ffff:0.0.0.0/96`. Overlapping and adjacent networks are merged.
 #[test]
 fn networks() {
     let set =
@@ -36,13 +36,14 @@ fn networks() {
             // Two halves, in either order.
             ("\"10.0.0.0/9\", \"10.128.0.0/9\"", vec!["ffff0a000000..ffff0affffff"]),
             ("\"10.128.0.0/9\", \"10.0.0.0/9\"", vec!["ffff0a000000..ffff0affffff"]),
-            // One inside the other.
+            // One network within the other.
             ("\"10.0.0.0/8\", \"10.1.0.0/16\"", vec!["ffff0a000000..ffff0affffff"]),
             ("\"10.1.0.0/16\", \"10.0.0.0/8\"", vec!["ffff0a000000..ffff0affffff"]),
-            // An address that a network touches is part of its range; with one address between them it is not.
+            // An address adjacent to a network extends its range; with another address between them it does
+            // not.
             ("\"10.0.0.4\", \"10.0.0.2/31\"", vec!["ffff0a000002..ffff0a000004"]),
             ("\"10.0.0.5\", \"10.0.0.2/31\"", vec!["ffff0a000002..ffff0a000003", "ffff0a000005"]),
-            // Addresses alone are looked up one by one.
+            // Separate addresses are not merged into ranges.
             ("\"10.0.0.2\", \"10.0.0.1\"", vec!["ffff0a000001", "ffff0a000002"]),
             ("\"10.0.0.0/24\", \"10.0.2.0/24\"", vec!["ffff0a000000..ffff0a0000ff", "ffff0a000200..ffff0a0002ff"]),
         ]
@@ -55,12 +56,12 @@ fn networks() {
 
 #[test]
 fn rows_of_tuples() {
-    let set = |ty: &str, elements: &str, asked: &str| {
-        rows(&format!("set s: {ty} = {{ {elements} }}\non socket_connect when {asked} in s deny"))
+    let set = |ty: &str, elements: &str, value: &str| {
+        rows(&format!("set s: {ty} = {{ {elements} }}\non socket_connect when {value} in s deny"))
     };
     let edges = |elements: &str| set("(cidr, u16)", elements, "(dst.ip, dst.port)");
     assert_eq!(edges("(\"10.0.0.0/8\", 443)"), ["ffff0a000000..ffff0affffff 1bb"]);
-    // Ranges are joined only where all else is equal.
+    // Ranges are merged only if all other columns are equal.
     assert_eq!(
         edges("(\"10.0.0.0/9\", 443), (\"10.128.0.0/9\", 80), (\"10.128.0.0/9\", 443)"),
         ["ffff0a800000..ffff0affffff 50", "ffff0a000000..ffff0affffff 1bb"]
@@ -90,7 +91,7 @@ fn elements_of_numbers_and_texts() {
 }
 
 #[test]
-fn sets_that_are_refused() {
+fn invalid_sets() {
     compare(
         [
             ("set s: u32 = {}", "task.uid in s", vec!["KRS0351"]),
@@ -118,7 +119,7 @@ fn sets_that_are_refused() {
             ("set s: (str, u32) = { (\"a\", 1) }", "task.uid == 1", vec!["KRS0351"]),
             ("set s: (u32, (u32, u32)) = { (1, 2) }", "task.uid == 1", vec!["KRS0351"]),
             ("set s: (ip, ip) = { (\"::1\", \"::2\") }", "task.uid == 1", vec!["KRS0351"]),
-            // 24 bytes fit, 25 do not.
+            // 24 bytes fit into a key, 25 do not.
             ("set s: (ip, u64) = { (\"::1\", 2) }", "task.uid == 1", vec!["KRS0904"]),
             ("set s: (ip, u64, u8) = { (\"::1\", 2, 3) }", "task.uid == 1", vec!["KRS0351"]),
             ("set s: (u64, u64, u64) = { (1, 2, 3) }", "task.uid == 1", vec!["KRS0904"]),
@@ -142,7 +143,7 @@ fn sets_that_are_refused() {
             ("set s: u32 dynamic max 1000000", "task.uid in s", vec![]),
             ("set s: u32 dynamic max 0", "task.uid in s", vec!["KRS0360"]),
             ("set s: u32 dynamic max 1000001", "task.uid in s", vec!["KRS0360"]),
-            // Both are compared as words of 64 bits, where a negative number and a large one are the same.
+            // Both would be compared as 64-bit words, where a negative number equals a large one.
             ("set s: u16 dynamic max 5", "task.uid in s", vec![]),
             ("set s: i64 dynamic max 5", "now in s", vec!["KRS0308"]),
             ("set s: i64 dynamic max 5", "task.uid in s", vec!["KRS0308"]),
@@ -152,7 +153,7 @@ fn sets_that_are_refused() {
         .into_iter()
         .map(|(item, when, wanted)| {
             let mut found = codes(&format!("{item}\non file_open when {when} deny"));
-            // An element of a wrong set may be said at the item and nowhere else.
+            // An element of an invalid set may be reported at the item only.
             found.sort_unstable_by_key(|code| *code == "KRS0904");
             (format!("{item}: {when}"), found, wanted)
         }),
@@ -198,18 +199,18 @@ fn parameters() {
     assert_eq!(policy.params[1].ty, Ty::Bool);
 }
 
-/// Elements in a file: one a line, comments and blank lines left out, places as in the file.
+/// Elements in a file: one per line, without comments and blank lines, and with spans in the file.
 #[test]
 fn elements_from_files() {
     let check = |list: &str, item: &str, when: &str| {
         let files = [Source { name: "p.krs".into(), text: format!("{item}\non socket_connect when {when} deny") }];
         let read = |_: &str, path: &str| match path {
             "list.txt" => Ok(Source { name: "list.txt".into(), text: list.to_owned() }),
-            _ => Err("is not there".to_owned()),
+            _ => Err("does not exist".to_owned()),
         };
         let options = Options { target: Some(embedded("6.12")), read: Some(&read), ..Options::default() };
         let built = krsic::build(&files, &options);
-        let said: Vec<(&str, String)> = built
+        let messages: Vec<(&str, String)> = built
             .diagnostics
             .iter()
             .map(|of| {
@@ -222,7 +223,7 @@ fn elements_from_files() {
             Members::Static(rows) => rows.len(),
             Members::Dynamic { .. } => 0,
         });
-        (rows, said)
+        (rows, messages)
     };
     let list = "# blocked\n10.0.0.0/8   # ours\n\n  2001:db8::/32\r\n";
     assert_eq!(check(list, "set s: cidr from \"list.txt\"", "dst.ip in s"), (Some(2), vec![]));

@@ -1,9 +1,9 @@
-//! Tests of texts and paths: patterns, globs, addresses, and what they are asked of.
+//! Tests of texts and paths: patterns, globs, addresses, and their operands.
 
 use crate::{codes_by_line, compare, condition_on, typed};
 
 fn normal(text: &str) -> String {
-    // How a path is read is not what these rows are about.
+    // These rows do not test how a path is read.
     let (Some(from), true) = (text.find("(path "), text.contains("(path ")) else { return text.to_owned() };
     let end = text[from..].find(") ").map_or(text.len(), |end| from + end + 1);
     format!("{}PATH{}", &text[..from], &text[end..])
@@ -14,7 +14,7 @@ fn patterns() {
     compare(
         [
             ("file.path under \"/etc\"", "(under PATH \"/etc\")"),
-            // A slash at the end of a directory is no part of its name.
+            // A slash at the end of a directory is not part of its name.
             ("file.path under \"/etc/\"", "(under PATH \"/etc\")"),
             ("file.path under \"/\"", "(under PATH \"\")"),
             ("file.path like \"/etc/*\"", "(like PATH \"/etc/*\")"),
@@ -25,7 +25,7 @@ fn patterns() {
             ("contains(file.path, \"..\")", "(contains PATH \"..\")"),
             ("task.comm like \"ba?h\"", "(like (copy task.comm) \"ba?h\")"),
             ("starts_with(task.comm, \"k\")", "(starts_with (copy task.comm) \"k\")"),
-            // Texts that are known while compiling.
+            // Texts that are known at compile time.
             ("hook.name == \"file_open\"", "true"),
             ("hook.name like \"file_*\"", "true"),
             ("hook.name like { \"path_*\", \"inode_*\" }", "false"),
@@ -45,7 +45,7 @@ fn patterns() {
     assert!(list.starts_with("(or (under ") && list.contains("\"/a\"") && list.contains("\"/b\""), "{list}");
 }
 
-/// Up to eight patterns are tests of their own; more become one glob.
+/// Up to eight patterns are separate tests; more are merged into one glob.
 #[test]
 fn many_patterns_become_one_glob() {
     let list = |count: usize| (0..count).map(|at| format!("\"/d{at}\"")).collect::<Vec<_>>().join(", ");
@@ -56,7 +56,7 @@ fn many_patterns_become_one_glob() {
 }
 
 #[test]
-fn texts_that_are_refused() {
+fn invalid_texts() {
     let long = "x".repeat(256);
     let rows: Vec<(String, Option<&str>)> = [
         ("file.path under \"etc\"", Some("KRS0343")),
@@ -95,9 +95,9 @@ fn texts_that_are_refused() {
     compare(rows.into_iter().zip(found).map(|((when, code), found)| (when, found, code.into_iter().collect())));
 }
 
-/// Ends of connections: which arguments they are made of, and which of them is bound.
+/// Socket endpoints: the arguments they are derived from, and which of them is bound.
 #[test]
-fn ends_of_connections() {
+fn socket_endpoints() {
     compare(
         [
             ("socket_connect", "dst.port == 443", "(== (address address addrlen).port 443)"),
@@ -116,11 +116,11 @@ fn ends_of_connections() {
         .filter(|(hook, ..)| *hook != "unix_stream_connect")
         .map(|(hook, when, wanted)| (format!("{hook}: {when}"), condition_on(hook, when), wanted.to_owned())),
     );
-    // bind(2) takes the family 0 for IPv4, connect(2) does not.
+    // bind(2) accepts family 0 for IPv4, connect(2) does not.
     let binds = |hook: &str, when: &str| {
         use krsic::hir::{AtomKind, Cond, End, ValueKind};
         let files = [krsic::Source { name: "p.krs".into(), text: format!("on {hook} when {when} deny") }];
-        let built = krsic::build(&files, &krsic::Options::default()).value.expect("right");
+        let built = krsic::build(&files, &krsic::Options::default()).value.expect("valid");
         let Some(Cond::Atom(atom)) = &built.policy.rules[0].when else { panic!("one test") };
         let AtomKind::Compare { left, .. } = &atom.kind else { panic!("a comparison") };
         let ValueKind::End(end, _) = &left.kind else { panic!("an end") };
@@ -135,9 +135,9 @@ fn ends_of_connections() {
     assert_eq!(binds("socket_sendmsg", "dst.port < 1024"), None);
 }
 
-/// `any` is true where some ancestor is so; `all` where none is not so.
+/// `any` is true if it holds for some ancestor, `all` if it fails for none.
 #[test]
-fn questions_about_ancestors() {
+fn tests_of_ancestors() {
     let when = |when: &str| condition_on("file_open", when);
     assert_eq!(when("any a in task.ancestors { a.uid == 5 }").matches("(not ").count(), 0);
     let any = when("any a in task.ancestors { a.pid == 5 }");

@@ -1,7 +1,7 @@
-//! Types of operators, constants and their limits.
+//! Types of operators, constants and their ranges.
 //!
-//! Integers narrower than 32 bits are computed in 32; two meet in the smallest of `u32`, `i32`, `u64` and `i64` that holds all
-//! values of both, and where there is none a cast is asked for.
+//! Arithmetic on narrower integers is done in 32 bits. The common type of two integers is the smallest of
+//! `u32`, `i32`, `u64` and `i64` that holds all values of both; if there is none, a cast is required.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ const MEET: [[&str; 8]; 8] = [
     ["i64", "i64", "i64", "-", "i64", "i64", "i64", "i64"],
 ];
 
-/// The least and the greatest value of each type.
+/// The minimum and the maximum of each type.
 const LIMITS: [(&str, i128, i128); 8] = [
     ("u8", 0, 255),
     ("u16", 0, 65_535),
@@ -33,7 +33,7 @@ const LIMITS: [(&str, i128, i128); 8] = [
     ("i64", -9_223_372_036_854_775_808, 9_223_372_036_854_775_807),
 ];
 
-/// Types and values of expressions as fields of an event: at most 64, by their names.
+/// Types and values of expressions, as named fields of an event (at most 64).
 fn fields(all: &[(String, String)]) -> BTreeMap<String, (String, String)> {
     let written: Vec<String> = all.iter().map(|(name, expr)| format!("{name} = {expr}")).collect();
     let text = typed(&format!("on file_open audit {{ {} }}", written.join(", ")));
@@ -45,7 +45,7 @@ fn fields(all: &[(String, String)]) -> BTreeMap<String, (String, String)> {
     text.lines().filter_map(field).collect()
 }
 
-/// The type and the value of one expression.
+/// Type and value of an expression.
 fn field(expr: &str) -> (String, String) {
     let mut found = fields(&[("x".to_owned(), expr.to_owned())]);
     found.remove("x").unwrap_or_else(|| panic!("{expr}"))
@@ -76,7 +76,7 @@ fn arithmetic_of_every_pair_of_types() {
 }
 
 #[test]
-fn types_that_do_not_meet() {
+fn types_without_a_common_type() {
     let without: Vec<(usize, usize)> = pairs().filter(|(x, y)| MEET[*x][*y] == "-").collect();
     let rule = |(x, y): &(usize, usize)| {
         format!("on file_open when (task.uid as {}) + (task.gid as {}) == 7 deny", TYPES[*x], TYPES[*y])
@@ -86,7 +86,7 @@ fn types_that_do_not_meet() {
     compare(lines.into_iter().zip(found).map(|(line, found)| (line, found, ["KRS0308"].into())));
 }
 
-/// The amount of a shift may be of any type: the result has the type of what is shifted.
+/// The amount of a shift may have any type; the result has the type of the left operand.
 #[test]
 fn shifts_of_every_pair_of_types() {
     let promoted = |ty: &str| match ty {
@@ -105,7 +105,7 @@ fn shifts_of_every_pair_of_types() {
     }
 }
 
-/// Values of different types compare by what they are: nothing is converted, and any pair is accepted.
+/// Values of different types are compared by value, without conversion; every pair is accepted.
 #[test]
 fn comparisons_of_every_pair_of_types() {
     for op in ["==", "!=", "<", "<=", ">", ">="] {
@@ -136,7 +136,7 @@ fn arithmetic_with_a_constant() {
             ("(task.uid as i64) + 1", "i64"),
             ("10 - task.uid", "u32"),
             ("10 - (task.uid as i8)", "i32"),
-            // A constant that the type lacks widens it.
+            // A constant outside of the type's range widens the type.
             ("(task.uid as u8) + 4294967295", "u32"),
             ("(task.uid as u8) + 4294967296", "u64"),
             ("(task.uid as u8) + (-1)", "i32"),
@@ -152,7 +152,7 @@ fn arithmetic_with_a_constant() {
             ("(task.uid as i8) % 3", "i32"),
             ("(task.uid as i64) / (-1)", "i64"),
             ("task.uid / (-1)", "i64"),
-            // Bits keep the width and the sign that they have.
+            // Bit operations keep width and sign.
             ("(task.uid as u8) & 255", "u8"),
             ("(task.uid as u8) | 1", "u8"),
             ("(task.uid as u8) ^ (-128)", "u8"),
@@ -184,7 +184,7 @@ fn arithmetic_with_a_constant() {
 }
 
 #[test]
-fn operands_that_are_refused() {
+fn invalid_operands() {
     let rows = [
         ("(task.uid as u64) + (-1) == 0", "KRS0302"),
         ("(task.uid as i64) + 9223372036854775808 == 0", "KRS0302"),
@@ -239,7 +239,7 @@ fn operands_that_are_refused() {
         ("task.uid in { 4294967296 }", "KRS0302"),
         ("task.uid in { -1 }", "KRS0302"),
         ("task.uid in 5", "KRS0300"),
-        // 16 bytes hold 15 characters and the NUL; the name of a task has no more.
+        // 16 bytes hold 15 characters and the NUL, the maximum for the name of a task.
         ("task.comm == \"0123456789abcdef\"", "KRS0335"),
         ("task.comm == \"0123456789abcdefg\"", "KRS0335"),
         ("task.comm == \"a\\x00\"", "KRS0336"),
@@ -251,7 +251,7 @@ fn operands_that_are_refused() {
     assert_eq!(condition("task.comm == \"0123456789abcde\""), "(in task.comm {\"0123456789abcde\"})");
 }
 
-/// Arithmetic of constants is exact, rounds towards zero, and must fit into 64 bits.
+/// Constant arithmetic is exact, rounds towards zero, and must fit into 64 bits.
 #[test]
 fn constants_are_folded() {
     compare(
@@ -305,7 +305,7 @@ fn constants_are_folded() {
 
 #[test]
 fn comparisons_of_constants_are_folded() {
-    // Of 1, 2 and 3 with 2.
+    // 1, 2 and 3, each compared with 2.
     let rows = [
         ("==", [false, true, false]),
         ("!=", [true, false, true]),
@@ -325,7 +325,7 @@ fn comparisons_of_constants_are_folded() {
     assert_eq!(condition("null != null"), "false");
 }
 
-/// A constant on the left is the same comparison seen from the other side.
+/// A comparison with the constant on the left equals the mirrored one with the constant on the right.
 #[test]
 fn mirrored_comparisons() {
     compare(
@@ -378,7 +378,8 @@ fn logic_folds_constants() {
     );
 }
 
-/// A comparison with a constant that the type cannot hold is an error; one that the type decides is a warning.
+/// A comparison with a constant outside of the type's range is an error; one that is decided by the type alone
+/// is a warning.
 #[test]
 fn comparisons_at_the_limits_of_every_type() {
     let mut rows: Vec<(String, Option<&str>)> = Vec::new();
@@ -386,7 +387,7 @@ fn comparisons_at_the_limits_of_every_type() {
         let value = format!("(task.uid as {ty})");
         for (op, mirrored) in [("==", "=="), ("!=", "!="), ("<", ">"), ("<=", ">="), (">", "<"), (">=", "<=")] {
             for number in [least - 1, least, least + 1, most - 1, most, most + 1] {
-                // No literal is larger than the largest u64.
+                // No literal exceeds the maximum of u64.
                 if number > i128::from(u64::MAX) {
                     continue;
                 }
@@ -406,6 +407,6 @@ fn comparisons_at_the_limits_of_every_type() {
     }
     let lines: Vec<String> = rows.iter().map(|(when, _)| format!("on file_open when {when} deny")).collect();
     let found = codes_by_line(&lines);
-    // Errors keep the lints from running, so a comparison that is never true has no second warning.
+    // Lints do not run after errors, so that a comparison that is never true has no second warning.
     compare(rows.into_iter().zip(found).map(|((when, wanted), found)| (when, found, wanted.into_iter().collect())));
 }

@@ -66,5 +66,5 @@ counts
 # Last: when it is gone there is room for another, sooner or later.
 echo > gone
 wait
-krsi show full-labels | grep 'no room'
+krsi show full-labels | grep 'labels lost'
 krsi unload full-labels > /dev/null

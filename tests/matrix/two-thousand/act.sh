@@ -3,7 +3,7 @@
 sizes="999 1000 1001 1002 1003 1555 1850 2000 2501 2998 2999 3000 3050"
 for size in $sizes; do head -c $size /dev/zero >/tmp/size-$size; done
 krsi load many.o
-krsi show many | sed -n 's/.*\(goes on\) with [0-9]* more/\1/p'
+krsi show many | sed -n 's/.*\(tail-calls\) [0-9]* more/\1/p'
 told() {
   events many | sed 's/.*"fields":\({[^}]*}\).*"rule":"\([^"]*\)".*"verdict":"\([^"]*\)".*/  \2 \3 \1/' | sort
 }

@@ -1,47 +1,47 @@
-//! `krsic hooks` and `krsic types` as a user meets them.
+//! Tests of `krsic hooks` and `krsic types` as commands.
 
 use std::process::{Command, Output};
 
 fn krsic(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_krsic")).args(arguments).output().expect("it was built")
+    Command::new(env!("CARGO_BIN_EXE_krsic")).args(arguments).output().expect("cargo built the command")
 }
 
-fn said(arguments: &[&str]) -> String {
+fn stdout_of(arguments: &[&str]) -> String {
     let output = krsic(arguments);
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).expect("it is text")
+    String::from_utf8(output.stdout).expect("the output is UTF-8")
 }
 
 #[test]
-fn hooks_are_listed_found_and_told_of() {
-    let all = said(&["hooks"]);
+fn hooks_are_listed_found_and_described() {
+    let all = stdout_of(&["hooks"]);
     assert!(all.lines().count() > 250 && all.contains("\nfile_open "), "{all}");
     assert!(!all.contains('\x1b'), "no colour");
-    let some = said(&["hooks", "mmap"]);
+    let some = stdout_of(&["hooks", "mmap"]);
     assert!(some.lines().count() >= 3 && some.lines().skip(1).all(|line| line.contains("mmap")), "{some}");
-    let old = said(&["hooks", "--on", "5.10", "--deny"]);
+    let old = stdout_of(&["hooks", "--on", "5.10", "--deny"]);
     assert!(!old.contains("\nuserns_create ") && !old.contains("\ntask_free ") && old.contains("\nfile_open "));
-    let one = said(&["hooks", "path_rename"]);
+    let one = stdout_of(&["hooks", "path_rename"]);
     assert!(one.contains("flags: Rename") && one.contains("not on 5.10") && one.contains("old_path: path"), "{one}");
-    assert_eq!(said(&["hooks", "exec"]), said(&["hooks", "bprm_check_security"]));
+    assert_eq!(stdout_of(&["hooks", "exec"]), stdout_of(&["hooks", "bprm_check_security"]));
 }
 
 #[test]
-fn types_are_listed_found_and_told_of() {
-    assert!(said(&["types"]).contains("\nProt "));
-    let file = said(&["types", "file"]);
+fn types_are_listed_found_and_described() {
+    assert!(stdout_of(&["types"]).contains("\nProt "));
+    let file = stdout_of(&["types", "file"]);
     assert!(file.contains("mode    Fmode") && file.contains("f_mode"), "{file}");
-    assert!(said(&["types", "Prot"]).contains("PROT_EXEC"));
-    assert!(said(&["types", "anonymous"]).starts_with("def anonymous(vma: vm_area_struct): bool\n"));
-    assert!(said(&["types", "lockdown_reason"]).contains("LOCKDOWN_KEXEC"));
+    assert!(stdout_of(&["types", "Prot"]).contains("PROT_EXEC"));
+    assert!(stdout_of(&["types", "anonymous"]).starts_with("def anonymous(vma: vm_area_struct): bool\n"));
+    assert!(stdout_of(&["types", "lockdown_reason"]).contains("LOCKDOWN_KEXEC"));
 }
 
 #[test]
-fn json_is_one_object_a_line() {
+fn json_has_one_object_per_line() {
     for arguments in
         [&["hooks", "--format", "json"][..], &["types", "--format", "json"], &["hooks", "bpf", "--format", "json"]]
     {
-        for line in said(arguments).lines() {
+        for line in stdout_of(arguments).lines() {
             let value: serde_json::Value = serde_json::from_str(line).expect(line);
             assert!(value["name"].is_string(), "{line}");
         }
@@ -49,13 +49,13 @@ fn json_is_one_object_a_line() {
 }
 
 #[test]
-fn what_is_not_there_is_said_with_a_way_on() {
+fn unknown_names_are_reported_with_a_remedy() {
     for (arguments, part) in [
         (&["hooks", "fil_open"][..], "did you mean `file_open`?"),
-        (&["hooks", "security_file_open"], "bare name: `file_open`"),
-        (&["hooks", "--on", "4.4"], "name one of 5.10"),
+        (&["hooks", "security_file_open"], "without its prefix: `file_open`"),
+        (&["hooks", "--on", "4.4"], "the known kernels are 5.10"),
         (&["types", "vm_aera_struct"], "did you mean `vm_area_struct`?"),
-        (&["types", "--btf", "/dev/null"], "is no BTF"),
+        (&["types", "--btf", "/dev/null"], "is not usable BTF"),
     ] {
         let output = krsic(arguments);
         let text = String::from_utf8_lossy(&output.stderr);
@@ -63,9 +63,9 @@ fn what_is_not_there_is_said_with_a_way_on() {
     }
 }
 
-/// A rule for newer kernels does not excuse the others from the kernel that the policy is checked against.
+/// A rule with `@since` does not exempt other rules from the requirements of the target kernel.
 #[test]
-fn rules_for_newer_kernels_excuse_no_others() {
+fn since_does_not_exempt_other_rules() {
     let old = krsic::kernel::embedded().iter().find(|kernel| kernel.name == "5.10");
     let check = |text: &str| {
         let files = [krsic::Source { name: "p.krs".into(), text: text.into() }];

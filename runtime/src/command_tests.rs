@@ -1,7 +1,7 @@
-//! Tests of whole commands on a folder where plain files stand for pins.
+//! Tests of complete commands on a folder with plain files in place of pins.
 //!
-//! A policy is built, its maps are laid down as a load would have pinned them, and the commands list, show, change and remove it.
-//! Absent: programs, links and maps with several elements, which only a kernel has.
+//! A test builds a policy, creates the files that a load would have pinned, and runs commands that list, show,
+//! change or unload it. Absent: programs, links and maps with several elements, which require a kernel.
 
 use std::cell::RefCell;
 use std::fs;
@@ -15,11 +15,11 @@ use crate::pins::Pins;
 use crate::{list, load, modes, pins, stats};
 
 thread_local! {
-    /// What stands for `/sys/fs/bpf/krsi` in this test.
+    /// The folder used instead of `/sys/fs/bpf/krsi` in this test.
     pub static ROOT: RefCell<Option<PathBuf>> = const { RefCell::new(None) };
 }
 
-/// A root of its own for a test, and the policies that are in it.
+/// A separate root folder for one test, with the policies in it.
 struct Machine {
     _folder: tempfile::TempDir,
 }
@@ -33,12 +33,12 @@ impl Machine {
         Machine { _folder: folder }
     }
 
-    /// Lays a policy down under the name of a folder, with all its links.
-    fn lay(&self, name: &str, text: &str) -> Manifest {
+    /// Creates the files of a loaded policy, with all its links, in the folder `name`.
+    fn install(&self, name: &str, text: &str) -> Manifest {
         let object = built(text);
         let folder = pins::folder(name);
         for part in ["maps", "programs", "links"] {
-            fs::create_dir_all(folder.join(part)).expect("it can be made");
+            fs::create_dir_all(folder.join(part)).expect("it can be created");
         }
         let maps = [(".rodata.krsi", "manifest"), (".data", "modes"), (".rodata", "constants")];
         for (map, pin) in maps {
@@ -58,7 +58,7 @@ impl Machine {
     }
 
     fn names(&self) -> Vec<String> {
-        let entries = fs::read_dir(pins::root()).expect("it is there");
+        let entries = fs::read_dir(pins::root()).expect("it exists");
         let mut names: Vec<String> =
             entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("text")).collect();
         names.sort();
@@ -79,50 +79,49 @@ fn words(words: &[&str]) -> Vec<String> {
 #[test]
 fn modes_of_a_loaded_policy_are_shown_and_changed() {
     let machine = Machine::new();
-    let manifest = machine.lay("web", POLICY);
+    let manifest = machine.install("web", POLICY);
     let hooks: Vec<&str> = manifest.rules.iter().map(|rule| &*manifest.programs[rule.program as usize].hook).collect();
     assert_eq!(hooks, ["file_open", "path_rmdir", "file_open"]);
     assert_eq!(machine.modes("web"), [0; 7]);
     let run = |mode, rules: &[&str]| modes::run("web", mode, &words(rules), false).map_err(|why| why.to_string());
     assert_eq!(run(None, &[]), Ok(("web: enforce\n".into(), None)));
-    // A rule over two hooks is changed on both.
+    // A rule on two hooks is changed on both.
     assert_eq!(run(Some(Mode::Off), &["a"]), Ok(("web: enforce\n  a: off\n".into(), None)));
     assert_eq!(machine.modes("web"), [3, 3, 0, 2, 2, 0, 0]);
     assert_eq!(run(Some(Mode::Permissive), &[]), Ok(("web: permissive\n  a: off\n".into(), None)));
     assert_eq!(machine.modes("web"), [3, 3, 2, 2, 2, 0, 1]);
     let json = modes::run("web", None, &[], true).expect("it is loaded").0;
     assert!(json.contains(r#"{"effective":"off","hook":"path_rmdir","mode":"off","rule":"a"}"#), "{json}");
-    // A mistake changes nothing.
+    // A failed command changes nothing.
     let why = run(Some(Mode::Enforce), &["b", "c"]).expect_err("there is no rule `c`");
     assert!(why.contains("`web` has no rule `c`"), "{why}");
     assert_eq!(machine.modes("web"), [3, 3, 2, 2, 2, 0, 1]);
     let other = modes::run("other", Some(Mode::Off), &[], false).expect_err("it is not loaded").to_string();
-    assert_eq!(other, "error: no policy `other` is loaded\n  help: loaded: `web`\n");
-    assert!(
-        modes::run("a/b", None, &[], false).expect_err("it is no name").message.contains("cannot be a policy's name")
-    );
-    // Modes of another policy.
+    assert_eq!(other, "error: no policy `other` is loaded\n  help: loaded policies: `web`\n");
+    assert!(modes::run("a/b", None, &[], false).expect_err("it is not a name").message.contains("invalid policy name"));
+    // A mode map of another size.
     fs::write(modes::pin("web"), [0; 5]).expect("it can be written");
     assert!(run(None, &[]).is_err());
     let why = modes::write_value("web", &[0; 7]).expect_err("it has another length").to_string();
-    assert!(why.contains("it is of another policy") && why.contains("`krsi unload web`"), "{why}");
+    assert!(why.contains("it belongs to another policy") && why.contains("`krsi unload web`"), "{why}");
 }
 
 #[test]
 fn policies_are_listed_and_shown() {
     let machine = Machine::new();
-    assert_eq!(list::list(false).expect("nothing is there"), "no policy is loaded\n");
-    machine.lay("web", &format!("param port: u16 = 443\n{POLICY}c: on socket_connect when dst.port == port deny\n"));
-    machine.lay("staging~new", POLICY);
-    machine.lay("bad", POLICY);
-    machine.lay("cut", POLICY);
+    assert_eq!(list::list(false).expect("there is no policy"), "no policy is loaded\n");
+    machine
+        .install("web", &format!("param port: u16 = 443\n{POLICY}c: on socket_connect when dst.port == port deny\n"));
+    machine.install("staging~new", POLICY);
+    machine.install("bad", POLICY);
+    machine.install("cut", POLICY);
     fs::write(pins::folder("bad").join("maps/manifest"), "nothing").expect("it can be written");
-    fs::remove_file(pins::folder("cut").join("links/path_rmdir")).expect("it is there");
-    // Lost are 1, 2, 3 and so on, by rule.
+    fs::remove_file(pins::folder("cut").join("links/path_rmdir")).expect("it exists");
+    // The lost counters of the rules are 1, 2, 3 and so on.
     assert_eq!(
         list::list(false).expect("they can be read"),
         "NAME  HOOKS  RULES  LOST  LIMITED  STATE\n\
-         bad   ?      ?      ?     ?        unreadable: the manifest of `bad` cannot be read: it does not begin with `KRSI`\n\
+         bad   ?      ?      ?     ?        unreadable: cannot read the manifest of `bad`: it does not begin with `KRSI`\n\
          cut   2      3      6     0        damaged: not attached to path_rmdir\n\
          web   3      4      10    0        enforcing\n"
     );
@@ -131,37 +130,37 @@ fn policies_are_listed_and_shown() {
     assert!(shown.contains("\nparam port = 443\n") && shown.contains("\nhook path_rmdir\n"), "{shown}");
     assert!(shown.contains("    3 events lost\n"), "{shown}");
     assert!(list::show("new").is_err() && list::show("staging~new").is_err());
-    let told = stats::stats(Some("web"), true).expect("it is loaded");
+    let output = stats::stats(Some("web"), true).expect("it is loaded");
     assert!(
-        told.contains(r#"{"hook":"path_rmdir","limited":0,"lost":2,"rule":"a","unknown":0,"written":6}"#),
-        "{told}"
+        output.contains(r#"{"hook":"path_rmdir","limited":0,"lost":2,"rule":"a","unknown":0,"written":6}"#),
+        "{output}"
     );
     assert!(stats::stats(Some("new"), true).is_err());
-    fs::remove_dir_all(pins::folder("bad")).expect("it is there");
+    fs::remove_dir_all(pins::folder("bad")).expect("it exists");
     assert_eq!(stats::stats(None, true).expect("they can be read").lines().count(), 2);
 }
 
 #[test]
 fn policies_are_unloaded() {
     let machine = Machine::new();
-    machine.lay("web", POLICY);
-    machine.lay("other", POLICY);
+    machine.install("web", POLICY);
+    machine.install("other", POLICY);
     load::unload("web").expect("it is loaded");
     assert_eq!(machine.names(), ["other"]);
-    let failure = load::unload("web").expect_err("it is gone").to_string();
-    assert!(failure.contains("loaded: `other`"), "{failure}");
+    let failure = load::unload("web").expect_err("it was unloaded").to_string();
+    assert!(failure.contains("loaded policies: `other`"), "{failure}");
     assert!(load::unload("staging~x").is_err());
 }
 
-/// Every command that takes the lock finishes what another has left.
+/// A command that takes the lock completes interrupted commands.
 #[test]
 fn interrupted_commands_are_finished() {
     let machine = Machine::new();
-    machine.lay("ready~web", POLICY);
-    machine.lay("web", POLICY);
-    machine.lay("staging~x", POLICY);
-    machine.lay("trash~y", POLICY);
-    // The new one has rules set aside, the old one has modes that were set.
+    machine.install("ready~web", POLICY);
+    machine.install("web", POLICY);
+    machine.install("staging~x", POLICY);
+    machine.install("trash~y", POLICY);
+    // The new policy has suspended rules; modes were set for the old one.
     let mut value = machine.modes("ready~web");
     Modes::set_aside(&mut value);
     fs::write(modes::pin("ready~web"), &value).expect("it can be written");
@@ -169,34 +168,34 @@ fn interrupted_commands_are_finished() {
     drop(Pins::lock().expect("it is free"));
     assert_eq!(machine.names(), ["web"]);
     assert_eq!(machine.modes("web"), [0; 7]);
-    // Again, with nothing left to do.
+    // A second recovery changes nothing.
     drop(Pins::lock().expect("it is free"));
     assert_eq!((machine.names(), machine.modes("web")), (words(&["web"]), vec![0; 7]));
 }
 
-/// A first load makes the folder of all policies.
+/// The first load creates the folder of all policies.
 #[test]
-fn the_lock_makes_its_folder() {
+fn the_lock_creates_its_folder() {
     let machine = Machine::new();
     fs::remove_dir(pins::root()).expect("it is empty");
     drop(Pins::lock().expect("it is free"));
     assert_eq!(machine.names(), [""; 0]);
     fs::remove_dir(pins::root()).expect("it is empty");
-    // Without the file system there is no place for it.
+    // The parent folder does not exist, as without a mounted BPF file system.
     ROOT.set(Some(pins::root().join("none/krsi")));
-    let failure = Pins::lock().expect_err("there is no place for it").to_string();
+    let failure = Pins::lock().expect_err("the parent folder does not exist").to_string();
     assert!(failure.contains("mount -t bpf bpf /sys/fs/bpf"), "{failure}");
 }
 
-/// Folders are staged, committed and abandoned by their names.
+/// A staged folder is abandoned or committed.
 #[test]
-fn a_staged_policy_takes_its_place() {
+fn a_staged_policy_is_committed() {
     let machine = Machine::new();
-    machine.lay("web", POLICY);
+    machine.install("web", POLICY);
     let pins = Pins::lock().expect("it is free");
     let staging = pins.stage("web").expect("it is new");
     assert!(["programs", "maps", "links"].iter().all(|part| staging.join(part).is_dir()));
-    pins.abandon("web").expect("it is there");
+    pins.abandon("web").expect("it exists");
     assert_eq!(machine.names(), ["web"]);
     fs::write(pins.stage("web").expect("it is new").join("maps/new"), "").expect("it can be written");
     pins.commit("web").expect("it is staged");

@@ -1,4 +1,5 @@
-//! Conditions that many rules share are asked once on each way, as `--emit decision` prints it.
+//! Redundant-test elimination: no path of the decision graph, as `--emit decision` prints it, evaluates a
+//! condition twice.
 
 use std::collections::BTreeMap;
 
@@ -19,44 +20,44 @@ on mmap_file when file.inode.uid == 0 and flags & 64 and prot & EXEC deny
 on mmap_file when flags & 2 and file.inode.uid == 0 and prot & EXEC and file.inode.gid == 9 deny
 ";
 
-/// By node: what it asks, without the answer that is looked for, and where it leads.
+/// For each node, the value that it tests, without the expected outcome, and its successors.
 type Graph = BTreeMap<u32, (String, Vec<u32>)>;
 
 fn graph(optimise: Optimise) -> Graph {
     let source = Source { name: "ten.krs".into(), text: POLICY.into() };
     let outcome = krsic::emit(&[source], &Options { optimise, ..Options::default() }, Stage::Decision);
-    let text = outcome.value.expect("the policy is right");
+    let text = outcome.value.expect("the policy is valid");
     let number = |word: &str| word.trim_start_matches('n').trim_end_matches(';').parse().ok();
     text.lines()
         .filter_map(|line| {
             let (node, what) = line.trim().split_once(' ')?;
             let what = what.split(" #").next()?;
-            let (asked, leads) = what.split_once(" ? ").unwrap_or(("", ""));
-            let asked = asked.trim_start_matches("test ").trim_start_matches("not ");
-            let leads = leads.split([' ', ':']).filter_map(number).collect();
-            Some((number(node)?, (asked.to_owned(), leads)))
+            let (test, targets) = what.split_once(" ? ").unwrap_or(("", ""));
+            let test = test.trim_start_matches("test ").trim_start_matches("not ");
+            let targets = targets.split([' ', ':']).filter_map(number).collect();
+            Some((number(node)?, (test.to_owned(), targets)))
         })
         .collect()
 }
 
-/// The most questions on a way, and whether some way asks one twice.
-fn walk(graph: &Graph, node: u32, way: &mut Vec<String>) -> (usize, bool) {
-    let (asked, leads) = &graph[&node];
-    if leads.is_empty() {
-        return (way.len(), false);
+/// The length of the longest path from a node, and true if any path tests a value twice.
+fn walk(graph: &Graph, node: u32, path: &mut Vec<String>) -> (usize, bool) {
+    let (test, targets) = &graph[&node];
+    if targets.is_empty() {
+        return (path.len(), false);
     }
-    let twice = way.contains(asked);
-    way.push(asked.clone());
-    let ends: Vec<_> = leads.iter().map(|to| walk(graph, *to, way)).collect();
-    way.pop();
+    let twice = path.contains(test);
+    path.push(test.clone());
+    let ends: Vec<_> = targets.iter().map(|to| walk(graph, *to, path)).collect();
+    path.pop();
     (ends.iter().map(|end| end.0).max().unwrap_or(0), twice || ends.iter().any(|end| end.1))
 }
 
 #[test]
-fn no_way_asks_twice() {
+fn no_path_tests_a_value_twice() {
     let (most, twice) = walk(&graph(Optimise::default()), 0, &mut Vec::new());
-    assert!(!twice && most <= 9, "{most} questions on a way");
+    assert!(!twice && most <= 9, "{most} tests on a path");
     let (most_without, twice_without) =
         walk(&graph(Optimise::default().without(Optimisation::Asked)), 0, &mut Vec::new());
-    assert!(twice_without && most_without > most, "{most_without} questions on a way without");
+    assert!(twice_without && most_without > most, "{most_without} tests on a path without the pass");
 }

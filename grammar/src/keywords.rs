@@ -1,16 +1,17 @@
-//! Which words are names: kernel names such as `flags` or `label` are reserved words of krs too.
+//! Contextual keywords: decides which words are keywords and which are names.
 //!
-//! In `on mmap_file when flags & MAP_FIXED deny` the word `flags` becomes a name, since a
-//! keyword `flags` would be followed by the name that it defines.
+//! Kernel names such as `flags` or `label` are also keywords of krs. In `on mmap_file when flags & MAP_FIXED
+//! deny`, the word `flags` becomes a name, since a keyword `flags` would be followed by the name that it
+//! defines.
 //!
-//! Invariants: only the kinds of tokens change, or a foreign spelling is reported; one
-//! token before and two behind decide, besides the brackets that are open.
+//! Invariant: only the kinds of tokens change, except that `then` is reported and removed. A decision depends
+//! on a few neighbouring tokens and the open brackets.
 
 use crate::ast::{FileId, Span};
 use crate::error::SyntaxError;
 use crate::token::{Spanned, Token};
 
-/// Whether the token is spelled as a name is.
+/// Returns true for names and keywords, which are spelled like names.
 pub(crate) fn is_word(token: &Token<'_>) -> bool {
     use Token::*;
     matches!(
@@ -56,14 +57,14 @@ pub(crate) fn is_word(token: &Token<'_>) -> bool {
     )
 }
 
-/// Whether the word can follow a finished operand as an operator or the rule's next part.
+/// Returns true for keywords that follow a complete operand: an operator or the next part of the rule.
 fn continues(token: &Token<'_>) -> bool {
     use Token::*;
     matches!(token, And | Or | Not | In | Is | Like | Under | Has | As | When | Unless | Deny | Audit | Kill | On)
 }
 
-/// Whether an operand must follow, or a name.
-fn wants_operand(token: &Token<'_>) -> bool {
+/// Returns true for tokens after which an operand or a name must follow.
+fn expects_operand(token: &Token<'_>) -> bool {
     use Token::*;
     matches!(
         token,
@@ -106,7 +107,7 @@ fn wants_operand(token: &Token<'_>) -> bool {
     )
 }
 
-/// Whether the token begins an item when it is a keyword.
+/// Returns true for tokens that begin an item, including docs, attributes and rule names.
 pub(crate) fn begins_item(token: &Token<'_>) -> bool {
     use Token::*;
     matches!(
@@ -132,13 +133,13 @@ pub(crate) fn begins_item(token: &Token<'_>) -> bool {
     )
 }
 
-/// Settles every word of `tokens`.
-pub(crate) fn settle<'s>(file: FileId, text: &'s str, tokens: &mut Vec<Spanned<'s>>, errors: &mut Vec<SyntaxError>) {
+/// Decides for every word of `tokens` whether it is a keyword or a name.
+pub(crate) fn classify<'s>(file: FileId, text: &'s str, tokens: &mut Vec<Spanned<'s>>, errors: &mut Vec<SyntaxError>) {
     use Token::*;
-    // For every open bracket, whether the words directly inside are names when `=`, `:` or `?` follows.
+    // For each open bracket: true if a word directly inside is a name when `=`, `:` or `?` follows.
     let mut names_inside: Vec<bool> = Vec::new();
     let mut dropped = false;
-    // The brackets read last were those of a hook.
+    // True if the last parentheses were those of a hook's parameters.
     let mut parameters = false;
     for i in 0..tokens.len() {
         let prev = i.checked_sub(1).map(|p| &tokens[p].1);
@@ -148,14 +149,14 @@ pub(crate) fn settle<'s>(file: FileId, text: &'s str, tokens: &mut Vec<Spanned<'
         let place = Span { file, start, end };
         let name = || Ident(text.get(start as usize..end as usize).unwrap_or(""));
         let (next, next2) = (at(1), at(2));
-        let after_operator = prev.is_some_and(wants_operand);
+        let after_operator = prev.is_some_and(expects_operand);
         let next_word = next.is_some_and(|t| is_word(t) && !continues(t));
         let next_name = next.is_some_and(is_word);
         let defined = matches!(next2, Some(OpenBrace | Colon | Equals | OpenParen | On));
         let new = match &tokens[i].1 {
             OpenBrace => {
                 let view = matches!(prev2, Some(View | Flags | Enum | Colon | Audit)) || matches!(prev, Some(Audit));
-                // What follows a hook's parameters is written like a view.
+                // The values after a hook's parameters have the syntax of a view.
                 let hook = matches!(prev, Some(CloseParen)) && parameters;
                 names_inside.push(view || hook);
                 None
@@ -175,12 +176,13 @@ pub(crate) fn settle<'s>(file: FileId, text: &'s str, tokens: &mut Vec<Spanned<'
             }
             word if !is_word(word) => None,
             _ if matches!(prev, Some(Dot)) => Some(name()),
-            // Before names inside brackets: a bracket of the item before may be open. No type is called `on`.
+            // Precedes the check of `names_inside`, since a bracket of the previous item can be left open. No type is
+            // called `on`.
             Ident(word) if matches!(next, Some(Colon)) && matches!(next2, Some(On)) && !after_operator => {
                 Some(RuleName(word))
             }
             _ if names_inside.last() == Some(&true) && matches!(next, Some(Equals | Colon | Question)) => Some(name()),
-            // A hook's parameters: any word.
+            // A parameter of a hook can be any word.
             word if !matches!(word, Ident(_))
                 && names_inside.last() == Some(&true)
                 && matches!(prev, Some(OpenParen | Comma))
@@ -194,7 +196,7 @@ pub(crate) fn settle<'s>(file: FileId, text: &'s str, tokens: &mut Vec<Spanned<'
             Ident("inherit") if matches!(prev2, Some(On)) && i >= 4 && matches!(tokens[i - 4].1, Label) => {
                 Some(Inherit)
             }
-            // `any a in task.ancestors { ... }`: two names in a row stand nowhere else.
+            // `any a in task.ancestors { ... }`: two names in a row occur nowhere else.
             Ident(word @ ("any" | "all")) if next_word && matches!(next2, Some(In)) => {
                 Some(if *word == "any" { Any } else { All })
             }
@@ -217,7 +219,7 @@ pub(crate) fn settle<'s>(file: FileId, text: &'s str, tokens: &mut Vec<Spanned<'
                 } else {
                     errors.push(SyntaxError::new("KRS0004", place, message, "not krs").help(help));
                     dropped |= !condition;
-                    // `Foreign` is taken out below.
+                    // `Foreign` tokens are removed below.
                     Some(if condition { When } else { Foreign })
                 }
             }
