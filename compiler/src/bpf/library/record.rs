@@ -5,10 +5,10 @@
 //!                                            returns the memory; `counter` is the rule's counter of lost events
 //! krs_no_room(rule)                          counts an event as lost
 //! krs_would(rule, errno)                     records that a permissive rule would have denied with this errno
-//! krs_row(place, errno)                      the strongest action (`krsi_abi::modes::Act`) of the rules of a row, whose
-//!                                            list begins at this offset of the constants; with an errno, also records
-//!                                            the denials of its permissive rules
-//! krs_row_step(place, errno)                 the same for one entry of the list: a bit for the action of its rule, and
+//! krs_row(place, errno)                      the strongest action (`krsi_abi::modes::Act`) of a row's rules; its list
+//!                                            begins at this offset of the constants; with an errno, also records the
+//!                                            denials of its permissive rules
+//! krs_row_step(place, errno)                 the same for one entry of it: a bit for the action of its rule, and
 //!                                            whether another entry follows
 //! ```
 //!
