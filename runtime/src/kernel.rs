@@ -386,9 +386,9 @@ pub mod tests {
         assert!(kernel.has_hook("file_open"));
         assert!(!kernel.has_hook("vfs_open") && !kernel.has_hook("open") && !kernel.has_hook("bpf_lsm_file_open"));
         // It was renamed in 6.9.
-        assert_eq!(kernel.called("bpf_map_create"), Some("bpf_map_alloc_security"));
-        assert_eq!(kernel.called("file_open"), Some("file_open"));
-        assert_eq!(kernel.called("bpf_prog_load"), None);
+        assert_eq!(kernel.kernel_name("bpf_map_create"), Some("bpf_map_alloc_security"));
+        assert_eq!(kernel.kernel_name("file_open"), Some("file_open"));
+        assert_eq!(kernel.kernel_name("bpf_prog_load"), None);
     }
 
     #[test]
