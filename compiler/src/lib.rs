@@ -11,6 +11,7 @@
 use krs_grammar::ast::{self, FileId};
 
 pub mod access;
+pub mod analysis;
 pub mod automaton;
 pub mod bpf;
 pub mod btf;
@@ -34,7 +35,11 @@ pub mod relocation;
 pub mod simulate;
 pub mod source;
 pub mod stdlib;
+#[cfg(test)]
+mod testing;
+pub mod text_test;
 
+use analysis::unreachable::Unreachable;
 use diag::{Diagnostic, Severity};
 use driver::{Instrumentation, Observer};
 use kernel::Kernel;
@@ -114,6 +119,7 @@ pub struct Parsed {
 /// A policy that has passed the gate.
 struct Checked {
     policy: hir::Policy,
+    unreachable: Unreachable,
     kernels: Vec<String>,
 }
 
@@ -180,7 +186,7 @@ impl Parsed {
     pub fn check(self, options: &Options<'_>) -> Outcome<()> {
         self.run(options, |checked, _, observer, diagnostics| {
             // What does not fit into a program is an error too.
-            let mut plan = decision::lower::lower(&checked.policy, options.optimise);
+            let mut plan = decision::lower::lower(&checked.policy, &checked.unreachable, options.optimise);
             bpf::lower::lower(&checked.policy, &mut plan, options.optimise, observer, diagnostics);
         })
     }
@@ -208,12 +214,12 @@ impl Parsed {
             Stage::Ast | Stage::Hir => hir::print::print(&checked.policy),
             Stage::Decision => {
                 // Which hooks are in parts only their code tells.
-                let mut plan = decision::lower::lower(&checked.policy, options.optimise);
+                let mut plan = decision::lower::lower(&checked.policy, &checked.unreachable, options.optimise);
                 bpf::lower::lower(&checked.policy, &mut plan, options.optimise, observer, diagnostics);
                 decision::print::print(&plan, &checked.policy)
             }
             Stage::Bpf => {
-                let mut plan = decision::lower::lower(&checked.policy, options.optimise);
+                let mut plan = decision::lower::lower(&checked.policy, &checked.unreachable, options.optimise);
                 let code = bpf::lower::lower(&checked.policy, &mut plan, options.optimise, observer, diagnostics);
                 bpf::print::print(&code, &|span| {
                     let (line, column) = sources.position(span);
@@ -249,8 +255,8 @@ fn compile(
     observer: &Observer<'_>,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> (hir::Policy, object::Object) {
-    let Checked { policy, kernels } = checked;
-    let mut plan = decision::lower::lower(&policy, optimise);
+    let Checked { policy, unreachable, kernels } = checked;
+    let mut plan = decision::lower::lower(&policy, &unreachable, optimise);
     let code = bpf::lower::lower(&policy, &mut plan, optimise, observer, diagnostics);
     if cfg!(debug_assertions) {
         decision::verify::verify(&plan);
@@ -267,7 +273,7 @@ fn gate(parsed: Parsed, options: &Options<'_>) -> (Sources, Vec<Diagnostic>, Opt
     let Parsed { mut sources, trees: mut own, given, mut diagnostics } = parsed;
     let library = &own.split_off(given)[..];
     let own = &imports::splice(own, options.read, &mut sources, &mut diagnostics)[..];
-    let lists = set_files(own, options, &mut sources);
+    let set_files = set_files(own, options, &mut sources);
     let default = kernel::embedded().last();
     let Some(kernel) = options.target.or(default) else { unreachable!("kernels are embedded") };
     let name = options.name.clone().unwrap_or_else(|| policy_name(sources.name(FileId(0))));
@@ -277,34 +283,25 @@ fn gate(parsed: Parsed, options: &Options<'_>) -> (Sources, Vec<Diagnostic>, Opt
         policy: own,
         name: &name,
         kernel,
+        newest: default.filter(|_| options.target.is_some()),
         position: &position,
         sources: &sources,
-        lists: &lists,
+        set_files: &set_files,
     };
-    let mut found = Vec::new();
-    let mut policy = hir::lower::lower(&input, &mut found);
-    let failed = |found: &[Diagnostic]| found.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
-    if let Some(newest) = default.filter(|_| options.target.is_some() && failed(&found) && hir::since::any(own)) {
-        // Rules for newer kernels are not about this one: the newest that is known may have what they need. All others
-        // are, and what is wrong with them here stays so.
-        let (mut again, mut others) = (Vec::new(), Vec::new());
-        let other = hir::lower::lower(&hir::lower::Input { kernel: newest, ..input }, &mut again);
-        hir::lower::lower(&hir::lower::Input { policy: &hir::since::without(own), ..input }, &mut others);
-        if !failed(&again) && !failed(&others) {
-            (policy, found) = (other, again);
-        }
-    }
-    diagnostics.append(&mut found);
-    if failed(&diagnostics) {
+    let policy = hir::lower::lower(&input, &mut diagnostics);
+    let failed = diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
+    let Some(policy) = policy.filter(|_| !failed) else {
         return (sources, diagnostics, None);
+    };
+    if cfg!(debug_assertions) {
+        hir::verify::verify(&policy);
     }
-    hir::since::settle(&mut policy);
-    policy.readings = hir::overlays::find(&policy, kernel);
     let (kernels, warnings) = hir::kernels::survey(&policy);
     diagnostics.extend(warnings);
-    policy.never = lint::run(&lint::Input { policy: &policy, own, library, given }, &mut diagnostics);
+    let unreachable = Unreachable::find(&policy);
+    lint::run(&lint::Input { policy: &policy, unreachable: &unreachable, own, library, given }, &mut diagnostics);
     lint::levels::allow_in_place(own, &mut diagnostics);
-    (sources, diagnostics, Some(Checked { policy, kernels }))
+    (sources, diagnostics, Some(Checked { policy, unreachable, kernels }))
 }
 
 fn finish<T>(sources: Sources, diagnostics: Vec<Diagnostic>, value: Option<T>) -> Outcome<T> {
@@ -318,7 +315,7 @@ fn sorted(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
 }
 
 /// Reads what the sets of a policy are made from.
-fn set_files(own: &[ast::File], options: &Options<'_>, sources: &mut Sources) -> hir::lower::Lists {
+fn set_files(own: &[ast::File], options: &Options<'_>, sources: &mut Sources) -> hir::lower::SetFiles {
     fn find<'a>(items: &'a [ast::Item], found: &mut Vec<&'a ast::Str>) {
         for item in items {
             match &item.kind {

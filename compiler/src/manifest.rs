@@ -7,7 +7,7 @@ use krsi_abi::manifest::{
 
 use crate::bpf::{Code, event};
 use crate::hir::{self, Policy};
-use crate::hir::{overlays, since};
+use crate::hir::{aliasing, since};
 use crate::limits;
 use crate::object;
 use crate::source::Sources;
@@ -74,7 +74,7 @@ pub fn manifest(policy: &Policy, code: &Code, kernels: Vec<String>, sources: &So
                 section: object::lower::section(hook),
                 instructions,
                 parts: programs[1..].iter().map(|program| program.name.clone()).collect(),
-                keeps: policy.hooks.iter().any(|known| known.name == *hook && known.keeps),
+                keeps: policy.hooks.iter().any(|known| known.name == *hook && known.maintains_labels),
                 arguments,
             }
         })
@@ -91,7 +91,7 @@ pub fn manifest(policy: &Policy, code: &Code, kernels: Vec<String>, sources: &So
         sets,
         unreadable: code.unreadable,
         limited: code.limited,
-        words: overlays::words(policy)
+        words: aliasing::words(policy)
             .map(|(field, bytes, rule)| BitfieldLoad {
                 rule: RuleId(rule.0),
                 of: field.root.clone(),
@@ -110,10 +110,10 @@ pub fn manifest(policy: &Policy, code: &Code, kernels: Vec<String>, sources: &So
 
 fn needs(policy: &Policy, since: &since::Since) -> Since {
     let needs = since.needs.iter().map(|part| match part.clone() {
-        since::Part::Hook(hook) => Need::Hook(hook),
-        since::Part::Argument { hook, name } => Need::Argument { hook, name },
-        since::Part::Enumerator { of, name } => Need::Enumerator { of, name },
-        since::Part::Field(access) => Need::Field { path: path(&access), of: access.root },
+        since::Feature::Hook(hook) => Need::Hook(hook),
+        since::Feature::Argument { hook, name } => Need::Argument { hook, name },
+        since::Feature::Enumerator { of, name } => Need::Enumerator { of, name },
+        since::Feature::Field(access) => Need::Field { path: path(&access), of: access.root },
     });
     Since {
         version: (since.version.major, since.version.minor),
@@ -140,14 +140,14 @@ fn source(sources: &Sources, span: krs_grammar::ast::Span) -> Source {
 
 fn set(set: &hir::Set, used: &mut Vec<hir::NamesId>) -> Option<Set> {
     let (Some(name), hir::Members::Dynamic { max }) = (&set.name, &set.members) else { return None };
-    let part = |part: &hir::Part| match *part {
-        hir::Part::Int(int) => Part::Number(ty(hir::Ty::Int(int), used)),
-        hir::Part::Ip => Part::Ip,
-        hir::Part::Network => Part::Cidr,
-        hir::Part::Text { path: false } => Part::Str,
-        hir::Part::Text { path: true } => Part::Path,
+    let part = |part: &hir::Column| match *part {
+        hir::Column::Int(int) => Part::Number(ty(hir::Ty::Int(int), used)),
+        hir::Column::Ip => Part::Ip,
+        hir::Column::Network => Part::Cidr,
+        hir::Column::Text { path: false } => Part::Str,
+        hir::Column::Text { path: true } => Part::Path,
     };
-    Some(Set { name: name.clone(), parts: set.parts.iter().map(part).collect(), max: *max })
+    Some(Set { name: name.clone(), parts: set.columns.iter().map(part).collect(), max: *max })
 }
 
 fn audit(audit: &hir::Audit, used: &mut Vec<hir::NamesId>) -> Audit {

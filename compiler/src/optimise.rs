@@ -1,4 +1,4 @@
-//! Optimisation flags: `-Z no-reuse -Z no-threading` builds without these two passes.
+//! Optimisation flags: `-Z no-available-values -Z no-skip-forwarding` builds without these two passes.
 //!
 //! An optimisation changes the cost of the code and never its meaning. The differential tests disable random
 //! subsets for each policy, which finds passes that are wrong only in combination.
@@ -43,75 +43,75 @@ macro_rules! optimisations {
 
 optimisations! {
     /// Drop rules that can never match.
-    Never = "never",
+    UnreachableRules = "unreachable-rules",
     /// Look up the rules that compare the same values with different constants in one table.
     Index = "index",
     /// Share such a table among rules with different errnos.
-    Errnos = "errnos",
+    IndexErrnos = "index-errnos",
     /// Match the patterns of several rules by one automaton.
-    Automata = "automata",
+    MergePatterns = "merge-patterns",
     /// Look up ordered comparisons with constants by binary search over ranges.
-    Ranges = "ranges",
+    IndexRanges = "index-ranges",
     /// Evaluate cheap tests before expensive ones.
-    Order = "order",
+    OrderTests = "order-tests",
     /// Prefilter a lookup by its cheap values before the expensive ones are read.
-    Early = "early",
+    Prefilter = "prefilter",
     /// Hash-cons the decision graph.
-    Shared = "shared",
+    HashCons = "hash-cons",
     /// Eliminate tests whose result is known on the path.
-    Asked = "asked",
+    RedundantTests = "redundant-tests",
     /// Reuse loads and null checks that are available on the path.
-    Reuse = "reuse",
+    AvailableValues = "available-values",
     /// Eliminate partially redundant helper calls and path walks.
-    Tried = "tried",
+    Pre = "pre",
     /// Compare the last component before a path is walked.
-    Names = "names",
+    LastName = "last-name",
     /// Load the first components of a path directly instead of copying them.
-    Near = "near",
+    PathPrefix = "path-prefix",
     /// Simplify arithmetic and branches by known bits.
-    Bits = "bits",
+    Simplify = "simplify",
     /// Thread jumps over branches whose outcome is known on the path.
-    Passing = "passing",
+    ThreadJumps = "thread-jumps",
     /// Eliminate common subexpressions by global value numbering.
-    Again = "again",
+    Gvn = "gvn",
     /// Fold constants into immediate operands.
-    Constants = "constants",
+    FoldImmediates = "fold-immediates",
     /// Widen 32-bit moves whose upper half is not used.
-    Copies = "copies",
+    WidenMoves = "widen-moves",
     /// Propagate copies of values that no longer change.
-    Joined = "joined",
+    PropagateCopies = "propagate-copies",
     /// Swap the bytes of constants instead of values in network byte order.
-    Swaps = "swaps",
+    FoldByteSwaps = "fold-byte-swaps",
     /// Simplify computations of bits that are not demanded.
-    Demand = "demand",
+    DemandedBits = "demanded-bits",
     /// Eliminate instructions whose results are not used.
-    Unused = "unused",
+    Dce = "dce",
     /// Place cold code, which records events, after hot code.
-    Sinking = "sinking",
+    SplitCold = "split-cold",
     /// Rename live ranges after hot/cold splitting, and optimise again.
-    Webs = "webs",
+    RenameLiveRanges = "rename-live-ranges",
     /// Split live ranges at the entry of cold code.
-    Splitting = "splitting",
+    SplitLiveRanges = "split-live-ranges",
     /// Use a callee-saved register only if that is cheaper than saving it.
-    Frugal = "frugal",
+    CalleeSavedCost = "callee-saved-cost",
     /// Keep a reloaded value in its register until the next call.
-    Reloads = "reloads",
+    ShareReloads = "share-reloads",
     /// Coalesce stack slots with equal contents.
-    Slots = "slots",
+    CoalesceSlots = "coalesce-slots",
     /// Propagate copies after register allocation.
-    Moves = "moves",
+    PostRaCopies = "post-ra-copies",
     /// Sink spill stores past branches that do not need them.
-    Late = "late",
+    SinkSpills = "sink-spills",
     /// Eliminate reloads of values that a register still holds.
-    Kept = "kept",
+    EliminateReloads = "eliminate-reloads",
     /// Place blocks after their predecessors.
-    Chains = "chains",
+    PlaceBlocks = "place-blocks",
     /// Duplicate short exits instead of jumping to them.
-    Exits = "exits",
+    DuplicateExits = "duplicate-exits",
     /// Redirect jumps to blocks that only jump.
-    Threading = "threading",
+    SkipForwarding = "skip-forwarding",
     /// Compile a hook to one program unless it would be too large.
-    Whole = "whole",
+    OneProgram = "one-program",
 }
 
 impl fmt::Display for Optimisation {
@@ -146,7 +146,7 @@ impl Optimise {
         self.off & 1 << one as u32 == 0
     }
 
-    /// Applies the argument of a `-Z` option: `no-reuse`, or `no-all`.
+    /// Applies the argument of a `-Z` option: `no-available-values`, or `no-all`.
     ///
     /// # Errors
     /// Returns the valid arguments if the flag is unknown.
@@ -197,7 +197,7 @@ mod tests {
             assert!(help().contains(&format!("no-{one}")));
         }
         assert!(Optimisation::ALL.len() <= 64, "a bit for each");
-        assert!(Optimise::default().set("reuse").is_err_and(|names| names.contains(&"no-reuse".to_owned())));
+        assert!(Optimise::default().set("reuse").is_err_and(|names| names.contains(&"no-available-values".to_owned())));
         assert_eq!(Optimise::default().set("no-all"), Ok(Optimise::nothing()));
     }
 }

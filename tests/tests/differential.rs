@@ -140,7 +140,7 @@ fn what_went_wrong_is_right() {
     ] {
         let checked = &krsic::kernel::embedded()[checked];
         let files = [Source { name: "a.krs".into(), text: text.to_owned() }];
-        for optimise in [Optimise::default(), Optimise::default().without(Optimisation::Whole)] {
+        for optimise in [Optimise::default(), Optimise::default().without(Optimisation::OneProgram)] {
             let built = krsic::build(&files, &Options { target: Some(checked), optimise, ..Options::default() }).value;
             let built = built.expect("it compiles");
             let tried = differential::scenes_of(&built, checked, &scenes(39));

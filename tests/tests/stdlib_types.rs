@@ -10,7 +10,7 @@ use std::path::Path;
 use krs_grammar::ast::{FileId, HookKind, HookParam, ItemKind, View};
 use krsic::btf::Kind;
 use krsic::diag::{Code, Severity, code};
-use krsic::hir::words::Words;
+use krsic::hir::type_names::TypeNames;
 use krsic::kernel::{self, Kernel};
 use krsic::reference::{Acts, Library, Reference, items};
 use krsic::{Options, Outcome, Source};
@@ -177,7 +177,7 @@ fn every_view_can_be_read() {
     let library = Library::read();
     let items = items(&library);
     for kernel in kernel::embedded() {
-        let mut words = Words::new(&items, kernel);
+        let mut words = TypeNames::new(&items, kernel);
         for item in self::library() {
             let ItemKind::View(view) = item else { continue };
             let kinds = [Kind::Struct, Kind::Union];

@@ -44,7 +44,7 @@ mod row_displacement;
 mod subset;
 mod suffixes;
 
-use crate::hir::TextTest;
+use crate::text_test::TextTest;
 
 /// Tag of the word that holds the row of a text ending in the state.
 pub const ROW: u8 = 1;

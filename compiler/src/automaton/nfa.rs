@@ -15,7 +15,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::TooComplex;
 use crate::glob::{self, Bytes, Piece};
-use crate::hir::TextTest;
+use crate::text_test::TextTest;
 
 /// Maximum number of nodes. A larger automaton would exceed the 23 bits of a target in any case.
 const NODES_MAX: usize = 1 << 22;

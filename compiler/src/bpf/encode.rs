@@ -94,7 +94,7 @@ impl fmt::Display for TooLarge {
 /// # Errors
 /// When a limit of the format or of the verifier is met.
 pub fn encode(name: &str, hook: &str, code: &Body, optimise: Optimise) -> Result<Program, TooLarge> {
-    let threading = optimise.does(Optimisation::Threading);
+    let threading = optimise.does(Optimisation::SkipForwarding);
     let target = |at: usize| if threading { skip_forwarding(code, BlockId(at as u32)) } else { BlockId(at as u32) };
     let targets: Vec<BlockId> = (0..code.blocks.len()).map(target).collect();
     let resolve = |to: BlockId| targets[to.0 as usize];

@@ -78,11 +78,11 @@ pub fn layout(audit: &Audit) -> Layout {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hir::{Field, Int, Value, ValueKind};
+    use crate::hir::{AuditField, Int, Value, ValueKind};
     use krs_grammar::ast::Span;
 
     fn of(types: &[Ty]) -> Layout {
-        let field = |ty: &Ty| Field {
+        let field = |ty: &Ty| AuditField {
             name: String::new(),
             value: Value { span: Span::default(), ty: *ty, kind: ValueKind::Const(0) },
         };

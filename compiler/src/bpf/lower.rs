@@ -53,7 +53,7 @@ const SHRINKS_TO: usize = 2;
 /// What is left undone where a policy takes more stack than there is, one after the other: values stay in registers
 /// that programs must save, and are read again rather than kept.
 const LESS_STACK: [&[Optimisation]; 2] =
-    [&[Optimisation::Frugal], &[Optimisation::Reuse, Optimisation::Tried, Optimisation::Again]];
+    [&[Optimisation::CalleeSavedCost], &[Optimisation::AvailableValues, Optimisation::Pre, Optimisation::Gvn]];
 
 /// Generates all programs. A hook whose rules do not fit into one is split into parts, in the plan too; what fits into no part
 /// is an error.
@@ -67,14 +67,14 @@ pub fn lower(
     let mut less = LESS_STACK.iter();
     // Hooks in parts, and how large those may be.
     let mut split: BTreeMap<HookId, usize> = BTreeMap::new();
-    if !optimise.does(Optimisation::Whole) {
+    if !optimise.does(Optimisation::OneProgram) {
         split.extend(plan.graphs.iter().map(|graph| (graph.hook, split::INSTRUCTIONS_MAX)));
     }
     let mut no_fit: BTreeMap<HookId, Unsplittable> = BTreeMap::new();
     let mut pending: Vec<HookId> = split.keys().copied().collect();
     loop {
         for hook in pending.drain(..) {
-            match split::split(policy, hook, split[&hook], optimise) {
+            match split::split(policy, hook, &plan.rules[hook.index()], split[&hook], optimise) {
                 Ok(parts) => decision::split::split(policy, plan, hook, &parts, optimise),
                 Err(why) => drop(no_fit.insert(hook, why)),
             }

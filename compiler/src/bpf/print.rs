@@ -136,7 +136,7 @@ mod tests {
 
     use super::super::{Checked, RelocationKind, Section};
     use super::*;
-    use crate::access::Access;
+    use crate::access::{Access, Step};
     use crate::mir::text::access;
 
     fn of(insns: Vec<Insn>, relocations: Vec<(u32, RelocationKind)>) -> Program {
@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn relocations_are_printed_by_name() {
         let field = || access("inode.i_mode");
-        let index = Access { steps: vec![crate::access::Step::Index(2)], ..field() };
+        let index = Access { steps: vec![Step::Index(2)], ..field() };
         let wide = Insn { code: 0x18, dst: 2, ..Insn::default() };
         let mov = Insn { code: 0xb7, dst: 2, ..Insn::default() };
         let load = Insn { code: 0x61, dst: 2, src: 1, ..Insn::default() };

@@ -32,7 +32,10 @@ use crate::optimise::{Optimisation, Optimise};
 /// Reloads that serve several uses can exceed the registers that are free between two calls; then each use gets a reload
 /// of its own, whose live range is one instruction, and the allocation succeeds.
 pub fn run(body: &mut Body, optimise: Optimise) {
-    let options = Options { frugal: optimise.does(Optimisation::Frugal), share: optimise.does(Optimisation::Reloads) };
+    let options = Options {
+        frugal: optimise.does(Optimisation::CalleeSavedCost),
+        share: optimise.does(Optimisation::ShareReloads),
+    };
     let shared = options.share.then(|| allocate(body.clone(), options)).flatten();
     *body = shared.unwrap_or_else(|| {
         let body = std::mem::take(body);

@@ -124,7 +124,7 @@ pub fn of_one_shape<'p>(
     optimise: Optimise,
     indexes: &mut Vec<Index>,
 ) -> (usize, Option<Vec<Unit<'p>>>) {
-    if !optimise.does(Optimisation::Index) || !optimise.does(Optimisation::Errnos) {
+    if !optimise.does(Optimisation::Index) || !optimise.does(Optimisation::IndexErrnos) {
         return (0, None);
     }
     let shape_of = |id: &RuleId| {

@@ -30,18 +30,22 @@ use std::collections::BTreeSet;
 use super::build::Build;
 use super::index::{self, Unit};
 use super::{Errno, Graph, Index, Node, NodeId, Part, Plan, Verdict, order, redundant_tests};
+use crate::analysis::unreachable::Unreachable;
 use crate::hir::{HookId, Policy, RuleId};
 use crate::optimise::{Optimisation, Optimise};
 
 /// Lowers every hook to one graph.
 #[must_use]
-pub fn lower(policy: &Policy, optimise: Optimise) -> Plan {
+pub fn lower(policy: &Policy, unreachable: &Unreachable, optimise: Optimise) -> Plan {
     let mut by_hook: Vec<Vec<RuleId>> = vec![Vec::new(); policy.hooks.len()];
     for (id, rule) in policy.rules.iter().enumerate() {
-        by_hook[rule.hook.index()].push(RuleId(id as u32));
+        let id = RuleId(id as u32);
+        if !optimise.does(Optimisation::UnreachableRules) || !unreachable.contains(id) {
+            by_hook[rule.hook.index()].push(id);
+        }
     }
-    let mut plan = Plan { graphs: Vec::with_capacity(by_hook.len()), indexes: Vec::new() };
-    for (hook, rules) in by_hook.iter().enumerate() {
+    let mut plan = Plan { graphs: Vec::with_capacity(by_hook.len()), indexes: Vec::new(), rules: by_hook };
+    for (hook, rules) in plan.rules.iter().enumerate() {
         let graph = graph(policy, HookId(hook as u32), rules, Part::default(), optimise, &mut plan.indexes);
         plan.graphs.push(graph);
     }
@@ -58,15 +62,15 @@ pub fn graph(
     optimise: Optimise,
     indexes: &mut Vec<Index>,
 ) -> Graph {
-    let mut build = Build::new(optimise.does(Optimisation::Shared));
+    let mut build = Build::new(optimise.does(Optimisation::HashCons));
     let known = indexes.len();
     let (denying, observing) = units(policy, rules, optimise, indexes);
-    if optimise.does(Optimisation::Early) {
+    if optimise.does(Optimisation::Prefilter) {
         indexes[known..].iter_mut().for_each(|index| index.prefilter = order::prefilter(&index.columns));
     }
     let entry = Chains { policy, indexes, part: &part, denying, observing }.build(&mut build);
     let graph = build.finish(hook, part, entry);
-    if optimise.does(Optimisation::Asked) { redundant_tests::eliminate(graph) } else { graph }
+    if optimise.does(Optimisation::RedundantTests) { redundant_tests::eliminate(graph) } else { graph }
 }
 
 /// Returns the errno of a rule; 0 if it only observes.
@@ -81,9 +85,8 @@ pub(super) fn units<'p>(
     optimise: Optimise,
     indexes: &mut Vec<Index>,
 ) -> (Vec<Unit<'p>>, Vec<Unit<'p>>) {
-    let can_match = |id: &&RuleId| !optimise.does(Optimisation::Never) || !policy.never.contains(id);
     let (denying, observing): (Vec<RuleId>, Vec<RuleId>) =
-        rules.iter().filter(can_match).partition(|id| policy.rules[id.0 as usize].deny.is_some());
+        rules.iter().partition(|id| policy.rules[id.0 as usize].deny.is_some());
     (ordered(policy, &denying, optimise, indexes), ordered(policy, &observing, optimise, indexes))
 }
 
@@ -102,7 +105,7 @@ fn ordered<'p>(policy: &'p Policy, rules: &[RuleId], optimise: Optimise, indexes
                 indexes.truncate(known);
             }
             if let Some(mut units) = found.filter(|_| count > same) {
-                if optimise.does(Optimisation::Order) {
+                if optimise.does(Optimisation::OrderTests) {
                     units.chunks_mut(1).for_each(|unit| order::order(unit, indexes));
                 }
                 all.extend(units);
@@ -112,7 +115,7 @@ fn ordered<'p>(policy: &'p Policy, rules: &[RuleId], optimise: Optimise, indexes
             refused = at + count;
         }
         let mut units = index::units(policy, &rules[at..at + same], optimise, indexes);
-        if optimise.does(Optimisation::Order) {
+        if optimise.does(Optimisation::OrderTests) {
             order::order(&mut units, indexes);
         }
         all.extend(units);

@@ -97,6 +97,8 @@ impl IndexId {
 /// Decision graphs of all hooks of a policy.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
+    /// The rules of each hook that its graphs test, by `HookId`, in source order. Unreachable rules are left out.
+    pub rules: Vec<Vec<RuleId>>,
     /// Graphs by hook: one each, or several in a row for a hook that is split into parts.
     pub graphs: Vec<Graph>,
     /// Lookup tables by [`IndexId`]; each is used by at most one graph.

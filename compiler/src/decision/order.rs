@@ -13,7 +13,7 @@
 use super::index::{Step, Unit};
 use super::key::{Column, ColumnKind};
 use super::{Index, texts};
-use crate::hir::{Atom, AtomKind, Cond, TaskField, Text, Value, ValueKind};
+use crate::hir::{Atom, AtomKind, Cond, TaskField, TextSource, Value, ValueKind};
 
 /// Sorts the steps of each unit, and the units, by cost.
 pub fn order(units: &mut [Unit<'_>], indexes: &[Index]) {
@@ -98,13 +98,13 @@ fn value(of: &Value) -> u32 {
         ValueKind::Unary(_, inner) | ValueKind::Convert(inner) => 1 + value(inner),
         ValueKind::Binary(_, left, right) => 1 + value(left) + value(right),
         ValueKind::Cond(inner) => cond(inner),
-        ValueKind::End(end, _) => 100 + end.values().map(value).sum::<u32>(),
+        ValueKind::Endpoint(end, _) => 100 + end.values().map(value).sum::<u32>(),
         ValueKind::Text(text) => match &**text {
             // A walk up the dentries: some hundred instructions per component.
-            Text::Path { dentry, mount } => 2000 + value(dentry) + value(mount),
-            Text::Cgroup { node } => 1500 + value(node),
-            Text::Pointer(of) | Text::Copy(of) => 200 + value(of),
-            Text::Unix { end, .. } => 200 + end.values().map(value).sum::<u32>(),
+            TextSource::Path { dentry, mount } => 2000 + value(dentry) + value(mount),
+            TextSource::Cgroup { node } => 1500 + value(node),
+            TextSource::Pointer(of) | TextSource::Copy(of) => 200 + value(of),
+            TextSource::Unix { end, .. } => 200 + end.values().map(value).sum::<u32>(),
         },
     }
 }

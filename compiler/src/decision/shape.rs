@@ -22,8 +22,8 @@ use super::key::{Column, ColumnKind, Element, layout, ordered};
 use super::normalise::Literal;
 use super::texts::Patterns;
 use crate::hir::{
-    AtomKind, Compare, Cond, Int, LabelId, Limit, Members, Part as SetPart, Policy, Rule, RuleId, TaskField, TextTest,
-    Ty, Value, ValueKind,
+    AtomKind, Column as SetColumn, Compare, Cond, Int, LabelId, Limit, Members, Policy, Rule, RuleId, TaskField,
+    TextTest, Ty, Value, ValueKind,
 };
 use crate::optimise::{Optimisation, Optimise};
 
@@ -183,10 +183,10 @@ fn term<'p>(policy: &'p Policy, literal: Literal<'p>, optimise: Optimise) -> Opt
             };
             (vec![(ColumnKind::Number, value)], vec![vec![number(value, constant)?]])
         }
-        AtomKind::Compare { op, left, right } if optimise.does(Optimisation::Ranges) => {
+        AtomKind::Compare { op, left, right } if optimise.does(Optimisation::IndexRanges) => {
             let (value, constant, op) = match (&left.kind, &right.kind) {
                 (_, ValueKind::Const(number)) => (left, *number, *op),
-                (ValueKind::Const(number), _) => (right, *number, op.turned()),
+                (ValueKind::Const(number), _) => (right, *number, op.swapped()),
                 _ => return None,
             };
             (
@@ -224,14 +224,14 @@ fn term<'p>(policy: &'p Policy, literal: Literal<'p>, optimise: Optimise) -> Opt
             let rows = set.iter().map(|text| vec![Element::Text(text.clone())]).collect();
             (vec![(ColumnKind::Text, value)], rows)
         }
-        AtomKind::Text { value, test } if optimise.does(Optimisation::Automata) => {
+        AtomKind::Text { value, test } if optimise.does(Optimisation::MergePatterns) => {
             let columns = vec![(ColumnKind::Match, value)];
             return Some(Term { literals: vec![literal], columns, rows: Vec::new(), patterns: vec![test] });
         }
         AtomKind::InSet { values, set } => {
             let set = &policy.sets[set.index()];
             let Members::Static(rows) = &set.members else { return None };
-            return in_set(literal, values, &set.parts, rows);
+            return in_set(literal, values, &set.columns, rows);
         }
         _ => return None,
     };
@@ -247,7 +247,7 @@ fn term<'p>(policy: &'p Policy, literal: Literal<'p>, optimise: Optimise) -> Opt
 fn either<'p>(policy: &'p Policy, literal: Literal<'p>, both: [&'p Cond; 2], optimise: Optimise) -> Option<Term<'p>> {
     let sides = both.map(|cond| term(policy, Literal { cond, ..literal }, optimise));
     let [Some(mut one), Some(mut other)] = sides else { return None };
-    if one.columns != other.columns && optimise.does(Optimisation::Automata) {
+    if one.columns != other.columns && optimise.does(Optimisation::MergePatterns) {
         one.text_as_pattern(both[0]);
         other.text_as_pattern(both[1]);
     }
@@ -302,22 +302,22 @@ fn mask(int: Int) -> u128 {
 fn in_set<'p>(
     literal: Literal<'p>,
     values: &'p [Value],
-    parts: &[SetPart],
+    parts: &[SetColumn],
     elements: &[Vec<(u128, u128)>],
 ) -> Option<Term<'p>> {
-    if parts.iter().any(|part| matches!(part, SetPart::Text { .. })) {
+    if parts.iter().any(|part| matches!(part, SetColumn::Text { .. })) {
         return None;
     }
     let kind = |at: usize| match parts[at] {
-        SetPart::Int(_) => ColumnKind::Number,
-        SetPart::Network if elements.iter().any(|row| row[at].0 != row[at].1) => ColumnKind::Network,
-        SetPart::Ip | SetPart::Network | SetPart::Text { .. } => ColumnKind::Ip,
+        SetColumn::Int(_) => ColumnKind::Number,
+        SetColumn::Network if elements.iter().any(|row| row[at].0 != row[at].1) => ColumnKind::Network,
+        SetColumn::Ip | SetColumn::Network | SetColumn::Text { .. } => ColumnKind::Ip,
     };
     let mut order: Vec<usize> = (0..parts.len()).collect();
     order.sort_by_key(|at| kind(*at));
     let element = |at: usize, (first, last): (u128, u128)| match (kind(at), parts[at], values[at].ty) {
         (ColumnKind::Network, ..) => Some(Element::Range(first, last)),
-        (ColumnKind::Number, SetPart::Int(of), Ty::Int(_)) => {
+        (ColumnKind::Number, SetColumn::Int(of), Ty::Int(_)) => {
             let constant = if of.signed { i128::from((first as u64).cast_signed()) } else { first as i128 };
             // An element that the value cannot be has no row.
             number(&values[at], constant)

@@ -66,13 +66,11 @@ impl Groups {
     }
 }
 
-/// Groups the rules of a hook. Among the rules that only observe, those that set or clear labels come last. If
+/// Groups the rules of a hook, in source order. Among the rules that only observe, those that set or clear labels come last. If
 /// a rule that denies does so, it and all groups after it form the last part.
 #[must_use]
-pub fn groups(policy: &Policy, hook: HookId, optimise: Optimise) -> Groups {
-    let on_hook = |id: &RuleId| policy.rules[id.0 as usize].hook == hook;
-    let rules: Vec<RuleId> = (0..policy.rules.len() as u32).map(RuleId).filter(on_hook).collect();
-    let (denying, observing) = lower::units(policy, &rules, optimise, &mut Vec::new());
+pub fn groups(policy: &Policy, rules: &[RuleId], optimise: Optimise) -> Groups {
+    let (denying, observing) = lower::units(policy, rules, optimise, &mut Vec::new());
     let mut groups: Vec<Vec<RuleId>> = Vec::new();
     let mut seen: HashMap<RuleId, usize> = HashMap::new();
     for unit in denying.into_iter().chain(observing) {

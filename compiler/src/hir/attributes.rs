@@ -1,4 +1,10 @@
-//! What is said about a rule, and signals.
+//! Attributes of rules, and signals.
+//!
+//! ```text
+//! @severity(high) @tag("T1055") @since("6.1") on userns_create kill SIGTERM
+//! ```
+//!
+//! Absent: the effect of `@allow`, which [`lint::levels`](crate::lint::levels) applies.
 
 use krs_grammar::ast::{self, ExprKind, Span};
 
@@ -11,19 +17,19 @@ use crate::diag::{Diagnostic, code};
 
 const KNOWN: [&str; 7] = ["allow", "doc", "id", "permissive", "severity", "since", "tag"];
 const SEVERITIES: [&str; 4] = ["low", "medium", "high", "critical"];
-/// `SIGKILL`
+/// The number of `SIGKILL`.
 const KILL: i32 = 9;
 
-/// What the attributes of a rule say.
-pub(super) struct Said {
+/// The checked attributes of a rule.
+pub(super) struct CheckedAttributes {
     pub(super) attributes: Attributes,
     pub(super) doc: Option<String>,
     pub(super) since: Option<Since>,
 }
 
 impl<'a> Checker<'a> {
-    /// The attributes of a rule.
-    pub(super) fn attributes(&mut self, written: &'a [ast::Attribute]) -> Said {
+    /// Checks the attributes of a rule.
+    pub(super) fn attributes(&mut self, written: &'a [ast::Attribute]) -> CheckedAttributes {
         let mut made = Attributes::default();
         let mut since = None;
         let mut doc = None;
@@ -32,10 +38,14 @@ impl<'a> Checker<'a> {
             let name = attribute.name.name.as_str();
             if let Some(first) = seen.iter().find(|known| known.name.name == name && name != "tag" && name != "allow") {
                 self.report(
-                    Diagnostic::error(code::INVALID_ATTRIBUTE, attribute.span, format!("a rule has one `@{name}`"))
-                        .label("the second")
-                        .also(first.span, "the first")
-                        .help("remove one of them"),
+                    Diagnostic::error(
+                        code::INVALID_ATTRIBUTE,
+                        attribute.span,
+                        format!("duplicate attribute `@{name}`"),
+                    )
+                    .label("second occurrence")
+                    .also(first.span, "first occurrence")
+                    .help("remove one of them"),
                 );
                 continue;
             }
@@ -60,9 +70,9 @@ impl<'a> Checker<'a> {
                     let error = Diagnostic::error(
                         code::UNKNOWN_ATTRIBUTE,
                         attribute.name.span,
-                        format!("no attribute `@{name}`"),
+                        format!("unknown attribute `@{name}`"),
                     )
-                    .label("not known");
+                    .label("not found");
                     let error = match did_you_mean(name, KNOWN) {
                         Some(help) => error.help(help),
                         None => error.help(format!("attributes are {}", list(KNOWN, "and"))),
@@ -71,7 +81,7 @@ impl<'a> Checker<'a> {
                 }
             }
         }
-        Said { attributes: made, doc, since }
+        CheckedAttributes { attributes: made, doc, since }
     }
 
     fn severity(&mut self, attribute: &'a ast::Attribute) -> Option<String> {
@@ -83,15 +93,15 @@ impl<'a> Checker<'a> {
             },
             _ => None,
         };
-        let error = Diagnostic::error(code::INVALID_ATTRIBUTE, attribute.span, "`@severity` takes one of four words");
+        let error = Diagnostic::error(code::INVALID_ATTRIBUTE, attribute.span, "`@severity` takes one of four levels");
         self.report(match found {
             Some(help) => error.help(help),
-            None => error.help(format!("write one of {}: `@severity(high)`", list(SEVERITIES, "and"))),
+            None => error.help(format!("the levels are {}: `@severity(high)`", list(SEVERITIES, "and"))),
         });
         None
     }
 
-    /// `@allow(never_matches)`: the names are looked at again where warnings are shown.
+    /// Checks the names in `@allow(...)`, which take effect when warnings are shown.
     fn allow(&mut self, attribute: &'a ast::Attribute) {
         if attribute.args.is_empty() {
             self.report(
@@ -107,8 +117,7 @@ impl<'a> Checker<'a> {
             };
             let known: Vec<String> = code::WARNINGS.iter().map(|(_, name)| name.replace('-', "_")).collect();
             let known = known.iter().map(String::as_str);
-            let error =
-                Diagnostic::error(code::INVALID_ATTRIBUTE, arg.span, "no warning is called so").label("not known");
+            let error = Diagnostic::error(code::INVALID_ATTRIBUTE, arg.span, "unknown warning").label("not found");
             self.report(match did_you_mean(name, known.clone()) {
                 Some(help) => error.help(help),
                 None => error.help(format!("warnings are {}", list(known, "and"))),
@@ -127,7 +136,7 @@ impl<'a> Checker<'a> {
             })
             .collect();
         if texts.len() != attribute.args.len() || texts.is_empty() || texts.len() > most {
-            let wanted = if most == 1 { "one text" } else { "texts" };
+            let wanted = if most == 1 { "one string" } else { "strings" };
             self.report(
                 Diagnostic::error(
                     code::INVALID_ATTRIBUTE,
@@ -141,7 +150,7 @@ impl<'a> Checker<'a> {
         texts
     }
 
-    /// `@permissive` is about what a rule denies.
+    /// Rejects `@permissive` on a rule that does not deny.
     pub(super) fn permissive(&mut self, rule: &ast::Rule) {
         if rule.actions.iter().any(|action| matches!(action.kind, ast::ActionKind::Deny { .. })) {
             return;
@@ -151,7 +160,7 @@ impl<'a> Checker<'a> {
             Diagnostic::error(
                 code::INVALID_ATTRIBUTE,
                 attribute.map_or(rule.on, |attribute| attribute.span),
-                "`@permissive` is about a `deny`, and the rule has none",
+                "`@permissive` requires a `deny` action",
             )
             .help("remove it"),
         );
@@ -159,16 +168,16 @@ impl<'a> Checker<'a> {
 
     pub(super) fn kill(&mut self, signal: Option<&ast::Ident>, span: Span, hook: HookId) -> Option<Kill> {
         let name = self.hooks[hook.index()].name.clone();
-        if let Some(why) = kernels::not_of_current(&name) {
+        if let Some(why) = kernels::unrelated_to_current(&name) {
             self.report(
                 Diagnostic::error(
                     code::KILL_WITHOUT_SUBJECT,
                     span,
-                    format!("`kill` would hit the wrong task on `{name}`"),
+                    format!("`kill` would signal an unrelated task on `{name}`"),
                 )
-                .label("the current task")
+                .label("kills the current task")
                 .note(why)
-                .help("use `kill` at a hook that the task itself calls"),
+                .help("use `kill` on a hook that runs in the context of the task"),
             );
             return None;
         }
@@ -181,11 +190,11 @@ impl<'a> Checker<'a> {
         if let Some(value) = found {
             return Some(Kill { signal: i32::try_from(value).unwrap_or(KILL), name: ident.name.clone(), span });
         }
-        let error = Diagnostic::error(code::UNKNOWN_SIGNAL, ident.span, format!("no signal `{}`", ident.name))
-            .label("not known");
+        let error = Diagnostic::error(code::UNKNOWN_SIGNAL, ident.span, format!("unknown signal `{}`", ident.name))
+            .label("not found");
         let error = match did_you_mean(&ident.name, members.iter().map(|(known, _)| known.as_str())) {
             Some(help) => error.help(help),
-            None => error.help("signals go by their whole names: `SIGKILL`, `SIGTERM`"),
+            None => error.help("write the full name of a signal: `SIGKILL`, `SIGTERM`"),
         };
         self.report(error);
         None

@@ -1,34 +1,34 @@
-//! Conditions: what is asked of values.
+//! Conditions: Boolean combinations of tests on values.
 //!
 //! ```text
-//! (and (bits prot 0x4) (null vma->vm_file))
+//! (and (bits (& prot 4)) (null vma->vm_file))
 //! ```
 //!
-//! Invariants: see [`super`]. Absent: how a test is made; `bpf/lower/conds.rs` knows.
+//! Invariants: see [`super`]. Absent: code for a test, which `bpf/lower/conds.rs` generates.
 
 use std::hash::{Hash, Hasher};
 
 use krs_grammar::ast::Span;
 
-use super::{Hook, LabelId, SetId, Ty, Value, ValueKind};
+use super::{Hook, LabelId, SetId, TextTest, Ty, Value, ValueKind};
 
-/// A condition. Three-valued: an atom that reads through null is neither true nor false.
+/// A condition, evaluated in Kleene's three-valued logic: an atom that reads through null is unknown.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Cond {
-    /// Known while compiling.
+    /// A value known at compile time.
     Const(bool),
-    /// A test.
+    /// A single test of values.
     Atom(Box<Atom>),
-    /// Kleene's not.
+    /// Negation; unknown stays unknown.
     Not(Box<Cond>),
-    /// Kleene's and.
+    /// Conjunction; false if either side is false.
     And(Box<Cond>, Box<Cond>),
-    /// Kleene's or.
+    /// Disjunction; true if either side is true.
     Or(Box<Cond>, Box<Cond>),
 }
 
 impl Cond {
-    /// Whether it can be neither true nor false.
+    /// Returns true if the condition can evaluate to unknown.
     #[must_use]
     pub fn may_be_unknown(&self) -> bool {
         match self {
@@ -40,22 +40,22 @@ impl Cond {
     }
 }
 
-/// A test of values. Where one of them cannot be read, the test is neither true nor false.
+/// A test of values. It is unknown if one of the values cannot be read.
 #[derive(Clone, Debug)]
 pub struct Atom {
-    /// Where.
+    /// Span of the source text.
     pub span: Span,
-    /// What.
+    /// The kind of test and its operands.
     pub kind: AtomKind,
 }
 
 impl Atom {
-    /// Whether it can have no answer: some pointer on its way can be null.
+    /// Returns true if the test can evaluate to unknown, for example by following a null pointer.
     #[must_use]
     pub fn may_be_unknown(&self) -> bool {
         match &self.kind {
             AtomKind::Compare { left, right, .. } | AtomKind::Same(left, right) => {
-                left.unreadable() || right.unreadable()
+                left.may_be_unreadable() || right.may_be_unreadable()
             }
             AtomKind::AnyBit(value)
             | AtomKind::AllBits { value, .. }
@@ -63,18 +63,18 @@ impl Atom {
             | AtomKind::Null(value)
             | AtomKind::OneOf { value, .. }
             | AtomKind::OneOfStrings { value, .. }
-            | AtomKind::Text { value, .. } => value.unreadable(),
+            | AtomKind::Text { value, .. } => value.may_be_unreadable(),
             AtomKind::Label { object, .. } => {
-                matches!(object.ty, Ty::Ptr(pointer) if pointer.nullable) || object.unreadable()
+                matches!(object.ty, Ty::Ptr(pointer) if pointer.nullable) || object.may_be_unreadable()
             }
-            AtomKind::InSet { values, .. } => values.iter().any(Value::unreadable),
-            // There can be too many.
+            AtomKind::InSet { values, .. } => values.iter().any(Value::may_be_unreadable),
+            // A task with more ancestors than the limit makes the test unknown.
             AtomKind::AnyAncestor { .. } => true,
         }
     }
 }
 
-/// Where a test was written is no part of what it is.
+/// Equality ignores the spans.
 impl PartialEq for Atom {
     fn eq(&self, other: &Atom) -> bool {
         self.kind == other.kind
@@ -89,105 +89,88 @@ impl Hash for Atom {
     }
 }
 
-/// A test.
+/// The kinds of tests.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum AtomKind {
-    /// Two integers, compared as mathematical numbers.
+    /// Compares two integers as mathematical numbers, whatever their types.
     Compare {
-        /// How.
+        /// Operator of the comparison.
         op: Compare,
-        /// Left.
+        /// Operand on the left.
         left: Value,
-        /// Right.
+        /// Operand on the right.
         right: Value,
     },
-    /// At least one bit of the value is set.
+    /// True if at least one bit of the integer is set.
     AnyBit(Value),
-    /// All these bits of the value are set.
+    /// True if all bits of a mask are set in an integer.
     AllBits {
-        /// Of this.
+        /// The integer that is tested.
         value: Value,
-        /// These; not 0.
+        /// The mask; not 0.
         mask: u64,
     },
-    /// A `bool`.
+    /// The value of a `bool`.
     True(Value),
-    /// A pointer is null.
+    /// True if the pointer is null.
     Null(Value),
-    /// Two pointers or two addresses are the same.
+    /// True if two pointers, two addresses or two fetched texts are equal.
     Same(Value, Value),
-    /// Some ancestor of a task is so.
+    /// True if some ancestor of a task satisfies a condition.
     AnyAncestor {
-        /// Points to the task, which is none itself.
+        /// A pointer to the task, which is not one of its own ancestors.
         of: Value,
-        /// What is asked of [`ValueKind::Ancestor`]; nothing else in it is read from arguments.
+        /// The condition on [`ValueKind::Ancestor`]. It reads no arguments of the hook.
         cond: Box<Cond>,
     },
-    /// These together are an element; as many as the set has parts, an address for a network.
+    /// True if the tuple of values is an element of a set.
     InSet {
-        /// In the order of the set's parts.
+        /// One value for each column of the set; an address for a network.
         values: Vec<Value>,
-        /// The set.
+        /// The set that is searched.
         set: SetId,
     },
-    /// An integer is one of these.
+    /// True if an integer equals one of a list of constants.
     OneOf {
-        /// This.
+        /// The integer that is tested.
         value: Value,
-        /// Constants; not empty.
+        /// The constants; not empty.
         set: Vec<Value>,
     },
-    /// A string is one of these, none of which is longer than it can be; not empty.
+    /// True if an inline array, a [`Ty::Str`], equals one of a list of strings.
     OneOfStrings {
-        /// This.
+        /// The array that is tested.
         value: Value,
-        /// Without NUL.
+        /// The strings, without NUL and no longer than the array; not empty.
         set: Vec<Vec<u8>>,
     },
-    /// What a text is like.
+    /// Tests a fetched text, a [`Ty::Text`].
     Text {
-        /// A [`Ty::Text`].
+        /// The text that is tested.
         value: Value,
-        /// Is it so?
+        /// The test and its pattern.
         test: TextTest,
     },
-    /// An object has a label.
+    /// True if an object has a label.
     Label {
-        /// A pointer by which the object is known: of a task the first `task_struct` of its process (but see
-        /// [`newborn`]), of a file its `inode`, of a socket its `sock`.
+        /// A pointer that identifies the object: for a task the `group_leader` of its process (but see
+        /// [`is_new_task`]), for a file its `inode`, for a socket its `sock`.
         object: Value,
-        /// One that fits to it.
+        /// A label on this kind of object.
         label: LabelId,
     },
 }
 
-/// A question about a text. No pattern is empty or has a NUL.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum TextTest {
-    /// It is one of these; not empty, no two the same.
-    OneOf(Vec<Vec<u8>>),
-    /// It is this directory, without a slash at its end, or something below it; empty for the root.
-    Under(Vec<u8>),
-    /// It begins so.
-    StartsWith(Vec<u8>),
-    /// It ends so.
-    EndsWith(Vec<u8>),
-    /// This is somewhere in it.
-    Contains(Vec<u8>),
-    /// The glob fits the whole of it.
-    Like(Vec<u8>),
-}
-
-/// Whether an object is the task that `task_alloc` is about: it is a process of its own unless it is a thread, and its
-/// `group_leader` is not yet set.
+/// Returns true if an object is the task that `task_alloc` creates. Its `group_leader` is not set yet, so the
+/// hook's `clone_flags` distinguish a new process from a new thread.
 #[must_use]
-pub fn newborn(hook: &Hook, object: &Value) -> bool {
+pub fn is_new_task(hook: &Hook, object: &Value) -> bool {
     hook.name == "task_alloc" && matches!(object.kind, ValueKind::Arg(_))
 }
 
-/// How integers compare.
+/// Comparison operators of integers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub enum Compare {
     Eq,
     Ne,
@@ -198,9 +181,9 @@ pub enum Compare {
 }
 
 impl Compare {
-    /// What holds of two values where this holds of them the other way round.
+    /// Returns the operator for swapped operands: `a < b` becomes `b > a`.
     #[must_use]
-    pub fn turned(self) -> Compare {
+    pub fn swapped(self) -> Compare {
         match self {
             Compare::Eq | Compare::Ne => self,
             Compare::Lt => Compare::Gt,
@@ -210,7 +193,7 @@ impl Compare {
         }
     }
 
-    /// What holds where this does not.
+    /// Returns the complementary operator: `<` becomes `>=`.
     #[must_use]
     pub fn negated(self) -> Compare {
         match self {

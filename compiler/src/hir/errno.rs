@@ -1,7 +1,7 @@
-//! Error numbers that a system call may show to user space, by name: those of
+//! Errnos that a system call may return to user space, by name: those of
 //! `include/uapi/asm-generic/errno-base.h` and `errno.h`, which x86 and Arm share.
 
-/// Name and number, by number.
+/// Canonical names, sorted by number.
 pub const ERRNOS: &[(&str, i32)] = &[
     ("EPERM", 1),
     ("ENOENT", 2),
@@ -136,10 +136,10 @@ pub const ERRNOS: &[(&str, i32)] = &[
     ("EHWPOISON", 133),
 ];
 
-/// Other names of some numbers.
+/// Aliases of canonical names.
 const ALIASES: &[(&str, &str)] = &[("EWOULDBLOCK", "EAGAIN"), ("EDEADLOCK", "EDEADLK"), ("ENOTSUP", "EOPNOTSUPP")];
 
-/// Codes that stay inside the kernel: a program that saw one would not know what to do.
+/// Errnos of the kernel that must not reach user space, where no program expects them.
 pub const INTERNAL: &[&str] = &[
     "ERESTARTSYS",
     "ERESTARTNOINTR",
@@ -162,14 +162,14 @@ pub const INTERNAL: &[&str] = &[
     "ENOGRACE",
 ];
 
-/// The canonical name and number of an errno.
+/// Returns the canonical name and the number of an errno.
 #[must_use]
 pub fn find(name: &str) -> Option<(&'static str, i32)> {
     let name = ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, name)| name);
     ERRNOS.iter().find(|(known, _)| *known == name).copied()
 }
 
-/// Name of a number.
+/// Returns the canonical name of a number.
 #[must_use]
 pub fn name(number: i32) -> Option<&'static str> {
     ERRNOS.iter().find(|(_, known)| *known == number).map(|(name, _)| *name)

@@ -1,20 +1,21 @@
-//! What a typed policy means, said slowly: the rules on a hook are looked at one by one, each condition is true, false or not
-//! known, and nothing is shared, ordered or left out.
+//! Reference evaluator: the meaning of a typed policy, one rule and one operator at a time, without sharing
+//! or reordering.
 //!
 //! ```text
 //! on file_open when file.inode.uid == 0 deny audit { file.flags }      with file.inode = null, file.flags = 2
-//!   when: unknown, so the rule does not fire
+//!   when: unknown, so the rule does not match
 //! outcome: allowed, no events, no signals
 //! ```
 //!
-//! A rule that is permissive only records that it would deny, and one that is off is passed over.
+//! A rule in permissive mode only records that it would deny; a rule that is off has no effect.
 //!
-//! It is the oracle of all that follows `hir`: the differential tests hold emitted code and kernels against it. So it shares
-//! no code with the stages behind it, globs included, and asks a [`World`] for everything that it does not compute.
+//! The evaluator is the oracle for all later stages: differential tests compare generated code and running
+//! kernels with it. It therefore shares no code with those stages, globs included, and obtains everything
+//! that it does not compute from a [`World`].
 //!
-//! Absent: how a program finds a field, what it costs, and anything that happens behind an event's fields.
+//! Absent: how a program finds a field, cost, and the transport of events.
 
-mod ends;
+mod endpoints;
 mod labels;
 mod limits;
 mod text;
@@ -22,75 +23,74 @@ mod text;
 use std::cell::Cell;
 use std::collections::BTreeSet;
 
-pub use labels::{Entry, Known, Labels};
+pub use labels::{Entry, Labels, ObjectKey};
 pub use limits::{Window, Windows};
 pub use text::passes;
 
 use super::since::Since;
 use super::{
-    Access, ArgId, Atom, AtomKind, Binary, Compare, Cond, EndField, FileField, Hook, HookId, Int, Members, Mode,
-    Policy, Rule, RuleId, Shape, Step, TaskField, Text, Ty, Unary, Value, ValueKind,
+    Access, ArgId, Atom, AtomKind, Binary, Compare, Cond, EndpointField, FileField, Hook, HookId, Int, Members, Mode,
+    Policy, Rule, RuleId, Shape, Step, TaskField, TextSource, Ty, Unary, Value, ValueKind,
 };
 
-/// Everything outside a policy that one call of a hook can look at. Addresses are numbers that only the world knows
-/// the meaning of, but for 0, which is null.
+/// The environment of one call of a hook. Addresses are opaque numbers, except for 0, which is null.
 pub trait World {
-    /// An argument of the hook; of a narrow one only the low bits count.
+    /// Returns an argument of the hook. Only the low bits of a narrow one are significant.
     fn argument(&self, name: &str) -> u64;
-    /// Whether a rule for newer kernels is active on this one.
+    /// Returns true if a rule with `@since` is active on this kernel.
     fn active(&self, since: &Since) -> bool;
-    /// The elements of a set that changes, as they are now.
+    /// Returns the current elements of a dynamic set.
     fn elements(&self, set: &str) -> &[Vec<Element>];
-    /// Nanoseconds since boot.
+    /// Returns the nanoseconds since boot.
     fn now(&self) -> u64;
-    /// What the load has set a parameter to; `None` leaves the default.
+    /// Returns the value of a parameter that was set at load time; `None` means the default.
     fn param(&self, name: &str) -> Option<i128>;
-    /// Device and inode of a file that the load has found.
+    /// Returns device and inode number of a file that was found at load time.
     fn found(&self, path: &str) -> Option<(u64, u64)>;
-    /// The value of an enumerator on this kernel.
+    /// Returns the value of an enumerator on this kernel.
     fn enumerator(&self, of: &str, name: &str) -> Option<i64>;
-    /// Whether this kernel has a field.
+    /// Returns true if this kernel has a field.
     fn has(&self, access: &Access) -> bool;
-    /// The bits of a field of a struct, those of a bitfield moved down; nothing where it cannot be read.
+    /// Returns the bits of a field, those of a bitfield right-aligned; `None` if it cannot be read.
     fn number(&self, at: u64, access: &Access) -> Option<u64>;
-    /// The bytes of an array of characters.
+    /// Returns the bytes of an inline array.
     fn characters(&self, at: u64, access: &Access) -> Option<Vec<u8>>;
-    /// Where a field of a struct is.
+    /// Returns the address of a field.
     fn address(&self, at: u64, access: &Access) -> Option<u64>;
-    /// So many bytes at an address.
+    /// Returns `count` bytes at an address.
     fn bytes(&self, at: u64, count: usize) -> Option<Vec<u8>>;
-    /// What stands at an address up to a NUL, of any length.
+    /// Returns the NUL-terminated string at an address, of any length, without its NUL.
     fn text(&self, at: u64) -> Option<Vec<u8>>;
-    /// The full path of a dentry below a mount.
+    /// Returns the full path of a dentry on a mount.
     fn path(&self, dentry: u64, mount: u64) -> Option<Vec<u8>>;
-    /// The path of a node of the cgroup hierarchy.
+    /// Returns the path of a node in the cgroup hierarchy.
     fn cgroup(&self, node: u64) -> Option<Vec<u8>>;
-    /// The current task.
+    /// Returns the address of the current task.
     fn current(&self) -> u64;
-    /// Something about it; not its name.
+    /// Returns a property of the current task other than its name.
     fn task(&self, field: TaskField) -> u64;
-    /// Its name.
+    /// Returns the name of the current task.
     fn comm(&self) -> [u8; 16];
-    /// Labels, as they are before the call.
+    /// Returns the labels of all objects before the call.
     fn labels(&self) -> Labels;
-    /// What rules with limits have recorded before the call.
+    /// Returns the rate-limit windows of all rules before the call.
     fn windows(&self) -> Windows;
-    /// The mode of a rule; `None` leaves the first one.
+    /// Returns the mode of a rule; `None` means its initial mode.
     fn mode(&self, _rule: &str) -> Option<Mode> {
         None
     }
 }
 
-/// A part of an element of a set that changes.
+/// One column of an element of a dynamic set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Element {
-    /// An integer.
+    /// An integer of any type.
     Number(i128),
-    /// An address.
+    /// An IPv4 or IPv6 address.
     Ip(u128),
-    /// Addresses that begin with the same bits: the first, and how many bits.
+    /// A network: its first address and the length of the prefix in bits.
     Network(u128, u32),
-    /// A text.
+    /// A text without NUL.
     Text(Vec<u8>),
 }
 
@@ -109,52 +109,53 @@ impl Element {
     }
 }
 
-/// A value that is known.
+/// The result of evaluating a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Datum {
-    /// An integer as the mathematical number, 0 or 1, or an address of memory.
+    /// An integer as a mathematical number, a bool as 0 or 1, or a pointer.
     Number(i128),
-    /// An address of a network.
+    /// An IPv4 or IPv6 address.
     Ip(u128),
-    /// Characters, without the NUL behind them.
+    /// A string without its terminating NUL.
     Text(Vec<u8>),
 }
 
-/// What happens on one call of a hook.
+/// The effects of one call of a hook.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// The positive errno that the operation fails with; 0 where it goes on.
+    /// The positive errno that the operation fails with; 0 if it is allowed.
     pub errno: i32,
-    /// The same as the rules have it, and events say it: a mark that finds no room refuses behind them.
+    /// The verdict of the rules, which events contain. It differs from `errno` if a label cannot be stored,
+    /// which denies the operation after the rules.
     pub decided: i32,
-    /// What is recorded, in source order.
+    /// Recorded events, in source order.
     pub events: Vec<Event>,
-    /// Signals to the current task, in source order.
+    /// Signals sent to the current task, in source order.
     pub signals: Vec<i32>,
-    /// Labels, as they are then.
+    /// The labels of all objects after the call.
     pub labels: Labels,
-    /// What rules with limits have recorded then.
+    /// The rate-limit windows of all rules after the call.
     pub windows: Windows,
-    /// Rules that ask for a text, an address or an ancestor that cannot be read, whether or not it matters.
+    /// Rules that read a text, an address or an ancestor that cannot be read, even if the value is not needed.
     pub unread: BTreeSet<RuleId>,
-    /// Those of them that are on, and unknown for that alone.
+    /// The rules among those that are not off and are unknown for this reason only.
     pub undecided: BTreeSet<RuleId>,
 }
 
-/// A record of a rule that fired.
+/// An event of a rule that matched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// This one.
+    /// The rule that matched.
     pub rule: RuleId,
-    /// The positive errno that it would have denied with.
+    /// The positive errno of a rule in permissive mode.
     pub would_deny: Option<i32>,
-    /// How many of its rule were over a limit so far.
+    /// Number of events of the rule that its limit has suppressed so far.
     pub over: Option<u64>,
-    /// The values of its fields; none where one cannot be read.
+    /// The values of its fields; `None` for one that cannot be read.
     pub fields: Vec<Option<Datum>>,
 }
 
-/// What the rules on a hook do in a world.
+/// Evaluates all rules on a hook.
 #[must_use]
 pub fn outcome(policy: &Policy, hook: HookId, world: &dyn World) -> Outcome {
     let Hook { name, void, .. } = &policy.hooks[hook.index()];
@@ -163,7 +164,7 @@ pub fn outcome(policy: &Policy, hook: HookId, world: &dyn World) -> Outcome {
     if let Err(errno) = call.begin(&mut outcome.labels) {
         return Outcome { errno, ..outcome };
     }
-    // Every rule sees the labels as they are before any rule has marked something.
+    // All rules see the labels from before the call.
     let before = outcome.labels.clone();
     let missing = Cell::default();
     let eval = Eval { policy, hook, world, labels: &before, ancestor: None, missing: &missing };
@@ -175,11 +176,11 @@ pub fn outcome(policy: &Policy, hook: HookId, world: &dyn World) -> Outcome {
             continue;
         }
         let mode = world.mode(&rule.name).unwrap_or(rule.first_mode());
-        let fires = eval.fires(rule, id, &mut outcome);
+        let matches = eval.matches(rule, id, &mut outcome);
         if mode == Mode::Off {
             outcome.undecided.remove(&id);
         }
-        if mode == Mode::Off || !fires {
+        if mode == Mode::Off || !matches {
             continue;
         }
         let would_deny = rule.deny.as_ref().filter(|_| mode == Mode::Permissive).map(|deny| deny.errno);
@@ -212,26 +213,26 @@ pub fn outcome(policy: &Policy, hook: HookId, world: &dyn World) -> Outcome {
     if !call.mark(&marks, &mut outcome.labels) && outcome.errno == 0 {
         outcome.errno = labels::ENOMEM;
     }
-    call.end(&mut outcome.labels);
+    call.forget_destroyed(&mut outcome.labels);
     outcome
 }
 
-/// Whether a condition is true or false, if that can be known.
+/// Evaluates a condition; `None` is unknown.
 #[must_use]
 pub fn condition(policy: &Policy, hook: HookId, cond: &Cond, world: &dyn World) -> Option<bool> {
     Eval { policy, hook, world, labels: &world.labels(), ancestor: None, missing: &Cell::default() }.cond(cond)
 }
 
-/// A value, where it can be read; inside a question about ancestors, of this one.
+/// Evaluates a value; `None` if it cannot be read. `ancestor` is the value of [`ValueKind::Ancestor`].
 #[must_use]
 pub fn value(policy: &Policy, hook: HookId, value: &Value, ancestor: Option<u64>, world: &dyn World) -> Option<Datum> {
     Eval { policy, hook, world, labels: &world.labels(), ancestor, missing: &Cell::default() }.value(value)
 }
 
-/// The longest text that is known.
+/// Maximum length of a text; a longer one is unknown.
 const TEXT_MAX: usize = 4095;
 
-/// The most ancestors that are asked.
+/// Maximum number of ancestors that are tested.
 const ANCESTORS_MAX: usize = 128;
 
 struct Eval<'a> {
@@ -239,23 +240,24 @@ struct Eval<'a> {
     hook: HookId,
     world: &'a dyn World,
     labels: &'a Labels,
-    /// The one that is asked at the moment.
+    /// The ancestor that is being tested.
     ancestor: Option<u64>,
     missing: &'a Cell<Missing>,
 }
 
-/// What was asked for in vain so far.
+/// Counts of values that could not be read.
 #[derive(Clone, Copy, Default)]
 struct Missing {
-    /// Texts, addresses and ancestors that cannot be read.
+    /// Texts, addresses and ancestors that could not be read.
     unread: u32,
-    /// Tests that are unknown for anything else, most often a null.
+    /// Tests that are unknown for any other reason, usually a null pointer.
     absent: u32,
 }
 
 impl Eval<'_> {
-    /// Whether a rule's conditions let it fire. All that it asks for is looked at, needed or not.
-    fn fires(&self, rule: &Rule, id: RuleId, outcome: &mut Outcome) -> bool {
+    /// Returns true if the conditions of a rule match. All its values are evaluated, even those that are not
+    /// needed.
+    fn matches(&self, rule: &Rule, id: RuleId, outcome: &mut Outcome) -> bool {
         let start = self.missing.get();
         let [(when, when_unread), (unless, unless_unread)] =
             [(&rule.when, true), (&rule.unless, false)].map(|(cond, none)| {
@@ -273,7 +275,7 @@ impl Eval<'_> {
         when == Some(true) && unless != Some(true)
     }
 
-    /// Notes what cannot be read.
+    /// Counts a value that could not be read.
     fn read<T>(&self, found: Option<T>) -> Option<T> {
         if found.is_none() {
             let missing = self.missing.get();
@@ -367,7 +369,7 @@ impl Eval<'_> {
         })
     }
 
-    /// Kleene's or over the ancestors, up to the first process; what lies beyond [`ANCESTORS_MAX`] is unknown.
+    /// Evaluates the Kleene disjunction over all ancestors up to init; unknown beyond [`ANCESTORS_MAX`].
     fn any_ancestor(&self, mut task: u64, cond: &Cond) -> Option<bool> {
         let mut known = Some(false);
         for count in 0.. {
@@ -391,14 +393,14 @@ impl Eval<'_> {
     fn number(&self, value: &Value) -> Option<i128> {
         match self.value(value)? {
             Datum::Number(number) => Some(number),
-            other => unreachable!("{other:?} where the types say a number"),
+            other => unreachable!("{other:?} has the type of a number"),
         }
     }
 
     fn text(&self, value: &Value) -> Option<Vec<u8>> {
         match self.value(value)? {
             Datum::Text(text) => Some(text),
-            other => unreachable!("{other:?} where the types say a text"),
+            other => unreachable!("{other:?} has the type of a text"),
         }
     }
 
@@ -411,7 +413,7 @@ impl Eval<'_> {
                 self.world.param(&param.name).unwrap_or(param.default)
             }
             ValueKind::File(file, field) => {
-                // No file has such numbers.
+                // No file has these numbers.
                 let (device, inode) =
                     self.world.found(&self.policy.files[file.index()]).unwrap_or((u64::MAX, u64::MAX));
                 i128::from(if *field == FileField::Device { device } else { inode })
@@ -442,12 +444,12 @@ impl Eval<'_> {
             ValueKind::Convert(inner) => wrapped(value.ty, self.number(inner)?),
             ValueKind::Cond(cond) => i128::from(self.cond(cond)?),
             ValueKind::Text(text) => return self.fetch(text).map(Datum::Text),
-            ValueKind::End(end, EndField::Family) => i128::from(self.family(end)?),
-            ValueKind::End(end, field) => {
-                let (ip, port) = self.end(end)?;
+            ValueKind::Endpoint(end, EndpointField::Family) => i128::from(self.family(end)?),
+            ValueKind::Endpoint(end, field) => {
+                let (ip, port) = self.endpoint(end)?;
                 return Some(match field {
-                    EndField::Ip => Datum::Ip(ip),
-                    EndField::Port | EndField::Family => Datum::Number(i128::from(port)),
+                    EndpointField::Ip => Datum::Ip(ip),
+                    EndpointField::Port | EndpointField::Family => Datum::Number(i128::from(port)),
                 });
             }
         };
@@ -458,7 +460,7 @@ impl Eval<'_> {
         self.world.argument(&self.policy.hooks[self.hook.index()].args[arg.index()].name)
     }
 
-    /// Whether this kernel has every field that a value reads.
+    /// Returns true if this kernel has every field that a value reads.
     fn kernel_has(&self, value: &Value) -> bool {
         match &value.kind {
             ValueKind::Load { base, access } => self.world.has(access) && self.kernel_has(base),
@@ -481,7 +483,7 @@ impl Eval<'_> {
             return Some(Datum::Text(until_nul(&self.world.characters(base, access)?)));
         }
         let bits = self.world.number(base, access)?;
-        // A bitfield has its own sign, above which its type has room.
+        // A signed bitfield is sign-extended from its own width.
         let number = match access.steps.last() {
             Some(Step::Field { shape: Shape::Bits { signed: true, bits: width, .. }, .. }) => {
                 let up = 64 - width;
@@ -492,34 +494,34 @@ impl Eval<'_> {
         Some(Datum::Number(number))
     }
 
-    fn fetch(&self, text: &Text) -> Option<Vec<u8>> {
+    fn fetch(&self, text: &TextSource) -> Option<Vec<u8>> {
         let text = match text {
-            Text::Path { dentry, mount } => {
+            TextSource::Path { dentry, mount } => {
                 let (dentry, mount) = (self.pointer(dentry)?, self.pointer(mount)?);
                 self.read(self.world.path(dentry, mount))?
             }
-            Text::Cgroup { node } => {
+            TextSource::Cgroup { node } => {
                 let node = self.pointer(node)?;
                 self.read(self.world.cgroup(node))?
             }
-            Text::Pointer(of) => {
+            TextSource::Pointer(of) => {
                 let of = self.pointer(of)?;
                 self.read(self.world.text(of))?
             }
-            Text::Copy(of) => self.text(of)?,
-            Text::Unix { end, name } => self.unix(end, *name)?,
+            TextSource::Copy(of) => self.text(of)?,
+            TextSource::Unix { end, name } => self.unix(end, *name)?,
         };
         self.read((text.len() <= TEXT_MAX).then_some(text))
     }
 }
 
-/// A field by its names alone; worlds look at nothing else.
+/// Builds an access from names. Worlds ignore its shapes.
 fn named(root: &str, steps: &[&str]) -> Access {
     let step = |name: &&str| Step::Field { name: (*name).to_owned(), shape: Shape::Struct };
     Access { is_struct: true, root: root.to_owned(), steps: steps.iter().map(step).collect() }
 }
 
-/// Bits as a number of a type.
+/// Interprets bits as a number of a type.
 fn typed(ty: Ty, bits: u64) -> i128 {
     match ty {
         Ty::Int(int) => int_of(int, bits),
@@ -541,7 +543,7 @@ fn int_of(int: Int, bits: u64) -> i128 {
     }
 }
 
-/// A number cut to a type.
+/// Truncates a number to a type.
 fn wrapped(ty: Ty, number: i128) -> i128 {
     match ty {
         Ty::Int(int) => int_of(int, number as u64),
@@ -549,7 +551,7 @@ fn wrapped(ty: Ty, number: i128) -> i128 {
     }
 }
 
-/// The exact result, which the type may have no room for.
+/// Computes the exact result, which may not fit the type.
 fn binary(op: Binary, left: i128, right: i128, ty: Ty) -> i128 {
     let bits = match ty {
         Ty::Int(int) => 8 * int.bytes,
@@ -560,7 +562,7 @@ fn binary(op: Binary, left: i128, right: i128, ty: Ty) -> i128 {
         Binary::Add => left + right,
         Binary::Sub => left - right,
         Binary::Mul => left.wrapping_mul(right),
-        // Towards zero, as in C; a divisor is a constant other than 0.
+        // Rounds towards zero, as in C; divisors are nonzero constants.
         Binary::Div => left / right,
         Binary::Rem => left % right,
         Binary::And => left & right,

@@ -1,17 +1,28 @@
-//! One object for many kernels: where each of them has an argument, what it lacks, what it never
-//! leaves null.
+//! Compatibility with many kernels: argument locations, needs that some kernels lack, and fields that are
+//! never null.
+//!
+//! ```text
+//! warning[KRS0900]: `inode_setattr` has no argument `idmap` on 6.1
+//! ```
+//!
+//! One object runs on all kernels. What a rule needs is collected as a list of [`Need`]s and compared with
+//! every embedded kernel.
+//!
+//! Absent: kernels that are not embedded; the loader checks those.
 
 use krs_grammar::ast::Span;
 
 use super::since::{self, Version};
 use super::suggest::list;
-use super::{Access, AtomKind, Cond, HookId, Place, Policy, RuleId, Shape, Step, Text, Value, ValueKind, place};
+use super::{
+    Access, ArgLocation, AtomKind, Cond, HookId, Policy, RuleId, Shape, Step, TextSource, Value, ValueKind, place,
+};
 use crate::btf::{Btf, Kind, Type};
 use crate::diag::{Diagnostic, code};
 use crate::kernel::{self, Kernel};
 
-/// Pointers that are set before any hook can see their struct, and stay so. (Objects that are being made
-/// or torn down are another matter: see [`half_made`].)
+/// Pointers that are set before any hook can see their struct and are never cleared. (For objects that are
+/// being created or destroyed see [`sees_partial_objects`].)
 const NEVER_NULL: &[(&str, &str)] = &[
     ("cred", "user_ns"),
     ("dentry", "d_parent"),
@@ -35,23 +46,24 @@ const NEVER_NULL: &[(&str, &str)] = &[
     ("vfsmount", "mnt_sb"),
 ];
 
-/// Whether the kernel never stores null in this field of a live object.
+/// Returns true if the kernel never stores null in this field of a live object.
 #[must_use]
 pub fn never_null(root: &str, field: &str) -> bool {
     NEVER_NULL.contains(&(root, field))
 }
 
-/// Hooks that see objects before they are filled in or while they are taken apart.
+/// Returns true for hooks that see objects before they are initialised or while they are destroyed.
 #[must_use]
-pub fn half_made(hook: &str) -> bool {
+pub fn sees_partial_objects(hook: &str) -> bool {
     ["alloc", "free", "init_security", "_delete"].iter().any(|part| hook.contains(part))
 }
 
-/// Why the current task has nothing to do with what a hook is about, where it has not.
+/// Returns the reason why the current task is unrelated to the operation of a hook, or `None` if it performs
+/// the operation.
 #[must_use]
-pub fn not_of_current(hook: &str) -> Option<&'static str> {
+pub fn unrelated_to_current(hook: &str) -> Option<&'static str> {
     const NETWORK: &str = "packets arrive in interrupts: the current task is whichever was interrupted";
-    const LATER: &str = "the kernel tidies up when it gets to it: the current task is whichever runs then";
+    const LATER: &str = "the kernel frees the object later: the current task is whichever runs then";
     match hook {
         "socket_sock_rcv_skb"
         | "inet_conn_request"
@@ -79,25 +91,25 @@ pub fn not_of_current(hook: &str) -> Option<&'static str> {
     }
 }
 
-/// Hooks that came in the very release that moved the arguments of others. Searched first, since a hook that
-/// merely came about the same time would answer wrongly on kernels between.
+/// Hooks added by the releases that moved arguments of other hooks. They are tried first: a hook that was
+/// merely added at about the same time would give the wrong answer on the kernels in between.
 const MOVED_WITH: &[&str] = &[
     // 5.12: idmapped mounts put `mnt_userns` before the dentry of the xattr hooks.
     "inode_init_security_anon",
-    // 6.9: `inode_setattr` got the idmap in the series that added the hooks after the fact.
+    // 6.9: `inode_setattr` got the idmap in the series that added the `inode_post_*` hooks.
     "inode_post_setattr",
 ];
 
-/// Where the argument stands on every kernel known here that has it.
+/// Returns the location of an argument on every known kernel that has it.
 ///
 /// # Errors
-/// When its slot differs and nothing that a loader can ask tells the kernels apart.
-pub fn place(
+/// If its slot differs between kernels and no hook exists on exactly one of the sides.
+pub fn locate(
     kernel: &Kernel,
     hook: &str,
     arg: &str,
     slot: u32,
-) -> Result<Place, impl FnOnce(Span) -> Diagnostic + use<>> {
+) -> Result<ArgLocation, impl FnOnce(Span) -> Diagnostic + use<>> {
     let mut known: Vec<(&Kernel, u32)> = vec![(kernel, slot)];
     for other in kernel::embedded() {
         if let Some(found) = other.hook(hook)
@@ -114,19 +126,19 @@ pub fn place(
             Diagnostic::error(
                 code::UNBINDABLE_ARGUMENT,
                 span,
-                format!("`{arg}` of `{hook}` cannot be found on every kernel"),
+                format!("`{arg}` of `{hook}` cannot be located on every kernel"),
             )
-            .label("stands in another place on each")
+            .label("position differs between kernels")
             .note(format!("it is {}", places.join(", ")))
             .help("test another argument of the hook")
         }
     })
 }
 
-fn split(known: &[(&Kernel, u32)]) -> Option<Place> {
+fn split(known: &[(&Kernel, u32)]) -> Option<ArgLocation> {
     let first = known.first()?.1;
     if known.iter().all(|(_, slot)| *slot == first) {
-        return Some(Place::Slot(first));
+        return Some(ArgLocation::Slot(first));
     }
     let candidates = MOVED_WITH
         .iter()
@@ -134,10 +146,10 @@ fn split(known: &[(&Kernel, u32)]) -> Option<Place> {
         .chain(known.iter().flat_map(|(kernel, _)| kernel.hook_names()).filter(|name| !MOVED_WITH.contains(name)));
     for exists in candidates {
         let (with, without): (Vec<_>, Vec<_>) = known.iter().partition(|(kernel, _)| kernel.has_member(exists));
-        // Each side must be of slots that the other has not, or nothing is gained.
+        // The split makes progress only if no slot occurs on both sides.
         let apart = with.iter().all(|(_, slot)| without.iter().all(|(_, other)| other != slot));
         if !with.is_empty() && !without.is_empty() && apart {
-            return Some(Place::Switch {
+            return Some(ArgLocation::Switch {
                 exists: exists.to_owned(),
                 then: Box::new(split(&with)?),
                 otherwise: Box::new(split(&without)?),
@@ -147,7 +159,7 @@ fn split(known: &[(&Kernel, u32)]) -> Option<Place> {
     None
 }
 
-/// A sentence about the kernels that have this argument, when the checked one has not.
+/// Returns a note about the kernels that have an argument which the checked one lacks.
 #[must_use]
 pub fn argument_elsewhere(kernel: &Kernel, hook: &str, arg: &str) -> Option<String> {
     let names: Vec<&str> = kernel::embedded()
@@ -159,7 +171,7 @@ pub fn argument_elsewhere(kernel: &Kernel, hook: &str, arg: &str) -> Option<Stri
         .then(|| format!("on {} it is an argument of `{hook}`, on {} it is not", kernels(&names), kernel.name))
 }
 
-/// A sentence about the kernels that have this field, when the checked one has not.
+/// Returns a note about the kernels that have a field which the checked one lacks.
 #[must_use]
 pub fn field_elsewhere(kernel: &Kernel, tag: &str, field: &str) -> Option<String> {
     let names: Vec<&str> = kernel::embedded()
@@ -175,7 +187,7 @@ pub fn field_elsewhere(kernel: &Kernel, tag: &str, field: &str) -> Option<String
     (!names.is_empty()).then(|| format!("`{tag}` has this field on {}, but not on {}", kernels(&names), kernel.name))
 }
 
-/// A sentence about the kernels that have this hook, when the checked one has not.
+/// Returns a note about the kernels that have a hook which the checked one lacks.
 #[must_use]
 pub fn hook_elsewhere(hook: &str) -> Option<String> {
     let names: Vec<&str> =
@@ -183,22 +195,28 @@ pub fn hook_elsewhere(hook: &str) -> Option<String> {
     (!names.is_empty()).then(|| format!("{} {} it", kernels(&names), if names.len() == 1 { "has" } else { "have" }))
 }
 
-/// `6.12, 6.18 and 7.2`, without ticks.
+/// Formats names of kernels as `6.12, 6.18 and 7.2`, without backticks.
 fn kernels(names: &[&str]) -> String {
     list(names.iter().copied(), "and").replace('`', "")
 }
 
-/// What an object needs of a kernel.
+/// A requirement of an object on the kernel.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Need<'a> {
+    /// A hook, by name.
     Hook(&'a str),
+    /// A hook and one of its arguments.
     Arg(&'a str, &'a str),
+    /// A field, by its access.
     Field(&'a Access),
+    /// The fields of at least one of these values.
     AnyOf(&'a [Value]),
+    /// An enum and one of its enumerators.
     Enumerator(&'a str, &'a str),
 }
 
-/// Which embedded kernels the policy can be loaded on, and a warning for each thing that one of them lacks.
+/// Returns the embedded kernels that the policy can be loaded on, and a warning for each need that one of
+/// them does not meet.
 #[must_use]
 pub fn survey(policy: &Policy) -> (Vec<String>, Vec<Diagnostic>) {
     let mut needs: Vec<(Need<'_>, Span)> = Vec::new();
@@ -207,22 +225,23 @@ pub fn survey(policy: &Policy) -> (Vec<String>, Vec<Diagnostic>) {
             self::needs(policy, index, &mut needs);
         }
     }
-    // What only rules for newer kernels need, each with the oldest that it is for.
+    // Needs of rules with `@since` only, each with the version of its rule.
     let mut newer: Vec<(Need<'_>, Span, Version)> = Vec::new();
     for (index, rule) in policy.rules.iter().enumerate() {
         let Some(since) = &rule.since else { continue };
         let mut own = Vec::new();
         self::needs(policy, index, &mut own);
         for (need, span) in own {
-            // Nothing can ask for one of several before it is too late, so the object needs it.
-            if since::part(&need).is_none() && !needs.iter().any(|(known, _)| *known == need) {
+            // A choice of fields cannot be tested before the program is loaded, so the object as a whole
+            // needs it.
+            if since::feature(&need).is_none() && !needs.iter().any(|(known, _)| *known == need) {
                 needs.push((need, span));
             } else if !needs.iter().any(|(known, _)| *known == need) {
                 newer.push((need, span, since.version));
             }
         }
     }
-    let keeping = policy.hooks.iter().filter(|hook| hook.keeps);
+    let keeping = policy.hooks.iter().filter(|hook| hook.maintains_labels);
     if let Some(label) = policy.labels.first() {
         needs.extend(keeping.map(|hook| (Need::Hook(&hook.name), label.span)));
     }
@@ -242,7 +261,7 @@ pub fn survey(policy: &Policy) -> (Vec<String>, Vec<Diagnostic>) {
     }
     let mut warnings = Vec::new();
     for ((need, span), lacking) in needs.iter().zip(&lacking) {
-        // Without the hook there can be no argument of it: one warning is enough.
+        // If the hook is missing, a warning about its arguments is redundant.
         let hookless = |hook: &str| {
             let hook = Need::Hook(hook);
             let mut without = kernel::embedded().iter().filter(|kernel| lacking.contains(&kernel.name.as_str()));
@@ -257,7 +276,7 @@ pub fn survey(policy: &Policy) -> (Vec<String>, Vec<Diagnostic>) {
             Diagnostic::warning(code::MISSING_ON_KERNEL, *span, missing(need, lacking))
                 .label(format!("not on {on}"))
                 .note("an object with this rule cannot be loaded there")
-                .help("say that the rule is for newer kernels, `@since(\"...\")`, or build a second policy without it"),
+                .help("restrict the rule to newer kernels with `@since(\"...\")`, or build a second policy without it"),
         );
     }
     for (need, span, since) in newer {
@@ -272,14 +291,14 @@ pub fn survey(policy: &Policy) -> (Vec<String>, Vec<Diagnostic>) {
                 Diagnostic::warning(code::MISSING_ON_KERNEL, span, missing(&need, &lacking))
                     .label(format!("not on {on}"))
                     .note("the rule is not active there")
-                    .help(format!("it says that it is for kernels from {since} on: name a newer one")),
+                    .help(format!("the rule is for kernels from {since} on: write a later version")),
             );
         }
     }
     (supported, warnings)
 }
 
-/// What kernels lack, in words.
+/// Describes a need that kernels do not meet.
 fn missing(need: &Need<'_>, lacking: &[&str]) -> String {
     let on = kernels(lacking);
     match need {
@@ -289,19 +308,20 @@ fn missing(need: &Need<'_>, lacking: &[&str]) -> String {
             format!("BPF may not attach to `{hook}` on {on}")
         }
         Need::Hook(hook) => format!("there is no hook `{hook}` on {on}"),
-        Need::Arg(hook, arg) => format!("`{hook}` has no `{arg}` on {on}"),
-        Need::Field(access) => format!("there is no `{access}` on {on}"),
-        Need::AnyOf(_) => format!("none of these fields is there on {on}"),
+        Need::Arg(hook, arg) => format!("`{hook}` has no argument `{arg}` on {on}"),
+        Need::Field(access) => format!("there is no field `{access}` on {on}"),
+        Need::AnyOf(_) => format!("none of these fields exists on {on}"),
         Need::Enumerator(of, name) => format!("`{of}` has no `{name}` on {on}"),
     }
 }
 
-/// Adds what a rule needs to what others need.
+/// Adds the needs of a rule to a list.
 pub(super) fn needs<'p>(policy: &'p Policy, rule: usize, needs: &mut Vec<(Need<'p>, Span)>) {
     let hook = policy.rules[rule].hook;
     Collect { policy, hook, rule: RuleId(rule as u32), needs }.rule();
 }
 
+/// Returns true if a kernel meets a need.
 pub(super) fn meets(kernel: &Kernel, need: &Need<'_>) -> bool {
     match need {
         Need::Hook(hook) => kernel.hook(hook).is_some() && kernel.disabled(hook).is_none(),
@@ -317,7 +337,7 @@ pub(super) fn meets(kernel: &Kernel, need: &Need<'_>) -> bool {
     }
 }
 
-/// Whether a kernel has all fields that a value is made of.
+/// Returns true if a kernel has all fields that a value reads.
 fn has_fields(kernel: &Kernel, value: &Value) -> bool {
     match &value.kind {
         ValueKind::Load { base, access } => resolves(&kernel.btf, access) && has_fields(kernel, base),
@@ -328,7 +348,7 @@ fn has_fields(kernel: &Kernel, value: &Value) -> bool {
     }
 }
 
-/// Whether a loader finds the access in this BTF.
+/// Returns true if CO-RE relocation finds the access in this BTF.
 #[must_use]
 pub fn resolves(btf: &Btf, access: &Access) -> bool {
     let kind = if access.is_struct { Kind::Struct } else { Kind::Union };
@@ -355,7 +375,8 @@ pub fn resolves(btf: &Btf, access: &Access) -> bool {
     true
 }
 
-/// Loaders compare kinds, and fit the width of a load to that of an unsigned integer.
+/// Compares shapes as CO-RE does: kinds must agree, and the width of a load is adjusted to that of an
+/// unsigned integer.
 fn compatible(found: &Shape, wanted: &Shape) -> bool {
     match (found, wanted) {
         (Shape::Int { bytes, signed }, Shape::Int { bytes: wanted, signed: sign }) => {
@@ -368,18 +389,18 @@ fn compatible(found: &Shape, wanted: &Shape) -> bool {
         (Shape::Enum { name, bytes }, Shape::Enum { name: tag, bytes: wanted }) => name == tag && bytes == wanted,
         (Shape::Array { element, count }, Shape::Array { element: wanted, count: least }) => {
             let elements = match (&**element, &**wanted) {
-                // Loaders do not look at signs, and `char` is signed on some kernels and not on others.
+                // Loaders ignore signedness here, and `char` is signed on some kernels only.
                 (Shape::Int { bytes: 1, .. }, Shape::Int { bytes: 1, .. }) => true,
                 (element, wanted) => compatible(element, wanted),
             };
-            // One that says no length, which stands for 1, has whatever is there.
+            // A flexible array member has count 1 here and matches any length.
             elements && (count >= least || *count == 1)
         }
         _ => false,
     }
 }
 
-/// Walks a rule and notes what it needs.
+/// Collects the needs of a rule.
 struct Collect<'p, 'n> {
     policy: &'p Policy,
     hook: HookId,
@@ -471,14 +492,14 @@ impl<'p> Collect<'p, '_> {
                 self.value(right);
             }
             ValueKind::Cond(cond) => self.cond(cond),
-            ValueKind::End(end, _) => end.values().for_each(|value| self.value(value)),
+            ValueKind::Endpoint(end, _) => end.values().for_each(|value| self.value(value)),
             ValueKind::Text(text) => match &**text {
-                Text::Path { dentry, mount } => {
+                TextSource::Path { dentry, mount } => {
                     self.value(dentry);
                     self.value(mount);
                 }
-                Text::Cgroup { node: of } | Text::Pointer(of) | Text::Copy(of) => self.value(of),
-                Text::Unix { end, .. } => end.values().for_each(|value| self.value(value)),
+                TextSource::Cgroup { node: of } | TextSource::Pointer(of) | TextSource::Copy(of) => self.value(of),
+                TextSource::Unix { end, .. } => end.values().for_each(|value| self.value(value)),
             },
         }
     }

@@ -1,53 +1,61 @@
-//! The policy with every name resolved and every type known.
+//! The typed policy: every name resolved and every type known.
 //!
 //! ```text
+//! policy no-jit
 //! hook file_mprotect -> int
-//!   arg vma: *vm_area_struct
-//!   arg prot: u64 Prot
+//!   arg prot: u64 Prot at slot 2
+//!   arg vma: ptr at slot 0
 //! rule 0 file_mprotect@1:1 on file_mprotect
-//!   when (and (bits prot 0x4) (null vma->vm_file))
+//!   when (and (bits (& prot 4)) (null vma->vm_file))
 //!   deny EPERM
 //!   audit
 //! ```
 //!
-//! Invariants: a rule stands here once for each of its hooks, in source order; every atom's operands have
-//! the types that its kind asks for; a constant fits the type of what it is compared with; every
-//! [`Access`] and argument exists on the kernel that the policy was checked against; the errno of a `deny` is one
-//! that its hook may return.
+//! [`lower`](lower::lower) checks a policy and builds this form, [`print`](print::print) prints it,
+//! [`verify`](verify::verify) checks its invariants, and [`eval`] evaluates it.
 //!
-//! Absent: names that need a lookup, views, definitions and flags (they are expanded to fields and
-//! numbers), `unless` as a shape of its own beyond [`Rule`], and anything that a user could still get
-//! wrong.
+//! Invariants: a rule with several hooks occurs once per hook, in source order; the operands of an atom have
+//! the types that its kind requires; a constant fits the type it is compared with; every [`Access`] and
+//! argument exists on the kernel that the policy was checked against; the errno of a `deny` is one that its
+//! hook may return.
+//!
+//! Absent: names that need a lookup, views, definitions and flags (expanded to fields and numbers), and user
+//! errors.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use krs_grammar::ast::Span;
 
-pub use self::cond::{Atom, AtomKind, Compare, Cond, TextTest, newborn};
+pub use self::aliasing::AccessMode;
+pub use self::cond::{Atom, AtomKind, Compare, Cond, is_new_task};
 pub use self::value::{
-    Binary, End, EndField, Enumerator, FileField, Int, Ptr, TaskField, Text, Ty, Unary, UnixName, Value, ValueKind,
+    Binary, Endpoint, EndpointField, Enumerator, FileField, Int, Ptr, TaskField, TextSource, Ty, Unary, UnixName,
+    Value, ValueKind,
 };
 pub use crate::access::{Access, Shape, Step};
+pub use crate::text_test::TextTest;
 
+pub mod aliasing;
 mod attributes;
 pub mod check;
 mod cond;
 pub mod errno;
 pub mod eval;
+mod item_checks;
 pub mod kernels;
 pub mod lower;
 mod operators;
-pub mod overlays;
-mod own_items;
 pub mod place;
 pub mod policy_tests;
 pub mod print;
 pub mod resolve;
 pub mod since;
 pub mod suggest;
+pub mod type_names;
 mod value;
+pub mod verify;
 pub mod walk;
-pub mod words;
 
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident)*) => {
@@ -56,7 +64,7 @@ macro_rules! ids {
         pub struct $name(pub u32);
 
         impl $name {
-            /// As a plain index.
+            /// Returns the id as an index.
             #[must_use]
             pub fn index(self) -> usize {
                 self.0 as usize
@@ -66,19 +74,19 @@ macro_rules! ids {
 }
 
 ids! {
-    /// Index into [`Policy::hooks`].
+    /// Index of a hook in [`Policy::hooks`].
     HookId
-    /// Index into [`Policy::names`].
+    /// Index of a type in [`Policy::names`].
     NamesId
-    /// Index into [`Hook::args`].
+    /// Index of an argument in [`Hook::args`].
     ArgId
-    /// Index into [`Policy::sets`].
+    /// Index of a set in [`Policy::sets`].
     SetId
-    /// Index into [`Policy::params`].
+    /// Index of a parameter in [`Policy::params`].
     ParamId
-    /// Index into [`Policy::files`].
+    /// Index of a file in [`Policy::files`].
     FileId
-    /// Index into [`Policy::labels`].
+    /// Index of a label in [`Policy::labels`].
     LabelId
 }
 
@@ -86,43 +94,42 @@ pub use krsi_abi::labels::Object;
 pub use krsi_abi::manifest::RuleId;
 pub use krsi_abi::modes::Mode;
 
-/// A whole policy.
+/// A policy without errors, checked against one kernel.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Policy {
-    /// Its name.
+    /// The name under which it is loaded.
     pub name: String,
-    /// Name of the kernel whose types its [`TypeId`](crate::btf::TypeId)s are.
+    /// Name of the kernel whose BTF its [`TypeId`](crate::btf::TypeId)s refer to.
     pub typed_by: String,
-    /// In the order of their first mention.
+    /// Hooks in the order of their first mention; those that maintain labels come first.
     pub hooks: Vec<Hook>,
-    /// By [`RuleId`].
+    /// Rules by [`RuleId`], in source order.
     pub rules: Vec<Rule>,
-    /// Types whose values have names.
+    /// Enums and flag types that values refer to.
     pub names: Vec<Names>,
-    /// Sets that a test looks into.
+    /// Sets that rules look values up in.
     pub sets: Vec<Arc<Set>>,
-    /// Values that are set at load.
+    /// Parameters, which are set when the policy is loaded.
     pub params: Vec<Param>,
-    /// Paths of files that are found at load; no two the same.
+    /// Paths that are resolved to files when the policy is loaded, without duplicates.
     pub files: Vec<String>,
-    /// What the policy shows of itself, in source order.
+    /// The policy's own tests, in source order.
     pub tests: Vec<policy_tests::Test>,
-    /// By object and name.
+    /// Labels, sorted by object and name.
     pub labels: Vec<Label>,
-    /// Fields that cannot be read like any other.
-    pub readings: std::collections::BTreeMap<Access, overlays::Reading>,
-    /// Rules that can never fire, as far as that is known.
-    pub never: std::collections::BTreeSet<RuleId>,
+    /// Access modes of the fields that an ordinary load cannot read. A field without an entry has the default
+    /// mode.
+    pub access_modes: BTreeMap<Access, AccessMode>,
 }
 
 impl Policy {
-    /// Labels of one kind of object, in the order of their bytes.
+    /// Returns the labels of one kind of object, in the order of their bytes in the map value.
     pub fn labels_on(&self, object: Object) -> impl Iterator<Item = (LabelId, &Label)> {
         let labels = self.labels.iter().enumerate().map(|(at, label)| (LabelId(at as u32), label));
         labels.filter(move |(_, label)| label.on == object)
     }
 
-    /// Which byte of its object's value a label is.
+    /// Returns the byte of the object's map value that holds a label.
     #[must_use]
     pub fn label_byte(&self, label: LabelId) -> usize {
         let on = self.labels[label.index()].on;
@@ -130,66 +137,67 @@ impl Policy {
     }
 }
 
-/// A label.
+/// A label that rules put on kernel objects.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Label {
-    /// Its name.
+    /// The name in the policy.
     pub name: String,
-    /// What it can be on.
+    /// The kind of object that can have it.
     pub on: Object,
-    /// Objects that come of a labelled one have it from their beginning.
+    /// Objects created from a labelled one start with the label: child processes and accepted sockets.
     pub inherit: bool,
-    /// Its item.
+    /// The name in its `label` item.
     pub span: Span,
 }
 
-/// A value that is set at load.
+/// A parameter: a number or bool that is set when the policy is loaded.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Param {
-    /// Its name.
+    /// The name in the policy.
     pub name: String,
-    /// An integer or a `bool`.
+    /// An integer type or `bool`.
     pub ty: Ty,
-    /// Where none is set.
+    /// The value if the load sets none.
     pub default: i128,
 }
 
-/// A set of addresses or of tuples, or one that changes while the policy is loaded.
+/// A set of addresses or tuples, or a dynamic set of any element type. Static sets of integers and texts
+/// become lists instead.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Set {
-    /// Its name; none where it was written in braces.
+    /// The name of its item; `None` for a list in braces.
     pub name: Option<String>,
-    /// What an element is made of; not empty, and at most one is [`Part::Network`]. [`Part::Text`] stands alone, in sets
-    /// that change.
-    pub parts: Vec<Part>,
-    /// Its elements.
+    /// The columns of an element; at least one, of which at most one is [`Column::Network`]. [`Column::Text`]
+    /// is the only column of its set, which is dynamic.
+    pub columns: Vec<Column>,
+    /// The elements, if known.
     pub members: Members,
 }
 
-/// One part of an element.
+/// One column of the elements of a set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Part {
-    /// An integer, compared as a number.
+pub enum Column {
+    /// An integer, compared by value.
     Int(Int),
-    /// An address.
+    /// An IPv4 or IPv6 address.
     Ip,
-    /// Addresses of one network.
+    /// All addresses of a network.
     Network,
     /// A text of at most [`krsi_abi::set::TEXT_BYTES_MAX`] bytes.
     Text {
-        /// A full path.
+        /// True for a full path.
         path: bool,
     },
 }
 
-impl Part {
-    /// Bytes of a part in a key.
+impl Column {
+    /// Returns the bytes that the column takes in a map key.
     #[must_use]
     pub fn key_bytes(self) -> u32 {
         match self {
-            Part::Int(int) => int.bytes,
-            Part::Ip | Part::Network => 16,
-            Part::Text { .. } => krsi_abi::set::TEXT_KEY_BYTES,
+            Column::Int(int) => int.bytes,
+            Column::Ip | Column::Network => 16,
+            Column::Text { .. } => krsi_abi::set::TEXT_KEY_BYTES,
         }
     }
 }
@@ -197,201 +205,202 @@ impl Part {
 /// The elements of a set.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Members {
-    /// Known now: for each element a range for each part, the first and the last value. A negative number is its
-    /// pattern of 64 bits. No two of the same.
+    /// Known at compile time: for each element an inclusive range for each column. A negative number is
+    /// represented by its 64-bit two's complement. Without duplicates.
     Static(Vec<Vec<(u128, u128)>>),
-    /// Not known before the policy is loaded: they come and go while it is.
+    /// Added and removed while the policy is loaded.
     Dynamic {
-        /// The most at a time.
+        /// Capacity of the map.
         max: u32,
     },
 }
 
-/// A hook that rules are on.
+/// A hook that a program is attached to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Hook {
-    /// Its name in the kernel.
+    /// The kernel's name, without `bpf_lsm_`.
     pub name: String,
-    /// It returns nothing: rules can only watch.
+    /// The hook returns nothing, so rules cannot deny.
     pub void: bool,
-    /// Labels are kept there, whether rules are on it or not.
-    pub keeps: bool,
-    /// The arguments that rules read, in the order of their first use.
+    /// The program at this hook maintains labels, even if no rule is on it.
+    pub maintains_labels: bool,
+    /// Arguments that rules read, in the order of their first use.
     pub args: Vec<Arg>,
 }
 
-/// An argument of a hook.
+/// An argument of a hook, as rules read it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Arg {
-    /// Its name in BTF.
+    /// The parameter's name in BTF.
     pub name: String,
-    /// What it holds.
+    /// The type of its value.
     pub ty: Ty,
-    /// How a program finds it.
-    pub place: Place,
+    /// The context slot that holds it.
+    pub location: ArgLocation,
 }
 
-/// Where in its context a program finds an argument.
+/// The location of an argument in the context of a BPF program.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Place {
-    /// Everywhere in this 8-byte slot.
+pub enum ArgLocation {
+    /// An 8-byte slot that is the same on all known kernels.
     Slot(u32),
-    /// Where it stands depends on the kernel: in slot `then` where the kernel has the hook `exists`, else in `otherwise`.
-    /// The two change together because one kernel change made both.
+    /// A slot that depends on the kernel. The existence of another hook distinguishes kernels with
+    /// one location from kernels with the other.
     Switch {
-        /// A member of `union security_list_options`.
+        /// A member of `union security_list_options`, whose existence CO-RE tests.
         exists: String,
-        /// With it.
-        then: Box<Place>,
-        /// Without.
-        otherwise: Box<Place>,
+        /// The location on kernels with that hook.
+        then: Box<ArgLocation>,
+        /// The location on kernels without it.
+        otherwise: Box<ArgLocation>,
     },
 }
 
-/// A type whose values have names.
+/// A `flags` or `enum` type, or an enum of the kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Names {
-    /// `Prot`
+    /// The type's name, such as `Prot`.
     pub name: String,
-    /// Values combine by `|`.
+    /// A `flags` type, whose values combine by `|`.
     pub flags: bool,
-    /// Name and value; the values as mathematical numbers.
+    /// Name and value of each member.
     pub members: Vec<(String, i64)>,
-    /// It is the kernel's own enum: its values are found again on each kernel.
+    /// An enum of the kernel, whose values CO-RE relocates.
     pub kernel: bool,
 }
 
-/// A rule on one hook.
+/// A rule on one of its hooks.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rule {
-    /// Given, or `HOOK@LINE:COLUMN`.
+    /// The name given by the user, or `HOOK@LINE:COLUMN`.
     pub name: String,
-    /// Its `##` lines.
+    /// Documentation from `##` lines or `@doc`.
     pub doc: Option<String>,
-    /// The whole rule.
+    /// The text of the whole rule.
     pub span: Span,
-    /// On this hook.
+    /// The hook that this copy of the rule is on.
     pub hook: HookId,
-    /// It fires only where this is true.
+    /// The rule matches only if this is true.
     pub when: Option<Cond>,
-    /// And this is not.
+    /// The rule does not match if this is true.
     pub unless: Option<Cond>,
-    /// Positive errno.
+    /// The `deny` action, if any.
     pub deny: Option<Deny>,
-    /// What it records.
+    /// The `audit` action, if any.
     pub audit: Option<Audit>,
-    /// The signal that ends the current task.
+    /// The `kill` action, if any.
     pub kill: Option<Kill>,
-    /// Labels that it sets and takes; none of them twice on one object.
+    /// The `mark` and `unmark` actions, at most one for each pair of label and object.
     pub marks: Vec<Mark>,
-    /// What is said about it.
+    /// Attributes that are passed on to the manifest.
     pub attributes: Attributes,
-    /// It is there on newer kernels only. Such a rule must not be joined with others: what it reads may not be there.
+    /// Present on a rule for newer kernels only. Such a rule must not share tests with others: the fields
+    /// that it reads may not exist on the running kernel.
     pub since: Option<since::Since>,
 }
 
 impl Rule {
-    /// The mode that it begins with.
+    /// Returns the mode that the rule has when it is loaded.
     #[must_use]
     pub fn first_mode(&self) -> Mode {
         if self.attributes.permissive { Mode::Permissive } else { Mode::Enforce }
     }
 
-    /// Its `deny`, where that is enforced from the beginning.
+    /// Returns the `deny` action if the rule is initially in enforce mode.
     #[must_use]
     pub fn enforced(&self) -> Option<&Deny> {
         self.deny.as_ref().filter(|_| self.first_mode() == Mode::Enforce)
     }
 
-    /// What it denies with, whatever its mode; `None` where it only watches.
+    /// Returns the errno of its `deny`, in any mode; `None` for a rule that only observes.
     #[must_use]
     pub fn errno(&self) -> Option<i32> {
         self.deny.as_ref().map(|deny| deny.errno)
     }
 
-    /// It does something besides denying.
+    /// Returns true if the rule has an action other than `deny`.
     #[must_use]
     pub fn has_effects(&self) -> bool {
         self.audit.is_some() || self.kill.is_some() || !self.marks.is_empty()
     }
 }
 
-/// `mark` or `unmark`
+/// A `mark` or `unmark` action.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mark {
-    /// This one.
+    /// The label that is set or removed.
     pub label: LabelId,
-    /// Of this: see [`AtomKind::Label`].
+    /// A pointer to the object, as in [`AtomKind::Label`].
     pub object: Value,
-    /// It is set, or else taken.
+    /// True for `mark`, false for `unmark`.
     pub set: bool,
-    /// The action.
+    /// The text of the action.
     pub span: Span,
 }
 
-/// `kill`
+/// A `kill` action of a rule.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Kill {
-    /// Its number.
+    /// Number of the signal.
     pub signal: i32,
-    /// `SIGKILL`
+    /// Name of the signal, such as `SIGKILL`.
     pub name: String,
-    /// The action.
+    /// The text of the action.
     pub span: Span,
 }
 
-/// `@severity(high) @tag("T1055") @id("...") @permissive`
+/// The attributes of a rule: `@severity(high) @tag("T1055") @id("...") @permissive`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attributes {
-    /// `low`, `medium`, `high` or `critical`.
+    /// One of `low`, `medium`, `high` and `critical`.
     pub severity: Option<String>,
-    /// In the order written.
+    /// Tags in source order.
     pub tags: Vec<String>,
-    /// A name that other systems know it by.
+    /// The rule's identifier in other systems.
     pub id: Option<String>,
-    /// Its first mode is permissive.
+    /// The rule is initially in permissive mode.
     pub permissive: bool,
 }
 
-/// `deny`
+/// A `deny` action of a rule.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Deny {
-    /// Positive.
+    /// The errno as a positive number.
     pub errno: i32,
-    /// `EPERM`
+    /// Name of the errno, such as `EPERM`.
     pub name: &'static str,
-    /// The action.
+    /// The text of the action.
     pub span: Span,
 }
 
-/// `audit`
+/// An `audit` action of a rule.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Audit {
-    /// The action.
+    /// The text of the action.
     pub span: Span,
-    /// Its message.
+    /// The message of its events.
     pub message: Option<String>,
-    /// At most `event::FIELDS_MAX`.
-    pub fields: Vec<Field>,
-    /// How often at most.
+    /// Fields of its events, at most `event::FIELDS_MAX`.
+    pub fields: Vec<AuditField>,
+    /// The rate limit, if any.
     pub limit: Option<Limit>,
 }
 
-/// `limit 10/s`
+/// A rate limit, such as `limit 10/s`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Limit {
-    /// At least 1.
+    /// Events that are recorded in one period; at least 1.
     pub count: u32,
-    /// In this time.
+    /// Length of the period.
     pub per: Period,
 }
 
 pub use krsi_abi::manifest::Period;
 
-/// A field of an event.
+/// A field of the events of a rule.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Field {
-    /// Given, or the expression's text.
+pub struct AuditField {
+    /// The name given by the user, or the text of the expression.
     pub name: String,
     /// An integer, a `bool`, a string or a pointer.
     pub value: Value,

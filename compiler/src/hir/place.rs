@@ -1,4 +1,10 @@
-//! From BTF's types to krs's: fields of structs, what a field's value is, how a type is called.
+//! Places in kernel memory, and the mapping from BTF types to krs types.
+//!
+//! ```text
+//! file.f_path      Place { base: file, access: file.f_path, ty: struct path }
+//! ```
+//!
+//! Absent: views; this module knows only the fields that BTF has.
 
 use std::sync::Arc;
 
@@ -7,36 +13,36 @@ use krs_grammar::ast::Span;
 use super::{Access, Int, Names, NamesId, Ptr, Shape, Step, Ty, Value};
 use crate::btf::{self, Btf, Kind, Type, TypeId};
 
-/// Something in memory that is more than one value: a struct, a union or an array.
+/// A location in memory that is reached from a pointer: a struct, a union, an array or a field.
 #[derive(Clone, Debug)]
 pub struct Place {
-    /// Where it was written.
+    /// Span of the source text.
     pub span: Span,
-    /// Points to the root.
+    /// A pointer to the root of the access.
     pub base: Arc<Value>,
-    /// From the root to here; no steps where it is the root itself.
+    /// The path from the root; without steps for the root itself.
     pub access: Access,
-    /// Its type, with typedefs.
+    /// The BTF type, typedefs included.
     pub ty: TypeId,
 }
 
-/// A field as BTF has it, found through anonymous structs and unions.
+/// The type of a field in BTF.
 #[derive(Clone, Copy, Debug)]
 pub struct FieldType {
-    /// Its type.
+    /// Declared type in BTF.
     pub ty: TypeId,
-    /// 0 where it is no bitfield.
+    /// Width of a bitfield; 0 for other fields.
     pub bitfield_bits: u32,
 }
 
-/// Looks a field up, in anonymous members too.
+/// Looks up a field, also in anonymous members.
 #[must_use]
 pub fn field(btf: &Btf, of: TypeId, name: &str) -> Option<FieldType> {
     let found = btf::field(btf, of, name)?;
     Some(FieldType { ty: found.ty, bitfield_bits: found.bitfield_bits })
 }
 
-/// Whether an array is the last member of the struct that it stands in, so that it can have any length.
+/// Returns true if an array is the last member of its struct, so that it may be a flexible array member.
 #[must_use]
 pub fn is_last(btf: &Btf, access: &Access) -> bool {
     let kind = if access.is_struct { Kind::Struct } else { Kind::Union };
@@ -57,12 +63,12 @@ pub fn is_last(btf: &Btf, access: &Access) -> bool {
     last
 }
 
-/// Names of all fields, those of anonymous members too.
+/// Appends the names of all fields, those of anonymous members included.
 pub fn field_names<'b>(btf: &'b Btf, of: TypeId, names: &mut Vec<&'b str>) {
     names.extend(btf::field_names(btf, of));
 }
 
-/// The definition of a struct or union that may only be declared under this id.
+/// Returns the definition of a struct or union; the id may be that of a forward declaration.
 #[must_use]
 pub fn definition(btf: &Btf, id: TypeId) -> Option<TypeId> {
     let id = btf.strip(id);
@@ -73,7 +79,7 @@ pub fn definition(btf: &Btf, id: TypeId) -> Option<TypeId> {
     }
 }
 
-/// The tag of a struct or union, or the typedef that stands for it: `kuid_t`.
+/// Returns the tag of a struct or union, or the typedef of an anonymous one, such as `kuid_t`.
 #[must_use]
 pub fn tag(btf: &Btf, mut id: TypeId) -> &str {
     let mut last = "";
@@ -90,7 +96,7 @@ pub fn tag(btf: &Btf, mut id: TypeId) -> &str {
     last
 }
 
-/// A type in the words of C.
+/// Describes a type in C notation.
 #[must_use]
 pub fn describe(btf: &Btf, id: TypeId) -> String {
     describe_within(btf, id, 8)
@@ -118,7 +124,7 @@ fn describe_within(btf: &Btf, id: TypeId, depth: u32) -> String {
     }
 }
 
-/// How a field of this type is told to a loader; `None` for what no program can read.
+/// Returns the shape of a field for CO-RE; `None` for a type that no program can read.
 #[must_use]
 pub fn shape(btf: &Btf, field: FieldType) -> Option<Shape> {
     Some(match btf.ty(btf.strip(field.ty)) {
@@ -135,25 +141,25 @@ pub fn shape(btf: &Btf, field: FieldType) -> Option<Shape> {
         Type::Union { .. } => Shape::Union,
         Type::Array { element, count } => {
             let element = shape(btf, FieldType { ty: element, bitfield_bits: 0 })?;
-            // An array without a length of its own has at least its first element.
+            // A flexible array member has at least its first element.
             Shape::Array { element: Box::new(element), count: count.max(1) }
         }
         _ => return None,
     })
 }
 
-/// What a value of a BTF type is in krs.
+/// The krs equivalent of a BTF type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reads {
-    /// A value.
+    /// A value of a krs type.
     As(Ty),
-    /// A struct, a union or an array: fields or elements are.
+    /// A struct, a union or an array, whose fields or elements can be read.
     Aggregate,
-    /// Nothing that a program could load.
+    /// A type that no program can load.
     Not,
 }
 
-/// Classifies a BTF type. Enums get their names from `names`.
+/// Classifies a BTF type. `names` returns the names of an enum.
 pub fn reads(btf: &Btf, id: TypeId, nullable: bool, names: &mut impl FnMut(TypeId) -> Option<NamesId>) -> Reads {
     let id = btf.strip(id);
     match btf.ty(id) {
@@ -166,7 +172,7 @@ pub fn reads(btf: &Btf, id: TypeId, nullable: bool, names: &mut impl FnMut(TypeI
         Type::Struct { .. } | Type::Union { .. } => Reads::Aggregate,
         Type::Array { element, count } => match btf.ty(btf.strip(element)) {
             Type::Int { bytes: 1, boolean: false, .. } if count > 0 => {
-                // `char`, `unsigned char` and `u8` all are 1-byte integers; only the first holds text.
+                // `char`, `unsigned char` and `u8` are all 1-byte integers; only arrays of the first hold text.
                 if is_char(btf, element) { Reads::As(Ty::Str { bytes: count }) } else { Reads::Aggregate }
             }
             _ => Reads::Aggregate,
@@ -179,7 +185,7 @@ fn is_char(btf: &Btf, id: TypeId) -> bool {
     matches!(btf.ty(btf.strip(id)), Type::Int { name: "char", .. })
 }
 
-/// The names of a kernel enum.
+/// Returns the enumerators of a kernel enum; `None` for an anonymous one.
 #[must_use]
 pub fn enum_names(btf: &Btf, id: TypeId) -> Option<Names> {
     let name = btf.name(id);
@@ -191,7 +197,7 @@ pub fn enum_names(btf: &Btf, id: TypeId) -> Option<Names> {
 }
 
 impl Place {
-    /// The struct that a pointer points to.
+    /// Returns the place of the struct or union that a pointer points to.
     #[must_use]
     pub fn behind(btf: &Btf, pointer: &Value, target: TypeId) -> Option<Place> {
         let root = definition(btf, target)?;
@@ -207,7 +213,7 @@ impl Place {
         })
     }
 
-    /// One step further.
+    /// Returns the place one step further along the access.
     #[must_use]
     pub fn step(&self, step: Step, ty: TypeId, span: Span) -> Place {
         let mut access = self.access.clone();

@@ -1,4 +1,4 @@
-//! Tests that stand beside the rules: what is laid out in memory, and what must come of it.
+//! Tests in a policy: the state that they set up, and the outcome that they expect.
 //!
 //! ```text
 //! test "no code without a file" on file_mprotect
@@ -9,11 +9,12 @@
 //!   expect audit { vma.start }
 //! ```
 //!
-//! Invariants: some rule is on the test's hook; a place is an argument, something read from one, something about the
-//! task, an end of a connection, the time or a parameter; what is given has the place's type; no place is given twice
-//! or lies behind one that is given as null; each expectation is one that some rule on the hook can meet.
+//! Invariants: some rule is on the test's hook; a given place is an argument, a value read from one, a
+//! property of the task, an endpoint, the time or a parameter; a given value has the type of its place; no
+//! place is given twice or read through one that is given as null; each expectation is one that some rule on
+//! the hook can meet.
 //!
-//! Absent: how memory looks, and running anything.
+//! Absent: the layout of memory, and execution.
 
 use krs_grammar::ast::{self, ActionKind, Expect, Span};
 
@@ -23,82 +24,82 @@ use super::{HookId, Rule, Ty, Value, ValueKind, walk};
 use crate::diag::{Diagnostic, code};
 use crate::hir::place;
 
-/// A test.
+/// A test of the policy's rules on one hook.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Test {
-    /// What it shows.
+    /// The name of the test.
     pub name: String,
-    /// The whole test.
+    /// The text of the whole test.
     pub span: Span,
-    /// On this hook.
+    /// The hook that is called.
     pub hook: HookId,
-    /// In the order written. What is not named is zero.
+    /// The state before the call, in source order. Everything else is zero.
     pub given: Vec<Given>,
-    /// How the operation must end; anything will do where nothing is said.
-    pub verdict: Option<Ending>,
-    /// Events that must be recorded.
-    pub audits: Vec<Recorded>,
-    /// A signal that must be sent.
-    pub kill: Option<Signal>,
+    /// The expected result of the operation; `None` accepts any.
+    pub verdict: Option<ExpectedVerdict>,
+    /// Events that rules must record.
+    pub audits: Vec<ExpectedEvent>,
+    /// A signal that a rule must send.
+    pub kill: Option<ExpectedSignal>,
 }
 
-/// What a place holds.
+/// A place and its value before the call.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Given {
-    /// Place and value.
+    /// The text of place and value.
     pub span: Span,
-    /// See the module's invariants.
+    /// The place; see the invariants of this module.
     pub place: Value,
-    /// Of the place's type.
-    pub value: Known,
+    /// The value, of the type of the place.
+    pub value: TestValue,
 }
 
-/// A value that is written.
+/// A constant in a test.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Known {
-    /// An integer, within its type.
+pub enum TestValue {
+    /// An integer that fits its type.
     Int(i128),
-    /// A truth value.
+    /// A truth value, `true` or `false`.
     Bool(bool),
-    /// No pointer.
+    /// The null pointer, `null`.
     Null,
-    /// Characters without NUL.
+    /// A string without NUL.
     Text(Vec<u8>),
-    /// An address; one of IPv4 is `::ffff:a.b.c.d`.
+    /// An IP address; IPv4 addresses are mapped to `::ffff:a.b.c.d`.
     Address(u128),
 }
 
-/// How the operation ends.
+/// The expected result of the operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// No rule denies it.
+pub enum ExpectedVerdict {
+    /// Allowed by all rules.
     Allowed(Span),
-    /// With this positive errno, or any.
+    /// Denied with a positive errno; `None` accepts any.
     Denied(Option<i32>, Span),
 }
 
-/// An event.
+/// An event that a rule must record.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Recorded {
-    /// The expectation.
+pub struct ExpectedEvent {
+    /// The text of the expectation.
     pub span: Span,
-    /// Its message, where that matters.
+    /// The message; `None` accepts any.
     pub message: Option<String>,
-    /// Fields that it must have, by name, each with its value where that matters.
-    pub fields: Vec<(String, Option<Known>)>,
+    /// Names of fields that the event must have, each with its value; `None` accepts any.
+    pub fields: Vec<(String, Option<TestValue>)>,
 }
 
-/// A signal.
+/// A signal that a rule must send.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Signal {
-    /// `SIGKILL`; any where there is none.
+pub struct ExpectedSignal {
+    /// The name, such as `SIGKILL`; `None` accepts any.
     pub name: Option<String>,
-    /// The expectation.
+    /// The text of the expectation.
     pub span: Span,
 }
 
 impl<'a> Checker<'a> {
-    /// Checks a test, once the rules are known.
+    /// Checks a test. The rules have been checked before.
     pub(super) fn test(&mut self, test: &'a ast::Test, span: Span, rules: &[Rule]) -> Option<Test> {
         let hook = self.tested_hook(&test.hook, rules)?;
         let on_hook: Vec<&Rule> = rules.iter().filter(|rule| rule.hook == hook).collect();
@@ -115,7 +116,7 @@ impl<'a> Checker<'a> {
         Some(made)
     }
 
-    /// The hook of a test, which some rule must be on.
+    /// Resolves the hook of a test. Some rule must be on it.
     fn tested_hook(&mut self, ident: &ast::Ident, rules: &[Rule]) -> Option<HookId> {
         let name = self.aliased(&ident.name);
         let known = self.hooks.iter().position(|hook| hook.name == name).map(|at| HookId(at as u32));
@@ -128,9 +129,9 @@ impl<'a> Checker<'a> {
         }
         let hooks = self.hooks.iter().map(|hook| hook.name.as_str());
         let error = Diagnostic::error(code::IDLE_TEST, ident.span, format!("no rule is on `{name}`"))
-            .label("the test would show nothing");
+            .label("the test would have no effect");
         self.report(if self.hooks.is_empty() {
-            error.help("write a rule for the test to try")
+            error.help("add a rule that the test can exercise")
         } else {
             error.help(format!("the policy's rules are on {}", list(hooks, "and")))
         });
@@ -152,13 +153,14 @@ impl<'a> Checker<'a> {
                     .also(other.place.span, also.to_owned())
             };
             let error = if other.place.kind == place.kind {
-                twice("this is given twice".to_owned(), "again here", "first given here").help("remove one of them")
-            } else if other.value == Known::Null && behind(&place, &other.place) {
-                twice("this lies behind null".to_owned(), "can hold nothing", "given as null here")
-                    .help("remove one of them: what has fields is not null")
-            } else if known == Known::Null && behind(&other.place, &place) {
-                twice("this cannot be null".to_owned(), "given as null", "and this lies behind it")
-                    .help("remove one of them: what has fields is not null")
+                twice("this place is given twice".to_owned(), "second occurrence", "first occurrence")
+                    .help("remove one of them")
+            } else if other.value == TestValue::Null && behind(&place, &other.place) {
+                twice("this place is read through a null pointer".to_owned(), "does not exist", "given as null here")
+                    .help("remove one of them: a pointer with fields is not null")
+            } else if known == TestValue::Null && behind(&other.place, &place) {
+                twice("this pointer cannot be null".to_owned(), "given as null", "this place is read through it")
+                    .help("remove one of them: a pointer with fields is not null")
             } else {
                 continue;
             };
@@ -168,17 +170,17 @@ impl<'a> Checker<'a> {
         all.push(Given { span, place, value: known });
     }
 
-    /// A place that can be laid out in memory.
+    /// Checks an expression as a place that a test can set up in memory.
     fn laid_out(&mut self, expr: &'a ast::Expr) -> Option<Value> {
         let operand = self.expr(expr, None);
-        let operand = self.texts(operand);
-        let wrong = Diagnostic::error(code::INVALID_INPUT, expr.span, "this is nothing that a test can give");
+        let operand = self.as_text_operand(operand);
+        let wrong = Diagnostic::error(code::INVALID_INPUT, expr.span, "a test cannot set this");
         let error = match operand {
             Operand::Error => return None,
             Operand::Value(value) if is_place(&value) => return Some(value),
-            Operand::Value(_) | Operand::Cond(_) => wrong
-                .label("computed")
-                .help("give what it is computed from, by its names in the kernel: `task.flags = 0x200000`"),
+            Operand::Value(_) | Operand::Cond(_) => {
+                wrong.label("computed").help("set the kernel fields that it is computed from: `task.flags = 0x200000`")
+            }
             Operand::Place(place) => match self.value_of_place(place) {
                 Ok(value) => return Some(value),
                 Err(place) => {
@@ -188,25 +190,23 @@ impl<'a> Checker<'a> {
                     place::field_names(btf, btf.strip(place.ty), &mut names);
                     names.truncate(4);
                     wrong.label(format!("a whole `{what}`")).help(match names.as_slice() {
-                        [] => "give one of its elements".to_owned(),
-                        names => format!("give its fields one by one: {}", list(names.iter().copied(), "and")),
+                        [] => "set one of its elements".to_owned(),
+                        names => format!("set its fields separately: {}", list(names.iter().copied(), "and")),
                     })
                 }
             },
-            Operand::Task => wrong.label("the current task").help("give its fields one by one: `task.uid = 0`"),
-            Operand::End(_) => {
-                wrong.label("one end of a connection").help("give its `ip` and its `port`: `dst.port = 443`")
-            }
+            Operand::Task => wrong.label("the current task").help("set its fields separately: `task.uid = 0`"),
+            Operand::Endpoint(_) => wrong.label("an endpoint").help("set its `ip` and `port`: `dst.port = 443`"),
             Operand::Number(_) | Operand::Text(_) | Operand::Null | Operand::List | Operand::File(_) => {
-                wrong.label("a constant").help("name an argument, one of its fields, or a field of `task`")
+                wrong.label("a constant").help("write an argument, one of its fields, or a field of `task`")
             }
         };
         self.report(error);
         None
     }
 
-    /// A constant of the type of a place.
-    fn known(&mut self, expr: &'a ast::Expr, place: &Value) -> Option<Known> {
+    /// Checks an expression as a constant of the type of a place.
+    fn known(&mut self, expr: &'a ast::Expr, place: &Value) -> Option<TestValue> {
         let names = match place.ty {
             Ty::Int(int) => int.names,
             _ => None,
@@ -220,12 +220,12 @@ impl<'a> Checker<'a> {
                 }
                 let value = if number.pattern { int.wrap(number.value) } else { number.value };
                 if (int.min()..=int.max()).contains(&value) {
-                    return Some(Known::Int(value));
+                    return Some(TestValue::Int(value));
                 }
                 let what = self.describe(place.ty);
                 self.report(
                     Diagnostic::error(code::CONSTANT_OUT_OF_RANGE, expr.span, format!("{what} cannot hold {value}"))
-                        .label(format!("from {} to {} can be", int.min(), int.max()))
+                        .label(format!("expected {} to {}", int.min(), int.max()))
                         .also(place.span, what),
                 );
                 return None;
@@ -235,45 +235,45 @@ impl<'a> Checker<'a> {
                 if self.clash(names, of.names, place.span, expr.span).is_some() {
                     return None;
                 }
-                return Some(Known::Int(value));
+                return Some(TestValue::Int(value));
             }
             (Operand::Value(Value { kind: ValueKind::Const(value), .. }), Ty::Int(int))
                 if (int.min()..=int.max()).contains(value) =>
             {
-                return Some(Known::Int(*value));
+                return Some(TestValue::Int(*value));
             }
-            (Operand::Cond(super::Cond::Const(value)), Ty::Bool) => return Some(Known::Bool(*value)),
-            (Operand::Null, Ty::Ptr(_)) => return Some(Known::Null),
+            (Operand::Cond(super::Cond::Const(value)), Ty::Bool) => return Some(TestValue::Bool(*value)),
+            (Operand::Null, Ty::Ptr(_)) => return Some(TestValue::Null),
             (Operand::Text(text), Ty::Str { .. } | Ty::Text { .. }) => {
-                return self.fits(text, place, expr.span).then(|| Known::Text(text.clone()));
+                return self.fits(text, place, expr.span).then(|| TestValue::Text(text.clone()));
             }
             (Operand::Text(text), Ty::Ip) => {
                 return match self.address(text, expr.span)?.kind {
-                    ValueKind::Address(address) => Some(Known::Address(address)),
+                    ValueKind::Address(address) => Some(TestValue::Address(address)),
                     _ => None,
                 };
             }
-            (Operand::Value(_) | Operand::Place(_) | Operand::Task | Operand::End(_) | Operand::Cond(_), _) => {
+            (Operand::Value(_) | Operand::Place(_) | Operand::Task | Operand::Endpoint(_) | Operand::Cond(_), _) => {
                 self.report(
-                    Diagnostic::error(code::NOT_CONSTANT, expr.span, "a test gives constants")
-                        .label("known only when the hook runs")
-                        .help("write a number, a name, a text, `true`, `false` or `null`"),
+                    Diagnostic::error(code::NOT_CONSTANT, expr.span, "a value in a test must be constant")
+                        .label("known only at run time")
+                        .help("write a number, a name, a string, `true`, `false` or `null`"),
                 );
                 return None;
             }
-            (other, _) => self.say(other),
+            (other, _) => self.describe_operand(other),
         };
         let wanted = self.describe(place.ty);
         self.report(
-            Diagnostic::error(code::TYPE_MISMATCH, expr.span, format!("{wanted} cannot be {found}"))
+            Diagnostic::error(code::TYPE_MISMATCH, expr.span, format!("{wanted} cannot be set to {found}"))
                 .label(found)
                 .also(place.span, wanted)
                 .help(match place.ty {
-                    Ty::Ptr(_) => "a pointer can be given as `null`; where it leads, give the fields behind it",
+                    Ty::Ptr(_) => "set a pointer to `null`; for any other value, set the fields that it points to",
                     Ty::Bool => "write `true` or `false`",
                     Ty::Int(_) => "write a number or a name",
                     Ty::Ip => "write an address: `\"10.0.0.1\"`",
-                    Ty::Str { .. } | Ty::Text { .. } => "write a text: `\"...\"`",
+                    Ty::Str { .. } | Ty::Text { .. } => "write a string: `\"...\"`",
                 }),
         );
         None
@@ -283,16 +283,16 @@ impl<'a> Checker<'a> {
         let twice = |checker: &mut Self, span: Span, first: Span, what: &str| {
             checker.report(
                 Diagnostic::error(code::IMPOSSIBLE_EXPECTATION, span, what)
-                    .label("the second")
-                    .also(first, "the first")
+                    .label("second occurrence")
+                    .also(first, "first occurrence")
                     .help("remove one of them"),
             );
         };
         let action = match expect {
             Expect::Allow(span) => {
                 match made.verdict {
-                    Some(first) => twice(self, *span, first.span(), "an operation ends in one way"),
-                    None => made.verdict = Some(Ending::Allowed(*span)),
+                    Some(first) => twice(self, *span, first.span(), "a test expects one result"),
+                    None => made.verdict = Some(ExpectedVerdict::Allowed(*span)),
                 }
                 return;
             }
@@ -302,11 +302,11 @@ impl<'a> Checker<'a> {
         match &action.kind {
             ActionKind::Deny { errno } => {
                 if let Some(first) = made.verdict {
-                    return twice(self, span, first.span(), "an operation ends in one way");
+                    return twice(self, span, first.span(), "a test expects one result");
                 }
                 let Some(deny) = self.deny(errno.as_ref(), span, hook) else { return };
                 let wanted = errno.as_ref().map(|_| deny.errno);
-                made.verdict = Some(Ending::Denied(wanted, span));
+                made.verdict = Some(ExpectedVerdict::Denied(wanted, span));
                 let denials: Vec<_> = rules.iter().filter_map(|rule| rule.enforced()).collect();
                 if denials.iter().any(|known| wanted.is_none_or(|errno| known.errno == errno)) {
                     return;
@@ -317,20 +317,20 @@ impl<'a> Checker<'a> {
                 names.dedup();
                 let error = match names.as_slice() {
                     [] => Diagnostic::error(code::IMPOSSIBLE_EXPECTATION, span, format!("no rule on `{hook}` denies"))
-                        .help("expect `allow`, or what a rule does"),
+                        .help("expect `allow`, or an action of a rule"),
                     names => Diagnostic::error(
                         code::IMPOSSIBLE_EXPECTATION,
                         span,
                         format!("no rule on `{hook}` denies with {}", deny.name),
                     )
-                    .help(format!("they deny with {}", list(names.iter().copied(), "and"))),
+                    .help(format!("rules on it deny with {}", list(names.iter().copied(), "and"))),
                 };
-                self.report(error.label("can never be so"));
+                self.report(error.label("can never happen"));
             }
             ActionKind::Kill { signal } => {
                 if let Some(first) = &made.kill {
                     let first = first.span;
-                    return twice(self, span, first, "one signal is sent");
+                    return twice(self, span, first, "a test expects one signal");
                 }
                 let name = match signal {
                     Some(ident) => match self.kill(Some(ident), span, hook) {
@@ -344,18 +344,18 @@ impl<'a> Checker<'a> {
                 if !rules.iter().any(sent) {
                     self.report(
                         Diagnostic::error(code::IMPOSSIBLE_EXPECTATION, span, "no rule on this hook sends this signal")
-                            .label("can never be so")
-                            .help("expect what a rule does"),
+                            .label("can never happen")
+                            .help("expect an action of a rule"),
                     );
                 }
-                made.kill = Some(Signal { name, span });
+                made.kill = Some(ExpectedSignal { name, span });
             }
             ActionKind::Audit(audit) => {
                 let ast::Audit { message, fields, limit } = &**audit;
                 if let Some(limit) = limit {
                     self.report(
-                        Diagnostic::error(code::IMPOSSIBLE_EXPECTATION, limit.span, "a test tries one operation")
-                            .label("no rate")
+                        Diagnostic::error(code::IMPOSSIBLE_EXPECTATION, limit.span, "a test cannot expect a limit")
+                            .label("a test calls the hook once")
                             .help("remove it"),
                     );
                 }
@@ -364,29 +364,29 @@ impl<'a> Checker<'a> {
             }
             ActionKind::Mark { .. } | ActionKind::Unmark { .. } => {
                 self.report(
-                    Diagnostic::error(code::IMPOSSIBLE_EXPECTATION, span, "labels are nothing that a test can expect")
-                        .label("not seen by a test")
+                    Diagnostic::error(code::IMPOSSIBLE_EXPECTATION, span, "a test cannot expect labels")
+                        .label("not observable in a test")
                         .help("expect `allow`, `deny`, `audit` or `kill`"),
                 );
             }
         }
     }
 
-    /// An event that some rule's `audit` can record.
+    /// Checks an expected event against the `audit` actions on the hook.
     fn recorded(
         &mut self,
         message: Option<&'a ast::Str>,
         fields: &'a [ast::AuditField],
         span: Span,
         rules: &[&Rule],
-    ) -> Option<Recorded> {
+    ) -> Option<ExpectedEvent> {
         let error = |span: Span, what: String| {
-            Diagnostic::error(code::IMPOSSIBLE_EXPECTATION, span, what).label("can never be so")
+            Diagnostic::error(code::IMPOSSIBLE_EXPECTATION, span, what).label("can never happen")
         };
         let mut audits: Vec<_> = rules.iter().filter_map(|rule| rule.audit.as_ref()).collect();
         if audits.is_empty() {
             self.report(
-                error(span, "no rule on this hook records anything".to_owned()).help("expect what a rule does"),
+                error(span, "no rule on this hook records anything".to_owned()).help("expect an action of a rule"),
             );
             return None;
         }
@@ -394,11 +394,9 @@ impl<'a> Checker<'a> {
         if let Some((text, at)) = &message {
             let known: Vec<&str> = audits.iter().filter_map(|audit| audit.message.as_deref()).collect();
             if !known.contains(&text.as_str()) {
-                let error = error(*at, "no rule on this hook says so".to_owned());
+                let error = error(*at, "no rule on this hook records this message".to_owned());
                 let help = did_you_mean(text, known.iter().copied());
-                self.report(
-                    error.help(help.unwrap_or_else(|| "write the message of a rule, or leave it out".to_owned())),
-                );
+                self.report(error.help(help.unwrap_or_else(|| "write the message of a rule, or remove it".to_owned())));
                 return None;
             }
             audits.retain(|audit| audit.message.as_ref() == Some(text));
@@ -439,39 +437,39 @@ impl<'a> Checker<'a> {
         if made.len() == fields.len() && !audits.iter().any(|audit| has(&audit)) {
             self.report(
                 error(span, "no event on this hook has all these fields".to_owned())
-                    .help("expect each event by itself"),
+                    .help("expect each event separately"),
             );
         }
-        Some(Recorded { span, message: message.map(|(text, _)| text), fields: made })
+        Some(ExpectedEvent { span, message: message.map(|(text, _)| text), fields: made })
     }
 }
 
-impl Ending {
+impl ExpectedVerdict {
     fn span(self) -> Span {
         match self {
-            Ending::Allowed(span) | Ending::Denied(_, span) => span,
+            ExpectedVerdict::Allowed(span) | ExpectedVerdict::Denied(_, span) => span,
         }
     }
 }
 
-/// Whether a value is something that lies somewhere, and is not computed.
+/// Returns true if a value is read from a place, not computed.
 fn is_place(value: &Value) -> bool {
     match &value.kind {
-        ValueKind::Arg(_) | ValueKind::Task(_) | ValueKind::Now | ValueKind::Param(_) | ValueKind::End(..) => true,
+        ValueKind::Arg(_) | ValueKind::Task(_) | ValueKind::Now | ValueKind::Param(_) | ValueKind::Endpoint(..) => true,
         ValueKind::Load { base, .. } => is_pointer(base),
         ValueKind::FirstOf(values) => values.iter().all(is_place),
-        ValueKind::Text(_) => walk::parts(value).0.all(|part| is_place(part) || is_pointer(part)),
-        // Constants, and what is computed.
+        ValueKind::Text(_) => walk::operands(value).0.all(|part| is_place(part) || is_pointer(part)),
+        // Constants and computed values.
         _ => false,
     }
 }
 
-/// Whether a value leads to a place.
+/// Returns true if a value is a pointer to a place.
 fn is_pointer(value: &Value) -> bool {
     matches!(value.kind, ValueKind::Current) || is_place(value)
 }
 
-/// Whether a value is read through another.
+/// Returns true if a value is read through another.
 fn behind(value: &Value, pointer: &Value) -> bool {
-    walk::parts(value).0.any(|part| part.kind == pointer.kind || behind(part, pointer))
+    walk::operands(value).0.any(|part| part.kind == pointer.kind || behind(part, pointer))
 }

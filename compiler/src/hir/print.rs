@@ -1,15 +1,15 @@
-//! The printed form of a typed policy, for `--emit hir`.
+//! The printed form of a typed policy, for `--emit hir`. The documentation of [`hir`](super) shows an example.
 
 use std::fmt::Write;
 
 use super::errno;
-use super::policy_tests::{Ending, Known, Test};
+use super::policy_tests::{ExpectedVerdict, Test, TestValue};
 use super::{
-    Atom, AtomKind, Binary, Compare, Cond, End, EndField, FileField, HookId, Int, Members, Place, Policy, TaskField,
-    Text, TextTest, Ty, Unary, UnixName, Value, ValueKind,
+    ArgLocation, Atom, AtomKind, Binary, Compare, Cond, Endpoint, EndpointField, FileField, HookId, Int, Members,
+    Policy, TaskField, TextSource, TextTest, Ty, Unary, UnixName, Value, ValueKind,
 };
 
-/// Prints a policy.
+/// Prints a whole policy.
 #[must_use]
 pub fn print(policy: &Policy) -> String {
     let mut out = format!("policy {}\n", policy.name);
@@ -20,7 +20,7 @@ pub fn print(policy: &Policy) -> String {
     for hook in &policy.hooks {
         let _ = writeln!(out, "hook {} -> {}", hook.name, if hook.void { "void" } else { "int" });
         for arg in &hook.args {
-            let _ = writeln!(out, "  arg {}: {} at {}", arg.name, ty(policy, arg.ty), place(&arg.place));
+            let _ = writeln!(out, "  arg {}: {} at {}", arg.name, ty(policy, arg.ty), location(&arg.location));
         }
     }
     for (id, rule) in policy.rules.iter().enumerate() {
@@ -76,9 +76,9 @@ fn print_test(policy: &Policy, test: &Test, out: &mut String) {
         let _ = writeln!(out, "  given {} = {}", value(policy, test.hook, &given.place), known(&given.value));
     }
     let _ = match test.verdict {
-        Some(Ending::Allowed(_)) => writeln!(out, "  expect allow"),
-        Some(Ending::Denied(None, _)) => writeln!(out, "  expect deny"),
-        Some(Ending::Denied(Some(errno), _)) => {
+        Some(ExpectedVerdict::Allowed(_)) => writeln!(out, "  expect allow"),
+        Some(ExpectedVerdict::Denied(None, _)) => writeln!(out, "  expect deny"),
+        Some(ExpectedVerdict::Denied(Some(errno), _)) => {
             let name = errno::name(errno).unwrap_or("?");
             writeln!(out, "  expect deny {name}")
         }
@@ -102,21 +102,21 @@ fn print_test(policy: &Policy, test: &Test, out: &mut String) {
     }
 }
 
-fn known(known: &Known) -> String {
+fn known(known: &TestValue) -> String {
     match known {
-        Known::Int(number) => number.to_string(),
-        Known::Bool(value) => value.to_string(),
-        Known::Null => "null".into(),
-        Known::Text(text) => krs_grammar::print::str_text(text),
-        Known::Address(address) => krsi_abi::value::show_address(*address),
+        TestValue::Int(number) => number.to_string(),
+        TestValue::Bool(value) => value.to_string(),
+        TestValue::Null => "null".into(),
+        TestValue::Text(text) => krs_grammar::print::str_text(text),
+        TestValue::Address(address) => krsi_abi::value::show_address(*address),
     }
 }
 
-fn place(place: &Place) -> String {
-    match place {
-        Place::Slot(slot) => format!("slot {slot}"),
-        Place::Switch { exists, then, otherwise } => {
-            format!("({exists} ? {} : {})", self::place(then), self::place(otherwise))
+fn location(location: &ArgLocation) -> String {
+    match location {
+        ArgLocation::Slot(slot) => format!("slot {slot}"),
+        ArgLocation::Switch { exists, then, otherwise } => {
+            format!("({exists} ? {} : {})", self::location(then), self::location(otherwise))
         }
     }
 }
@@ -125,7 +125,7 @@ fn int(of: Int) -> String {
     format!("{}{}", if of.signed { "i" } else { "u" }, 8 * of.bytes)
 }
 
-/// A type.
+/// Prints a type of values.
 #[must_use]
 pub fn ty(policy: &Policy, ty: Ty) -> String {
     match ty {
@@ -142,7 +142,7 @@ pub fn ty(policy: &Policy, ty: Ty) -> String {
     }
 }
 
-/// A condition.
+/// Prints a condition as an S-expression.
 #[must_use]
 pub fn cond(policy: &Policy, hook: HookId, of: &Cond) -> String {
     match of {
@@ -154,7 +154,7 @@ pub fn cond(policy: &Policy, hook: HookId, of: &Cond) -> String {
     }
 }
 
-/// A test.
+/// Prints a test as an S-expression.
 #[must_use]
 pub fn atom(policy: &Policy, hook: HookId, of: &Atom) -> String {
     let value = |of: &Value| value(policy, hook, of);
@@ -218,7 +218,7 @@ pub fn atom(policy: &Policy, hook: HookId, of: &Atom) -> String {
     }
 }
 
-/// A value.
+/// Prints a value; fields in C notation, operators as S-expressions.
 #[must_use]
 pub fn value(policy: &Policy, hook: HookId, of: &Value) -> String {
     let value = |of: &Value| value(policy, hook, of);
@@ -270,34 +270,50 @@ pub fn value(policy: &Policy, hook: HookId, of: &Value) -> String {
         }
         ValueKind::Convert(inner) => format!("({} {})", ty(policy, of.ty), value(inner)),
         ValueKind::Cond(inner) => cond(policy, hook, inner),
-        ValueKind::End(of, field) => {
+        ValueKind::Endpoint(of, field) => {
             let field = match field {
-                EndField::Ip => "ip",
-                EndField::Port => "port",
-                EndField::Family => "family",
+                EndpointField::Ip => "ip",
+                EndpointField::Port => "port",
+                EndpointField::Family => "family",
             };
-            format!("{}.{field}", end(policy, hook, of))
+            format!("{}.{field}", endpoint(policy, hook, of))
         }
         ValueKind::Text(text) => match &**text {
-            Text::Path { dentry, mount } => format!("(path {} {})", value(dentry), value(mount)),
-            Text::Cgroup { node } => format!("(cgroup {})", value(node)),
-            Text::Pointer(of) => format!("(text {})", value(of)),
-            Text::Copy(of) => format!("(copy {})", value(of)),
-            Text::Unix { end: of, name } => {
+            TextSource::Path { dentry, mount } => format!("(path {} {})", value(dentry), value(mount)),
+            TextSource::Cgroup { node } => format!("(cgroup {})", value(node)),
+            TextSource::Pointer(of) => format!("(text {})", value(of)),
+            TextSource::Copy(of) => format!("(copy {})", value(of)),
+            TextSource::Unix { end: of, name } => {
                 let name = if *name == UnixName::Path { "path" } else { "abstract" };
-                format!("{}.{name}", end(policy, hook, of))
+                format!("{}.{name}", endpoint(policy, hook, of))
             }
         },
     }
 }
 
-fn end(policy: &Policy, hook: HookId, of: &End) -> String {
+fn endpoint(policy: &Policy, hook: HookId, of: &Endpoint) -> String {
     let what = match of {
-        End::Address { .. } => "address",
-        End::Local(_) => "local",
-        End::Peer(_) => "peer",
-        End::Message { .. } => "message",
+        Endpoint::Address { .. } => "address",
+        Endpoint::Local(_) => "local",
+        Endpoint::Peer(_) => "peer",
+        Endpoint::Message { .. } => "message",
     };
     let values: Vec<String> = of.values().map(|of| value(policy, hook, of)).collect();
     format!("({what} {})", values.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Options, Source, Stage};
+
+    #[test]
+    fn the_module_documentation_shows_the_printed_form() {
+        let text = "on file_mprotect when prot & EXEC and vma.vm_file == null deny audit";
+        let source = Source { name: "no-jit.krs".into(), text: text.into() };
+        let printed = crate::emit(&[source], &Options::default(), Stage::Hir).value.expect("the policy is valid");
+        let documentation = include_str!("mod.rs").lines().map_while(|line| line.strip_prefix("//!"));
+        let example = documentation.skip_while(|line| *line != " ```text").skip(1).take_while(|line| *line != " ```");
+        let example: String = example.map(|line| format!("{}\n", line.strip_prefix(' ').unwrap_or(line))).collect();
+        assert_eq!(printed, example);
+    }
 }

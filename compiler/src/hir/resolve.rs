@@ -1,7 +1,13 @@
-//! What names mean: the items of the standard library and of the policy, found by name.
+//! Name resolution: the items of the standard library and of the policy, by name.
 //!
-//! A policy's own item hides the library's of the same name; two of a policy's own with one name are
-//! an error. Expressions are not looked into here: an item is an item before its type is known.
+//! ```text
+//! const ADMIN = 1000      named["ADMIN"] = Const, hides a constant ADMIN of the library
+//! ```
+//!
+//! Invariant: no two of the policy's own items have the same name; an item of the policy hides one of the
+//! library.
+//!
+//! Absent: types and expressions; an item is found before its type is known.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,67 +15,67 @@ use krs_grammar::ast::{self, ItemKind};
 
 use crate::diag::{Diagnostic, code};
 
-/// An item that an expression or a type can name.
+/// An item that an expression or a type can refer to.
 #[derive(Clone, Copy, Debug)]
-pub enum Named<'a> {
-    /// `const`
+pub enum NamedItem<'a> {
+    /// A constant, a `const` item.
     Const(&'a ast::Const),
-    /// `def`
+    /// A definition, a `def` item.
     Def(&'a ast::Def),
-    /// `flags` (true) or `enum`
+    /// A `flags` item (true) or an `enum` item (false).
     Names(&'a ast::Names, bool),
-    /// `param`
+    /// A parameter, a `param` item.
     Param(&'a ast::Param),
-    /// `set`
+    /// A set, a `set` item.
     Set(&'a ast::Set),
-    /// `label`
+    /// A label, a `label` item.
     Label(&'a ast::Label),
 }
 
-impl<'a> Named<'a> {
-    /// The name where it is defined.
+impl<'a> NamedItem<'a> {
+    /// Returns the name in its definition.
     #[must_use]
     pub fn ident(self) -> &'a ast::Ident {
         match self {
-            Named::Const(item) => &item.name,
-            Named::Def(item) => &item.name,
-            Named::Names(item, _) => &item.name,
-            Named::Param(item) => &item.name,
-            Named::Set(item) => &item.name,
-            Named::Label(item) => &item.name,
+            NamedItem::Const(item) => &item.name,
+            NamedItem::Def(item) => &item.name,
+            NamedItem::Names(item, _) => &item.name,
+            NamedItem::Param(item) => &item.name,
+            NamedItem::Set(item) => &item.name,
+            NamedItem::Label(item) => &item.name,
         }
     }
 }
 
-/// A rule where it stands.
+/// A rule with its context.
 #[derive(Debug)]
 pub struct RuleItem<'a> {
-    /// The rule.
+    /// Syntax of the rule.
     pub rule: &'a ast::Rule,
-    /// Its docs and place.
+    /// The item, which has its documentation and span.
     pub item: &'a ast::Item,
-    /// Conditions of the `where` blocks around it, outermost first.
+    /// Conditions of the enclosing `where` blocks, outermost first.
     pub around: Vec<&'a ast::Expr>,
 }
 
-/// All items by name.
+/// The items of a policy and of the library.
 #[derive(Debug, Default)]
 pub struct Items<'a> {
-    /// Constants, definitions and types.
-    pub named: HashMap<&'a str, Named<'a>>,
-    /// Names of items that could not be read.
+    /// Items that expressions and types can refer to, by name.
+    pub named: HashMap<&'a str, NamedItem<'a>>,
+    /// Names of items with a syntax error.
     broken: HashSet<&'a str>,
-    /// A file could not be read: any name may be one of its items.
+    /// True if a file could not be read, so that any name may be one of its items.
     unread: bool,
-    /// `flags` and `enum` by the prefix of their kernel names: `Prot` by `PROT`.
+    /// Names of `flags` and `enum` items by the prefix of their members: `Prot` by `PROT`.
     pub prefixes: HashMap<String, &'a str>,
-    /// Fields by struct and name.
+    /// Fields that views add, by struct and name.
     pub views: HashMap<(&'a str, &'a str), &'a ast::ViewField>,
-    /// What is said about a hook's parameters.
+    /// Described parameters by hook.
     pub hooks: HashMap<&'a str, &'a [ast::HookParam]>,
-    /// What a hook's description makes of its parameters, by hook and name.
+    /// Values that a hook's description derives from its parameters, by hook and name.
     pub values: HashMap<(&'a str, &'a str), &'a ast::ViewField>,
-    /// Other names of hooks.
+    /// Targets of hook aliases, by alias.
     pub aliases: HashMap<&'a str, &'a ast::Ident>,
     /// The policy's own definitions, in source order.
     pub defs: Vec<&'a ast::Def>,
@@ -87,13 +93,13 @@ pub struct Items<'a> {
     pub own_views: Vec<&'a ast::View>,
     /// The policy's own hooks, in source order.
     pub own_hooks: Vec<&'a ast::Hook>,
-    /// The policy's tests, in source order, each with its place.
+    /// The policy's tests, in source order, each with its span.
     pub tests: Vec<(&'a ast::Test, ast::Span)>,
     /// The policy's own labels, in source order.
     pub labels: Vec<&'a ast::Label>,
 }
 
-/// `SaFamily` has the prefix `SA_FAMILY`.
+/// Returns the prefix for the members of a type: `SA_FAMILY` for `SaFamily`.
 #[must_use]
 pub fn prefix(type_name: &str) -> String {
     let mut text = String::with_capacity(type_name.len() + 4);
@@ -108,7 +114,7 @@ pub fn prefix(type_name: &str) -> String {
     text
 }
 
-/// Collects items: first the library's, then the policy's.
+/// Collects the items of the library and of the policy, and reports duplicate names.
 pub fn resolve<'a>(library: &'a [ast::File], policy: &'a [ast::File], diagnostics: &mut Vec<Diagnostic>) -> Items<'a> {
     let mut items = Items::default();
     for file in library {
@@ -148,7 +154,8 @@ pub fn resolve<'a>(library: &'a [ast::File], policy: &'a [ast::File], diagnostic
 }
 
 impl<'a> Items<'a> {
-    /// Whether a name may be that of an item which could not be read. What uses it is not reported: the item is, or its file.
+    /// Returns true if a name may refer to an item with a syntax error or in an unreadable file. Its uses are
+    /// not reported, since that error is.
     #[must_use]
     pub fn is_broken(&self, name: &str) -> bool {
         self.unread || self.broken.contains(name)
@@ -157,23 +164,23 @@ impl<'a> Items<'a> {
     fn add(&mut self, item: &'a ast::Item) {
         match &item.kind {
             ItemKind::Const(item) => {
-                self.named.insert(&item.name.name, Named::Const(item));
+                self.named.insert(&item.name.name, NamedItem::Const(item));
             }
             ItemKind::Def(item) => {
-                self.named.insert(&item.name.name, Named::Def(item));
+                self.named.insert(&item.name.name, NamedItem::Def(item));
             }
             ItemKind::Param(item) => {
-                self.named.insert(&item.name.name, Named::Param(item));
+                self.named.insert(&item.name.name, NamedItem::Param(item));
             }
             ItemKind::Set(item) => {
-                self.named.insert(&item.name.name, Named::Set(item));
+                self.named.insert(&item.name.name, NamedItem::Set(item));
             }
             ItemKind::Label(item) => {
-                self.named.insert(&item.name.name, Named::Label(item));
+                self.named.insert(&item.name.name, NamedItem::Label(item));
             }
             ItemKind::Flags(names) | ItemKind::Enum(names) => {
                 let flags = matches!(item.kind, ItemKind::Flags(_));
-                self.named.insert(&names.name.name, Named::Names(names, flags));
+                self.named.insert(&names.name.name, NamedItem::Names(names, flags));
                 self.prefixes.insert(prefix(&names.name.name), &names.name.name);
             }
             ItemKind::View(view) => {
@@ -196,12 +203,12 @@ impl<'a> Items<'a> {
         }
     }
 
-    /// The type and member that `PROT_EXEC` names.
+    /// Splits a prefixed name such as `PROT_EXEC` into type and member.
     #[must_use]
     pub fn prefixed<'n>(&self, name: &'n str) -> Option<(&'a str, &'n str)> {
         name.match_indices('_').find_map(|(at, _)| {
             let of = *self.prefixes.get(&name[..at])?;
-            let Some(Named::Names(names, _)) = self.named.get(of) else {
+            let Some(NamedItem::Names(names, _)) = self.named.get(of) else {
                 return None;
             };
             let member = &name[at + 1..];
@@ -209,10 +216,10 @@ impl<'a> Items<'a> {
         })
     }
 
-    /// Every member of a `flags` or `enum` item with its type's prefix.
+    /// Returns the members of all `flags` and `enum` items with their prefix.
     pub fn prefixed_names(&self) -> impl Iterator<Item = String> {
         self.named.values().flat_map(|named| match named {
-            Named::Names(names, _) => {
+            NamedItem::Names(names, _) => {
                 let prefix = prefix(&names.name.name);
                 names.members.iter().map(|member| format!("{prefix}_{}", member.name.name)).collect()
             }
@@ -220,7 +227,7 @@ impl<'a> Items<'a> {
         })
     }
 
-    /// Names of the fields that views give a struct, in alphabetical order.
+    /// Returns the names of the fields that views add to a struct, in alphabetical order.
     pub fn view_fields(&self, of: &str) -> impl Iterator<Item = &'a str> {
         let mut names: Vec<&str> =
             self.views.keys().filter(|(target, _)| *target == of).map(|(_, name)| *name).collect();
@@ -229,7 +236,7 @@ impl<'a> Items<'a> {
     }
 }
 
-/// What the policy itself has defined so far.
+/// Names that the policy has defined so far.
 #[derive(Default)]
 struct Own<'a> {
     named: HashMap<&'a str, &'a ast::Ident>,
@@ -260,29 +267,30 @@ impl<'a> Own<'a> {
                     }
                 }
                 _ => diagnostics.push(
-                    Diagnostic::error(code::INVALID_BLOCK_ITEM, item.span, "only rules stand in a `where` block")
-                        .label("no rule")
-                        .also(block.condition.span, "the condition of this block is for rules")
-                        .help("move it out of the block; its name is known everywhere"),
+                    Diagnostic::error(code::INVALID_BLOCK_ITEM, item.span, "a `where` block can contain only rules")
+                        .label("not a rule")
+                        .also(block.condition.span, "the condition of this block applies to rules")
+                        .help("move it out of the block; its name is visible everywhere"),
                 ),
             }
         }
     }
 
-    /// Reports what is there twice.
+    /// Returns true if the item is to be added; reports a duplicate name.
     fn admits(&mut self, item: &'a ast::Item, diagnostics: &mut Vec<Diagnostic>) -> bool {
         let (table, name) = match &item.kind {
             ItemKind::Error => return false,
-            // Modules are part of every policy, and `imports` has put files in the place of their `use`.
+            // Library modules are part of every policy, and `imports` has replaced a `use` of a file by its
+            // items.
             ItemKind::Use(_) => return false,
             ItemKind::Where(_) => return false,
             ItemKind::Test(test) => {
                 if let Some(first) = self.tests.insert(&test.name.value, test.name.span) {
                     diagnostics.push(
-                        Diagnostic::error(code::DUPLICATE_ITEM, test.name.span, "two tests have one name")
-                            .label("again here")
+                        Diagnostic::error(code::DUPLICATE_ITEM, test.name.span, "duplicate test name")
+                            .label("second definition")
                             .also(first, "first defined here")
-                            .help("say what this one shows that the other does not"),
+                            .help("rename one of them"),
                     );
                     return false;
                 }
@@ -306,9 +314,9 @@ impl<'a> Own<'a> {
         if let Some(first) = table.get(name.name.as_str()) {
             diagnostics.push(
                 Diagnostic::error(code, name.span, format!("`{}` is defined twice", name.name))
-                    .label("again here")
+                    .label("second definition")
                     .also(first.span, "first defined here")
-                    .help("give one of them another name"),
+                    .help("rename one of them"),
             );
             return false;
         }

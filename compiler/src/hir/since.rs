@@ -5,13 +5,15 @@
 //!   since 6.1: hook userns_create
 //! ```
 //!
-//! Such a rule is active on a kernel that has all that it needs, and otherwise it is as if it were not there. What a
-//! kernel has counts more than its number, since distributions carry fixes and hooks back to older kernels; where every
-//! known kernel has what the rule needs, nothing but the number can tell, and it does.
+//! Such a rule is active on a kernel that has everything that the rule needs, and has no effect elsewhere.
+//! Features take precedence over the version number, since distributions backport fixes and hooks. Only where
+//! an older known kernel has all needs of the rule, the version number decides.
 //!
-//! Invariant: what other rules need too is none of such a rule's needs: without it the object cannot be loaded at all.
+//! Invariant: a need that other rules have too is not listed, because the object cannot be loaded without it
+//! anyway.
 //!
-//! Absent: asking the running kernel. Programs ask for fields and enumerators by CO-RE; `krsi` asks for all.
+//! Absent: queries of the running kernel. Programs test fields and enumerators by CO-RE; `krsi` tests all
+//! features.
 
 use krs_grammar::ast::{self, ExprKind, ItemKind, Span};
 
@@ -24,17 +26,17 @@ use crate::kernel::{self, Kernel};
 /// The oldest kernel that is supported.
 const OLDEST: Version = Version { major: 5, minor: 10 };
 
-/// A kernel's number, as far as features come with it.
+/// The version of a kernel, without the patch level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Version {
-    /// 6
+    /// The 6 of 6.1.
     pub major: u32,
-    /// 1
+    /// The 1 of 6.1.
     pub minor: u32,
 }
 
 impl Version {
-    /// `6.1`
+    /// Parses a version such as `6.1`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Version> {
         let (major, minor) = text.split_once('.')?;
@@ -49,55 +51,55 @@ impl std::fmt::Display for Version {
     }
 }
 
-/// What a rule says about the kernels that it is for.
+/// The condition on the kernel under which a rule is active.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Since {
-    /// As written.
+    /// The version in the attribute.
     pub version: Version,
-    /// What the rule needs and some known kernel lacks.
-    pub needs: Vec<Part>,
-    /// What it needs does not tell older kernels apart: the number does.
+    /// Features that the rule needs and some known kernel lacks.
+    pub needs: Vec<Feature>,
+    /// True if an older known kernel has all of the needs, so that the version number decides.
     pub by_number: bool,
-    /// Which of the policy's switches turns it off; from 0, by rule.
+    /// Index of the switch that deactivates the rule, counted from 0 in the order of the rules.
     pub switch: u32,
 }
 
-/// Something that a kernel has or lacks.
+/// A feature whose presence a program or the loader can test.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Part {
-    /// A hook.
+pub enum Feature {
+    /// The existence of a hook.
     Hook(String),
     /// An argument of a hook.
     Argument {
-        /// The hook.
+        /// Name of the hook.
         hook: String,
-        /// The argument.
+        /// Name of the argument.
         name: String,
     },
-    /// A field.
+    /// The existence of a field.
     Field(Access),
-    /// An enumerator.
+    /// An enumerator of a kernel enum.
     Enumerator {
-        /// The enum's tag.
+        /// Tag of the enum.
         of: String,
-        /// Its name.
+        /// Name of the enumerator.
         name: String,
     },
 }
 
-impl std::fmt::Display for Part {
+impl std::fmt::Display for Feature {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Part::Hook(hook) => write!(f, "hook {hook}"),
-            Part::Argument { hook, name } => write!(f, "argument {name} of {hook}"),
-            Part::Field(access) => write!(f, "field {access}"),
-            Part::Enumerator { of, name } => write!(f, "{name} of {of}"),
+            Feature::Hook(hook) => write!(f, "hook {hook}"),
+            Feature::Argument { hook, name } => write!(f, "argument {name} of {hook}"),
+            Feature::Field(access) => write!(f, "field {access}"),
+            Feature::Enumerator { of, name } => write!(f, "{name} of {of}"),
         }
     }
 }
 
 impl<'a> Checker<'a> {
-    /// The version in `@since("6.1")`.
+    /// Checks the version in `@since("6.1")`.
     pub(super) fn since(&mut self, attribute: &'a ast::Attribute) -> Option<Since> {
         let written = match attribute.args.as_slice() {
             [arg] => match &arg.kind {
@@ -109,23 +111,23 @@ impl<'a> Checker<'a> {
         let error = |span: Span, message: &str| Diagnostic::error(code::INVALID_VERSION, span, message);
         let Some(written) = written else {
             self.report(
-                error(attribute.span, "`@since` takes a kernel's version in quotes").help("write `@since(\"6.1\")`"),
+                error(attribute.span, "`@since` takes a kernel version in quotes").help("write `@since(\"6.1\")`"),
             );
             return None;
         };
         let span = attribute.args[0].span;
         let Some(version) = Version::parse(written) else {
             self.report(
-                error(span, "this is no version of a kernel")
-                    .label("two numbers are needed")
-                    .help("write the release that the rule's hook came with, without what follows: `@since(\"6.1\")`"),
+                error(span, "invalid kernel version")
+                    .label("expected two numbers")
+                    .help("write the release that added the rule's hook, without a patch level: `@since(\"6.1\")`"),
             );
             return None;
         };
         if version <= OLDEST {
             self.report(
-                error(span, "every kernel that krs supports is as new as this")
-                    .label("always so")
+                error(span, "every kernel that krs supports is at least this new")
+                    .label("always true")
                     .help(format!("remove `@since`: kernels from {OLDEST} on are supported")),
             );
             return None;
@@ -134,9 +136,9 @@ impl<'a> Checker<'a> {
     }
 }
 
-/// Whether some rule is for newer kernels only.
+/// Returns true if some rule has a `@since`.
 #[must_use]
-pub fn any(files: &[ast::File]) -> bool {
+pub(super) fn any(files: &[ast::File]) -> bool {
     fn within(items: &[ast::Item]) -> bool {
         items.iter().any(|item| match &item.kind {
             ItemKind::Rule(rule) => has(rule),
@@ -147,9 +149,9 @@ pub fn any(files: &[ast::File]) -> bool {
     files.iter().any(|file| within(&file.items))
 }
 
-/// The same without the rules that have a `@since`.
+/// Returns the files without the rules that have a `@since`.
 #[must_use]
-pub fn without(files: &[ast::File]) -> Vec<ast::File> {
+pub(super) fn without(files: &[ast::File]) -> Vec<ast::File> {
     fn rest_of(items: &[ast::Item]) -> Vec<ast::Item> {
         let mut rest = Vec::new();
         for item in items {
@@ -171,8 +173,9 @@ fn has(rule: &ast::Rule) -> bool {
     rule.attributes.iter().any(|attribute| attribute.name.name == "since")
 }
 
-/// Notes for each rule with `@since` what tells the kernels apart that it is for.
-pub fn settle(policy: &mut Policy) {
+/// Computes, for each rule with `@since`, which of its needs distinguish the kernels that it is for from
+/// older ones.
+pub(super) fn resolve_needs(policy: &mut Policy) {
     if policy.rules.iter().all(|rule| rule.since.is_none()) {
         return;
     }
@@ -196,7 +199,7 @@ pub fn settle(policy: &mut Policy) {
                 .iter()
                 .filter(|(need, _)| !common.iter().any(|(other, _)| other == need))
                 .filter(|(need, _)| !known.iter().all(|kernel| kernels::meets(kernel, need)))
-                .filter_map(|(need, _)| part(need))
+                .filter_map(|(need, _)| feature(need))
                 .collect();
             settled.push((index, needs, by_number));
         }
@@ -208,13 +211,13 @@ pub fn settle(policy: &mut Policy) {
     }
 }
 
-/// What a program or a loader can ask for by itself.
-pub(super) fn part(need: &Need<'_>) -> Option<Part> {
+/// Returns the need as a feature that can be tested on its own; `None` for a choice of fields.
+pub(super) fn feature(need: &Need<'_>) -> Option<Feature> {
     Some(match need {
-        Need::Hook(hook) => Part::Hook((*hook).to_owned()),
-        Need::Arg(hook, name) => Part::Argument { hook: (*hook).to_owned(), name: (*name).to_owned() },
-        Need::Field(access) => Part::Field((*access).clone()),
-        Need::Enumerator(of, name) => Part::Enumerator { of: (*of).to_owned(), name: (*name).to_owned() },
+        Need::Hook(hook) => Feature::Hook((*hook).to_owned()),
+        Need::Arg(hook, name) => Feature::Argument { hook: (*hook).to_owned(), name: (*name).to_owned() },
+        Need::Field(access) => Feature::Field((*access).clone()),
+        Need::Enumerator(of, name) => Feature::Enumerator { of: (*of).to_owned(), name: (*name).to_owned() },
         Need::AnyOf(_) => return None,
     })
 }

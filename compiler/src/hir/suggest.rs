@@ -1,6 +1,7 @@
-//! The nearest names, and those that others use, for "did you mean".
+//! Suggestions for misspelt or unfamiliar names: "did you mean ...?".
 
-/// Fields by the names that others give them: the struct, the name, and the field; what stands alone has no struct.
+/// Names that other tools use for fields: the struct, the foreign name, and the field. For a name on its own
+/// the struct is empty.
 const USUAL: &[(&str, &str, &str)] = &[
     ("", "current", "task"),
     ("", "process", "task"),
@@ -28,7 +29,7 @@ const USUAL: &[(&str, &str, &str)] = &[
     ("linux_binprm", "name", "filename"),
 ];
 
-/// System calls and their like, each with the hooks that they come to.
+/// System calls and similar names, each with the hooks that they reach.
 const CALLS: &[(&[&str], &[&str])] = &[
     (&["open", "openat", "openat2", "creat", "file_access"], &["file_open"]),
     (&["read", "write", "file_read", "file_write"], &["file_open", "file_permission"]),
@@ -61,17 +62,17 @@ const CALLS: &[(&[&str], &[&str])] = &[
     (&["settimeofday", "clock_settime"], &["settime"]),
 ];
 
-/// The hooks that a system call comes to, where its name does not tell them.
+/// Returns the hooks that a system call reaches, if their names differ from it.
 pub fn hooks_of_call(call: &str) -> &'static [&'static str] {
     CALLS.iter().find(|(calls, _)| calls.contains(&call)).map_or(&[], |(_, hooks)| *hooks)
 }
 
-/// What a struct has under the name that others give it: `task.user` is `task.uid`.
+/// Returns the field for a name that other tools use: `uid` for `task.user`.
 pub fn usual(of: &str, name: &str) -> Option<&'static str> {
     USUAL.iter().find(|(known, other, _)| *known == of && *other == name).map(|(_, _, own)| *own)
 }
 
-/// Names that a typing mistake could have turned into `wrong`, best first, at most three.
+/// Returns at most three candidates that are similar to a misspelt name, best first.
 pub fn nearest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let lower = wrong.to_ascii_lowercase();
     let mut scored: Vec<(usize, &str)> = candidates
@@ -79,7 +80,8 @@ pub fn nearest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -
         .filter(|name| !name.is_empty())
         .filter_map(|name| {
             let other = name.to_ascii_lowercase();
-            // A third of the letters may be wrong, as in rustc; a name that contains the other is near too.
+            // As in rustc, a third of the letters may differ. A candidate that begins or ends with the name
+            // matches, too.
             let allowed = wrong.len().max(3) / 3;
             let distance = strsim::damerau_levenshtein(&lower, &other);
             if distance <= allowed {
@@ -96,7 +98,7 @@ pub fn nearest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -
     scored.into_iter().take(3).map(|(_, name)| name).collect()
 }
 
-/// `a`, `b` and `c`, each in backticks.
+/// Formats names as a list in backticks: `a`, `b` and `c`.
 pub fn list<'a>(names: impl IntoIterator<Item = &'a str>, last: &str) -> String {
     let quoted: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
     match quoted.as_slice() {
@@ -106,7 +108,7 @@ pub fn list<'a>(names: impl IntoIterator<Item = &'a str>, last: &str) -> String 
     }
 }
 
-/// `did you mean ...?`, where a name is near.
+/// Returns the help text "did you mean ...?" if a candidate is similar.
 pub fn did_you_mean<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let near = nearest(wrong, candidates);
     (!near.is_empty()).then(|| format!("did you mean {}?", list(near, "or")))

@@ -4,10 +4,10 @@
 //! vma->vm_file->f_inode->i_uid.val    a u32, read through three pointers
 //! ```
 //!
-//! A policy has a value for each time that it is written, so what many have in common is there once: which field is read, and
-//! what copies of a value are read through.
+//! Each occurrence in the source is a separate value, but accesses and the bases of loads are shared by
+//! reference counting: large policies repeat them often.
 //!
-//! Invariants: see [`super`]. Absent: names of fields that views give; they are expanded.
+//! Invariants: see [`super`]. Absent: fields of views, which are expanded.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -19,64 +19,64 @@ use super::{Access, ArgId, Cond, FileId, NamesId, ParamId};
 /// A type of values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Ty {
-    /// An integer, an enum or flags.
+    /// An integer, an enum value or flags.
     Int(Int),
-    /// A truth value.
+    /// A truth value, `true` or `false`.
     Bool,
-    /// A pointer.
+    /// A pointer into kernel memory.
     Ptr(Ptr),
-    /// An address of 128 bits; one of IPv4 is `::ffff:a.b.c.d`.
+    /// A 128-bit IP address; IPv4 addresses are mapped to `::ffff:a.b.c.d`.
     Ip,
-    /// Characters up to a NUL, in so many bytes.
+    /// An inline `char` array, such as `task.comm`: the characters up to the first NUL.
     Str {
-        /// Of the array.
+        /// Size of the array.
         bytes: u32,
     },
-    /// Characters that a program has to fetch: a path, or what a pointer to characters points to. At most
-    /// [`TEXT_BYTES`](crate::limits::TEXT_BYTES); a longer one is unknown.
+    /// A text that a program fetches into a buffer: a path, or the string that a pointer points to. A text
+    /// that exceeds [`TEXT_BYTES`](crate::limits::TEXT_BYTES) is unknown.
     Text {
-        /// It begins with `/` and has components.
+        /// True for a path, which begins with `/` and consists of components.
         path: bool,
     },
 }
 
-/// An integer type.
+/// The type of an integer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Int {
-    /// 1, 2, 4 or 8.
+    /// Width: 1, 2, 4 or 8.
     pub bytes: u32,
-    /// Two's complement.
+    /// True for two's complement.
     pub signed: bool,
-    /// Its values have these names.
+    /// The enum or flag type, if it is one.
     pub names: Option<NamesId>,
 }
 
 impl Int {
-    /// An integer without names.
+    /// Returns a type without an enum or flag type.
     #[must_use]
     pub fn plain(bytes: u32, signed: bool) -> Int {
         Int { bytes, signed, names: None }
     }
 
-    /// The smallest value.
+    /// Returns the smallest value.
     #[must_use]
     pub fn min(self) -> i128 {
         if self.signed { -(1i128 << (8 * self.bytes - 1)) } else { 0 }
     }
 
-    /// The largest value.
+    /// Returns the largest value.
     #[must_use]
     pub fn max(self) -> i128 {
         (1i128 << (8 * self.bytes - u32::from(self.signed))) - 1
     }
 
-    /// Whether every value of `other` is one of this type.
+    /// Returns true if this type can represent every value of `other`.
     #[must_use]
     pub fn holds(self, other: Int) -> bool {
         self.min() <= other.min() && other.max() <= self.max()
     }
 
-    /// The value that is left when `value` is cut to this type's bits.
+    /// Truncates `value` to the width of this type.
     #[must_use]
     pub fn wrap(self, value: i128) -> i128 {
         let bits = 8 * self.bytes;
@@ -85,27 +85,27 @@ impl Int {
     }
 }
 
-/// A pointer type.
+/// A pointer to a kernel type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ptr {
-    /// What it points to, in the checked kernel's BTF.
+    /// The pointee, in the BTF of the kernel that the policy is checked against.
     pub target: crate::btf::TypeId,
-    /// The kernel may store null here.
+    /// True if the pointer may be null.
     pub nullable: bool,
 }
 
-/// A value.
+/// A typed expression that yields a value.
 #[derive(Clone, Debug)]
 pub struct Value {
-    /// Where it was written.
+    /// Span of the source text.
     pub span: Span,
-    /// Its type.
+    /// The type of the result.
     pub ty: Ty,
-    /// What it is.
+    /// The operation and its operands.
     pub kind: ValueKind,
 }
 
-/// Where a value was written is no part of what it is.
+/// Equality ignores the spans.
 impl PartialEq for Value {
     fn eq(&self, other: &Value) -> bool {
         self.ty == other.ty && self.kind == other.kind
@@ -121,165 +121,169 @@ impl Hash for Value {
     }
 }
 
-/// What a value is.
+/// The operation that computes a value.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ValueKind {
-    /// A constant.
+    /// A constant of an integer type.
     Const(i128),
-    /// A constant [`Ty::Ip`].
+    /// A constant address, a [`Ty::Ip`].
     Address(u128),
-    /// What the load has set.
+    /// A parameter, set when the policy is loaded.
     Param(ParamId),
-    /// What identifies a file that the load has found: a u64, which no file has where it found none.
+    /// Half of the identity of a file that is looked up at load time, a u64. A file that is not found gets
+    /// values that no inode has.
     File(FileId, FileField),
-    /// An enumerator of a kernel enum: its value on the running kernel.
+    /// An enumerator of a kernel enum, with its value on the running kernel.
     Enumerator(Box<Enumerator>),
     /// An argument of the hook.
     Arg(ArgId),
-    /// Something about the current task that a helper tells.
+    /// A property of the current task that a BPF helper returns.
     Task(TaskField),
-    /// The current task.
+    /// A pointer to the current task.
     Current,
-    /// The task at hand in an [`AtomKind::AnyAncestor`].
+    /// A pointer to the ancestor that an [`AtomKind::AnyAncestor`] is testing.
     Ancestor,
-    /// Nanoseconds since boot, suspend included; a u64.
+    /// Nanoseconds since boot including suspend, a u64.
     Now,
-    /// A constant [`Ty::Str`], without NUL: only events carry one.
+    /// A constant [`Ty::Str`] without NUL. Occurs in event fields only.
     Literal(Vec<u8>),
-    /// The first of these whose fields the running kernel has; at least two, of this value's own type.
+    /// The first value whose fields exist on the running kernel; at least two, all of this value's type.
     FirstOf(Vec<Value>),
-    /// What a struct behind a pointer holds.
+    /// A field of a struct, read through a pointer.
     Load {
-        /// Points to the access's root.
+        /// A pointer to the root of the access.
         base: Arc<Value>,
-        /// Which field. Its last shape says how wide it is.
+        /// The path to the field. The shape of its last step determines the width of the load.
         access: Arc<Access>,
     },
-    /// One operand.
+    /// An operation on one integer.
     Unary(Unary, Box<Value>),
-    /// Two operands of this value's own type, but for shifts, whose right one is any integer.
+    /// An operation on two integers of this value's type. The right operand of a shift may have any integer
+    /// type.
     Binary(Binary, Box<Value>, Box<Value>),
-    /// An integer cut or widened to this value's type.
+    /// An integer truncated or extended to this value's type, or a `bool` as an integer.
     Convert(Box<Value>),
     /// A condition as a `bool`.
     Cond(Box<Cond>),
-    /// Characters to be fetched.
-    Text(Box<Text>),
-    /// One end of a connection.
-    End(Box<End>, EndField),
+    /// A text that is fetched into a buffer.
+    Text(Box<TextSource>),
+    /// A property of a socket endpoint.
+    Endpoint(Box<Endpoint>, EndpointField),
 }
 
 /// An enumerator of a kernel enum.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Enumerator {
-    /// The enum's tag.
+    /// Tag of the enum.
     pub of: String,
-    /// Its name.
+    /// Name of the enumerator.
     pub name: String,
-    /// On the checked kernel.
+    /// Value on the kernel that the policy is checked against.
     pub value: i64,
 }
 
-/// What identifies a file.
+/// The two numbers that identify a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FileField {
-    /// `s_dev` of its file system.
+    /// The device number, `s_dev` of the superblock.
     Device,
-    /// `i_ino`
+    /// The inode number, `i_ino`.
     Inode,
 }
 
-/// One end of a connection, or of a message on its way.
+/// An endpoint of a connection, or the destination of a message.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum End {
-    /// An address of so many bytes that a task has passed.
+pub enum Endpoint {
+    /// An address that a task passed to a system call.
     Address {
-        /// Points to a `sockaddr`.
+        /// A pointer to a `sockaddr`.
         address: Value,
-        /// An integer.
+        /// Length of the address in bytes, an integer.
         length: Value,
-        /// The family 0 stands for IPv4, as bind(2) has it; elsewhere it is no address.
+        /// True for bind(2), where family 0 (`AF_UNSPEC`) means IPv4. Elsewhere it means that there is no
+        /// address.
         bind: bool,
     },
-    /// This end of a socket: points to a `sock`.
+    /// The local endpoint of a socket; a pointer to a `sock`.
     Local(Value),
-    /// The other end.
+    /// The remote endpoint of a socket; a pointer to a `sock`.
     Peer(Value),
-    /// Where a message goes: to its own address where it has one, else to the other end of its socket.
+    /// The destination of a message: its own address if it has one, otherwise the peer of its socket.
     Message {
-        /// Points to a `sockaddr`, or is null.
+        /// A pointer to a `sockaddr`, or null.
         address: Value,
-        /// An integer.
+        /// Length of the address in bytes, an integer.
         length: Value,
-        /// Points to a `sock`.
+        /// A pointer to a `sock`.
         socket: Value,
     },
 }
 
-/// What is asked of an end.
+/// A property of an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum EndField {
-    /// A [`Ty::Ip`]; unknown for other families.
+pub enum EndpointField {
+    /// The IP address, a [`Ty::Ip`]; unknown for other address families.
     Ip,
-    /// A u16 in the machine's byte order; unknown for families without ports.
+    /// The port, a u16 in host byte order; unknown for families without ports.
     Port,
-    /// A u16; unknown where there is no address.
+    /// The address family, a u16; unknown without an address.
     Family,
 }
 
-/// A name of a socket of the family `AF_UNIX`.
+/// The kinds of names of an `AF_UNIX` socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum UnixName {
-    /// Of its file: of sockets the full path, of an address what was written.
+    /// The path of its file: the full path for a socket, the path as passed for an address.
     Path,
-    /// In the abstract namespace, without the NUL that says so.
+    /// The name in the abstract namespace, without the leading NUL.
     Abstract,
 }
 
-impl End {
-    /// The values that it is read from.
+impl Endpoint {
+    /// Returns the values that the endpoint is read from.
     pub fn values(&self) -> impl Iterator<Item = &Value> {
         let values = match self {
-            End::Address { address, length, .. } => [Some(address), Some(length), None],
-            End::Local(socket) | End::Peer(socket) => [Some(socket), None, None],
-            End::Message { address, length, socket } => [Some(address), Some(length), Some(socket)],
+            Endpoint::Address { address, length, .. } => [Some(address), Some(length), None],
+            Endpoint::Local(socket) | Endpoint::Peer(socket) => [Some(socket), None, None],
+            Endpoint::Message { address, length, socket } => [Some(address), Some(length), Some(socket)],
         };
         values.into_iter().flatten()
     }
 }
 
-/// Where characters come from.
+/// The source of a fetched text, a [`Ty::Text`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Text {
+pub enum TextSource {
     /// The full path of a file, from the root of its mount namespace.
     Path {
-        /// Points to a `dentry`.
+        /// A pointer to a `dentry`.
         dentry: Value,
-        /// Points to a `vfsmount`.
+        /// A pointer to a `vfsmount`.
         mount: Value,
     },
-    /// From the root of the cgroup v2 hierarchy.
+    /// The path of a cgroup from the root of the cgroup v2 hierarchy.
     Cgroup {
-        /// Points to a `kernfs_node`.
+        /// A pointer to a `kernfs_node`.
         node: Value,
     },
-    /// Behind a pointer, up to a NUL.
+    /// The NUL-terminated string that a pointer points to.
     Pointer(Value),
-    /// A string that lies in its struct, for the tests that only a text has.
+    /// A copy of an inline array, a [`Ty::Str`], for tests that exist for fetched texts only.
     Copy(Value),
-    /// What an end of the family `AF_UNIX` is called; unknown for other families and for sockets without such a name.
+    /// The name of an `AF_UNIX` endpoint; unknown for other families and for sockets without a name of this
+    /// kind.
     Unix {
-        /// Whose.
-        end: Box<End>,
-        /// Which of its names.
+        /// The endpoint whose name it is.
+        end: Box<Endpoint>,
+        /// The kind of name.
         name: UnixName,
     },
 }
 
 impl Value {
-    /// Whether it is read through a pointer that can be null.
+    /// Returns true if evaluating the value may fail, for example by following a null pointer.
     #[must_use]
-    pub fn unreadable(&self) -> bool {
+    pub fn may_be_unreadable(&self) -> bool {
         match &self.kind {
             ValueKind::Const(_)
             | ValueKind::Address(_)
@@ -292,18 +296,19 @@ impl Value {
             | ValueKind::Ancestor
             | ValueKind::Now
             | ValueKind::Literal(_) => false,
-            ValueKind::FirstOf(values) => values.iter().any(Value::unreadable),
+            ValueKind::FirstOf(values) => values.iter().any(Value::may_be_unreadable),
             ValueKind::Load { base, .. } => {
-                matches!(base.ty, Ty::Ptr(pointer) if pointer.nullable) || base.unreadable()
+                matches!(base.ty, Ty::Ptr(pointer) if pointer.nullable) || base.may_be_unreadable()
             }
-            ValueKind::Unary(_, inner) | ValueKind::Convert(inner) => inner.unreadable(),
-            ValueKind::Binary(_, left, right) => left.unreadable() || right.unreadable(),
+            ValueKind::Unary(_, inner) | ValueKind::Convert(inner) => inner.may_be_unreadable(),
+            ValueKind::Binary(_, left, right) => left.may_be_unreadable() || right.may_be_unreadable(),
             ValueKind::Cond(cond) => cond.may_be_unknown(),
-            ValueKind::Text(_) | ValueKind::End(..) => true,
+            ValueKind::Text(_) | ValueKind::Endpoint(..) => true,
         }
     }
 
-    /// Whether it is read from the current task or an ancestor, through any number of pointers.
+    /// Returns true for a value that is read from the current task or an ancestor, through any number of
+    /// pointers.
     #[must_use]
     pub fn of_current(&self) -> bool {
         match &self.kind {
@@ -314,7 +319,8 @@ impl Value {
         }
     }
 
-    /// The fields that the value is itself, which is what a kernel has or lacks.
+    /// Collects the fields whose existence decides whether a kernel has the value. The bases of loads are not
+    /// included.
     pub fn accesses<'a>(&'a self, found: &mut Vec<&'a Access>) {
         match &self.kind {
             ValueKind::Load { access, .. } if !found.contains(&&**access) => found.push(access),
@@ -328,34 +334,34 @@ impl Value {
     }
 }
 
-/// About the current task.
+/// A property of the current task that a BPF helper returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum TaskField {
-    /// Thread id, u32, in the initial namespace.
+    /// The thread id in the initial PID namespace, a u32.
     Pid,
-    /// Process id, u32.
+    /// The process id in the initial PID namespace, a u32.
     Tgid,
-    /// Real user id, u32.
+    /// The real user id, a u32.
     Uid,
-    /// Real group id, u32.
+    /// The real group id, a u32.
     Gid,
-    /// Effective user id, u32.
+    /// The effective user id, a u32.
     Euid,
-    /// Name, 16 bytes.
+    /// The task's name, a [`Ty::Str`] of 16 bytes.
     Comm,
 }
 
-/// Operators of one operand.
+/// Operators with one operand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub enum Unary {
     Neg,
     Complement,
 }
 
-/// Operators of two operands; results wrap at their type's width. Divisors are constants other than 0.
+/// Operators with two operands. Results wrap at the width of their type; divisors are nonzero constants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub enum Binary {
     Add,
     Sub,
@@ -365,8 +371,8 @@ pub enum Binary {
     And,
     Or,
     Xor,
-    /// The amount counts modulo the type's width.
+    /// Left shift; the amount is taken modulo the type's width.
     Shl,
-    /// Arithmetic on signed types. The amount counts modulo the type's width.
+    /// Right shift, arithmetic for signed types; the amount is taken modulo the type's width.
     Shr,
 }

@@ -1,12 +1,12 @@
-//! What conditions and values are made of, for all that walks them.
+//! Traversal of conditions and values.
 //!
-//! `file.f_flags & 3 == task.uid` is an atom of two values, the first of which holds two more.
+//! `file.f_flags & 3 == task.uid` is an atom with two operands, the first of which has two operands itself.
 //!
-//! Absent: order of evaluation, and what any of it means.
+//! Absent: order of evaluation, and the meaning of any node.
 
-use super::{Atom, AtomKind, Cond, End, Text, Value, ValueKind};
+use super::{Atom, AtomKind, Cond, Endpoint, TextSource, Value, ValueKind};
 
-/// The values that a test looks at. Constants of a set are not among them, nor what is asked of ancestors.
+/// Returns the operands of a test, without the constants of a list and the condition on ancestors.
 pub fn values(kind: &AtomKind) -> impl Iterator<Item = &Value> {
     let (few, many): ([Option<&Value>; 2], &[Value]) = match kind {
         AtomKind::Compare { left, right, .. } | AtomKind::Same(left, right) => ([Some(left), Some(right)], &[]),
@@ -24,8 +24,8 @@ pub fn values(kind: &AtomKind) -> impl Iterator<Item = &Value> {
     few.into_iter().flatten().chain(many)
 }
 
-/// The values that a value is made of, and the condition that it is.
-pub fn parts(value: &Value) -> (impl Iterator<Item = &Value>, Option<&Cond>) {
+/// Returns the operands of a value, and its condition if it is one.
+pub fn operands(value: &Value) -> (impl Iterator<Item = &Value>, Option<&Cond>) {
     let (mut few, mut many, mut end, mut cond): ([Option<&Value>; 2], &[Value], _, _) = ([None, None], &[], None, None);
     match &value.kind {
         ValueKind::Const(_)
@@ -44,34 +44,34 @@ pub fn parts(value: &Value) -> (impl Iterator<Item = &Value>, Option<&Cond>) {
         ValueKind::Unary(_, inner) | ValueKind::Convert(inner) => few[0] = Some(inner),
         ValueKind::Binary(_, left, right) => few = [Some(left), Some(right)],
         ValueKind::Cond(inner) => cond = Some(&**inner),
-        ValueKind::End(of, _) => end = Some(&**of),
+        ValueKind::Endpoint(of, _) => end = Some(&**of),
         ValueKind::Text(text) => match &**text {
-            Text::Path { dentry, mount } => few = [Some(dentry), Some(mount)],
-            Text::Cgroup { node: of } | Text::Pointer(of) | Text::Copy(of) => few[0] = Some(of),
-            Text::Unix { end: of, .. } => end = Some(of),
+            TextSource::Path { dentry, mount } => few = [Some(dentry), Some(mount)],
+            TextSource::Cgroup { node: of } | TextSource::Pointer(of) | TextSource::Copy(of) => few[0] = Some(of),
+            TextSource::Unix { end: of, .. } => end = Some(of),
         },
     }
-    (few.into_iter().flatten().chain(many).chain(end.into_iter().flat_map(End::values)), cond)
+    (few.into_iter().flatten().chain(many).chain(end.into_iter().flat_map(Endpoint::values)), cond)
 }
 
-/// A test and all inside of its values.
+/// Calls `each` on a test and on all tests inside its operands.
 pub fn each_in_atom<'p>(atom: &'p Atom, each: &mut impl FnMut(&'p Atom)) {
     each(atom);
     values(&atom.kind).for_each(|value| each_in_value(value, each));
 }
 
-/// All tests inside of a value.
+/// Calls `each` on all tests inside a value.
 pub fn each_in_value<'p>(mut value: &'p Value, each: &mut impl FnMut(&'p Atom)) {
-    // Most values are fields behind pointers, and nothing else.
+    // Most values are chains of loads. Following them in a loop saves recursion.
     while let ValueKind::Load { base, .. } = &value.kind {
         value = base;
     }
-    let (values, cond) = parts(value);
+    let (values, cond) = operands(value);
     values.for_each(|value| each_in_value(value, each));
     cond.into_iter().for_each(|cond| each_in_cond(cond, each));
 }
 
-/// All tests of a condition.
+/// Calls `each` on all tests of a condition, those inside values included.
 pub fn each_in_cond<'p>(cond: &'p Cond, each: &mut impl FnMut(&'p Atom)) {
     match cond {
         Cond::Const(_) => {}
@@ -84,20 +84,20 @@ pub fn each_in_cond<'p>(cond: &'p Cond, each: &mut impl FnMut(&'p Atom)) {
     }
 }
 
-/// How large a tree is.
+/// Size of a tree.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Size {
-    /// Nodes.
+    /// Number of nodes in the tree.
     pub nodes: usize,
-    /// Nodes on the longest way down.
+    /// Number of nodes on the longest path from the root to a leaf.
     pub depth: usize,
 }
 
 impl Size {
     const LEAF: Size = Size { nodes: 1, depth: 1 };
 
-    fn above(parts: impl Iterator<Item = Size>) -> Size {
-        let below = parts.fold(Size::default(), |one, other| Size {
+    fn parent_of(children: impl Iterator<Item = Size>) -> Size {
+        let below = children.fold(Size::default(), |one, other| Size {
             nodes: one.nodes.saturating_add(other.nodes),
             depth: one.depth.max(other.depth),
         });
@@ -105,14 +105,14 @@ impl Size {
     }
 }
 
-/// How large a value is.
+/// Returns the size of a value as a tree.
 #[must_use]
 pub fn value_size(value: &Value) -> Size {
-    let (values, cond) = parts(value);
-    Size::above(values.map(value_size).chain(cond.map(cond_size)))
+    let (values, cond) = operands(value);
+    Size::parent_of(values.map(value_size).chain(cond.map(cond_size)))
 }
 
-/// How large a condition is.
+/// Returns the size of a condition as a tree.
 #[must_use]
 pub fn cond_size(cond: &Cond) -> Size {
     match cond {
@@ -122,9 +122,11 @@ pub fn cond_size(cond: &Cond) -> Size {
                 AtomKind::AnyAncestor { cond, .. } => Some(cond_size(cond)),
                 _ => None,
             };
-            Size::above(values(&atom.kind).map(value_size).chain(asked))
+            Size::parent_of(values(&atom.kind).map(value_size).chain(asked))
         }
-        Cond::Not(inner) => Size::above([cond_size(inner)].into_iter()),
-        Cond::And(left, right) | Cond::Or(left, right) => Size::above([cond_size(left), cond_size(right)].into_iter()),
+        Cond::Not(inner) => Size::parent_of([cond_size(inner)].into_iter()),
+        Cond::And(left, right) | Cond::Or(left, right) => {
+            Size::parent_of([cond_size(left), cond_size(right)].into_iter())
+        }
     }
 }

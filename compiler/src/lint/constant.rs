@@ -4,10 +4,10 @@
 //! on file_open when task.uid != 0 or task.uid != 1000 deny      # every uid is one or the other
 //! ```
 
+use crate::analysis::satisfiability::{self, Answer, Literal};
 use crate::diag::{Diagnostic, code};
 use crate::hir::{Cond, Policy, Rule};
 
-use super::facts::{self, Answer, Literal};
 use super::{atoms, inside, within};
 
 /// Checks the conditions of the rules for which `skip` is false.
@@ -44,8 +44,9 @@ fn visit(rule: &Rule, cond: &Cond, found: &mut Vec<Diagnostic>) -> bool {
         return false;
     }
     let never = |answer| match cond {
-        Cond::Atom(atom) => facts::conflict(&[Literal { atom, answer }]).is_some(),
-        _ => facts::ways(cond, answer).is_some_and(|ways| ways.iter().all(|way| facts::conflict(way).is_some())),
+        Cond::Atom(atom) => satisfiability::conflict(&[Literal { atom, answer }]).is_some(),
+        _ => satisfiability::disjuncts(cond, answer)
+            .is_some_and(|ways| ways.iter().all(|way| satisfiability::conflict(way).is_some())),
     };
     let always = match cond {
         // If `x and y` is always true, so are `x` and `y`, which have been reported.
@@ -58,7 +59,7 @@ fn visit(rule: &Rule, cond: &Cond, found: &mut Vec<Diagnostic>) -> bool {
         return false;
     };
     let what = if matches!(cond, Cond::Atom(_)) { "comparison" } else { "condition" };
-    let (known, label) = if facts::answered(cond) {
+    let (known, label) = if satisfiability::answered(cond) {
         ("", "for every value")
     } else {
         (" unless it is unknown", "tests only whether the value can be read")

@@ -4,30 +4,24 @@
 //! on file_open when task.uid == 0 unless task.uid < 1000 deny
 //! ```
 
+use crate::analysis::satisfiability::{self, Answer};
+use crate::analysis::unreachable::{Cause, Unreachable};
 use crate::diag::{Diagnostic, code};
-use crate::hir::{Cond, Policy};
+use crate::hir::{Cond, Policy, RuleId};
 
-use super::facts::{self, Answer};
 use super::within;
 
-/// Returns, for each rule, whether its `unless` exempts everything. Rules with a contradictory `when` are skipped.
-pub(super) fn run(policy: &Policy, contradictory: &[bool], found: &mut Vec<Diagnostic>) -> Vec<bool> {
-    let mut exempted = vec![false; policy.rules.len()];
+/// Reports the rules whose `unless` exempts every match.
+pub(super) fn run(policy: &Policy, unreachable: &Unreachable, found: &mut Vec<Diagnostic>) {
     for (index, rule) in policy.rules.iter().enumerate() {
-        let Some(unless) = rule.unless.as_ref().filter(|_| !contradictory[index]) else {
-            continue;
-        };
-        let Some(ways) = super::conjunctions(rule) else {
-            continue;
-        };
-        exempted[index] = ways.iter().all(|way| facts::conflict(way).is_some());
-        if !exempted[index] {
+        let Some(unless) = &rule.unless else { continue };
+        if unreachable.cause(RuleId(index as u32)) != Some(Cause::AlwaysExempt) {
             continue;
         }
         if *unless == Cond::Const(true) && super::differs_by_hook(policy, index, |rule| rule.unless.as_ref()) {
             continue;
         }
-        let always = facts::implies(&[], unless, Answer::True);
+        let always = satisfiability::implies(&[], unless, Answer::True);
         let hook = &policy.hooks[rule.hook.index()].name;
         let warning = Diagnostic::warning(
             code::EXEMPTS_ALL,
@@ -42,7 +36,6 @@ pub(super) fn run(policy: &Policy, contradictory: &[bool], found: &mut Vec<Diagn
         };
         found.push(warning.help("narrow the `unless`, or remove the rule"));
     }
-    exempted
 }
 
 #[cfg(test)]

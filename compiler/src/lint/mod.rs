@@ -11,6 +11,7 @@
 //! ```
 //!
 //! Each lint is a file with its messages and its tests. All but `unused` use only the typed policy.
+//! Implications between tests are found by [`satisfiability`](crate::analysis::satisfiability).
 //!
 //! Invariants: lints run only on policies without errors. A lint reports only what holds for all values in the
 //! kernel and whichever tests are unknown. Its spans are in the text of the policy.
@@ -18,14 +19,14 @@
 //! Absent: comparisons that are constant by their types, and fields that some kernels lack, which `hir`
 //! reports; the selection of the warnings that are shown ([`levels`]).
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 
 use krs_grammar::ast::{self, Span};
 
+use crate::analysis::unreachable::Unreachable;
 use crate::diag::{Code, Diagnostic, code};
 use crate::hir::{Atom, AtomKind, Cond, Policy, Rule, RuleId, walk};
 
-pub mod facts;
 pub mod levels;
 
 mod constant;
@@ -35,23 +36,23 @@ mod kind_bits;
 mod labels;
 mod late_deny;
 mod never_matches;
-mod numbers;
 mod open_flags;
 mod path_as_name;
 mod racy_path;
 mod subsumed;
-mod texts;
 mod unused;
 mod wildcard;
 
 #[cfg(test)]
-pub(crate) mod testing;
+use crate::testing;
 
 /// Input of the lints.
 #[derive(Clone, Copy)]
 pub struct Input<'a> {
     /// The typed policy, free of errors.
     pub policy: &'a Policy,
+    /// The rules that never match.
+    pub unreachable: &'a Unreachable,
     /// Files of the policy, without the standard library.
     pub own: &'a [ast::File],
     /// Number of files given by the user; they come first, and the rest are imported by `use`.
@@ -60,14 +61,14 @@ pub struct Input<'a> {
     pub library: &'a [ast::File],
 }
 
-/// Adds all warnings about a policy. Returns the unreachable rules, those that can never match.
-pub fn run(input: &Input<'_>, diagnostics: &mut Vec<Diagnostic>) -> BTreeSet<RuleId> {
+/// Adds all warnings about a policy.
+pub fn run(input: &Input<'_>, diagnostics: &mut Vec<Diagnostic>) {
     let mut found = Vec::new();
     // An unreachable rule would also be subsumed by every other, and its comparisons be constant: one warning
     // is enough.
-    let contradictory = never_matches::run(input.policy, &mut found);
-    let exempted = exempts_all::run(input.policy, &contradictory, &mut found);
-    let unreachable = |rule: usize| contradictory[rule] || exempted[rule];
+    never_matches::run(input.policy, input.unreachable, &mut found);
+    exempts_all::run(input.policy, input.unreachable, &mut found);
+    let unreachable = |rule: usize| input.unreachable.contains(RuleId(rule as u32));
     constant::run(input.policy, &unreachable, &mut found);
     subsumed::run(input.policy, &unreachable, &mut found);
     kernel_address::run(input.policy, &mut found);
@@ -94,7 +95,6 @@ pub fn run(input: &Input<'_>, diagnostics: &mut Vec<Diagnostic>) -> BTreeSet<Rul
     // A rule on several hooks is checked once for each, and the type checker has reported some comparisons already.
     let mut seen: HashSet<(Code, Span)> = diagnostics.iter().map(key).collect();
     diagnostics.extend(found.into_iter().filter(|diagnostic| seen.insert(key(diagnostic))));
-    (0..input.policy.rules.len()).filter(|rule| unreachable(*rule)).map(|rule| RuleId(rule as u32)).collect()
 }
 
 /// Returns whether a condition of a rule on several hooks differs between them. A test of
@@ -147,18 +147,5 @@ fn tests<'p>(rule: &'p Rule, each: &mut impl FnMut(&'p Atom)) {
                 conds.push(cond);
             }
         });
-    }
-}
-
-/// Returns the disjunctive normal form of a rule: the conjunctions of test results under which it matches.
-/// Returns `None` if there are too many.
-fn conjunctions(rule: &Rule) -> Option<Vec<facts::Way<'_>>> {
-    let when = match &rule.when {
-        Some(when) => facts::ways(when, facts::Answer::True)?,
-        None => vec![Vec::new()],
-    };
-    match &rule.unless {
-        Some(unless) => facts::both(when, &facts::ways(unless, facts::Answer::NotTrue)?),
-        None => Some(when),
     }
 }

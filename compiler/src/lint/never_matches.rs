@@ -4,43 +4,36 @@
 //! on file_open when task.uid == 0 and task.uid == 1000 deny
 //! ```
 
+use crate::analysis::satisfiability::{self, Answer, Conjunction};
+use crate::analysis::unreachable::{Cause, Unreachable};
 use crate::diag::{Diagnostic, code};
-use crate::hir::{AtomKind, Binary, Cond, Policy, Rule, Value, ValueKind};
+use crate::hir::{AtomKind, Binary, Cond, Policy, Rule, RuleId, Value, ValueKind};
 
-use super::facts::{self, Answer, Way};
 use super::{inside, within};
 
-/// Returns, for each rule, whether its `when` is contradictory.
-pub(super) fn run(policy: &Policy, found: &mut Vec<Diagnostic>) -> Vec<bool> {
-    policy
-        .rules
-        .iter()
-        .enumerate()
-        .map(|(index, rule)| {
-            let Some(when) = &rule.when else {
-                return false;
-            };
-            let Some(ways) = facts::ways(when, Answer::True) else {
-                return false;
-            };
-            let contradictory = ways.iter().all(|way| facts::conflict(way).is_some());
-            let intended =
-                *when == Cond::Const(false) && super::differs_by_hook(policy, index, |rule| rule.when.as_ref());
-            if contradictory && !intended {
-                let hook = &policy.hooks[rule.hook.index()].name;
-                found.push(report(rule, when, &ways, hook));
-            }
-            contradictory
-        })
-        .collect()
+/// Reports the rules whose `when` is never true.
+pub(super) fn run(policy: &Policy, unreachable: &Unreachable, found: &mut Vec<Diagnostic>) {
+    for (index, rule) in policy.rules.iter().enumerate() {
+        let Some(when) = &rule.when else { continue };
+        if unreachable.cause(RuleId(index as u32)) != Some(Cause::WhenNeverTrue) {
+            continue;
+        }
+        // A rule on several hooks may select some of them by `hook.name`.
+        if *when == Cond::Const(false) && super::differs_by_hook(policy, index, |rule| rule.when.as_ref()) {
+            continue;
+        }
+        let ways = satisfiability::disjuncts(when, Answer::True).unwrap_or_default();
+        let hook = &policy.hooks[rule.hook.index()].name;
+        found.push(report(rule, when, &ways, hook));
+    }
 }
 
-fn report(rule: &Rule, when: &Cond, ways: &[Way<'_>], hook: &str) -> Diagnostic {
+fn report(rule: &Rule, when: &Cond, ways: &[Conjunction<'_>], hook: &str) -> Diagnostic {
     let warning =
         |span| Diagnostic::warning(code::NEVER_MATCHES, span, format!("this rule can never match on `{hook}`"));
     // With a single conjunction, the two tests that contradict each other are shown.
     if let [way] = ways
-        && let Some(conflict) = facts::conflict(way)
+        && let Some(conflict) = satisfiability::conflict(way)
     {
         let at = way[conflict.at];
         let with = conflict.with.map(|with| way[with]);

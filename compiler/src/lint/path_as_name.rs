@@ -7,7 +7,7 @@
 //! The name of the root directory is `/`; no other name contains a slash.
 
 use crate::diag::{Diagnostic, code};
-use crate::hir::{AtomKind, Policy, Step, Text, TextTest, Value, ValueKind};
+use crate::hir::{AtomKind, Policy, Step, TextSource, TextTest, Value, ValueKind};
 
 use super::{inside, tests};
 
@@ -33,7 +33,7 @@ pub(super) fn run(policy: &Policy, found: &mut Vec<Diagnostic>) {
 /// Returns whether a value is the name of a dentry.
 fn is_name(value: &Value) -> bool {
     let ValueKind::Text(text) = &value.kind else { return false };
-    let Text::Pointer(Value { kind: ValueKind::Load { access, .. }, .. }) = &**text else { return false };
+    let TextSource::Pointer(Value { kind: ValueKind::Load { access, .. }, .. }) = &**text else { return false };
     let named =
         |name: &str| access.steps.iter().any(|step| matches!(step, Step::Field { name: field, .. } if field == name));
     access.root == "dentry" && named("d_name") && named("name")

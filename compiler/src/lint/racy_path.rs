@@ -9,8 +9,8 @@
 //! exchanged. Rules that only record the name are not reported.
 
 use crate::diag::{Diagnostic, code};
-use crate::hir::walk::{parts, values};
-use crate::hir::{Atom, End, Hook, Policy, Rule, Step, Text, UnixName, Value, ValueKind};
+use crate::hir::walk::{operands, values};
+use crate::hir::{Atom, Endpoint, Hook, Policy, Rule, Step, TextSource, UnixName, Value, ValueKind};
 
 use super::{atoms, inside};
 
@@ -69,7 +69,7 @@ fn report(rule: &Rule, atom: &Atom, name: &CallerName) -> Diagnostic {
 
 fn caller_name(hook: &Hook, value: &Value) -> Option<&'static CallerName> {
     if let ValueKind::Text(text) = &value.kind
-        && let Text::Pointer(pointer) = &**text
+        && let TextSource::Pointer(pointer) = &**text
     {
         return match &pointer.kind {
             ValueKind::Load { access, .. } if access.root == "linux_binprm" => match access.steps.last() {
@@ -83,15 +83,15 @@ fn caller_name(hook: &Hook, value: &Value) -> Option<&'static CallerName> {
         };
     }
     if let ValueKind::Text(text) = &value.kind
-        && let Text::Unix { end, name: UnixName::Path } = &**text
+        && let TextSource::Unix { end, name: UnixName::Path } = &**text
     {
         return match **end {
-            End::Address { bind: true, .. } => Some(&BOUND),
-            End::Address { .. } | End::Message { .. } => Some(&SOCKET),
-            End::Local(_) | End::Peer(_) => None,
+            Endpoint::Address { bind: true, .. } => Some(&BOUND),
+            Endpoint::Address { .. } | Endpoint::Message { .. } => Some(&SOCKET),
+            Endpoint::Local(_) | Endpoint::Peer(_) => None,
         };
     }
-    parts(value).0.find_map(|part| caller_name(hook, part))
+    operands(value).0.find_map(|part| caller_name(hook, part))
 }
 
 #[cfg(test)]

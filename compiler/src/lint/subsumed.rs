@@ -8,10 +8,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::analysis::satisfiability::{self, Answer, Conjunction};
 use crate::diag::{Diagnostic, code};
 use crate::hir::{Audit, Mark, Policy, Rule};
-
-use super::facts::{self, Answer, Way};
 
 /// Maximum number of pairs of rules whose actions are compared. A hook with thousands of rules has more pairs.
 const LOOKS_MAX: usize = 1_000_000;
@@ -33,7 +32,7 @@ pub(super) fn run(policy: &Policy, skip: &dyn Fn(usize) -> bool, found: &mut Vec
         // In reverse order, so that the later of two equal rules is reported.
         for &index in rules.iter().rev() {
             let rule = &policy.rules[index];
-            let mut ways: Option<Vec<Way<'_>>> = None;
+            let mut ways: Option<Vec<Conjunction<'_>>> = None;
             for &other in rules {
                 looks += 1;
                 if looks > LOOKS_MAX {
@@ -47,7 +46,7 @@ pub(super) fn run(policy: &Policy, skip: &dyn Fn(usize) -> bool, found: &mut Vec
                     return;
                 }
                 if ways.is_none() {
-                    ways = super::conjunctions(rule);
+                    ways = satisfiability::matching(rule);
                 }
                 let Some(ways) = &ways else {
                     break;
@@ -71,10 +70,10 @@ pub(super) fn run(policy: &Policy, skip: &dyn Fn(usize) -> bool, found: &mut Vec
 }
 
 /// Returns whether the rule matches whenever the literals hold.
-fn matches(way: &[facts::Literal<'_>], rule: &Rule) -> bool {
-    facts::conflict(way).is_some()
-        || rule.when.as_ref().is_none_or(|when| facts::implies(way, when, Answer::True))
-            && rule.unless.as_ref().is_none_or(|unless| facts::implies(way, unless, Answer::NotTrue))
+fn matches(way: &[satisfiability::Literal<'_>], rule: &Rule) -> bool {
+    satisfiability::conflict(way).is_some()
+        || rule.when.as_ref().is_none_or(|when| satisfiability::implies(way, when, Answer::True))
+            && rule.unless.as_ref().is_none_or(|unless| satisfiability::implies(way, unless, Answer::NotTrue))
 }
 
 /// Returns, for each rule of a hook that denies, the number of times that the errno has changed among such

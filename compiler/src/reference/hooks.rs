@@ -5,7 +5,7 @@ use krsi_abi::renamed;
 use serde::Serialize;
 
 use super::{Listed, Reference, is_empty, one_line, summary, word};
-use crate::hir::kernels::not_of_current;
+use crate::hir::kernels::unrelated_to_current;
 use crate::kernel::sleepable::sleepable;
 use crate::kernel::{self, Disabled, Kernel, Ret};
 
@@ -213,7 +213,7 @@ impl<'a> Reference<'a> {
             parameters,
             values,
             aliases,
-            task_unrelated: not_of_current(name).map(str::to_owned),
+            task_unrelated: unrelated_to_current(name).map(str::to_owned),
         })
     }
 

@@ -19,7 +19,7 @@ use serde::Serialize;
 
 use crate::diag::Diagnostic;
 use crate::hir::resolve::{Items, resolve};
-use crate::hir::words::{Word, Words};
+use crate::hir::type_names::{TypeName, TypeNames};
 use crate::kernel::{self, Kernel};
 use crate::stdlib;
 
@@ -63,7 +63,7 @@ pub struct Reference<'a> {
     defs: BTreeMap<&'a str, Documented<'a>>,
     /// The target kernel, if given, then the embedded ones from the newest to the oldest.
     kernels: Vec<&'a Kernel>,
-    words: HashMap<*const Kernel, Words<'a>>,
+    words: HashMap<*const Kernel, TypeNames<'a>>,
 }
 
 /// Resolves the names of the library's items.
@@ -106,14 +106,14 @@ impl<'a> Reference<'a> {
         reference
     }
 
-    fn words(&mut self, kernel: &'a Kernel) -> &mut Words<'a> {
+    fn words(&mut self, kernel: &'a Kernel) -> &mut TypeNames<'a> {
         let items = self.items;
-        self.words.entry(std::ptr::from_ref(kernel)).or_insert_with(|| Words::new(items, kernel))
+        self.words.entry(std::ptr::from_ref(kernel)).or_insert_with(|| TypeNames::new(items, kernel))
     }
 }
 
 /// Splits a type name from the reason why there is none.
-fn word(found: Word) -> (String, Option<String>) {
+fn word(found: TypeName) -> (String, Option<String>) {
     match found {
         Ok(ty) => (ty, None),
         Err(why) => ("?".to_owned(), Some(why)),

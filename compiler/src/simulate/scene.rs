@@ -21,7 +21,7 @@ use super::memory::{Memory, Rights};
 use super::place::{self, FieldPlace as Field};
 use crate::btf::{Kind, Type};
 use crate::hir::eval::{Element, Labels, Windows, World};
-use crate::hir::since::{Part, Since, Version};
+use crate::hir::since::{Feature, Since, Version};
 use crate::hir::{Access, Mode, Shape, Step, TaskField};
 use crate::kernel::Kernel;
 
@@ -397,11 +397,11 @@ impl World for Scene<'_> {
     }
 
     fn active(&self, since: &Since) -> bool {
-        let has = |part: &Part| match part {
-            Part::Hook(hook) => self.kernel.hook(hook).is_some(),
-            Part::Argument { hook, name } => self.kernel.hook(hook).is_some_and(|hook| hook.arg(name).is_some()),
-            Part::Field(access) => self.has(access),
-            Part::Enumerator { of, name } => self.enumerator(of, name).is_some(),
+        let has = |feature: &Feature| match feature {
+            Feature::Hook(hook) => self.kernel.hook(hook).is_some(),
+            Feature::Argument { hook, name } => self.kernel.hook(hook).is_some_and(|hook| hook.arg(name).is_some()),
+            Feature::Field(access) => self.has(access),
+            Feature::Enumerator { of, name } => self.enumerator(of, name).is_some(),
         };
         let old = || Version::parse(&self.kernel.name).is_some_and(|version| version < since.version);
         since.needs.iter().all(has) && !(since.by_number && old())

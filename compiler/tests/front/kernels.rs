@@ -61,8 +61,8 @@ fn missing_features_by_kernel() {
                 vec!["BPF may not attach to `path_chown` on 5.10"],
                 &all[1..],
             ),
-            // The hook has the argument `flags` since 5.19.
-            ("on path_rename when flags & 1 deny", vec!["`path_rename` has no `flags` on 5.10"], &all[1..]),
+            // `RENAME_NOREPLACE` and the others were no argument of the hook before 5.19.
+            ("on path_rename when flags & 1 deny", vec!["`path_rename` has no argument `flags` on 5.10"], &all[1..]),
             ("on path_rename audit", vec![], &all),
         ]
         .into_iter()

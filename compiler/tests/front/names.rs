@@ -211,7 +211,7 @@ fn suggestions() {
     compare(
         [
             ("on fil_open deny", "did you mean `file_open`?"),
-            ("on security_file_open deny", "hooks go by their bare name: `file_open`"),
+            ("on security_file_open deny", "write the name without a prefix: `file_open`"),
             ("on openat deny", "did you mean `file_open`?"),
             ("on mount deny", "did you mean `sb_mount` or `move_mount`?"),
             ("on file_open when task.user == 1 deny", "did you mean `task.uid`?"),

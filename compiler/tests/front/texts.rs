@@ -118,14 +118,14 @@ fn socket_endpoints() {
     );
     // bind(2) accepts family 0 for IPv4, connect(2) does not.
     let binds = |hook: &str, when: &str| {
-        use krsic::hir::{AtomKind, Cond, End, ValueKind};
+        use krsic::hir::{AtomKind, Cond, Endpoint, ValueKind};
         let files = [krsic::Source { name: "p.krs".into(), text: format!("on {hook} when {when} deny") }];
         let built = krsic::build(&files, &krsic::Options::default()).value.expect("valid");
         let Some(Cond::Atom(atom)) = &built.policy.rules[0].when else { panic!("one test") };
         let AtomKind::Compare { left, .. } = &atom.kind else { panic!("a comparison") };
-        let ValueKind::End(end, _) = &left.kind else { panic!("an end") };
+        let ValueKind::Endpoint(end, _) = &left.kind else { panic!("an end") };
         match **end {
-            End::Address { bind, .. } => Some(bind),
+            Endpoint::Address { bind, .. } => Some(bind),
             _ => None,
         }
     };

@@ -7,6 +7,7 @@ use krsi_abi::event as abi;
 use krsi_abi::labels::Object;
 use krsi_abi::manifest::Ty;
 use krsi_abi::written_at;
+use krsic::analysis::unreachable;
 use krsic::hir::eval::{self, Datum, Labels, Outcome};
 use krsic::hir::{AtomKind, HookId, Policy, Rule, RuleId, TextTest, walk};
 use krsic::simulate::image::Image;
@@ -139,7 +140,8 @@ impl Calls<'_> {
         }
         // A rule that would only deny what is denied is not asked.
         let asked = |rule: &Rule| outcome.errno == 0 || rule.audit.is_some() || rule.kill.is_some();
-        let undecided = outcome.undecided.iter().filter(|rule| !self.policy.never.contains(rule));
+        let undecided =
+            outcome.undecided.iter().filter(|rule| unreachable::cause(&self.policy.rules[rule.0 as usize]).is_none());
         let undecided = undecided.map(|rule| &self.policy.rules[rule.0 as usize]);
         let must = undecided.into_iter().any(|rule| asked(rule) && !by_name(rule));
         if counted.is_empty() && must {

@@ -1,7 +1,7 @@
 //! Labels of a scene: what is remembered of the objects that a call is about.
 
 use krsi_abi::labels::Object;
-use krsic::hir::eval::{Entry, Known, World as _};
+use krsic::hir::eval::{Entry, ObjectKey, World as _};
 use krsic::hir::{ArgId, Value, ValueKind};
 use krsic::simulate::scene::named;
 
@@ -35,7 +35,7 @@ impl Stage<'_, '_, '_> {
         let leader = self.leader(current);
         [current, leader].into_iter().for_each(|task| self.remember((Object::Task, [task, 0])));
         let hook = &policy.hooks[self.hook.index()];
-        for (at, arg) in hook.args.iter().enumerate().filter(|_| hook.keeps) {
+        for (at, arg) in hook.args.iter().enumerate().filter(|_| hook.maintains_labels) {
             let value = Value { span: policy.labels[0].span, ty: arg.ty, kind: ValueKind::Arg(ArgId(at as u32)) };
             self.value(&value, false)?;
             let address = self.address(&value);
@@ -96,7 +96,7 @@ impl Stage<'_, '_, '_> {
     }
 
     /// Something of an object, or nothing.
-    fn remember(&mut self, known: Known) {
+    fn remember(&mut self, known: ObjectKey) {
         let on = known.0;
         if self.scene.labels.entries.contains_key(&known) || !self.tape.percent(60) {
             return;

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use krsic::btf::{Btf, Kind, Type, TypeId};
 use krsic::hir::eval::{self, Datum, Element, World as _};
 use krsic::hir::{
-    Atom, AtomKind, Cond, End, HookId, Int, Members, Mode, Part, Policy, Ptr, Set, Text, TextTest, Ty, Value,
-    ValueKind, walk,
+    Atom, AtomKind, Column, Cond, Endpoint, HookId, Int, Members, Mode, Policy, Ptr, Set, TextSource, TextTest, Ty,
+    Value, ValueKind, walk,
 };
 use krsic::kernel::{Kernel, embedded};
 use krsic::simulate::scene::{Scene, Tail, Task, named};
@@ -85,7 +85,7 @@ impl Pool {
             ValueKind::Address(address) => self.addresses.push(*address),
             _ => {}
         }
-        let (values, cond) = walk::parts(value);
+        let (values, cond) = walk::operands(value);
         values.into_iter().for_each(|value| self.value(value));
         cond.into_iter().for_each(|cond| self.cond(cond));
     }
@@ -265,15 +265,15 @@ impl Stage<'_, '_, '_> {
         let (Some(name), Members::Dynamic { max }) = (&set.name, &set.members) else { return };
         let mut elements: Vec<Vec<Element>> = Vec::new();
         for _ in 0..self.tape.below(6).min(*max as usize) {
-            let element = set.parts.iter().map(|part| match part {
-                Part::Int(int) => Element::Number(self.number(*int)),
-                Part::Ip => Element::Ip(self.ip()),
-                Part::Network => {
+            let element = set.columns.iter().map(|part| match part {
+                Column::Int(int) => Element::Number(self.number(*int)),
+                Column::Ip => Element::Ip(self.ip()),
+                Column::Network => {
                     let bits = [128, 128, 104, 112, 32, 0, 127][self.tape.below(7)];
                     let first = self.ip().checked_shr(128 - bits).map_or(0, |high| high << (128 - bits));
                     Element::Network(first, bits)
                 }
-                Part::Text { .. } => {
+                Column::Text { .. } => {
                     let mut text = self.name();
                     text.truncate(255);
                     Element::Text(text)
@@ -367,9 +367,9 @@ impl Stage<'_, '_, '_> {
     pub(super) fn value(&mut self, value: &Value, texts: bool) -> Result<(), String> {
         match &value.kind {
             ValueKind::Text(text) if texts => return self.text(text),
-            ValueKind::End(end, _) => return if texts { self.end(end) } else { Ok(()) },
+            ValueKind::Endpoint(end, _) => return if texts { self.end(end) } else { Ok(()) },
             ValueKind::Text(text) => {
-                if let Text::Copy(of) = &**text {
+                if let TextSource::Copy(of) = &**text {
                     self.value(of, false)?;
                 }
                 return Ok(());
@@ -377,7 +377,7 @@ impl Stage<'_, '_, '_> {
             ValueKind::Load { .. } | ValueKind::Arg(_) if !texts => return self.read(value),
             _ => {}
         }
-        let (values, cond) = walk::parts(value);
+        let (values, cond) = walk::operands(value);
         values.into_iter().try_for_each(|value| self.value(value, texts))?;
         cond.into_iter().try_for_each(|cond| self.cond(cond, texts))
     }
@@ -539,9 +539,9 @@ impl Stage<'_, '_, '_> {
         Ok(self.scene.object(name, is_struct).unwrap_or_else(|_| self.scene.put_bytes(&[0; 64])))
     }
 
-    fn text(&mut self, text: &Text) -> Result<(), String> {
+    fn text(&mut self, text: &TextSource) -> Result<(), String> {
         match text {
-            Text::Path { dentry, mount } => {
+            TextSource::Path { dentry, mount } => {
                 self.prepare(dentry)?;
                 self.prepare(mount)?;
                 let mut text = self.name();
@@ -584,7 +584,7 @@ impl Stage<'_, '_, '_> {
                 }
                 Ok(())
             }
-            Text::Cgroup { node } => {
+            TextSource::Cgroup { node } => {
                 self.prepare(node)?;
                 let text = self.name();
                 let inner = self.components(text);
@@ -593,15 +593,15 @@ impl Stage<'_, '_, '_> {
                 let null = nullable(node) && self.tape.percent(4);
                 self.assign(node, if null { 0 } else { made })
             }
-            Text::Pointer(of) => {
+            TextSource::Pointer(of) => {
                 self.prepare(of)?;
                 let name = self.name();
                 let made = self.scene.put_text(&name);
                 let null = nullable(of) && self.tape.percent(10);
                 self.assign(of, if null { 0 } else { made })
             }
-            Text::Copy(_) => Ok(()),
-            Text::Unix { end, .. } => self.end(end),
+            TextSource::Copy(_) => Ok(()),
+            TextSource::Unix { end, .. } => self.end(end),
         }
     }
 
@@ -626,13 +626,13 @@ impl Stage<'_, '_, '_> {
         }
     }
 
-    fn end(&mut self, end: &End) -> Result<(), String> {
+    fn end(&mut self, end: &Endpoint) -> Result<(), String> {
         match end {
-            End::Address { address, length, .. } => {
+            Endpoint::Address { address, length, .. } => {
                 self.sockaddr(address, length, 10)?;
             }
-            End::Local(socket) | End::Peer(socket) => self.socket(socket)?,
-            End::Message { address, length, socket } => {
+            Endpoint::Local(socket) | Endpoint::Peer(socket) => self.socket(socket)?,
+            Endpoint::Message { address, length, socket } => {
                 self.sockaddr(address, length, 50)?;
                 self.socket(socket)?;
             }

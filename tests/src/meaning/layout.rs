@@ -18,7 +18,7 @@ use std::rc::Rc;
 
 use krsi_abi::labels::Object;
 use krsic::btf::{Kind, Type, TypeId, field};
-use krsic::hir::eval::{Element, Entry, Known, Labels, Windows, World};
+use krsic::hir::eval::{Element, Entry, Labels, ObjectKey, Windows, World};
 use krsic::hir::since::Since;
 use krsic::hir::{Access, Mode, TaskField};
 use krsic::kernel::Kernel;
@@ -212,7 +212,7 @@ impl<'k> Layout<'k> {
     ///
     /// # Errors
     /// Where labels are not on such objects.
-    pub fn known(&mut self, place: &Place) -> Result<Known, String> {
+    pub fn known(&mut self, place: &Place) -> Result<ObjectKey, String> {
         let target = self.target(place)?;
         let spot = self.resolve(place)?;
         let btf = &self.kernel.btf;

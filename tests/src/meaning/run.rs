@@ -389,7 +389,7 @@ impl Counters {
 /// A result with its places resolved.
 struct Wanted<'r> {
     result: &'r Expected,
-    labels: Vec<(eval::Known, &'r Vec<String>)>,
+    labels: Vec<(eval::ObjectKey, &'r Vec<String>)>,
 }
 
 impl<'r> Wanted<'r> {

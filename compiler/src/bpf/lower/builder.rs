@@ -366,7 +366,7 @@ impl<'p> Builder<'p> {
 
     /// Adds a fact that holds from here on.
     pub(super) fn add_fact(&mut self, fact: Fact) {
-        if !self.optimise.does(Optimisation::Reuse) {
+        if !self.optimise.does(Optimisation::AvailableValues) {
             return;
         }
         let before = self.current.take().flatten();
@@ -421,7 +421,7 @@ impl<'p> Builder<'p> {
         });
         let ExpensiveRead { ref values, flag, .. } = self.expensive_reads[at];
         let value = values[0];
-        let enabled = self.optimise.does(Optimisation::Tried) && self.optimise.does(Optimisation::Reuse);
+        let enabled = self.optimise.does(Optimisation::Pre) && self.optimise.does(Optimisation::AvailableValues);
         let bit: ReadSet = if enabled { 1u64.checked_shl(at as u32).unwrap_or(0) } else { 0 };
         let join = (self.partial & bit != 0).then(|| {
             self.expensive_reads[at].tested = true;

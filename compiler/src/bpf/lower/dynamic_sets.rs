@@ -15,7 +15,7 @@ use krsi_abi::set;
 use super::builder::{Builder, Target};
 use crate::bpf::library::{self, key};
 use crate::bpf::{Code, Map, MapKind, RelocationKind, helper};
-use crate::hir::{Members, Part, Set, Value};
+use crate::hir::{Column, Members, Set, Value};
 use crate::isa::jmp;
 use crate::mir::{FRAME_POINTER, Inst, Operand, Reg};
 
@@ -40,12 +40,12 @@ enum KeyForm {
 }
 
 fn key_form(set: &Set) -> KeyForm {
-    if matches!(set.parts[..], [Part::Text { .. }]) {
+    if matches!(set.columns[..], [Column::Text { .. }]) {
         return KeyForm::Text;
     }
-    let bytes: Vec<u32> = set.parts.iter().copied().map(Part::key_bytes).collect();
+    let bytes: Vec<u32> = set.columns.iter().copied().map(Column::key_bytes).collect();
     let (words, places) = set::places(&set::dynamic_bytes(&bytes)).expect("the checker has laid the key out before");
-    KeyForm::Words { words, places, trie: set.parts.contains(&Part::Network) }
+    KeyForm::Words { words, places, trie: set.columns.contains(&Column::Network) }
 }
 
 impl Builder<'_> {
@@ -76,7 +76,7 @@ impl Builder<'_> {
             }
             KeyForm::Words { words, places, trie } => {
                 let key = match values {
-                    [number] if set.parts.len() == 1 && !matches!(number.ty, crate::hir::Ty::Ip) => {
+                    [number] if set.columns.len() == 1 && !matches!(number.ty, crate::hir::Ty::Ip) => {
                         vec![self.value(number, unknown)]
                     }
                     _ => self.key(values, &places, words, unknown),

@@ -22,7 +22,7 @@ use super::conds::{element, pieces};
 use crate::bpf::library::record::{HEAD, NO_ROOM};
 use crate::bpf::{RelocationKind, event, helper};
 use crate::decision::Verdict;
-use crate::hir::{Field, RuleId, Ty, Value, ValueKind};
+use crate::hir::{AuditField, RuleId, Ty, Value, ValueKind};
 use crate::isa::{alu, jmp};
 use crate::mir::{Inst, Operand, Reg};
 
@@ -159,8 +159,8 @@ impl Builder<'_> {
         }
     }
 
-    fn field_of_event(&mut self, record: Reg, index: usize, field: &Field, offset: u32) {
-        if !field.value.unreadable() {
+    fn field_of_event(&mut self, record: Reg, index: usize, field: &AuditField, offset: u32) {
+        if !field.value.may_be_unreadable() {
             // No jump leads to this target.
             let never = self.fresh_target();
             return self.copy_field(record, &field.value, offset, never);

@@ -9,7 +9,7 @@
 use super::builder::{Builder, Target};
 use crate::bpf::{RelocationKind, Section};
 use crate::hir::RuleId;
-use crate::hir::since::Part;
+use crate::hir::since::Feature;
 use crate::isa::jmp;
 use crate::mir::{Inst, Operand};
 
@@ -26,14 +26,14 @@ impl Builder<'_> {
         let on = self.fresh();
         self.push(Inst::Load { dst: on, base, offset: 0, bytes: 8, reloc: None, argument: None });
         self.branch_away(jmp::JEQ, true, on, Operand::Imm(0), otherwise);
-        for part in &since.needs {
-            let reloc = match part {
-                Part::Field(access) => RelocationKind::FieldExists(access.clone()),
-                Part::Enumerator { of, name } => {
+        for feature in &since.needs {
+            let reloc = match feature {
+                Feature::Field(access) => RelocationKind::FieldExists(access.clone()),
+                Feature::Enumerator { of, name } => {
                     RelocationKind::EnumValueExists { name: of.clone(), value: name.clone() }
                 }
                 // The program of a missing hook is not loaded, and CO-RE does not cover arguments.
-                Part::Hook(_) | Part::Argument { .. } => continue,
+                Feature::Hook(_) | Feature::Argument { .. } => continue,
             };
             let present = self.fresh();
             self.push(Inst::Mov { dst: present, src: Operand::Imm(1), wide: true, reloc: Some(reloc) });

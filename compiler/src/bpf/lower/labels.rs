@@ -33,7 +33,7 @@ use crate::bpf::{Map, MapKind, RelocationKind, helper, library};
 use crate::decision::{Graph, Node, Verdict};
 use crate::hir::walk::{each_in_atom, each_in_cond, each_in_value};
 use crate::hir::{
-    Access, Atom, AtomKind, Cond, LabelId, Policy, RuleId, Shape, TaskField, Ty, Value, ValueKind, newborn,
+    Access, Atom, AtomKind, Cond, LabelId, Policy, RuleId, Shape, TaskField, Ty, Value, ValueKind, is_new_task,
 };
 use crate::isa::{alu, jmp};
 use crate::kernel::BOOL_HOOKS;
@@ -249,7 +249,7 @@ impl Builder<'_> {
     /// still a copy of its parent's, so it identifies the process only if `CLONE_THREAD` is set.
     fn identity(&mut self, object: &Value, unknown: Target) -> Reg {
         let pointer = self.pointer(object, unknown);
-        if !newborn(self.hook, object) {
+        if !is_new_task(self.hook, object) {
             return pointer;
         }
         let (thread, join, id) = (self.fresh_target(), self.fresh_target(), self.fresh());

@@ -18,7 +18,7 @@ use std::ops::Range;
 
 use super::builder::{Builder, Fact, Target, ValueKey};
 use crate::bpf::helper;
-use crate::hir::{Access, End, Shape, Step, Ty, Value, ValueKind};
+use crate::hir::{Access, Endpoint, Shape, Step, Ty, Value, ValueKind};
 use crate::isa::{alu, jmp};
 use crate::mir::{FRAME_POINTER, Inst, Operand, Reg};
 
@@ -48,7 +48,7 @@ const FAMILY: u8 = 3;
 
 impl Builder<'_> {
     /// Reads an endpoint's address as two halves.
-    pub(super) fn endpoint_ip(&mut self, value: &Value, end: &End, unknown: Target) -> (Reg, Reg) {
+    pub(super) fn endpoint_ip(&mut self, value: &Value, end: &Endpoint, unknown: Target) -> (Reg, Reg) {
         let key = |component| ValueKey::Endpoint { of: Box::new(value.clone()), component };
         if let (Some(high), Some(low)) = (self.available(&key(HIGH)), self.available(&key(LOW))) {
             return (high, low);
@@ -95,7 +95,7 @@ impl Builder<'_> {
     }
 
     /// Reads an endpoint's port, in host byte order.
-    pub(super) fn endpoint_port(&mut self, value: &Value, end: &End, unknown: Target) -> Reg {
+    pub(super) fn endpoint_port(&mut self, value: &Value, end: &Endpoint, unknown: Target) -> Reg {
         let key = ValueKey::Endpoint { of: Box::new(value.clone()), component: NUMBER };
         if let Some(port) = self.available(&key) {
             return port;
@@ -124,7 +124,7 @@ impl Builder<'_> {
     }
 
     /// Reads an endpoint's address family.
-    pub(super) fn endpoint_family(&mut self, value: &Value, end: &End, unknown: Target) -> Reg {
+    pub(super) fn endpoint_family(&mut self, value: &Value, end: &Endpoint, unknown: Target) -> Reg {
         let key = ValueKey::Endpoint { of: Box::new(value.clone()), component: FAMILY };
         if let Some(family) = self.available(&key) {
             return family;
@@ -158,8 +158,8 @@ impl Builder<'_> {
 
     /// Runs `each` for IPv4 and then for IPv6, on the paths where the endpoint has that family. `each` ends
     /// the current block.
-    fn by_family(&mut self, end: &End, unknown: Target, mut each: impl FnMut(&mut Self, Family)) -> Option<Reg> {
-        let bind = matches!(end, End::Address { bind: true, .. });
+    fn by_family(&mut self, end: &Endpoint, unknown: Target, mut each: impl FnMut(&mut Self, Family)) -> Option<Reg> {
+        let bind = matches!(end, Endpoint::Address { bind: true, .. });
         let each = std::cell::RefCell::new(&mut each);
         self.endpoint_sources(
             end,
@@ -188,13 +188,13 @@ impl Builder<'_> {
     /// every path with a non-null address has read.
     pub(super) fn endpoint_sources(
         &mut self,
-        end: &End,
+        end: &Endpoint,
         unknown: Target,
         mut address: impl FnMut(&mut Self, Reg, &Value),
         mut socket: impl FnMut(&mut Self, Location, Reg),
     ) -> Option<Reg> {
         match end {
-            End::Address { address: from, length, .. } => {
+            Endpoint::Address { address: from, length, .. } => {
                 let at = self.pointer(from, unknown);
                 if matches!(from.kind, ValueKind::Arg(_)) {
                     self.direct.insert(at);
@@ -202,17 +202,17 @@ impl Builder<'_> {
                 address(self, at, length);
                 Some(at)
             }
-            End::Local(of) => {
+            Endpoint::Local(of) => {
                 let of = self.pointer(of, unknown);
                 socket(self, Location::Local(of), of);
                 None
             }
-            End::Peer(of) => {
+            Endpoint::Peer(of) => {
                 let of = self.pointer(of, unknown);
                 socket(self, Location::Peer(of), of);
                 None
             }
-            End::Message { address: at, length, socket: of } => {
+            Endpoint::Message { address: at, length, socket: of } => {
                 let own = self.value(at, unknown);
                 let (named, connected) = (self.fresh_target(), self.fresh_target());
                 self.branch(jmp::JNE, true, own, Operand::Imm(0), named, connected);

@@ -15,8 +15,8 @@
 
 use super::builder::{Builder, Fact, Target, ValueKey};
 use crate::bpf::{RelocationKind, helper};
-use crate::hir::overlays::{Overlay, Reading};
-use crate::hir::{Access, ArgId, Place, Shape, Step, TaskField, Ty, Value};
+use crate::hir::aliasing::{AccessMode, Aliasing};
+use crate::hir::{Access, ArgId, ArgLocation, Shape, Step, TaskField, Ty, Value};
 use crate::isa::{alu, jmp};
 use crate::mir::passes::expand_reads;
 use crate::mir::{FRAME_POINTER, Inst, Operand, Reg};
@@ -36,7 +36,7 @@ impl Builder<'_> {
         let raw = match self.available(&key) {
             Some(reg) => reg,
             None => {
-                let place = &self.hook.args[arg.index()].place;
+                let place = &self.hook.args[arg.index()].location;
                 let dst = self.fresh();
                 self.argument_load(arg, place, dst, bytes);
                 self.add_fact(Fact::Available(key, dst));
@@ -46,9 +46,9 @@ impl Builder<'_> {
         if full && signed { self.extended(raw, bytes) } else { raw }
     }
 
-    fn argument_load(&mut self, arg: ArgId, place: &Place, dst: Reg, bytes: u32) {
+    fn argument_load(&mut self, arg: ArgId, place: &ArgLocation, dst: Reg, bytes: u32) {
         match place {
-            Place::Slot(slot) => {
+            ArgLocation::Slot(slot) => {
                 let name = self.hook.args[arg.index()].name.clone();
                 let base = self.context;
                 // Little-endian: a narrow load at the slot reads the low bytes. The caller leaves the upper
@@ -62,7 +62,7 @@ impl Builder<'_> {
                     argument: Some(name),
                 });
             }
-            Place::Switch { exists, then, otherwise } => {
+            ArgLocation::Switch { exists, then, otherwise } => {
                 let (with, without, join) = (self.fresh_target(), self.fresh_target(), self.fresh_target());
                 let present = self.fresh();
                 let access = Access {
@@ -104,8 +104,8 @@ impl Builder<'_> {
         if let Some(reg) = self.available(&key) {
             return reg;
         }
-        let overlay = self.access_mode(access).overlay;
-        let scalar = self.scalars.contains(&base) || overlay == Some(Overlay::Refused);
+        let aliasing = self.access_mode(access).aliasing;
+        let scalar = self.scalars.contains(&base) || aliasing == Some(Aliasing::Refused);
         let dst = if self.ancestor.is_none() && scalar {
             self.read_once(key, &[], None, |build, dst| build.copied(dst, base, access, bytes))
         } else if self.untyped.contains(&base) {
@@ -115,23 +115,23 @@ impl Builder<'_> {
             self.add_fact(Fact::Available(key, dst));
             dst
         };
-        if scalar || overlay.is_some() {
+        if scalar || aliasing.is_some() {
             self.scalars.insert(dst);
         }
         dst
     }
 
     /// Returns the access mode of a field or, for an array element, of its array.
-    fn access_mode(&self, access: &Access) -> Reading {
-        let readings = &self.policy.readings;
-        if readings.is_empty() {
-            return Reading::default();
+    fn access_mode(&self, access: &Access) -> AccessMode {
+        let modes = &self.policy.access_modes;
+        if modes.is_empty() {
+            return AccessMode::default();
         }
         let whole = |(last, steps): (&Step, &[Step])| match last {
-            Step::Index(_) => readings.get(&Access { steps: steps.to_vec(), ..access.clone() }),
+            Step::Index(_) => modes.get(&Access { steps: steps.to_vec(), ..access.clone() }),
             Step::Field { .. } => None,
         };
-        readings.get(access).or_else(|| access.steps.split_last().and_then(whole)).copied().unwrap_or_default()
+        modes.get(access).or_else(|| access.steps.split_last().and_then(whole)).copied().unwrap_or_default()
     }
 
     fn loaded(&mut self, base: Reg, access: &Access, bytes: u32) -> Reg {

@@ -18,7 +18,7 @@ use super::conds::pieces;
 use crate::bpf::library::exact::Words;
 use crate::bpf::library::find::Range;
 use crate::bpf::{RelocationKind, Section};
-use crate::hir::{FileField, FileId, Members, Part, SetId, Ty, Value, ValueKind};
+use crate::hir::{Column, FileField, FileId, Members, SetId, Ty, Value, ValueKind};
 use crate::isa::{alu, jmp};
 use crate::mir::{Inst, Operand, Reg};
 
@@ -36,7 +36,7 @@ impl Builder<'_> {
     pub(super) fn ip(&mut self, value: &Value, unknown: Target) -> (Reg, Reg) {
         match &value.kind {
             ValueKind::Address(address) => (self.constant((*address >> 64) as u64), self.constant(*address as u64)),
-            ValueKind::End(end, _) => self.endpoint_ip(value, end, unknown),
+            ValueKind::Endpoint(end, _) => self.endpoint_ip(value, end, unknown),
             _ => {
                 let half = self.value(value, unknown);
                 (half, half)
@@ -75,7 +75,7 @@ impl Builder<'_> {
             Members::Static(rows) => rows,
             Members::Dynamic { .. } => return self.in_dynamic(values, set, yes, no, unknown),
         };
-        if let ([value], [Part::Ip | Part::Network]) = (values, set.parts.as_slice())
+        if let ([value], [Column::Ip | Column::Network]) = (values, set.columns.as_slice())
             && rows.len() <= NETWORKS_INLINE_MAX
             && rows.iter().all(|row| simple(row[0]))
         {
@@ -89,7 +89,7 @@ impl Builder<'_> {
             }
             return;
         }
-        let bytes: Vec<u32> = set.parts.iter().copied().map(Part::key_bytes).collect();
+        let bytes: Vec<u32> = set.columns.iter().copied().map(Column::key_bytes).collect();
         let Some((words, places)) = set::places(&bytes) else {
             return self.jump(no);
         };

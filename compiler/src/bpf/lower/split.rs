@@ -44,7 +44,7 @@ pub(super) const INSTRUCTIONS_MAX: usize = 16_000;
 /// The lower bound of the size limit when a hook is split again.
 pub(super) const INSTRUCTIONS_LEAST: usize = 1000;
 
-/// The number of pieces into which `-Z no-whole` cuts a hook with as many groups of rules.
+/// The number of pieces into which `-Z no-one-program` cuts a hook with as many groups of rules.
 const FORCED: usize = 4;
 
 /// Returns the symbol of a hook's program.
@@ -69,10 +69,11 @@ pub(super) struct Unsplittable {
 pub(super) fn split(
     policy: &Policy,
     hook: HookId,
+    rules: &[RuleId],
     most: usize,
     optimise: Optimise,
 ) -> Result<Vec<Vec<RuleId>>, Unsplittable> {
-    let groups = groups(policy, hook, optimise);
+    let groups = groups(policy, rules, optimise);
     let mut pieces = Vec::new();
     Bisection { policy, hook, groups: &groups, most, optimise }.cut(0..groups.groups.len(), &mut pieces)?;
     match pieces.get(PARTS_MAX) {
@@ -95,7 +96,7 @@ impl Bisection<'_> {
         let rules = self.groups.rules(piece.clone());
         let middle = piece.start.midpoint(piece.end).min(groups.len() - together);
         let can_be_cut = piece.start < middle && middle < piece.end;
-        let forced = !self.optimise.does(Optimisation::Whole) && piece.len() > groups.len().div_ceil(FORCED);
+        let forced = !self.optimise.does(Optimisation::OneProgram) && piece.len() > groups.len().div_ceil(FORCED);
         if !(forced && can_be_cut) {
             match self.fit(&rules) {
                 Ok(()) => {
@@ -114,7 +115,7 @@ impl Bisection<'_> {
     fn fit(&self, rules: &[RuleId]) -> Result<(), Refusal> {
         let next = vec![Next { denied: 0, graph: 0 }];
         let part = Part { next, effects_after: true, ..Part::default() };
-        let mut plan = Plan { graphs: Vec::new(), indexes: Vec::new() };
+        let mut plan = Plan { graphs: Vec::new(), indexes: Vec::new(), rules: Vec::new() };
         let graph = decision::lower::graph(self.policy, self.hook, rules, part, self.optimise, &mut plan.indexes);
         plan.graphs.push(graph);
         program(

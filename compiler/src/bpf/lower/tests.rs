@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use krsi_abi::labels::Object as On;
 
 use crate::bpf::library::tests::Object;
-use crate::hir::eval::{Entry, Known, Labels};
+use crate::hir::eval::{Entry, Labels, ObjectKey};
 use crate::simulate::machine::Machine;
 use crate::simulate::scene::{Scene, named};
 
@@ -24,13 +24,13 @@ fn after(object: &Object, hook: &str, scene: Scene<'static>) -> Labels {
 }
 
 /// Creates the labels of one object.
-fn labelled(known: Known, labels: &[&str]) -> Labels {
+fn labelled(known: ObjectKey, labels: &[&str]) -> Labels {
     let entry = Entry { labels: labels.iter().map(|label| (*label).to_owned()).collect(), former: 0 };
     Labels { entries: [(known, entry)].into(), ..Labels::default() }
 }
 
 /// Returns the labels of one object.
-fn of(labels: &Labels, known: Known) -> BTreeSet<&str> {
+fn of(labels: &Labels, known: ObjectKey) -> BTreeSet<&str> {
     labels.entries.get(&known).map_or(BTreeSet::new(), |entry| entry.labels.iter().map(String::as_str).collect())
 }
 

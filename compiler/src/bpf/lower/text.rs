@@ -24,7 +24,7 @@ use crate::automaton::Automaton;
 use crate::bpf::library::automaton::{AutomatonAt, MATCH};
 use crate::bpf::{Code, RelocationKind, helper, library};
 use crate::decision::{Graph, Node, Plan};
-use crate::hir::{Access, Atom, AtomKind, Cond, Policy, Shape, Step, Text, TextTest, Ty, Value, ValueKind};
+use crate::hir::{Access, Atom, AtomKind, Cond, Policy, Shape, Step, TextSource, TextTest, Ty, Value, ValueKind};
 use crate::isa::{alu, jmp};
 use crate::limits::TEXT_BYTES;
 use crate::mir::{Inst, Operand, Reg};
@@ -146,29 +146,29 @@ impl Builder<'_> {
         self.claim(memory, have, failed);
         self.bind(have);
         let from = match &**text {
-            Text::Path { dentry, mount } => {
+            TextSource::Path { dentry, mount } => {
                 let dentry = self.pointer(dentry, none);
                 let mount = self.pointer(mount, none);
                 self.path(dentry, mount, memory, offset)
             }
-            Text::Cgroup { node } => {
+            TextSource::Cgroup { node } => {
                 let node = self.pointer(node, none);
                 self.store_pointer(memory, library::FIRST, node);
                 self.clear_path(memory);
                 self.walk(library::CGROUP, memory, offset)
             }
-            Text::Pointer(of) => {
+            TextSource::Pointer(of) => {
                 let from = self.pointer(of, none);
                 self.characters(memory, offset, from, TEXT_BYTES)
             }
-            Text::Copy(of) => {
+            TextSource::Copy(of) => {
                 let Ty::Str { bytes } = of.ty else { unreachable!("only strings are copied") };
                 self.copy_string(of, bytes, memory, none);
                 let from = self.copy(memory, true);
                 self.add(from, i32::from(library::WORK));
                 self.characters(memory, offset, from, bytes + 1)
             }
-            Text::Unix { end, name } => self.unix_name(end, *name, memory, offset, none, failed),
+            TextSource::Unix { end, name } => self.unix_name(end, *name, memory, offset, none, failed),
         };
         self.push(Inst::Mov { dst: length, src: Operand::Reg(from), wide: true, reloc: None });
         self.branch(jmp::JLT, true, length, Operand::Imm(TEXT_BYTES as i32), done, failed);
@@ -234,7 +234,7 @@ impl Builder<'_> {
 
     /// Walks up from a typed dentry by direct loads.
     fn walk_by_loads(&mut self, dentry: Reg, memory: Reg) {
-        let wanted = self.optimise.does(Optimisation::Near) && self.near_calls < NEAR_CALLS_MAX;
+        let wanted = self.optimise.does(Optimisation::PathPrefix) && self.near_calls < NEAR_CALLS_MAX;
         if !wanted || self.ancestor.is_some() || self.scalars.contains(&dentry) {
             return;
         }
@@ -405,9 +405,9 @@ impl Builder<'_> {
         no: Target,
     ) {
         let ValueKind::Text(text) = &value.kind else { return };
-        let Text::Path { dentry, mount } = &**text else { return };
+        let TextSource::Path { dentry, mount } = &**text else { return };
         let index = self.texts.iter().position(|known| *known == value);
-        if !self.optimise.does(Optimisation::Names)
+        if !self.optimise.does(Optimisation::LastName)
             || index.is_none_or(|at| self.available(&ValueKey::Text(at)).is_some())
         {
             return;

@@ -15,7 +15,7 @@ use super::builder::{Builder, Target};
 use super::network::Location;
 use crate::access::{Access, Shape, Step};
 use crate::bpf::helper;
-use crate::hir::{End, UnixName};
+use crate::hir::{Endpoint, UnixName};
 use crate::isa::{alu, jmp};
 use crate::mir::{Inst, Operand, Reg};
 
@@ -32,7 +32,7 @@ impl Builder<'_> {
     /// is no such name.
     pub(super) fn unix_name(
         &mut self,
-        end: &End,
+        end: &Endpoint,
         name: UnixName,
         memory: Reg,
         offset: i16,

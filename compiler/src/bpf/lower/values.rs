@@ -9,7 +9,7 @@
 
 use super::builder::{Builder, Fact, Target, ValueKey};
 use crate::bpf::{RelocationKind, helper};
-use crate::hir::{EndField, Enumerator, Ptr, Step, TaskField, Ty, Value, ValueKind};
+use crate::hir::{EndpointField, Enumerator, Ptr, Step, TaskField, Ty, Value, ValueKind};
 use crate::isa::{alu, jmp};
 use crate::mir::{FRAME_POINTER, Inst, Operand, Reg};
 
@@ -45,8 +45,8 @@ impl Builder<'_> {
             ValueKind::Convert(inner) => self.convert(inner, value.ty, unknown),
             ValueKind::Cond(cond) => self.cond_value(cond, unknown),
             ValueKind::Text(_) => self.text(value, unknown).length,
-            ValueKind::End(end, EndField::Family) => self.endpoint_family(value, end, unknown),
-            ValueKind::End(end, _) => self.endpoint_port(value, end, unknown),
+            ValueKind::Endpoint(end, EndpointField::Family) => self.endpoint_family(value, end, unknown),
+            ValueKind::Endpoint(end, _) => self.endpoint_port(value, end, unknown),
         }
     }
 

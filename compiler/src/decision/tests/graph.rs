@@ -294,8 +294,8 @@ fn a_graph_is_equivalent_to_its_rules() {
         for optimise in [
             Optimise::default(),
             Optimise::nothing(),
-            Optimise::default().without(Optimisation::Asked),
-            Optimise::default().without(Optimisation::Shared).without(Optimisation::Order),
+            Optimise::default().without(Optimisation::RedundantTests),
+            Optimise::default().without(Optimisation::HashCons).without(Optimisation::OrderTests),
         ] {
             let (policy, plan) = planned(&text, optimise);
             for modes in all_modes(policy.rules.len()) {
@@ -385,13 +385,13 @@ fn equal_nodes_are_shared() {
     let mut copies = 0;
     for rules in POLICIES {
         let text: String = rules.iter().map(|rule| format!("on file_mprotect {rule}\n")).collect();
-        let optimise = Optimise::default().without(Optimisation::Asked);
+        let optimise = Optimise::default().without(Optimisation::RedundantTests);
         let repeated = |optimise| {
             let nodes = planned(&text, optimise).1.graphs.swap_remove(0).nodes;
             nodes.len() - nodes.iter().collect::<HashSet<_>>().len()
         };
         assert_eq!(repeated(optimise), 0, "{text}");
-        copies += repeated(optimise.without(Optimisation::Shared));
+        copies += repeated(optimise.without(Optimisation::HashCons));
     }
     assert!(copies > 0);
 }
@@ -401,5 +401,8 @@ fn unreachable_rules_are_dropped() {
     let text = "on file_mprotect when prot == 1 and prot == 2 deny\non file_mprotect when prot == 3 deny\n";
     let tests = |optimise| super::tests(&planned(text, optimise).1);
     // The last rule is tested in the hot chain and, after the first rule has matched, in the second chain.
-    assert_eq!((tests(Optimise::default()), tests(Optimise::default().without(Optimisation::Never))), (1, 4));
+    assert_eq!(
+        (tests(Optimise::default()), tests(Optimise::default().without(Optimisation::UnreachableRules))),
+        (1, 4)
+    );
 }

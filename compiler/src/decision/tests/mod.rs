@@ -12,6 +12,7 @@ use std::fmt::Write as _;
 
 use super::key::Element;
 use super::{Index, Node, Plan, lower, print, verify};
+use crate::analysis::unreachable::Unreachable;
 use crate::hir::Policy;
 use crate::optimise::Optimise;
 use crate::{Options, Source};
@@ -25,7 +26,7 @@ pub(super) fn planned(text: &str, optimise: Optimise) -> (Policy, Plan) {
     let source = Source { name: "p.krs".into(), text: text.into() };
     let built = crate::build(&[source], &Options { optimise, ..Options::default() });
     let policy = built.value.unwrap_or_else(|| panic!("{text}\n{:?}", built.diagnostics)).policy;
-    let plan = lower::lower(&policy, optimise);
+    let plan = lower::lower(&policy, &Unreachable::find(&policy), optimise);
     verify::verify(&plan);
     (policy, plan)
 }

@@ -262,7 +262,7 @@ fn the_prefilter_has_the_cheap_columns() {
     // A range cannot be looked up without the other columns of its rows.
     assert_eq!(prefilter(&|n| format!("{} and task.uid >= {} and task.uid < {}", path(n), 10 * n, 10 * n + 9)), None);
     let text = rules(12, |n| format!("on file_open when {} and task.uid == {n} deny", path(n)));
-    assert!(planned(&text, Optimise::default().without(Optimisation::Early)).1.indexes[0].prefilter.is_empty());
+    assert!(planned(&text, Optimise::default().without(Optimisation::Prefilter)).1.indexes[0].prefilter.is_empty());
 }
 
 #[test]
@@ -311,13 +311,13 @@ fn without_the_optimisation_rules_are_tested_one_by_one() {
     for (text, without, searches) in [
         (&equal, None, 1),
         (&equal, Some(Optimisation::Index), 0),
-        (&equal, Some(Optimisation::Ranges), 1),
+        (&equal, Some(Optimisation::IndexRanges), 1),
         (&range, None, 1),
-        (&range, Some(Optimisation::Ranges), 0),
+        (&range, Some(Optimisation::IndexRanges), 0),
         (&under, None, 1),
-        (&under, Some(Optimisation::Automata), 0),
+        (&under, Some(Optimisation::MergePatterns), 0),
         (&errnos, None, 1),
-        (&errnos, Some(Optimisation::Errnos), 0),
+        (&errnos, Some(Optimisation::IndexErrnos), 0),
     ] {
         let optimise = without.map_or(Optimise::default(), |one| Optimise::default().without(one));
         assert_eq!(planned(text, optimise).1.indexes.len(), searches, "{without:?}");

@@ -4,14 +4,13 @@ use super::{planned, rules};
 use crate::bpf;
 use crate::decision::print::print;
 use crate::decision::split::groups;
-use crate::hir::HookId;
 use crate::optimise::{Optimisation, Optimise};
 
 /// Returns the groups of `file_open`, as rule numbers, and the number of groups that must stay together.
 fn grouped(text: &str) -> (Vec<Vec<u32>>, usize) {
-    let (policy, _) = planned(text, Optimise::default());
+    let (policy, plan) = planned(text, Optimise::default());
     let hook = policy.hooks.iter().position(|hook| hook.name == "file_open").expect("all rules are there");
-    let found = groups(&policy, HookId(hook as u32), Optimise::default());
+    let found = groups(&policy, &plan.rules[hook], Optimise::default());
     (found.groups.iter().map(|group| group.iter().map(|rule| rule.0).collect()).collect(), found.together)
 }
 
@@ -46,7 +45,7 @@ fn rules_that_mark_are_in_the_last_part() {
 
 /// Returns the first line of each graph of a policy that is split.
 fn heads(text: &str) -> Vec<String> {
-    let optimise = Optimise::default().without(Optimisation::Whole);
+    let optimise = Optimise::default().without(Optimisation::OneProgram);
     let (policy, mut plan) = planned(text, optimise);
     bpf::lower::lower(&policy, &mut plan, optimise, &crate::driver::Observer::none(), &mut Vec::new());
     print(&plan, &policy).lines().filter(|line| line.starts_with("hook ")).map(str::to_owned).collect()

@@ -1,7 +1,7 @@
-//! `any a in task.ancestors { a.comm == "sshd" }`, and the same with `all`.
+//! Quantifiers over ancestors: `any a in task.ancestors { a.comm == "sshd" }`, and the same with `all`.
 //!
-//! What is asked runs in a function of its own, which has the ancestor and what is always at hand: the current task,
-//! constants, parameters and sets, but no argument of the hook.
+//! The condition is compiled to a separate BPF function. It has access to the ancestor, the current task,
+//! constants, parameters and sets, but not to arguments of the hook.
 
 use krs_grammar::ast::{self, Expr, ExprKind, Span};
 
@@ -10,13 +10,13 @@ use crate::btf::Kind;
 use crate::diag::{Diagnostic, code};
 use crate::hir::operators::atom;
 use crate::hir::place;
-use crate::hir::walk::{parts, values};
-use crate::hir::{AtomKind, Cond, Ptr, Text, Ty, Value, ValueKind};
+use crate::hir::walk::{operands, values};
+use crate::hir::{AtomKind, Cond, Ptr, TextSource, Ty, Value, ValueKind};
 
-/// The field that has the elements.
+/// The field that quantifiers iterate over.
 const ANCESTORS: &str = "ancestors";
 
-/// Arguments from here on stand for the parameters of a definition that is checked by itself.
+/// Argument ids from here on are placeholders for the parameters of a definition that is checked on its own.
 const STAND_IN: u32 = u32::MAX / 2;
 
 impl<'a> Checker<'a> {
@@ -32,9 +32,9 @@ impl<'a> Checker<'a> {
         let Some(task) = self.whose_ancestors(of, word) else { return Operand::Error };
         if self.scope.bound.is_some() {
             return self.report(
-                Diagnostic::error(code::UNAVAILABLE_VALUE, span, "the ancestors of an ancestor are no further ones")
-                    .label(format!("`{word}` inside another"))
-                    .help("ask everything of one: `any a in task.ancestors { ... and ... }`"),
+                Diagnostic::error(code::UNAVAILABLE_VALUE, span, "nested quantifiers over ancestors are not supported")
+                    .label(format!("`{word}` inside another quantifier"))
+                    .help("combine the conditions: `any a in task.ancestors { ... and ... }`"),
             );
         }
         let target = self.kernel.btf.find(Kind::Struct, "task_struct").expect("every kernel has tasks");
@@ -48,54 +48,56 @@ impl<'a> Checker<'a> {
         let mut seen = Seen::default();
         seen.cond(&cond);
         if let Some(outside) = seen.outside {
-            // What a definition reads is told where that is used.
+            // An error inside a definition is reported at its use.
             let within = outside.file == body.span.file && (body.span.start..body.span.end).contains(&outside.start);
             let outside = if within { outside } else { body.span };
             return self.report(
                 Diagnostic::error(
                     code::UNAVAILABLE_VALUE,
                     outside,
-                    format!("`{}` has only the ancestor at hand", name.name),
+                    format!("the condition on `{}` cannot use arguments of the hook", name.name),
                 )
-                .label("an argument of the hook, or made of one")
+                .label("an argument of the hook, or a value read from one")
                 .also(span, format!("inside this `{word}`"))
                 .help(format!(
-                    "test it outside, joined by `and`; inside there are `{}`, `task` and constants",
+                    "test it outside, joined with `and`; only `{}`, `task` and constants are available inside",
                     name.name
                 )),
             );
         }
         if !seen.ancestor {
             return self.report(
-                Diagnostic::error(code::INVARIANT_CONDITION, body.span, format!("nothing is asked of `{}`", name.name))
-                    .label("the same for each ancestor")
-                    .also(name.span, "stands for an ancestor")
-                    .help(format!("name what it should be: `{}.exe == \"/usr/sbin/sshd\"`", name.name)),
+                Diagnostic::error(
+                    code::INVARIANT_CONDITION,
+                    body.span,
+                    format!("the condition does not use `{}`", name.name),
+                )
+                .label("the same for each ancestor")
+                .also(name.span, "the ancestor")
+                .help(format!("test a property of it: `{}.exe == \"/usr/sbin/sshd\"`", name.name)),
             );
         }
         let any = |cond| atom(span, AtomKind::AnyAncestor { of: task, cond: Box::new(cond) });
         Operand::Cond(if every { Cond::Not(Box::new(any(Cond::Not(Box::new(cond))))) } else { any(cond) })
     }
 
-    /// The task whose ancestors an expression names.
+    /// Returns the task whose ancestors an expression denotes.
     fn whose_ancestors(&mut self, of: &'a Expr, word: &str) -> Option<Value> {
         let operand = match &of.kind {
             ExprKind::Field { base, name } if name.name == ANCESTORS => self.expr(base, None),
             _ => {
                 let found = match self.expr(of, None) {
                     Operand::Error => return None,
-                    found => self.say(&found),
+                    found => self.describe_operand(&found),
                 };
                 self.report(
                     Diagnostic::error(
                         code::NOT_A_SEQUENCE,
                         of.span,
-                        format!("`{word}` asks for the ancestors of a task"),
+                        format!("`{word}` requires the ancestors of a task"),
                     )
                     .label(found)
-                    .help(format!(
-                        "write `{word} a in task.ancestors {{ a.comm == \"sshd\" }}`; for sets there is `in`"
-                    )),
+                    .help(format!("write `{word} a in task.ancestors {{ a.comm == \"sshd\" }}`; for a set use `in`")),
                 );
                 return None;
             }
@@ -107,22 +109,22 @@ impl<'a> Checker<'a> {
                 Some(value)
             }
             other => {
-                let found = self.say(&other);
+                let found = self.describe_operand(&other);
                 self.report(
                     Diagnostic::error(code::NOT_A_SEQUENCE, of.span, "only a task has ancestors")
                         .label(found)
-                        .help("tasks are `task` and arguments such as `child` on `ptrace_access_check`"),
+                        .help("use `task` or an argument that is a task, such as `child` on `ptrace_access_check`"),
                 );
                 None
             }
         }
     }
 
-    /// `task.ancestors` by itself.
+    /// Reports `task.ancestors` outside a quantifier.
     pub(in crate::hir) fn bare_ancestors(&mut self, span: Span) -> Operand {
         self.report(
-            Diagnostic::error(code::MISSING_QUANTIFIER, span, "ancestors are several tasks, and no value")
-                .label("a question about them begins with `any` or `all`")
+            Diagnostic::error(code::MISSING_QUANTIFIER, span, "`ancestors` is a list of tasks, not a value")
+                .label("requires `any` or `all`")
                 .help("write `any a in task.ancestors { a.comm == \"sshd\" }`; the nearest one is `task.parent`"),
         )
     }
@@ -132,12 +134,12 @@ impl<'a> Checker<'a> {
     }
 }
 
-/// What a condition looks at.
+/// Values that a condition uses.
 #[derive(Default)]
 struct Seen {
-    /// Where something is read that is not at hand.
+    /// The first value that is not available in the condition.
     outside: Option<Span>,
-    /// The ancestor is.
+    /// True if the ancestor is used.
     ancestor: bool,
 }
 
@@ -162,8 +164,8 @@ impl Seen {
     fn value(&mut self, value: &Value) {
         let outside = match &value.kind {
             ValueKind::Arg(arg) => arg.0 < STAND_IN,
-            ValueKind::End(..) => true,
-            ValueKind::Text(text) => matches!(**text, Text::Unix { .. }),
+            ValueKind::Endpoint(..) => true,
+            ValueKind::Text(text) => matches!(**text, TextSource::Unix { .. }),
             ValueKind::Ancestor => {
                 self.ancestor = true;
                 false
@@ -173,7 +175,7 @@ impl Seen {
         if outside {
             self.outside.get_or_insert(value.span);
         }
-        let (values, cond) = parts(value);
+        let (values, cond) = operands(value);
         values.for_each(|value| self.value(value));
         cond.into_iter().for_each(|cond| self.cond(cond));
     }

@@ -1,25 +1,27 @@
-//! Definitions: checked by themselves, and written out where they are called.
+//! Calls of built-in functions and definitions. A definition is checked on its own, and expanded where it is
+//! called.
 
 use krs_grammar::ast::{self, Expr, Span};
 
-use super::{Checker, Operand, Scope, integer, is_bool, spell};
+use super::{Checker, Operand, Scope, int_name, integer, is_bool};
 use crate::btf::Kind;
 use crate::diag::{Diagnostic, Severity, code};
-use crate::hir::own_items::LANGUAGE;
+use crate::hir::item_checks::BUILTINS;
 use crate::hir::place::{self, Reads};
-use crate::hir::resolve::Named;
+use crate::hir::resolve::NamedItem;
 use crate::hir::suggest::did_you_mean;
 use crate::hir::{ArgId, Int, Ptr, Ty, Value, ValueKind};
 
 impl<'a> Checker<'a> {
     pub(in crate::hir) fn call(&mut self, function: &'a ast::Ident, args: &'a [Expr], span: Span) -> Operand {
         let def = match self.items.named.get(function.name.as_str()) {
-            // A definition of such a name is reported, and does not take the library's words away.
-            Some(Named::Def(def)) if !LANGUAGE.contains(&function.name.as_str()) => *def,
+            // A definition that reuses a built-in name is an error and must not hide the built-in from the
+            // library.
+            Some(NamedItem::Def(def)) if !BUILTINS.contains(&function.name.as_str()) => *def,
             _ if function.name == "first_of" => return self.first_of(args, span),
             _ if function.name == "cgroup_path" => return self.cgroup_path(args, span),
             _ if matches!(function.name.as_str(), "peer" | "local" | "address_end" | "bind_end" | "message_end") => {
-                return self.end(function, args, span);
+                return self.endpoint(function, args, span);
             }
             _ if function.name == "inode" => return self.inode_call(args, span),
             _ if function.name == "text" => return self.pointed_text(args, span),
@@ -32,7 +34,7 @@ impl<'a> Checker<'a> {
                     .items
                     .named
                     .values()
-                    .filter(|n| matches!(n, Named::Def(_)))
+                    .filter(|n| matches!(n, NamedItem::Def(_)))
                     .map(|n| n.ident().name.as_str())
                     .collect();
                 if self.items.is_broken(&function.name) {
@@ -41,13 +43,12 @@ impl<'a> Checker<'a> {
                 let mut error = Diagnostic::error(
                     code::UNKNOWN_FUNCTION,
                     function.span,
-                    format!("no definition `{}`", function.name),
+                    format!("unknown function `{}`", function.name),
                 )
-                .label("not known");
+                .label("not found");
                 error = error.help(did_you_mean(&function.name, defs.iter().copied()).unwrap_or_else(|| {
                     if matches!(function.name.trim_start_matches("bpf_"), "htons" | "htonl" | "ntohs" | "ntohl") {
-                        return "numbers are in the machine's own byte order: compare with the number itself"
-                            .to_owned();
+                        return "numbers are in host byte order: compare with the number itself".to_owned();
                     }
                     format!("define it, for instance `def {}(file: file): bool = file.inode.uid == 0`", function.name)
                 }));
@@ -92,7 +93,7 @@ impl<'a> Checker<'a> {
                 None => Operand::Error,
             };
         }
-        // What the definition is called a value of counts where it is used.
+        // The declared type of the definition applies to the call.
         if let Some(ast::Type { kind: ast::TypeKind::Name(name), .. }) = def.ty.as_deref()
             && let Some(names) = self.names_of(name)
         {
@@ -114,11 +115,11 @@ impl<'a> Checker<'a> {
         operand
     }
 
-    /// Sorts what the body of a definition earned with the arguments of a call, and returns true if there is an error.
+    /// Filters the diagnostics of an expanded body, and returns true if there is an error.
     ///
-    /// The body has been checked by itself: its warnings are known, and so are the errors that it has with any
-    /// arguments. An error that only these arguments cause, such as a constant that a narrower argument cannot hold,
-    /// is reported with the place of the call.
+    /// The body has been checked on its own, so its warnings and the errors that it has with any arguments
+    /// are known. An error that only these arguments cause, such as a constant that a narrower argument
+    /// cannot hold, is reported together with the call.
     fn refused(&mut self, known: usize, call: Span, defining: bool) -> bool {
         let mut refused = false;
         for found in self.diagnostics.split_off(known) {
@@ -130,7 +131,7 @@ impl<'a> Checker<'a> {
             if [code::RECURSIVE_DEFINITION, code::EXPANSION_TOO_LARGE].contains(&found.code) {
                 self.diagnostics.push(found);
             } else if !defining && !self.diagnostics.iter().any(same) {
-                self.diagnostics.push(found.also(call, "with what is given here"));
+                self.diagnostics.push(found.also(call, "with these arguments"));
             }
         }
         refused
@@ -143,14 +144,14 @@ impl<'a> Checker<'a> {
         let names = self.names_of(ty);
         let operand = self.expr(arg, names);
         let wanted = |checker: &mut Self, found: String| {
-            // What is no type was said where the parameter is.
+            // An invalid type is reported at the parameter.
             if checker.param_ty(ty).is_none() {
                 return Operand::Error;
             }
             checker.report(
                 Diagnostic::error(code::ARGUMENT_MISMATCH, arg.span, format!("`{}` must be a `{ty}`", param.name.name))
                     .label(found)
-                    .also(param.ty.span, "asked for here"),
+                    .also(param.ty.span, "required here"),
             )
         };
         match operand {
@@ -162,8 +163,8 @@ impl<'a> Checker<'a> {
                 }
                 Ty::Int(int) => match integer(ty) {
                     Some(to) if to.holds(int) => Operand::Value(value),
-                    Some(_) => wanted(self, format!("a {}", spell(int))),
-                    // The body finds the members of the parameter's type beside a plain integer, too.
+                    Some(_) => wanted(self, format!("a {}", int_name(int))),
+                    // The body can use members of the parameter's type with a plain integer, too.
                     None if names.is_some() && (int.names.is_none() || int.names == names) => {
                         Operand::Value(Value { ty: Ty::Int(Int { names, ..int }), ..value })
                     }
@@ -208,11 +209,11 @@ impl<'a> Checker<'a> {
                 None => Operand::Error,
             },
             Operand::Task if ty == "task_struct" => Operand::Task,
-            _ => wanted(self, "something else".to_owned()),
+            _ => wanted(self, "of another type".to_owned()),
         }
     }
 
-    /// What a parameter's type says that an argument is.
+    /// Returns the type of an argument for the declared type of a parameter.
     fn param_ty(&mut self, name: &str) -> Option<Ty> {
         let int = integer(name)
             .or_else(|| self.names_of(name).map(|names| Int { names: Some(names), ..Int::plain(8, false) }));
@@ -229,12 +230,12 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// Checks a definition by itself, with parameters that stand for any argument.
+    /// Checks a definition on its own, with placeholders for its arguments.
     pub(in crate::hir) fn def(&mut self, def: &'a ast::Def) {
         let mut params = Vec::new();
         for (index, param) in def.params.iter().enumerate() {
             let ast::TypeKind::Name(name) = &param.ty.kind else {
-                self.error(code::UNSUPPORTED_FEATURE, param.ty.span, "tuples are not available yet");
+                self.error(code::UNSUPPORTED_FEATURE, param.ty.span, "tuples are not supported here");
                 return;
             };
             let Some(ty) = self.param_ty(name) else {
@@ -257,7 +258,7 @@ impl<'a> Checker<'a> {
         self.scope = Scope::default();
     }
 
-    /// Checks a constant by itself.
+    /// Checks a constant on its own.
     pub(in crate::hir) fn const_item(&mut self, item: &'a ast::Const) {
         self.scope = Scope { defining: true, ..Scope::default() };
         self.constant(item, item.name.span);
@@ -267,7 +268,7 @@ impl<'a> Checker<'a> {
 
 #[cfg(test)]
 mod tests {
-    use crate::lint::testing::codes;
+    use crate::testing::codes;
 
     #[test]
     fn a_call_is_never_dropped() {

@@ -1,4 +1,9 @@
-//! Fields, views and elements.
+//! Fields, views and elements of arrays.
+//!
+//! ```text
+//! file.inode.uid      a field of a view, expanded to f_inode->i_uid.val
+//! comm[0]             an element, with a constant index
+//! ```
 
 use std::rc::Rc;
 
@@ -28,21 +33,23 @@ impl<'a> Checker<'a> {
                 Ok(value) => return Operand::Value(value),
                 Err(place) => *place,
             },
-            Operand::End(end) => return self.end_field(*end, name, span),
+            Operand::Endpoint(end) => return self.endpoint_field(*end, name, span),
             Operand::Place(place) => place,
             Operand::Value(value) => {
                 match value.ty {
-                    Ty::Ptr(Ptr { target, .. }) => match Place::behind(&self.kernel.btf, &value, target) {
-                        Some(place) => place,
-                        None => {
-                            let what = place::describe(&self.kernel.btf, target);
-                            return self.report(
-                            Diagnostic::error(code::NO_FIELDS, name.span, format!("no field `{}` behind a pointer to `{what}`", name.name))
+                    Ty::Ptr(Ptr { target, .. }) => {
+                        match Place::behind(&self.kernel.btf, &value, target) {
+                            Some(place) => place,
+                            None => {
+                                let what = place::describe(&self.kernel.btf, target);
+                                return self.report(
+                            Diagnostic::error(code::NO_FIELDS, name.span, format!("no field `{}` in `{what}`", name.name))
                                 .also(base.span, format!("a pointer to `{what}`"))
-                                .help("only structs with a name have fields; the pointer itself can be compared with `null`"),
+                                .help("only named structs have fields; the pointer itself can be compared with `null`"),
                         );
+                            }
                         }
-                    },
+                    }
                     ty => match self.behind_view(base) {
                         Some(place) => place,
                         None => {
@@ -81,29 +88,29 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// `hook.name`, a text that is known for each hook of a rule.
+    /// Checks `hook.name`, a constant for each hook of a rule.
     fn hook_field(&mut self, name: &ast::Ident, span: Span) -> Operand {
         if name.name != "name" {
             return self.report(
                 Diagnostic::error(code::UNKNOWN_FIELD, name.span, format!("no field `{}` in `hook`", name.name))
-                    .label("no such field")
-                    .help("a hook has a name: `hook.name`"),
+                    .label("not found")
+                    .help("the only field of `hook` is `name`"),
             );
         }
         match self.scope.hook {
             Some(hook) => Operand::Text(self.hooks[hook.index()].name.clone().into_bytes()),
-            // A definition by itself is on no hook, and must make sense on any.
+            // A definition that is checked on its own has no hook and must be valid on any.
             None if self.scope.params.is_some() => Operand::Text(Vec::new()),
             None => self.report(
-                Diagnostic::error(code::NOT_CONSTANT, span, "a constant is on no hook")
-                    .label("differs from hook to hook")
-                    .help("write it in the rule, or in a `def`"),
+                Diagnostic::error(code::NOT_CONSTANT, span, "`hook` is not available in a constant")
+                    .label("differs between hooks")
+                    .help("use it in the rule or in a `def`"),
             ),
         }
     }
 
-    /// The struct that a view has put a value in the place of: `cred.uid` is a number, and `cred.uid.val` is still
-    /// what the kernel calls it.
+    /// Returns the struct that a view replaces by a value: `cred.uid` is a number, but `cred.uid.val` is
+    /// still accepted.
     pub(in crate::hir) fn behind_view(&mut self, base: &'a Expr) -> Option<Place> {
         let ExprKind::Field { base: outer, name } = &base.kind else {
             return None;
@@ -122,7 +129,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// What a helper tells of the current task; any other field is one of its `task_struct`.
+    /// Returns a property of the current task that a helper returns, or its `task_struct` for any other field.
     fn task_field(&mut self, name: &ast::Ident, span: Span) -> Result<Value, Box<Place>> {
         let u32 = Ty::Int(Int::plain(4, false));
         let (field, ty) = match name.name.as_str() {
@@ -142,12 +149,13 @@ impl<'a> Checker<'a> {
         Ok(Value { span, ty, kind: ValueKind::Task(field) })
     }
 
-    /// The current task as a pointer.
+    /// Returns a pointer to the current task.
     pub(in crate::hir) fn current(&self, span: Span) -> Value {
         let target = self.kernel.btf.find(Kind::Struct, "task_struct").expect("every kernel has tasks");
         Value { span, ty: Ty::Ptr(Ptr { target, nullable: false }), kind: ValueKind::Current }
     }
 
+    /// Expands a field of a view of the struct at a place.
     pub(in crate::hir) fn view_field(&mut self, view: &'a ast::ViewField, place: Place, span: Span) -> Operand {
         let outer = std::mem::take(&mut self.scope);
         self.scope.inside.clone_from(&outer.inside);
@@ -158,12 +166,12 @@ impl<'a> Checker<'a> {
         operand
     }
 
-    /// The value of a view's field, or of a hook's description, in the scope that it is written for.
+    /// Expands a field of a view or of a hook's description in the current scope.
     pub(in crate::hir) fn described(&mut self, view: &'a ast::ViewField, span: Span) -> Operand {
         let known = self.diagnostics.len();
         let mut operand = self.expr(&view.value, None);
         if self.diagnostics.len() > known {
-            // The words belong to the place that uses the view; the view may be somebody else's.
+            // The error is reported at the use of the view, which may belong to the library.
             let inner = self.diagnostics.drain(known..).next();
             if let Some(inner) = inner.as_ref().filter(|inner| inner.code == code::EXPANSION_TOO_LARGE) {
                 return self.report(inner.clone());
@@ -174,7 +182,7 @@ impl<'a> Checker<'a> {
                 format!("`{}` cannot be read on this kernel", view.name.name),
             )
             .label("a field of a view")
-            .also(view.value.span, "which stands for this");
+            .also(view.value.span, "expands to this");
             if let Some(inner) = inner {
                 error.code = inner.code;
                 error = error.note(inner.message);
@@ -190,7 +198,7 @@ impl<'a> Checker<'a> {
         operand.at(span)
     }
 
-    /// A field by the name that BTF has.
+    /// Returns a field by its name in BTF; `None` if there is no such field.
     pub(in crate::hir) fn raw_field(&mut self, place: &Place, name: &str, span: Span) -> Option<Operand> {
         let kernel = self.kernel;
         let found = place::field(&kernel.btf, kernel.btf.strip(place.ty), name)?;
@@ -199,22 +207,22 @@ impl<'a> Checker<'a> {
             return Some(
                 self.report(
                     Diagnostic::error(code::UNKNOWN_FIELD, span, format!("`{name}` cannot be read"))
-                        .label(format!("{what} is no integer, pointer, string, struct or array"))
+                        .label(format!("{what} is not an integer, pointer, string, struct or array"))
                         .help("test another field"),
                 ),
             );
         };
         let next = place.step(Step::Field { name: name.to_owned(), shape }, found.ty, span);
-        // The struct that holds the field: the root, or what is embedded on the way.
+        // The struct that contains the field: the root, or an embedded one.
         let holder = place::tag(&kernel.btf, place.ty);
         Some(self.found(next, holder, name))
     }
 
-    /// A value where the place is one, otherwise the place.
+    /// Loads a place with a single value; returns other places unchanged.
     pub(in crate::hir) fn found(&mut self, place: Place, root: &str, name: &str) -> Operand {
-        let half_made = !place.base.of_current()
-            && self.scope.hook.is_some_and(|hook| kernels::half_made(&self.hooks[hook.index()].name));
-        let nullable = half_made || !kernels::never_null(root, name);
+        let sees_partial_objects = !place.base.of_current()
+            && self.scope.hook.is_some_and(|hook| kernels::sees_partial_objects(&self.hooks[hook.index()].name));
+        let nullable = sees_partial_objects || !kernels::never_null(root, name);
         match self.reads(place.ty, nullable) {
             Reads::As(Ty::Str { .. }) | Reads::Aggregate => Operand::Place(place),
             Reads::As(ty) => Operand::Value(self.load(place, ty)),
@@ -238,7 +246,7 @@ impl<'a> Checker<'a> {
         }
         let mut error =
             Diagnostic::error(code::UNKNOWN_FIELD, name.span, format!("no field `{}` in `{tag}`", name.name))
-                .label("no such field");
+                .label("not found");
         if let Some(elsewhere) = kernels::field_elsewhere(kernel, tag, &name.name) {
             error = error.note(elsewhere);
         }
@@ -256,7 +264,7 @@ impl<'a> Checker<'a> {
             None if tag == "path" && name.name == "path" => {
                 Some(format!("`{}` is the path itself: compare it with a string", expr_text(base)))
             }
-            // Not in `task.ns` but beside it.
+            // The field is not in `task.ns` but next to it.
             Some(field) if tag == "nsproxy" => Some(format!("did you mean `{}`?", field_of(beside(base), field))),
             Some(field) => Some(format!("did you mean `{}`?", field_of(base, field))),
             None => {
@@ -266,15 +274,15 @@ impl<'a> Checker<'a> {
         error = match meant {
             Some(help) => error.help(help),
             None if names.len() <= 12 => error.help(format!("it has {}", list(names.iter().copied(), "and"))),
-            None => error.help(format!("`krsic types {tag}` shows what it has")),
+            None => error.help(format!("`krsic types {tag}` lists its fields")),
         };
         self.report(error)
     }
 
-    /// What a field leads to has a field of the name: `file.size` is `file.inode.size`.
+    /// Suggests a field that is one step further: `file.inode.size` for `file.size`.
     fn behind_field(&mut self, base: &Expr, place: &Place, tag: &str, name: &ast::Ident) -> Option<String> {
         let known = self.diagnostics.len();
-        let extent = self.extent;
+        let expansion = self.expansion;
         let mut found = Vec::new();
         for step in self.items.view_fields(tag) {
             let Some(view) = self.items.views.get(&(tag, step)).copied() else { continue };
@@ -295,14 +303,14 @@ impl<'a> Checker<'a> {
             }
         }
         self.diagnostics.truncate(known);
-        self.extent.unreported(extent);
+        self.expansion.restore_reported(expansion);
         found.truncate(3);
         (!found.is_empty()).then(|| format!("did you mean {}?", list(found.iter().map(String::as_str), "or")))
     }
 
-    /// Where the path can be had that a name or an inode alone cannot tell.
+    /// Suggests a source for the path of a dentry or an inode, which do not determine it.
     fn path_elsewhere(&self, error: Diagnostic) -> Diagnostic {
-        let error = error.note("where a file system is mounted, and so the full path, only a `path` or a `file` tells");
+        let error = error.note("the full path depends on the mount, which only a `path` or a `file` has");
         let hook = self.scope.hook.map(|hook| self.hooks[hook.index()].name.as_str()).unwrap_or_default();
         if self.items.values.contains_key(&(hook, "path")) {
             return error.help(format!("`{hook}` has the full path: write `path` alone"));
@@ -325,7 +333,7 @@ impl<'a> Checker<'a> {
         let place = match self.expr(base, None) {
             Operand::Error => return Operand::Error,
             Operand::Place(place) => place,
-            // A helper tells the whole name; a byte of it is read where it stands.
+            // The helper returns the whole name; a single byte is read from the task.
             Operand::Value(Value { kind: ValueKind::Task(TaskField::Comm), .. }) => {
                 let task = self.current(base.span);
                 let Ty::Ptr(Ptr { target, .. }) = task.ty else { unreachable!("a task is a pointer") };
@@ -340,16 +348,14 @@ impl<'a> Checker<'a> {
                 return self.report(
                     Diagnostic::error(code::NOT_AN_ARRAY, base.span, "only an array can be indexed")
                         .label(what)
-                        .note("what lies behind a pointer counts as one, for no type says how many there are")
-                        .help(
-                            "index an array that lies in a struct itself, or reach the one behind the pointer by `.`",
-                        ),
+                        .note("a pointer refers to a single object, since its type has no length")
+                        .help("index an array that is embedded in a struct, or access the object with `.`"),
                 );
             }
             _ => {
                 return self.report(
                     Diagnostic::error(code::NOT_AN_ARRAY, base.span, "only an array can be indexed")
-                        .label("this is no array"),
+                        .label("not an array"),
                 );
             }
         };
@@ -369,12 +375,12 @@ impl<'a> Checker<'a> {
             _ => {
                 return self.report(
                     Diagnostic::error(code::NOT_CONSTANT, index.span, "an index must be a constant")
-                        .label("known only when the hook runs")
-                        .help("the kernel's verifier accepts constant offsets only; name each element that matters"),
+                        .label("known only at run time")
+                        .help("the kernel's verifier accepts only constant offsets; test each element of interest"),
                 );
             }
         };
-        // An array at the end of its struct can have any length; of structs, the verifier admits elements.
+        // A flexible array member can have any length. The verifier accepts its elements if they are structs.
         let composite = matches!(kernel.btf.ty(kernel.btf.strip(element)), Type::Struct { .. } | Type::Union { .. });
         let open = count == 0 && composite && place::is_last(&kernel.btf, &place.access);
         if number < 0 || number >= i128::from(count) && !(open && number == 0) {
@@ -388,7 +394,7 @@ impl<'a> Checker<'a> {
             );
         }
         let next = place.step(Step::Index(number as u32), element, span);
-        // Whether `char` has a sign is the compiler's choice; a byte of a text has none.
+        // The signedness of `char` depends on the compiler. A byte of a string is unsigned.
         if matches!(self.reads(place.ty, true), Reads::As(Ty::Str { .. })) {
             return Operand::Value(self.load(next, Ty::Int(Int::plain(1, false))));
         }
@@ -396,12 +402,12 @@ impl<'a> Checker<'a> {
     }
 }
 
-/// A field as the policy would write it.
+/// Formats a field access in the syntax of policies.
 fn field_of(base: &Expr, field: &str) -> String {
     format!("{}.{field}", expr_text(base))
 }
 
-/// What a field is taken of.
+/// Returns the base of a field access.
 fn beside(expr: &Expr) -> &Expr {
     match &expr.kind {
         ExprKind::Field { base, .. } => base,

@@ -1,12 +1,12 @@
-//! `inode("/etc/shadow")`: the file that a path leads to when the policy is loaded.
+//! Files by path: `inode("/etc/shadow")`, looked up when the policy is loaded.
 //!
 //! ```text
 //! file.inode == inode("/etc/shadow")
-//!   (and (== f_inode->i_sb->s_dev (device "/etc/shadow")) (== f_inode->i_ino (inode "/etc/shadow")))
+//!   (and (== f_inode->i_ino (inode "/etc/shadow")) (== f_inode->i_sb->s_dev (device "/etc/shadow")))
 //! ```
 //!
-//! It is no value but something to compare with. A file that the load does not find has numbers that no inode has: what is
-//! compared with it is known, and known not to be it.
+//! It is not a value; it can only be compared with an inode. A file that is not found at load time gets
+//! numbers that no inode has, so that a comparison with it is false rather than unknown.
 
 use krs_grammar::ast::{Expr, Span};
 
@@ -32,25 +32,25 @@ impl<'a> Checker<'a> {
             Operand::Error => return Operand::Error,
             Operand::Text(path) => path,
             other => {
-                let what = self.say(&other);
+                let what = self.describe_operand(&other);
                 return self.report(
-                    Diagnostic::error(code::NOT_CONSTANT, arg.span, "`inode` asks for a literal path")
+                    Diagnostic::error(code::NOT_CONSTANT, arg.span, "`inode` requires a constant path")
                         .label(what)
-                        .help("write the path in quotes, or name a `const`"),
+                        .help("write the path in quotes, or use a `const`"),
                 );
             }
         };
         let wrong = |label: &str| {
-            Diagnostic::error(code::INVALID_INODE, arg.span, "`inode` cannot find a file by this")
+            Diagnostic::error(code::INVALID_INODE, arg.span, "invalid path in `inode`")
                 .label(label)
-                .help("write a path from the root: `inode(\"/etc/shadow\")`")
+                .help("write an absolute path: `inode(\"/etc/shadow\")`")
         };
         let Ok(path) = String::from_utf8(path) else { return self.report(wrong("not UTF-8")) };
         if !path.starts_with('/') {
             return self.report(wrong("does not begin with `/`"));
         }
         if path.contains('\0') {
-            return self.report(wrong("has a NUL"));
+            return self.report(wrong("contains a NUL"));
         }
         let at = self.files.iter().position(|known| *known == path).unwrap_or_else(|| {
             self.files.push(path);
@@ -59,12 +59,12 @@ impl<'a> Checker<'a> {
         Operand::File(FileId(at as u32))
     }
 
-    /// Whether it points to an inode.
+    /// Returns true for a pointer to an inode.
     pub(in crate::hir) fn is_inode(&self, ty: Ty) -> bool {
         matches!(ty, Ty::Ptr(Ptr { target, .. }) if place::tag(&self.kernel.btf, target) == "inode")
     }
 
-    /// An inode is that of a file.
+    /// Builds the comparison of an inode with a file.
     pub(in crate::hir) fn is_file(&mut self, inode: &Value, file: FileId, span: Span) -> Option<Cond> {
         let number = self.field_value(inode, "i_ino", span)?;
         let sb = self.field_value(inode, "i_sb", span)?;
@@ -73,7 +73,7 @@ impl<'a> Checker<'a> {
             let right = Value { span, ty: Ty::Int(Int::plain(8, false)), kind: ValueKind::File(file, field) };
             Box::new(atom(span, AtomKind::Compare { op: Compare::Eq, left, right }))
         };
-        // Files of one system are asked about more often than of many: the number tells more.
+        // Most policies name files of one file system, so the inode number is the more selective test.
         Some(Cond::And(equal(number, FileField::Inode), equal(device, FileField::Device)))
     }
 
@@ -86,7 +86,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// `file.inode in { inode("..."), inode("...") }`
+    /// Checks `file.inode in { inode("..."), inode("...") }`.
     pub(in crate::hir) fn one_of_files(&mut self, inode: &Value, elements: &'a [Expr], span: Span) -> Operand {
         let mut any: Option<Cond> = None;
         let mut complete = true;
@@ -95,11 +95,11 @@ impl<'a> Checker<'a> {
                 Operand::File(file) => self.is_file(inode, file, span),
                 Operand::Error => None,
                 other => {
-                    let what = self.say(&other);
+                    let what = self.describe_operand(&other);
                     self.report(
-                        Diagnostic::error(code::MIXED_LIST, element.span, format!("{what} among files"))
+                        Diagnostic::error(code::MIXED_LIST, element.span, format!("expected a file, found {what}"))
                             .also(inode.span, "an inode")
-                            .help("name files by `inode(\"...\")`"),
+                            .help("write `inode(\"...\")`"),
                     );
                     None
                 }

@@ -1,12 +1,13 @@
-//! Labels: their items, what they can be on, and the hooks that keep them.
+//! Labels: their items, the objects that can have them, and the hooks that maintain them.
 //!
 //! ```text
-//! label tainted on task inherit     kept at task_alloc, task_free and exec
+//! label tainted on task inherit     maintained at task_alloc, task_free and exec
 //! task is tainted                   (is task->group_leader tainted)
-//! mark secret on file.inode         an inode is its own key
+//! mark secret on file.inode         an inode is identified by itself
 //! ```
 //!
-//! A label is on a process and not on a thread: threads share their memory, so what one of them knows all know.
+//! A label is on a process, not on a thread: threads share their memory, so information known to one is known
+//! to all.
 
 use krs_grammar::ast::{self, ActionKind, Expr, ExprKind, Span};
 
@@ -14,15 +15,15 @@ use super::{Checker, Operand, Scope};
 use crate::diag::{Diagnostic, code};
 use crate::hir::operators::atom;
 use crate::hir::place::{self, Place};
-use crate::hir::resolve::Named;
+use crate::hir::resolve::NamedItem;
 use crate::hir::suggest::did_you_mean;
 use crate::hir::{AtomKind, Hook, HookId, Label, LabelId, Mark, Object, Ptr, Ty, Value, ValueKind, kernels};
 use crate::kernel::Ret;
 use krsi_abi::labels::LABELS_MAX;
 
-/// Hooks where something has to be done for the labels of a kind of object, and the arguments that are needed for it;
-/// the first ones also where no label is inherited.
-fn keepers(object: Object, inherit: bool) -> Vec<(&'static str, &'static [&'static str])> {
+/// Returns the hooks that maintain labels on a kind of object, each with the arguments that it needs. Some
+/// are required only for labels that are inherited.
+fn label_hooks(object: Object, inherit: bool) -> Vec<(&'static str, &'static [&'static str])> {
     let (always, inherited): (&[(_, &[_])], &[(_, &[_])]) = match object {
         Object::Task => (
             &[
@@ -42,7 +43,7 @@ fn keepers(object: Object, inherit: bool) -> Vec<(&'static str, &'static [&'stat
     always.iter().chain(inherited.iter().filter(|_| inherit)).copied().collect()
 }
 
-/// What a label of a kind can be asked of.
+/// Returns an example of an expression for an object that can have a label.
 pub(super) fn example(on: &str) -> &'static str {
     match Object::named(on) {
         Some(Object::Inode) => "file.inode",
@@ -60,8 +61,8 @@ fn what(object: Object) -> &'static str {
 }
 
 impl<'a> Checker<'a> {
-    /// Checks all labels, and adds the hooks that keep them. Those come before all others: they are attached first, so
-    /// that no label is set before somebody is there to remove it.
+    /// Checks all labels, and adds the hooks that maintain them. These come before all others: they are
+    /// attached first, so that no label is set before the hook that removes it is attached.
     pub(in crate::hir) fn label_items(&mut self) {
         let items = self.items;
         let mut labels: Vec<Label> = Vec::new();
@@ -77,8 +78,8 @@ impl<'a> Checker<'a> {
                         item.name.span,
                         format!("a policy has at most {LABELS_MAX} labels on {word}"),
                     )
-                    .label("one too many")
-                    .help("split the policy in two files and load both, or make one label of several"),
+                    .label("exceeds the limit")
+                    .help("split the policy in two files and load both, or combine several labels"),
                 );
             }
             labels.push(label);
@@ -88,8 +89,8 @@ impl<'a> Checker<'a> {
             let mut own = labels.iter().filter(|label| label.on == object);
             let inherit = own.clone().any(|label| label.inherit);
             if let Some(first) = own.next() {
-                for (hook, args) in keepers(object, inherit) {
-                    self.keeper(first, hook, args);
+                for (hook, args) in label_hooks(object, inherit) {
+                    self.label_hook(first, hook, args);
                 }
             }
         }
@@ -102,9 +103,9 @@ impl<'a> Checker<'a> {
             let error = Diagnostic::error(
                 code::INVALID_LABEL,
                 item.on.span,
-                format!("nothing called `{}` can have labels", item.on.name),
+                format!("`{}` is not a kind of object that can have labels", item.on.name),
             )
-            .label("not known");
+            .label("not found");
             let words = Object::ALL.iter().map(|object| object.word());
             let usual = match item.on.name.as_str() {
                 "process" | "proc" | "thread" | "program" => Some(Object::Task),
@@ -114,36 +115,32 @@ impl<'a> Checker<'a> {
             let usual = usual.map(|object| format!("did you mean `{}`?", object.word()));
             self.report(match usual.or_else(|| did_you_mean(&item.on.name, words)) {
                 Some(help) => error.help(help),
-                None => error.help("a label is `on task`, `on inode` or `on socket`"),
+                None => error.help("write `on task`, `on inode` or `on socket`"),
             });
             return None;
         };
         if let Some(inherit) = item.inherit.filter(|_| on == Object::Inode) {
             self.report(
-                Diagnostic::error(code::INVALID_LABEL, inherit, "a label on inode is not inherited")
-                    .label("from whom?")
-                    .note("a task inherits from the one that made it, an accepted socket from the one that listens; a file comes of no other")
-                    .help("remove `inherit`; mark a new file by a rule of its own, for instance on `inode_create` or `file_open`"),
+                Diagnostic::error(code::INVALID_LABEL, inherit, "a label on an inode cannot be inherited")
+                    .label("not supported for inodes")
+                    .note("a task inherits from its parent and an accepted socket from the listening one; a file has no parent of this kind")
+                    .help("remove `inherit`; mark new files with a separate rule, for instance on `inode_create` or `file_open`"),
             );
             return None;
         }
         Some(Label { name: item.name.name.clone(), on, inherit: item.inherit.is_some(), span: item.name.span })
     }
 
-    fn keeper(&mut self, label: &Label, hook: &str, args: &[&str]) {
+    fn label_hook(&mut self, label: &Label, hook: &str, args: &[&str]) {
         let kernel = self.kernel;
         let Some(known) = kernel.hook(hook).filter(|_| kernel.disabled(hook).is_none()) else {
             self.report(
                 Diagnostic::error(
                     code::INVALID_LABEL,
                     label.span,
-                    format!(
-                        "{} has no hook `{hook}`, without which no {} can have labels",
-                        kernel.name,
-                        label.on.word()
-                    ),
+                    format!("{} has no hook `{hook}`, which labels on {} require", kernel.name, label.on.word()),
                 )
-                .help("use a kernel of the versions that `krsic` knows"),
+                .help("use a kernel version that `krsic` supports"),
             );
             return;
         };
@@ -151,7 +148,7 @@ impl<'a> Checker<'a> {
             self.hooks.push(Hook {
                 name: hook.to_owned(),
                 void: known.ret == Ret::Void,
-                keeps: true,
+                maintains_labels: true,
                 args: Vec::new(),
             });
         }
@@ -168,7 +165,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// `object is label`
+    /// Checks `object is label`.
     pub(in crate::hir) fn labelled(&mut self, left: &'a Expr, right: &'a Expr, span: Span) -> Operand {
         let operand = self.expr(left, None);
         let label = match &right.kind {
@@ -176,11 +173,11 @@ impl<'a> Checker<'a> {
             ExprKind::Error => None,
             kind => {
                 let text = krs_grammar::print::expr_text(right);
-                let error = Diagnostic::error(code::UNKNOWN_LABEL, right.span, format!("`{text}` is no label"))
-                    .label("behind `is` stands a label");
+                let error = Diagnostic::error(code::UNKNOWN_LABEL, right.span, format!("`{text}` is not a label"))
+                    .label("expected a label after `is`");
                 self.report(match kind {
-                    ExprKind::Null => error.help("to ask for null write `== null`"),
-                    _ => error.help("to compare values write `==`"),
+                    ExprKind::Null => error.help("to test for null, write `== null`"),
+                    _ => error.help("to compare values, write `==`"),
                 });
                 None
             }
@@ -193,18 +190,18 @@ impl<'a> Checker<'a> {
     }
 
     fn label(&mut self, name: &str, span: Span) -> Option<LabelId> {
-        if let Some(Named::Label(_)) = self.items.named.get(name) {
-            // What is wrong with the item was said there.
+        if let Some(NamedItem::Label(_)) = self.items.named.get(name) {
+            // An error in the item has been reported there.
             let at = self.labels.iter().position(|label| label.name == name)?;
             return Some(LabelId(at as u32));
         }
         let error = match self.items.named.get(name) {
-            Some(_) => Diagnostic::error(code::UNKNOWN_LABEL, span, format!("`{name}` is no label"))
-                .label("something else")
-                .help("to compare values write `==`"),
+            Some(_) => Diagnostic::error(code::UNKNOWN_LABEL, span, format!("`{name}` is not a label"))
+                .label("another kind of item")
+                .help("to compare values, write `==`"),
             None => {
                 let error =
-                    Diagnostic::error(code::UNKNOWN_LABEL, span, format!("no label `{name}`")).label("not known");
+                    Diagnostic::error(code::UNKNOWN_LABEL, span, format!("unknown label `{name}`")).label("not found");
                 match did_you_mean(name, self.labels.iter().map(|label| label.name.as_str())) {
                     Some(help) => error.help(help),
                     None => error.help(format!("define it: `label {name} on task`, `on inode` or `on socket`")),
@@ -215,10 +212,10 @@ impl<'a> Checker<'a> {
         None
     }
 
-    /// The pointer that an object is known by, where the label fits to it.
+    /// Returns the pointer that identifies an object, if the label is on this kind of object.
     fn object(&mut self, operand: Operand, expr: &Expr, label: LabelId) -> Option<Value> {
         let (span, text) = (expr.span, krs_grammar::print::expr_text(expr));
-        let (value, tag) = match self.settle(operand, span) {
+        let (value, tag) = match self.as_value(operand, span) {
             Operand::Error => return None,
             Operand::Value(value) => match value.ty {
                 Ty::Ptr(pointer) => {
@@ -238,18 +235,18 @@ impl<'a> Checker<'a> {
         };
         let (Some(found), Some(value)) = (found, value) else {
             let what = if tag.is_empty() { "this".to_owned() } else { format!("a `{tag}`") };
-            let error = Diagnostic::error(code::UNLABELABLE_OBJECT, span, format!("{what} can have no label"))
-                .label("no task, file or socket");
-            let way = match tag.as_str() {
+            let error = Diagnostic::error(code::UNLABELABLE_OBJECT, span, format!("{what} cannot have a label"))
+                .label("not a task, inode or socket");
+            let path = match tag.as_str() {
                 "file" | "dentry" => Some("inode"),
                 "path" => Some("dentry.inode"),
                 "linux_binprm" | "vm_area_struct" => Some("file.inode"),
                 _ => None,
             };
-            self.report(match way {
-                Some(way) => error.help(format!("a file has labels by its inode: `{text}.{way}`")),
+            self.report(match path {
+                Some(path) => error.help(format!("labels of a file are on its inode: `{text}.{path}`")),
                 None => error
-                    .help("labels are on tasks (`task`, `child`), on inodes (`file.inode`) and on sockets (`sock.sk`)"),
+                    .help("labels can be on tasks (`task`, `child`), inodes (`file.inode`) and sockets (`sock.sk`)"),
             });
             return None;
         };
@@ -259,22 +256,22 @@ impl<'a> Checker<'a> {
                 Diagnostic::error(code::WRONG_LABEL_KIND, span, format!("`{name}` is a label on {}", on.word()))
                     .label(format!("this is {}", what(found)))
                     .also(*defined, "defined here")
-                    .help(format!("define another one: `label NAME on {}`", found.word()));
+                    .help(format!("define another label: `label NAME on {}`", found.word()));
             self.report(error);
             return None;
         }
         let hook = self.scope.hook.map(|hook| self.hooks[hook.index()].name.clone()).unwrap_or_default();
         if found == Object::Inode && hook == "inode_alloc_security" {
             self.report(
-                Diagnostic::error(code::UNNUMBERED_INODE, span, "this inode is not yet a file's")
-                    .label("it has no number yet")
-                    .note("the kernel asks `inode_alloc_security` before it knows which file the inode is of")
-                    .help("use a hook that comes later: `inode_init_security`, `file_open`, `d_instantiate`"),
+                Diagnostic::error(code::UNNUMBERED_INODE, span, "this inode does not belong to a file yet")
+                    .label("has no inode number yet")
+                    .note("the kernel calls `inode_alloc_security` before it assigns the inode to a file")
+                    .help("use a later hook: `inode_init_security`, `file_open`, `d_instantiate`"),
             );
             return None;
         }
         let next = match tag.as_str() {
-            // A newborn task is told from a new thread when the hook runs.
+            // A new process is distinguished from a new thread when the hook runs.
             "task_struct" if hook == "task_alloc" && matches!(value.kind, ValueKind::Arg(_)) => return Some(value),
             "task_struct" => "group_leader",
             "socket" => "sk",
@@ -288,7 +285,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// What a rule sets and takes.
+    /// Checks the `mark` and `unmark` actions of a rule.
     pub(in crate::hir) fn marks(&mut self, rule: &'a ast::Rule, hook: HookId) -> Vec<Mark> {
         let mut marks: Vec<Mark> = Vec::new();
         for action in &rule.actions {
@@ -307,33 +304,37 @@ impl<'a> Checker<'a> {
             };
             let Some(object) = object else { continue };
             let name = self.hooks[hook.index()].name.clone();
-            if let Some(why) = kernels::not_of_current(&name).filter(|_| object.of_current()) {
+            if let Some(why) = kernels::unrelated_to_current(&name).filter(|_| object.of_current()) {
                 self.report(
                     Diagnostic::error(
                         code::MARK_WITHOUT_SUBJECT,
                         action.span,
-                        format!("`{word}` would hit the wrong task on `{name}`"),
+                        format!("`{word}` would affect an unrelated task on `{name}`"),
                     )
-                    .label("the current task")
+                    .label("affects the current task")
                     .note(why)
-                    .help("say on what: `on EXPR`, or use a hook that the task itself calls"),
+                    .help("name the object with `on EXPR`, or use a hook that runs in the context of the task"),
                 );
                 continue;
             }
             if let Some(first) = marks.iter().find(|mark| mark.label == label && mark.object == object) {
                 let error = if first.set == set {
-                    Diagnostic::error(code::DUPLICATE_MARK, action.span, format!("`{}` is said twice", ident.name))
-                        .help("remove one of them")
+                    Diagnostic::error(
+                        code::DUPLICATE_MARK,
+                        action.span,
+                        format!("duplicate action on `{}`", ident.name),
+                    )
+                    .help("remove one of them")
                 } else {
                     Diagnostic::error(
                         code::DUPLICATE_MARK,
                         action.span,
-                        format!("`{}` is both set and taken", ident.name),
+                        format!("`{}` is both set and removed", ident.name),
                     )
-                    .help("a rule does one or the other; remove one of them")
+                    .help("remove one of them")
                 };
                 let first = first.span;
-                self.report(error.label("the second").also(first, "the first"));
+                self.report(error.label("second occurrence").also(first, "first occurrence"));
                 continue;
             }
             marks.push(Mark { label, object, set, span: action.span });
@@ -341,33 +342,30 @@ impl<'a> Checker<'a> {
         marks
     }
 
-    /// What a mark is on. A hook's name there was meant to begin the next rule.
+    /// Checks the object of a mark. The name of a hook there was probably meant to begin the next rule.
     fn marked(&mut self, on: &'a Expr) -> Operand {
         if let ExprKind::Name(name) = &on.kind
             && self.visible(name, on.span).is_none()
             && (self.kernel.has_hook(name) || self.items.aliases.contains_key(name.as_str()))
         {
             return self.report(
-                Diagnostic::error(code::UNKNOWN_NAME, on.span, format!("no `{name}` here"))
-                    .label("what the mark is on")
-                    .note("new lines mean nothing: behind `mark NAME`, `on` says what is marked")
-                    .help(format!("to begin the next rule here give it a name: `name: on {name} ...`")),
+                Diagnostic::error(code::UNKNOWN_NAME, on.span, format!("unknown name `{name}`"))
+                    .label("the object of the mark")
+                    .note("line breaks are not significant: `on` after `mark NAME` names the object")
+                    .help(format!("to begin the next rule here, give it a name: `name: on {name} ...`")),
             );
         }
         self.expr(on, None)
     }
 
-    /// The task that acts, where a mark does not say on what it is.
+    /// Returns the current task, the object of a mark without `on`.
     fn acting(&mut self, ident: &ast::Ident, word: &str, label: LabelId, span: Span) -> Option<Value> {
         let on = self.labels[label.index()].on;
         if on != Object::Task {
-            let error = Diagnostic::error(
-                code::MARK_WITHOUT_OBJECT,
-                span,
-                format!("`{word}` does not say which {} it is about", on.word()),
-            )
-            .label(format!("`{}` is a label on {}", ident.name, on.word()))
-            .help(format!("write on what: `{word} {} on {}`", ident.name, example(on.word())));
+            let error =
+                Diagnostic::error(code::MARK_WITHOUT_OBJECT, span, format!("`{word}` must name the {}", on.word()))
+                    .label(format!("`{}` is a label on {}", ident.name, on.word()))
+                    .help(format!("name the object: `{word} {} on {}`", ident.name, example(on.word())));
             self.report(error);
             return None;
         }

@@ -1,7 +1,11 @@
-//! Types of expressions: names, fields, elements, calls. Operators are in `operators`.
+//! Type checking of expressions: names, fields, elements and calls. Operators are checked in `operators`.
 //!
-//! An expression that was found wrong is [`Operand::Error`], and whatever is made of it is so silently:
-//! one mistake, one message.
+//! ```text
+//! file.inode.uid      Value { ty: u32, kind: Load { base: file->f_inode, access: inode.i_uid.val } }
+//! ```
+//!
+//! Invariant: an erroneous expression is [`Operand::Error`], and so is any expression that contains it,
+//! without a second report.
 
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
@@ -10,11 +14,11 @@ use std::sync::Arc;
 use krs_grammar::ast::{self, Expr, ExprKind, Span};
 
 use crate::diag::{Code, Diagnostic, code};
-use crate::hir::lower::Lists;
+use crate::hir::lower::SetFiles;
 use crate::hir::place::{self, Place, Reads};
 use crate::hir::resolve::Items;
 use crate::hir::{
-    Access, Cond, End, FileId, Hook, HookId, Int, Label, Names, NamesId, Param, ParamId, Set, SetId, Ty, Value,
+    Access, Cond, Endpoint, FileId, Hook, HookId, Int, Label, Names, NamesId, Param, ParamId, Set, SetId, Ty, Value,
     ValueKind,
 };
 use crate::kernel::Kernel;
@@ -22,50 +26,50 @@ use crate::source::Sources;
 
 mod ancestors;
 mod calls;
+mod decimal_mode;
 mod dynamic_sets;
-mod extent;
+mod endpoints;
+mod expansion;
+mod field_paths;
 mod fields;
 mod files;
+mod first_of;
 mod labels;
-mod modes;
 mod named_sets;
 mod names;
-mod network;
-mod paths;
 mod patterns;
 pub(in crate::hir) mod sets;
 pub(in crate::hir) mod text;
-mod versions;
 
-/// What an expression turned out to be.
+/// The result of checking an expression.
 #[derive(Clone, Debug)]
 pub enum Operand {
-    /// Wrong, and reported.
+    /// An error that has been reported.
     Error,
-    /// `null`
+    /// The null pointer, `null`.
     Null,
-    /// A number that takes the type of what it meets.
+    /// A number without a type; it takes that of the other operand.
     Number(Number),
-    /// A string literal.
+    /// A constant string, without type.
     Text(Vec<u8>),
-    /// A brace list.
+    /// A list in braces.
     List,
-    /// A condition.
+    /// A condition, possibly constant.
     Cond(Cond),
-    /// A value of the kernel.
+    /// A value that is known at run time.
     Value(Value),
     /// A struct, a union or an array.
     Place(Place),
-    /// `task`
+    /// The current task, `task`.
     Task,
-    /// One end of a connection.
-    End(Box<End>),
-    /// `inode("...")`
+    /// An endpoint of a socket.
+    Endpoint(Box<Endpoint>),
+    /// A file that is looked up at load time, `inode("...")`.
     File(FileId),
 }
 
 impl Operand {
-    /// The same, written elsewhere.
+    /// Returns the operand with another span.
     fn at(mut self, place: Span) -> Operand {
         match &mut self {
             Operand::Value(Value { span, .. }) | Operand::Place(Place { span, .. }) => *span = place,
@@ -75,39 +79,39 @@ impl Operand {
     }
 }
 
-/// A constant without a width.
+/// An integer constant without a width.
 #[derive(Clone, Copy, Debug)]
 pub struct Number {
-    /// Its value.
+    /// Value as a mathematical number.
     pub value: i128,
-    /// The type whose name it was written with.
+    /// The enum or flag type whose member it is.
     pub names: Option<NamesId>,
-    /// Made by `~`: its sign bits are ones, as many as the other operand has room for.
+    /// True for a result of `~`, which is truncated to the width of the other operand.
     pub pattern: bool,
 }
 
-/// What names mean at this point.
+/// The scope in which names are looked up.
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
-    /// The hook whose arguments can be named.
+    /// The hook whose arguments are visible.
     pub hook: Option<HookId>,
-    /// The rule is on others too.
+    /// True if the rule is on other hooks, too.
     pub others: bool,
-    /// Parameters of the `def` being expanded.
+    /// Arguments of the `def` that is being expanded.
     pub params: Option<Vec<(String, Operand)>>,
-    /// The ancestor at hand, and what it is called.
+    /// Variable and value of the enclosing `any` or `all`.
     pub bound: Option<(String, Value)>,
     /// The struct whose view is being expanded.
     pub this: Option<Rc<Place>>,
-    /// Names of the items being expanded, to find circles.
+    /// Names of the items that are being expanded, for the detection of cycles.
     pub inside: Vec<String>,
-    /// The first of them is checked for its own sake, and a circle through it is reported.
+    /// True if the first of these items is being checked itself. A cycle through it is reported only then.
     pub defining: bool,
-    /// What is said here is said for every kernel, and can stand for the same text elsewhere.
+    /// True if field paths may be shared with other rules: the rule is active on every kernel.
     pub shares: bool,
 }
 
-/// The checker of one policy.
+/// The state of checking one policy.
 pub struct Checker<'a> {
     pub(in crate::hir) items: &'a Items<'a>,
     pub(in crate::hir) kernel: &'a Kernel,
@@ -117,23 +121,23 @@ pub struct Checker<'a> {
     pub(in crate::hir) params: Vec<Param>,
     pub(in crate::hir) files: Vec<String>,
     pub(in crate::hir) labels: Vec<Label>,
-    /// Those that have no name.
+    /// Sets from lists in braces, for sharing equal ones.
     anonymous_sets: HashMap<Arc<Set>, SetId>,
-    /// What the sets that have a name are.
-    pub(in crate::hir) named_sets: HashMap<&'a str, sets::Named>,
-    /// Parameters by name.
+    /// Checked `set` items by name.
+    pub(in crate::hir) named_sets: HashMap<&'a str, sets::NamedSet>,
+    /// Checked `param` items by name; `None` for an erroneous one.
     pub(in crate::hir) named_params: HashMap<&'a str, Option<ParamId>>,
-    /// All files, and those of sets.
-    pub(in crate::hir) lists: Option<(&'a Sources, &'a Lists)>,
+    /// Text of all files, and the files that sets are read from.
+    pub(in crate::hir) set_files: Option<(&'a Sources, &'a SetFiles)>,
     pub(in crate::hir) scope: Scope,
     pub(in crate::hir) diagnostics: Vec<Diagnostic>,
-    pub(in crate::hir) extent: extent::Extent,
-    /// Constants that have been computed.
+    pub(in crate::hir) expansion: expansion::Expansion,
+    /// Evaluated constants by name.
     constants: HashMap<&'a str, Operand>,
-    /// Fields that have been read.
+    /// Accesses, for sharing equal ones.
     accesses: HashSet<Arc<Access>>,
-    /// What the texts of paths led to, by hook.
-    paths: HashMap<(HookId, &'a str), paths::Known>,
+    /// Memoised field paths, by hook and source text.
+    field_paths: HashMap<(HookId, &'a str), field_paths::Memo>,
 }
 
 impl<'a> Checker<'a> {
@@ -150,13 +154,13 @@ impl<'a> Checker<'a> {
             anonymous_sets: HashMap::new(),
             named_sets: HashMap::new(),
             named_params: HashMap::new(),
-            lists: None,
+            set_files: None,
             scope: Scope::default(),
             diagnostics: Vec::new(),
-            extent: extent::Extent::default(),
+            expansion: expansion::Expansion::default(),
             constants: HashMap::new(),
             accesses: HashSet::new(),
-            paths: HashMap::new(),
+            field_paths: HashMap::new(),
         }
     }
 
@@ -169,7 +173,7 @@ impl<'a> Checker<'a> {
         self.report(Diagnostic::error(code, span, message))
     }
 
-    /// Checks an expression. `hint` is the type whose names may stand alone in it.
+    /// Checks an expression. Members of the type `hint` can be used in it without a prefix.
     pub(in crate::hir) fn expr(&mut self, expr: &'a Expr, hint: Option<NamesId>) -> Operand {
         self.bounded(expr, |checker| checker.unbounded(expr, hint))
     }
@@ -189,8 +193,8 @@ impl<'a> Checker<'a> {
             ExprKind::Str(text) => Operand::Text(text.clone()),
             ExprKind::List(_) => Operand::List,
             ExprKind::Tuple(_) => self.report(
-                Diagnostic::error(code::UNSUPPORTED_FEATURE, span, "tuples are not available yet")
-                    .help("compare each part, joined by `and`"),
+                Diagnostic::error(code::UNSUPPORTED_FEATURE, span, "tuples are not supported here")
+                    .help("compare each component, joined with `and`"),
             ),
             ExprKind::Name(name) => self.name(name, span, hint),
             ExprKind::Field { base, name } => self.path(base, name, span),
@@ -203,12 +207,12 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// A type in words, with its article.
+    /// Describes a type, with its article.
     pub(in crate::hir) fn describe(&self, ty: Ty) -> String {
         match ty {
             Ty::Int(int) => match int.names {
                 Some(names) => format!("a `{}`", self.names[names.index()].name),
-                None => format!("{} {}", if int.bytes == 8 || int.signed { "an" } else { "a" }, spell(int))
+                None => format!("{} {}", if int.bytes == 8 || int.signed { "an" } else { "a" }, int_name(int))
                     .replace("an u64", "a u64"),
             },
             Ty::Bool => "a bool".into(),
@@ -219,7 +223,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// The string or other value that a place is, where it is one.
+    /// Converts a place to a value; returns the place if it has no single value.
     pub(in crate::hir) fn value_of_place(&mut self, place: Place) -> Result<Value, Box<Place>> {
         match self.reads(place.ty, true) {
             Reads::As(ty) => Ok(self.load(place, ty)),
@@ -227,7 +231,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// What is at a place, as one value.
+    /// Builds a load of a place.
     pub(in crate::hir) fn load(&mut self, place: Place, ty: Ty) -> Value {
         let Place { span, base, access, .. } = place;
         let access = match self.accesses.get(&access) {
@@ -242,7 +246,7 @@ impl<'a> Checker<'a> {
     }
 }
 
-/// `u8` to `i64`
+/// Parses the name of an integer type, `u8` to `i64`.
 #[must_use]
 pub fn integer(name: &str) -> Option<Int> {
     Some(match name {
@@ -258,9 +262,9 @@ pub fn integer(name: &str) -> Option<Int> {
     })
 }
 
-/// `u32`
+/// Returns the name of an integer type, such as `u32`.
 #[must_use]
-pub fn spell(int: Int) -> String {
+pub fn int_name(int: Int) -> String {
     format!("{}{}", if int.signed { "i" } else { "u" }, 8 * int.bytes)
 }
 

@@ -1,12 +1,12 @@
-//! `set` and `param` items: their types and elements, and what `in` a set is.
+//! `set` and `param` items: their types and elements, and membership in a set.
 //!
 //! ```text
-//! set ports: u16 = { 80, 443 }              a list of integers, wherever it is used
-//! set shells: path = { "/bin/sh" }          a list of texts
-//! set edges: (cidr, u16) from "edges.txt"   a set of its own: rows of ranges
+//! set ports: u16 = { 80, 443 }              a list of integers, copied to each use
+//! set shells: path = { "/bin/sh" }          a list of texts, copied to each use
+//! set edges: (cidr, u16) from "edges.txt"   a set in the policy: rows of ranges
 //! ```
 //!
-//! An item is checked once, and what is wrong with it is said there. Networks that overlap are merged.
+//! An item is checked once, where its errors are reported. Overlapping networks are merged.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,26 +14,26 @@ use std::sync::Arc;
 use krs_grammar::ast::{self, Expr, ExprKind, SetSource, Span, TypeKind};
 use krsi_abi::{set, value};
 
-use super::sets::Named;
-use super::{Checker, Operand, integer, spell};
+use super::sets::NamedSet;
+use super::{Checker, Operand, int_name, integer};
 use crate::diag::{Diagnostic, code};
 use crate::hir::operators::{atom, constant, one_of_texts};
 use crate::hir::suggest::did_you_mean;
-use crate::hir::{AtomKind, Cond, Int, Members, Param, ParamId, Part, Set, SetId, Ty, Value, ValueKind};
+use crate::hir::{AtomKind, Column, Cond, Int, Members, Param, ParamId, Set, SetId, Ty, Value, ValueKind};
 use crate::limits;
 
-/// What an element is made of.
+/// The type of a column, or of a set of texts.
 #[derive(Clone, Copy)]
-pub(super) enum Of {
-    Part(Part),
+pub(super) enum ElementType {
+    Column(Column),
     Text { path: bool },
 }
 
-/// An element as written.
+/// The source of an element.
 #[derive(Clone, Copy)]
 enum Written<'a> {
     Expr(&'a Expr),
-    /// In a file.
+    /// A line of a file.
     Line(&'a str, Span),
 }
 
@@ -47,12 +47,12 @@ impl Written<'_> {
 }
 
 impl<'a> Checker<'a> {
-    /// Checks a parameter.
+    /// Checks a parameter on first use.
     pub(in crate::hir) fn param(&mut self, item: &'a ast::Param) -> Option<ParamId> {
         if let Some(known) = self.named_params.get(item.name.name.as_str()) {
             return *known;
         }
-        // A default that needs itself finds no value.
+        // A default that refers to its own parameter finds no value.
         self.named_params.insert(&item.name.name, None);
         let outer = std::mem::take(&mut self.scope);
         let made = self.param_of(item);
@@ -102,7 +102,7 @@ impl<'a> Checker<'a> {
             Operand::Number(number) => {
                 let default = if number.pattern { int.wrap(number.value) } else { number.value };
                 if default < int.min() || default > int.max() {
-                    let what = spell(int);
+                    let what = int_name(int);
                     self.error(
                         code::CONSTANT_OUT_OF_RANGE,
                         item.default.span,
@@ -117,10 +117,10 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// The integer that a type of names is.
+    /// Returns the integer type that represents an enum or flag type.
     fn repr(&self, name: &str) -> Int {
         let repr = match self.items.named.get(name) {
-            Some(crate::hir::resolve::Named::Names(item, _)) => item.repr.as_ref(),
+            Some(crate::hir::resolve::NamedItem::Names(item, _)) => item.repr.as_ref(),
             _ => None,
         };
         match repr.map(|ty| &ty.kind) {
@@ -130,7 +130,7 @@ impl<'a> Checker<'a> {
         .unwrap_or(Int::plain(8, false))
     }
 
-    /// A parameter as a value.
+    /// Returns a parameter as a value.
     pub(in crate::hir) fn param_value(&mut self, item: &'a ast::Param, span: Span) -> Operand {
         match self.param(item) {
             Some(id) => {
@@ -141,62 +141,62 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// Checks a set, once.
-    pub(in crate::hir) fn set(&mut self, item: &'a ast::Set) -> Named {
+    /// Checks a set on first use.
+    pub(in crate::hir) fn set(&mut self, item: &'a ast::Set) -> NamedSet {
         if let Some(known) = self.named_sets.get(item.name.name.as_str()) {
             return known.clone();
         }
-        self.named_sets.insert(&item.name.name, Named::Wrong);
+        self.named_sets.insert(&item.name.name, NamedSet::Wrong);
         let outer = std::mem::take(&mut self.scope);
-        let made = self.set_of(item).unwrap_or(Named::Wrong);
+        let made = self.set_of(item).unwrap_or(NamedSet::Wrong);
         self.scope = outer;
         self.named_sets.insert(&item.name.name, made.clone());
         made
     }
 
-    fn set_of(&mut self, item: &'a ast::Set) -> Option<Named> {
+    fn set_of(&mut self, item: &'a ast::Set) -> Option<NamedSet> {
         let types = match &item.ty.kind {
             TypeKind::Tuple(types) => types.as_slice(),
             TypeKind::Name(_) => std::slice::from_ref(&item.ty),
         };
-        let of: Vec<Of> = types.iter().map(|ty| self.element_type(ty)).collect::<Option<_>>()?;
-        if let [Of::Text { path }] = of[..] {
+        let of: Vec<ElementType> = types.iter().map(|ty| self.element_type(ty)).collect::<Option<_>>()?;
+        if let [ElementType::Text { path }] = of[..] {
             return match &item.source {
-                SetSource::Dynamic { max } => self.dynamic_set(item, vec![Part::Text { path }], max),
+                SetSource::Dynamic { max } => self.dynamic_set(item, vec![Column::Text { path }], max),
                 _ => self.text_set(item, path),
             };
         }
-        let parts: Vec<Part> = of
+        let columns: Vec<Column> = of
             .iter()
             .map(|of| match of {
-                Of::Part(part) => Some(*part),
-                Of::Text { .. } => None,
+                ElementType::Column(part) => Some(*part),
+                ElementType::Text { .. } => None,
             })
             .collect::<Option<_>>()
             .or_else(|| {
                 self.report(
-                    Diagnostic::error(code::INVALID_SET, item.ty.span, "texts cannot be part of a tuple")
-                        .help("make a set of the texts alone, and join two tests by `and`"),
+                    Diagnostic::error(code::INVALID_SET, item.ty.span, "a tuple cannot contain texts")
+                        .help("define a separate set of texts, and join two tests with `and`"),
                 );
                 None
             })?;
-        if set::places(&parts.iter().copied().map(Part::key_bytes).collect::<Vec<_>>()).is_none() {
+        if set::places(&columns.iter().copied().map(Column::key_bytes).collect::<Vec<_>>()).is_none() {
             self.report(
                 Diagnostic::error(code::INVALID_SET, item.ty.span, "a tuple of this type is too large")
                     .label("more than 24 bytes, or two addresses")
-                    .help("leave a part out, or make two sets"),
+                    .help("remove a component, or define two sets"),
             );
             return None;
         }
         if let SetSource::Dynamic { max } = &item.source {
-            return self.dynamic_set(item, parts, max);
+            return self.dynamic_set(item, columns, max);
         }
         let written = self.written(item)?;
         let mut rows = Vec::with_capacity(written.len());
         let mut seen: HashMap<Vec<(u128, u128)>, Span> = HashMap::with_capacity(written.len());
         let mut complete = true;
         for element in written {
-            match self.row(&parts, element) {
+            match self.row(&columns, element) {
                 None => complete = false,
                 Some(row) => {
                     if let Some(first) = seen.insert(row.clone(), element.span()) {
@@ -210,21 +210,21 @@ impl<'a> Checker<'a> {
         if !complete {
             return None;
         }
-        if let [Part::Int(int)] = parts[..] {
+        if let [Column::Int(int)] = columns[..] {
             let span = item.name.span;
             let values = rows
                 .into_iter()
                 .map(|row| constant(span, Int { names: None, ..int }, int.wrap(row[0].0.cast_signed())))
                 .collect();
-            return Some(Named::Ints { int, values });
+            return Some(NamedSet::Ints { int, values });
         }
         merge(&mut rows);
-        let set = Set { name: Some(item.name.name.clone()), parts, members: Members::Static(rows) };
+        let set = Set { name: Some(item.name.name.clone()), columns, members: Members::Static(rows) };
         self.sets.push(Arc::new(set));
-        Some(Named::Rows(SetId(self.sets.len() as u32 - 1)))
+        Some(NamedSet::Rows(SetId(self.sets.len() as u32 - 1)))
     }
 
-    fn text_set(&mut self, item: &'a ast::Set, path: bool) -> Option<Named> {
+    fn text_set(&mut self, item: &'a ast::Set, path: bool) -> Option<NamedSet> {
         let mut texts: Vec<(Vec<u8>, Span)> = Vec::new();
         let mut seen: HashMap<Vec<u8>, Span> = HashMap::new();
         let mut complete = true;
@@ -235,8 +235,8 @@ impl<'a> Checker<'a> {
                     Operand::Text(text) => Some(text),
                     Operand::Error => None,
                     other => {
-                        let what = self.say(&other);
-                        self.error(code::TYPE_MISMATCH, expr.span, format!("{what} among texts"));
+                        let what = self.describe_operand(&other);
+                        self.error(code::TYPE_MISMATCH, expr.span, format!("expected a text, found {what}"));
                         None
                     }
                 },
@@ -255,43 +255,43 @@ impl<'a> Checker<'a> {
                 texts.push((text, element.span()));
             }
         }
-        complete.then_some(Named::Texts(texts))
+        complete.then_some(NamedSet::Texts(texts))
     }
 
     fn twice_in(&mut self, item: &ast::Set, span: Span, first: Span) {
         self.report(
-            Diagnostic::warning(code::DUPLICATE_ELEMENT, span, format!("`{}` has this element twice", item.name.name))
-                .label("again here")
-                .also(first, "first here")
+            Diagnostic::warning(code::DUPLICATE_ELEMENT, span, format!("duplicate element of `{}`", item.name.name))
+                .label("second occurrence")
+                .also(first, "first occurrence")
                 .help("remove one of them"),
         );
     }
 
-    /// What one type of an element says.
-    fn element_type(&mut self, ty: &'a ast::Type) -> Option<Of> {
+    /// Returns the type of a column.
+    fn element_type(&mut self, ty: &'a ast::Type) -> Option<ElementType> {
         let TypeKind::Name(name) = &ty.kind else {
-            self.error(code::INVALID_SET, ty.span, "a tuple cannot be part of a tuple");
+            self.error(code::INVALID_SET, ty.span, "a tuple cannot contain a tuple");
             return None;
         };
         if let Some(int) = integer(name) {
-            return Some(Of::Part(Part::Int(int)));
+            return Some(ElementType::Column(Column::Int(int)));
         }
         match name.as_str() {
-            "ip" => return Some(Of::Part(Part::Ip)),
-            "cidr" => return Some(Of::Part(Part::Network)),
-            "str" => return Some(Of::Text { path: false }),
-            "path" => return Some(Of::Text { path: true }),
+            "ip" => return Some(ElementType::Column(Column::Ip)),
+            "cidr" => return Some(ElementType::Column(Column::Network)),
+            "str" => return Some(ElementType::Text { path: false }),
+            "path" => return Some(ElementType::Text { path: true }),
             "bool" => {
                 self.report(
-                    Diagnostic::error(code::INVALID_SET, ty.span, "a set of truth values says nothing")
-                        .help("a `bool` is a condition by itself"),
+                    Diagnostic::error(code::INVALID_SET, ty.span, "a set of `bool` has no use")
+                        .help("a `bool` is a condition"),
                 );
                 return None;
             }
             _ => {}
         }
         match self.names_of(name) {
-            Some(names) => Some(Of::Part(Part::Int(Int { names: Some(names), ..self.repr(name) }))),
+            Some(names) => Some(ElementType::Column(Column::Int(Int { names: Some(names), ..self.repr(name) }))),
             None => {
                 self.unknown_type(name, ty.span);
                 None
@@ -299,22 +299,22 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// The elements of a set, at least one.
+    /// Returns the elements of a static set, at least one.
     fn written(&mut self, item: &'a ast::Set) -> Option<Vec<Written<'a>>> {
         let written: Vec<Written<'a>> = match &item.source {
             SetSource::Elements(elements) => elements.iter().map(Written::Expr).collect(),
             SetSource::Dynamic { .. } => return None,
             SetSource::File(path) => {
-                let (sources, lists) = self.lists?;
-                let found = lists.iter().find(|(span, _)| *span == path.span).map(|(_, found)| found);
+                let (sources, set_files) = self.set_files?;
+                let found = set_files.iter().find(|(span, _)| *span == path.span).map(|(_, found)| found);
                 let file = match found {
                     Some(Ok(file)) => *file,
                     Some(Err(why)) => {
                         let shown = String::from_utf8_lossy(&path.value);
                         self.report(
                             Diagnostic::error(code::INVALID_SET_FILE, path.span, format!("`{shown}` {why}"))
-                                .label("the elements of this set")
-                                .help("paths are relative to the file that they are written in"),
+                                .label("source of the elements")
+                                .help("paths are relative to the file that contains them"),
                         );
                         return None;
                     }
@@ -338,12 +338,12 @@ impl<'a> Checker<'a> {
             let name = &item.name.name;
             let error = if count == 0 {
                 Diagnostic::error(code::INVALID_SET, item.name.span, format!("`{name}` has no elements"))
-                    .note("every test of it would be false")
-                    .help("name at least one element")
+                    .note("every test for membership would be false")
+                    .help("add at least one element")
             } else {
                 Diagnostic::error(code::INVALID_SET, item.name.span, format!("`{name}` has {count} elements"))
                     .label(format!("at most {most}"))
-                    .help("split it in two sets")
+                    .help("split it into two sets")
             };
             self.report(error);
             return None;
@@ -351,10 +351,10 @@ impl<'a> Checker<'a> {
         Some(written)
     }
 
-    fn row(&mut self, parts: &[Part], element: Written<'a>) -> Option<Vec<(u128, u128)>> {
+    fn row(&mut self, columns: &[Column], element: Written<'a>) -> Option<Vec<(u128, u128)>> {
         let mut written: Vec<Written<'a>> = match element {
             Written::Expr(Expr { kind: ExprKind::Tuple(parts), .. }) => parts.iter().map(Written::Expr).collect(),
-            Written::Line(line, span) if parts.len() > 1 => {
+            Written::Line(line, span) if columns.len() > 1 => {
                 let mut at = span.start;
                 let inner = line.strip_prefix('(').and_then(|line| line.strip_suffix(')'));
                 at += u32::from(inner.is_some());
@@ -369,43 +369,47 @@ impl<'a> Checker<'a> {
             }
             element => vec![element],
         };
-        if written.len() != parts.len() {
-            let count = |n: usize| if n == 1 { "one part".to_owned() } else { format!("{n} parts") };
+        if written.len() != columns.len() {
+            let count = |n: usize| if n == 1 { "one component".to_owned() } else { format!("{n} components") };
             self.report(
                 Diagnostic::error(
                     code::TYPE_MISMATCH,
                     element.span(),
-                    format!("an element has {}, not {}", count(parts.len()), count(written.len())),
+                    format!("an element has {}, not {}", count(columns.len()), count(written.len())),
                 )
-                .help("write as many parts as the set's type has"),
+                .help("write one component for each type of the set"),
             );
             return None;
         }
-        parts.iter().zip(written.drain(..)).map(|(part, written)| self.element_part(*part, written)).collect()
+        columns.iter().zip(written.drain(..)).map(|(column, written)| self.element(*column, written)).collect()
     }
 
-    fn element_part(&mut self, part: Part, written: Written<'a>) -> Option<(u128, u128)> {
+    fn element(&mut self, column: Column, written: Written<'a>) -> Option<(u128, u128)> {
         let span = written.span();
-        let int = match part {
-            Part::Int(int) => int,
-            Part::Text { .. } => return None,
-            Part::Ip | Part::Network => {
+        let int = match column {
+            Column::Int(int) => int,
+            Column::Text { .. } => return None,
+            Column::Ip | Column::Network => {
                 let text = match written {
                     Written::Line(line, _) => line.as_bytes().to_vec(),
                     Written::Expr(expr) => match self.expr(expr, None) {
                         Operand::Text(text) => text,
                         Operand::Error => return None,
                         other => {
-                            let what = self.say(&other);
+                            let what = self.describe_operand(&other);
                             self.report(
-                                Diagnostic::error(code::TYPE_MISMATCH, span, format!("{what} among addresses"))
-                                    .help("write addresses and networks as texts: `\"10.0.0.0/8\"`"),
+                                Diagnostic::error(
+                                    code::TYPE_MISMATCH,
+                                    span,
+                                    format!("expected an address, found {what}"),
+                                )
+                                .help("write addresses and networks in quotes: `\"10.0.0.0/8\"`"),
                             );
                             return None;
                         }
                     },
                 };
-                if part == Part::Ip {
+                if column == Column::Ip {
                     let ValueKind::Address(address) = self.one_address(&text, span, true)?.kind else { return None };
                     return Some((address, address));
                 }
@@ -426,21 +430,25 @@ impl<'a> Checker<'a> {
                 Operand::Value(_) => {
                     self.report(
                         Diagnostic::error(code::NOT_CONSTANT, span, "the elements of a set must be constant numbers")
-                            .help("compare the value with `==`, joined by `or`"),
+                            .help("compare the value with `==`, joined with `or`"),
                     );
                     return None;
                 }
                 other => {
-                    let what = self.say(&other);
-                    self.error(code::TYPE_MISMATCH, span, format!("{what} among numbers"));
+                    let what = self.describe_operand(&other);
+                    self.error(code::TYPE_MISMATCH, span, format!("expected a number, found {what}"));
                     return None;
                 }
             },
         };
         if number < int.min() || number > int.max() {
             self.report(
-                Diagnostic::error(code::CONSTANT_OUT_OF_RANGE, span, format!("a {} cannot hold {number}", spell(int)))
-                    .label(format!("{} to {} fit", int.min(), int.max())),
+                Diagnostic::error(
+                    code::CONSTANT_OUT_OF_RANGE,
+                    span,
+                    format!("a {} cannot hold {number}", int_name(int)),
+                )
+                .label(format!("expected {} to {}", int.min(), int.max())),
             );
             return None;
         }
@@ -454,12 +462,15 @@ impl<'a> Checker<'a> {
         match value::named(line, flags, members) {
             Ok(number) => Some(number),
             Err(part) => {
-                let mut error =
-                    Diagnostic::error(code::TYPE_MISMATCH, span, format!("`{part}` is no element of this set"));
+                let mut error = Diagnostic::error(
+                    code::TYPE_MISMATCH,
+                    span,
+                    format!("`{part}` is not a valid element of this set"),
+                );
                 error = match did_you_mean(part, members.iter().map(|(name, _)| name.as_str())) {
                     Some(help) => error.help(help),
-                    None if members.is_empty() => error.help("write one integer a line; `#` begins a comment"),
-                    None => error.help("write one name or number a line; `#` begins a comment"),
+                    None if members.is_empty() => error.help("write one integer per line; `#` begins a comment"),
+                    None => error.help("write one name or number per line; `#` begins a comment"),
                 };
                 self.report(error);
                 None
@@ -467,7 +478,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// `x in NAME`
+    /// Checks `x in NAME`.
     pub(in crate::hir) fn in_named(
         &mut self,
         item: &'a ast::Set,
@@ -478,34 +489,36 @@ impl<'a> Checker<'a> {
     ) -> Operand {
         let set = self.set(item);
         let operand = self.expr(left, None);
-        // The mistake was reported where the set is defined.
-        if matches!(set, Named::Wrong) {
+        // The error has been reported at the set.
+        if matches!(set, NamedSet::Wrong) {
             return Operand::Error;
         }
         let operand = match set {
-            Named::Texts(_) => self.texts(operand),
-            Named::Dynamic(set) if matches!(self.sets[set.index()].parts[..], [Part::Text { .. }]) => {
-                self.texts(operand)
+            NamedSet::Texts(_) => self.as_text_operand(operand),
+            NamedSet::Dynamic(set) if matches!(self.sets[set.index()].columns[..], [Column::Text { .. }]) => {
+                self.as_text_operand(operand)
             }
-            _ => self.settle(operand, left.span),
+            _ => self.as_value(operand, left.span),
         };
         let value = match operand {
             Operand::Error => return Operand::Error,
             Operand::Value(value) => value,
             // `hook.name in cautious`
             Operand::Text(known) => match &set {
-                Named::Texts(texts) => return Operand::Cond(Cond::Const(texts.iter().any(|(text, _)| *text == known))),
-                Named::Wrong => return Operand::Error,
+                NamedSet::Texts(texts) => {
+                    return Operand::Cond(Cond::Const(texts.iter().any(|(text, _)| *text == known)));
+                }
+                NamedSet::Wrong => return Operand::Error,
                 _ => return self.not_in(item, "a string".to_owned(), left.span, op_span),
             },
             other => {
-                let what = self.say(&other);
+                let what = self.describe_operand(&other);
                 return self.not_in(item, what, left.span, op_span);
             }
         };
         match (set, value.ty) {
-            (Named::Wrong, _) => Operand::Error,
-            (Named::Ints { int, values }, Ty::Int(of)) => {
+            (NamedSet::Wrong, _) => Operand::Error,
+            (NamedSet::Ints { int, values }, Ty::Int(of)) => {
                 if let Some(error) = self.clash(of.names, int.names, left.span, right) {
                     return error;
                 }
@@ -518,16 +531,16 @@ impl<'a> Checker<'a> {
                         Diagnostic::error(
                             code::CONSTANT_OUT_OF_RANGE,
                             right,
-                            format!("a {} cannot hold {number}", spell(of)),
+                            format!("a {} cannot hold {number}", int_name(of)),
                         )
                         .label("an element of this set")
-                        .also(left.span, format!("a {}", spell(of)))
-                        .help("remove the element, or make a set for values of this type"),
+                        .also(left.span, format!("a {}", int_name(of)))
+                        .help("remove the element, or define a set for values of this type"),
                     );
                 }
                 Operand::Cond(atom(span, AtomKind::OneOf { value, set: values }))
             }
-            (Named::Texts(texts), Ty::Str { .. } | Ty::Text { .. }) => {
+            (NamedSet::Texts(texts), Ty::Str { .. } | Ty::Text { .. }) => {
                 let mut fitting = Vec::with_capacity(texts.len());
                 for (text, at) in texts {
                     if !self.fits(&text, &value, at) {
@@ -537,10 +550,10 @@ impl<'a> Checker<'a> {
                 }
                 Operand::Cond(one_of_texts(span, value, fitting))
             }
-            (Named::Rows(set), Ty::Ip) if self.sets[set.index()].parts.len() == 1 => {
+            (NamedSet::Rows(set), Ty::Ip) if self.sets[set.index()].columns.len() == 1 => {
                 Operand::Cond(atom(span, AtomKind::InSet { values: vec![value], set }))
             }
-            (Named::Dynamic(set), _) => self.in_dynamic(item, set, value, (left.span, right, op_span), span),
+            (NamedSet::Dynamic(set), _) => self.in_dynamic(item, set, value, (left.span, right, op_span), span),
             (_, ty) => {
                 let what = self.describe(ty);
                 self.not_in(item, what, left.span, op_span)
@@ -552,74 +565,74 @@ impl<'a> Checker<'a> {
         self.report(
             Diagnostic::error(code::TYPE_MISMATCH, op_span, format!("{what} cannot be in `{}`", item.name.name))
                 .also(left, what)
-                .also(item.ty.span, "elements are of this type"),
+                .also(item.ty.span, "type of the elements"),
         )
     }
 
-    /// `(a, b) in NAME`
+    /// Checks `(a, b) in NAME`.
     pub(in crate::hir) fn tuple_in(&mut self, parts: &'a [Expr], right: &'a Expr, span: Span) -> Operand {
         let item = match &right.kind {
             ExprKind::Name(name) => match self.items.named.get(name.as_str()) {
-                Some(crate::hir::resolve::Named::Set(item)) => *item,
+                Some(crate::hir::resolve::NamedItem::Set(item)) => *item,
                 _ => return self.expr_error(right),
             },
             _ => return self.expr_error(right),
         };
-        let (Named::Rows(set) | Named::Dynamic(set)) = self.set(item) else {
+        let (NamedSet::Rows(set) | NamedSet::Dynamic(set)) = self.set(item) else {
             for part in parts {
                 self.expr(part, None);
             }
-            if !matches!(self.set(item), Named::Wrong) {
+            if !matches!(self.set(item), NamedSet::Wrong) {
                 return self.not_in(item, "a tuple".to_owned(), span, right.span);
             }
             return Operand::Error;
         };
-        let types = self.sets[set.index()].parts.clone();
+        let types = self.sets[set.index()].columns.clone();
         if types.len() != parts.len() {
             return self.report(
                 Diagnostic::error(
                     code::TYPE_MISMATCH,
                     span,
-                    format!("an element of `{}` has {} parts, not {}", item.name.name, types.len(), parts.len()),
+                    format!("an element of `{}` has {} components, not {}", item.name.name, types.len(), parts.len()),
                 )
-                .also(item.ty.span, "of this type"),
+                .also(item.ty.span, "type of the elements"),
             );
         }
         let mut values = Vec::with_capacity(parts.len());
         for (part, ty) in parts.iter().zip(types) {
             let names = match ty {
-                Part::Int(int) => int.names,
+                Column::Int(int) => int.names,
                 _ => None,
             };
             let operand = self.expr(part, names);
-            let operand = self.settle(operand, part.span);
+            let operand = self.as_value(operand, part.span);
             let fits = match (&operand, ty) {
                 (Operand::Error, _) => return Operand::Error,
-                (Operand::Value(Value { ty: Ty::Int(of), .. }), Part::Int(int)) => {
+                (Operand::Value(Value { ty: Ty::Int(of), .. }), Column::Int(int)) => {
                     if let Some(error) = self.clash(int.names, of.names, item.ty.span, part.span) {
                         return error;
                     }
                     int.holds(*of)
                 }
-                (Operand::Value(Value { ty: Ty::Ip, .. }), Part::Ip | Part::Network) => true,
+                (Operand::Value(Value { ty: Ty::Ip, .. }), Column::Ip | Column::Network) => true,
                 _ => false,
             };
             match operand {
                 Operand::Value(value) if fits => values.push(match ty {
-                    Part::Int(int) => crate::hir::operators::convert(value, int),
+                    Column::Int(int) => crate::hir::operators::convert(value, int),
                     _ => value,
                 }),
                 other => {
-                    let what = self.say(&other);
+                    let what = self.describe_operand(&other);
                     return self.report(
                         Diagnostic::error(
                             code::TYPE_MISMATCH,
                             part.span,
-                            format!("{what} is no part of `{}`", item.name.name),
+                            format!("{what} is not a component of `{}`", item.name.name),
                         )
                         .label("of another type")
-                        .also(item.ty.span, "elements are of this type")
-                        .help("a wider integer is cut with `as`: `x as u32`"),
+                        .also(item.ty.span, "type of the elements")
+                        .help("truncate a wider integer with `as`: `x as u32`"),
                     );
                 }
             }
@@ -629,15 +642,15 @@ impl<'a> Checker<'a> {
 
     fn expr_error(&mut self, right: &'a Expr) -> Operand {
         self.report(
-            Diagnostic::error(code::TYPE_MISMATCH, right.span, "a tuple is looked for in a set that has a name")
+            Diagnostic::error(code::TYPE_MISMATCH, right.span, "a tuple requires a named set on the right of `in`")
                 .help("define it: `set edges: (u32, u16) = { (0, 80) }`"),
         )
     }
 }
 
-/// Sorts rows, and joins ranges that touch where all else is equal.
+/// Sorts rows, and merges adjacent or overlapping ranges whose other columns are equal.
 pub(super) fn merge(rows: &mut Vec<Vec<(u128, u128)>>) {
-    // A part that is a range goes last in the order, so that what it can be joined with stands beside it.
+    // The column with ranges is the last sort key, so that rows that can be merged are adjacent.
     let ranged = (0..rows.first().map_or(0, Vec::len)).find(|part| rows.iter().any(|row| row[*part].0 != row[*part].1));
     let Some(ranged) = ranged else {
         return rows.sort_unstable();

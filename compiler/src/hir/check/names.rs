@@ -1,18 +1,23 @@
-//! Names: arguments, constants, types with names, and what to say where none fits.
+//! Names: arguments, constants, types and their members, and suggestions for unknown names.
+//!
+//! ```text
+//! prot & EXEC       an argument, and a member of its type `Prot`
+//! PROT_EXEC         the same member with the prefix of its type, usable anywhere
+//! ```
 
 use krs_grammar::ast::{self, Expr, ExprKind, Span};
 
-use super::network::END_FIELDS;
-use super::{Checker, Number, Operand, integer, labels, spell};
+use super::endpoints::ENDPOINT_FIELDS;
+use super::{Checker, Number, Operand, int_name, integer, labels};
 use crate::btf::{Kind, Type, TypeId};
 use crate::diag::{Diagnostic, code};
 use crate::hir::kernels;
 use crate::hir::place::{self, Place, Reads};
-use crate::hir::resolve::Named;
+use crate::hir::resolve::NamedItem;
 use crate::hir::suggest::{did_you_mean, list, usual};
 use crate::hir::{Arg, ArgId, Cond, Enumerator, Int, Names, NamesId, Ptr, Ty, Value, ValueKind};
 
-/// Types that a slip may be about.
+/// Types to suggest for a misspelt one.
 const USUAL_TYPES: [&str; 24] = [
     "u8",
     "u16",
@@ -60,7 +65,7 @@ impl<'a> Checker<'a> {
                 None => Operand::Error,
             };
         }
-        // A name that only one type has needs no help: `S_ISVTX`, `SIGKILL`.
+        // A member of only one type needs no prefix: `S_ISVTX`, `SIGKILL`.
         if let [of] = self.owners(name)[..] {
             let Some(names) = self.names_of(of) else {
                 return Operand::Error;
@@ -76,14 +81,14 @@ impl<'a> Checker<'a> {
         self.unknown_name(name, span, hint)
     }
 
-    /// The types that have a member of this name, sorted.
+    /// Returns the types that have a member of this name, sorted.
     pub(in crate::hir) fn owners(&self, name: &str) -> Vec<&'a str> {
         let mut owners: Vec<&'a str> = self
             .items
             .named
             .values()
             .filter_map(|named| match named {
-                Named::Names(names, _) if names.members.iter().any(|m| m.name.name == name) => {
+                NamedItem::Names(names, _) if names.members.iter().any(|m| m.name.name == name) => {
                     Some(names.name.name.as_str())
                 }
                 _ => None,
@@ -93,7 +98,7 @@ impl<'a> Checker<'a> {
         owners
     }
 
-    /// What a name means without regard to the type that is expected here.
+    /// Looks up a name independently of the expected type.
     pub(in crate::hir) fn visible(&mut self, name: &str, span: Span) -> Option<Operand> {
         if let Some((bound, ancestor)) = &self.scope.bound
             && bound == name
@@ -101,7 +106,7 @@ impl<'a> Checker<'a> {
             return Some(Operand::Value(Value { span, ..ancestor.clone() }));
         }
         if let Some(this) = self.scope.this.clone() {
-            // The struct of the view itself, where a pointer leads to it.
+            // The struct of the view, if it is reached by a pointer.
             if name == "this" && this.access.steps.is_empty() {
                 return Some(Operand::Value((*this.base).clone()));
             }
@@ -128,34 +133,34 @@ impl<'a> Checker<'a> {
             }
         }
         match self.items.named.get(name) {
-            Some(Named::Const(item)) => Some(self.constant(item, span)),
-            Some(Named::Param(item)) => {
+            Some(NamedItem::Const(item)) => Some(self.constant(item, span)),
+            Some(NamedItem::Param(item)) => {
                 let item: &'a ast::Param = item;
                 Some(self.param_value(item, span))
             }
-            Some(Named::Set(_)) => Some(
+            Some(NamedItem::Set(_)) => Some(
                 self.report(
-                    Diagnostic::error(code::TYPE_MISMATCH, span, format!("`{name}` is a set, and no value"))
+                    Diagnostic::error(code::TYPE_MISMATCH, span, format!("`{name}` is a set, not a value"))
                         .label("a set")
-                        .help(format!("ask whether something is in it: `x in {name}`")),
+                        .help(format!("test for membership: `x in {name}`")),
                 ),
             ),
             None if name == "now" => {
                 Some(Operand::Value(Value { span, ty: Ty::Int(Int::plain(8, false)), kind: ValueKind::Now }))
             }
             None if name == "init" && self.scope.this.is_none() => self.init(span),
-            Some(Named::Label(item)) => Some(
+            Some(NamedItem::Label(item)) => Some(
                 self.report(
-                    Diagnostic::error(code::TYPE_MISMATCH, span, format!("`{name}` is a label, and no value"))
+                    Diagnostic::error(code::TYPE_MISMATCH, span, format!("`{name}` is a label, not a value"))
                         .label("a label")
-                        .help(format!("ask whether something has it: `{} is {name}`", labels::example(&item.on.name))),
+                        .help(format!("test whether an object has it: `{} is {name}`", labels::example(&item.on.name))),
                 ),
             ),
             _ => None,
         }
     }
 
-    /// The first process, as the library finds it.
+    /// Returns the init process, which a view of the library finds.
     fn init(&mut self, span: Span) -> Option<Operand> {
         let view = self.items.views.get(&("task_struct", "init")).copied()?;
         let current = self.current(span);
@@ -164,14 +169,14 @@ impl<'a> Checker<'a> {
         Some(self.view_field(view, place, span))
     }
 
-    /// What the hook's description makes of its arguments under this name.
+    /// Expands a value that the hook's description derives from its arguments.
     fn hook_value(&mut self, name: &str, span: Span) -> Option<Operand> {
         let hook = &self.hooks[self.scope.hook?.index()];
         let field = self.items.values.get(&(hook.name.as_str(), name)).copied()?;
         Some(self.described(field, span))
     }
 
-    /// The names that the hook's description adds to its arguments, in alphabetical order.
+    /// Returns the names that the hook's description adds to its arguments, in alphabetical order.
     fn hook_values(&self, hook: &str) -> impl Iterator<Item = &'a str> {
         let mut names: Vec<&'a str> =
             self.items.values.keys().filter(|(of, _)| *of == hook).map(|(_, name)| *name).collect();
@@ -179,15 +184,15 @@ impl<'a> Checker<'a> {
         names.into_iter()
     }
 
-    /// Whether an expression is made of names that only an expected type can explain, and of numbers.
+    /// Returns true if an expression contains names that can be resolved only with an expected type.
     pub(in crate::hir) fn needs_hint(&mut self, expr: &'a Expr) -> bool {
         match &expr.kind {
             ExprKind::Name(name) => {
-                let (known, extent) = (self.diagnostics.len(), self.extent);
+                let (known, expansion) = (self.diagnostics.len(), self.expansion);
                 let needs = self.visible(name, expr.span).is_none() && self.items.prefixed(name).is_none();
                 self.diagnostics.truncate(known);
-                // What went too far goes too far again, and is reported then.
-                self.extent.unreported(extent);
+                // An exceeded limit is exceeded again when the expression is checked, and reported then.
+                self.expansion.restore_reported(expansion);
                 needs
             }
             ExprKind::Unary { value, .. } => self.needs_hint(value),
@@ -198,6 +203,7 @@ impl<'a> Checker<'a> {
         }
     }
 
+    /// Returns a member of a type as an operand.
     pub(in crate::hir) fn member(&mut self, names: NamesId, name: &str, value: i64, span: Span) -> Operand {
         let of = &self.names[names.index()];
         if of.kernel {
@@ -211,7 +217,7 @@ impl<'a> Checker<'a> {
         Operand::Number(Number { value: i128::from(value), names: Some(names), pattern: false })
     }
 
-    /// An enumerator of any of the kernel's enums, by its name.
+    /// Finds an enumerator by name in all enums of the kernel.
     pub(in crate::hir) fn enumerator(&mut self, name: &str) -> Option<(NamesId, i64)> {
         if !name.bytes().any(|b| b.is_ascii_uppercase()) {
             return None;
@@ -231,12 +237,12 @@ impl<'a> Checker<'a> {
             return Operand::Error;
         }
         let mut error =
-            Diagnostic::error(code::UNKNOWN_NAME, span, format!("no `{name}` here")).label("not known here");
-        if let Some(Named::Def(_)) = self.items.named.get(name) {
+            Diagnostic::error(code::UNKNOWN_NAME, span, format!("unknown name `{name}`")).label("not found");
+        if let Some(NamedItem::Def(_)) = self.items.named.get(name) {
             return self
                 .report(error.help(format!("`{name}` is a definition: call it with its arguments, `{name}(...)`")));
         }
-        // The end of a name of the other side's type: `RAW` of `SOCK_RAW`.
+        // The end of a member of the other side's type: `RAW` of `SOCK_RAW`.
         if let Some(hint) = hint {
             let end = format!("_{name}");
             let mut ends = self.names[hint.index()].members.iter().filter(|(member, _)| member.ends_with(&end));
@@ -245,27 +251,26 @@ impl<'a> Checker<'a> {
                 return self.report(error.help(help));
             }
         }
-        // A bare flag beside a value of another type, or beside none.
+        // A member of another type than that of the other side, or without another side.
         let mut owners = self.owners(name);
         if !owners.is_empty() {
-            // What many use has a short name.
+            // Common types have short names.
             owners.sort_by_key(|of| of.len());
             let full: Vec<String> =
                 owners.iter().take(4).map(|of| format!("{}_{name}", crate::hir::resolve::prefix(of))).collect();
             error = error.note(match hint {
                 Some(hint) => format!("the other side is a `{}`, which has no `{name}`", self.names[hint.index()].name),
-                None => "the other side does not say which type's name this is".to_owned(),
+                None => "the type of this name cannot be inferred from the other side".to_owned(),
             });
-            return self.report(error.help(format!(
-                "with its type's prefix it can stand anywhere: {}",
-                list(full.iter().map(String::as_str), "or")
-            )));
+            return self.report(
+                error.help(format!("add the prefix of its type: {}", list(full.iter().map(String::as_str), "or"))),
+            );
         }
         let mut candidates: Vec<&str> = Vec::new();
         if let Some(names) = hint {
             candidates.extend(self.names[names.index()].members.iter().map(|(name, _)| name.as_str()));
         }
-        // Written with a prefix, it is the name of any type that has this one.
+        // A prefixed name may be a misspelt member of any type.
         let prefixed: Vec<String> = match hint {
             _ if !name.contains('_') || name.bytes().any(|b| b.is_ascii_lowercase()) => Vec::new(),
             Some(hint) => {
@@ -295,18 +300,18 @@ impl<'a> Checker<'a> {
             .items
             .named
             .values()
-            .filter(|n| matches!(n, Named::Const(_)))
+            .filter(|n| matches!(n, NamedItem::Const(_)))
             .map(|n| n.ident().name.as_str())
             .collect();
         candidates.extend(constants);
-        if let Some(own) = usual("", name).map(str::to_owned).or_else(|| self.other_end(name)) {
+        if let Some(own) = usual("", name).map(str::to_owned).or_else(|| self.other_endpoint_name(name)) {
             error = error.help(format!("did you mean `{own}`?"));
         } else if let Some(help) = did_you_mean(name, candidates.iter().copied()) {
             error = error.help(help);
         } else if let Some(help) = self.field_of_argument(name) {
             error = error.help(help);
         } else if name == "root" {
-            error = error.help("the kernel knows accounts by their numbers: that of `root` is `0`");
+            error = error.help("the kernel identifies accounts by number: that of `root` is `0`");
         }
         if let Some(hook) = self.scope.hook.filter(|_| self.scope.params.is_none()) {
             let hook = self.hooks[hook.index()].name.clone();
@@ -322,8 +327,8 @@ impl<'a> Checker<'a> {
         self.report(error)
     }
 
-    /// The name is that of a field of what an argument points to, or of an end of a connection: `path` is
-    /// `file.path`, `port` is `dst.port` or `src.port`.
+    /// Suggests fields of arguments and endpoints with this name: `file.path` for `path`, `dst.port` or
+    /// `src.port` for `port`.
     fn field_of_argument(&self, name: &str) -> Option<String> {
         let hook = self.kernel.hook(&self.hooks[self.scope.hook?.index()].name)?;
         let btf = &self.kernel.btf;
@@ -336,7 +341,7 @@ impl<'a> Checker<'a> {
         });
         let mut fields: Vec<String> =
             owners.map(|arg| format!("{}.{name}", arg.name)).chain(self.field_of_task(name)).collect();
-        if END_FIELDS.contains(&name) {
+        if ENDPOINT_FIELDS.contains(&name) {
             let ends = self.hook_values(hook.name).filter(|value| ["dst", "src"].contains(value));
             fields.extend(ends.map(|end| format!("{end}.{name}")));
         }
@@ -349,8 +354,8 @@ impl<'a> Checker<'a> {
         (self.items.views.contains_key(&("task_struct", name)) || raw()).then(|| format!("task.{name}"))
     }
 
-    /// An end of a connection by what others call it, where the hook has one.
-    fn other_end(&self, name: &str) -> Option<String> {
+    /// Suggests an endpoint of the hook for a name that other tools use.
+    fn other_endpoint_name(&self, name: &str) -> Option<String> {
         let hook = self.hooks[self.scope.hook?.index()].name.clone();
         let mut ends = ["dst", "src"].into_iter().filter(|end| self.hook_values(&hook).any(|value| value == *end));
         match name {
@@ -363,7 +368,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// An argument of the rule's hook.
+    /// Returns an argument of the rule's hook.
     pub(in crate::hir) fn arg(&mut self, name: &str, span: Span) -> Option<Operand> {
         let id = self.scope.hook?;
         let known = &self.hooks[id.index()];
@@ -387,11 +392,11 @@ impl<'a> Checker<'a> {
                     )
                     .label(format!("a `{}`", place::describe(&kernel.btf, arg.ty)))
                     .note(problem.to_string())
-                    .help("test another argument of the hook"),
+                    .help("use another argument of the hook"),
                 ),
             );
         }
-        // What nobody has described may be null.
+        // An argument without a description may be null.
         let nullable = param.is_none_or(|param| param.nullable);
         let ty = match self.reads(arg.ty, nullable) {
             Reads::As(ty) => ty,
@@ -404,7 +409,7 @@ impl<'a> Checker<'a> {
                             format!("BPF cannot read `{name}` of `{hook_name}`"),
                         )
                         .label(format!("a `{}` passed by value", place::describe(&kernel.btf, arg.ty)))
-                        .help("test another argument of the hook"),
+                        .help("use another argument of the hook"),
                     ),
                 );
             }
@@ -413,22 +418,22 @@ impl<'a> Checker<'a> {
             Some(refined) => self.refine(ty, refined),
             None => ty,
         };
-        let place = match kernels::place(kernel, &hook_name, name, arg.slot) {
-            Ok(place) => place,
+        let location = match kernels::locate(kernel, &hook_name, name, arg.slot) {
+            Ok(location) => location,
             Err(diagnostic) => return Some(self.report(diagnostic(span))),
         };
         let args = &mut self.hooks[id.index()].args;
-        args.push(Arg { name: name.to_owned(), ty, place });
+        args.push(Arg { name: name.to_owned(), ty, location });
         let index = args.len() - 1;
         Some(Operand::Value(Value { span, ty, kind: ValueKind::Arg(ArgId(index as u32)) }))
     }
 
-    /// A type that BTF gave, with the names that the library or the policy gives it.
+    /// Adds the enum or flag type from a description to an integer type from BTF.
     pub(in crate::hir) fn refine(&mut self, ty: Ty, refined: &'a ast::Type) -> Ty {
         let Ty::Int(int) = ty else { return ty };
         match &refined.kind {
             ast::TypeKind::Name(name) => match self.items.named.get(name.as_str()) {
-                Some(Named::Names(..)) => match self.names_of(name) {
+                Some(NamedItem::Names(..)) => match self.names_of(name) {
                     Some(names) => Ty::Int(Int { names: Some(names), ..int }),
                     None => ty,
                 },
@@ -449,8 +454,9 @@ impl<'a> Checker<'a> {
             return;
         }
         let types =
-            self.items.named.values().filter(|n| matches!(n, Named::Names(..))).map(|n| n.ident().name.as_str());
-        let mut error = Diagnostic::error(code::UNKNOWN_TYPE, span, format!("no type `{name}`")).label("not known");
+            self.items.named.values().filter(|n| matches!(n, NamedItem::Names(..))).map(|n| n.ident().name.as_str());
+        let mut error =
+            Diagnostic::error(code::UNKNOWN_TYPE, span, format!("unknown type `{name}`")).label("not found");
         let usual = match name {
             "string" | "text" | "char" => Some("str"),
             "port" => Some("u16"),
@@ -467,18 +473,18 @@ impl<'a> Checker<'a> {
         error = match usual.map(|own| format!("did you mean `{own}`?")).or_else(near) {
             Some(help) => error.help(help),
             None => error.help(
-                "types are `u8` to `u64`, `i8` to `i64`, `bool`, `str`, `path`, `ip`, `cidr`, `flags` and `enum` items, and the kernel's structs",
+                "types are `u8` to `u64`, `i8` to `i64`, `bool`, `str`, `path`, `ip`, `cidr`, `flags` and `enum` items, and structs of the kernel",
             ),
         };
         self.report(error);
     }
 
-    /// The id of a `flags` or `enum` item; its members are evaluated on first use.
+    /// Returns the id of a `flags` or `enum` item. Its members are evaluated on first use.
     pub(in crate::hir) fn names_of(&mut self, name: &str) -> Option<NamesId> {
         if let Some(index) = self.names.iter().position(|names| !names.kernel && names.name == name) {
             return Some(NamesId(index as u32));
         }
-        let Some(&Named::Names(item, flags)) = self.items.named.get(name) else {
+        let Some(&NamedItem::Names(item, flags)) = self.items.named.get(name) else {
             return None;
         };
         let outer = std::mem::take(&mut self.scope);
@@ -493,14 +499,14 @@ impl<'a> Checker<'a> {
         }
         .unwrap_or(Int::plain(8, false));
         for member in &item.members {
-            // Earlier members can be used in later ones, which is why they are added one by one.
+            // Members are added one by one, since each can refer to earlier ones.
             let value = match self.expr(&member.value, Some(id)) {
                 Operand::Number(number) if number.value >= int.min() && number.value <= int.max() => number.value,
                 Operand::Number(number) => {
                     self.error(
                         code::INVALID_MEMBER,
                         member.value.span,
-                        format!("{} does not fit into the {} of `{name}`", number.value, spell(int)),
+                        format!("{} does not fit in `{name}`, a {}", number.value, int_name(int)),
                     );
                     continue;
                 }
@@ -514,7 +520,7 @@ impl<'a> Checker<'a> {
                     continue;
                 }
             };
-            // The top bit of a u64 becomes the sign of the i64 that stands for it.
+            // The value of a u64 is stored as the i64 with the same bits.
             self.names[id.index()].members.push((member.name.name.clone(), value as i64));
         }
         self.scope = outer;
@@ -585,14 +591,16 @@ impl<'a> Checker<'a> {
             _ => {
                 let name = &item.name.name;
                 let error = match operand {
-                    Operand::List => Diagnostic::error(code::NOT_CONSTANT, item.value.span, "a list is no constant")
-                        .help(format!("a list with a name is a set: `set {name}: u32 = {{ ... }}`")),
+                    Operand::List => {
+                        Diagnostic::error(code::NOT_CONSTANT, item.value.span, "a constant cannot be a list")
+                            .help(format!("define a set: `set {name}: u32 = {{ ... }}`"))
+                    }
                     _ => Diagnostic::error(
                         code::NOT_CONSTANT,
                         item.value.span,
                         format!("the value of `{name}` is not constant"),
                     )
-                    .help("a condition that reads values is a `def`"),
+                    .help("use a `def` for a condition that reads values"),
                 };
                 operand = self.report(error);
             }
@@ -600,7 +608,7 @@ impl<'a> Checker<'a> {
         if !matches!(operand, Operand::Error) {
             self.constants.insert(&item.name.name, operand.clone());
         }
-        // A constant is checked where it is defined and again where it is used: say it once.
+        // A constant is checked at its definition and again at its use; errors are reported once.
         if !outer.inside.is_empty() || !outer.defining {
             self.forget(known);
         }
@@ -608,25 +616,26 @@ impl<'a> Checker<'a> {
         operand
     }
 
-    /// Whether an item can be expanded here. A circle is reported once, where the item that it begins with is checked.
+    /// Returns true if an item can be expanded here. A cycle is reported once, when the item that it begins
+    /// with is checked.
     pub(in crate::hir) fn enter(&mut self, item: &ast::Ident, span: Span) -> bool {
         let Some(at) = self.scope.inside.iter().position(|name| *name == item.name) else {
             return true;
         };
         if at == 0 && self.scope.defining {
             let names = self.scope.inside.iter().map(String::as_str).chain([item.name.as_str()]);
-            let circle = names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" needs ");
+            let cycle = names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" uses ");
             self.report(
-                Diagnostic::error(code::RECURSIVE_DEFINITION, span, format!("`{}` is defined by itself", item.name))
-                    .label("here it needs itself")
-                    .note(circle)
-                    .help("definitions are written out where they are used, so they cannot recurse"),
+                Diagnostic::error(code::RECURSIVE_DEFINITION, span, format!("recursive definition of `{}`", item.name))
+                    .label("completes the cycle")
+                    .note(cycle)
+                    .help("definitions are expanded where they are used, so they cannot be recursive"),
             );
         }
         false
     }
 
-    /// Drops what was said about another item's text, which is checked for itself, but for what only its use shows.
+    /// Drops diagnostics about another item, which is checked on its own, except those that depend on its use.
     pub(in crate::hir) fn forget(&mut self, known: usize) {
         let kept: Vec<Diagnostic> = self
             .diagnostics

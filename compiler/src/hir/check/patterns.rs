@@ -1,6 +1,7 @@
-//! Patterns of texts: `under`, `like`, `starts_with`, `ends_with`, `contains`.
+//! Tests of texts against patterns: `under`, `like`, `starts_with`, `ends_with` and `contains`.
 //!
-//! `under` and `like` take one text, a list or a set. A few are tests of their own, many become one glob:
+//! `under` and `like` take a text, a list or a set. A few patterns become separate tests, more of them are
+//! combined into one glob:
 //!
 //! ```text
 //! file.path under { "/srv", "/opt" }      under("/srv") or under("/opt")
@@ -18,14 +19,14 @@ use crate::hir::operators::{atom, or};
 use crate::hir::resolve;
 use crate::hir::{AtomKind, Cond, TextTest, Ty, Value};
 
-/// Longest pattern that is not compared from a text's beginning.
+/// Maximum length of the pattern of `starts_with`, `ends_with` and `contains`.
 const PATTERN_MAX: usize = 255;
 
-/// More are asked for at once.
+/// Maximum number of separate tests; more patterns are combined into one glob.
 const TESTED_MAX: usize = 8;
 
 impl<'a> Checker<'a> {
-    /// `starts_with(text, "...")` and its like.
+    /// Checks a call of `starts_with`, `ends_with` or `contains`.
     pub(in crate::hir) fn text_call(&mut self, function: &'a ast::Ident, args: &'a [Expr], span: Span) -> Operand {
         let name = function.name.as_str();
         let [subject, pattern] = args else {
@@ -35,7 +36,7 @@ impl<'a> Checker<'a> {
                     span,
                     format!("`{name}` takes 2 arguments, not {}", args.len()),
                 )
-                .help(format!("give it a text and what to look for: `{name}(task.comm, \"...\")`")),
+                .help(format!("pass a text and a pattern: `{name}(task.comm, \"...\")`")),
             );
         };
         let operand = self.expr(subject, None);
@@ -56,7 +57,7 @@ impl<'a> Checker<'a> {
             return self.report(
                 Diagnostic::error(code::INVALID_PATH, pattern.span, "a full path begins with `/`")
                     .label("the test would always be false")
-                    .help("write it from the root; or look for it anywhere: `contains(...)`"),
+                    .help("write an absolute path, or search anywhere in the text with `contains(...)`"),
             );
         }
         let test = match name {
@@ -67,7 +68,7 @@ impl<'a> Checker<'a> {
         Operand::Cond(atom(span, AtomKind::Text { value, test }))
     }
 
-    /// `under` and `like`.
+    /// Checks `under` and `like`.
     pub(in crate::hir) fn pattern(
         &mut self,
         op: BinaryOp,
@@ -88,13 +89,13 @@ impl<'a> Checker<'a> {
         };
         if op == BinaryOp::Under && value.ty != (Ty::Text { path: true }) {
             return self.report(
-                Diagnostic::error(code::NOT_A_TEXT, op_span, "`under` asks for a path on its left")
-                    .also(left.span, "a string, which has no directories")
+                Diagnostic::error(code::NOT_A_TEXT, op_span, "`under` requires a path on its left")
+                    .also(left.span, "a string, not a path")
                     .help("use `starts_with(..., \"...\")`"),
             );
         }
         let Some(patterns) = self.patterns(op, right) else { return Operand::Error };
-        // Each is looked at, so that all that are wrong are told.
+        // All patterns are checked before the first error returns.
         let tests: Vec<_> = patterns
             .into_iter()
             .map(|(text, at)| match op {
@@ -114,24 +115,24 @@ impl<'a> Checker<'a> {
         atoms.reduce(or).map_or(Operand::Error, Operand::Cond)
     }
 
-    /// What stands on the right of `under` and `like`: a text, a list of texts or a set of them.
+    /// Returns the patterns of the right operand: a text, a list of texts or a set of texts.
     fn patterns(&mut self, op: BinaryOp, right: &'a Expr) -> Option<Vec<(Vec<u8>, Span)>> {
         if let ExprKind::Name(name) = &right.kind
-            && let Some(resolve::Named::Set(item)) = self.items.named.get(name.as_str())
+            && let Some(resolve::NamedItem::Set(item)) = self.items.named.get(name.as_str())
         {
             let error = match self.set(item) {
-                sets::Named::Texts(texts) => return Some(texts),
-                sets::Named::Wrong => return None,
-                sets::Named::Dynamic(_) => Diagnostic::error(
+                sets::NamedSet::Texts(texts) => return Some(texts),
+                sets::NamedSet::Wrong => return None,
+                sets::NamedSet::Dynamic(_) => Diagnostic::error(
                     code::TYPE_MISMATCH,
                     right.span,
-                    format!("`{}` asks for what is known when the policy is built", op.text()),
+                    format!("`{}` requires patterns that are known at compile time", op.text()),
                 )
-                .label("a set that changes")
-                .help("write what does not change as a set without `dynamic`; elements that do are asked for by `in`"),
-                _ => Diagnostic::error(code::TYPE_MISMATCH, right.span, format!("`{}` asks for texts", op.text()))
-                    .label("a set of others")
-                    .also(item.ty.span, "elements are of this type"),
+                .label("a dynamic set")
+                .help("use a set without `dynamic`, or test for membership with `in`"),
+                _ => Diagnostic::error(code::TYPE_MISMATCH, right.span, format!("`{}` requires texts", op.text()))
+                    .label("a set of another type")
+                    .also(item.ty.span, "type of the elements"),
             };
             self.report(error);
             return None;
@@ -143,19 +144,19 @@ impl<'a> Checker<'a> {
             self.empty_list(right.span);
             return None;
         }
-        // Each is looked at, so that all that are wrong are told.
+        // All elements are checked before the first error returns.
         let known: Vec<_> =
             elements.iter().map(|element| Some((self.literal(element, op.text())?, element.span))).collect();
         known.into_iter().collect()
     }
 
-    /// What `under` asks for.
+    /// Checks the pattern of `under`.
     fn directory(&mut self, text: &[u8], value: &Value, at: Span) -> Option<TextTest> {
         if !text.starts_with(b"/") {
             self.report(
-                Diagnostic::error(code::INVALID_PATH, at, "a directory is given from the root")
+                Diagnostic::error(code::INVALID_PATH, at, "`under` requires an absolute path")
                     .label("does not begin with `/`")
-                    .help("paths here are full paths: `under \"/etc\"`"),
+                    .help("write the full path: `under \"/etc\"`"),
             );
             return None;
         }
@@ -163,12 +164,12 @@ impl<'a> Checker<'a> {
         self.plausible(&text[..trimmed.max(1)], value, at).then(|| TextTest::Under(text[..trimmed].to_vec()))
     }
 
-    /// What `like` asks for.
+    /// Checks the pattern of `like`.
     fn glob(&mut self, text: Vec<u8>, at: Span) -> Option<TextTest> {
         if text.contains(&0) || text.is_empty() {
             self.report(
-                Diagnostic::error(code::INVALID_PATTERN, at, "a pattern has at least one character and no NUL")
-                    .help("write what the text should be"),
+                Diagnostic::error(code::INVALID_PATTERN, at, "a pattern must be nonempty and cannot contain a NUL")
+                    .help("write a pattern for the text"),
             );
             return None;
         }
@@ -181,20 +182,22 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// What `like` asks for of a full path.
+    /// Checks the pattern of `like` for a full path.
     fn path_glob(&mut self, text: Vec<u8>, at: Span) -> Option<TextTest> {
         let fits = !glob::parse(&text).is_ok_and(|pieces| !pieces.is_empty() && !glob::can_begin(&pieces, b'/'));
         if !fits {
             let rest = text.iter().position(|byte| *byte != b'*').unwrap_or(text.len());
             let (label, from) = match rest {
                 0 => ("a full path begins with `/`", "**/"),
-                _ => ("a full path begins with `/`, which `*` does not take", "**"),
+                _ => ("a full path begins with `/`, which `*` does not match", "**"),
             };
             let instead = str_text(&[from.as_bytes(), &text[rest..]].concat());
             self.report(
-                Diagnostic::error(code::INVALID_PATH, at, "no full path looks like this").label(label).help(format!(
-                    "write it from the root; or begin with what takes any run, `/` too: `like {instead}`"
-                )),
+                Diagnostic::error(code::INVALID_PATH, at, "no full path matches this pattern").label(label).help(
+                    format!(
+                        "write an absolute path, or begin with `**`, which matches any characters: `like {instead}`"
+                    ),
+                ),
             );
             return None;
         }
@@ -203,13 +206,13 @@ impl<'a> Checker<'a> {
 
     fn no_glob(&mut self, why: String, at: Span) -> Operand {
         self.report(
-            Diagnostic::error(code::INVALID_GLOB, at, "this glob cannot be read")
+            Diagnostic::error(code::INVALID_GLOB, at, "invalid glob")
                 .label(why)
-                .help("`?` is one character but `/`, `*` any run of them, `**` any run at all, `[a-z]` a class, `{a,b}` a choice; `\\\\` before a character takes it for itself"),
+                .help("`?` matches one character except `/`, `*` any number of them, `**` any characters, `[a-z]` a class, `{a,b}` alternatives; `\\\\` escapes a character"),
         )
     }
 
-    /// `hook.name like "file_*"`
+    /// Evaluates `like` on a constant text, such as `hook.name like "file_*"`.
     fn known_like(&mut self, known: &[u8], pattern: &'a Expr) -> Operand {
         let Some(patterns) = self.patterns(BinaryOp::Like, pattern) else { return Operand::Error };
         let fits: Vec<_> = patterns
@@ -222,18 +225,17 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// Whether a text can be looked for in a value.
+    /// Returns true for a valid pattern of `starts_with` and similar functions; reports an error otherwise.
     fn searchable(&mut self, text: &[u8], at: Span) -> bool {
         let error = if text.is_empty() {
-            Diagnostic::error(code::INVALID_PATTERN, at, "every text has the empty one in it")
-                .help("write what to look for")
+            Diagnostic::error(code::INVALID_PATTERN, at, "every text contains the empty one")
+                .help("write a nonempty pattern")
         } else if text.contains(&0) {
-            Diagnostic::error(code::NUL_IN_TEXT, at, "a string of the kernel ends at its first NUL")
-                .help("remove the NUL")
+            Diagnostic::error(code::NUL_IN_TEXT, at, "a kernel string cannot contain a NUL").help("remove the NUL")
         } else if text.len() > PATTERN_MAX {
-            Diagnostic::error(code::INVALID_PATTERN, at, format!("this is longer than {PATTERN_MAX} bytes"))
+            Diagnostic::error(code::INVALID_PATTERN, at, format!("this pattern is longer than {PATTERN_MAX} bytes"))
                 .label(format!("{} bytes", text.len()))
-                .help("look for a part of it")
+                .help("search for a part of it")
         } else {
             return true;
         };
@@ -242,7 +244,7 @@ impl<'a> Checker<'a> {
     }
 }
 
-/// A test as a glob that asks the same.
+/// Returns an equivalent glob for a test.
 fn as_glob(test: &TextTest) -> Vec<u8> {
     match test {
         TextTest::Under(directory) => [&glob::literal(directory)[..], b"{,/**}"].concat(),
@@ -253,12 +255,12 @@ fn as_glob(test: &TextTest) -> Vec<u8> {
     }
 }
 
-/// A glob as a test.
+/// Returns a test for a glob, or the reason why it is invalid.
 fn known_glob(text: Vec<u8>) -> Result<TextTest, String> {
     let pieces = glob::parse(&text)?;
     let test = TextTest::Like(text);
     if glob::grows(&pieces) && Automaton::one(&test).is_err() {
-        return Err("its table of states would be too large".to_owned());
+        return Err("its automaton would be too large".to_owned());
     }
     Ok(test)
 }

@@ -1,6 +1,6 @@
-//! Sets and addresses: what their elements are, and whether something can be among them.
+//! Addresses, networks and lists of them.
 //!
-//! Integers and strings in a list are tests of their own; a list of addresses, networks or tuples becomes a
+//! Lists of integers and strings are kinds of tests; a list of addresses, networks or tuples becomes a
 //! [`Set`] without a name.
 
 use std::sync::Arc;
@@ -12,59 +12,60 @@ use super::named_sets::merge;
 use super::{Checker, Operand};
 use crate::diag::{Diagnostic, code};
 use crate::hir::operators::atom;
-use crate::hir::{AtomKind, Int, Members, Part, Set, SetId, Ty, Value, ValueKind};
+use crate::hir::{AtomKind, Column, Int, Members, Set, SetId, Ty, Value, ValueKind};
 
-/// What a set with a name is.
+/// A checked `set` item.
 #[derive(Clone)]
-pub enum Named {
-    /// Wrong, and reported.
+pub enum NamedSet {
+    /// An error that has been reported.
     Wrong,
-    /// Integers.
+    /// A list of integers.
     Ints {
-        /// Their type.
+        /// The type of the elements.
         int: Int,
-        /// Constants.
+        /// The elements as constants.
         values: Vec<Value>,
     },
-    /// Texts, each with its place; no two the same.
+    /// A list of texts, each with its span, without duplicates.
     Texts(Vec<(Vec<u8>, Span)>),
-    /// Addresses, networks and tuples.
+    /// A set of addresses, networks or tuples.
     Rows(SetId),
-    /// Elements of any type, which change while the policy is loaded.
+    /// A set with elements of any type that change while the policy is loaded.
     Dynamic(SetId),
 }
 
 impl<'a> Checker<'a> {
-    /// An address that is written as a text.
+    /// Checks an address in quotes.
     pub(in crate::hir) fn address(&mut self, text: &[u8], span: Span) -> Option<Value> {
         self.one_address(text, span, false)
     }
 
-    /// An address, perhaps as an element of a set.
+    /// Checks an address in quotes; `element` if it is an element of a set.
     pub(super) fn one_address(&mut self, text: &[u8], span: Span, element: bool) -> Option<Value> {
         let network = self.network(text, span)?;
         if network.bits == 128 {
             return Some(Value { span, ty: Ty::Ip, kind: ValueKind::Address(network.low) });
         }
-        let error = Diagnostic::error(code::INVALID_ADDRESS, span, "no address is a whole network").label("a network");
+        let error =
+            Diagnostic::error(code::INVALID_ADDRESS, span, "expected an address, found a network").label("a network");
         self.report(match element {
-            true => error.help("the elements of a set of `cidr` are networks and addresses"),
-            false => error.help(format!("ask whether it is in it: `in \"{network}\"`")),
+            true => error.help("use a set of `cidr`, whose elements can be networks and addresses"),
+            false => error.help(format!("to test for membership write `in \"{network}\"`")),
         });
         None
     }
 
-    /// A network, or an address as a network of one.
+    /// Checks a network, or an address as a network with a full prefix.
     pub(in crate::hir) fn network(&mut self, text: &[u8], span: Span) -> Option<Network> {
         let shown = String::from_utf8_lossy(text);
         let error = match value::network(&shown) {
             Ok(network) => return Some(network),
             Err(NoNetwork::Malformed) => {
                 let error =
-                    Diagnostic::error(code::INVALID_ADDRESS, span, format!("`{shown}` is no address and no network"));
+                    Diagnostic::error(code::INVALID_ADDRESS, span, format!("`{shown}` is not an address or a network"));
                 match shown.parse::<std::net::SocketAddr>() {
                     Ok(both) => error.help(format!(
-                        "ask for the port apart: `dst.ip == \"{}\" and dst.port == {}`",
+                        "test the port separately: `dst.ip == \"{}\" and dst.port == {}`",
                         both.ip(),
                         both.port()
                     )),
@@ -77,16 +78,16 @@ impl<'a> Checker<'a> {
                     .help(format!("write a prefix of 0 to {most} bits"))
             }
             Err(NoNetwork::HostBits(right)) => {
-                Diagnostic::error(code::INVALID_ADDRESS, span, format!("`{shown}` has bits behind its prefix"))
-                    .label("a network ends in zeros")
-                    .help(format!("did you mean `{right}`, or the one address without `/`?"))
+                Diagnostic::error(code::INVALID_ADDRESS, span, format!("`{shown}` has host bits set"))
+                    .label("bits after the prefix must be zero")
+                    .help(format!("did you mean `{right}`, or a single address without `/`?"))
             }
         };
         self.report(error);
         None
     }
 
-    /// `ip in "10.0.0.0/8"`, `ip in { "10.0.0.0/8", "2001:db8::/32" }`
+    /// Checks `ip in "10.0.0.0/8"` and `ip in { "10.0.0.0/8", "2001:db8::/32" }`.
     pub(in crate::hir) fn in_networks(&mut self, value: Value, elements: &'a [Expr], span: Span) -> Operand {
         let mut networks: Vec<Network> = Vec::with_capacity(elements.len());
         let mut complete = true;
@@ -95,11 +96,11 @@ impl<'a> Checker<'a> {
                 Operand::Text(text) => self.network(&text, element.span),
                 Operand::Error => None,
                 other => {
-                    let what = self.say(&other);
+                    let what = self.describe_operand(&other);
                     self.report(
-                        Diagnostic::error(code::MIXED_LIST, element.span, format!("{what} among addresses"))
+                        Diagnostic::error(code::MIXED_LIST, element.span, format!("expected an address, found {what}"))
                             .also(value.span, "an address")
-                            .help("write addresses and networks as texts: `\"10.0.0.0/8\"`"),
+                            .help("write addresses and networks in quotes: `\"10.0.0.0/8\"`"),
                     );
                     None
                 }
@@ -112,11 +113,11 @@ impl<'a> Checker<'a> {
         }
         let mut rows = networks.into_iter().map(|network| vec![(network.low, network.high())]).collect();
         merge_overlapping(&mut rows);
-        let set = self.add_set(Set { name: None, parts: vec![Part::Network], members: Members::Static(rows) });
+        let set = self.add_set(Set { name: None, columns: vec![Column::Network], members: Members::Static(rows) });
         Operand::Cond(atom(span, AtomKind::InSet { values: vec![value], set }))
     }
 
-    /// Adds a set that stands in braces; the same elements give the same set.
+    /// Adds the set of a list in braces; equal lists share a set.
     fn add_set(&mut self, set: Set) -> SetId {
         let set = Arc::new(set);
         let next = SetId(self.sets.len() as u32);
@@ -128,7 +129,7 @@ impl<'a> Checker<'a> {
     }
 }
 
-/// Merges networks if some overlap, as those of a named set are merged: tables of ranges have no overlaps.
+/// Merges networks if some overlap, as for a named set: tables of ranges must not overlap.
 fn merge_overlapping(rows: &mut Vec<Vec<(u128, u128)>>) {
     let mut sorted: Vec<(u128, u128)> = rows.iter().map(|row| row[0]).collect();
     sorted.sort_unstable();
@@ -137,7 +138,7 @@ fn merge_overlapping(rows: &mut Vec<Vec<(u128, u128)>>) {
     }
 }
 
-/// The elements of a brace list, or a single text in their place.
+/// Returns the elements of a list in braces, or a single string as one element.
 pub(in crate::hir) fn elements(expr: &Expr) -> Option<&[Expr]> {
     match &expr.kind {
         ExprKind::List(elements) => Some(elements),

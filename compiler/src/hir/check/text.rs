@@ -1,7 +1,7 @@
-//! Texts: paths, and characters behind pointers; what can be asked about them.
+//! Texts: paths, strings behind pointers, and checks of the constants that they are compared with.
 //!
-//! A `struct path`, embedded or behind a pointer, is the full path of its file wherever a path is asked for; a
-//! pointer to `char` is the characters behind it.
+//! A `struct path`, embedded or behind a pointer, is used as the full path of its file wherever a path is
+//! expected; a pointer to `char` is used as the string that it points to.
 
 use krs_grammar::ast::{Expr, Span};
 use krs_grammar::print::str_text;
@@ -10,12 +10,12 @@ use super::{Checker, Operand};
 use crate::btf::{Type, TypeId};
 use crate::diag::{Diagnostic, code};
 use crate::hir::place::{self, Place, Reads};
-use crate::hir::{Cond, Ptr, Shape, Step, Text, Ty, Value, ValueKind};
+use crate::hir::{Cond, Ptr, Shape, Step, TextSource, Ty, Value, ValueKind};
 use crate::limits;
 
 impl<'a> Checker<'a> {
-    /// A value as a text, where it is one.
-    pub(in crate::hir) fn texts(&mut self, operand: Operand) -> Operand {
+    /// Converts an operand to a text if it has one; returns others unchanged.
+    pub(in crate::hir) fn as_text_operand(&mut self, operand: Operand) -> Operand {
         let operand = self.path_of(operand);
         let Operand::Value(value) = &operand else { return operand };
         let Ty::Ptr(Ptr { target, .. }) = value.ty else { return operand };
@@ -27,11 +27,11 @@ impl<'a> Checker<'a> {
         Operand::Value(Value {
             span,
             ty: Ty::Text { path: false },
-            kind: ValueKind::Text(Box::new(Text::Pointer(value.clone()))),
+            kind: ValueKind::Text(Box::new(TextSource::Pointer(value.clone()))),
         })
     }
 
-    /// A `struct path` as the path that it stands for; anything else as it is.
+    /// Converts a `struct path` to the full path that it denotes; returns others unchanged.
     pub(in crate::hir) fn path_of(&mut self, operand: Operand) -> Operand {
         let place = match &operand {
             Operand::Place(place) => place.clone(),
@@ -58,7 +58,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// A pointer that lies in a struct.
+    /// Loads a pointer from a field of a struct.
     fn part(&mut self, place: &Place, name: &str) -> Option<Value> {
         let btf = &self.kernel.btf;
         let field = place::field(btf, btf.strip(place.ty), name)?;
@@ -70,7 +70,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// `full_path(dentry, mount)`: the path of something that is looked up below a mount.
+    /// Checks `full_path(dentry, mount)`, the full path of a dentry on a mount.
     pub(in crate::hir) fn full_path(&mut self, args: &'a [Expr], span: Span) -> Operand {
         let [dentry, mount] = args else {
             return self.report(
@@ -79,7 +79,7 @@ impl<'a> Checker<'a> {
                     span,
                     format!("`full_path` takes 2 arguments, not {}", args.len()),
                 )
-                .help("give it a dentry and a mount: `full_path(dentry, dir.mnt)`"),
+                .help("pass a dentry and a mount: `full_path(dentry, dir.mnt)`"),
             );
         };
         let dentry = self.pointer_to(dentry, "dentry");
@@ -90,7 +90,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// `cgroup_path(node)`: the path of a cgroup's node in its file system.
+    /// Checks `cgroup_path(node)`, the path of a cgroup in the cgroup file system.
     pub(in crate::hir) fn cgroup_path(&mut self, args: &'a [Expr], span: Span) -> Operand {
         let [node] = args else {
             return self.report(
@@ -99,19 +99,19 @@ impl<'a> Checker<'a> {
                     span,
                     format!("`cgroup_path` takes 1 argument, not {}", args.len()),
                 )
-                .help("give it a cgroup's node: `cgroup_path(cgrp.kn)`"),
+                .help("pass the node of a cgroup: `cgroup_path(cgrp.kn)`"),
             );
         };
         match self.pointer_to(node, "kernfs_node") {
             Some(node) => {
-                let kind = ValueKind::Text(Box::new(Text::Cgroup { node }));
+                let kind = ValueKind::Text(Box::new(TextSource::Cgroup { node }));
                 Operand::Value(Value { span, ty: Ty::Text { path: true }, kind })
             }
             None => Operand::Error,
         }
     }
 
-    /// `text(pointer)`: the characters behind a pointer to bytes, where the kernel does not say that they are such.
+    /// Checks `text(pointer)`, the string behind a pointer to bytes that the kernel does not declare as `char`.
     pub(in crate::hir) fn pointed_text(&mut self, args: &'a [Expr], span: Span) -> Operand {
         let [arg] = args else {
             return self.report(
@@ -120,22 +120,22 @@ impl<'a> Checker<'a> {
                     span,
                     format!("`text` takes 1 argument, not {}", args.len()),
                 )
-                .help("give it a pointer to characters: `text(dentry.d_name.name)`"),
+                .help("pass a pointer to characters: `text(dentry.d_name.name)`"),
             );
         };
         let found = match self.expr(arg, None) {
             Operand::Error => return Operand::Error,
             Operand::Value(value) => match value.ty {
                 Ty::Ptr(Ptr { target, .. }) if self.is_bytes(target) => {
-                    let kind = ValueKind::Text(Box::new(Text::Pointer(value)));
+                    let kind = ValueKind::Text(Box::new(TextSource::Pointer(value)));
                     return Operand::Value(Value { span, ty: Ty::Text { path: false }, kind });
                 }
                 ty => self.describe(ty),
             },
-            other => self.say(&other),
+            other => self.describe_operand(&other),
         };
         self.report(
-            Diagnostic::error(code::ARGUMENT_MISMATCH, arg.span, "a pointer to characters is needed").label(found),
+            Diagnostic::error(code::ARGUMENT_MISMATCH, arg.span, "expected a pointer to characters").label(found),
         )
     }
 
@@ -151,16 +151,16 @@ impl<'a> Checker<'a> {
                 Ty::Ptr(pointer) if place::tag(&self.kernel.btf, pointer.target) == tag => return Some(value),
                 ty => self.describe(ty),
             },
-            other => self.say(&other),
+            other => self.describe_operand(&other),
         };
         self.report(
-            Diagnostic::error(code::ARGUMENT_MISMATCH, expr.span, format!("a pointer to `{tag}` is needed"))
+            Diagnostic::error(code::ARGUMENT_MISMATCH, expr.span, format!("expected a pointer to `{tag}`"))
                 .label(found),
         );
         None
     }
 
-    /// `hook.name in { "path_unlink", "path_rmdir" }`
+    /// Evaluates `in` on a constant text, such as `hook.name in { "path_unlink", "path_rmdir" }`.
     pub(in crate::hir) fn text_in(&mut self, known: &[u8], elements: &'a [Expr], left: Span) -> Operand {
         let mut found = false;
         for element in elements {
@@ -168,9 +168,9 @@ impl<'a> Checker<'a> {
                 Operand::Text(text) => found |= text == known,
                 Operand::Error => return Operand::Error,
                 other => {
-                    let what = self.say(&other);
+                    let what = self.describe_operand(&other);
                     return self.report(
-                        Diagnostic::error(code::MIXED_LIST, element.span, format!("{what} among strings"))
+                        Diagnostic::error(code::MIXED_LIST, element.span, format!("expected a string, found {what}"))
                             .also(left, "a string"),
                     );
                 }
@@ -179,20 +179,20 @@ impl<'a> Checker<'a> {
         Operand::Cond(Cond::Const(found))
     }
 
-    /// What a test of texts is about, as a text.
+    /// Converts the operand of a test of texts to a text.
     pub(super) fn subject(&mut self, operand: Operand, expr: &Expr, word: &str) -> Option<Value> {
-        let operand = self.texts(operand);
+        let operand = self.as_text_operand(operand);
         match operand {
             Operand::Error => None,
             Operand::Value(value) if matches!(value.ty, Ty::Str { .. } | Ty::Text { .. }) => Some(as_text(value)),
             other => {
-                let what = self.say(&other);
+                let what = self.describe_operand(&other);
                 let error =
-                    Diagnostic::error(code::NOT_A_TEXT, expr.span, format!("`{word}` asks for a string or a path"))
+                    Diagnostic::error(code::NOT_A_TEXT, expr.span, format!("`{word}` requires a string or a path"))
                         .label(what);
                 self.report(match other {
                     Operand::Value(Value { ty: Ty::Ip, .. }) => {
-                        error.help("a network is asked for by `in`: `in \"10.0.0.0/8\"`")
+                        error.help("to test for a network, use `in`: `in \"10.0.0.0/8\"`")
                     }
                     _ => error,
                 });
@@ -206,46 +206,45 @@ impl<'a> Checker<'a> {
             Operand::Error => None,
             Operand::Text(text) => Some(text),
             other => {
-                let what = self.say(&other);
+                let what = self.describe_operand(&other);
                 self.report(
-                    Diagnostic::error(code::NOT_CONSTANT, expr.span, format!("`{word}` asks for a literal text"))
+                    Diagnostic::error(code::NOT_CONSTANT, expr.span, format!("`{word}` requires a constant text"))
                         .label(what)
-                        .help("write the text in quotes, or name a `const`"),
+                        .help("write the text in quotes, or use a `const`"),
                 );
                 None
             }
         }
     }
 
-    /// Whether a text can be exactly so; otherwise that is an error.
+    /// Returns true if a text or path can equal a constant; reports an error otherwise.
     pub(in crate::hir) fn plausible(&mut self, text: &[u8], value: &Value, at: Span) -> bool {
         let path = value.ty == Ty::Text { path: true };
         let error = if text.contains(&0) {
-            Diagnostic::error(code::NUL_IN_TEXT, at, "a string of the kernel ends at its first NUL")
-                .help("remove the NUL")
+            Diagnostic::error(code::NUL_IN_TEXT, at, "a kernel string cannot contain a NUL").help("remove the NUL")
         } else if text.len() >= limits::TEXT_BYTES as usize {
-            Diagnostic::error(code::TEXT_TOO_LONG, at, "no text is as long as this").label(format!(
-                "{} bytes, and at most {} can be",
+            Diagnostic::error(code::TEXT_TOO_LONG, at, "this text is too long").label(format!(
+                "{} bytes, the maximum is {}",
                 text.len(),
                 limits::TEXT_BYTES - 1
             ))
         } else if path && (text.starts_with(b"~") || text.starts_with(b"$")) {
             Diagnostic::error(code::INVALID_PATH, at, "a full path begins with `/`")
                 .label("the comparison would always be false")
-                .note("`~` and `$HOME` are a shell's: they mean nothing to the kernel")
-                .help("write it from the root; for the homes of all: `like \"/home/*/...\"`")
+                .note("`~` and `$HOME` are expanded by shells, not by the kernel")
+                .help("write an absolute path; for the home directories of all users write `like \"/home/*/...\"`")
         } else if path && !text.starts_with(b"/") {
             Diagnostic::error(code::INVALID_PATH, at, "a full path begins with `/`")
                 .label("the comparison would always be false")
                 .help(format!(
-                    "write the path from the root; or ask how it ends: `ends_with(..., {})`",
+                    "write an absolute path, or test the end of the path: `ends_with(..., {})`",
                     str_text(&[b"/", text].concat())
                 ))
         } else if path && unreachable_path(text) {
-            Diagnostic::error(code::INVALID_PATH, at, "no full path looks like this")
+            Diagnostic::error(code::INVALID_PATH, at, "invalid full path")
                 .label("the comparison would always be false")
-                .note("full paths have no `//`, no `.` and `..`, and no `/` at their end")
-                .help("write the path as the kernel does; to test a directory and what is below it use `under`")
+                .note("full paths do not contain `//`, `.` or `..` and do not end with `/`")
+                .help("write the path in the form that the kernel uses; to test a directory and everything below it, use `under`")
         } else {
             return true;
         };
@@ -254,12 +253,14 @@ impl<'a> Checker<'a> {
     }
 }
 
-/// A string that lies in its struct as a text that is fetched, for tests that only those have.
+/// Converts an inline array to a fetched text, for tests that exist for those only.
 pub(in crate::hir) fn as_text(value: Value) -> Value {
     match value.ty {
-        Ty::Str { .. } => {
-            Value { span: value.span, ty: Ty::Text { path: false }, kind: ValueKind::Text(Box::new(Text::Copy(value))) }
-        }
+        Ty::Str { .. } => Value {
+            span: value.span,
+            ty: Ty::Text { path: false },
+            kind: ValueKind::Text(Box::new(TextSource::Copy(value))),
+        },
         _ => value,
     }
 }
@@ -269,5 +270,5 @@ fn unreachable_path(text: &[u8]) -> bool {
 }
 
 fn full_path(span: Span, dentry: Value, mount: Value) -> Value {
-    Value { span, ty: Ty::Text { path: true }, kind: ValueKind::Text(Box::new(Text::Path { dentry, mount })) }
+    Value { span, ty: Ty::Text { path: true }, kind: ValueKind::Text(Box::new(TextSource::Path { dentry, mount })) }
 }

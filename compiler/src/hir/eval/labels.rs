@@ -1,4 +1,4 @@
-//! What becomes of labels at a call of a hook.
+//! Effects of a hook call on labels.
 //!
 //! ```text
 //! on file_open when file.inode is secret mark tainted      task of process 7, inode 12 of device 5 has `secret`
@@ -6,48 +6,48 @@
 //!   after:  inode [12, 5] { secret }, task [7, 0] { tainted }
 //! ```
 //!
-//! Three steps, with the rules between the first two: who comes to be inherits, what rules mark is marked, and who goes is
-//! forgotten. An object is known by numbers that stay the same while it lives.
+//! Before the rules, new objects inherit labels. After them, their marks take effect, and then destroyed
+//! objects are forgotten. An object is identified by numbers that do not change during its life.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use krsi_abi::labels::Object;
 
 use super::{World, named};
-use crate::hir::{Mark, Policy, Value, newborn};
+use crate::hir::{Mark, Policy, Value, is_new_task};
 use crate::kernel::BOOL_HOOKS;
 
 const EAGAIN: i32 = 11;
 pub(super) const ENOMEM: i32 = 12;
 const CLONE_THREAD: u64 = 0x0001_0000;
 
-/// What an object is known by: a process by its first task, a file by its number, device and generation, a socket by its
-/// address.
-pub type Known = (Object, [u64; 2]);
+/// The identity of an object: the group leader of a process; inode number, device and generation of a file;
+/// the address of a socket.
+pub type ObjectKey = (Object, [u64; 2]);
 
-/// What is remembered of an object.
+/// The labels of an object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entry {
-    /// Names of labels.
+    /// Names of its labels.
     pub labels: BTreeSet<String>,
-    /// The first thread of the process that this thread is about to take the place of; 0 if it is not.
+    /// The group leader that this thread replaces in a running exec; 0 outside an exec.
     pub former: u64,
 }
 
-/// Labels of all objects.
+/// The labels of all objects.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Labels {
-    /// Objects that have had a label.
-    pub entries: BTreeMap<Known, Entry>,
-    /// No further object can have one.
+    /// Objects that have or had a label.
+    pub entries: BTreeMap<ObjectKey, Entry>,
+    /// True if no entry can be added.
     pub full: bool,
-    /// How often one would have had one.
+    /// Number of entries that could not be added.
     pub lost: u64,
 }
 
 impl Labels {
-    /// False where there is no room.
-    fn put(&mut self, known: Known, entry: Entry) -> bool {
+    /// Adds or replaces an entry; returns false if there is no room.
+    fn put(&mut self, known: ObjectKey, entry: Entry) -> bool {
         if self.full && !self.entries.contains_key(&known) {
             self.lost += 1;
             return false;
@@ -56,8 +56,8 @@ impl Labels {
         true
     }
 
-    /// The labels of one that are inherited become all that the other has.
-    fn inherit(&mut self, policy: &Policy, from: Known, to: Known) -> bool {
+    /// Replaces the labels of an object by the inheritable labels of another one.
+    fn inherit(&mut self, policy: &Policy, from: ObjectKey, to: ObjectKey) -> bool {
         let mut labels = self.entries.get(&from).cloned().unwrap_or_default().labels;
         labels.retain(|name| policy.labels_on(from.0).any(|(_, label)| label.name == *name && label.inherit));
         if labels.is_empty() {
@@ -67,8 +67,8 @@ impl Labels {
         self.put(to, Entry { labels, former: 0 })
     }
 
-    /// What a thread that takes the first one's place has been told is added to what that one knows.
-    fn merge(&mut self, from: Known, to: Known) {
+    /// Adds the labels of an object to those of another one, if that has an entry.
+    fn merge(&mut self, from: ObjectKey, to: ObjectKey) {
         let labels = self.entries.get(&from).cloned().unwrap_or_default().labels;
         if let Some(entry) = self.entries.get_mut(&to) {
             entry.labels.extend(labels);
@@ -101,8 +101,8 @@ impl Call<'_> {
         Some(self.world.argument(name)).filter(|pointer| *pointer != 0)
     }
 
-    /// What the object behind a pointer is known by; nothing where that cannot be read.
-    pub(super) fn known(&self, on: Object, pointer: u64) -> Option<Known> {
+    /// Returns the key of the object behind a pointer; `None` if it cannot be read.
+    pub(super) fn known(&self, on: Object, pointer: u64) -> Option<ObjectKey> {
         let number = |at, root, name| self.world.number(at, &named(root, &[name]));
         let key = match on {
             Object::Task | Object::Socket => [pointer, 0],
@@ -115,14 +115,18 @@ impl Call<'_> {
         Some((on, key))
     }
 
-    /// The same for what a rule says: a new thread is of the process that makes it.
-    pub(super) fn object(&self, on: Object, pointer: u64, value: &Value) -> Option<Known> {
-        let hook = crate::hir::Hook { name: self.hook.to_owned(), void: self.void, keeps: false, args: Vec::new() };
-        let thread = newborn(&hook, value) && self.world.argument("clone_flags") & CLONE_THREAD != 0;
+    /// Returns the key of an object of a rule. A new thread belongs to the process that creates it.
+    pub(super) fn object(&self, on: Object, pointer: u64, value: &Value) -> Option<ObjectKey> {
+        let hook =
+            crate::hir::Hook { name: self.hook.to_owned(), void: self.void, maintains_labels: false, args: Vec::new() };
+        let thread = is_new_task(&hook, value) && self.world.argument("clone_flags") & CLONE_THREAD != 0;
         self.known(on, if thread { self.leader(pointer) } else { pointer })
     }
 
-    /// Who comes to be has what is inherited before the rules are asked; the errno where there is no room for it.
+    /// Lets new objects inherit labels before the rules are evaluated.
+    ///
+    /// # Errors
+    /// With an errno if there is no room for an entry.
     pub(super) fn begin(&self, labels: &mut Labels) -> Result<(), i32> {
         let task = |address| (Object::Task, [address, 0]);
         let current = self.world.current();
@@ -162,16 +166,16 @@ impl Call<'_> {
         }
     }
 
-    /// Does what the rules that fired say, each with its object: first all is taken, then all is set. False where something
-    /// finds no room and the operation can be refused.
-    pub(super) fn mark(&self, marks: &[(&Mark, Known)], labels: &mut Labels) -> bool {
+    /// Applies the marks of the rules that matched, each with its object: first all removals, then all
+    /// additions. Returns false if an entry cannot be added and the hook can deny the operation.
+    pub(super) fn mark(&self, marks: &[(&Mark, ObjectKey)], labels: &mut Labels) -> bool {
         let name = |mark: &Mark| self.policy.labels[mark.label.index()].name.clone();
         for (mark, known) in marks.iter().filter(|(mark, _)| !mark.set) {
             if let Some(entry) = labels.entries.get_mut(known) {
                 entry.labels.remove(&name(mark));
             }
         }
-        // What is lost is counted by what rules call an object.
+        // Lost entries are counted once for each expression that denotes the object.
         let mut refused: Vec<&Value> = Vec::new();
         for (mark, known) in marks.iter().filter(|(mark, _)| mark.set) {
             if refused.contains(&&mark.object) {
@@ -186,14 +190,14 @@ impl Call<'_> {
         refused.is_empty() || self.void || BOOL_HOOKS.contains(&self.hook)
     }
 
-    /// Who goes leaves nothing.
-    pub(super) fn end(&self, labels: &mut Labels) {
+    /// Removes the entries of destroyed objects.
+    pub(super) fn forget_destroyed(&self, labels: &mut Labels) {
         match self.hook {
             "task_free" if self.has(Object::Task) => {
                 let Some(own) = self.argument("task") else { return };
                 let first = self.leader(own);
                 let (own, first) = ((Object::Task, [own, 0]), (Object::Task, [first, 0]));
-                // A thread that has taken its place may not know everything yet.
+                // A thread that replaces the leader may not have all of its labels yet.
                 if own != first && labels.entries.get(&first).is_some_and(|entry| entry.former == own.1[0]) {
                     labels.merge(own, first);
                 }
@@ -213,7 +217,7 @@ impl Call<'_> {
         }
     }
 
-    /// Whether an inode that leaves memory can be read again under the same numbers.
+    /// Returns true if an inode that is evicted from memory can be read again with the same numbers.
     fn comes_back(&self, inode: u64) -> bool {
         const FAT: u64 = 0x4d44;
         const EXFAT: u64 = 0x2011_bab0;

@@ -1,10 +1,10 @@
-//! What a text must be like: `"/etc/passwd" like "/etc/*"`.
+//! Evaluation of tests of texts: `"/etc/passwd" like "/etc/*"`.
 //!
-//! Globs are tried in every way that there is, from left to right, which takes as long as it takes.
+//! Globs are matched by backtracking, which can take exponential time.
 
 use crate::hir::TextTest;
 
-/// Whether a text is what a test asks for.
+/// Returns true if a text passes a test.
 #[must_use]
 pub fn passes(test: &TextTest, text: &[u8]) -> bool {
     match test {
@@ -17,12 +17,12 @@ pub fn passes(test: &TextTest, text: &[u8]) -> bool {
     }
 }
 
-/// Whether a glob fits a whole text, tried from left to right with every way that there is.
+/// Returns true if a glob matches a whole text.
 fn glob(pattern: &[u8], text: &[u8]) -> bool {
     fits(&[pattern], text)
 }
 
-/// Parts of a pattern, one after the other.
+/// Matches the concatenation of several parts of a pattern.
 fn fits(pattern: &[&[u8]], text: &[u8]) -> bool {
     let Some((first, others)) = pattern.split_first() else {
         return text.is_empty();
@@ -54,7 +54,7 @@ fn fits(pattern: &[&[u8]], text: &[u8]) -> bool {
     }
 }
 
-/// The bytes of a class from behind its `[`, and what follows its `]`.
+/// Parses a class after its `[`; returns its bytes and the pattern after its `]`.
 fn class(pattern: &[u8]) -> (Vec<u8>, &[u8]) {
     let negated = matches!(pattern.first(), Some(b'!' | b'^'));
     let mut at = usize::from(negated);
@@ -75,12 +75,12 @@ fn class(pattern: &[u8]) -> (Vec<u8>, &[u8]) {
         };
         listed.extend(low..=high);
     }
-    // What is left out never brings the slash in.
+    // A negated class does not match a slash.
     let bytes = if negated { (0..=u8::MAX).filter(|b| !listed.contains(b) && *b != b'/').collect() } else { listed };
     (bytes, &pattern[at + 1..])
 }
 
-/// The choices from behind a `{`, and what follows its `}`.
+/// Parses alternatives after a `{`; returns them and the pattern after the `}`.
 fn choices(pattern: &[u8]) -> (Vec<&[u8]>, &[u8]) {
     let (mut depth, mut at, mut from, mut choices) = (1, 0, 0, Vec::new());
     loop {

@@ -1,4 +1,4 @@
-//! What computes with integers, and bits that are asked for: `has`.
+//! Integer arithmetic, bitwise operators and `has`.
 
 use krs_grammar::ast::{BinaryOp, Expr, Span};
 use krs_grammar::print::expr_text;
@@ -6,7 +6,7 @@ use krs_grammar::print::expr_text;
 use super::cast::{convert, meet, promote};
 use super::{atom, constant};
 use crate::diag::{Diagnostic, code};
-use crate::hir::check::{Checker, Number, Operand, spell};
+use crate::hir::check::{Checker, Number, Operand, int_name};
 use crate::hir::{AtomKind, Binary, Int, NamesId, Ty, Value, ValueKind};
 
 impl Checker<'_> {
@@ -21,8 +21,8 @@ impl Checker<'_> {
     ) -> Operand {
         let Operand::Value(value @ Value { ty: Ty::Int(_), .. }) = l else {
             return self.report(
-                Diagnostic::error(code::INVALID_OPERAND, op_span, "`has` asks for an integer on its left")
-                    .also(left.span, "this is none"),
+                Diagnostic::error(code::INVALID_OPERAND, op_span, "`has` requires an integer on its left")
+                    .also(left.span, "not an integer"),
             );
         };
         let Ty::Int(int) = value.ty else {
@@ -32,7 +32,7 @@ impl Checker<'_> {
             Operand::Number(number) => number,
             _ => {
                 return self.report(
-                    Diagnostic::error(code::NOT_CONSTANT, right.span, "`has` asks for constant bits on its right")
+                    Diagnostic::error(code::NOT_CONSTANT, right.span, "`has` requires constant bits on its right")
                         .help("write names or a number: `prot has READ|EXEC`"),
                 );
             }
@@ -49,7 +49,7 @@ impl Checker<'_> {
         };
         if mask == 0 {
             return self.report(
-                Diagnostic::error(code::EMPTY_MASK, right.span, "no bit is asked for")
+                Diagnostic::error(code::EMPTY_MASK, right.span, "this mask has no bits")
                     .note("the test would always be true")
                     .help("name at least one bit"),
             );
@@ -58,26 +58,28 @@ impl Checker<'_> {
         Operand::Cond(atom(span, AtomKind::AllBits { value, mask }))
     }
 
-    /// The enum that both sides are of, whose names are numbers and no bits. What BTF calls an enum may well be bits.
+    /// Returns the type of both sides if it is an `enum` item, whose members are numbers rather than bits.
+    /// Enums of the kernel are excluded: some are used as flags.
     fn one_at_a_time(&self, left: Option<NamesId>, right: Option<NamesId>) -> Option<NamesId> {
         let of = left.filter(|_| left == right)?;
         let names = &self.names[of.index()];
         (!names.flags && !names.kernel).then_some(of)
     }
 
-    /// Names of an enum taken for bits; `instead` is the operator that asks what was meant.
+    /// Reports a bitwise operation on members of an enum; `instead` is the operator to suggest.
     fn no_bits(&mut self, of: NamesId, op_span: Span, left: &Expr, right: &Expr, instead: &str) -> Operand {
         let (of, l, r) = (&self.names[of.index()].name, expr_text(left), expr_text(right));
-        let error = Diagnostic::error(code::INVALID_OPERAND, op_span, format!("`{of}` has no bits"))
-            .label("works on bits")
-            .note(format!("a `{of}` is one of its names at a time, each a number"));
+        let error = Diagnostic::error(code::INVALID_OPERAND, op_span, format!("`{of}` is not a flag type"))
+            .label("bitwise operator")
+            .note(format!("a value of `{of}` equals one of its members, which are numbers"));
         self.report(match instead {
-            "in" => error.help(format!("ask for one of several with a list: `in {{ {l}, {r} }}`")),
+            "in" => error.help(format!("test for several values with a list: `in {{ {l}, {r} }}`")),
             _ => error.help(format!("compare it: `{l} == {r}`")),
         })
     }
 
-    /// A constant as the bits of a type: what fits with or without sign is the same pattern.
+    /// Returns a constant as a bit pattern of a type. Signed and unsigned values that fit the width are
+    /// accepted.
     fn bits(&mut self, int: Int, number: Number, left: Span, at: Span) -> Option<i128> {
         let most = (1i128 << (8 * int.bytes)) - 1;
         let least = -(1i128 << (8 * int.bytes - 1));
@@ -86,10 +88,10 @@ impl Checker<'_> {
                 Diagnostic::error(
                     code::CONSTANT_OUT_OF_RANGE,
                     at,
-                    format!("a {} does not have these bits", spell(int)),
+                    format!("a {} cannot hold these bits", int_name(int)),
                 )
                 .label(format!("more than {} bits", 8 * int.bytes))
-                .also(left, format!("a {}", spell(int))),
+                .also(left, format!("a {}", int_name(int))),
             );
             return None;
         }
@@ -109,18 +111,15 @@ impl Checker<'_> {
         let shift = matches!(op, BinaryOp::Shl | BinaryOp::Shr);
         for (operand, side) in [(&l, left), (&r, right)] {
             if !matches!(operand, Operand::Number(_) | Operand::Value(Value { ty: Ty::Int(_), .. })) {
-                let what = self.say(operand);
-                let mut error = Diagnostic::error(
-                    code::INVALID_OPERAND,
-                    op_span,
-                    format!("`{}` works on integers only", op.text()),
-                )
-                .also(side.span, what);
+                let what = self.describe_operand(operand);
+                let mut error =
+                    Diagnostic::error(code::INVALID_OPERAND, op_span, format!("`{}` requires integers", op.text()))
+                        .also(side.span, what);
                 if matches!(operand, Operand::Cond(_) | Operand::Value(Value { ty: Ty::Bool, .. })) && bitwise {
                     error = error.help(match op {
-                        BinaryOp::BitAnd => "join conditions by `and`",
-                        BinaryOp::BitOr => "join conditions by `or`",
-                        _ => "compare conditions by `!=`",
+                        BinaryOp::BitAnd => "join conditions with `and`",
+                        BinaryOp::BitOr => "join conditions with `or`",
+                        _ => "compare conditions with `!=`",
                     });
                 } else if let Some(help) = self.field_help(operand) {
                     error = error.help(help);
@@ -134,18 +133,14 @@ impl Checker<'_> {
                 Operand::Number(_) => {
                     return self.report(
                         Diagnostic::error(code::INVALID_DIVISOR, right.span, "division by zero")
-                            .help("divide by another number"),
+                            .help("use another divisor"),
                     );
                 }
                 _ => {
                     return self.report(
-                        Diagnostic::error(
-                            code::INVALID_DIVISOR,
-                            right.span,
-                            "a divisor must be a constant other than 0",
-                        )
-                        .label("known only when the hook runs")
-                        .help("multiply the other side of the comparison instead"),
+                        Diagnostic::error(code::INVALID_DIVISOR, right.span, "a divisor must be a nonzero constant")
+                            .label("known only at run time")
+                            .help("multiply the other side of the comparison instead"),
                     );
                 }
             }
@@ -173,7 +168,7 @@ impl Checker<'_> {
                         Operand::Number(Number { value, names, pattern })
                     }
                     None => self.report(
-                        Diagnostic::error(code::CONSTANT_OVERFLOW, span, "the result does not fit into 64 bits")
+                        Diagnostic::error(code::CONSTANT_OVERFLOW, span, "the result does not fit in 64 bits")
                             .help("use smaller numbers"),
                     ),
                 }
@@ -199,12 +194,12 @@ impl Checker<'_> {
                                     op_span,
                                     format!(
                                         "no type holds both a {} and an {}",
-                                        if x.signed { spell(y) } else { spell(x) },
-                                        if x.signed { spell(x) } else { spell(y) }
+                                        if x.signed { int_name(y) } else { int_name(x) },
+                                        if x.signed { int_name(x) } else { int_name(y) }
                                     ),
                                 )
-                                .also(a.span, spell(x))
-                                .also(b.span, spell(y))
+                                .also(a.span, int_name(x))
+                                .also(b.span, int_name(y))
                                 .help("convert one of them with `as`"),
                             );
                         }
@@ -220,7 +215,7 @@ impl Checker<'_> {
         }
     }
 
-    /// A value and a constant; `swapped` where the constant stands on the left.
+    /// Checks an operation on a value and a constant; `swapped` if the constant is the left operand.
     fn with_constant(
         &mut self,
         op: BinaryOp,
@@ -241,7 +236,7 @@ impl Checker<'_> {
         }
         if shift {
             if swapped {
-                // `1 << n` has no width of its own: it takes the largest.
+                // The constant of `1 << n` has no width, so the largest type is used.
                 let ty = Int::plain(8, number.value < 0);
                 let left = Box::new(constant(at, ty, ty.wrap(number.value)));
                 return Operand::Value(Value {
@@ -256,9 +251,9 @@ impl Checker<'_> {
                     Diagnostic::error(
                         code::INVALID_SHIFT,
                         at,
-                        format!("a {} can be shifted by 0 to {} bits", spell(ty), 8 * ty.bytes - 1),
+                        format!("a {} can be shifted by 0 to {} bits", int_name(ty), 8 * ty.bytes - 1),
                     )
-                    .also(value.span, format!("a {}", spell(int))),
+                    .also(value.span, format!("a {}", int_name(int))),
                 );
             }
             let right = Box::new(constant(at, Int::plain(4, false), number.value));
@@ -275,7 +270,7 @@ impl Checker<'_> {
             (Int { names: int.names.or(number.names), ..int }, bits)
         } else {
             let ty = Int { names: None, ..promote(int) };
-            // A constant that only the other sign holds widens both, as a value of that type would.
+            // A constant that does not fit the type widens both operands, as a value of a wider type would.
             let ty = if number.value < ty.min() || number.value > ty.max() {
                 [Int::plain(4, true), Int::plain(8, false), Int::plain(8, true)]
                     .into_iter()
@@ -290,9 +285,9 @@ impl Checker<'_> {
                         Diagnostic::error(
                             code::CONSTANT_OUT_OF_RANGE,
                             at,
-                            format!("no type holds both a {} and {}", spell(int), number.value),
+                            format!("no type holds both a {} and {}", int_name(int), number.value),
                         )
-                        .also(value.span, format!("a {}", spell(int))),
+                        .also(value.span, format!("a {}", int_name(int))),
                     );
                 }
             }
@@ -320,7 +315,8 @@ fn operation(op: BinaryOp) -> Binary {
     }
 }
 
-/// Constants have no width: their arithmetic is exact, and `None` beyond 64 bits.
+/// Folds an operation on constants. They have no width, so the arithmetic is exact; `None` if the result
+/// exceeds 64 bits.
 fn fold(op: BinaryOp, a: i128, b: i128) -> Option<i128> {
     let value = match op {
         BinaryOp::Add => a.checked_add(b)?,

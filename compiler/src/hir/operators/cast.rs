@@ -1,5 +1,7 @@
-//! Types that integers meet in: those narrower than 32 bits are computed in 32; two meet in the smallest of u32, i32, u64
-//! and i64 that holds both.
+//! Conversions: casts with `as`, and the common type of two integers.
+//!
+//! Integers narrower than 32 bits are computed in 32 bits. Two integers meet in the smallest of u32, i32, u64
+//! and i64 that can represent both.
 
 use krs_grammar::ast::{Expr, Span, Type, TypeKind};
 
@@ -11,7 +13,7 @@ use crate::hir::{Int, NamesId, Ty, Value, ValueKind};
 impl<'a> Checker<'a> {
     pub(in crate::hir) fn cast(&mut self, value: &'a Expr, ty: &'a Type, span: Span, hint: Option<NamesId>) -> Operand {
         let TypeKind::Name(name) = &ty.kind else {
-            return self.error(code::INVALID_CAST, ty.span, "nothing can be made a tuple");
+            return self.error(code::INVALID_CAST, ty.span, "cannot convert to a tuple");
         };
         let to = match integer(name) {
             Some(int) => Some(int),
@@ -20,7 +22,7 @@ impl<'a> Checker<'a> {
         let Some(to) = to else {
             if name == "bool" {
                 return self.report(
-                    Diagnostic::error(code::INVALID_CAST, ty.span, "nothing can be made a `bool`")
+                    Diagnostic::error(code::INVALID_CAST, ty.span, "cannot convert to `bool`")
                         .help("compare the value: `!= 0`"),
                 );
             }
@@ -32,7 +34,7 @@ impl<'a> Checker<'a> {
             Operand::Number(number) if to.names.is_some() => Operand::Number(Number { names: to.names, ..number }),
             Operand::Number(number) => Operand::Value(constant(span, to, to.wrap(number.value))),
             Operand::Value(value) => match value.ty {
-                // Names change nothing about the bits.
+                // A conversion to an enum or flag type keeps the bits.
                 Ty::Int(int) if to.names.is_some() => {
                     Operand::Value(Value { span, ty: Ty::Int(Int { names: to.names, ..int }), kind: value.kind })
                 }
@@ -41,8 +43,8 @@ impl<'a> Checker<'a> {
                 other => {
                     let what = self.describe(other);
                     self.report(
-                        Diagnostic::error(code::INVALID_CAST, span, format!("{what} is no integer"))
-                            .label("cannot be converted"),
+                        Diagnostic::error(code::INVALID_CAST, span, format!("cannot convert {what} to an integer"))
+                            .label("not an integer"),
                     )
                 }
             },
@@ -50,17 +52,17 @@ impl<'a> Checker<'a> {
                 let value = Value { span, ty: Ty::Bool, kind: ValueKind::Cond(Box::new(cond)) };
                 Operand::Value(Value { span, ty: Ty::Int(to), kind: ValueKind::Convert(Box::new(value)) })
             }
-            _ => self.error(code::INVALID_CAST, span, format!("this cannot be made a `{name}`")),
+            _ => self.error(code::INVALID_CAST, span, format!("cannot convert this to `{name}`")),
         }
     }
 }
 
-/// The type that narrow integers are computed in.
+/// Returns the type in which a narrow integer is computed.
 pub(super) fn promote(int: Int) -> Int {
     Int { bytes: int.bytes.max(4), ..int }
 }
 
-/// The smallest type of computation that holds both.
+/// Returns the smallest type of computation that can represent the values of both types.
 pub(super) fn meet(x: Int, y: Int) -> Option<Int> {
     [Int::plain(4, false), Int::plain(4, true), Int::plain(8, false), Int::plain(8, true)]
         .into_iter()

@@ -1,11 +1,13 @@
-//! `==`, `!=`, `<`, `<=`, `>`, `>=`: of mathematical values, whatever the widths.
+//! Comparisons: `==`, `!=`, `<`, `<=`, `>` and `>=`.
+//!
+//! Integers are compared as mathematical numbers, whatever their widths.
 
 use krs_grammar::ast::{BinaryOp, Expr, ExprKind, Span};
 use krs_grammar::print::expr_text;
 
 use super::{and, atom, constant, not, one_of_texts, or, range};
 use crate::diag::{Diagnostic, code};
-use crate::hir::check::{Checker, Number, Operand, spell, text::as_text};
+use crate::hir::check::{Checker, Number, Operand, int_name, text::as_text};
 use crate::hir::{AtomKind, Compare, Cond, Int, NamesId, Ty, Value, ValueKind, place};
 
 impl Checker<'_> {
@@ -20,9 +22,9 @@ impl Checker<'_> {
         let equality = matches!(op, BinaryOp::Eq | BinaryOp::Ne);
         let finish = |cond: Cond| Operand::Cond(if op == BinaryOp::Ne { not(cond) } else { cond });
         let ((l, left), (r, right)) = (left, right);
-        // What stands beside a literal is a text where it can be one.
-        let l = if matches!(r, Operand::Text(_)) { self.texts(l) } else { l };
-        let r = if matches!(l, Operand::Text(_)) { self.texts(r) } else { r };
+        // The other side of a string literal is converted to a text if possible.
+        let l = if matches!(r, Operand::Text(_)) { self.as_text_operand(l) } else { l };
+        let r = if matches!(l, Operand::Text(_)) { self.as_text_operand(r) } else { r };
         let text = |side: &Operand| {
             matches!(side, Operand::Value(Value { ty: Ty::Str { .. } | Ty::Text { .. }, .. }))
                 || matches!(side, Operand::Place(place) if place::tag(&self.kernel.btf, place.ty) == "path")
@@ -30,7 +32,7 @@ impl Checker<'_> {
         let (l, r) = match (text(&l), text(&r)) {
             (false, false) => (l, r),
             _ if matches!(l, Operand::Null) || matches!(r, Operand::Null) => (l, r),
-            _ => (self.texts(l), self.texts(r)),
+            _ => (self.as_text_operand(l), self.as_text_operand(r)),
         };
         match (l, r) {
             (Operand::Null, Operand::Null) => finish(Cond::Const(true)),
@@ -109,7 +111,7 @@ impl Checker<'_> {
                         Diagnostic::error(
                             code::INCOMPARABLE,
                             op_span,
-                            format!("{x} cannot be compared with {y} by `{}`", op.text()),
+                            format!("cannot compare {x} with {y} using `{}`", op.text()),
                         )
                         .also(left.span, x)
                         .also(right.span, y),
@@ -121,31 +123,30 @@ impl Checker<'_> {
                 self.compare_constant(mirror(op), value, number, left, span)
             }
             (l, r) => {
-                let (x, y) = (self.say(&l), self.say(&r));
+                let (x, y) = (self.describe_operand(&l), self.describe_operand(&r));
                 let text = matches!(l, Operand::Text(_)) || matches!(r, Operand::Text(_));
                 let pointer =
                     [&l, &r].into_iter().any(|side| matches!(side, Operand::Value(Value { ty: Ty::Ptr(_), .. })));
-                let mut error =
-                    Diagnostic::error(code::INCOMPARABLE, op_span, format!("{x} cannot be compared with {y}"))
-                        .also(left.span, x)
-                        .also(right.span, y);
+                let mut error = Diagnostic::error(code::INCOMPARABLE, op_span, format!("cannot compare {x} with {y}"))
+                    .also(left.span, x)
+                    .also(right.span, y);
                 if let (Operand::Text(text), Operand::Value(Value { ty: Ty::Int(Int { bytes: 1, .. }), .. }))
                 | (Operand::Value(Value { ty: Ty::Int(Int { bytes: 1, .. }), .. }), Operand::Text(text)) = (&l, &r)
                     && let [byte] = text[..]
                 {
-                    error = error.help(format!("a byte is a number; that of this character is `{byte:#04x}`"));
+                    error = error.help(format!("a byte is a number; the code of this character is `{byte:#04x}`"));
                 }
                 if text && pointer {
                     error = error.help(self.path_of_object(left, &l).or_else(|| self.path_of_object(right, &r)).unwrap_or(
-                        "text behind a pointer cannot be read yet; strings that are arrays can, such as `task.comm`".into(),
+                        "a string behind this pointer cannot be read; arrays of characters can, such as `task.comm`".into(),
                     ));
                 }
-                if text && [&l, &r].into_iter().any(|side| matches!(side, Operand::End(_))) {
+                if text && [&l, &r].into_iter().any(|side| matches!(side, Operand::Endpoint(_))) {
                     error = error.help("compare its `ip` with an address and its `port` with a number");
                 }
                 if matches!(l, Operand::File(_)) || matches!(r, Operand::File(_)) {
                     error =
-                        error.help("compare an inode with it by `==`, `!=` or `in`: `file.inode == inode(\"...\")`");
+                        error.help("compare it with an inode using `==`, `!=` or `in`: `file.inode == inode(\"...\")`");
                 }
                 if let Some(help) = self.field_help(&l).or_else(|| self.field_help(&r)) {
                     error = error.help(help);
@@ -161,15 +162,14 @@ impl Checker<'_> {
                         && matches!(test.kind, ExprKind::Binary { op: BinaryOp::BitAnd, .. })
                         && matches!(other.kind, ExprKind::Bool(_))
                 }) {
-                    error =
-                        error.help("a test of bits is a condition by itself; `not` before it asks for none of them");
+                    error = error.help("a test of bits is a condition; use `not` to test that none is set");
                 }
                 self.report(error)
             }
         }
     }
 
-    /// A struct compared as if it were a number: what the number is called.
+    /// Suggests a field for a struct that is used like a number.
     pub(super) fn field_help(&self, operand: &Operand) -> Option<String> {
         let Operand::Place(place) = operand else {
             return None;
@@ -177,19 +177,19 @@ impl Checker<'_> {
         let mut names = Vec::new();
         place::field_names(&self.kernel.btf, self.kernel.btf.strip(place.ty), &mut names);
         match names.as_slice() {
-            [one] => Some(format!("its only field is `{one}`: write `.{one}` behind it")),
+            [one] => Some(format!("its only field is `{one}`: append `.{one}`")),
             _ => Some("compare one of its fields".to_owned()),
         }
     }
 
-    /// What has a path stands where the path is meant: `file == "/etc/passwd"`.
+    /// Suggests the path of an object that is used in place of its path: `file == "/etc/passwd"`.
     pub(super) fn path_of_object(&self, expr: &Expr, operand: &Operand) -> Option<String> {
         let Operand::Value(Value { ty: Ty::Ptr(pointer), .. }) = operand else { return None };
         let tag = place::tag(&self.kernel.btf, pointer.target);
         self.items.views.contains_key(&(tag, "path")).then(|| format!("did you mean `{}.path`?", expr_text(expr)))
     }
 
-    /// A number or a flag in quotes, beside what could be compared with it.
+    /// Suggests removing the quotes of a number or a flag that is compared with an integer.
     pub(super) fn unquoted(&self, text: &Operand, beside: &Operand) -> Option<String> {
         let (Operand::Text(text), Operand::Value(Value { ty: Ty::Int(int), .. })) = (text, beside) else {
             return None;
@@ -206,11 +206,11 @@ impl Checker<'_> {
             let what = self.describe(value.ty);
             let help = match value.ty {
                 Ty::Ptr(_) => "a pointer can be compared with `null` and with other pointers",
-                Ty::Bool => "a bool is a condition by itself",
-                _ => "a string is compared with a string: `\"...\"`",
+                Ty::Bool => "a bool is a condition",
+                _ => "compare a string with a string: `\"...\"`",
             };
             return self.report(
-                Diagnostic::error(code::INCOMPARABLE, span, format!("{what} cannot be compared with a number"))
+                Diagnostic::error(code::INCOMPARABLE, span, format!("cannot compare {what} with a number"))
                     .also(value.span, what)
                     .help(help),
             );
@@ -228,14 +228,16 @@ impl Checker<'_> {
                 _ => number < int.min(),
             };
             return self.report(
-                Diagnostic::error(code::CONSTANT_OUT_OF_RANGE, at, format!("a {} cannot hold {number}", spell(int)))
-                    .label(format!("{} to {} fit", int.min(), int.max()))
-                    .also(value.span, format!("a {}", spell(int)))
+                Diagnostic::error(code::CONSTANT_OUT_OF_RANGE, at, format!("a {} cannot hold {number}", int_name(int)))
+                    .label(format!("expected {} to {}", int.min(), int.max()))
+                    .also(value.span, format!("a {}", int_name(int)))
                     .note(format!("the comparison would always be {always}"))
                     .help(match range(side) {
                         Some(range) => range,
-                        None if number < 0 => "the value has no sign; compare it with a number from 0 on".to_owned(),
-                        None => "compare it with a number that it can be".to_owned(),
+                        None if number < 0 => {
+                            "the value is unsigned; compare it with 0 or a positive number".to_owned()
+                        }
+                        None => "compare it with a number in its range".to_owned(),
                     }),
             );
         }
@@ -251,7 +253,7 @@ impl Checker<'_> {
                 Diagnostic::warning(code::ALWAYS_TRUE, span, format!("this comparison is always {always}"))
                     .label(format!(
                         "a {} is never {} {number}",
-                        spell(int),
+                        int_name(int),
                         if number == int.min() { "below" } else { "above" }
                     ))
                     .help("remove it, or compare with another number"),
@@ -269,7 +271,7 @@ impl Checker<'_> {
                     if !pointer.nullable && matches!(value.kind, ValueKind::Arg(_)) {
                         self.report(
                             Diagnostic::warning(code::ALWAYS_TRUE, span, "this argument is never null")
-                                .label("always known")
+                                .label("result is always the same")
                                 .help("remove the comparison"),
                         );
                         return Some(Cond::Const(false));
@@ -290,13 +292,13 @@ impl Checker<'_> {
                 let what = place::describe(&self.kernel.btf, place.ty);
                 self.report(
                     Diagnostic::error(code::NEVER_NULL, span, format!("`{what}` is embedded and never null"))
-                        .also(side.span, "part of the object itself, no pointer")
-                        .help("compare the pointer that leads to it, or one of its fields"),
+                        .also(side.span, "embedded in its object, not a pointer")
+                        .help("compare the pointer to the object, or one of the fields"),
                 );
                 None
             }
             other => {
-                let what = self.say(&other);
+                let what = self.describe_operand(&other);
                 self.report(
                     Diagnostic::error(code::NEVER_NULL, span, format!("{what} is never null"))
                         .help("only pointers can be null"),
@@ -307,7 +309,7 @@ impl Checker<'_> {
     }
 }
 
-/// A user, a group or a port by its name: the kernel knows only numbers.
+/// Suggests a command for a user, group or port that is given by name: the kernel knows only numbers.
 fn number_of(value: &Expr, name: &Operand) -> Option<String> {
     let (ExprKind::Field { name: field, .. }, Operand::Text(name)) = (&value.kind, name) else {
         return None;
@@ -315,18 +317,18 @@ fn number_of(value: &Expr, name: &Operand) -> Option<String> {
     let option = match field.name.trim_start_matches(['e', 's', 'f']) {
         "uid" => "-u",
         "gid" => "-g",
-        // A number in quotes is no name.
+        // A number in quotes is not a name.
         "port" if !name.iter().all(u8::is_ascii_digit) => {
             let name = String::from_utf8_lossy(name);
-            return Some(format!("ports are numbers: `getent services {name}` tells that of `{name}`"));
+            return Some(format!("ports are numbers: `getent services {name}` prints that of `{name}`"));
         }
         _ => return None,
     };
     let name = String::from_utf8_lossy(name);
-    Some(format!("the kernel knows accounts by their numbers: `id {option} {name}` tells that of `{name}`"))
+    Some(format!("the kernel identifies accounts by number: `id {option} {name}` prints that of `{name}`"))
 }
 
-/// Both true or both false, in Kleene's logic.
+/// Builds the equivalence of two conditions in Kleene logic.
 fn same(a: Cond, b: Cond) -> Cond {
     or(and(a.clone(), b.clone()), and(not(a), not(b)))
 }
@@ -342,7 +344,7 @@ fn compare(op: BinaryOp) -> Compare {
     }
 }
 
-/// The same comparison with its sides exchanged.
+/// Returns the operator for swapped operands.
 fn mirror(op: BinaryOp) -> BinaryOp {
     match op {
         BinaryOp::Lt => BinaryOp::Gt,

@@ -1,12 +1,12 @@
-//! `in`: one of the elements of a list or a set.
+//! Membership: `in` a list, a set or a network.
 
 use krs_grammar::ast::{Expr, ExprKind, Span};
 use krs_grammar::print::expr_text;
 
 use super::{atom, constant, names_of, one_of_texts, range};
 use crate::diag::{Diagnostic, code};
-use crate::hir::check::{Checker, Operand, sets, spell};
-use crate::hir::resolve::Named;
+use crate::hir::check::{Checker, Operand, int_name, sets};
+use crate::hir::resolve::NamedItem;
 use crate::hir::suggest::did_you_mean;
 use crate::hir::{AtomKind, Int, Ty, Value, ValueKind};
 
@@ -16,7 +16,7 @@ impl<'a> Checker<'a> {
             return self.tuple_in(parts, right, span);
         }
         if let ExprKind::Name(name) = &right.kind
-            && let Some(Named::Set(item)) = self.items.named.get(name.as_str())
+            && let Some(NamedItem::Set(item)) = self.items.named.get(name.as_str())
         {
             return self.in_named(item, left, right.span, op_span, span);
         }
@@ -24,7 +24,7 @@ impl<'a> Checker<'a> {
             return self.no_set(left, right);
         };
         let operand = self.expr(left, None);
-        let operand = self.settle(operand, left.span);
+        let operand = self.as_value(operand, left.span);
         let operand = match operand {
             Operand::Value(value) if value.ty == Ty::Ip && !elements.is_empty() => {
                 return self.in_networks(value, elements, span);
@@ -35,15 +35,18 @@ impl<'a> Checker<'a> {
             if matches!(operand, Operand::Error) {
                 return Operand::Error;
             }
-            let what = self.say(&operand);
+            let what = self.describe_operand(&operand);
             return self.report(
-                Diagnostic::error(code::TYPE_MISMATCH, op_span, "`in` a text asks for an address on its left")
+                Diagnostic::error(code::TYPE_MISMATCH, op_span, "`in` with a string requires an address on its left")
                     .also(left.span, what)
                     .help("compare with `==`, or write a list: `in { \"a\", \"b\" }`"),
             );
         }
-        let operand =
-            if elements.iter().any(|of| matches!(of.kind, ExprKind::Str(_))) { self.texts(operand) } else { operand };
+        let operand = if elements.iter().any(|of| matches!(of.kind, ExprKind::Str(_))) {
+            self.as_text_operand(operand)
+        } else {
+            operand
+        };
         let hint = names_of(&operand);
         if elements.is_empty() {
             return self.empty_list(right.span);
@@ -65,10 +68,14 @@ impl<'a> Checker<'a> {
                         }
                         Operand::Error => {}
                         other => {
-                            let what = self.say(&other);
+                            let what = self.describe_operand(&other);
                             self.report(
-                                Diagnostic::error(code::MIXED_LIST, element.span, format!("{what} among strings"))
-                                    .also(left.span, "a string"),
+                                Diagnostic::error(
+                                    code::MIXED_LIST,
+                                    element.span,
+                                    format!("expected a string, found {what}"),
+                                )
+                                .also(left.span, "a string"),
                             );
                         }
                     }
@@ -97,9 +104,9 @@ impl<'a> Checker<'a> {
                                     let error = Diagnostic::error(
                                         code::CONSTANT_OUT_OF_RANGE,
                                         element.span,
-                                        format!("a {} cannot hold {wrapped}", spell(int)),
+                                        format!("a {} cannot hold {wrapped}", int_name(int)),
                                     )
-                                    .also(left.span, format!("a {}", spell(int)));
+                                    .also(left.span, format!("a {}", int_name(int)));
                                     self.report(match range(element) {
                                         Some(range) => error.help(range),
                                         None => error,
@@ -125,16 +132,19 @@ impl<'a> Checker<'a> {
                                     element.span,
                                     "the elements of a list must be constant",
                                 )
-                                .help("compare the two values with `==`, joined by `or`"),
+                                .help("compare the values with `==`, joined with `or`"),
                             );
                             None
                         }
                         other => {
-                            let what = self.say(&other);
-                            let error =
-                                Diagnostic::error(code::MIXED_LIST, element.span, format!("{what} among numbers"))
-                                    .label(what)
-                                    .also(left.span, "a number");
+                            let what = self.describe_operand(&other);
+                            let error = Diagnostic::error(
+                                code::MIXED_LIST,
+                                element.span,
+                                format!("expected a number, found {what}"),
+                            )
+                            .label(what)
+                            .also(left.span, "a number");
                             self.report(match self.unquoted(&other, &Operand::Value(value.clone())) {
                                 Some(help) => error.help(help),
                                 None => error,
@@ -155,53 +165,49 @@ impl<'a> Checker<'a> {
             }
             Operand::Value(value) if self.is_inode(value.ty) => self.one_of_files(&value, elements, span),
             other => {
-                let what = self.say(&other);
+                let what = self.describe_operand(&other);
                 let error = Diagnostic::error(
                     code::INVALID_OPERAND,
                     op_span,
-                    "`in` asks for an integer or a string on its left",
+                    "`in` requires an integer, a string or an address on its left",
                 )
                 .also(left.span, what);
                 self.report(match self.path_of_object(left, &other) {
                     Some(help) => error.help(help),
-                    None if matches!(other, Operand::File(_)) => error.help("`==` compares an inode with it"),
-                    None => error.help("name a field of it"),
+                    None if matches!(other, Operand::File(_)) => error.help("compare it with an inode using `==`"),
+                    None => error.help("use one of its fields"),
                 })
             }
         }
     }
 
-    /// A list that nothing can be in.
+    /// Reports an empty list.
     pub(in crate::hir) fn empty_list(&mut self, at: Span) -> Operand {
         self.report(
-            Diagnostic::error(code::EMPTY_LIST, at, "an empty list holds nothing")
+            Diagnostic::error(code::EMPTY_LIST, at, "empty list")
                 .note("the test would always be false")
-                .help("name at least one element"),
+                .help("add at least one element"),
         )
     }
 
-    /// What stands on the right of `in` is neither a set nor a list.
+    /// Reports a right operand of `in` that is neither a set nor a list.
     fn no_set(&mut self, left: &Expr, right: &Expr) -> Operand {
         let error = match &right.kind {
             ExprKind::Error => return Operand::Error,
             ExprKind::Name(name) if self.items.is_broken(name) => return Operand::Error,
             ExprKind::Name(name) if !self.items.named.contains_key(name.as_str()) => {
                 let sets = self.items.sets.iter().map(|set| set.name.name.as_str());
-                let error =
-                    Diagnostic::error(code::UNKNOWN_NAME, right.span, format!("no set `{name}`")).label("not known");
+                let error = Diagnostic::error(code::UNKNOWN_NAME, right.span, format!("unknown set `{name}`"))
+                    .label("not found");
                 error.help(did_you_mean(name, sets).unwrap_or(format!(
                     "write the elements, `x in {{ 1, 2 }}`, or define the set: `set {name}: TYPE = {{ ... }}`"
                 )))
             }
-            _ => Diagnostic::error(code::TYPE_MISMATCH, right.span, "`in` asks for a set or a list on its right")
-                .label("neither")
+            _ => Diagnostic::error(code::TYPE_MISMATCH, right.span, "`in` requires a set or a list on its right")
+                .label("not a set or a list")
                 .help(match (&left.kind, &right.kind) {
                     (ExprKind::Str(_), ExprKind::Field { .. }) => {
-                        format!(
-                            "a part of a text is looked for so: `contains({}, {})`",
-                            expr_text(right),
-                            expr_text(left)
-                        )
+                        format!("to search for a substring write `contains({}, {})`", expr_text(right), expr_text(left))
                     }
                     _ => "write the elements: `x in { 1, 2 }`".to_owned(),
                 }),
@@ -209,7 +215,7 @@ impl<'a> Checker<'a> {
         self.report(error)
     }
 
-    /// Whether a string can be what the literal says; otherwise that is an error.
+    /// Returns true if a string can equal a literal; reports an error otherwise.
     pub(in crate::hir) fn fits(&mut self, text: &[u8], value: &Value, at: Span) -> bool {
         let bytes = match value.ty {
             Ty::Str { bytes } => bytes,
@@ -217,20 +223,20 @@ impl<'a> Checker<'a> {
             _ => return false,
         };
         let error = if let Some(nul) = text.iter().position(|&byte| byte == 0) {
-            Diagnostic::error(code::NUL_IN_TEXT, at, "a string of the kernel ends at its first NUL")
+            Diagnostic::error(code::NUL_IN_TEXT, at, "a kernel string cannot contain a NUL")
                 .label(format!("a NUL at byte {nul}"))
                 .help("remove the NUL")
         } else if text.len() > bytes as usize {
             Diagnostic::error(
                 code::TEXT_TOO_LONG,
                 at,
-                format!("this is longer than the {bytes} bytes that it is compared with"),
+                format!("this string is longer than the {bytes} bytes that it is compared with"),
             )
             .label(format!("{} bytes", text.len()))
             .also(value.span, format!("{bytes} bytes"))
             .note("the comparison would always be false")
             .help(if bytes == 16 {
-                "the kernel cuts a task's name to 15 characters: compare with those"
+                "the kernel truncates a task's name to 15 characters: compare with those"
             } else {
                 "compare with a shorter string"
             })
@@ -238,7 +244,7 @@ impl<'a> Checker<'a> {
             Diagnostic::error(code::TEXT_TOO_LONG, at, "a task's name has at most 15 characters")
                 .label("16 bytes")
                 .note("the comparison would always be false")
-                .help("the kernel cuts a task's name to 15 characters: compare with those")
+                .help("the kernel truncates a task's name to 15 characters: compare with those")
         } else {
             return true;
         };

@@ -1,14 +1,18 @@
-//! Types of operators, and what makes a condition.
+//! Type checking of operators, and the conversion of operands to conditions.
 //!
-//! `compare.rs` has `==` to `>=`, `membership.rs` has `in`, `arithmetic.rs` what computes with integers, `cast.rs` the
-//! types that they meet in. Here is what all of them need, and which operator goes where.
+//! ```text
+//! prot & EXEC == 0        binary(==, binary(&, prot, 4), 0)
+//! ```
 //!
-//! Bit operations with a constant keep the other side's type and names.
+//! `compare.rs` checks `==` to `>=`, `membership.rs` checks `in`, `arithmetic.rs` integer arithmetic and
+//! `has`, and `cast.rs` conversions. This module dispatches and has what they share.
+//!
+//! Invariant: a bitwise operation with a constant keeps type and names of its other operand.
 
 use krs_grammar::ast::{BinaryOp, Expr, ExprKind, Span, UnaryOp};
 use krs_grammar::print::expr_text;
 
-use super::check::{Checker, Number, Operand, spell};
+use super::check::{Checker, Number, Operand, int_name};
 use super::{Atom, AtomKind, Cond, Int, NamesId, TextTest, Ty, Unary, Value, ValueKind, place};
 use crate::btf::Type;
 use crate::diag::{Diagnostic, code};
@@ -21,7 +25,7 @@ mod membership;
 pub(super) use self::cast::convert;
 use self::cast::promote;
 
-/// `not cond`, with constants folded.
+/// Builds `not cond` and folds constants.
 pub(super) fn not(cond: Cond) -> Cond {
     match cond {
         Cond::Const(value) => Cond::Const(!value),
@@ -30,7 +34,7 @@ pub(super) fn not(cond: Cond) -> Cond {
     }
 }
 
-/// `left and right`, with constants folded. (False and unknown is false.)
+/// Builds `left and right` and folds constants. (`false and unknown` is false.)
 pub(super) fn and(left: Cond, right: Cond) -> Cond {
     match (left, right) {
         (Cond::Const(false), _) | (_, Cond::Const(false)) => Cond::Const(false),
@@ -39,7 +43,7 @@ pub(super) fn and(left: Cond, right: Cond) -> Cond {
     }
 }
 
-/// `left or right`, with constants folded. (True or unknown is true.)
+/// Builds `left or right` and folds constants. (`true or unknown` is true.)
 pub(super) fn or(left: Cond, right: Cond) -> Cond {
     match (left, right) {
         (Cond::Const(true), _) | (_, Cond::Const(true)) => Cond::Const(true),
@@ -63,25 +67,26 @@ impl<'a> Checker<'a> {
         self.cond_of(operand, expr)
     }
 
+    /// Converts an operand to a condition; `expr` is its source.
     pub(super) fn cond_of(&mut self, operand: Operand, expr: &Expr) -> Option<Cond> {
         let span = expr.span;
-        let error = Diagnostic::error(code::INVALID_CONDITION, span, "this is no condition");
+        let error = Diagnostic::error(code::INVALID_CONDITION, span, "expected a condition");
         let error = match operand {
             Operand::Error => return None,
             Operand::Cond(cond) => return Some(cond),
             Operand::Value(value) => match value.ty {
                 Ty::Bool => return Some(atom(span, AtomKind::True(value))),
-                // `prot & EXEC` asks whether a bit is set.
+                // `prot & EXEC` tests whether a bit is set.
                 Ty::Int(_) if matches!(&expr.kind, ExprKind::Binary { op: BinaryOp::BitAnd, .. }) => {
                     return Some(atom(span, AtomKind::AnyBit(value)));
                 }
                 Ty::Int(_) if let Some(instead) = bits_of_choice(expr) => {
                     let what = self.describe(value.ty);
-                    error.label(what).note("`&` is done before `|`").help(format!("write `{instead}`"))
+                    error.label(what).note("`&` binds tighter than `|`").help(format!("write `{instead}`"))
                 }
                 Ty::Int(_) => {
                     let what = self.describe(value.ty);
-                    error.label(what).help("a number is no condition by itself: compare it, for instance with `!= 0`, or test a bit with `&`")
+                    error.label(what).help("compare the number, for instance with `!= 0`, or test a bit with `&`")
                 }
                 Ty::Ptr(_) => {
                     let what = self.describe(value.ty);
@@ -94,20 +99,18 @@ impl<'a> Checker<'a> {
                 Ok(value) => return self.cond_of(Operand::Value(value), expr),
                 Err(place) => {
                     let what = place::describe(&self.kernel.btf, place.ty);
-                    error.label(what).help("name a field of it and compare that")
+                    error.label(what).help("compare one of its fields")
                 }
             },
-            Operand::Number(_) => error.label("a number").help("compare it with something, or write `true` or `false`"),
+            Operand::Number(_) => error.label("a number").help("compare it with a value, or write `true` or `false`"),
             Operand::Null => error.label("null").help("compare a pointer with it: `vma.vm_file == null`"),
-            Operand::Text(_) => error
-                .label("a string")
-                .help("compare something with it: `task.comm == \"...\"`; one of several is `in { \"...\", \"...\" }`"),
-            Operand::List => error.label("a list").help("put a value and `in` before it"),
-            Operand::End(_) => {
-                error.label("one end of a connection").help("name its `ip` or its `port`: `dst.port == 443`")
-            }
+            Operand::Text(_) => error.label("a string").help(
+                "compare a value with it: `task.comm == \"...\"`; for several strings write `in { \"...\", \"...\" }`",
+            ),
+            Operand::List => error.label("a list").help("write a value and `in` before it"),
+            Operand::Endpoint(_) => error.label("an endpoint").help("compare its `ip` or `port`: `dst.port == 443`"),
             Operand::File(_) => error.label("a file").help("compare an inode with it: `file.inode == inode(\"...\")`"),
-            Operand::Task => error.label("the current task").help("name a field of it: `task.uid == 0`"),
+            Operand::Task => error.label("the current task").help("compare one of its fields: `task.uid == 0`"),
         };
         self.report(error);
         None
@@ -141,9 +144,13 @@ impl<'a> Checker<'a> {
                 };
                 if op == UnaryOp::Neg && !int.signed {
                     return self.report(
-                        Diagnostic::error(code::NEGATED_UNSIGNED, op_span, format!("a {} has no negative", spell(int)))
-                            .also(value.span, format!("a {}", spell(int)))
-                            .help("make it signed first: `-(x as i64)`"),
+                        Diagnostic::error(
+                            code::NEGATED_UNSIGNED,
+                            op_span,
+                            format!("cannot negate a {}", int_name(int)),
+                        )
+                        .also(value.span, format!("a {}", int_name(int)))
+                        .help("convert it to a signed type first: `-(x as i64)`"),
                     );
                 }
                 let ty = if op == UnaryOp::Neg { Int { names: None, ..promote(int) } } else { int };
@@ -154,8 +161,8 @@ impl<'a> Checker<'a> {
             (op, _) => {
                 let text = if op == UnaryOp::Neg { "-" } else { "~" };
                 self.report(
-                    Diagnostic::error(code::INVALID_OPERAND, op_span, format!("`{text}` works on integers only"))
-                        .also(value.span, "this is none"),
+                    Diagnostic::error(code::INVALID_OPERAND, op_span, format!("`{text}` requires an integer"))
+                        .also(value.span, "not an integer"),
                 )
             }
         }
@@ -172,17 +179,15 @@ impl<'a> Checker<'a> {
     ) -> Operand {
         match op {
             BinaryOp::And | BinaryOp::Or => {
-                // Both sides are looked at, so that both can have their say.
+                // Both sides are checked so that errors in both are reported.
                 let l = self.expr(left, None);
                 let r = self.expr(right, names_of(&l));
                 if let (Operand::Value(Value { ty: Ty::Int(_), .. }), Operand::Number(_)) = (&l, &r) {
                     return self.report(
-                        Diagnostic::error(code::INVALID_CONDITION, op_span, "these are numbers, and no conditions")
-                            .also(left.span, self.say(&l))
-                            .also(right.span, self.say(&r))
-                            .help(
-                                "conditions are joined by `and` and `or`; whether a bit is set asks `&`: `prot & EXEC`",
-                            ),
+                        Diagnostic::error(code::INVALID_CONDITION, op_span, "expected conditions, found numbers")
+                            .also(left.span, self.describe_operand(&l))
+                            .also(right.span, self.describe_operand(&r))
+                            .help("`and` and `or` join conditions; to test a bit write `&`: `prot & EXEC`"),
                     );
                 }
                 let (l, r) = (self.cond_of(l, left), self.cond_of(r, right));
@@ -196,12 +201,13 @@ impl<'a> Checker<'a> {
             BinaryOp::In => return self.one_of(left, right, op_span, span),
             _ => {}
         }
-        // The side that says its type goes first, so that the other's bare names can be found in it.
+        // The side with a known type is checked first, so that bare names on the other side are looked up in
+        // that type.
         let (l, r) = if op == BinaryOp::Shl || op == BinaryOp::Shr {
             (self.expr(left, hint), self.expr(right, None))
         } else if self.needs_hint(left) && !self.needs_hint(right) {
             let r = self.expr(right, hint);
-            // What is wrong with that side was said, and this one's names would be those of its type.
+            // The error has been reported. Without its type the names on this side cannot be resolved.
             if matches!(r, Operand::Error) {
                 return Operand::Error;
             }
@@ -218,7 +224,7 @@ impl<'a> Checker<'a> {
         if matches!(l, Operand::Error) || matches!(r, Operand::Error) {
             return Operand::Error;
         }
-        let (l, r) = (self.settle(l, left.span), self.settle(r, right.span));
+        let (l, r) = (self.as_value(l, left.span), self.as_value(r, right.span));
         match op {
             BinaryOp::Eq | BinaryOp::Ne | BinaryOp::Lt | BinaryOp::Le | BinaryOp::Gt | BinaryOp::Ge => {
                 self.compare(op, op_span, (l, left), (r, right), span)
@@ -228,10 +234,11 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// A place that is one value becomes it.
-    pub(super) fn settle(&mut self, operand: Operand, span: Span) -> Operand {
+    /// Converts a place with a single value, or the current task, to that value. Other operands are returned
+    /// unchanged.
+    pub(super) fn as_value(&mut self, operand: Operand, span: Span) -> Operand {
         match operand {
-            // The task itself, where it is compared with another.
+            // A comparison with another task.
             Operand::Task => Operand::Value(self.current(span)),
             Operand::Place(place) => match self.value_of_place(place) {
                 Ok(value) => Operand::Value(value),
@@ -241,7 +248,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// Two types of names that are not the same.
+    /// Reports an error if two operands have different enum or flag types.
     pub(super) fn clash(&mut self, a: Option<NamesId>, b: Option<NamesId>, left: Span, right: Span) -> Option<Operand> {
         let (a, b) = (a?, b?);
         if a == b {
@@ -252,16 +259,16 @@ impl<'a> Checker<'a> {
             .label(format!("a `{y}`"))
             .also(left, format!("a `{x}`"));
         error = match self.scope.hook.map(|hook| &self.hooks[hook.index()].name) {
-            // What is named is another thing on each hook.
-            Some(hook) if self.scope.others => {
-                error.note(format!("so it is on `{hook}`, one of the rule's hooks")).help("write a rule for each hook")
-            }
-            _ => error.help(format!("use a name of `{x}`, or say that you mean the bits: `as u64`")),
+            // The argument has a different type on another hook of the rule.
+            Some(hook) if self.scope.others => error
+                .note(format!("the error occurs on `{hook}`, one of the rule's hooks"))
+                .help("write a rule for each hook"),
+            _ => error.help(format!("use a member of `{x}`, or convert to an integer: `as u64`")),
         };
         Some(self.report(error))
     }
 
-    /// The name that was written may be the end of one that fits: `KILL` of `SIGKILL`.
+    /// Improves the help of the last error if the given name is the end of one that fits: `KILL` of `SIGKILL`.
     fn meant(&mut self, names: Option<NamesId>, number: Number) {
         let (Some(fits), Some(written)) = (names, number.names) else {
             return;
@@ -274,8 +281,8 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// An operand in words.
-    pub(super) fn say(&self, operand: &Operand) -> String {
+    /// Describes an operand, with its article.
+    pub(super) fn describe_operand(&self, operand: &Operand) -> String {
         match operand {
             Operand::Error | Operand::Null => "null".into(),
             Operand::Number(_) => "a number".into(),
@@ -292,24 +299,24 @@ impl<'a> Checker<'a> {
                 }
             }
             Operand::Task => "the current task".into(),
-            Operand::End(_) => "one end of a connection".into(),
-            Operand::File(_) => "a file found at load".into(),
+            Operand::Endpoint(_) => "an endpoint".into(),
+            Operand::File(_) => "a file".into(),
         }
     }
 }
 
-/// `x & A | B`, where `x & (A|B)` is meant.
+/// Suggests `x & (A|B)` for `x & A | B`.
 fn bits_of_choice(expr: &Expr) -> Option<String> {
     let ExprKind::Binary { op: BinaryOp::BitOr, left, right, .. } = &expr.kind else { return None };
     let ExprKind::Binary { op: BinaryOp::BitAnd, left: value, right: first, .. } = &left.kind else { return None };
     Some(format!("{} & ({}|{})", expr_text(value), expr_text(first), expr_text(right)))
 }
 
-/// `80-90` is a number below zero; more likely it is all from the one to the other.
+/// Suggests two comparisons for `80-90`, which is a negative number but was probably meant as a range.
 fn range(expr: &Expr) -> Option<String> {
     let ExprKind::Binary { op: BinaryOp::Sub, left, right, .. } = &expr.kind else { return None };
     let (ExprKind::Int(first), ExprKind::Int(last)) = (&left.kind, &right.kind) else { return None };
-    Some(format!("a range is two comparisons: `x >= {first} and x <= {last}`"))
+    Some(format!("write a range as two comparisons: `x >= {first} and x <= {last}`"))
 }
 
 pub(super) fn one_of_texts(span: Span, value: Value, set: Vec<Vec<u8>>) -> Cond {

@@ -232,7 +232,7 @@ fn rules_of_one_row_act_according_to_their_modes() {
 fn without_an_index_the_result_is_the_same() {
     let ranges: Vec<(u64, u64)> = (0..16).map(|n| (10 * n + 3, 10 * n + 5)).collect();
     let text = denies("file_mprotect", &ranges);
-    for optimise in [Optimise::default().without(Optimisation::Ranges), Optimise::nothing()] {
+    for optimise in [Optimise::default().without(Optimisation::IndexRanges), Optimise::nothing()] {
         let object = Object::new(&built(&text, optimise), newest());
         assert!(object.image.functions.iter().all(|function| function.name != "krs_find"));
         check_around(&object, "file_mprotect", &ranges);

@@ -26,7 +26,7 @@ fn a_path_starts_at_the_root_of_the_namespace() {
     use Tail::{Deleted, Nowhere, Ordinary};
     let (a, b, tmp, m) = (&b"a"[..], &b"b"[..], &b"tmp"[..], &b"m"[..]);
     let bytes = built("on file_open audit { file.path }", Optimise::default());
-    let far = built("on file_open audit { file.path }", Optimise::default().without(Optimisation::Near));
+    let far = built("on file_open audit { file.path }", Optimise::default().without(Optimisation::PathPrefix));
     for kernel in [&embedded()[0], newest()] {
         for object in [Object::new(&bytes, kernel), Object::new(&far, kernel)] {
             for (mount, below, tail, wanted) in [
@@ -120,7 +120,7 @@ fn a_whole_path_is_compared_only_where_its_last_name_can_fit() {
         ("file.path != \"/srv/a\"", &[], &[srv, b"other"], Ordinary, true),
     ] {
         let text = format!("on file_open when {rule} deny");
-        for optimise in [Optimise::default(), Optimise::default().without(Optimisation::Names)] {
+        for optimise in [Optimise::default(), Optimise::default().without(Optimisation::LastName)] {
             let object = Object::new(&built(&text, optimise), newest());
             assert_eq!(denied(&object, &File { mount, below, tail }), wanted, "{rule} {mount:?} {below:?} {tail:?}");
         }
@@ -213,7 +213,8 @@ fn parts_of_a_path_are_compared() {
         "not file.path under \"/srv\"",
     ];
     let text: String = tests.iter().map(|test| format!("on file_open when {test} audit\n")).collect();
-    for optimise in [Optimise::default(), Optimise::nothing(), Optimise::default().without(Optimisation::Automata)] {
+    for optimise in [Optimise::default(), Optimise::nothing(), Optimise::default().without(Optimisation::MergePatterns)]
+    {
         let object = Object::new(&built(&text, optimise), newest());
         for (below, fits) in [
             (&["srv"][..], &[0, 1][..]),
@@ -257,7 +258,7 @@ fn prefixes_and_suffixes_of_every_length_are_compared() {
         text += &format!("on file_open when starts_with(file.path, \"/{}\") audit\n", part(&whole[..length]));
         text += &format!("on file_open when ends_with(file.path, \"{}\") audit\n", part(&whole[20 - length..]));
     }
-    let object = Object::new(&built(&text, Optimise::default().without(Optimisation::Automata)), newest());
+    let object = Object::new(&built(&text, Optimise::default().without(Optimisation::MergePatterns)), newest());
     let all: BTreeSet<u32> = (0..40).collect();
     assert_eq!(object.recorded(&plain(&[&whole])), all);
     for at in 0..20 {

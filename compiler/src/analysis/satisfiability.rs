@@ -1,34 +1,35 @@
-//! What follows from tests: whether some answers can come together, and whether they force another.
+//! Satisfiability of conjunctions of test results, and implications between them.
 //!
-//! `prot & EXEC and prot == READ` is a conjunction of two tests of `prot`. The first makes bit 4 of `prot` one, the second
-//! makes `prot` 1; no number is both, so they [`conflict`]. That `x == 3` implies `x < 5` is the same question: `x == 3`
-//! conflicts with `x < 5` being false.
+//! `prot & EXEC and prot == READ` is a conjunction of two tests of `prot`. The first requires bit 4 of `prot`
+//! to be set, the second requires `prot` to be 1; no number satisfies both, so they [`conflict`]. That
+//! `x == 3` implies `x < 5` is the same question: `x == 3` conflicts with `x < 5` being false.
 //!
-//! The domain of an integer is a union of intervals together with bits known to be one or zero (Regehr and Duongsaa,
-//! *Deriving abstract transfer functions for analyzing embedded software*, 2006, and every optimiser since); of a string
-//! a list of candidates; of a pointer whether it is null.
+//! The abstract domain of an integer is a union of intervals together with known bits (Regehr and Duongsaa,
+//! *Deriving abstract transfer functions for analyzing embedded software*, 2006). That of a text is a list of
+//! candidates, and that of a pointer whether it is null.
 //!
-//! Logic is Kleene's, as in the policy: a test may have no answer. A condition being not true says something about its
-//! tests only where they must have an answer.
+//! The logic is Kleene's, as in the policy: the result of a test may be unknown. That a condition is not true
+//! restricts its tests only where they cannot be unknown.
 //!
-//! Invariant: what is found is certain. Whatever is not understood, or would take too long, is possible.
+//! Invariant: the analysis is conservative. A conjunction that is not understood, or too large, is considered
+//! satisfiable.
 
 use crate::hir::walk::values;
-use crate::hir::{Atom, AtomKind, Binary, Compare, Cond, Int, Text, TextTest, Ty, Value, ValueKind};
+use crate::hir::{Atom, AtomKind, Binary, Compare, Cond, Int, Rule, TextSource, TextTest, Ty, Value, ValueKind};
 
 use super::numbers::{Numbers, Ranges};
 use super::texts::Texts;
 
-/// How a test turns out.
+/// A constraint on the result of a test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// Known to hold.
+    /// The result is true.
     True,
-    /// Known not to hold.
+    /// The result is false.
     False,
-    /// False or unknown.
+    /// The result is false or unknown.
     NotTrue,
-    /// True or unknown.
+    /// The result is true or unknown.
     NotFalse,
 }
 
@@ -43,27 +44,27 @@ impl Answer {
     }
 }
 
-/// A test and its answer.
+/// A test and a constraint on its result.
 #[derive(Clone, Copy, Debug)]
 pub struct Literal<'p> {
-    /// The test.
+    /// The test that is constrained.
     pub atom: &'p Atom,
-    /// How it turns out.
+    /// The constraint on its result.
     pub answer: Answer,
 }
 
-/// Tests that turn out so together.
-pub type Way<'p> = Vec<Literal<'p>>;
+/// A conjunction of literals: one disjunct of a disjunctive normal form.
+pub type Conjunction<'p> = Vec<Literal<'p>>;
 
-/// More ways than this are not looked at.
-const WAYS_MAX: usize = 64;
+/// Maximum number of disjuncts; a larger normal form is given up.
+const DISJUNCTS_MAX: usize = 64;
 
-/// Nor are more tests together.
+/// Maximum number of literals in a conjunction.
 const LITERALS_MAX: usize = 64;
 
-/// All ways in which a condition can turn out so; `None` where they are too many.
+/// Returns the disjunctive normal form of a constraint on a condition; `None` if it is too large.
 #[must_use]
-pub fn ways(cond: &Cond, answer: Answer) -> Option<Vec<Way<'_>>> {
+pub fn disjuncts(cond: &Cond, answer: Answer) -> Option<Vec<Conjunction<'_>>> {
     match cond {
         Cond::Const(value) => {
             let possible = match answer {
@@ -73,68 +74,81 @@ pub fn ways(cond: &Cond, answer: Answer) -> Option<Vec<Way<'_>>> {
             Some(if possible { vec![Vec::new()] } else { Vec::new() })
         }
         Cond::Atom(atom) => Some(vec![vec![Literal { atom, answer }]]),
-        Cond::Not(inner) => ways(inner, answer.negated()),
+        Cond::Not(inner) => disjuncts(inner, answer.negated()),
         Cond::And(left, right) => match answer {
-            Answer::True | Answer::NotFalse => both(ways(left, answer)?, &ways(right, answer)?),
-            Answer::False | Answer::NotTrue => either(ways(left, answer)?, ways(right, answer)?),
+            Answer::True | Answer::NotFalse => conjoin(disjuncts(left, answer)?, &disjuncts(right, answer)?),
+            Answer::False | Answer::NotTrue => disjoin(disjuncts(left, answer)?, disjuncts(right, answer)?),
         },
         Cond::Or(left, right) => match answer {
-            Answer::True | Answer::NotFalse => either(ways(left, answer)?, ways(right, answer)?),
-            Answer::False | Answer::NotTrue => both(ways(left, answer)?, &ways(right, answer)?),
+            Answer::True | Answer::NotFalse => disjoin(disjuncts(left, answer)?, disjuncts(right, answer)?),
+            Answer::False | Answer::NotTrue => conjoin(disjuncts(left, answer)?, &disjuncts(right, answer)?),
         },
     }
 }
 
-fn either<'p>(mut left: Vec<Way<'p>>, right: Vec<Way<'p>>) -> Option<Vec<Way<'p>>> {
-    left.extend(right);
-    (left.len() <= WAYS_MAX).then_some(left)
+/// Returns the disjunctive normal form of a rule matching; `None` if it is too large.
+#[must_use]
+pub fn matching(rule: &Rule) -> Option<Vec<Conjunction<'_>>> {
+    let when = match &rule.when {
+        Some(cond) => disjuncts(cond, Answer::True)?,
+        None => vec![Vec::new()],
+    };
+    match &rule.unless {
+        Some(unless) => conjoin(when, &disjuncts(unless, Answer::NotTrue)?),
+        None => Some(when),
+    }
 }
 
-/// Every way of one with every way of the other.
+fn disjoin<'p>(mut left: Vec<Conjunction<'p>>, right: Vec<Conjunction<'p>>) -> Option<Vec<Conjunction<'p>>> {
+    left.extend(right);
+    (left.len() <= DISJUNCTS_MAX).then_some(left)
+}
+
+/// Returns the conjunction of two normal forms; `None` if it is too large.
 #[must_use]
-pub fn both<'p>(left: Vec<Way<'p>>, right: &[Way<'p>]) -> Option<Vec<Way<'p>>> {
-    if left.len() * right.len() > WAYS_MAX {
+pub fn conjoin<'p>(left: Vec<Conjunction<'p>>, right: &[Conjunction<'p>]) -> Option<Vec<Conjunction<'p>>> {
+    if left.len() * right.len() > DISJUNCTS_MAX {
         return None;
     }
     if let [one] = right {
         let mut left = left;
-        left.iter_mut().for_each(|way| way.extend(one));
-        return left.iter().all(|way| way.len() <= LITERALS_MAX).then_some(left);
+        left.iter_mut().for_each(|conjunction| conjunction.extend(one));
+        return left.iter().all(|conjunction| conjunction.len() <= LITERALS_MAX).then_some(left);
     }
-    let mut ways = Vec::with_capacity(left.len() * right.len());
-    for way in &left {
+    let mut conjunctions = Vec::with_capacity(left.len() * right.len());
+    for conjunction in &left {
         for other in right {
-            if way.len() + other.len() > LITERALS_MAX {
+            if conjunction.len() + other.len() > LITERALS_MAX {
                 return None;
             }
-            ways.push([way.as_slice(), other].concat());
+            conjunctions.push([conjunction.as_slice(), other].concat());
         }
     }
-    Some(ways)
+    Some(conjunctions)
 }
 
-/// Answers that cannot come together.
+/// A contradiction in a conjunction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Conflict {
-    /// Index of the literal that cannot be.
+    /// Index of the first literal that contradicts the ones before it.
     pub at: usize,
-    /// Index of the one that alone excludes it, where there is such a one.
+    /// Index of a single literal that contradicts it, if there is one.
     pub with: Option<usize>,
 }
 
-/// Whether these answers cannot come together.
+/// Returns a contradiction if the conjunction is unsatisfiable.
 #[must_use]
-pub fn conflict(way: &[Literal<'_>]) -> Option<Conflict> {
-    let at = first_impossible(way)?;
-    let with = (0..at).find(|&other| first_impossible(&[way[other], way[at]]).is_some());
-    let with = with.filter(|_| first_impossible(&[way[at]]).is_none());
+pub fn conflict(conjunction: &[Literal<'_>]) -> Option<Conflict> {
+    let at = first_impossible(conjunction)?;
+    let with = (0..at).find(|&other| first_impossible(&[conjunction[other], conjunction[at]]).is_some());
+    let with = with.filter(|_| first_impossible(&[conjunction[at]]).is_none());
     Some(Conflict { at, with })
 }
 
-fn first_impossible(way: &[Literal<'_>]) -> Option<usize> {
+fn first_impossible(conjunction: &[Literal<'_>]) -> Option<usize> {
     let mut facts = Facts::default();
-    // What is known comes first: it says which of the others must have an answer.
-    for (at, literal) in way.iter().enumerate() {
+    // Known results first: they determine which of the other tests cannot be unknown.
+    for (at, literal) in conjunction.iter().enumerate() {
         let held = match literal.answer {
             Answer::True => facts.assume(literal.atom, true),
             Answer::False => facts.assume(literal.atom, false),
@@ -144,7 +158,7 @@ fn first_impossible(way: &[Literal<'_>]) -> Option<usize> {
             return Some(at);
         }
     }
-    for (at, literal) in way.iter().enumerate() {
+    for (at, literal) in conjunction.iter().enumerate() {
         let value = match literal.answer {
             Answer::NotTrue => false,
             Answer::NotFalse => true,
@@ -157,22 +171,30 @@ fn first_impossible(way: &[Literal<'_>]) -> Option<usize> {
     None
 }
 
-/// Whether the condition must turn out so where the literals do.
+/// Returns true if the conjunction implies a constraint on a condition.
 #[must_use]
-pub fn implies(way: &[Literal<'_>], cond: &Cond, answer: Answer) -> bool {
+pub fn implies(conjunction: &[Literal<'_>], cond: &Cond, answer: Answer) -> bool {
     match cond {
         Cond::Const(value) => match answer {
             Answer::True | Answer::NotFalse => *value,
             Answer::False | Answer::NotTrue => !*value,
         },
-        Cond::Not(inner) => implies(way, inner, answer.negated()),
+        Cond::Not(inner) => implies(conjunction, inner, answer.negated()),
         Cond::And(left, right) => match answer {
-            Answer::True | Answer::NotFalse => implies(way, left, answer) && implies(way, right, answer),
-            Answer::False | Answer::NotTrue => implies(way, left, answer) || implies(way, right, answer),
+            Answer::True | Answer::NotFalse => {
+                implies(conjunction, left, answer) && implies(conjunction, right, answer)
+            }
+            Answer::False | Answer::NotTrue => {
+                implies(conjunction, left, answer) || implies(conjunction, right, answer)
+            }
         },
         Cond::Or(left, right) => match answer {
-            Answer::True | Answer::NotFalse => implies(way, left, answer) || implies(way, right, answer),
-            Answer::False | Answer::NotTrue => implies(way, left, answer) && implies(way, right, answer),
+            Answer::True | Answer::NotFalse => {
+                implies(conjunction, left, answer) || implies(conjunction, right, answer)
+            }
+            Answer::False | Answer::NotTrue => {
+                implies(conjunction, left, answer) && implies(conjunction, right, answer)
+            }
         },
         Cond::Atom(atom) => {
             let (opposite, must_be_known) = match answer {
@@ -181,17 +203,17 @@ pub fn implies(way: &[Literal<'_>], cond: &Cond, answer: Answer) -> bool {
                 Answer::NotTrue => (Answer::True, false),
                 Answer::NotFalse => (Answer::False, false),
             };
-            let excluded = first_impossible(&[way, &[Literal { atom, answer: opposite }]].concat()).is_some();
-            excluded && (!must_be_known || known(way, atom))
+            let excluded = first_impossible(&[conjunction, &[Literal { atom, answer: opposite }]].concat()).is_some();
+            excluded && (!must_be_known || known(conjunction, atom))
         }
     }
 }
 
-/// Whether the test must have an answer where the literals turn out so.
+/// Returns true if a test cannot be unknown where the conjunction holds.
 #[must_use]
-pub fn known(way: &[Literal<'_>], atom: &Atom) -> bool {
+pub fn known(conjunction: &[Literal<'_>], atom: &Atom) -> bool {
     let mut facts = Facts::default();
-    for literal in way {
+    for literal in conjunction {
         match literal.answer {
             Answer::True => facts.assume(literal.atom, true),
             Answer::False => facts.assume(literal.atom, false),
@@ -201,7 +223,7 @@ pub fn known(way: &[Literal<'_>], atom: &Atom) -> bool {
     facts.answered(atom)
 }
 
-/// Whether every test of the condition has an answer, whatever the kernel stores.
+/// Returns true if no test of the condition can be unknown.
 #[must_use]
 pub fn answered(cond: &Cond) -> bool {
     match cond {
@@ -212,7 +234,7 @@ pub fn answered(cond: &Cond) -> bool {
     }
 }
 
-/// Which of `<`, `==` and `>` two values can have between them, as bits 1, 2 and 4.
+/// Returns the orders that an operator accepts as a set of bits: 1 for `<`, 2 for `==` and 4 for `>`.
 fn orders(op: Compare) -> u8 {
     match op {
         Compare::Eq => 2,
@@ -224,32 +246,32 @@ fn orders(op: Compare) -> u8 {
     }
 }
 
-/// The same seen from the other side.
+/// Returns the set of orders for swapped operands.
 fn mirrored(orders: u8) -> u8 {
     orders & 2 | (orders & 1) << 2 | (orders & 4) >> 2
 }
 
-/// What is known of values. Lists, since they are short.
+/// Facts about values. They are kept in lists, which are short.
 #[derive(Default)]
 struct Facts<'p> {
     numbers: Vec<(&'p Value, Numbers)>,
-    /// Values that were compared with enumerators, by the numbers of the checked kernel: other kernels may number them
-    /// otherwise, so these are not mixed with plain numbers.
+    /// Values that are compared with enumerators, as numbers of the checked kernel. They are kept apart from
+    /// plain numbers, since other kernels may number enumerators differently.
     enumerators: Vec<(&'p Value, Numbers)>,
     texts: Vec<(&'p Value, Texts<'p>)>,
     between: Vec<(&'p Value, &'p Value, u8)>,
-    /// Pointers that are (not) null.
+    /// Pointers that are known to be null or not.
     nulls: Vec<(&'p Value, bool)>,
-    /// `bool`s.
+    /// Values of type `bool`.
     truths: Vec<(&'p Value, bool)>,
-    /// Tests that are not understood: the same one twice has the same answer.
+    /// Tests that are not interpreted. Equal tests have equal results.
     others: Vec<(&'p AtomKind, bool)>,
-    /// Values that have been read.
+    /// Values that have been read successfully.
     read: Vec<&'p Value>,
 }
 
 impl<'p> Facts<'p> {
-    /// Notes an answer. False where it cannot be.
+    /// Adds the result of a test; returns false on a contradiction.
     fn assume(&mut self, atom: &'p Atom, holds: bool) -> bool {
         for value in values(&atom.kind) {
             if !self.touch(value) {
@@ -288,7 +310,8 @@ impl<'p> Facts<'p> {
         }
     }
 
-    /// Notes that a value was read, so that no pointer on its way is null. False where one is.
+    /// Adds that a value was read, so that no pointer on its access path is null; returns false on a
+    /// contradiction.
     fn touch(&mut self, value: &'p Value) -> bool {
         let held = self.follow(value);
         if !self.read.iter().any(|known| same(known, value)) {
@@ -297,31 +320,31 @@ impl<'p> Facts<'p> {
         held
     }
 
-    /// Notes that the pointers which are followed to read a value are not null. False where one is.
+    /// Adds that the pointers on the access path of a value are not null; returns false on a contradiction.
     fn follow(&mut self, value: &'p Value) -> bool {
         match &value.kind {
             ValueKind::Load { base, .. } => self.pointer(base),
             ValueKind::Unary(_, inner) | ValueKind::Convert(inner) => self.follow(inner),
             ValueKind::Binary(_, left, right) => self.follow(left) && self.follow(right),
             ValueKind::Text(text) => match &**text {
-                Text::Path { dentry, mount } => self.pointer(dentry) && self.pointer(mount),
-                Text::Pointer(pointer) | Text::Cgroup { node: pointer } => self.pointer(pointer),
-                Text::Copy(string) => self.follow(string),
-                // Which of its values are read depends on what they are.
-                Text::Unix { .. } => true,
+                TextSource::Path { dentry, mount } => self.pointer(dentry) && self.pointer(mount),
+                TextSource::Pointer(pointer) | TextSource::Cgroup { node: pointer } => self.pointer(pointer),
+                TextSource::Copy(string) => self.follow(string),
+                // The values that are read depend on the address family.
+                TextSource::Unix { .. } => true,
             },
             _ => true,
         }
     }
 
-    /// The same of a pointer and those before it.
+    /// Adds that a pointer and those on its access path are not null; returns false on a contradiction.
     fn pointer(&mut self, pointer: &'p Value) -> bool {
         self.follow(pointer) && agree(&mut self.nulls, pointer, false)
     }
 
-    /// Whether a test must have an answer.
+    /// Returns true if a test cannot be unknown.
     fn answered(&self, atom: &Atom) -> bool {
-        // There can be more ancestors than are asked.
+        // A task can have more ancestors than are tested.
         !matches!(atom.kind, AtomKind::AnyAncestor { .. }) && values(&atom.kind).all(|value| self.readable(value))
     }
 
@@ -414,14 +437,14 @@ impl<'p> Facts<'p> {
         &mut self.texts[at].1
     }
 
-    /// Notes that an integer is (not) in a set.
+    /// Adds that an integer is in a set, or not in it; returns false on a contradiction.
     fn number(&mut self, value: &'p Value, set: Ranges, inside: bool) -> bool {
         let set = if inside { set } else { set.complement() };
         let value = plain(value);
         if !self.numbers_of(value).within(&set) {
             return false;
         }
-        // `x & mask` says something about the bits of `x`.
+        // `x & mask` restricts the bits of `x`.
         if let ValueKind::Binary(Binary::And, left, right) = &value.kind
             && let Some((of, mask)) = mask(left, right).or_else(|| mask(right, left))
         {
@@ -452,18 +475,18 @@ fn entry<'l, 'p>(list: &'l mut Vec<(&'p Value, Numbers)>, value: &'p Value) -> &
     &mut list[at].1
 }
 
-/// What an integer can be by its type and its operator alone.
+/// Returns the possible values of an integer, derived from its type and operator.
 fn range(value: &Value) -> Numbers {
     let int = match value.ty {
         Ty::Int(int) => int,
-        // Whatever it is, no number of ours will be outside.
+        // Wide enough for any constant.
         _ => Int::plain(8, true),
     };
     let constant = |value: &Value| number(value).filter(|number| *number >= 0);
     let (low, high) = match &value.kind {
         ValueKind::Const(value) => (*value, *value),
         ValueKind::Convert(inner) if inner.ty == Ty::Bool => (0, 1),
-        // The remainder has the sign of the dividend, which is none here.
+        // The remainder has the sign of the dividend, which is unsigned.
         ValueKind::Binary(Binary::Rem, _, by) if !int.signed => {
             (0, constant(by).filter(|by| *by > 0).map_or(int.max(), |by| by - 1))
         }
@@ -485,7 +508,7 @@ fn range(value: &Value) -> Numbers {
     numbers
 }
 
-/// `x` and the mask of `x & mask`, where the mask is a constant that is not negative.
+/// Returns `x` and the mask of `x & mask` if the mask is a nonnegative constant.
 fn mask<'p>(of: &'p Value, by: &Value) -> Option<(&'p Value, u64)> {
     if !matches!(of.ty, Ty::Int(_)) {
         return None;
@@ -493,7 +516,7 @@ fn mask<'p>(of: &'p Value, by: &Value) -> Option<(&'p Value, u64)> {
     Some((of, u64::try_from(number(by)?).ok()?))
 }
 
-/// The value without conversions that change no number.
+/// Strips conversions that preserve the number.
 fn plain(value: &Value) -> &Value {
     match (&value.kind, value.ty) {
         (ValueKind::Convert(inner), Ty::Int(to)) => match inner.ty {
@@ -504,7 +527,7 @@ fn plain(value: &Value) -> &Value {
     }
 }
 
-/// Whether two values are one. Names of its numbers are no part of an integer.
+/// Returns true if two values are equal; enum and flag types are ignored.
 fn same(one: &Value, other: &Value) -> bool {
     let types = match (one.ty, other.ty) {
         (Ty::Int(one), Ty::Int(other)) => one.bytes == other.bytes && one.signed == other.signed,

@@ -1,11 +1,11 @@
-//! Items of a policy that are wrong by themselves, whether a rule uses them or not.
+//! Checks of a policy's items that do not depend on their use.
 //!
 //! ```text
 //! flags Mine { A = 1  A = 2 }     view no_struct { a = b }     hook file_open(fil?)     hook a = a
 //! ```
 //!
-//! Constants, parameters, sets and definitions are checked where their types are. The library's items are not looked at
-//! here: they describe what some kernels have.
+//! Absent: constants, parameters, sets and definitions, which are checked with their types, and items of the
+//! library, which describe fields and hooks that only some kernels have.
 
 use krs_grammar::ast::{self, HookKind, Ident, Span};
 
@@ -17,8 +17,8 @@ use crate::btf::Kind;
 use crate::diag::{Diagnostic, code};
 use crate::kernel::{self, Kernel};
 
-/// Values and functions that are there before any item, and that the library is written with.
-pub(super) const LANGUAGE: [&str; 16] = [
+/// Built-in values and functions. The library is written in terms of them.
+pub(super) const BUILTINS: [&str; 16] = [
     "task",
     "now",
     "init",
@@ -38,42 +38,43 @@ pub(super) const LANGUAGE: [&str; 16] = [
 ];
 
 impl<'a> Checker<'a> {
-    pub(super) fn own_items(&mut self) {
+    /// Checks the policy's items.
+    pub(super) fn check_items(&mut self) {
         let items = self.items;
         let named = (items.consts.iter().map(|item| &item.name))
             .chain(items.params.iter().map(|item| &item.name))
             .chain(items.sets.iter().map(|item| &item.name))
             .chain(items.defs.iter().map(|item| &item.name));
-        for name in named.filter(|name| LANGUAGE.contains(&name.name.as_str())) {
+        for name in named.filter(|name| BUILTINS.contains(&name.name.as_str())) {
             self.report(
-                Diagnostic::error(code::RESERVED_NAME, name.span, format!("`{}` is a name of the language", name.name))
-                    .label("means something already")
-                    .help(format!("give it another name: `{}_`", name.name)),
+                Diagnostic::error(code::RESERVED_NAME, name.span, format!("`{}` is a built-in name", name.name))
+                    .label("already defined")
+                    .help(format!("rename it: `{}_`", name.name)),
             );
         }
         for names in &items.names {
-            self.no_twice(names.members.iter().map(|member| &member.name), &names.name);
+            self.reject_duplicates(names.members.iter().map(|member| &member.name), &names.name);
         }
         for def in &items.defs {
-            self.no_twice(def.params.iter().map(|param| &param.name), &def.name);
+            self.reject_duplicates(def.params.iter().map(|param| &param.name), &def.name);
         }
         for view in &items.own_views {
-            self.no_twice(view.fields.iter().map(|field| &field.name), &view.target);
-            self.own_view(view);
+            self.reject_duplicates(view.fields.iter().map(|field| &field.name), &view.target);
+            self.check_view(view);
         }
         for hook in &items.own_hooks {
             match &hook.kind {
-                HookKind::Alias(target) => self.own_alias(&hook.name, target),
+                HookKind::Alias(target) => self.check_alias(&hook.name, target),
                 HookKind::Describe { params, values } => {
-                    self.no_twice(params.iter().map(|param| &param.name), &hook.name);
-                    self.no_twice(values.iter().map(|value| &value.name), &hook.name);
-                    self.own_hook(&hook.name, params);
+                    self.reject_duplicates(params.iter().map(|param| &param.name), &hook.name);
+                    self.reject_duplicates(values.iter().map(|value| &value.name), &hook.name);
+                    self.check_hook(&hook.name, params);
                 }
             }
         }
     }
 
-    fn no_twice(&mut self, names: impl Iterator<Item = &'a Ident>, of: &Ident) {
+    fn reject_duplicates(&mut self, names: impl Iterator<Item = &'a Ident>, of: &Ident) {
         let mut seen = std::collections::HashMap::new();
         for name in names {
             if let Some(first) = seen.insert(name.name.as_str(), name.span) {
@@ -81,17 +82,17 @@ impl<'a> Checker<'a> {
                     Diagnostic::error(
                         code::DUPLICATE_MEMBER,
                         name.span,
-                        format!("`{}` has `{}` twice", of.name, name.name),
+                        format!("`{}` contains `{}` twice", of.name, name.name),
                     )
-                    .label("again here")
-                    .also(first, "first here")
-                    .help("remove one of them, or give it another name"),
+                    .label("second occurrence")
+                    .also(first, "first occurrence")
+                    .help("remove or rename one of them"),
                 );
             }
         }
     }
 
-    fn own_view(&mut self, view: &'a ast::View) {
+    fn check_view(&mut self, view: &'a ast::View) {
         let name = view.target.name.as_str();
         let find =
             |kernel: &Kernel| [Kind::Struct, Kind::Union].into_iter().find_map(|kind| kernel.btf.find(kind, name));
@@ -100,15 +101,12 @@ impl<'a> Checker<'a> {
                 let btf = &self.kernel.btf;
                 let known =
                     btf.ids().filter(|id| matches!(btf.kind(*id), Kind::Struct | Kind::Union)).map(|id| btf.name(id));
-                let error = Diagnostic::error(
-                    code::UNKNOWN_STRUCT,
-                    view.target.span,
-                    format!("the kernel has no struct `{name}`"),
-                )
-                .label("not known");
+                let error =
+                    Diagnostic::error(code::UNKNOWN_STRUCT, view.target.span, format!("unknown struct `{name}`"))
+                        .label("not found");
                 let help = did_you_mean(name, known);
                 self.report(
-                    error.help(help.unwrap_or_else(|| "structs go by their names in C, without `struct`".into())),
+                    error.help(help.unwrap_or_else(|| "write the name of the C struct without `struct`".into())),
                 );
             }
             return;
@@ -127,7 +125,7 @@ impl<'a> Checker<'a> {
                 _ => false,
             };
             if let Some(ty) = field.ty.as_ref().filter(|_| !plain) {
-                let what = self.say(&operand);
+                let what = self.describe_operand(&operand);
                 self.not_refined(&field.name.name, what, ty.span);
             }
         }
@@ -138,31 +136,31 @@ impl<'a> Checker<'a> {
             Diagnostic::error(
                 code::INVALID_REFINEMENT,
                 at,
-                format!("only integers can be given a type, and `{name}` is {what}"),
+                format!("only integers can have a type annotation, and `{name}` is {what}"),
             )
-            .label("not for this")
-            .help("leave the type out"),
+            .label("not allowed here")
+            .help("remove the type"),
         );
     }
 
-    fn own_alias(&mut self, name: &'a Ident, target: &'a Ident) {
+    fn check_alias(&mut self, name: &'a Ident, target: &'a Ident) {
         let end = self.aliased(&target.name);
         if self.items.aliases.contains_key(end) {
             self.report(
                 Diagnostic::error(
                     code::RECURSIVE_DEFINITION,
                     target.span,
-                    format!("the hook `{}` is another name for itself", name.name),
+                    format!("the hook alias `{}` refers to itself", name.name),
                 )
-                .label("leads back here")
-                .help("name a hook of the kernel, such as `file_open`"),
+                .label("completes the cycle")
+                .help("use a hook of the kernel, such as `file_open`"),
             );
         } else if !exists(self.kernel, end) && !kernel::embedded().iter().any(|kernel| exists(kernel, end)) {
             self.unknown_hook(target, end);
         }
     }
 
-    fn own_hook(&mut self, name: &'a Ident, params: &'a [ast::HookParam]) {
+    fn check_hook(&mut self, name: &'a Ident, params: &'a [ast::HookParam]) {
         let kernel = self.kernel;
         let kernels = || std::iter::once(kernel).chain(kernel::embedded());
         if !kernels().any(|kernel| exists(kernel, &name.name)) {
@@ -177,9 +175,9 @@ impl<'a> Checker<'a> {
                 let error = Diagnostic::error(
                     code::UNKNOWN_PARAMETER,
                     param.name.span,
-                    format!("`{}` has no `{arg}` on any known kernel", name.name),
+                    format!("`{}` has no argument `{arg}` on any known kernel", name.name),
                 )
-                .label("no such argument");
+                .label("not found");
                 let known = || known.iter().map(String::as_str);
                 let help = did_you_mean(arg, known()).unwrap_or_else(|| format!("it has {}", list(known(), "and")));
                 self.report(error.help(help));
@@ -208,19 +206,19 @@ impl<'a> Checker<'a> {
                         param.name.span,
                         format!("`{arg}` is {what}, which is never null"),
                     )
-                    .label("no pointer")
+                    .label("not a pointer")
                     .help("remove the `?`"),
                 );
             }
         }
     }
 
-    /// Whether what a definition is has the type that it says.
+    /// Checks the body of a definition against its declared type.
     pub(super) fn result(&mut self, def: &'a ast::Def, ty: &'a ast::Type, operand: Operand) {
         let ast::TypeKind::Name(name) = &ty.kind else {
             self.report(
-                Diagnostic::error(code::INVALID_RESULT, ty.span, "a definition is one value, and no tuple")
-                    .help("make a definition of each part"),
+                Diagnostic::error(code::INVALID_RESULT, ty.span, "a definition cannot be a tuple")
+                    .help("write a definition for each component"),
             );
             return;
         };
@@ -231,8 +229,8 @@ impl<'a> Checker<'a> {
             self.unknown_type(name, ty.span);
             return;
         }
-        let operand = self.settle(operand, def.body.span);
-        let operand = if text { self.texts(operand) } else { operand };
+        let operand = self.as_value(operand, def.body.span);
+        let operand = if text { self.as_text_operand(operand) } else { operand };
         let fits = match &operand {
             Operand::Error => true,
             Operand::Number(number) => match integer(name) {
@@ -253,19 +251,19 @@ impl<'a> Checker<'a> {
             },
             Operand::Place(place) => place::tag(&self.kernel.btf, place.ty) == name,
             Operand::Task => name == "task_struct",
-            Operand::Null | Operand::List | Operand::Cond(_) | Operand::End(_) | Operand::File(_) => false,
+            Operand::Null | Operand::List | Operand::Cond(_) | Operand::Endpoint(_) | Operand::File(_) => false,
         };
         if !fits {
-            let what = self.say(&operand);
+            let what = self.describe_operand(&operand);
             self.report(
                 Diagnostic::error(
                     code::INVALID_RESULT,
                     def.body.span,
-                    format!("`{}` says that it is a `{name}`, and is {what}", def.name.name),
+                    format!("`{}` is declared as `{name}`, but is {what}", def.name.name),
                 )
                 .label(what)
-                .also(ty.span, "said here")
-                .help("correct the type, or leave it out"),
+                .also(ty.span, "declared here")
+                .help("correct the type, or remove it"),
             );
         }
     }

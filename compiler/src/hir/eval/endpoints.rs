@@ -1,7 +1,7 @@
-//! Ends of connections: addresses, ports, families and names, from what a task passes or a socket keeps.
+//! Evaluation of socket endpoints: addresses, ports, families and names.
 
 use super::{Eval, named, until_nul};
-use crate::hir::{Access, End, UnixName, Value};
+use crate::hir::{Access, Endpoint, UnixName, Value};
 
 const AF_UNSPEC: u16 = 0;
 const AF_UNIX: u16 = 1;
@@ -9,26 +9,30 @@ const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
 
 impl Eval<'_> {
-    /// The address and the port of an end of a connection.
-    pub(super) fn end(&self, end: &End) -> Option<(u128, u16)> {
+    /// Returns address and port of an endpoint.
+    pub(super) fn endpoint(&self, end: &Endpoint) -> Option<(u128, u16)> {
         match end {
-            End::Address { address, length, bind } => self.address(self.pointer(address)?, self.number(length)?, *bind),
-            End::Local(socket) => self.socket(self.pointer(socket)?, "skc_rcv_saddr", "skc_v6_rcv_saddr", "skc_num"),
-            End::Peer(socket) => self.socket(self.pointer(socket)?, "skc_daddr", "skc_v6_daddr", "skc_dport"),
-            End::Message { address, length, socket } => match self.number(address)? {
+            Endpoint::Address { address, length, bind } => {
+                self.address(self.pointer(address)?, self.number(length)?, *bind)
+            }
+            Endpoint::Local(socket) => {
+                self.socket(self.pointer(socket)?, "skc_rcv_saddr", "skc_v6_rcv_saddr", "skc_num")
+            }
+            Endpoint::Peer(socket) => self.socket(self.pointer(socket)?, "skc_daddr", "skc_v6_daddr", "skc_dport"),
+            Endpoint::Message { address, length, socket } => match self.number(address)? {
                 0 => self.socket(self.pointer(socket)?, "skc_daddr", "skc_v6_daddr", "skc_dport"),
                 address => self.address(address as u64, self.number(length)?, false),
             },
         }
     }
 
-    /// The family of an end of a connection.
-    pub(super) fn family(&self, end: &End) -> Option<u16> {
+    /// Returns the address family of an endpoint.
+    pub(super) fn family(&self, end: &Endpoint) -> Option<u16> {
         let of_socket = |socket: &Value| Some(self.world.number(self.pointer(socket)?, &sock("skc_family"))? as u16);
         let (address, length) = match end {
-            End::Local(socket) | End::Peer(socket) => return of_socket(socket),
-            End::Message { address, socket, .. } if self.number(address)? == 0 => return of_socket(socket),
-            End::Message { address, length, .. } | End::Address { address, length, .. } => {
+            Endpoint::Local(socket) | Endpoint::Peer(socket) => return of_socket(socket),
+            Endpoint::Message { address, socket, .. } if self.number(address)? == 0 => return of_socket(socket),
+            Endpoint::Message { address, length, .. } | Endpoint::Address { address, length, .. } => {
                 (self.pointer(address)?, self.number(length)?)
             }
         };
@@ -39,13 +43,13 @@ impl Eval<'_> {
         Some(u16::from_le_bytes([bytes[0], bytes[1]]))
     }
 
-    /// The name of an end that is a Unix socket.
-    pub(super) fn unix(&self, end: &End, name: UnixName) -> Option<Vec<u8>> {
+    /// Returns a name of an `AF_UNIX` endpoint.
+    pub(super) fn unix(&self, end: &Endpoint, name: UnixName) -> Option<Vec<u8>> {
         let (socket, peer) = match end {
-            End::Local(socket) => (socket, false),
-            End::Peer(socket) => (socket, true),
-            End::Message { address, socket, .. } if self.number(address)? == 0 => (socket, true),
-            End::Message { address, length, .. } | End::Address { address, length, .. } => {
+            Endpoint::Local(socket) => (socket, false),
+            Endpoint::Peer(socket) => (socket, true),
+            Endpoint::Message { address, socket, .. } if self.number(address)? == 0 => (socket, true),
+            Endpoint::Message { address, length, .. } | Endpoint::Address { address, length, .. } => {
                 return self.unix_address(self.pointer(address)?, self.number(length)?, name);
             }
         };
@@ -72,8 +76,8 @@ impl Eval<'_> {
         }
     }
 
-    /// `struct sockaddr_un` is a family and at most 108 bytes of a name: one of a file, up to a NUL or the address's end, or
-    /// a NUL and one that is abstract, up to the end.
+    /// Parses a `struct sockaddr_un`: a family and at most 108 bytes of a name. The name of a file ends at a
+    /// NUL or at the end of the address; an abstract name follows a NUL and extends to the end.
     fn unix_address(&self, at: u64, length: i128, name: UnixName) -> Option<Vec<u8>> {
         if !(3..=110).contains(&length) {
             return None;
@@ -88,8 +92,8 @@ impl Eval<'_> {
         }
     }
 
-    /// `struct sockaddr_in` is a family, a port and 4 bytes, and 16 bytes long; `struct sockaddr_in6` a family, a port, 4 bytes
-    /// of flow and 16 of address, and at least 24 bytes long.
+    /// Parses a `struct sockaddr_in` of 16 bytes (family, port, 4 bytes of address) or a
+    /// `struct sockaddr_in6` of at least 24 bytes (family, port, 4 bytes of flow label, 16 bytes of address).
     fn address(&self, at: u64, length: i128, bind: bool) -> Option<(u128, u16)> {
         let bytes = self.read(self.world.bytes(at, 24))?;
         let family = u16::from_le_bytes([bytes[0], bytes[1]]);
@@ -105,7 +109,7 @@ impl Eval<'_> {
     fn socket(&self, socket: u64, four: &str, six: &str, port: &str) -> Option<(u128, u16)> {
         let family = self.world.number(socket, &sock("skc_family"))? as u16;
         let number = self.world.number(socket, &sock(port))? as u16;
-        // The local port is kept in the machine's order, the other one in the network's.
+        // `skc_num` is in host byte order, `skc_dport` in network byte order.
         let port = if port == "skc_dport" { u16::from_be(number) } else { number };
         match family {
             AF_INET => Some((mapped(&(self.world.number(socket, &sock(four))? as u32).to_le_bytes()), port)),
@@ -118,12 +122,12 @@ impl Eval<'_> {
     }
 }
 
-/// A field of the part that all sockets have.
+/// Returns a field of `struct sock_common`.
 fn sock(name: &str) -> Access {
     named("sock", &["__sk_common", name])
 }
 
-/// An address of IPv4 as one of IPv6.
+/// Maps an IPv4 address to IPv6.
 fn mapped(bytes: &[u8]) -> u128 {
     bytes.iter().fold(0xffff, |address, byte| address << 8 | u128::from(*byte))
 }

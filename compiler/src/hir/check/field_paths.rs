@@ -1,48 +1,48 @@
-//! Paths that were written before. Long policies say `file.inode.uid` a hundred thousand times, and each time it is read in
-//! the same way on the same hook: views are expanded once, and what the pointers on the way are is there once.
+//! Memoisation of field paths. Large policies contain `file.inode.uid` a hundred thousand times, and on one
+//! hook it always means the same: views are expanded once, and the pointers on the path are shared.
 //!
-//! Invariants: what is shared was found without a word about it, where names mean what they mean in a rule; the effort
-//! counts each time, so that bounds hold. Of what is shared only the outermost value has the place of its own text; what it
-//! is read through has that of the text that was first, which is in a rule that is active everywhere.
+//! Invariants: a shared path produced no diagnostics, in a scope where names have their meaning in a rule;
+//! its expansion counts at each use, so that limits hold. Only the outermost value has the span of each use.
+//! The values that it is read through have the span of the first use, in a rule without `@since`.
 //!
-//! Absent: paths too long to be written often, whose depth would have to be bounded anew in each place.
+//! Absent: longer paths, which rarely repeat and whose depth would have to be checked at each use.
 
 use krs_grammar::ast::{self, Expr, Span};
 
 use super::{Checker, Operand};
 use crate::hir::HookId;
 
-/// Bytes of the longest text that is shared.
+/// Maximum length of a source text that is memoised.
 const TEXT_MAX: usize = 64;
 
-/// What a text led to.
-pub(super) struct Known {
+/// A memoised field path.
+pub(super) struct Memo {
     operand: Operand,
-    /// Expressions that it was expanded to.
+    /// Number of expressions in its expansion.
     expanded: usize,
 }
 
 impl<'a> Checker<'a> {
-    /// A field, as it was found where the same text stood before.
+    /// Checks a field, reusing the result for the same text.
     pub(super) fn path(&mut self, base: &'a Expr, name: &'a ast::Ident, span: Span) -> Operand {
         let Some(key) = self.shared(span) else { return self.field(base, name, span) };
-        if let Some(Known { operand, expanded }) = self.paths.get(&key) {
+        if let Some(Memo { operand, expanded }) = self.field_paths.get(&key) {
             let (operand, expanded) = (operand.clone().at(span), *expanded);
-            return if self.admits_effort(expanded, span) { operand } else { Operand::Error };
+            return if self.admits_expansion(expanded, span) { operand } else { Operand::Error };
         }
-        let (said, before) = (self.diagnostics.len(), self.extent);
+        let (said, before) = (self.diagnostics.len(), self.expansion);
         let operand = self.field(base, name, span);
-        let shareable = matches!(operand, Operand::Value(_) | Operand::Place(_) | Operand::End(_));
+        let shareable = matches!(operand, Operand::Value(_) | Operand::Place(_) | Operand::Endpoint(_));
         if shareable && self.diagnostics.len() == said {
-            let expanded = self.extent.effort_since(before);
-            self.paths.insert(key, Known { operand: operand.clone(), expanded });
+            let expanded = self.expansion.expanded_since(before);
+            self.field_paths.insert(key, Memo { operand: operand.clone(), expanded });
         }
         operand
     }
 
-    /// By what a text is known, where what it means depends on nothing but its hook.
+    /// Returns the key of a text whose meaning depends only on its hook.
     fn shared(&self, span: Span) -> Option<(HookId, &'a str)> {
-        let (sources, _) = self.lists?;
+        let (sources, _) = self.set_files?;
         let scope = &self.scope;
         let plain = scope.shares && scope.params.is_none() && scope.bound.is_none() && scope.this.is_none();
         let text = sources.text(span);
@@ -63,7 +63,7 @@ mod tests {
         build(&[Source { name: "a.krs".into(), text: text.into() }], &Options::default())
     }
 
-    /// What a rule reads the value through that it compares.
+    /// Returns the base of the load that a rule compares.
     fn base(policy: &Policy, rule: usize) -> &Arc<Value> {
         let Some(Cond::Atom(atom)) = &policy.rules[rule].when else { panic!("a test") };
         let AtomKind::Compare { left, .. } = &atom.kind else { panic!("a comparison") };
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_path_is_read_through_is_there_once_a_hook() {
+    fn bases_are_shared_by_the_rules_on_a_hook() {
         let rules = [
             "@since(\"6.1\") on file_open when file.inode.uid == 1 deny",
             "on file_open when file.inode.uid == 2 deny",
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn each_text_has_its_own_place() {
+    fn each_use_has_its_own_span() {
         let outcome = built("on file_open audit { file.inode }\n  on file_open audit \"x\" { file.inode }");
         let warnings = outcome.diagnostics.iter().filter(|found| found.code == code::KERNEL_ADDRESS);
         let places: Vec<_> = warnings.map(|found| outcome.sources.position(found.primary.span)).collect();
@@ -95,8 +95,8 @@ mod tests {
     }
 
     #[test]
-    fn the_effort_counts_each_time() {
-        // Each `v` stands for some hundred expressions, and the rule has more of them than it may.
+    fn each_use_counts_towards_the_limit() {
+        // Each `v` expands to some hundred expressions; 200 of them exceed the limit.
         let sum = vec!["i_ino"; 150].join(" + ");
         let text = |count| {
             format!(

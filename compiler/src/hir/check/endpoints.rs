@@ -1,7 +1,8 @@
-//! Ends of connections: `dst.ip`, `src.port`, `dst.family`; `dst.path` and `dst.abstract` of the family `AF_UNIX`.
+//! Socket endpoints: `dst.ip`, `src.port`, `dst.family`; `dst.path` and `dst.abstract` of the family `AF_UNIX`.
 //!
-//! The library makes them of a hook's arguments: `peer(sk)` and `local(sk)` of a `sock`, `address_end(address, length)` of what
-//! a task has passed, `bind_end` the same for bind(2), `message_end(msg, sk)` of a message on its way.
+//! The library derives them from the arguments of hooks: `peer(sk)` and `local(sk)` from a `sock`,
+//! `address_end(address, length)` from an address that a task passed, `bind_end` the same for bind(2), and
+//! `message_end(msg, sk)` from a message.
 
 use krs_grammar::ast::{self, Expr, Span};
 
@@ -9,13 +10,13 @@ use super::{Checker, Operand};
 use crate::diag::{Diagnostic, code};
 use crate::hir::place::{self, Place, Reads};
 use crate::hir::suggest::did_you_mean;
-use crate::hir::{End, EndField, Int, Shape, Step, Text, Ty, UnixName, Value, ValueKind};
+use crate::hir::{Endpoint, EndpointField, Int, Shape, Step, TextSource, Ty, UnixName, Value, ValueKind};
 
-/// What each end of a connection has.
-pub(in crate::hir) const END_FIELDS: [&str; 5] = ["ip", "port", "family", "path", "abstract"];
+/// Names of the properties of an endpoint.
+pub(in crate::hir) const ENDPOINT_FIELDS: [&str; 5] = ["ip", "port", "family", "path", "abstract"];
 
 impl<'a> Checker<'a> {
-    pub(in crate::hir) fn end(&mut self, function: &'a ast::Ident, args: &'a [Expr], span: Span) -> Operand {
+    pub(in crate::hir) fn endpoint(&mut self, function: &'a ast::Ident, args: &'a [Expr], span: Span) -> Operand {
         let name = function.name.as_str();
         let wanted = if matches!(name, "peer" | "local") { 1 } else { 2 };
         if args.len() != wanted {
@@ -26,16 +27,16 @@ impl<'a> Checker<'a> {
             ));
         }
         let end = match name {
-            "peer" => self.pointer_to(&args[0], "sock").map(End::Peer),
-            "local" => self.pointer_to(&args[0], "sock").map(End::Local),
+            "peer" => self.pointer_to(&args[0], "sock").map(Endpoint::Peer),
+            "local" => self.pointer_to(&args[0], "sock").map(Endpoint::Local),
             "message_end" => self.message(&args[0], &args[1]),
             _ => self.pointer_to(&args[0], "sockaddr").and_then(|address| {
                 let length = self.length(&args[1])?;
-                Some(End::Address { address, length, bind: name == "bind_end" })
+                Some(Endpoint::Address { address, length, bind: name == "bind_end" })
             }),
         };
         match end {
-            Some(end) => Operand::End(Box::new(end)),
+            Some(end) => Operand::Endpoint(Box::new(end)),
             None => Operand::Error,
         }
     }
@@ -45,14 +46,16 @@ impl<'a> Checker<'a> {
             Operand::Value(value) if matches!(value.ty, Ty::Int(_)) => Some(value),
             Operand::Error => None,
             other => {
-                let what = self.say(&other);
-                self.report(Diagnostic::error(code::TYPE_MISMATCH, expr.span, "a length is an integer").label(what));
+                let what = self.describe_operand(&other);
+                self.report(
+                    Diagnostic::error(code::TYPE_MISMATCH, expr.span, "expected an integer length").label(what),
+                );
                 None
             }
         }
     }
 
-    fn message(&mut self, message: &'a Expr, socket: &'a Expr) -> Option<End> {
+    fn message(&mut self, message: &'a Expr, socket: &'a Expr) -> Option<Endpoint> {
         let message = self.pointer_to(message, "msghdr");
         let socket = self.pointer_to(socket, "sock")?;
         let message = message?;
@@ -60,7 +63,7 @@ impl<'a> Checker<'a> {
         let place = Place::behind(&self.kernel.btf, &message, pointer.target)?;
         let address = self.member_of(&place, "msg_name", Shape::Pointer)?;
         let length = self.member_of(&place, "msg_namelen", Shape::Int { bytes: 4, signed: true })?;
-        Some(End::Message { address, length, socket })
+        Some(Endpoint::Message { address, length, socket })
     }
 
     fn member_of(&mut self, place: &Place, name: &str, shape: Shape) -> Option<Value> {
@@ -73,31 +76,28 @@ impl<'a> Checker<'a> {
         }
     }
 
-    pub(in crate::hir) fn end_field(&mut self, end: End, name: &ast::Ident, span: Span) -> Operand {
+    pub(in crate::hir) fn endpoint_field(&mut self, end: Endpoint, name: &ast::Ident, span: Span) -> Operand {
         let (field, ty) = match name.name.as_str() {
-            "ip" => (EndField::Ip, Ty::Ip),
-            "port" => (EndField::Port, Ty::Int(Int::plain(2, false))),
-            "family" => (EndField::Family, Ty::Int(Int { names: self.names_of("Af"), ..Int::plain(2, false) })),
+            "ip" => (EndpointField::Ip, Ty::Ip),
+            "port" => (EndpointField::Port, Ty::Int(Int::plain(2, false))),
+            "family" => (EndpointField::Family, Ty::Int(Int { names: self.names_of("Af"), ..Int::plain(2, false) })),
             "path" => return unix(end, UnixName::Path, span),
             "abstract" => return unix(end, UnixName::Abstract, span),
             other => {
-                let error = Diagnostic::error(
-                    code::UNKNOWN_FIELD,
-                    name.span,
-                    format!("one end of a connection has no `{other}`"),
-                )
-                .label("no such field");
-                return self.report(match did_you_mean(other, END_FIELDS) {
+                let error =
+                    Diagnostic::error(code::UNKNOWN_FIELD, name.span, format!("no field `{other}` in an endpoint"))
+                        .label("not found");
+                return self.report(match did_you_mean(other, ENDPOINT_FIELDS) {
                     Some(help) => error.help(help),
                     None => error.help("it has `ip`, `port` and `family`; Unix sockets have `path` or `abstract`"),
                 });
             }
         };
-        Operand::Value(Value { span, ty, kind: ValueKind::End(Box::new(end), field) })
+        Operand::Value(Value { span, ty, kind: ValueKind::Endpoint(Box::new(end), field) })
     }
 }
 
-fn unix(end: End, name: UnixName, span: Span) -> Operand {
+fn unix(end: Endpoint, name: UnixName, span: Span) -> Operand {
     let ty = Ty::Text { path: name == UnixName::Path };
-    Operand::Value(Value { span, ty, kind: ValueKind::Text(Box::new(Text::Unix { end: Box::new(end), name })) })
+    Operand::Value(Value { span, ty, kind: ValueKind::Text(Box::new(TextSource::Unix { end: Box::new(end), name })) })
 }

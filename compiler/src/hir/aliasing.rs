@@ -1,24 +1,30 @@
-//! Fields that cannot be read like any other: those that a verifier takes for others, and those of many widths.
+//! Access modes: fields that an ordinary load cannot read on every known kernel.
 //!
-//! A verifier does not know which field a program means, only bytes so far behind a pointer to a struct. It takes the first
-//! member that they touch, and of a union that is the first one:
+//! A verifier does not know which field a load means. It sees an offset from a pointer to a struct and takes
+//! the first member that covers it, which for a union is the first one:
 //!
 //! ```text
-//! struct sk_buff { union { struct sock *sk; int ip_defrag_offset; }; ... }      24: refused, not all of a pointer
-//! struct inode { union { struct pipe_inode_info *i_pipe; struct cdev *i_cdev; }; ... }    a pointer to the wrong struct
+//! struct sk_buff { union { struct sock *sk; int ip_defrag_offset; }; ... }
+//!     a 4-byte load of ip_defrag_offset is refused: it reads a part of the pointer `sk`
+//! struct inode { union { struct pipe_inode_info *i_pipe; struct cdev *i_cdev; }; ... }
+//!     a load of i_cdev yields a pointer to struct pipe_inode_info
 //! ```
 //!
-//! The first cannot be loaded, the second loads and leads elsewhere. Both are read by copying instead, for which an
-//! address is a number. One known kernel that takes a field for another is enough, since the program is for all.
+//! The first program is rejected, the second loads but follows the pointer as the wrong type. Both fields are
+//! read with `bpf_probe_read_kernel` instead, for which an address is a scalar. One known kernel whose
+//! verifier confuses the fields is enough, since the same program runs on all of them.
 //!
-//! A copy takes as many bytes as it is told. Where an unsigned field is wider on one kernel than on another, a loader fits
-//! the width of a load; that of a copy is asked for. The word that a bitfield is in no loader fits, so where kernels differ in that
-//! it is copied; so it is where the word holds a field that is none, over which verifiers let nobody load. That a kernel which
-//! is not known has the word that all known ones have, the loader of policies sees to ([`words`]).
+//! Widths are the second reason. CO-RE adjusts the width of a load of an unsigned integer, but not the size
+//! argument of a copy, so that size is relocated. CO-RE does not adjust the width of the load that contains a
+//! bitfield either: where known kernels differ in it, the bitfield is copied. It is also copied where the
+//! containing word overlaps an ordinary field, since verifiers refuse such a load. The loader checks that a
+//! kernel unknown to the compiler has the same words ([`words`]).
 //!
-//! [`walk`] is `btf_struct_walk` of `kernel/bpf/btf.c` as 5.10 has it; later kernels refuse nothing that it admits.
+//! [`walk`] follows `btf_struct_walk` in `kernel/bpf/btf.c` of 5.10. Later kernels accept everything that it
+//! accepts.
 //!
-//! Absent: fields that the lowering reads of its own accord, none of which is so (the kernel matrix loads them all).
+//! Absent: fields that code generation reads on its own account. None of them is affected; the kernel matrix
+//! loads them all.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -27,49 +33,51 @@ use super::{Access, Policy, RuleId, Shape, Step, place};
 use crate::btf::{self, Btf, Kind, Type, TypeId};
 use crate::kernel::{self, Kernel};
 
-/// How a field must be read that cannot be read like any other.
+/// Restrictions on reading a field. The default is an ordinary load.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Reading {
-    /// Some verifier takes it for another.
-    pub overlay: Option<Overlay>,
-    /// It is wider on one kernel than on another.
+pub struct AccessMode {
+    /// Some verifier takes the field for another one.
+    pub aliasing: Option<Aliasing>,
+    /// The width differs between kernels.
     pub uneven: bool,
 }
 
-/// What comes of it that a verifier takes a field for another.
+/// The consequence of a verifier taking a field for another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Overlay {
-    /// It can be loaded, but what it points to cannot.
+pub enum Aliasing {
+    /// The load is accepted but its result must be treated as a scalar: the verifier assigns it another type.
     Number,
-    /// It cannot be loaded.
+    /// The load is refused.
     Refused,
 }
 
-/// The fields of a policy that are so, on any known kernel or the one that it was checked against.
+/// Finds the fields of a policy that need another access mode than the default, on any known kernel or on the
+/// one that the policy was checked against.
 #[must_use]
-pub fn find(policy: &Policy, checked: &Kernel) -> BTreeMap<Access, Reading> {
+pub fn find(policy: &Policy, checked: &Kernel) -> BTreeMap<Access, AccessMode> {
     let all = || kernel::embedded().iter().chain([checked]);
-    let reading = |access: &Access| {
+    let mode = |access: &Access| {
         let fields = all().filter_map(|kernel| Some((&kernel.btf, Field::locate(&kernel.btf, access)?)));
         let fields: Vec<(&Btf, Field)> = fields.collect();
         let widths: BTreeSet<u32> = fields.iter().filter_map(|(btf, field)| width(btf, field)).collect();
-        let overlay = fields.iter().filter_map(|(btf, field)| overlay(btf, field)).max();
+        let aliasing = fields.iter().filter_map(|(btf, field)| aliasing(btf, field)).max();
         let uneven = widths.len() > 1;
         let bits = word(access).is_some();
-        Reading { overlay: if bits && uneven { Some(Overlay::Refused) } else { overlay }, uneven }
+        AccessMode { aliasing: if bits && uneven { Some(Aliasing::Refused) } else { aliasing }, uneven }
     };
-    let readings = accesses(policy).into_iter().map(|(access, _)| (access.clone(), reading(access)));
-    readings.filter(|(_, reading)| *reading != Reading::default()).collect()
+    let modes = accesses(policy).into_iter().map(|(access, _)| (access.clone(), mode(access)));
+    modes.filter(|(_, mode)| *mode != AccessMode::default()).collect()
 }
 
-/// Bitfields that are read by words as wide as known kernels have them, with a rule that does: the field and the word's bytes.
+/// Returns the bitfields that are read by a load whose width is fixed at compile time, each with that width
+/// in bytes and a rule that reads it.
 pub fn words(policy: &Policy) -> impl Iterator<Item = (&Access, u32, RuleId)> {
-    let asked = |access| policy.readings.get(access).is_some_and(|reading| reading.uneven);
-    let fields = accesses(policy).into_iter().filter(move |(access, _)| !asked(access));
+    let copied = |access| policy.access_modes.get(access).is_some_and(|mode| mode.uneven);
+    let fields = accesses(policy).into_iter().filter(move |(access, _)| !copied(access));
     fields.filter_map(|(access, rule)| Some((access, word(access)?, rule)))
 }
 
-/// The bytes of the word that a bitfield is in, as it is declared where the policy was checked; nothing of other fields.
+/// Returns the bytes of the declared type of a bitfield on the checked kernel; `None` for other fields.
 fn word(access: &Access) -> Option<u32> {
     match access.steps.last()? {
         Step::Field { shape: Shape::Bits { bytes, .. }, .. } => Some(*bytes),
@@ -77,7 +85,7 @@ fn word(access: &Access) -> Option<u32> {
     }
 }
 
-/// The fields that rules read, each with the first of them.
+/// Returns the fields that rules read, each with the first rule that does.
 fn accesses(policy: &Policy) -> Vec<(&Access, RuleId)> {
     let (mut found, mut needs, mut of_rule) = (Vec::new(), Vec::new(), Vec::new());
     let mut known = HashSet::new();
@@ -96,7 +104,7 @@ fn accesses(policy: &Policy) -> Vec<(&Access, RuleId)> {
     found
 }
 
-/// How wide a number is on one kernel, or the word that a bitfield is in.
+/// Returns the bytes of an integer on one kernel, or of the word that contains a bitfield.
 fn width(btf: &Btf, field: &Field) -> Option<u32> {
     if field.bits > 0 {
         return Some(field.word(btf).1);
@@ -107,29 +115,34 @@ fn width(btf: &Btf, field: &Field) -> Option<u32> {
     }
 }
 
-/// What one kernel takes a field for; nothing where it takes it for what it is.
-fn overlay(btf: &Btf, field: &Field) -> Option<Overlay> {
+/// Returns the consequence on one kernel, or `None` if its verifier identifies the field correctly.
+fn aliasing(btf: &Btf, field: &Field) -> Option<Aliasing> {
     let target = match btf.ty(btf.strip(field.ty)) {
         Type::Ptr(target) => place::definition(btf, target),
         _ => None,
     };
     for (offset, bytes) in field.loads(btf) {
         match (walk(btf, field.root, offset, bytes), target) {
-            (None, _) => return Some(Overlay::Refused),
+            (None, _) => return Some(Aliasing::Refused),
             (Some(Found::Pointer(to)), Some(target)) if to == target => {}
-            // Nothing is read through what points to no struct.
-            (Some(_), Some(_)) => return Some(Overlay::Number),
+            // The field is a pointer to a struct and the verifier does not see one. (Pointers to other types
+            // are never followed.)
+            (Some(_), Some(_)) => return Some(Aliasing::Number),
             (Some(_), None) => {}
         }
     }
     None
 }
 
-/// Where a kernel has a field.
+/// The layout of a field on one kernel.
 struct Field {
+    /// The struct or union that the offset is relative to.
     root: TypeId,
+    /// Offset from it in bits.
     bit: u32,
+    /// Width of a bitfield in bits; 0 for other fields.
     bits: u32,
+    /// Declared type in BTF.
     ty: TypeId,
 }
 
@@ -154,7 +167,7 @@ impl Field {
         Some(at)
     }
 
-    /// The aligned word that holds all of a bitfield, as loaders have it: where, and how wide.
+    /// Returns offset and bytes of the smallest aligned word that contains a bitfield, computed as libbpf does.
     fn word(&self, btf: &Btf) -> (u32, u32) {
         let mut bytes = btf.size(self.ty).max(1);
         let start = |bytes| self.bit / 8 / bytes * bytes;
@@ -164,7 +177,7 @@ impl Field {
         (start(bytes), bytes)
     }
 
-    /// The loads that may be made of it: where, and how wide.
+    /// Returns offset and bytes of every load that code generation may emit for the field.
     fn loads(&self, btf: &Btf) -> Vec<(u32, u32)> {
         let bytes = btf.size(self.ty);
         if self.bits > 0 {
@@ -172,7 +185,7 @@ impl Field {
         }
         let start = self.bit / 8;
         match btf.ty(btf.strip(self.ty)) {
-            // Texts are compared by words, and their ends by what is left.
+            // Strings are compared word by word, and their tails by smaller loads.
             Type::Array { .. } => {
                 let each = |at| [8, 4, 2, 1].into_iter().filter(move |size| at % size == 0 && at + size <= bytes);
                 (0..bytes).flat_map(|at| each(at).map(move |size| (start + at, size))).collect()
@@ -182,17 +195,18 @@ impl Field {
     }
 }
 
-/// What a verifier finds where a program loads.
+/// The type that a verifier assigns to the result of a load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Found {
     Scalar,
-    /// To a struct or union.
+    /// A pointer to a struct or union.
     Pointer(TypeId),
 }
 
-/// What so many bytes at an offset of a struct are to a verifier; nothing where it refuses to load them.
+/// Returns the type that a verifier assigns to `bytes` bytes at an offset of a struct; `None` if it refuses
+/// the load.
 fn walk(btf: &Btf, mut of: TypeId, mut offset: u32, bytes: u32) -> Option<Found> {
-    // Structs hold each other no deeper than this.
+    // Bounds the nesting depth of structs.
     for _ in 0..64 {
         (of, offset) = match step(btf, btf.strip(of), offset, bytes)? {
             Next::Into(inner, offset) => (inner, offset),
@@ -204,14 +218,14 @@ fn walk(btf: &Btf, mut of: TypeId, mut offset: u32, bytes: u32) -> Option<Found>
 
 enum Next {
     Found(Found),
-    /// In the struct there, from that offset of it.
+    /// Continue in an embedded struct, at an offset in it.
     Into(TypeId, u32),
 }
 
 fn step(btf: &Btf, of: TypeId, offset: u32, bytes: u32) -> Option<Next> {
     let end = offset.checked_add(bytes)?;
     if end > btf.size(of) {
-        // Behind the end there may be elements of a last array that has no length.
+        // Beyond the end there may be elements of a flexible array member.
         let last = btf.members(of).next_back()?;
         let Type::Array { element, count: 0 } = btf.ty(btf.strip(last.ty)) else { return None };
         let within = offset.checked_sub(last.bit_offset / 8)?.checked_rem(btf.size(element))?;
@@ -223,7 +237,7 @@ fn step(btf: &Btf, of: TypeId, offset: u32, bytes: u32) -> Option<Next> {
             break;
         }
         if member.bitfield_bits > 0 {
-            // Loaded whole, or it is not what is loaded.
+            // A bitfield counts only if the load covers all of it.
             if offset <= start && (member.bit_offset + member.bitfield_bits).div_ceil(8) <= end {
                 return Some(Next::Found(Found::Scalar));
             }
@@ -268,21 +282,21 @@ mod tests {
     use super::*;
     use crate::hir::Shape;
 
-    fn read(kernel: &str, root: &str, fields: &[&str]) -> Option<Overlay> {
+    fn read(kernel: &str, root: &str, fields: &[&str]) -> Option<Aliasing> {
         let kernel = kernel::embedded().iter().find(|known| known.name == kernel).unwrap();
-        // What shape they have is no matter here.
+        // The shape is irrelevant here.
         let steps = fields.iter().map(|name| Step::Field { name: (*name).to_owned(), shape: Shape::Pointer }).collect();
         let access = Access { is_struct: true, root: root.to_owned(), steps };
-        overlay(&kernel.btf, &Field::locate(&kernel.btf, &access)?)
+        aliasing(&kernel.btf, &Field::locate(&kernel.btf, &access)?)
     }
 
     #[test]
     fn the_first_member_of_a_union_counts() {
-        assert_eq!(read("5.10", "sk_buff", &["ip_defrag_offset"]), Some(Overlay::Refused));
+        assert_eq!(read("5.10", "sk_buff", &["ip_defrag_offset"]), Some(Aliasing::Refused));
         assert_eq!(read("5.10", "sk_buff", &["sk"]), None);
-        assert_eq!(read("5.10", "inode", &["i_cdev"]), Some(Overlay::Number));
+        assert_eq!(read("5.10", "inode", &["i_cdev"]), Some(Aliasing::Number));
         assert_eq!(read("5.10", "inode", &["i_pipe"]), None);
-        // Its union begins with a number that is as wide as both.
+        // The union begins with an integer as wide as both addresses.
         assert_eq!(read("5.10", "sock", &["__sk_common", "skc_daddr"]), None);
     }
 
@@ -328,20 +342,20 @@ mod tests {
         (Btf::parse(builder.finish()).unwrap(), s, a)
     }
 
-    /// What `btf_struct_walk` finds at each place of a small struct.
+    /// Types that `btf_struct_walk` finds at each offset of a small struct.
     #[test]
     fn what_a_verifier_finds() {
         let (btf, s, a) = sample();
         for (offset, bytes, found) in [
             (0, 8, Some(Found::Pointer(a))),
-            // A part of a pointer, or one that begins within it.
+            // Part of a pointer, or a load that begins within one.
             (0, 4, None),
             (4, 4, None),
             (8, 8, Some(Found::Scalar)),
             (8, 4, Some(Found::Scalar)),
             (12, 4, Some(Found::Scalar)),
             (12, 8, None),
-            // Bitfields are loaded whole.
+            // Bitfields must be covered completely.
             (16, 4, Some(Found::Scalar)),
             (16, 1, Some(Found::Scalar)),
             (17, 1, None),
@@ -351,7 +365,7 @@ mod tests {
             (32, 8, Some(Found::Pointer(a))),
             (40, 4, Some(Found::Scalar)),
             (44, 4, None),
-            // Elements of the last array, which says no length.
+            // Elements of the flexible array member.
             (48, 8, Some(Found::Scalar)),
             (72, 8, Some(Found::Scalar)),
             (60, 8, None),
@@ -370,14 +384,14 @@ mod tests {
                 Err(_) => Step::Field { name: (*name).to_owned(), shape: Shape::Pointer },
             };
             let access = Access { is_struct: true, root: "s".to_owned(), steps: steps.iter().map(step).collect() };
-            overlay(&btf, &Field::locate(&btf, &access).unwrap())
+            aliasing(&btf, &Field::locate(&btf, &access).unwrap())
         };
         for (steps, taken) in [
             (&["p"][..], None),
             (&["n"], None),
-            (&["half"], Some(Overlay::Refused)),
+            (&["half"], Some(Aliasing::Refused)),
             (&["m"], None),
-            (&["q"], Some(Overlay::Number)),
+            (&["q"], Some(Aliasing::Number)),
             (&["few"], None),
             (&["more"], None),
             (&["text"], None),

@@ -5,7 +5,7 @@
 //! Invariant: [`Texts::possible`] is false only if no text satisfies all constraints.
 
 use crate::automaton::Automaton;
-use crate::hir::TextTest;
+use crate::text_test::TextTest;
 
 /// Maximum number of candidates that are matched against globs.
 const GLOBBED_MAX: usize = 16;

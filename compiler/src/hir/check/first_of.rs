@@ -1,7 +1,7 @@
-//! `first_of(a, b)`: the same thing under the names that it has had.
+//! `first_of(a, b)`: a field under the names that it has had in different kernels.
 //!
-//! A field that the checked kernel lacks is looked up in the other kernels known here, whose types are not those of the
-//! checked one: only its name, width and sign are kept.
+//! An alternative that the checked kernel lacks is checked on another known kernel. Types of that kernel mean
+//! nothing here, so only name, width and signedness are kept.
 
 use std::rc::Rc;
 
@@ -18,8 +18,8 @@ impl<'a> Checker<'a> {
     pub(in crate::hir) fn first_of(&mut self, args: &'a [Expr], span: Span) -> Operand {
         if args.len() < 2 {
             return self.report(
-                Diagnostic::error(code::WRONG_ARGUMENT_COUNT, span, "`first_of` chooses between at least two")
-                    .help("name the fields that kernels have had, the newest first: `first_of(__state, state)`"),
+                Diagnostic::error(code::WRONG_ARGUMENT_COUNT, span, "`first_of` takes at least two arguments")
+                    .help("list the names of the field, the newest first: `first_of(__state, state)`"),
             );
         }
         let mut values: Vec<Value> = Vec::with_capacity(args.len());
@@ -28,7 +28,7 @@ impl<'a> Checker<'a> {
         for arg in args {
             let before = self.diagnostics.len();
             let operand = self.expr(arg, None);
-            match self.settle(operand, arg.span) {
+            match self.as_value(operand, arg.span) {
                 Operand::Value(value) => {
                     here = true;
                     values.push(value);
@@ -47,20 +47,24 @@ impl<'a> Checker<'a> {
                     }
                 }
                 other => {
-                    let what = self.say(&other);
+                    let what = self.describe_operand(&other);
                     return self.report(
-                        Diagnostic::error(code::TYPE_MISMATCH, arg.span, "`first_of` chooses between values")
-                            .label(what),
+                        Diagnostic::error(code::TYPE_MISMATCH, arg.span, "`first_of` requires values").label(what),
                     );
                 }
             }
         }
         if !here || self.diagnostics.len() > known {
-            // What no kernel has was said; what only others have cannot be had here.
+            // An unknown name has been reported. If only other kernels have the fields, this one cannot read
+            // any.
             if self.diagnostics.len() == known {
                 return self.report(
-                    Diagnostic::error(code::UNKNOWN_FIELD, span, format!("{} has none of these", self.kernel.name))
-                        .help("name the field that it has"),
+                    Diagnostic::error(
+                        code::UNKNOWN_FIELD,
+                        span,
+                        format!("none of these fields exists on {}", self.kernel.name),
+                    )
+                    .help("add the name of the field on this kernel"),
                 );
             }
             return Operand::Error;
@@ -68,7 +72,7 @@ impl<'a> Checker<'a> {
         let Some(ty) = common(&values) else {
             let kinds: Vec<String> = values.iter().map(|value| self.describe(value.ty)).collect();
             return self.report(
-                Diagnostic::error(code::TYPE_MISMATCH, span, "`first_of` chooses between values of one kind")
+                Diagnostic::error(code::TYPE_MISMATCH, span, "the arguments of `first_of` have different types")
                     .label(kinds.join(", ")),
             );
         };
@@ -76,7 +80,7 @@ impl<'a> Checker<'a> {
         Operand::Value(Value { span, ty, kind: ValueKind::FirstOf(values) })
     }
 
-    /// The value as another kernel has it.
+    /// Checks an alternative on another known kernel, the newest first.
     fn elsewhere(&mut self, arg: &'a Expr) -> Option<Value> {
         for other in kernel::embedded().iter().rev().filter(|other| other.name != self.kernel.name) {
             let mut checker = Checker::new(self.items, other);
@@ -85,11 +89,11 @@ impl<'a> Checker<'a> {
                 let Some(ty) = named(&other.btf, tag) else { continue };
                 checker.scope.this = Some(Rc::new(Place { ty, ..(**this).clone() }));
             }
-            // What it expands to counts here too.
-            checker.extent = self.extent;
+            // Its expansion counts here, too.
+            checker.expansion = self.expansion;
             let operand = checker.expr(arg, None);
-            self.extent.absorb(checker.extent);
-            let Operand::Value(mut value) = checker.settle(operand, arg.span) else { continue };
+            self.expansion.absorb(checker.expansion);
+            let Operand::Value(mut value) = checker.as_value(operand, arg.span) else { continue };
             if !checker.diagnostics.is_empty() {
                 continue;
             }
@@ -111,7 +115,7 @@ fn named(btf: &Btf, tag: &str) -> Option<TypeId> {
     [Kind::Struct, Kind::Union].into_iter().find_map(|kind| btf.find(kind, tag))
 }
 
-/// The type that all of them can have.
+/// Returns a type to which all values can be converted.
 fn common(values: &[Value]) -> Option<Ty> {
     let first = values.first()?.ty;
     values.iter().skip(1).try_fold(first, |known, value| match (known, value.ty) {

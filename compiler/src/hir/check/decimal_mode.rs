@@ -1,6 +1,6 @@
-//! File modes that were written in decimal digits: `mode == 777`.
+//! File modes written in decimal: `mode == 777`.
 //!
-//! Shells and C programs have modes in octal, and `chmod 4755` says so nowhere.
+//! Shells and C programs write modes in octal; `chmod 4755` does not even have a prefix.
 
 use krs_grammar::ast::Span;
 
@@ -9,11 +9,11 @@ use crate::diag::{Diagnostic, code};
 use crate::hir::NamesId;
 
 impl Checker<'_> {
-    /// Warns of a literal beside a file mode that would be another number in octal.
+    /// Warns about a decimal literal that is used with a file mode and consists of octal digits.
     pub(super) fn decimal_mode(&mut self, value: u64, of: NamesId, span: Span) {
         let digits = value.to_string();
         let is_mode = self.names[of.index()].members.iter().any(|(name, _)| name == "S_ISUID");
-        // No prefix leaves a literal as long as its decimal digits.
+        // A literal as long as its decimal digits has no prefix.
         let decimal = (span.end - span.start) as usize == digits.len();
         if !is_mode || value < 8 || !decimal || digits.contains(['8', '9']) {
             return;
@@ -21,14 +21,14 @@ impl Checker<'_> {
         self.report(
             Diagnostic::warning(code::DECIMAL_MODE, span, format!("`{digits}` is the mode `{value:#o}`"))
                 .label("decimal digits")
-                .help(format!("an octal number begins with `0o`: write `0o{digits}`")),
+                .help(format!("write octal numbers with `0o`: `0o{digits}`")),
         );
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::lint::testing::codes;
+    use crate::testing::codes;
 
     #[test]
     fn decimal_digits_are_found() {
