@@ -248,7 +248,8 @@ mod tests {
 
     #[test]
     fn a_choice_consists_of_its_globs() {
-        let globs = [&b"a,b"[..], b"{c,d}*", b"[,x]", br"\,", b""].map(<[u8]>::to_vec);
+        let globs =
+            [&b"a,b"[..], b"{c,d}*", b"{e,{f,}},g", b"[],{]h,i", b"[!],]j", b"[,x]", br"\,", b""].map(<[u8]>::to_vec);
         let pieces = globs.iter().map(|glob| parse(glob).expect("a glob")).collect();
         assert_eq!(parse(&choice(&globs)).ok(), Some(vec![Piece::Choice(pieces)]));
     }

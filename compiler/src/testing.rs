@@ -1,11 +1,16 @@
 //! Helper for the tests of lints.
 
+use crate::diag::Diagnostic;
 use crate::{Options, Source, kernel};
 
 /// Returns the codes of the diagnostics of a policy, in source order.
 pub(crate) fn codes(text: &str) -> Vec<&'static str> {
+    diagnostics(text).iter().map(|diagnostic| diagnostic.code.0).collect()
+}
+
+/// Returns the diagnostics of a policy, in source order.
+pub(crate) fn diagnostics(text: &str) -> Vec<Diagnostic> {
     let files = [Source { name: "policy.krs".into(), text: text.into() }];
     let target = kernel::embedded().iter().find(|kernel| kernel.name == "6.12");
-    let outcome = crate::check(&files, &Options { target, ..Options::default() });
-    outcome.diagnostics.iter().map(|diagnostic| diagnostic.code.0).collect()
+    crate::check(&files, &Options { target, ..Options::default() }).diagnostics
 }

@@ -126,7 +126,7 @@ impl<'s> Reader<'_, 's> {
         Item { doc: None, span: self.span(from, self.at), kind: ItemKind::Error }
     }
 
-    /// Finds the end of the item that begins at `from`.
+    /// Finds the end of the item that begins at `from`. The item has at least one token.
     fn item_end(&self, from: usize) -> usize {
         let mut depth = 0usize;
         // Docs, attributes and a name precede the keyword of the item.
@@ -178,7 +178,7 @@ impl<'s> Reader<'_, 's> {
     }
 
     fn item(&mut self, from: usize) -> Item {
-        let end = self.item_end(from).max(from + 1);
+        let end = self.item_end(from);
         self.at = end;
         let tokens = &self.tokens[from..end];
         let failed = Item { doc: None, span: self.span(from, end), kind: ItemKind::Error };

@@ -138,6 +138,9 @@ fn names_of_broken_items_are_kept() {
     }
 }
 
+/// The help if the parser cannot tell what was meant.
+const END_WITH_AN_ACTION: &str = "end the rule with an action: `deny`, `audit`, `kill`, `mark` or `unmark`";
+
 /// Texts with the text of the error's span and the help, if any.
 #[test]
 fn places_and_help() {
@@ -186,6 +189,17 @@ fn places_and_help() {
         ("on a { deny }", "{", "actions have no braces: remove this `{` and its `}`"),
         ("on file-open deny", "-", "names use `_` instead of `-`: write `file_open`"),
         ("on a mark task tainted", "tainted", "the label comes first: `mark tainted`, or `mark tainted on task`"),
+        ("on a audit { x = f(b) c }", "c", "separate the fields with `,`"),
+        ("on a audit { f(b, c matches \"d\") }", "matches", "write `like`"),
+        ("on a deny with EACCES", "EACCES", "put the errno directly after `deny`: `deny EACCES`"),
+        ("on a deny EACCES EPERM", "EPERM", "a rule can deny with only one errno"),
+        ("on a audit \"b\" { c = d }, deny", ",", "write actions next to each other: `deny audit`"),
+        // The hint for another mistake would be wrong: these words do not look like an errno, and no action precedes the `,`.
+        ("on a deny with Ebony", "Ebony", END_WITH_AN_ACTION),
+        ("on a deny with PERM", "PERM", END_WITH_AN_ACTION),
+        ("on a deny with EX", "EX", END_WITH_AN_ACTION),
+        ("on a when x == y, deny", ",", END_WITH_AN_ACTION),
+        ("on a when x, deny", ",", END_WITH_AN_ACTION),
     ] {
         let parsed = parse(FileId(0), text);
         let found = parsed.errors.first().map(|error| {
@@ -196,6 +210,16 @@ fn places_and_help() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A message quotes the token only if it has at most 40 bytes and no line break.
+#[test]
+fn long_tokens_are_not_quoted() {
+    let message = |found: &str| parse(FileId(0), &format!("on a {found}")).errors[0].message.clone();
+    let string = |bytes: usize| format!("\"{}\"", "x".repeat(bytes - 2));
+    assert_eq!(message(&string(40)), format!("expected an action, found `{}`", string(40)));
+    assert_eq!(message(&string(41)), "expected an action, found this");
+    assert_eq!(message(&string(300)), "expected an action, found this");
 }
 
 /// The nesting of brackets and operators is limited, so that walking a tree does not overflow the stack.

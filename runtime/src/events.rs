@@ -303,6 +303,15 @@ mod tests {
         bytes
     }
 
+    /// Otherwise, `krsi events --follow` would wait forever.
+    #[test]
+    fn a_policy_that_is_not_loaded_has_no_events() {
+        let message = |name| events(Some(name), Format::Json, true).expect_err("there is none").message;
+        assert_eq!(message("a/b"), "invalid policy name `a/b`");
+        let name = format!("no-policy-of-{}", std::process::id());
+        assert_eq!(message(&name), format!("no policy `{name}` is loaded"));
+    }
+
     #[test]
     fn counts_are_reported_once() {
         let mut reported = vec![0, 5];

@@ -186,6 +186,22 @@ mod tests {
         assert!(warnings[0].starts_with("cannot identify `/etc/a`: "), "{warnings:?}");
     }
 
+    /// The numbers that the kernel compares are those of the file at the path. `/proc` has one file system in all kernels.
+    #[test]
+    fn a_file_of_the_running_system_is_found() {
+        let text =
+            r#"r: on file_open when file.inode == inode("/proc/version") or file.inode == inode("/no/such/file") deny"#;
+        let mut object = crate::object::tests::built(text);
+        let warnings = object.find_files(false).expect("a warning is no refusal");
+        assert_eq!(warnings, ["file `/no/such/file` does not exist: no file will match it"]);
+        let constants = crate::object::tests::section(&object, krsi_abi::CONSTANTS_SECTION);
+        let file = object.manifest.files.iter().find(|file| file.path == "/proc/version").expect("it is named");
+        let stat = std::fs::metadata("/proc/version").expect("procfs is mounted");
+        let (major, minor) = (rustix::fs::major(stat.dev()), rustix::fs::minor(stat.dev()));
+        assert_eq!(show(file, &constants), format!("inode {} of device {major}:{minor}", stat.ino()));
+        assert!(object.find_files(true).is_err());
+    }
+
     #[test]
     fn constants_that_are_too_short() {
         let file = File { path: "/x".into(), offset: 8 };

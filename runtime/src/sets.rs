@@ -348,6 +348,14 @@ mod tests {
     }
 
     #[test]
+    fn a_policy_that_is_not_loaded_has_no_sets() {
+        let message = |policy| run(policy, "s", &Action::List).expect_err("there is none").message;
+        assert_eq!(message("a/b"), "invalid policy name `a/b`");
+        let name = format!("no-policy-of-{}", std::process::id());
+        assert_eq!(message(&name), format!("no policy `{name}` is loaded"));
+    }
+
+    #[test]
     fn changes_of_a_set() {
         for (action, printed, operations) in [
             (Action::List, "1\n2\n3\n", &[][..]),

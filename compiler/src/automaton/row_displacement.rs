@@ -125,3 +125,24 @@ impl Array {
         base as u32
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Array;
+
+    /// A state gets the lowest unused base from which all its words are free, which keeps the table small.
+    #[test]
+    fn states_are_placed_without_gaps() {
+        let mut array = Array::default();
+        for (offsets, wanted, why) in [
+            (&[5][..], 0, "word 5"),
+            (&[5], 1, "word 6, which follows the one of the first state"),
+            (&[4], 3, "word 7"),
+            (&[0], 8, "word 8"),
+            (&[0, 1], 2, "bases 0 and 1 are used, words 2 and 3 are free"),
+            (&[0, 1], 9, "words 9 and 10: word 4 has no free neighbour, and words 5 to 8 are taken"),
+        ] {
+            assert_eq!(array.place(offsets), wanted, "{offsets:?}: {why}");
+        }
+    }
+}

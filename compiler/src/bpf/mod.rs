@@ -218,3 +218,25 @@ pub struct Relocation {
     /// What goes there.
     pub kind: RelocationKind,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::MapKind;
+
+    /// The kernel requires `BPF_F_NO_PREALLOC` (1) for a trie and rejects it for arrays and ring buffers. Without it, a hash
+    /// for a million elements would allocate the memory for all of them at creation.
+    #[test]
+    fn maps_have_the_flags_that_the_kernel_requires() {
+        use MapKind::{GrowingHash, Hash, LpmTrie, PerCpuArray, ProgArray, RingBuf};
+        for (kind, number, flags) in [
+            (Hash, 1, 0),
+            (GrowingHash, 1, 1),
+            (ProgArray, 3, 0),
+            (PerCpuArray, 6, 0),
+            (LpmTrie, 11, 1),
+            (RingBuf, 27, 0),
+        ] {
+            assert_eq!((kind.number(), kind.flags()), (number, flags), "{}", kind.words());
+        }
+    }
+}

@@ -112,6 +112,7 @@ fn value(of: &Value) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decision::IndexId;
     use crate::decision::tests::planned;
     use crate::optimise::Optimise;
 
@@ -141,11 +142,33 @@ mod tests {
             ("file_open", "file.path == \"/a\"", 2000 + 2 * 3 + 3),
             ("file_open", "file.path under \"/a\"", 2000 + 2 * 3 + 5),
             ("file_open", "file.path like \"/a*b*c\"", 2000 + 2 * 3 + 400),
+            // The cgroup node is three loads from the current task: `task->cgroups->dfl_cgrp->kn`.
+            ("file_open", "task.cgroup == \"/a\"", 1500 + 2 * 3 + 10 + 3),
+            // The argument is a pointer to a string.
+            ("sb_mount", "type == \"a\"", 200 + 1 + 3),
+            ("sb_mount", "starts_with(type, \"a\")", 200 + 1 + 5),
         ] {
             let text = format!("label a on task\non {hook} when {condition} deny\non task_alloc mark a\n");
             let (policy, _) = planned(&text, Optimise::default());
             let rule = policy.rules.iter().find(|rule| rule.deny.is_some()).expect("one denies");
             assert_eq!(rule.when.as_ref().map(cond), Some(wanted), "{condition}");
+        }
+    }
+
+    /// The cost of a lookup is that of its kind plus those of the values in its key: 10 for a user or group, 2006 for a path.
+    #[test]
+    fn a_search_costs_what_its_parts_cost() {
+        for (condition, wanted) in [
+            ("task.uid == {n}", 30 + 10),
+            ("task.uid == {n} and task.gid == {n}", 30 + 10 + 10),
+            ("task.uid >= {n}0 and task.uid < {n}9", 150 + 10),
+            ("file.path == \"/srv/{n}\"", 100 + 2006),
+            ("file.path like \"/srv/*{n}/*.so\"", 30 + texts::RUN_COST + 2006),
+        ] {
+            let rule = |n: usize| format!("on file_open when {} deny", condition.replace("{n}", &n.to_string()));
+            let (_, plan) = planned(&crate::decision::tests::rules(12, |n| rule(n + 1)), Optimise::default());
+            assert_eq!(plan.indexes.len(), 1, "{condition}");
+            assert_eq!(step_cost(&Step::Find(IndexId(0)), &plan.indexes), wanted, "{condition}");
         }
     }
 

@@ -65,7 +65,7 @@ fn tests_no_bit(kind: &AtomKind) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::codes;
+    use super::super::testing::{codes, diagnostics};
 
     #[test]
     fn contradictions_are_found() {
@@ -90,11 +90,35 @@ mod tests {
             "file.path like \"/etc/*\" and file.path in { \"/etc/a/b\", \"/usr\" }",
             "ends_with(file.path, \".so\") and ends_with(file.path, \".ko\")",
             "starts_with(file.path, \"/usr/lib\") and file.path not under \"/\" and file.path under \"/\"",
+            // A typed constant keeps its side of the comparison.
+            "(3 as u32) < task.uid and task.uid == 3",
+            "(3 as u32) >= task.uid and task.uid > 3",
+            "(3 as u32) == task.uid and task.uid == 4",
+            // A bool converts to 0 or 1.
+            "((task.uid == task.gid) as u32) == 2",
         ] {
             assert_eq!(codes(&format!("on file_open when {when} deny")), ["KRS0902"], "{when}");
         }
         let null = "on mmap_file when file == null and file.f_flags & 1 deny";
         assert_eq!(codes(null), ["KRS0902"]);
+    }
+
+    /// Testing for a flag of value 0 is a separate mistake with its own help.
+    #[test]
+    fn help_fits_the_mistake() {
+        let help = |when: &str| {
+            let found = diagnostics(&format!("on file_open when {when} deny"));
+            assert_eq!((found.len(), found[0].code.0), (1, "KRS0902"), "{when}");
+            found[0].help.join("; ")
+        };
+        for when in ["file.f_flags & O_RDONLY", "file.f_flags & 0"] {
+            assert!(help(when).contains("has no bit"), "{when}: {}", help(when));
+        }
+        for when in
+            ["file.f_flags & 3 == 4", "task.uid % 4 == 4", "task.uid != task.uid", "(task.uid as u64) > 4294967295"]
+        {
+            assert_eq!(help(when), "correct the condition, or remove the rule", "{when}");
+        }
     }
 
     #[test]
@@ -111,6 +135,9 @@ mod tests {
     fn satisfiable_conditions_are_left_alone() {
         for when in [
             "task.uid >= 3 and task.uid <= 3",
+            "(3 as u32) < task.uid and task.uid == 4",
+            "(3 as u32) >= task.uid and task.uid == 3",
+            "((task.uid == task.gid) as u32) == 1",
             "task.uid != 0 and task.uid != 1000",
             "task.uid == 0 and task.euid == 1000",
             "file.f_flags & 1 and file.f_flags & 2",

@@ -126,6 +126,21 @@ impl<'i> Machine<'i> {
         labels::read(&self.maps, &self.image.manifest.labels, &self.memory)
     }
 
+    /// Returns the current value of a key in a map.
+    #[cfg(test)]
+    pub(crate) fn value(&self, map: &str, key: &[u8]) -> Option<&[u8]> {
+        let map = self.maps.iter().find(|known| known.declared.name == map)?;
+        self.memory.rest(map.lookup(key)?)
+    }
+
+    /// Overwrites bytes of a value in a map, as another program would. Returns false if there is no such value.
+    #[cfg(test)]
+    pub(crate) fn change(&mut self, map: &str, key: &[u8], at: usize, bytes: &[u8]) -> bool {
+        let map = self.maps.iter().find(|known| known.declared.name == map);
+        let Some(value) = map.and_then(|map| map.lookup(key)) else { return false };
+        self.memory.poke(value + at as u64, bytes)
+    }
+
     pub(super) fn scene(&self) -> &Scene<'i> {
         &self.scene
     }

@@ -148,6 +148,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn only_ring_buffers_take_records() {
+        for (kind, takes) in
+            [(RING_BUFFER, true), (HASH, false), (LRU_HASH, false), (LPM_TRIE, false), (PROGRAMS, false)]
+        {
+            let declared = image::Map { name: "m".into(), kind, key: 8, value: 8, entries: 4096 };
+            let map = Map::new(&declared, &mut Memory::default()).expect("the kind is supported");
+            assert_eq!(map.is_ring_buffer(), takes, "{kind}");
+        }
+    }
+
+    #[test]
     fn trie_finds_longest_prefix() {
         let mut memory = Memory::default();
         let declared = image::Map { name: "m".into(), kind: LPM_TRIE, key: 8, value: 1, entries: 8 };

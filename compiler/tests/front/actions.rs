@@ -201,6 +201,7 @@ fn test_blocks() {
         ("on file_mprotect expect kill", Some("KRS0434")),
         ("on file_mprotect expect audit { nothing }", Some("KRS0434")),
         ("on file_mprotect expect allow, deny", Some("KRS0434")),
+        ("on file_mprotect with task.uid as u8 = 3 expect allow", Some("KRS0432")),
     ];
     let lines: Vec<String> =
         rows.iter().enumerate().map(|(at, (test, _))| format!("test \"t{at}\" {{ {test} }}")).collect();

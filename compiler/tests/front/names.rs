@@ -44,6 +44,9 @@ fn names_of_two_types_do_not_mix() {
         ("file_mprotect", "prot in { MAY_EXEC }", "KRS0334"),
         ("file_mprotect", "prot has MAY_EXEC", "KRS0334"),
         ("file_mprotect", "prot < MAP_SHARED", "KRS0334"),
+        // A bitwise operation with a named constant has the type of the name.
+        ("file_mprotect", "task.uid & PROT_EXEC == MAY_EXEC", "KRS0334"),
+        ("file_mprotect", "(task.uid | PROT_EXEC) == MAY_EXEC", "KRS0334"),
         ("file_mprotect", "prot & NO_SUCH", "KRS0101"),
         ("file_mprotect", "no_such == 1", "KRS0101"),
         ("file_mprotect", "vma.no_such == 1", "KRS0203"),
@@ -178,6 +181,11 @@ fn calls_must_match_their_definitions() {
             ("s(file.name)", None),
             ("s(\"a\")", None),
             ("s(5)", Some("KRS0345")),
+            // A char array is a text; a struct is not.
+            ("s(file.dentry.d_sb.s_id)", None),
+            ("s(file.f_path)", Some("KRS0345")),
+            ("n(file.dentry.d_sb.s_id)", Some("KRS0345")),
+            ("f(file.dentry.d_sb.s_id)", Some("KRS0345")),
             ("f(file)", None),
             ("f(file.f_inode)", Some("KRS0345")),
             ("f(task)", Some("KRS0345")),

@@ -206,3 +206,19 @@ fn the_ring_buffer_has_room_for_64_of_the_largest_events() {
     let paths = "on file_open audit { a = file.path, b = task.exe }";
     assert_eq!(room(paths), 1 << 20);
 }
+
+/// A hook that creates or ends an object keeps labels only for kinds of objects that have labels.
+#[test]
+fn labels_of_one_kind_make_no_map_of_another() {
+    for hook in ["task_alloc", "bprm_creds_from_file", "bprm_committing_creds", "sk_clone_security", "task_free"] {
+        let of = |on: &str, rule: &str| {
+            let object = Object::of(&format!("label l on {on}\non {hook} audit\n{rule}"));
+            let all = [On::Task, On::Inode, On::Socket].map(On::map);
+            let maps = object.image.maps.iter().map(|map| map.name.clone());
+            maps.filter(|map| all.contains(&map.as_str())).collect::<Vec<_>>()
+        };
+        assert_eq!(of("inode", "on inode_create mark l on dir"), ["krs_inodes"], "{hook}");
+        assert_eq!(of("socket", "on socket_connect mark l on sock"), ["krs_socks"], "{hook}");
+        assert_eq!(of("task", "on file_open mark l"), ["krs_tasks"], "{hook}");
+    }
+}

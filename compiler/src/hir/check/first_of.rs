@@ -143,3 +143,42 @@ fn converted(value: Value, ty: Ty) -> Value {
         _ => Value { ty, ..value },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn common_of(types: &[Ty]) -> Option<Ty> {
+        let value = |ty: &Ty| Value { span: Span::default(), ty: *ty, kind: ValueKind::Now };
+        common(&types.iter().map(value).collect::<Vec<_>>())
+    }
+
+    /// The common type holds every value of each type.
+    #[test]
+    fn the_type_of_integers_holds_each_of_them() {
+        let int = |bytes: u32, signed: bool| Ty::Int(Int::plain(bytes, signed));
+        for (one, other, wanted) in [
+            (int(4, false), int(4, false), int(4, false)),
+            (int(8, false), int(1, false), int(8, false)),
+            (int(1, false), int(8, false), int(8, false)),
+            (int(2, false), int(4, true), int(4, true)),
+            (int(4, false), int(4, true), int(8, true)),
+        ] {
+            assert_eq!(common_of(&[one, other]), Some(wanted));
+        }
+        assert_eq!(common_of(&[int(1, false), int(4, true), int(4, false)]), Some(int(8, true)));
+        assert_eq!(common_of(&[int(4, false), Ty::Bool]), None);
+        assert_eq!(common_of(&[Ty::Bool, Ty::Bool]), Some(Ty::Bool));
+    }
+
+    /// A pointer that can be null on one kernel must be checked before it is followed.
+    #[test]
+    fn a_pointer_may_be_null_where_one_of_them_may() {
+        let pointer = |nullable| Ty::Ptr(Ptr { target: TypeId(7), nullable });
+        for (one, other, wanted) in
+            [(false, false, false), (false, true, true), (true, false, true), (true, true, true)]
+        {
+            assert_eq!(common_of(&[pointer(one), pointer(other)]), Some(pointer(wanted)));
+        }
+    }
+}

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::{File, Object, built, newest, plain, word};
+use crate::bpf::library::{COUNT, SCRATCH_MAP, SLOTS};
 use crate::kernel::embedded;
 use crate::optimise::{Optimisation, Optimise};
-use crate::simulate::scene::{Tail, named};
+use crate::simulate::machine::Machine;
+use crate::simulate::scene::{Scene, Tail, named};
 
 /// Returns a name of a given length.
 fn name(bytes: usize) -> Vec<u8> {
@@ -193,6 +195,81 @@ fn two_paths_are_compared_byte_by_byte() {
             scene.set(mm, &named("mm_struct", &["exe_file"]), exe);
             scene.set(scene.task.address, &named("task_struct", &["mm"]), mm);
             assert_eq!(object.run("file_open", &scene).verdict, if same { -1 } else { 0 }, "{length} {same}");
+        }
+    }
+}
+
+/// Makes a file the executable of a task.
+fn executes(scene: &mut Scene<'_>, task: u64, below: &[&[u8]]) {
+    let mount = scene.mounted(&[]).expect("mounts are known");
+    let dentry = scene.file(mount, below, Tail::Ordinary).expect("dentries are known");
+    let exe = scene.object("file", true).expect("files are known");
+    scene.set(exe, &named("file", &["f_path", "dentry"]), dentry);
+    scene.set(exe, &named("file", &["f_path", "mnt"]), mount);
+    let mm = scene.object("mm_struct", true).expect("memory is known");
+    scene.set(mm, &named("mm_struct", &["exe_file"]), exe);
+    scene.set(task, &named("task_struct", &["mm"]), mm);
+}
+
+/// Each text has its own hash, whichever texts are hashed before it.
+#[test]
+fn three_texts_are_looked_up_in_their_tables() {
+    let set = |folder: &str| {
+        let names: Vec<String> = (0..40).map(|at| format!("\"/{folder}/{at}\"")).collect();
+        format!("{{ {} }}", names.join(", "))
+    };
+    let condition =
+        format!("file.path in {} and task.exe in {} and task.parent.exe in {}", set("srv"), set("bin"), set("opt"));
+    let object = Object::of(&format!("on file_open when {condition} deny EACCES"));
+    for (file, own, above, denied) in [
+        (&b"0"[..], &b"0"[..], &b"0"[..], true),
+        (b"39", b"7", b"21", true),
+        (b"40", b"7", b"21", false),
+        (b"39", b"70", b"21", false),
+        (b"39", b"7", b"41", false),
+    ] {
+        let mut scene = object.open(&plain(&[b"srv", file]));
+        let (task, parent) = (scene.task.address, scene.object("task_struct", true).expect("tasks are known"));
+        scene.set(task, &named("task_struct", &["real_parent"]), parent);
+        executes(&mut scene, task, &[b"bin", own]);
+        executes(&mut scene, parent, &[b"opt", above]);
+        assert_eq!(object.run("file_open", &scene).verdict, if denied { -13 } else { 0 });
+    }
+}
+
+/// Programs can interrupt each other on one processor while they read texts. Each claims the first free memory slot: it does
+/// not overwrite a slot that is in use, and without a free slot its texts are unknown.
+#[test]
+fn programs_that_interrupt_each_other_have_their_own_memory() {
+    for condition in [
+        "file.path like \"/srv/*.key\"",
+        "file.path == \"/srv/a.key\"",
+        "any a in task.ancestors { a.exe like \"/bin/*d\" }",
+        "any a in task.ancestors { a.exe == \"/bin/sshd\" } and file.path under \"/srv\"",
+        "file.path under \"/srv\" and all a in task.ancestors { a.exe == \"/bin/sshd\" }",
+    ] {
+        let object = Object::of(&format!("on file_open when {condition} deny EACCES"));
+        let mut scene = object.open(&plain(&[b"srv", b"a.key"]));
+        // The parent of the parent is the idle task, whose pid is 0.
+        let [parent, idle] = [(); 2].map(|()| scene.object("task_struct", true).expect("tasks are known"));
+        scene.set(scene.task.address, &named("task_struct", &["real_parent"]), parent);
+        scene.set(parent, &named("task_struct", &["pid"]), 7);
+        scene.set(parent, &named("task_struct", &["real_parent"]), idle);
+        scene.set(idle, &named("task_struct", &["pid"]), 0);
+        executes(&mut scene, parent, &[b"bin", b"sshd"]);
+        for taken in 0..=SLOTS {
+            let mut machine = Machine::new(&object.image, scene.clone()).expect("the scene fits");
+            for slot in 0..taken {
+                assert!(machine.change(SCRATCH_MAP, &slot.to_le_bytes(), COUNT as usize, &1u64.to_le_bytes()));
+            }
+            let slots = |machine: &Machine<'_>| {
+                let slot = |at: i32| machine.value(SCRATCH_MAP, &at.to_le_bytes()).expect("each has memory").to_vec();
+                (0..taken).map(slot).collect::<Vec<_>>()
+            };
+            let before = slots(&machine);
+            let run = machine.run("file_open").unwrap_or_else(|fault| panic!("{fault}"));
+            assert_eq!(run.verdict, if taken < SLOTS { -13 } else { 0 }, "{condition}, {taken} taken");
+            assert!(slots(&machine) == before, "{condition}: a used slot was written, {taken} used");
         }
     }
 }
