@@ -1,9 +1,11 @@
-//! Graphs to code over virtual registers, and from there to programs.
+//! Lowering of decision graphs to the middle form, and assembly of all programs of a policy.
 //!
-//! A register holds a value as the mathematical number that it is, extended to 64 bits; where only the low
-//! half matters (two 32-bit integers compared, a bit tested) the extension of a signed one is left out.
-//! Whatever a way through the program has read already is not read again on it: what is known at a block is
-//! what is known at the nearest block that all ways to it pass.
+//! A virtual register holds a value sign- or zero-extended to 64 bits. Where only the low half is observed (two 32-bit
+//! integers compared, a bit tested), the extension of a signed value is left out. A value that is available at the
+//! immediate dominator of a block is not read again there.
+//!
+//! A hook whose rules do not fit into one program is split, and the plan with it. A policy that needs more stack than the
+//! kernel provides is lowered again with fewer optimisations.
 
 mod ancestors;
 mod arithmetic;
@@ -47,16 +49,16 @@ use crate::limits;
 use crate::mir::{Body, Operand};
 use crate::optimise::{Optimisation, Optimise};
 
-/// No program becomes this many times smaller by what is done with its code.
+/// Passes make a program smaller by less than this factor; a body above it is not compiled to the end.
 const SHRINKS_TO: usize = 2;
 
-/// What is left undone where a policy takes more stack than there is, one after the other: values stay in registers
-/// that programs must save, and are read again rather than kept.
+/// Optimisations that are disabled, in this order, when a program exceeds the stack: values then occupy callee-saved
+/// registers whatever that costs, and are read again rather than kept.
 const LESS_STACK: [&[Optimisation]; 2] =
     [&[Optimisation::CalleeSavedCost], &[Optimisation::AvailableValues, Optimisation::Pre, Optimisation::Gvn]];
 
-/// Generates all programs. A hook whose rules do not fit into one is split into parts, in the plan too; what fits into no part
-/// is an error.
+/// Generates all programs. A hook whose rules do not fit into one program is split, in the plan as well; rules that fit
+/// into no program are an error.
 pub fn lower(
     policy: &Policy,
     plan: &mut Plan,
@@ -65,7 +67,7 @@ pub fn lower(
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Code {
     let mut less = LESS_STACK.iter();
-    // Hooks in parts, and how large those may be.
+    // Split hooks, with the most instructions of each of their programs.
     let mut split: BTreeMap<HookId, usize> = BTreeMap::new();
     if !optimise.does(Optimisation::OneProgram) {
         split.extend(plan.graphs.iter().map(|graph| (graph.hook, split::INSTRUCTIONS_MAX)));
@@ -82,7 +84,7 @@ pub fn lower(
         observer.restart();
         let mut made = generate(policy, plan, optimise, observer);
         made.large.retain(|(hook, _)| !no_fit.contains_key(hook));
-        if made.is_deep()
+        if made.exceeds_stack()
             && let Some(more) = less.next()
         {
             optimise = more.iter().fold(optimise, |all, one| all.without(*one));
@@ -91,7 +93,7 @@ pub fn lower(
             continue;
         }
         for (hook, Refusal { why, .. }) in &made.large {
-            // What a part does can take more where others have denied: then parts are made smaller.
+            // A program compiled for an earlier denial can be larger than the default one: retry with half the size.
             let most = split.get(hook).map_or(split::INSTRUCTIONS_MAX, |most| most / 2);
             if why.is_less_in_parts() && most >= split::INSTRUCTIONS_LEAST && !pending.contains(hook) {
                 split.insert(*hook, most);
@@ -99,16 +101,16 @@ pub fn lower(
             }
         }
         if pending.is_empty() {
-            made.tell(policy, no_fit, diagnostics);
+            made.report(policy, no_fit, diagnostics);
             return made.code;
         }
     }
 }
 
-/// Why a graph has no program.
+/// The reason why a graph has no program.
 struct Refusal {
     why: TooLarge,
-    /// What is one too many, where it is one.
+    /// The item that exceeds the limit, if it is a single one.
     at: Option<Span>,
 }
 
@@ -118,23 +120,23 @@ impl From<TooLarge> for Refusal {
     }
 }
 
-/// What came of a plan.
-struct Made {
-    /// All programs but those that are too large.
+/// The programs of a plan, and what prevents others.
+struct Generated {
+    /// All programs except those that are too large.
     code: Code,
     large: Vec<(HookId, Refusal)>,
     deep: Vec<stack::TooDeep>,
     diagnostics: Vec<Diagnostic>,
 }
 
-impl Made {
-    /// Whether it needs more stack than there is.
-    fn is_deep(&self) -> bool {
+impl Generated {
+    /// Returns true if a program exceeds the stack.
+    fn exceeds_stack(&self) -> bool {
         !self.deep.is_empty() || self.large.iter().any(|(_, refusal)| matches!(refusal.why, TooLarge::Frame(_)))
     }
 
-    /// What is wrong with it, and which rules fit into no part.
-    fn tell(&mut self, policy: &Policy, no_fit: BTreeMap<HookId, Unsplittable>, diagnostics: &mut Vec<Diagnostic>) {
+    /// Reports the programs that are too large, and the rules that fit into no program.
+    fn report(&mut self, policy: &Policy, no_fit: BTreeMap<HookId, Unsplittable>, diagnostics: &mut Vec<Diagnostic>) {
         diagnostics.append(&mut self.diagnostics);
         for (hook, Unsplittable { rules, why }) in no_fit {
             let hook = &policy.hooks[hook.index()].name;
@@ -143,26 +145,26 @@ impl Made {
                 1 => Diagnostic::error(
                     code::PROGRAM_TOO_LARGE,
                     at,
-                    format!("this rule makes too large a program on `{hook}`"),
+                    format!("the program of this rule on `{hook}` is too large"),
                 )
-                .label("too large by itself")
+                .label("too large for one program")
                 .note(why.to_string())
-                .help("write it as several rules: each `or` can be one of its own"),
+                .help("write each alternative of an `or` as a rule"),
                 count => Diagnostic::error(
                     code::PROGRAM_TOO_LARGE,
                     at,
-                    format!("{count} rules on `{hook}` make too large a program"),
+                    format!("the program of {count} rules on `{hook}` is too large"),
                 )
-                .label("the first of them")
+                .label("the first of these rules")
                 .note(why.to_string())
-                .note("they stay together: one search finds them, or they mark what others look at")
-                .help("split the policy in two files and load both: each makes its own programs"),
+                .note("the rules share one lookup, or some set labels that the others test; they cannot be split")
+                .help("split the policy into two policies and load both"),
             });
         }
         for (hook, Refusal { why, at }) in self.large.drain(..) {
             let first =
                 || policy.rules.iter().find(|rule| rule.hook == hook).map_or_else(Span::default, |rule| rule.span);
-            let (at, label) = at.map_or_else(|| (first(), "the first of them"), |at| (at, "one too many"));
+            let (at, label) = at.map_or_else(|| (first(), "the first of these rules"), |at| (at, "exceeds the limit"));
             diagnostics.push(too_large(policy, hook, why, at, label));
         }
         for stack::TooDeep { program, slot, why } in self.deep.drain(..) {
@@ -170,13 +172,14 @@ impl Made {
             let line = program.lines.iter().rev().find(|(at, _)| *at <= slot);
             let at = line.map_or_else(Span::default, |(_, span)| *span);
             let hook = policy.hooks.iter().position(|hook| hook.name == program.hook).unwrap_or_default();
-            diagnostics.push(too_large(policy, HookId(hook as u32), why, at, "what this calls is the deepest"));
+            diagnostics.push(too_large(policy, HookId(hook as u32), why, at, "has the deepest calls"));
         }
     }
 }
 
-fn generate(policy: &Policy, plan: &Plan, optimise: Optimise, observer: &Observer<'_>) -> Made {
-    let mut made = Made { code: begun(policy), large: Vec::new(), deep: Vec::new(), diagnostics: Vec::new() };
+fn generate(policy: &Policy, plan: &Plan, optimise: Optimise, observer: &Observer<'_>) -> Generated {
+    let mut made =
+        Generated { code: shared_data(policy), large: Vec::new(), deep: Vec::new(), diagnostics: Vec::new() };
     let mut regions = 0;
     for graph in &plan.graphs {
         regions = regions.max(text::texts(policy, plan, graph).len());
@@ -189,9 +192,9 @@ fn generate(policy: &Policy, plan: &Plan, optimise: Optimise, observer: &Observe
             let (bytes, what) = (made.code.constants.bytes(section).len(), section.words());
             made.diagnostics.push(
                 Diagnostic::error(code::TABLES_TOO_LARGE, span, format!("the policy's {what} are too large for a map"))
-                    .label(format!("{bytes} bytes with those of the rules on `{hook}`"))
-                    .note(format!("the kernel 5.10 gives a map's value at most {} bytes", section.room()))
-                    .help("split the policy in two files and load both: each has its own tables"),
+                    .label(format!("{bytes} bytes including the rules on `{hook}`"))
+                    .note(format!("a map value has at most {} bytes on 5.10", section.room()))
+                    .help("split the policy into two policies and load both"),
             );
         }
         match program {
@@ -204,25 +207,25 @@ fn generate(policy: &Policy, plan: &Plan, optimise: Optimise, observer: &Observe
     made
 }
 
-/// What comes before all programs.
-fn begun(policy: &Policy) -> Code {
+/// The data that all programs share.
+fn shared_data(policy: &Policy) -> Code {
     let mut code = Code { events_bytes: crate::bpf::event::ring_bytes(policy), ..Code::default() };
     let switches = policy.rules.iter().filter(|rule| rule.since.is_some()).count();
     if !policy.params.is_empty() || switches > 0 {
-        // They come first: their place is known to whoever sets them. A rule for newer kernels is on until it is turned off.
+        // Parameters come first: their offsets follow from their order. A rule with `@since` is on until the loader turns it off.
         let defaults = policy.params.iter().map(|param| param.default as u64);
         let words = defaults.chain(std::iter::repeat_n(1, switches));
         code.constants.add(Section::Tables, &words.flat_map(u64::to_le_bytes).collect::<Vec<u8>>());
     }
     if !policy.files.is_empty() {
-        // Until the load has found a file, none has its numbers.
+        // No file has these numbers; the loader fills in those of the files that it finds.
         code.files = code.constants.add(Section::Tables, &vec![0xff; 16 * policy.files.len()]);
     }
     if policy.rules.iter().any(|rule| rule.audit.is_some() || rule.deny.is_some()) {
-        // The counters of lost and written events come first: their place is known to whoever reads them.
+        // The counters of lost and written events come first, at offsets that every reader knows.
         code.state(2 * krsi_abi::written_at(policy.rules.len()) as u32);
     }
-    // Also those that no rule asks: whoever fills them finds them.
+    // Unused sets are declared as well, so that whoever fills them finds them.
     policy.sets.iter().for_each(|set| dynamic_sets::declare(set, &mut code));
     if !policy.labels.is_empty()
         && let super::RelocationKind::State(offset) = code.state(8)
@@ -234,16 +237,15 @@ fn begun(policy: &Policy) -> Code {
 
 fn too_large(policy: &Policy, hook: HookId, why: TooLarge, at: Span, label: &str) -> Diagnostic {
     let count = policy.rules.iter().filter(|rule| rule.hook == hook).count();
-    let rules = if count == 1 { "the rule on".to_owned() } else { format!("the {count} rules on") };
-    let makes = if count == 1 { "makes" } else { "make" };
+    let rules = if count == 1 { "the rule".to_owned() } else { format!("the {count} rules") };
     let hook = &policy.hooks[hook.index()].name;
-    Diagnostic::error(code::PROGRAM_TOO_LARGE, at, format!("{rules} `{hook}` {makes} too large a program"))
+    Diagnostic::error(code::PROGRAM_TOO_LARGE, at, format!("the program of {rules} on `{hook}` is too large"))
         .label(label)
         .note(why.to_string())
-        .help("split the policy in two files and load both: each makes its own program")
+        .help("split the policy into two policies and load both")
 }
 
-/// The program of a graph: its code in registers and slots, of so many instructions at most.
+/// Compiles a graph to a program of at most `most` instructions; `None` if `-Z stop-after` ended it.
 fn program(
     policy: &Policy,
     plan: &Plan,
@@ -271,7 +273,7 @@ fn program(
     }
 }
 
-/// The program of a body that is no hook's own: a function that is called by several.
+/// Compiles a function that programs call.
 fn encoded(name: &str, body: Body, optimise: Optimise) -> Result<Program, TooLarge> {
     let body = driver::run(name, body, optimise, &Observer::none()).map_err(TooLarge::Frame)?;
     encode::encode(name, "", &body.expect("nothing asks to stop"), optimise)

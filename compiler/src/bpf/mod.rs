@@ -1,19 +1,18 @@
-//! BPF code: one program for each hook or part of one, in registers, as it will be in the object.
+//! BPF machine code: the programs and functions of a policy, as the object will contain them.
 //!
 //! ```text
 //! file_mprotect:
 //!   ; policy.krs:1: prot & EXEC
-//!      0  r2 = *(u64 *)(r1 + 16)                 arg prot
-//!      1  if r2 & 4 goto +2
+//!      0  r2 = *(u64 *)(r1 + 16)                  # prot
+//!      1  if w2 & 0x4 goto 4
 //! ```
 //!
-//! Invariants: every jump goes forward and lands inside the program, at the first slot of an
-//! instruction; the last instruction is `exit`; what a relocation names is of the kind that its
-//! instruction takes (see [`RelocationKind`]); only instructions of the v3 instruction set without fetching
-//! atomics, which 5.10 knows; a program on an int hook returns 0 or a constant negative errno.
+//! Invariants: jumps lead forward, to the first slot of an instruction of the program; the last instruction is `exit`; each
+//! relocation is of a kind that its instruction accepts (see [`RelocationKind`]); the instructions are those of the v3
+//! instruction set without fetching atomics, which 5.10 has; a program on an `int` hook returns 0 or a negative errno.
 //!
-//! Absent: offsets of kernel fields. An instruction that reads one has a relocation, and its own
-//! offset is 0 until `object` has laid out the types that the object declares.
+//! Absent: offsets of kernel fields. An instruction that reads a field has a relocation, and its offset is 0 until `object`
+//! has laid out the types that the object declares.
 
 use krs_grammar::ast::Span;
 
@@ -35,30 +34,30 @@ pub use crate::isa::Insn;
 pub use crate::relocation::RelocationKind;
 pub use constants::{Constants, Section};
 
-/// All programs of a policy, ordered by the first mention of their hook, and what they share.
+/// All programs of a policy, in the order in which it mentions their hooks, and the data that they share.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Code {
-    /// One for each hook, the further parts of it behind.
+    /// One program for each hook; the further programs of a split hook follow its first one.
     pub programs: Vec<Program>,
-    /// What programs and other functions call, by name.
+    /// Functions that programs and other functions call, sorted by name.
     pub functions: Vec<Function>,
-    /// By name.
+    /// Maps, sorted by name.
     pub maps: Vec<Map>,
-    /// Bytes of the ring buffer.
+    /// Size of the ring buffer in bytes.
     pub events_bytes: u32,
-    /// What programs only read.
+    /// Read-only data.
     pub constants: Constants,
-    /// Bytes of changing state, zero at first: the section `.bss`.
+    /// Size of the section `.bss` in bytes.
     pub state: u32,
-    /// Where in the state the counters of what could not be read begin, one for each rule.
+    /// Offset in `.bss` of the counters of unreadable values, one for each rule.
     pub unreadable: Option<u32>,
-    /// Where in the state the counters of events over a limit begin, one for each rule.
+    /// Offset in `.bss` of the counters of events over a limit, one for each rule.
     pub limited: Option<u32>,
-    /// Where in the state the windows of limits begin, one for each rule: when its time began, and how many events were in it.
+    /// Offset in `.bss` of the windows of limits, one for each rule: the start of the window and its number of events.
     pub windows: Option<u32>,
-    /// Where in the constants the files begin that the load finds: a device and an inode each, 8 bytes both.
+    /// Offset in the constants of the files that the loader finds: a device and an inode number of 8 bytes each.
     pub files: u32,
-    /// Where in the state the count of labels that found no room is, where there are labels.
+    /// Offset in `.bss` of the count of labels that found no room, if the policy has labels.
     pub labels_lost: Option<u32>,
     /// The most levels of a group of rows among the constants (see `library::find`).
     pub levels: u32,

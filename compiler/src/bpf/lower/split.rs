@@ -21,7 +21,7 @@
 use std::ops::Range;
 
 use super::builder::Builder;
-use super::{Refusal, begun, program};
+use super::{Refusal, program, shared_data};
 use crate::bpf::encode::TooLarge;
 use crate::bpf::{Map, MapKind, helper};
 use crate::decision::split::{Groups, Next, Part, groups};
@@ -125,7 +125,7 @@ impl Bisection<'_> {
             self.most,
             self.optimise,
             &Observer::none(),
-            &mut begun(self.policy),
+            &mut shared_data(self.policy),
         )
         .map(drop)
     }
