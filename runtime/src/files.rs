@@ -192,14 +192,14 @@ mod tests {
         let text =
             r#"r: on file_open when file.inode == inode("/proc/version") or file.inode == inode("/no/such/file") deny"#;
         let mut object = crate::object::tests::built(text);
-        let warnings = object.find_files(false).expect("a warning is no refusal");
+        let warnings = object.resolve_files(false).expect("a warning is no refusal");
         assert_eq!(warnings, ["file `/no/such/file` does not exist: no file will match it"]);
         let constants = crate::object::tests::section(&object, krsi_abi::CONSTANTS_SECTION);
         let file = object.manifest.files.iter().find(|file| file.path == "/proc/version").expect("it is named");
         let stat = std::fs::metadata("/proc/version").expect("procfs is mounted");
         let (major, minor) = (rustix::fs::major(stat.dev()), rustix::fs::minor(stat.dev()));
         assert_eq!(show(file, &constants), format!("inode {} of device {major}:{minor}", stat.ino()));
-        assert!(object.find_files(true).is_err());
+        assert!(object.resolve_files(true).is_err());
     }
 
     #[test]
