@@ -16,7 +16,7 @@ use std::fmt;
 pub struct Access {
     /// A struct, or else a union.
     pub is_struct: bool,
-    /// Its tag.
+    /// Tag of the root type.
     pub root: String,
     /// From the root to the field; never empty. Anonymous structs and unions on the way are left out.
     pub steps: Vec<Step>,
@@ -27,9 +27,9 @@ pub struct Access {
 pub enum Step {
     /// Into a field of a struct or union.
     Field {
-        /// Its name.
+        /// Name of the field.
         name: String,
-        /// Its type.
+        /// Type of the field.
         shape: Shape,
     },
     /// To an element of an array.
@@ -43,21 +43,21 @@ pub enum Shape {
     Int {
         /// 1, 2, 4 or 8.
         bytes: u32,
-        /// Two's complement.
+        /// True for two's complement numbers.
         signed: bool,
     },
     /// Some bits of an integer.
     Bits {
-        /// Of the declared type.
+        /// Width of the declared type in bytes.
         bytes: u32,
-        /// Two's complement.
+        /// True for two's complement numbers.
         signed: bool,
-        /// How many.
+        /// Number of elements or bits.
         bits: u32,
         /// Tag of the enum that the declared type is, if it is one.
         of: Option<String>,
     },
-    /// An enum.
+    /// An enum with its tag.
     Enum {
         /// Its tag: loaders compare it.
         name: String,
@@ -70,11 +70,11 @@ pub enum Shape {
     Struct,
     /// An embedded union; the next step goes into it.
     Union,
-    /// An array.
+    /// An array of equal elements.
     Array {
-        /// Its elements.
+        /// Shape of an element.
         element: Box<Shape>,
-        /// How many.
+        /// Number of elements or bits.
         count: u32,
     },
 }

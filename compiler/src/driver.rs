@@ -39,7 +39,7 @@ pub struct Pass {
 /// The function of a pass.
 #[derive(Clone, Copy)]
 enum Run {
-    /// Changes the body.
+    /// Changes the body in place.
     Body(fn(&mut Body)),
     /// Changes the body; returns true if another round of its group may find more.
     Round(fn(&mut Body) -> bool),
@@ -51,7 +51,7 @@ enum Run {
 
 /// A step of the pipeline.
 pub enum Step {
-    /// One pass.
+    /// A pass that runs once.
     Once(Pass),
     /// Passes that find more behind each other: they are repeated until none asks for another round.
     Rounds(&'static [Pass]),
@@ -212,7 +212,7 @@ pub const PIPELINE: &[Step] = &[
     )),
 ];
 
-/// Removes unreachable blocks.
+/// Removes blocks that are unreachable.
 fn simplify_cfg(body: &mut Body) {
     let reachable = cfg::reachable(body);
     cfg::keep_only(body, &reachable);
@@ -274,7 +274,7 @@ pub struct Instrumentation {
 pub struct Observer<'i> {
     wanted: &'i Instrumentation,
     printed: RefCell<String>,
-    /// By pass, the number of its runs and their time.
+    /// The number of runs of each pass, and their time.
     times: RefCell<BTreeMap<&'static str, (u32, Duration)>>,
 }
 

@@ -3,7 +3,7 @@
 /// Eight bytes of BPF. `code` is class, operation and source as in RFC 9669, section 3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Insn {
-    /// Operation.
+    /// Class, operation and source of the operand.
     pub code: u8,
     /// Destination register, 0 to 10.
     pub dst: u8,
@@ -11,12 +11,12 @@ pub struct Insn {
     pub src: u8,
     /// Offset of a load, store or jump.
     pub off: i16,
-    /// Immediate.
+    /// Immediate operand, sign-extended in 64-bit operations.
     pub imm: i32,
 }
 
 impl Insn {
-    /// Little-endian bytes.
+    /// Encodes the slot in little-endian byte order.
     #[must_use]
     pub fn to_bytes(self) -> [u8; 8] {
         let [o0, o1] = self.off.to_le_bytes();
@@ -152,7 +152,7 @@ pub mod mode {
     pub const ATOMIC: u8 = 0xc0;
 }
 
-/// What the source field of a 64-bit immediate load says about the immediate.
+/// Meanings of the source field of a 64-bit immediate load.
 #[expect(missing_docs, reason = "the names are those of bpf.h")]
 pub mod pseudo {
     pub const MAP_FD: u8 = 1;

@@ -46,16 +46,16 @@ use kernel::Kernel;
 use optimise::Optimise;
 pub use source::{Source, Sources};
 
-/// What a build can be told.
+/// Options of a compilation.
 #[derive(Default)]
 pub struct Options<'k> {
     /// The kernel whose names count; the newest embedded one where there is none.
     pub target: Option<&'k Kernel>,
     /// The policy's name; that of its first file where there is none.
     pub name: Option<String>,
-    /// Which warnings are hidden, and which are errors.
+    /// The levels of warnings: hidden, shown, or an error.
     pub levels: lint::levels::Levels,
-    /// Which optimisations are done.
+    /// The optimisations that are enabled.
     pub optimise: Optimise,
     /// Requests to print, verify and time the passes.
     pub instrumentation: Instrumentation,
@@ -67,7 +67,7 @@ pub struct Options<'k> {
 /// by whichever path it is reached. The error goes on with the path: `cannot be read: permission denied`.
 pub type Read<'k> = &'k (dyn Fn(&str, &str) -> Result<Source, String> + Sync);
 
-/// What came of a request, and what there is to say about it.
+/// The result of a request, with its diagnostics.
 #[derive(Debug)]
 pub struct Outcome<T> {
     /// In the order of their places.
@@ -76,25 +76,25 @@ pub struct Outcome<T> {
     pub sources: Sources,
     /// `None` exactly if an error is among the diagnostics.
     pub value: Option<T>,
-    /// Output of [`Options::instrumentation`].
+    /// The output that [`Options::instrumentation`] asks for.
     pub report: String,
 }
 
-/// A finished object.
+/// A compiled policy: the object and its source form.
 #[derive(Debug)]
 pub struct Built {
-    /// The ELF file.
+    /// Bytes of the ELF file.
     pub object: Vec<u8>,
     /// Instructions of all programs together.
     pub instructions: usize,
-    /// What it was made from.
+    /// The typed policy that was compiled.
     pub policy: hir::Policy,
 }
 
 /// A stage whose form can be printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// What the text says.
+    /// The syntax tree of the source.
     Ast,
     /// Names resolved, types known.
     Hir,
@@ -109,9 +109,9 @@ pub enum Stage {
 /// Texts as trees, the standard library's among them: all that can be done before the kernel is known.
 pub struct Parsed {
     sources: Sources,
-    /// By file.
+    /// The tree of each file.
     trees: Vec<ast::File>,
-    /// How many files are the policy's own.
+    /// The number of files that belong to the policy.
     given: usize,
     diagnostics: Vec<Diagnostic>,
 }
@@ -143,13 +143,13 @@ fn deep<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     }
 }
 
-/// Checks a policy.
+/// Checks a policy and reports diagnostics.
 #[must_use]
 pub fn check(files: &[Source], options: &Options<'_>) -> Outcome<()> {
     Parsed::of(files.to_vec()).check(options)
 }
 
-/// Builds a policy.
+/// Compiles a policy to an object.
 #[must_use]
 pub fn build(files: &[Source], options: &Options<'_>) -> Outcome<Built> {
     Parsed::of(files.to_vec()).build(options)
@@ -162,7 +162,7 @@ pub fn emit(files: &[Source], options: &Options<'_>, stage: Stage) -> Outcome<St
 }
 
 impl Parsed {
-    /// Reads texts.
+    /// Parses source files and the standard library.
     #[must_use]
     pub fn of(files: Vec<Source>) -> Parsed {
         let given = files.len();
@@ -181,7 +181,7 @@ impl Parsed {
         Parsed { sources, trees, given, diagnostics }
     }
 
-    /// Checks the policy.
+    /// Checks the policy and reports diagnostics.
     #[must_use]
     pub fn check(self, options: &Options<'_>) -> Outcome<()> {
         self.run(options, |checked, _, observer, diagnostics| {
@@ -191,7 +191,7 @@ impl Parsed {
         })
     }
 
-    /// Builds the policy.
+    /// Compiles the policy to an object.
     #[must_use]
     pub fn build(self, options: &Options<'_>) -> Outcome<Built> {
         self.run(options, |checked, sources, observer, diagnostics| {

@@ -41,16 +41,16 @@ pub enum RelocationKind {
     FieldShiftRight(Access),
     /// On an ALU instruction: its immediate becomes 1 or 0.
     EnumValueExists {
-        /// The enum's tag.
+        /// Tag of the enum type.
         name: String,
-        /// The enumerator.
+        /// Name of the enumerator.
         value: String,
     },
     /// On an ALU instruction: its immediate becomes the enumerator's value.
     EnumValue {
-        /// The enum's tag.
+        /// Tag of the enum type.
         name: String,
-        /// The enumerator.
+        /// Name of the enumerator.
         value: String,
         /// Its value on the kernel that the policy was checked against.
         local: i64,

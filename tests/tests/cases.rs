@@ -130,7 +130,7 @@ fn a_hook_with_many_rules_is_split() {
 }
 
 #[test]
-fn a_rule_that_fits_into_no_part_is_refused() {
+fn a_rule_that_fits_into_no_program_is_refused() {
     let small = "on file_open when task.uid == 1 deny\n";
     // Seven texts, of which a program can hold six.
     let texts = ["task.exe", "task.cgroup", "file.path", "task.parent.exe", "task.parent.cgroup"];
@@ -142,7 +142,7 @@ fn a_rule_that_fits_into_no_part_is_refused() {
     let errors: Vec<_> = refused.diagnostics.iter().filter(|one| one.code == code::PROGRAM_TOO_LARGE).collect();
     let [error] = errors[..] else { panic!("{:?}", refused.diagnostics) };
     assert_eq!(error.primary.span.start as usize, small.len(), "it is the second");
-    assert!(refused.value.is_none() && error.primary.text.contains("by itself"), "{error:?}");
+    assert!(refused.value.is_none() && error.primary.text.contains("too large for one program"), "{error:?}");
     // In two rules they are in two programs.
     let apart = [asked(&all[..4]), asked(&all[4..])].map(|asked| format!("on file_open when {asked} deny EACCES\n"));
     assert!(check([small, &apart[0], &apart[1]].concat()).value.is_some());

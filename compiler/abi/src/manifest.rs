@@ -185,7 +185,7 @@ pub struct Rule {
     /// Its doc comment (`##` lines).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub doc: Option<String>,
-    /// Index into [`Manifest::programs`].
+    /// Index of the program in [`Manifest::programs`].
     pub program: u32,
     /// The place of the rule in the policy's source.
     pub source: Source,
@@ -389,7 +389,7 @@ pub enum Ty {
     Bool,
     /// An integer with named values.
     Names {
-        /// Index into [`Manifest::names`].
+        /// Index of the names in [`Manifest::names`].
         names: u32,
         /// Width in bytes: 1, 2, 4 or 8.
         bytes: u32,

@@ -29,7 +29,7 @@ pub struct States {
     pub states: Vec<State>,
     /// State in which a text begins.
     pub start: u32,
-    /// By row: numbers of the patterns that match.
+    /// Numbers of the patterns that match, by row.
     pub rows: Vec<Vec<u32>>,
 }
 
@@ -125,7 +125,7 @@ fn classes(nfa: &Nfa) -> Result<Classes, TooComplex> {
 struct ClassSet {
     /// The set contains class 0.
     default: bool,
-    /// By class: the set contains it.
+    /// True for the classes that the set contains.
     has: Vec<bool>,
     /// Classes that are in the set if class 0 is not, or the reverse.
     exceptions: Vec<u8>,
@@ -142,7 +142,7 @@ struct Build<'n> {
     known: [HashMap<Rc<[u32]>, u32>; 2],
     /// Entry states by suffix and pattern number.
     entries: HashMap<(u32, u32), u32>,
-    /// By state: its origin.
+    /// Origin of each state.
     origins: Vec<Origin>,
     states_max: usize,
 }

@@ -43,11 +43,11 @@ impl Possible {
 
 /// Equivalence of NFA nodes up to the number of the pattern.
 pub struct Suffixes {
-    /// By node: the patterns that can still match.
+    /// Patterns that can still match, by node.
     pub possible: Vec<Possible>,
-    /// By node: the representative of its equivalence class.
+    /// Representatives of the equivalence classes, by node.
     representative: Vec<u32>,
-    /// By node: its suffix is worth an entry.
+    /// True for nodes whose suffix is worth an entry.
     worth: Vec<bool>,
 }
 

@@ -45,7 +45,7 @@ pub struct Code {
     pub maps: Vec<Map>,
     /// Size of the ring buffer in bytes.
     pub events_bytes: u32,
-    /// Read-only data.
+    /// Read-only data of all programs.
     pub constants: Constants,
     /// Size of the section `.bss` in bytes.
     pub state: u32,
@@ -68,17 +68,17 @@ pub struct Code {
 /// A function that programs call.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Function {
-    /// Its symbol.
+    /// Symbol in the object.
     pub name: &'static str,
     /// When the verifier looks at it.
     pub checked: Checked,
-    /// At most 5.
+    /// Number of parameters, at most 5.
     pub params: u32,
-    /// Its instructions.
+    /// Instructions of the function.
     pub insns: Vec<Insn>,
-    /// By slot, ascending.
+    /// Relocations, sorted by slot.
     pub relocations: Vec<Relocation>,
-    /// What a verifier's log quotes, by slot, ascending from 0.
+    /// Text that a verifier's log quotes, by slot, ascending from 0.
     pub notes: Vec<(u32, &'static str)>,
 }
 
@@ -94,9 +94,9 @@ pub enum Checked {
 /// A map of the object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Map {
-    /// Its symbol.
+    /// Symbol in the object.
     pub name: String,
-    /// What it does.
+    /// Kind of the map.
     pub kind: MapKind,
     /// Bytes of a key.
     pub key: u32,
@@ -122,7 +122,7 @@ pub enum MapKind {
 }
 
 impl MapKind {
-    /// In words.
+    /// Name of the kind in plain words.
     #[must_use]
     pub fn words(self) -> &'static str {
         match self {
@@ -190,7 +190,7 @@ impl Code {
     }
 }
 
-/// One program.
+/// A program of a hook.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Program {
     /// Its symbol: the hook's name, or where it is a further part of what happens there one of its own (see
@@ -200,10 +200,9 @@ pub struct Program {
     pub hook: String,
     /// Its instructions, in 8-byte slots: a 64-bit immediate load takes two.
     pub insns: Vec<Insn>,
-    /// By slot, ascending.
+    /// Relocations, sorted by slot.
     pub relocations: Vec<Relocation>,
-    /// Which source each run of instructions comes from: from this slot on, until the next entry.
-    /// The first entry is for slot 0.
+    /// Source text of the instructions from a slot on, up to the next entry. The first entry is for slot 0.
     pub lines: Vec<(u32, Span)>,
     /// Loads of arguments from the context.
     pub arguments: Vec<krsi_abi::manifest::ArgumentLoad>,
@@ -214,7 +213,7 @@ pub struct Program {
 pub struct Relocation {
     /// The instruction's first slot.
     pub slot: u32,
-    /// What goes there.
+    /// Value that the loader fills in.
     pub kind: RelocationKind,
 }
 

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use crate::mir::{Body, Inst, Operand, Reg};
 
-/// Runs the pass.
+/// Runs the pass on a body.
 pub fn run(code: &mut Body) {
     for block in &mut code.blocks {
         let mut same: BTreeMap<Reg, Reg> = BTreeMap::new();

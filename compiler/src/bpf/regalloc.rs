@@ -144,7 +144,7 @@ fn reserved(code: &Body) -> [Vec<Range>; 11] {
 
 /// Caller-saved registers in the order of preference: arguments of calls last.
 const CALLER_SAVED: [u32; 6] = [2, 3, 4, 5, 1, 0];
-/// Callee-saved registers.
+/// Callee-saved registers in the order of preference.
 const CALLEE_SAVED: [u32; 4] = [6, 7, 8, 9];
 /// Instructions per run that save and restore a callee-saved register.
 const SAVE_COST: u32 = 2;
@@ -245,7 +245,7 @@ const CARRIED_MAX: usize = 3;
 
 /// The source of a spilled register's value.
 enum Home {
-    /// A spill slot.
+    /// A spill slot of the frame.
     Slot(u32),
     /// A constant, which is rematerialised by this instruction.
     Constant(Inst),

@@ -405,7 +405,7 @@ mod tests {
         );
     }
 
-    /// What registers hold at a join is what all predecessors leave there.
+    /// At a join, registers hold the slots that all predecessors agree on.
     #[test]
     fn a_join_knows_what_all_predecessors_hold() {
         stays(

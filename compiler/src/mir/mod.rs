@@ -61,14 +61,14 @@ impl Reg {
     }
 }
 
-/// Index into [`Body::blocks`].
+/// Number of a block: an index into [`Body::blocks`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BlockId(pub u32);
 
 /// The second operand of an instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operand {
-    /// A register.
+    /// The value of a register.
     Reg(Reg),
     /// An immediate, sign-extended in 64-bit operations.
     Imm(i32),
@@ -77,32 +77,32 @@ pub enum Operand {
 /// An instruction. `wide` marks a 64-bit operation; a 32-bit operation clears the upper half of its destination.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Inst {
-    /// `dst = src`
+    /// Move or constant: `dst = src`.
     Mov {
-        /// Destination register.
+        /// Register that is written.
         dst: Reg,
-        /// Source operand.
+        /// Operand that is moved.
         src: Operand,
         /// True for a 64-bit operation.
         wide: bool,
         /// Relocation that fills in the immediate.
         reloc: Option<RelocationKind>,
     },
-    /// `dst = value`
+    /// Load of a 64-bit immediate: `dst = value ll`.
     Wide {
-        /// Destination register.
+        /// Register that is written.
         dst: Reg,
-        /// The 64-bit immediate.
+        /// All 64 bits of the immediate.
         value: u64,
     },
     /// `dst =` address of a map, a constant or a counter
     Address {
-        /// Destination register.
+        /// Register that is written.
         dst: Reg,
         /// The symbol whose address is loaded.
         of: RelocationKind,
     },
-    /// `dst op= src`
+    /// Arithmetic in place: `dst op= src`.
     Alu {
         /// Operation, one of `isa::alu`.
         op: u8,
@@ -124,9 +124,9 @@ pub enum Inst {
     },
     /// `dst = *(size *)(base + offset)`
     Load {
-        /// Destination register.
+        /// Register that is written.
         dst: Reg,
-        /// Base address.
+        /// Register with the base address.
         base: Reg,
         /// Offset added to the base.
         offset: i16,
@@ -140,7 +140,7 @@ pub enum Inst {
     /// `dst =` a field read by `bpf_probe_read_kernel`, zero on a fault. A pseudo-instruction, so that value numbering treats it
     /// like a load; [`passes::expand_reads`] replaces it by the call.
     Copy {
-        /// Destination register.
+        /// Register that is written.
         dst: Reg,
         /// Address of the struct.
         base: Reg,
@@ -155,7 +155,7 @@ pub enum Inst {
     },
     /// `*(size *)(base + offset) = src`
     Store {
-        /// Base address.
+        /// Register with the base address.
         base: Reg,
         /// Offset added to the base.
         offset: i16,
@@ -166,23 +166,23 @@ pub enum Inst {
     },
     /// `lock *(u64 *)(base + 0) += src`
     AtomicAdd {
-        /// Base address.
+        /// Register with the base address.
         base: Reg,
-        /// The addend.
+        /// Register with the addend.
         src: Reg,
     },
     /// Calls a helper with the arguments `r1` to `rN`; the result is in `r0`, and `r1` to `r5` are clobbered.
     Call {
         /// Number of the helper, one of `bpf::helper`.
         helper: u32,
-        /// Number of arguments.
+        /// Number of argument registers, at most 5.
         args: u8,
     },
     /// Calls a function of the object with the calling convention of helpers.
     Invoke {
         /// Symbol of the function.
         function: &'static str,
-        /// Number of arguments.
+        /// Number of argument registers, at most 5.
         args: u8,
     },
     /// Stores a register to a spill slot, during register allocation.
@@ -194,7 +194,7 @@ pub enum Inst {
     },
     /// Loads a register from a spill slot.
     Reload {
-        /// Destination register.
+        /// Register that is written.
         dst: Reg,
         /// Spill slot that is read.
         slot: u32,
@@ -204,17 +204,17 @@ pub enum Inst {
 /// The last instruction of a block, which transfers control.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Terminator {
-    /// Unconditional jump.
+    /// Unconditional jump to a block.
     Jump(BlockId),
-    /// Conditional branch.
+    /// Conditional branch with two successors.
     Branch {
         /// Comparison, one of `isa::jmp`.
         op: u8,
         /// True for a 64-bit operation.
         wide: bool,
-        /// Left operand.
+        /// Left operand of the comparison.
         left: Reg,
-        /// Right operand.
+        /// Right operand of the comparison.
         right: Operand,
         /// Successor if the comparison holds.
         then: BlockId,
@@ -258,7 +258,7 @@ pub struct Body {
 /// A register that is 1 on the paths that have read a value, and 0 on the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flag {
-    /// The flag.
+    /// The register of the flag.
     pub flag: Reg,
     /// The register of the value.
     pub value: Reg,

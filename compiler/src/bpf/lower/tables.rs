@@ -31,7 +31,7 @@ pub(super) const NOBODY: u32 = u32::MAX;
 #[derive(Clone, Debug)]
 pub(super) struct Tables {
     pub(super) rows: Rows,
-    /// By column: how its texts are looked up.
+    /// The lookup of texts, by column.
     pub(super) texts: Vec<Texts>,
     /// The prefilter: the values of the early columns.
     pub(super) early: Option<ExactAt>,

@@ -39,7 +39,7 @@ fn a_join_is_placed_behind_all_its_predecessors() {
     );
 }
 
-/// Of two successors the next block follows, else the one where the test does not hold.
+/// The next block is preferred as the successor that follows, then the one for a false comparison.
 #[test]
 fn the_next_block_or_the_false_successor_follows() {
     stays(

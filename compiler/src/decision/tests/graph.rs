@@ -117,7 +117,7 @@ struct Walk<'w> {
     plan: &'w Plan,
     facts: &'w Facts,
     modes: &'w [Mode],
-    /// By index: the row found last.
+    /// The row that was found last, by index.
     found: Vec<Option<&'w Row>>,
     chosen: i32,
     /// Atoms tested since the last node that is not a test; known results are kept only up to there.

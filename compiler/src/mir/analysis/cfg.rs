@@ -31,7 +31,7 @@ pub fn reachable(body: &Body) -> Vec<bool> {
 /// The only edge into a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Edge {
-    /// The predecessor.
+    /// Predecessor that the edge leaves.
     pub from: BlockId,
     /// For a conditional branch, the result of the comparison that takes this edge.
     pub holds: Option<bool>,

@@ -30,7 +30,7 @@ impl Bits {
     /// A value of which no bit is known.
     pub const UNKNOWN: Bits = Bits { value: 0, mask: u64::MAX };
 
-    /// A known value.
+    /// A value of which all bits are known.
     pub fn constant(value: u64) -> Bits {
         Bits { value, mask: 0 }
     }

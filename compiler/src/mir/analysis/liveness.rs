@@ -37,7 +37,7 @@ pub struct Liveness {
     pub live_in: Vec<Vec<u32>>,
 }
 
-/// Computes live ranges.
+/// Computes the live ranges of all values.
 pub fn liveness(code: &Body, values: &impl Values) -> Liveness {
     let mut found = Liveness { ranges: BTreeMap::new(), live_in: vec![Vec::new(); code.blocks.len()] };
     // For each value that is live in the current block, the end of its range.

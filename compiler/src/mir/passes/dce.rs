@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 use crate::mir::{Body, Inst, Reg};
 
-/// Runs the pass.
+/// Runs the pass on a body.
 pub fn run(body: &mut Body) {
     // For each block, the registers that are live at its entry.
     let mut live_in: Vec<Vec<Reg>> = vec![Vec::new(); body.blocks.len()];

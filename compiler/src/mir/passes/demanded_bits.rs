@@ -126,7 +126,7 @@ impl Demand {
     }
 }
 
-/// Runs the pass.
+/// Runs the pass on a body.
 pub fn run(code: &mut Body) {
     let mut demand = Demand { bits: vec![0; code.next as usize], constants: constants(code) };
     for block in code.blocks.iter_mut().rev() {
@@ -174,7 +174,7 @@ mod tests {
         Inst::Alu { op, wide, dst: Reg(12), src: Operand::Imm(imm), reloc: None }
     }
 
-    /// What is left of instructions whose result so many bytes are stored of.
+    /// Runs the pass on instructions whose result is stored with that many bytes.
     fn spared(insts: Vec<Inst>, bytes: u32) -> Vec<Inst> {
         let store = Inst::Store { base: Reg(13), offset: 0, src: Operand::Reg(Reg(12)), bytes };
         let insts = insts.into_iter().chain([store]).map(|inst| (inst, Default::default())).collect();

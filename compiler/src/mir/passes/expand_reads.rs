@@ -18,7 +18,7 @@ use crate::isa::alu;
 use crate::mir::{Body, FRAME_POINTER, Inst, Operand, Reg};
 use crate::relocation::RelocationKind;
 
-/// Runs the pass.
+/// Runs the pass on a body.
 pub fn run(code: &mut Body) {
     for block in &mut code.blocks {
         if !block.insts.iter().any(|(inst, _)| matches!(inst, Inst::Copy { .. })) {

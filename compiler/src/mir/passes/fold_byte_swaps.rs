@@ -21,7 +21,7 @@ struct Swapped {
     bits: u32,
 }
 
-/// Runs the pass.
+/// Runs the pass on a body.
 pub fn run(code: &mut Body) {
     let swapped = candidates(code);
     if swapped.is_empty() {
@@ -267,7 +267,7 @@ mod tests {
         );
     }
 
-    /// What was loaded first is not what is copied.
+    /// A register that is loaded twice is copied with its second value.
     #[test]
     fn a_copy_of_a_register_with_two_loads_stays() {
         stays(

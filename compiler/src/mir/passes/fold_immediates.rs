@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use crate::mir::{Body, Inst, Operand, Reg, Terminator};
 
-/// Runs the pass.
+/// Runs the pass on a body.
 pub fn run(body: &mut Body) {
     let mut known: BTreeMap<Reg, Option<i32>> = BTreeMap::new();
     for (inst, _) in body.blocks.iter().flat_map(|block| &block.insts) {

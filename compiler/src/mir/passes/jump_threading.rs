@@ -91,7 +91,7 @@ impl Test {
     }
 }
 
-/// Constants in registers.
+/// Registers that hold known constants.
 struct Constants {
     /// Values of the registers that have one definition, a constant.
     single: HashMap<Reg, i32>,
@@ -209,7 +209,7 @@ impl Paths {
     }
 }
 
-/// Where an edge to a block leads once it skips empty blocks whose tests are implied.
+/// Returns the target of an edge after it skips empty blocks whose tests are implied.
 fn threaded_target(
     body: &Body,
     to: BlockId,

@@ -41,7 +41,7 @@ impl Webs {
     }
 }
 
-/// Runs the pass.
+/// Runs the pass on a body.
 pub fn run(code: &mut Body) {
     let entering = liveness(code, &VirtualRegisters).live_in;
     let mut writes = vec![0u32; code.next as usize];

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 use crate::mir::{Body, Flag, Inst, Operand, Reg, Terminator};
 
-/// Runs the pass.
+/// Runs the pass on a body.
 pub fn run(body: &mut Body) {
     let flags: BTreeMap<Reg, Flag> =
         std::mem::take(&mut body.flags).into_iter().map(|flag| (flag.flag, flag)).collect();

@@ -68,7 +68,7 @@ impl Known {
     }
 }
 
-/// Runs the pass.
+/// Runs the pass on a body.
 pub fn run(code: &mut Body) {
     let mut known = Known {
         here: BTreeMap::new(),
@@ -666,7 +666,7 @@ mod tests {
         }
     }
 
-    /// What a call leaves in `r0` to `r5` is unknown, and what a block leaves in them too.
+    /// The bits of `r0` to `r5` are unknown after a call, and those of all machine registers after a block.
     #[test]
     fn machine_registers_are_unknown_behind_calls_and_blocks() {
         stays(

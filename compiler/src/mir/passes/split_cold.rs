@@ -22,7 +22,7 @@ pub const EXIT_INSTS_MAX: usize = 2;
 /// Instructions of all blocks that are duplicated so that cold code need not return to hot blocks.
 const DUPLICATED_INSTS_MAX: usize = 300;
 
-/// Runs the pass.
+/// Runs the pass on a body.
 pub fn run(body: &mut Body) {
     let count = body.blocks.len();
     // Code after an expensive call is cold if there is a path without one.

@@ -19,7 +19,7 @@ use crate::mir::analysis::cfg::{for_each_target, reorder};
 use crate::mir::analysis::liveness::{VirtualRegisters, liveness};
 use crate::mir::{Block, BlockId, Body, Inst, Operand, Reg, Terminator};
 
-/// Runs the pass.
+/// Runs the pass on a body.
 pub fn run(body: &mut Body) {
     let sunk = body.sunk as usize;
     if sunk >= body.blocks.len() {

@@ -20,15 +20,15 @@ use crate::mir::{Body, FRAME_POINTER, Inst, Operand, Reg, Terminator};
 use crate::relocation::RelocationKind;
 use crate::simulate::machine::{arithmetic, taken};
 
-/// Where the frame ends.
+/// Address of the end of the frame.
 const FRAME_END: u64 = 0x7fff_0000;
-/// The hook's context.
+/// Address of the hook's context.
 const CONTEXT: u64 = 0x5000_0000;
 
-/// What a program does that others can see.
+/// The observable behaviour of a program.
 #[derive(Debug, PartialEq)]
 pub struct Outcome {
-    /// What it returns.
+    /// Value of `r0` at the exit.
     pub result: u64,
     /// Calls with their arguments, in order.
     pub calls: Vec<String>,
@@ -72,7 +72,7 @@ fn offset(access: &Access) -> u64 {
     hash(&access.to_string()) % 512 * 8
 }
 
-/// What a loader puts into an immediate or an offset.
+/// Returns the number that a loader fills in.
 fn loaded(kind: &RelocationKind) -> u64 {
     match kind {
         RelocationKind::FieldOffset(access) => offset(access),
@@ -233,7 +233,7 @@ pub fn run(code: &Body, seed: u64) -> Outcome {
     }
 }
 
-/// How many arguments a call takes: those of random programs tell it by the last digit.
+/// Returns the number of arguments of a call: the last digit of its number in random programs.
 fn arity(name: &str) -> u8 {
     match name.parse() {
         Ok(helper::PROBE_READ_KERNEL) => 3,

@@ -82,7 +82,7 @@ fn a_program_of_cold_code_stays() {
     becomes("b0: goto b1\nb1 cold: exit", run, "b0 cold: goto b1\nb1 cold: exit");
 }
 
-/// What follows a dear call is set apart, unless the program begins with one.
+/// Code after an expensive call is cold, unless the program begins with one.
 #[test]
 fn dear_blocks_are_cold_behind_cheap_ones() {
     becomes(
