@@ -1,11 +1,11 @@
 //! The compiler of krs: text in, a BPF object out.
 //!
 //! ```text
-//! policy.krs ──grammar──> ast ──> hir ──> decision ──> bpf ──> object ──> policy.o
+//! policy.krs ──grammar──> ast ──> hir ──> decision ──> mir ──> bpf ──> object ──> policy.o
 //! ```
 //!
-//! Each stage is a folder that owns its data type and knows only the one before it. All user errors end at the
-//! gate behind `hir` (but for a hook whose rules are too many, which only `bpf` can count). The library is
+//! Each stage is a folder that owns its data type and reads that of the stage before it. [`driver`] lists the passes over
+//! `mir`. Errors in a policy are reported by the end of `hir`, except that a program or a table is too large. The library is
 //! pure: bytes in, values out. The command does all input and output.
 
 use krs_grammar::ast::{self, FileId};
@@ -106,7 +106,7 @@ pub enum Stage {
     Object,
 }
 
-/// Texts as trees, the standard library's among them: all that can be done before the kernel is known.
+/// The trees of a policy and of the standard library: everything that needs no kernel.
 pub struct Parsed {
     sources: Sources,
     /// The tree of each file.
@@ -116,18 +116,18 @@ pub struct Parsed {
     diagnostics: Vec<Diagnostic>,
 }
 
-/// A policy that has passed the gate.
+/// A policy without errors.
 struct Checked {
     policy: hir::Policy,
     unreachable: Unreachable,
     kernels: Vec<String>,
 }
 
-/// Stages walk trees by functions that call themselves, up to some 1200 levels deep. A thread of Rust's has 2 MiB,
-/// which unoptimised code needs for 200; what is not touched costs nothing.
+/// Stages walk trees recursively, up to about 1200 levels deep. The default stack of a thread, 2 MiB, suffices for 200 levels of
+/// unoptimised code. Pages that are not touched cost nothing.
 const STACK_BYTES: usize = 64 << 20;
 
-/// Runs the stages where the stack is deep enough for any policy that the bounds of the language admit.
+/// Runs work on a stack that is deep enough for any policy within the limits of the language.
 fn deep<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     let mut work = Some(work);
     let mut run = || work.take().map(|work| work());
@@ -136,7 +136,7 @@ fn deep<T: Send>(work: impl FnOnce() -> T + Send) -> T {
         let spawned = builder.spawn_scoped(scope, &mut run);
         spawned.ok().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     });
-    // Where there can be no thread, most policies need none.
+    // Without a thread the default stack suffices for most policies.
     match done.unwrap_or_else(run) {
         Some(value) => value,
         None => unreachable!("the work is there until it is done"),
@@ -184,18 +184,15 @@ impl Parsed {
     /// Checks the policy and reports diagnostics.
     #[must_use]
     pub fn check(self, options: &Options<'_>) -> Outcome<()> {
-        self.run(options, |checked, _, observer, diagnostics| {
-            // What does not fit into a program is an error too.
-            let mut plan = decision::lower::lower(&checked.policy, &checked.unreachable, options.optimise);
-            bpf::lower::lower(&checked.policy, &mut plan, options.optimise, observer, diagnostics);
-        })
+        // Rules that do not fit into a program are an error, too.
+        self.run(options, |checked, _, observer, diagnostics| drop(generate(&checked, options, observer, diagnostics)))
     }
 
     /// Compiles the policy to an object.
     #[must_use]
     pub fn build(self, options: &Options<'_>) -> Outcome<Built> {
         self.run(options, |checked, sources, observer, diagnostics| {
-            let (policy, object) = compile(checked, sources, options.optimise, observer, diagnostics);
+            let (policy, object) = compile(checked, sources, options, observer, diagnostics);
             let hooks = object.programs.iter().filter(|program| program.section != object::lower::FUNCTIONS_SECTION);
             let instructions = hooks.map(|program| program.insns.len()).sum();
             Built { object: object::elf::to_elf(&object), instructions, policy }
@@ -212,24 +209,19 @@ impl Parsed {
         }
         self.run(options, |checked, sources, observer, diagnostics| match stage {
             Stage::Ast | Stage::Hir => hir::print::print(&checked.policy),
+            // The size of the code decides which hooks are split.
             Stage::Decision => {
-                // Which hooks are in parts only their code tells.
-                let mut plan = decision::lower::lower(&checked.policy, &checked.unreachable, options.optimise);
-                bpf::lower::lower(&checked.policy, &mut plan, options.optimise, observer, diagnostics);
-                decision::print::print(&plan, &checked.policy)
+                decision::print::print(&generate(&checked, options, observer, diagnostics).0, &checked.policy)
             }
             Stage::Bpf => {
-                let mut plan = decision::lower::lower(&checked.policy, &checked.unreachable, options.optimise);
-                let code = bpf::lower::lower(&checked.policy, &mut plan, options.optimise, observer, diagnostics);
+                let (_, code) = generate(&checked, options, observer, diagnostics);
                 bpf::print::print(&code, &|span| {
                     let (line, column) = sources.position(span);
                     let text = sources.text(span).split_whitespace().collect::<Vec<_>>().join(" ");
                     (format!("{}:{line}:{column}", sources.name(span.file)), text)
                 })
             }
-            Stage::Object => {
-                object::print::print(&compile(checked, sources, options.optimise, observer, diagnostics).1)
-            }
+            Stage::Object => object::print::print(&compile(checked, sources, options, observer, diagnostics).1),
         })
     }
 
@@ -248,27 +240,41 @@ impl Parsed {
     }
 }
 
-fn compile(
-    checked: Checked,
-    sources: &Sources,
-    optimise: Optimise,
+/// Runs the stages from a typed policy to code. Every request takes this way, so all of them report the same errors and
+/// verify the same forms.
+fn generate(
+    checked: &Checked,
+    options: &Options<'_>,
     observer: &Observer<'_>,
     diagnostics: &mut Vec<Diagnostic>,
-) -> (hir::Policy, object::Object) {
-    let Checked { policy, unreachable, kernels } = checked;
-    let mut plan = decision::lower::lower(&policy, &unreachable, optimise);
-    let code = bpf::lower::lower(&policy, &mut plan, optimise, observer, diagnostics);
-    if cfg!(debug_assertions) {
+) -> (decision::Plan, bpf::Code) {
+    let mut plan = decision::lower::lower(&checked.policy, &checked.unreachable, options.optimise);
+    let code = bpf::lower::lower(&checked.policy, &mut plan, options.optimise, observer, diagnostics);
+    if cfg!(debug_assertions) || options.instrumentation.verify_each {
         decision::verify::verify(&plan);
         bpf::verify::verify(&code);
     }
-    drop(plan);
+    (plan, code)
+}
+
+/// Compiles a typed policy to an object.
+fn compile(
+    checked: Checked,
+    sources: &Sources,
+    options: &Options<'_>,
+    observer: &Observer<'_>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> (hir::Policy, object::Object) {
+    // The plan of a large policy takes as much memory as its object.
+    let (_, code) = generate(&checked, options, observer, diagnostics);
+    let Checked { policy, kernels, .. } = checked;
     let manifest = manifest::manifest(&policy, &code, kernels, sources);
     let object = object::lower::lower(code, &manifest, sources);
     (policy, object)
 }
 
-/// A policy without errors. The trees are gone when it is there: of large policies they take as much memory as all that follows.
+/// Checks a policy; `None` if it has errors. The trees are dropped at the end, since those of a large policy take as much memory
+/// as all later stages.
 fn gate(parsed: Parsed, options: &Options<'_>) -> (Sources, Vec<Diagnostic>, Option<Checked>) {
     let Parsed { mut sources, trees: mut own, given, mut diagnostics } = parsed;
     let library = &own.split_off(given)[..];
@@ -314,7 +320,7 @@ fn sorted(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
     diagnostics
 }
 
-/// Reads what the sets of a policy are made from.
+/// Reads the files that sets are made from.
 fn set_files(own: &[ast::File], options: &Options<'_>, sources: &mut Sources) -> hir::lower::SetFiles {
     fn find<'a>(items: &'a [ast::Item], found: &mut Vec<&'a ast::Str>) {
         for item in items {
