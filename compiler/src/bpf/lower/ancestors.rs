@@ -97,7 +97,7 @@ impl Builder<'_> {
             return self.call(helper::GET_CURRENT_TASK, &[]);
         }
         let pointer = self.pointer(task, unknown);
-        self.to_scalar(pointer)
+        self.scalar_of(pointer)
     }
 
     /// Returns the names of the functions for a query, which are generated at its first use.

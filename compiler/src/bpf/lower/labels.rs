@@ -392,7 +392,7 @@ impl Builder<'_> {
             self.store_key(on, pointer, key);
             return [0, 8].into_iter().map(|offset| Operand::Reg(self.frame_load(key + offset, 8))).collect();
         }
-        vec![Operand::Reg(self.to_scalar(pointer))]
+        vec![Operand::Reg(self.scalar_of(pointer))]
     }
 
     /// Calls a shared function that changes labels.
@@ -425,10 +425,10 @@ impl Builder<'_> {
                 let flags = self.hook_argument("clone_flags", done);
                 self.branch_away(jmp::JSET, true, flags, Operand::Imm(THREAD), done);
                 let child = self.hook_argument("task", done);
-                let to = self.to_scalar(child);
+                let to = self.scalar_of(child);
                 let parent = self.current();
                 let parent = self.leader(parent);
-                let from = self.to_scalar(parent);
+                let from = self.scalar_of(parent);
                 let args = [from, to].map(Operand::Reg);
                 let lost = self.call_label_function(library::labels::inherit(Object::Task), Object::Task, &args);
                 self.exit_if_full(lost, EAGAIN);
@@ -439,23 +439,23 @@ impl Builder<'_> {
                 self.branch_away(jmp::JEQ, true, pid, Operand::Reg(tgid), done);
                 let own = self.current();
                 let leader = self.leader(own);
-                let (own, leader) = (self.to_scalar(own), self.to_scalar(leader));
+                let (own, leader) = (self.scalar_of(own), self.scalar_of(leader));
                 let lost =
                     self.call_label_function(library::labels::EXEC, Object::Task, &[own, leader].map(Operand::Reg));
                 self.exit_if_full(lost, ENOMEM);
             }
             "bprm_committing_creds" if self.has_labels(Object::Task) => {
                 let own = self.current();
-                let own = self.to_scalar(own);
+                let own = self.scalar_of(own);
                 self.call_label_function(library::labels::EXECUTED, Object::Task, &[Operand::Reg(own)]);
             }
             "sk_clone_security" | "unix_stream_connect"
                 if self.policy.labels_on(Object::Socket).any(|(_, label)| label.inherit) =>
             {
                 let from = self.hook_argument(if hook == "unix_stream_connect" { "other" } else { "sk" }, done);
-                let from = self.to_scalar(from);
+                let from = self.scalar_of(from);
                 let to = self.hook_argument("newsk", done);
-                let to = self.to_scalar(to);
+                let to = self.scalar_of(to);
                 let args = [from, to].map(Operand::Reg);
                 let lost = self.call_label_function(library::labels::inherit(Object::Socket), Object::Socket, &args);
                 if !self.hook.void {
@@ -475,7 +475,7 @@ impl Builder<'_> {
             "task_free" if self.has_labels(Object::Task) => {
                 let own = self.hook_argument("task", done);
                 let leader = self.leader(own);
-                let (own, leader) = (self.to_scalar(own), self.to_scalar(leader));
+                let (own, leader) = (self.scalar_of(own), self.scalar_of(leader));
                 self.call_label_function(library::labels::FREE, Object::Task, &[own, leader].map(Operand::Reg));
             }
             "sk_free_security" if self.has_labels(Object::Socket) => {

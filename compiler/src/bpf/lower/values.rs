@@ -5,7 +5,7 @@
 //!
 //! Pointers need care because verifiers differ in what they accept: null checks of pointers that some
 //! verifier trusts are emitted twice (see [`Builder::null_test`]), and a pointer passed to a global function
-//! is first turned into a scalar (see [`Builder::to_scalar`]).
+//! is first turned into a scalar (see [`Builder::scalar_of`]).
 
 use super::builder::{Builder, Fact, Target, ValueKey};
 use crate::bpf::{RelocationKind, helper};
@@ -111,7 +111,7 @@ impl Builder<'_> {
 
     /// Turns a pointer into a scalar, because global functions take no kernel pointers. The verifier tracks a
     /// pointer through a spill, but not through a copy made by `bpf_probe_read_kernel`.
-    pub(super) fn to_scalar(&mut self, pointer: Reg) -> Reg {
+    pub(super) fn scalar_of(&mut self, pointer: Reg) -> Reg {
         let (from, to) = (self.scratch(), self.key_buffer());
         self.push(Inst::Store { base: FRAME_POINTER, offset: from, src: Operand::Reg(pointer), bytes: 8 });
         self.frame_address(Reg(1), to);
