@@ -345,7 +345,8 @@ fn build(build: &Build) -> Result<u8, Failure> {
             Emit::Object => Stage::Object,
         };
         let outcome = parsed.emit(&options, stage);
-        eprint!("{}", outcome.report);
+        // Nobody reads a closed standard error.
+        let _ = io::stderr().write_all(outcome.report.as_bytes());
         let code = report(common, &outcome.diagnostics, &outcome.sources)?;
         if let Some(text) = outcome.value.filter(|_| code == 0) {
             match build.output.as_deref() {
@@ -377,7 +378,7 @@ fn build(build: &Build) -> Result<u8, Failure> {
         print(outcome.report.as_bytes())?;
         return Ok(code);
     }
-    eprint!("{}", outcome.report);
+    let _ = io::stderr().write_all(outcome.report.as_bytes());
     if let Some(built) = outcome.value.filter(|_| code == 0) {
         if output == Path::new("-") { print(&built.object)? } else { write(&output, &built.object)? }
     }

@@ -247,3 +247,29 @@ fn help_version_and_explanations() {
     let (code, all, _) = folder.run(&["explain"]);
     assert!(code == Some(0) && all.contains("KRS0001") && all.contains("KRS0913"), "{all}");
 }
+
+/// `-Z print-after` names the function and the pass; the form is that of `mir::text`.
+#[test]
+fn passes_are_printed_timed_and_stopped() {
+    let folder = Folder::new(&[("p.krs", RIGHT)]);
+    let (code, out, printed) = folder.run(&["build", "p.krs", "-Z", "print-after=lower", "-Z", "print-after=dce"]);
+    assert_eq!((code, out.as_str()), (Some(0), ""));
+    assert!(printed.starts_with("; file_open after lower\nb0"), "{printed}");
+    assert!(printed.contains("; file_open after dce\nb0") && printed.contains("if v"), "{printed}");
+    assert!(is_object(&folder.path("p.o")));
+
+    fs::remove_file(folder.path("p.o")).expect("it was written");
+    let (code, out, said) = folder.run(&["build", "p.krs", "-Z", "stop-after=gvn"]);
+    assert_eq!((code, said.as_str()), (Some(0), ""));
+    assert!(out.starts_with("; file_open after gvn\n") && !folder.path("p.o").exists(), "{out}");
+
+    let (code, _, times) = folder.run(&["build", "p.krs", "-Z", "time-passes", "-Z", "verify-each"]);
+    assert_eq!(code, Some(0));
+    assert!(times.contains("microseconds") && times.contains("regalloc"), "{times}");
+
+    let (code, _, said) = folder.run(&["build", "p.krs", "-Z", "print-after=gnv"]);
+    assert_eq!(code, Some(2));
+    assert!(said.contains("unknown pass `gnv`") && said.contains("gvn"), "{said}");
+    let (_, help, _) = folder.run(&["build", "-Z", "help"]);
+    assert!(help.contains("print-after=PASS") && help.contains("thread-jumps"), "{help}");
+}
