@@ -83,8 +83,7 @@ fn check_update(update: bool, ci: bool, kernels: usize) -> Result<()> {
     Ok(())
 }
 
-/// Runs cargo's tests, prints their output, and adds up the lines `test result: ok. 12 passed; 0 failed;
-/// ...`.
+/// Runs cargo's tests, prints their output, and adds up lines like `test result: ok. 12 passed; 0 failed`.
 fn cargo_tests() -> Result<Count> {
     let mut child = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .current_dir(host::repository())

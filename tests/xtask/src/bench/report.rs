@@ -165,7 +165,7 @@ impl Report {
     }
 }
 
-/// Returns the old report with each part that the new one has replaced by it.
+/// Returns the old report with the new one's parts in place of those with the same title, or after them.
 pub fn with_parts(old: &str, new: &str) -> String {
     let cut = |text: &str| -> Vec<String> { text.split("\n## ").map(str::to_owned).collect() };
     let title = |part: &String| part.lines().next().unwrap_or_default().to_owned();

@@ -357,7 +357,7 @@ impl<'c> Generator<'c> {
                     let expr = self.expr(3, None);
                     text.insert_str(at, &expr);
                 }
-                // One word replaces another, which is the most common mistake.
+                // One word replaces another, as in most mistakes of people.
                 _ => {
                     let word = |c: char| c.is_alphanumeric() || c == '_';
                     let start = text[..at]

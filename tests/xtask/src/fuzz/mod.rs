@@ -1,8 +1,8 @@
 //! `cargo xtask fuzz`: generated texts, through the whole compiler.
 //!
 //! A text is made by [`generate`] from the grammar, from random tokens or from a person's policy with a few
-//! changes, or by `growth`, so that the effort grows with each line. [`examine`] runs the compiler over it as
-//! a library and detects panics, diagnostics without a real position, messages that cannot be printed and
+//! changes, or by [`growth`], so that the effort grows with each line. [`examine`] runs the compiler over it
+//! as a library and detects panics, diagnostics without a real position, messages that cannot be printed and
 //! texts that take too long. A failing text is reduced by [`shrink`] and written to a file.
 //!
 //! Invariant: a run is determined by its seed; the same seed gives the same texts in the same order, however
@@ -34,8 +34,8 @@ use crate::host;
 /// Run the compiler on generated texts, and report panics and other failures.
 ///
 /// Ten times as many in the same time, with all debug checks: `cargo run --profile fuzz -p xtask -- fuzz`.
-/// `--policies 10000` finds objects that differ from the meaning of their policies, and `--policies 1000
-/// --kernel all` runs them on kernels.
+/// `--policies 10000` finds objects that differ from the meaning of their policies, and
+/// `--policies 1000 --kernel all` runs random policies on kernels.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Duration of the run.
