@@ -1,5 +1,5 @@
-// The address that a system call was given, in the first form that holds it: IPv4 is read in place, of IPv6 a program may read
-// only the first 16 bytes, so that it is copied.
+// The address passed to a system call: IPv4 is read in place; of IPv6 a program may read only the first 16
+// bytes in place, so it is copied.
 
 struct sockaddr {
 	u16 sa_family;

@@ -1,12 +1,13 @@
-// What the C programs of the benchmark share: the same ring buffer, the same head of an event and the same counters of lost
-// events as krs has. Kernel types are declared where they are used, as far as they are needed, which is the least that a
-// C compiler can be asked to read; with -DVMLINUX they come from vmlinux.h, as in most such programs.
+// Definitions shared by the C programs of the benchmark: the same ring buffer, event header and counters of
+// lost events as krs has. Kernel types are declared where they are used, with only the members that are
+// needed, which is the least input for a C compiler; with -DVMLINUX they come from vmlinux.h, as in most such
+// programs.
 
 #define SEC(name) __attribute__((section(name), used))
 #define __uint(name, value) int(*name)[value]
 #define CORE __attribute__((preserve_access_index))
 #define ALWAYS __attribute__((always_inline)) static inline
-// The value goes through a register that the compiler knows nothing about.
+// Hides a value from the optimiser by passing it through a register.
 #define HIDDEN(value) asm volatile("" : "+r"(value))
 
 typedef unsigned char u8;
@@ -53,10 +54,10 @@ struct head {
 	char comm[16];
 };
 
-// Events of each rule for which there was no room.
+// Events of each rule for which the buffer had no room.
 u64 lost[8];
 
-// Room for an event with its head filled in, or NULL with the loss counted.
+// Reserves an event and fills in its header; on failure it is NULL and the loss is counted.
 #define begin(event, rule_number, verdict_number)                                       \
 	({                                                                              \
 		struct head *head = bpf_ringbuf_reserve(&krs_events, sizeof(*event), 0); \
@@ -76,7 +77,7 @@ u64 lost[8];
 		event = (void *)head;                                                   \
 	})
 
-// The name of the current task, filled up with zeros: 6.1 leaves what is behind the NUL as it was.
+// The name of the current task, padded with zeros: 6.1 leaves the bytes after the NUL unchanged.
 struct name {
 	union {
 		char text[16];
@@ -99,12 +100,12 @@ ALWAYS struct name current_name(void)
 		(name).words[0] == wanted_.words[0] && (name).words[1] == wanted_.words[1];     \
 	})
 
-// The first bytes of a word, filled up with zeros, at most 8: clang 14 has no memcmp of its own for BPF.
+// A word of a literal, padded with zeros: clang 14 has no memcmp for BPF.
 #define WORD(literal, at) (((union { char text[24]; u64 words[3]; }){ .text = literal }).words[at])
-// The bits of a word that so many bytes take.
+// Mask of the bits of a word that the first bytes occupy, at most 8.
 #define BITS(bytes) ((bytes) >= 8 ? ~0ull : (1ull << 8 * ((bytes) & 7)) - 1)
 
-// Words begin with a literal of at most 16 bytes, whose NUL counts where `bytes` says so.
+// Tests for a prefix of at most 16 bytes; `bytes` may include the literal's NUL.
 #define begins(words, literal, bytes)                                           \
 	(((words)[0] & BITS(bytes)) == WORD(literal, 0) &&                      \
 	 ((bytes) <= 8 || ((words)[1] & BITS((bytes) - 8)) == WORD(literal, 1)))

@@ -1,4 +1,4 @@
-// A program that does nothing, on the hook that -DHOOK names.
+// An empty program on the hook given by -DHOOK.
 
 #include "bench.h"
 

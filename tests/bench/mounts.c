@@ -8,7 +8,8 @@ struct path {
 	struct vfsmount *mnt;
 } CORE;
 
-// The bits have the same places in both: MS_NOSUID 2, MS_NODEV 4, MS_NOEXEC 8 and MNT_NOSUID 1, MNT_NODEV 2, MNT_NOEXEC 4.
+// The flags have the same order in both: MS_NOSUID 2, MS_NODEV 4, MS_NOEXEC 8 and MNT_NOSUID 1, MNT_NODEV 2,
+// MNT_NOEXEC 4.
 #define MS_REMOUNT 32
 
 struct weaker_event {

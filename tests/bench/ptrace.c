@@ -52,7 +52,7 @@ int ptrace_access_check(u64 *ctx)
 			bpf_ringbuf_submit(event, 0);
 		}
 	}
-	// What is behind the NUL is not known to be zero.
+	// The bytes after the NUL are not known to be zero.
 	if (begins(name.words, "ssh-agent", 10) || begins(name.words, "gpg-agent", 10) || begins(name.words, "sssd", 5)) {
 		struct keeper_event *event;
 

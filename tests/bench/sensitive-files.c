@@ -1,5 +1,5 @@
-// bpf_d_path stops at the root of the task, where krs walks on to the root of the mount namespace: cheaper, and good enough for
-// most. The text goes to memory of the processor.
+// bpf_d_path stops at the root of the task, whereas krs continues to the root of the mount namespace:
+// cheaper, and sufficient for most uses. The text is written to per-CPU memory.
 
 #include "bench.h"
 

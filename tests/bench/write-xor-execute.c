@@ -48,7 +48,7 @@ ALWAYS void flags_event(u32 rule, u64 prot, u64 flags)
 	}
 }
 
-// All five rules are looked at, and each that fires is recorded; the first that denies gives the error.
+// All five rules are evaluated, and each match is recorded; the first that denies determines the error.
 SEC("lsm/mmap_file")
 int mmap_file(u64 *ctx)
 {
@@ -71,7 +71,7 @@ int mmap_file(u64 *ctx)
 		verdict = -EACCES;
 		flags_event(2, prot, flags);
 	}
-	// Kernels from 6.3 on believe that there is always a file, and would remove a mere test for null.
+	// Kernels from 6.3 on assume that there is always a file, and would remove a plain null check.
 	if (!file)
 		return verdict;
 	HIDDEN(file);

@@ -1,20 +1,20 @@
-# What the cases' scripts share. They run by `sh -eu` as root in the guest, in the case's folder.
+# Functions shared by the scripts of the cases, which `sh -eu` runs as root in the guest, in their directory.
 
-# One line for each event of a policy, oldest first; takes them out of its buffer.
+# Prints one line for each event of a policy, oldest first, and consumes the events.
 events() {
   krsi events "$1" --format json
 }
 
-# Where the case began, for `shown`.
+# The start time of the case, for `shown`.
 began=$(date -u +%Y-%m-%dT%H:%M:%S)
 
-# The events of a policy as text, oldest first, without time and pid, which are compared with what the case knows: the time
-# lies within the case, and the pid is that of the case's shell or of a process that was started after it.
+# Prints the events of a policy as text, oldest first, without time and pid, after checking both: the time
+# lies within the run of the case, and the pid is that of the case's shell or of a process started after it.
 shown() {
   krsi events "$1" >/tmp/shown
   awk -v oldest=$$ -v newest="$(sh -c 'echo $$')" -v since="$began" \
     -v until="$(date -u -d "@$(($(date +%s) + 1))" +%Y-%m-%dT%H:%M:%S)" '
-    # The count of events that were lost or over a limit.
+    # Counts of events that were lost or over a limit.
     !/^[0-9]/ { print; next }
     {
       time = substr($1, 1, 19)
@@ -28,12 +28,12 @@ shown() {
     }' /tmp/shown
 }
 
-# How many events a policy has waiting.
+# Prints the number of pending events of a policy, and consumes them.
 count_events() {
   events "$1" | wc -l
 }
 
-# Runs a command that must fail, and prints what it said; its status is in $status afterwards.
+# Runs a command that must fail. Its output is in /tmp/said and its status in $status afterwards.
 fails() {
   status=0
   "$@" >/tmp/said 2>&1 || status=$?
@@ -44,8 +44,8 @@ fails() {
   fi
 }
 
-# For each random policy of the folder: loads it, acts, and compares what came of it and what rules have counted with what
-# the evaluator said.
+# For each random policy of the directory: loads it, performs the acts, and compares results, events and
+# statistics of rules with those of the evaluator.
 random_policies() {
   count=0 wrong=0
   for acts in *.acts; do
@@ -56,7 +56,7 @@ random_policies() {
     : >/tmp/stats
     if krsi load "$one.o" >/tmp/said 2>&1; then
       krs-guest drive "$acts" >/tmp/results
-      # What is over a limit is told as well, and counted below.
+      # The output also has lines for events over a limit, which the statistics below count.
       events random | grep '"fields"' |
         sed 's/.*"fields":\({[^}]*}\).*"rule":"\([^"]*\)".*"verdict":"\([^"]*\)".*/\2 \3 \1/' | sort >/tmp/events
       krsi stats random | awk '$1 == "random" { print $2, $4, $5, $6, $7 }' >/tmp/stats
@@ -74,21 +74,21 @@ random_policies() {
   echo "$count policies, $wrong wrong"
 }
 
-# Loads an example, in the folder that the case began in.
+# Loads an example from the directory in which the case started.
 here=$PWD
 under() {
   echo "$1:"
   krsi load "$here/$1.o" >/dev/null
 }
 
-# Runs a command and says how it went.
+# Runs a command and prints its outcome.
 try() {
   status=0
   "$@" >/dev/null 2>/tmp/why || status=$?
   echo "  $(echo "$*" | sed 's/ [0-9]*$/ N/'): $([ $status = 0 ] && echo ok || sed 's/.*: //; 1q' /tmp/why)"
 }
 
-# How often each rule of a loaded example recorded something; unloads it.
+# Prints the number of events of each rule of a loaded example, and unloads it.
 recorded() {
   events "$1" | sed 's/.*"rule":"\([^"]*\)".*/  recorded \1/' | sort | uniq -c | sed 's/^ *//; s/^/  /'
   krsi unload "$1" >/dev/null

@@ -1,11 +1,11 @@
-//! Whether a run writes goldens instead of comparing with them.
+//! Decision whether a run writes goldens or compares with them.
 //!
-//! `KRS_UPDATE=1 cargo test -p krs-tests --test cases` writes them. In continuous integration (`CI` is set) this is refused: a run
-//! that writes what it finds cannot fail.
+//! `KRS_UPDATE=1 cargo test -p krs-tests --test cases` writes them. Continuous integration (`CI` is set)
+//! rejects this, since a run that writes its own expectations cannot fail.
 //!
-//! Absent: reading and writing the files, which each test does by itself.
+//! Absent: reading and writing the files, which each test does itself.
 
-/// Whether goldens are to be written.
+/// Returns true if goldens must be written.
 ///
 /// # Panics
 /// Panics if both `KRS_UPDATE` and `CI` are set in the environment.

@@ -1,4 +1,4 @@
-//! Tests that cross crates, and what several of them share.
+//! Tests that cross crates, and the code that several of them share.
 
 pub mod differential;
 pub mod golden;

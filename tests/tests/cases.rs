@@ -1,8 +1,9 @@
-//! Golden cases: `tests/cases/NAME.krs` is compiled for the embedded kernel 6.12, `NAME@5.10.krs` for that one; what the compiler says of it must be
-//! `NAME.diag` (no file: nothing), and where there is a `NAME.asm` or `NAME.decision`, the assembly or the plan must be that. What a case or an example
-//! of `docs/errors.md` uses is in `tests/cases/files`.
+//! Golden cases: `tests/cases/NAME.krs` is compiled for the embedded kernel 6.12, `NAME@5.10.krs` for the one
+//! after the `@`. The diagnostics must equal `NAME.diag` (no file: no diagnostics); if `NAME.asm` or
+//! `NAME.decision` exists, the assembly or the decision plan must equal it. Files that a case or an example
+//! of `docs/errors.md` uses are in `tests/cases/files`.
 //!
-//! `KRS_UPDATE=1 cargo test -p krs-tests --test cases` writes what is found. Read the difference then.
+//! `KRS_UPDATE=1 cargo test -p krs-tests --test cases` writes the goldens. Review the difference afterwards.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -20,7 +21,7 @@ fn options() -> Options<'static> {
     options_of("")
 }
 
-/// For the kernel that a case's name ends with.
+/// Returns options for the kernel that a case's name ends with.
 fn options_of(name: &str) -> Options<'static> {
     let wanted = name.split_once('@').map_or("6.12", |(_, kernel)| kernel);
     let target = kernel::embedded().iter().find(|kernel| kernel.name == wanted);
@@ -28,7 +29,7 @@ fn options_of(name: &str) -> Options<'static> {
     Options { target, read: Some(&read), ..Options::default() }
 }
 
-/// Reads a file that a case names, as if it stood beside the case.
+/// Reads a file that a case names, as if it were next to the case.
 fn read(_: &str, path: &str) -> Result<Source, String> {
     let name = path.trim_start_matches("./");
     let text = fs::read_to_string(folder().join("files").join(name)).map_err(|_| "does not exist".to_owned())?;
@@ -45,7 +46,7 @@ fn stems(ending: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// Compares with a golden, or writes it. Tells whether they agree.
+/// Compares with a golden, or writes it. Returns an error if they differ.
 fn golden(path: &Path, found: &str) -> Result<(), String> {
     if krs_tests::golden::update() {
         if found.is_empty() {
@@ -107,7 +108,7 @@ fn every_code_has_a_case() {
         .iter()
         .map(|(code, _)| code.0)
         .chain(krs_grammar::error::CODES.iter().map(|(code, _)| *code))
-        // Their policies would be thousands of lines; the tests below make them.
+        // Their policies would be thousands of lines; the tests below generate them.
         .filter(|code| ![code::PROGRAM_TOO_LARGE.0, code::TABLES_TOO_LARGE.0].contains(code))
         .filter(|code| !said.contains(code))
         .collect();
@@ -116,7 +117,7 @@ fn every_code_has_a_case() {
 
 #[test]
 fn a_hook_with_many_rules_is_split() {
-    // A test of bits takes 28 instructions: 400 rules take about 11 000 of the 16 000 that one program may have.
+    // A bit test takes 28 instructions: 400 rules take about 11 000 of the 16 000 that one program may have.
     for (count, split) in [(400, false), (1500, true)] {
         let rule = |at: u32| format!("on file_open when file.f_flags & {} deny\n", 2 * at + 1);
         let text = (1..=count).map(rule).collect();
@@ -143,7 +144,7 @@ fn a_rule_that_fits_into_no_program_is_refused() {
     let [error] = errors[..] else { panic!("{:?}", refused.diagnostics) };
     assert_eq!(error.primary.span.start as usize, small.len(), "it is the second");
     assert!(refused.value.is_none() && error.primary.text.contains("too large for one program"), "{error:?}");
-    // In two rules they are in two programs.
+    // Two rules can be split into two programs.
     let apart = [asked(&all[..4]), asked(&all[4..])].map(|asked| format!("on file_open when {asked} deny EACCES\n"));
     assert!(check([small, &apart[0], &apart[1]].concat()).value.is_some());
 }
@@ -162,7 +163,7 @@ fn tables_that_no_map_holds_are_refused_in_words() {
     assert_eq!(said, [code::TABLES_TOO_LARGE], "{:?}", outcome.diagnostics.first());
 }
 
-/// Every page of `krsic explain` has an example that is refused with its code, and one that is not.
+/// Every page of `krsic explain` has an example that is rejected with its code, and a correct one.
 #[test]
 fn pages_tell_the_truth() {
     for (code, title) in
@@ -191,7 +192,7 @@ fn pages_tell_the_truth() {
         }
         for text in right {
             let mut said = said(&text);
-            // Most examples define something to show how; only this page is about using it.
+            // Most examples define an item only for illustration; one page is about unused items.
             said.retain(|other| *other != code::UNUSED_ITEM.0 || code == code::UNUSED_ITEM.0);
             assert!(said.is_empty(), "{code}: the right example gets {said:?}\n{text}");
         }

@@ -1,17 +1,18 @@
-//! Random policies, answered by the evaluator and by the object that ships.
+//! Random policies, executed by the evaluator and by the shipped object.
 //!
-//! A few seeds stay, all others are new in each run: the base seed is printed, and `KRS_SEED` sets it.
-//! `cargo xtask fuzz --policies N` is for long runs; `--seed S` begins with one that failed here.
+//! A few seeds are fixed and all others are fresh in each run: the base seed is printed, and `KRS_SEED` sets
+//! it. `cargo xtask fuzz --policies N` performs long runs; `--seed S` starts with a seed that failed here.
 
 use krs_tests::differential::case::{self, Question};
 use krs_tests::differential::{self, Tried, model};
 use krsic::optimise::{Optimisation, Optimise};
 use krsic::{Built, Options, Outcome, Source};
 
-/// Policies whose seeds stay, of each campaign: what they found once is found at once.
+/// Number of fixed seeds of each campaign, so that failures found once are found again immediately.
 const REGRESSIONS: u64 = 40;
 
-/// Asks about the fixed seeds, then about as many fresh ones as make `policies`; a failure is made small first.
+/// Tests the fixed seeds, then fresh ones up to `policies` in total; a failure is shrunk before it is
+/// reported.
 fn campaign(policies: u64, question: Question) -> Tried {
     let mut tried = Tried::default();
     let base = case::base_seed();
@@ -47,7 +48,7 @@ fn order_never_matters() {
     assert!(tried.denied > 0 && tried.events > 0, "{tried:?} tried too little");
 }
 
-/// Builds a text, and tries the object of one text against the meaning of another.
+/// Builds a text, and compares its object with the meaning of another text.
 fn against(meaning: &str, code: &str) -> Result<Tried, String> {
     let checked = &krsic::kernel::embedded()[2];
     let build = |text: &str| {
@@ -58,16 +59,17 @@ fn against(meaning: &str, code: &str) -> Result<Tried, String> {
     differential::scenes_of(&built, checked, &scenes(39))
 }
 
-/// The scenes of the first seeds, for one object: it is relocated once for a kernel.
+/// Returns the scenes of the first seeds, for one object, which is relocated once per kernel.
 fn scenes(seeds: u64) -> Vec<case::Words> {
     (1..=seeds).flat_map(case::scenes).collect()
 }
 
-/// What went wrong once, each where it went wrong.
+/// Policies that were once miscompiled, each with the kernel on which that showed.
 #[test]
 fn what_went_wrong_is_right() {
     for (checked, text) in [
-        // A test that two ways came to was taken for answered as on the first one: `r0` was not recorded.
+        // Two paths reached one test, whose answer was assumed to be that of the first path: `r0` was not
+        // recorded.
         (
             2,
             "r0: on inode_setattr when attr.ia_valid == 0 audit
@@ -75,14 +77,15 @@ fn what_went_wrong_is_right() {
             r2: on inode_setattr when attr.ia_valid == 0 and idmap != null deny audit { attr.ia_valid }
             r3: on inode_setattr when attr.ia_valid == 0 and idmap != null deny audit { attr.ia_valid }",
         ),
-        // And here the file, which is null, was read from.
+        // The same bug dereferenced the file, which is null.
         (
             2,
             "on task_prctl when option == 0 deny
             on file_mprotect when (prot not in { 5, 1 } and vma.file == null and vma.file.path != \"/\" and prot == 0)
               or (vma.file.inode == inode(\"/etc/shadow\") and prot == 0) deny audit",
         ),
-        // `nr_pages` has 8 bytes where the policy is checked and 4 elsewhere, with something else behind them.
+        // `nr_pages` has 8 bytes on the kernel that the policy is checked against and 4 on others, followed
+        // by another field.
         (
             4,
             "on file_open when task.stack_vm_area.nr_pages == 4 and task.stack_vm_area.phys_addr > 0 deny
@@ -90,8 +93,8 @@ fn what_went_wrong_is_right() {
               a.stack_vm_area.nr_pages == 4 and a.stack_vm_area.phys_addr > 0
             } deny",
         ),
-        // Rules that a search finds shared one limit: `r1` was over that of `r0`, and `r2` has room in its event for a count
-        // that `r3` has not.
+        // Rules found by one index search shared one limit: `r1` exceeded the limit of `r0`. Also, the event
+        // of `r2` has room for a counter that the event of `r3` lacks.
         (
             2,
             "r0: on task_prctl when option == 0 deny audit { arg2 } limit 1/h
@@ -99,19 +102,20 @@ fn what_went_wrong_is_right() {
             r2: on task_prctl when option == 1 deny audit { arg2 } limit 2/h
             r3: on task_prctl when option == 2 deny audit { arg2 }",
         ),
-        // What could not be read of an ancestor ended the whole question, and not one test of it.
+        // An unreadable value of an ancestor ended the whole quantifier instead of one test in it.
         (2, "on task_prctl when all a in task.ancestors { a.gid != 1 or a.flags != 1 } deny"),
-        // A truth value of an ancestor that cannot be read was taken for false.
+        // An unreadable truth value of an ancestor was taken for false.
         (2, "on task_prctl when any a in task.ancestors { a.exit_code <= (a.uid == a.gid) as u8 } deny"),
-        // The bits of 7.2 are in a word of 4 bytes, which the number of pages is in too; those of others are in one of 2.
+        // On 7.2 the bits are in a 4-byte word that also contains the number of pages; on other kernels the
+        // word has 2 bytes.
         (2, "on bpf_prog when prog.jited == 1 deny audit { prog.jited }"),
         (4, "on bpf_prog when prog.jited == 1 and prog.cb_access == 0 deny audit { prog.jited }"),
-        // A byte of that word is no other field, which no verifier lets a program load over.
+        // One byte of that word is an ordinary field, and verifiers reject a load that spans it.
         (2, "on socket_sock_rcv_skb when skb.dev.see_all_hwtstamp_requests == 1 deny audit { skb.dev.threaded }"),
-        // What paths are read by, the rule reads too.
+        // The rule reads the same fields as the code that reads paths.
         (4, "on path_unlink when path under \"/etc\" and dentry.d_shortname.words[1] != 5 deny"),
         (2, "on path_unlink when path under \"/etc\" and dentry.d_iname[3] != 5 deny"),
-        // With a program for each part, `r2` came before `r3` and did not know of its denial.
+        // With one program per part, `r2` preceded `r3` and did not see its denial.
         (
             2,
             "label l0 on task
@@ -119,19 +123,21 @@ fn what_went_wrong_is_right() {
             r2: on task_prctl when task.uid != 2 audit
             r3: on task_prctl when task.uid != 0 deny mark l0 on task",
         ),
-        // The last array of a struct, which has no length of its own on 6.18.
+        // The last array of a struct, which has no length on 6.18.
         (4, "on socket_bind when address.sa_data == \"a\" deny"),
         (4, "on socket_connect when dst.port > 0 and address.sa_data[1] != 0 deny audit { address.sa_data }"),
-        // A list of more than four networks, of which one holds others: an address behind an inner one was not found.
+        // A list of more than four networks, one of which contains others: an address after an inner network
+        // was not found.
         (
             2,
             "on socket_sendmsg when dst.ip in {
               \"10.1.1.0/24\", \"10.1.0.0/24\", \"0.0.0.0/0\", \"10.1.3.0/24\", \"127.0.0.0/8\"
             } deny",
         ),
-        // A comparison of the definition's body that this argument makes trivial, and the rule was gone.
+        // This argument makes a comparison in the definition's body trivial, and the rule was dropped.
         (2, "def among(n: u64, m: u64): bool = n & m == m or n < m on task_prctl when among(arg2, 0) deny"),
-        // What 5.10 cannot type 7.2 did, and scenes had types of 5.10 for it: too little memory behind pointers.
+        // 5.10 cannot type this policy, so 7.2 typed it, but scenes used the types of 5.10: too little memory
+        // at the targets of pointers.
         (
             0,
             "@since(\"6.1\") r0: on sb_set_mnt_opts when sb != null and set_kern_flags != null deny audit
@@ -206,7 +212,7 @@ fn examples_mean_what_they_do() {
         }
         let text = std::fs::read_to_string(&path).expect("readable");
         let files = [Source { name: "example.krs".into(), text }];
-        // The newest knows all hooks that examples are on.
+        // The newest kernel has all hooks that the examples name.
         let checked = &krsic::kernel::embedded()[4];
         let options = Options { target: Some(checked), ..Options::default() };
         let Outcome { value, diagnostics, .. } = krsic::build(&files, &options);

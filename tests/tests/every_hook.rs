@@ -1,11 +1,12 @@
-//! Policies on every hook that the library describes, for the kernel matrix to load and put to work.
+//! Policies on every hook that the library describes, for the kernel matrix to load and exercise.
+//! `docs/hooks.md` is also generated here, from the same pages.
 //!
-//! `docs/hooks.md` is made here too, of the same pages.
+//! `tests/policies/every-hook.krs` has two rules on each hook that all known kernels have; the part after its
+//! last heading is written by hand. `tests/matrix/every-hook/kernels/7.2.krs` has rules on the hooks that 7.2
+//! has and another kernel lacks.
 //!
-//! `tests/policies/every-hook.krs` has two rules on each hook that all known kernels have; what follows its last heading is
-//! written by hand. `tests/matrix/every-hook/kernels/7.2.krs` has those on the hooks that 7.2 has and another kernel lacks.
-//!
-//! `KRS_UPDATE=1 cargo test -p krs-tests --test every_hook` writes them. Read the difference then.
+//! `KRS_UPDATE=1 cargo test -p krs-tests --test every_hook` writes the policies. Review the difference
+//! afterwards.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -18,7 +19,7 @@ use krsic::kernel::{self, Kernel};
 use krsic::reference::{Acts, HookPage, Library, Parameter, Reference, TypePage, items, markdown};
 use krsic::{Options, Source};
 
-/// Below this the common policy is written by hand.
+/// Heading of the common policy's hand-written part.
 const BY_HAND: &str = "# Hooks whose arguments are numbers, text or unions.";
 
 const HEAD: &str =
@@ -34,8 +35,8 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_path_buf()
 }
 
-/// All known kernels have it, and so have most others: InfiniBand is left out of many, such as the one that the common
-/// policy may be compiled on.
+/// Returns true if all known kernels have a hook, as most other kernels then do, too. InfiniBand is excluded:
+/// many kernels lack it, possibly including the one that the common policy is compiled on.
 fn is_common(hook: &HookPage) -> bool {
     hook.usable_on().len() == kernel::NAMES.len() && !hook.name.starts_with("ib_")
 }
@@ -48,7 +49,7 @@ fn own_path(kernel: &str) -> PathBuf {
     folder().join(format!("matrix/every-hook/kernels/{kernel}.krs"))
 }
 
-/// Pages of structs that were asked for before.
+/// Cache of the pages of structs.
 struct Pages<'r, 'a> {
     reference: &'r mut Reference<'a>,
     known: HashMap<String, Option<Rc<TypePage>>>,
@@ -61,13 +62,13 @@ impl Pages<'_, '_> {
     }
 }
 
-/// The first and the last field of a struct that all of `on` have and that is one value.
+/// Returns the first and the last scalar field of a struct that exist on all kernels of `on`.
 fn fields(pages: &mut Pages<'_, '_>, of: &str, on: &[String]) -> Vec<String> {
     let Some(page) = pages.of(of) else { return Vec::new() };
     let plain = |ty: &str| {
         ty.starts_with('*') || matches!(ty, "u8" | "u16" | "u32" | "u64" | "i8" | "i16" | "i32" | "i64" | "bool")
     };
-    // A view that makes a text of a number stands in the way.
+    // A view that converts a number to a text prevents this.
     let viewed = |name: &str| page.view.iter().any(|field| field.name == name && !plain(&field.ty));
     let mut fits = page
         .fields
@@ -79,7 +80,7 @@ fn fields(pages: &mut Pages<'_, '_>, of: &str, on: &[String]) -> Vec<String> {
     first.into_iter().chain(fits.next_back()).collect()
 }
 
-/// What a rule can record of an argument on all of `on`.
+/// Returns the values of an argument that a rule can record on all kernels of `on`.
 fn readings(pages: &mut Pages<'_, '_>, parameter: &Parameter, on: &[String]) -> Vec<String> {
     if parameter.unreadable.is_some() || parameter.missing_on.iter().any(|kernel| on.contains(kernel)) {
         return Vec::new();
@@ -87,12 +88,12 @@ fn readings(pages: &mut Pages<'_, '_>, parameter: &Parameter, on: &[String]) -> 
     match parameter.ty.strip_prefix('*') {
         Some("void") => Vec::new(),
         Some(of) => fields(pages, of, on).into_iter().map(|field| format!("{}.{field}", parameter.name)).collect(),
-        // A text is read behind a pointer; where that leads to user space, the text is unknown.
+        // A text is read through a pointer; if that points to user space, the text is unknown.
         None => vec![parameter.name.clone()],
     }
 }
 
-/// The two rules on a hook.
+/// Returns the two rules on a hook.
 fn rules(pages: &mut Pages<'_, '_>, hook: &HookPage, on: &[String]) -> String {
     let read: Vec<String> = hook.parameters.iter().flat_map(|parameter| readings(pages, parameter, on)).collect();
     let mut text = String::new();
@@ -112,7 +113,7 @@ fn rules(pages: &mut Pages<'_, '_>, hook: &HookPage, on: &[String]) -> String {
                 "str" => format!("{name} == \"x\""),
                 ty if ty.starts_with('*') => format!("{name} != null"),
                 ty if ty.starts_with(['u', 'i']) => format!("{name} != 0"),
-                // The names of a type have no zero in common.
+                // Types with names have no common name for zero.
                 _ => return None,
             };
             Some(format!(" and {test}"))
@@ -127,7 +128,7 @@ fn rules(pages: &mut Pages<'_, '_>, hook: &HookPage, on: &[String]) -> String {
     text
 }
 
-/// A list of fields, on several lines where it is long.
+/// Wraps a list of fields that exceeds one line.
 fn broken(list: &str) -> String {
     let mut out = String::new();
     let mut column = 7;
@@ -172,8 +173,8 @@ fn own(pages: &mut Pages<'_, '_>, hooks: &[HookPage], kernel: &Kernel) -> String
     text
 }
 
-/// Every hook that BPF may attach to somewhere is in one of the policies, which are as the library says and build without
-/// a word.
+/// Every hook that BPF can attach to on some kernel is in one of the policies. The policies are those
+/// generated from the library, and build without diagnostics.
 #[test]
 fn the_policies_are_those_of_the_library() {
     let library = Library::read();
@@ -205,7 +206,7 @@ fn the_policies_are_those_of_the_library() {
         let (path, text) = policies.iter().find(|(path, _)| *path == own_path(&kernel.name)).expect("one for each");
         let source = Source { name: path.display().to_string(), text: text.clone() };
         let mut outcome = krsic::build(&[source], &Options { target: Some(kernel), ..Options::default() });
-        // It records whatever can be read, and is for one kernel.
+        // The policy records every readable value, and is for one kernel.
         outcome
             .diagnostics
             .retain(|found| ![code::KERNEL_ADDRESS, code::MISSING_ON_KERNEL, code::LATE_DENY].contains(&found.code));

@@ -1,5 +1,6 @@
-//! The table of meaning, `tests/meaning/*.meaning`: each row is run through the text, the checker, the evaluator and the object
-//! on every embedded kernel that the policy is for. A failure names the file and the line.
+//! Runs the table of meaning, `tests/meaning/*.meaning`: each row passes through the text, the checker, the
+//! evaluator and the object on every embedded kernel that the policy supports. A failure names the file and
+//! the line.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -70,10 +71,10 @@ fn the_table_has_its_size() {
     assert!(rows >= ROWS_MIN, "{rows} rows");
 }
 
-/// Rows that the table has at least.
+/// The minimum number of rows in the table.
 const ROWS_MIN: usize = 1700;
 
-/// The examples of a page in Markdown: blocks of krs, and paragraphs that are indented by four.
+/// Returns the examples of a Markdown page: `krs` blocks, and paragraphs indented by four.
 fn examples(page: &str) -> Vec<String> {
     let mut found = vec![String::new()];
     let (mut fenced, mut krs) = (false, false);
@@ -114,9 +115,9 @@ fn examples_of_the_reference_are_rows() {
     let missing: Vec<&String> =
         examples.iter().filter(|example| !policies.iter().any(|of| of.contains(&squeeze(example)))).collect();
     assert!(missing.is_empty(), "no section of documentation.meaning has {missing:#?}");
-    // The page has at least as many as when this test was written.
+    // The page has at least as many examples as when this test was written.
     assert!(examples.len() >= EXAMPLES_MIN, "{} examples are found", examples.len());
 }
 
-/// Examples of the reference that are whole policies, at least.
+/// The minimum number of complete policies among the examples of the reference.
 const EXAMPLES_MIN: usize = 12;

@@ -1,4 +1,4 @@
-//! The standard library and the examples as text: they parse, and each hook says what a deny does.
+//! The standard library and the examples as text: they parse, and each hook documents the effect of a deny.
 
 use std::path::{Path, PathBuf};
 

@@ -1,9 +1,11 @@
-//! The standard library's numbers, against the machine's own C headers and a table read from kernel sources.
+//! The standard library's numbers, checked against the machine's C headers and a table derived from kernel
+//! sources.
 //!
-//! What user space may see (`PROT_EXEC`) is in the headers of `linux-libc-dev` and the C library: the C compiler is
-//! asked whether each number is right. What only the kernel has (`MAY_EXEC`) is in [`INTERNAL`], read by a
-//! program from Linux 5.10.262, 6.1.192, 6.12.117 and 7.2.12: a name is there only if it has one value in all.
-//! Each `flags` and `enum` of the library must be in exactly one of the two.
+//! Constants visible to user space (`PROT_EXEC`) are in the headers of `linux-libc-dev` and the C library:
+//! the C compiler checks each number. Constants internal to the kernel (`MAY_EXEC`) are in [`INTERNAL`],
+//! which a program extracted from Linux 5.10.262, 6.1.192, 6.12.117 and 7.2.12; a name is listed only if it
+//! has the same value in all of them. Each `flags` and `enum` of the library must be in exactly one of the
+//! two.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -12,11 +14,12 @@ use std::process::{Command, Stdio};
 
 use krs_grammar::ast::{BinaryOp, ExprKind, FileId, ItemKind};
 
-/// Types that C headers have, and which.
+/// Types defined in C headers, with those headers.
 const HEADERS: &[(&str, &[&str])] = &[
     ("Prot", &["linux/mman.h"]),
     ("Map", &["linux/mman.h"]),
-    // Other architectures have numbers of their own; the library has those of x86-64, which are the generic ones.
+    // Other architectures define different numbers; the library has those of x86-64, which are the generic
+    // ones.
     ("O", &["asm-generic/fcntl.h"]),
     ("F", &["linux/fcntl.h"]),
     ("LockType", &["linux/fcntl.h"]),
@@ -58,10 +61,11 @@ const HEADERS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Enumerators that the headers of the oldest supported distribution lack. (A missing macro is found by asking.)
+/// Enumerators that the headers of the oldest supported distribution lack. (A missing macro is found in the
+/// preprocessor's output.)
 const NEWER: &[&str] = &["BPF_TOKEN_CREATE"];
 
-/// Macros that headers of some distribution lack, with the reason.
+/// Macros that the headers of some distribution lack, with the reason.
 const ABSENT: &[(&str, &str)] = &[
     ("MAP_32BIT", "x86 only"),
     ("F_GETLK64", "for 32-bit programs only"),
@@ -77,13 +81,13 @@ const ABSENT: &[(&str, &str)] = &[
     ("CLONE_INTO_CGROUP", "since 5.7"),
 ];
 
-/// Names that belong to a type of [`HEADERS`], but that only the kernel has.
+/// Names of a type in [`HEADERS`] that exist only in the kernel.
 const EXCEPT: &[(&str, u64, &str)] = &[("O.FMODE_EXEC", 0x20, "include/linux/fs.h: __FMODE_EXEC")];
 
-/// A type, the kernel's source file, and what that says.
+/// A type, the kernel's source file, and its constants.
 type FromSource = (&'static str, &'static str, &'static [(&'static str, u64)]);
 
-/// What only the kernel's own headers have.
+/// Constants that exist only in the kernel's internal headers.
 #[rustfmt::skip]
 const INTERNAL: &[FromSource] = &[
     ("May", "include/linux/fs.h", &[
@@ -164,7 +168,7 @@ const INTERNAL: &[FromSource] = &[
         ("KEY_ALLOC_BUILT_IN", 0x4), ("KEY_ALLOC_BYPASS_RESTRICTION", 0x8), ("KEY_ALLOC_UID_KEYRING", 0x10),
         ("KEY_ALLOC_SET_KEEP", 0x20),
     ]),
-    // Of user space, but newer than the headers of the oldest supported distribution.
+    // Visible to user space, but newer than the headers of the oldest supported distribution.
     ("LsmAttr", "include/uapi/linux/lsm.h", &[
         ("LSM_ATTR_UNDEF", 0), ("LSM_ATTR_CURRENT", 100), ("LSM_ATTR_EXEC", 101), ("LSM_ATTR_FSCREATE", 102),
         ("LSM_ATTR_KEYCREATE", 103), ("LSM_ATTR_PREV", 104), ("LSM_ATTR_SOCKCREATE", 105),
@@ -180,7 +184,7 @@ const INTERNAL: &[FromSource] = &[
     ]),
 ];
 
-/// Members of each `flags` and `enum` of the library, in source order.
+/// Returns the members of each `flags` and `enum` of the library, in source order.
 fn types() -> BTreeMap<String, Vec<(String, u64)>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../stdlib");
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
@@ -217,7 +221,7 @@ fn types() -> BTreeMap<String, Vec<(String, u64)>> {
     types
 }
 
-/// `PtraceMode` has the prefix `PTRACE_MODE_`.
+/// Returns the C prefix of a type: `PTRACE_MODE_` for `PtraceMode`.
 fn prefix(type_name: &str) -> String {
     let mut text = String::new();
     for (at, c) in type_name.chars().enumerate() {
@@ -229,7 +233,8 @@ fn prefix(type_name: &str) -> String {
     text + "_"
 }
 
-/// The name that the kernel's headers have for a member: with the type's prefix, unless it is whole already.
+/// Returns the name of a member in the kernel's headers: prefixed, unless the member's name is already
+/// complete.
 fn c_name(of: &str, member: &str) -> String {
     const WHOLE: &[&str] = &[
         "Sig",
@@ -289,7 +294,7 @@ fn numbers_of_the_kernel_alone_are_those_of_its_sources() {
     }
 }
 
-/// Runs the C compiler over `text`: whether it succeeds, its output and its errors.
+/// Runs the C compiler on `text`; returns success, its output and its errors.
 fn cc(arguments: &[&str], text: &str) -> (bool, String, String) {
     let mut child = Command::new("cc")
         .args(arguments)
@@ -343,7 +348,7 @@ fn numbers_of_user_space_are_those_of_the_c_headers() {
     assert!(checked > 600, "only {checked} numbers were compared");
 }
 
-/// The errnos that a `deny` can name are those of the headers: each number, and none left out.
+/// The errnos that a `deny` can name are those of the headers: all numbers are correct and none is missing.
 #[test]
 fn errnos_are_those_of_the_c_headers() {
     use krsic::hir::errno;
@@ -362,7 +367,7 @@ fn errnos_are_those_of_the_c_headers() {
         let (_, number) = errno::find(name).unwrap_or_else(|| panic!("the compiler does not know {name}"));
         text += &format!("_Static_assert({name} == {number}, \"{name}\");\n");
     }
-    // Only the C library has this name of EOPNOTSUPP.
+    // Only the C library defines this name of EOPNOTSUPP.
     text += "#include <errno.h>\n_Static_assert(ENOTSUP == EOPNOTSUPP, \"ENOTSUP\");\n";
     let (right, _, errors) = cc(&["-fsyntax-only"], &text);
     assert!(right, "{errors}");

@@ -1,7 +1,7 @@
-//! The standard library, the examples and the reference's code, against every embedded kernel.
+//! The standard library, the examples and the code of the reference, checked against every embedded kernel.
 //!
-//! The library is expanded where a policy uses it, so policies are made here that use all of it: each parameter
-//! of each described hook, each field of each view, each definition.
+//! The library is expanded only where a policy uses it. The tests therefore generate policies that use all of
+//! it: each parameter of each described hook, each field of each view, each definition.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -23,7 +23,7 @@ fn on(kernel: &Kernel) -> Options<'_> {
     Options { target: Some(kernel), ..Options::default() }
 }
 
-/// What is wrong, a line each.
+/// Returns the errors of an outcome, with their codes.
 fn errors<T>(outcome: &Outcome<T>) -> Vec<(Code, String)> {
     outcome
         .diagnostics
@@ -72,7 +72,7 @@ fn every_file_of_the_library_is_embedded() {
     assert_eq!(there, embedded);
 }
 
-/// Given as a policy, the library has its own types, constants and definitions checked.
+/// Compiled as a policy, the library has its own types, constants and definitions checked.
 #[test]
 fn the_library_is_sound_as_a_policy() {
     let files: Vec<Source> = krsic::stdlib::FILES.iter().map(|(name, text)| source(name, text)).collect();
@@ -82,7 +82,7 @@ fn the_library_is_sound_as_a_policy() {
     }
 }
 
-/// A hook's description lists exactly the arguments that some kernel has, and is of a hook that some kernel has.
+/// The description of a hook lists exactly the arguments that some kernel has, and some kernel has the hook.
 #[test]
 fn descriptions_list_the_arguments_of_all_kernels() {
     for (hook, params) in hooks() {
@@ -110,7 +110,8 @@ fn descriptions_list_the_arguments_of_all_kernels() {
     }
 }
 
-/// The docs of a hook state when the kernel calls it, the effect of `deny`, and the kernels that have it.
+/// The documentation of a hook states when the kernel calls it, the effect of `deny`, and the kernels that
+/// have it.
 #[test]
 fn every_hook_is_told_of_whole() {
     let library = Library::read();
@@ -145,7 +146,7 @@ fn every_hook_is_told_of_whole() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// Each parameter can be read, or the compiler says why BPF cannot read it.
+/// Each parameter can be read, or the compiler explains why BPF cannot read it.
 #[test]
 fn every_parameter_can_be_recorded() {
     let hooks = hooks();
@@ -185,7 +186,7 @@ fn every_view_can_be_read() {
                 assert_ne!(kernel.name, "7.2", "no kernel has `{}`", view.target.name);
                 continue;
             };
-            // A view lives as long as its words.
+            // The borrow of a view must live as long as `words`.
             let view: &'static View = Box::leak(Box::new(view));
             for field in &view.fields {
                 let word = words.view(of, field);
@@ -211,8 +212,8 @@ fn examples() -> Vec<Source> {
     files
 }
 
-/// Each example builds for every kernel, without a word for the newest; an older one that lacks the hook of a rule with
-/// `@since` is only told of.
+/// Each example builds for every kernel, without diagnostics for the newest. On an older kernel that lacks
+/// the hook of a rule with `@since`, the only errors are about that hook.
 #[test]
 fn examples_build_for_every_kernel() {
     for example in examples() {
@@ -230,27 +231,27 @@ fn examples_build_for_every_kernel() {
     }
 }
 
-/// All examples make one object together, as the reference promises.
+/// All examples together build one object, as the reference promises.
 #[test]
 fn examples_build_together() {
     let outcome = krsic::build(&examples(), &Options::default());
     assert!(errors(&outcome).is_empty(), "{:#?}", errors(&outcome));
 }
 
-/// One object with rules on some two hundred hooks, for the guests to load; no kernel lacks any of it.
+/// One object with rules on about two hundred hooks, for the guests to load; no kernel lacks any of them.
 #[test]
 fn the_policy_on_every_hook_builds_for_every_kernel() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies/every-hook.krs");
     let text = std::fs::read_to_string(path).expect("it is part of the source tree");
     for kernel in kernel::embedded() {
         let mut outcome = krsic::build(&[source("every-hook.krs", &text)], &on(kernel));
-        // It records whatever can be read, addresses too.
+        // The policy records every readable value, including addresses.
         outcome.diagnostics.retain(|diagnostic| ![code::KERNEL_ADDRESS, code::LATE_DENY].contains(&diagnostic.code));
         assert!(outcome.diagnostics.is_empty(), "{}: {:#?}", kernel.name, outcome.diagnostics);
     }
 }
 
-/// The code of the reference compiles; each block by itself.
+/// The code of the reference compiles, each block separately.
 #[test]
 fn code_in_the_reference_compiles() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/language.md");

@@ -1,4 +1,4 @@
-//! Rules of style that a machine can check, over the sources of the compiler, the loader and the grammar.
+//! Style rules that a machine can check, over the sources of the compiler, the loader and the grammar.
 //!
 //! ```text
 //! compiler/src/glob.rs:12: the doc comment has fewer than four words: "The glob."
@@ -9,13 +9,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Words with which a doc comment must not begin: it names its item, and is no clause.
+/// Words with which a doc comment must not begin: it names its item and is not a clause.
 const OPENINGS: [&str; 4] = ["What", "Whether", "How", "So"];
-/// The fewest words of a doc comment.
+/// The minimum number of words in a doc comment.
 const WORDS_MIN: usize = 4;
-/// The longest function.
+/// The maximum number of lines in a function.
 const FUNCTION_LINES_MAX: usize = 80;
-/// Functions that are longer: one `match` over a table of cases each, or still to be divided.
+/// Functions that exceed the maximum: each is one `match` over many cases, or remains to be divided.
 const LONG: [&str; 24] = [
     "compiler/src/bpf/regalloc.rs spill",
     "compiler/src/decision/print.rs print",
@@ -58,7 +58,7 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Files with their names relative to the repository.
+/// Returns the files with their names relative to the repository.
 fn files() -> Vec<(String, String)> {
     let mut paths = Vec::new();
     for folder in ["grammar/src", "compiler/src", "compiler/abi/src", "runtime/src"] {
@@ -74,7 +74,7 @@ fn files() -> Vec<(String, String)> {
     paths.into_iter().map(text).collect()
 }
 
-/// The doc comments of items, each with the number of its first line.
+/// Returns the doc comments of items, each with the number of its first line.
 fn doc_comments(text: &str) -> Vec<(usize, String)> {
     let mut comments: Vec<(usize, String)> = Vec::new();
     let mut open = false;
@@ -117,7 +117,8 @@ fn modules_have_documentation() {
     assert!(undocumented.is_empty(), "no module documentation: {}", undocumented.join(", "));
 }
 
-/// Functions with their lengths, from the line of `fn` to the brace with its indentation. Relies on rustfmt.
+/// Returns functions with their lengths, from the line of `fn` to the closing brace of the same indentation.
+/// Relies on rustfmt.
 fn functions(text: &str) -> Vec<(usize, String, usize)> {
     let mut found = Vec::new();
     let lines: Vec<&str> = text.lines().collect();
@@ -145,11 +146,11 @@ fn functions_are_short() {
             }
         }
     }
-    // A function that has been divided leaves the list.
+    // Once a function is divided, its entry must be removed.
     assert_eq!(long, LONG);
 }
 
-/// The checks themselves: each finds what it is for.
+/// Each check finds the faults that it is for.
 #[test]
 fn the_checks_find_faults() {
     let comments = doc_comments("/// A first line\n/// and a second.\nfn a() {}\n    /// Short.\n    x: u8,\n");

@@ -1,14 +1,15 @@
-//! `krs-guest bench OBJECT|- ACT...`: what an object's programs cost.
+//! `krs-guest bench OBJECT|- ACT...`: measures the cost of an object's programs.
 //!
-//! The acts are prepared before the object is attached and repeated while it is; for each the kernel's own count of a
-//! program's time (`kernel.bpf_stats_enabled`) is divided by its runs. Where guest time is a count of instructions
-//! (QEMU's `-icount shift=0`) so is the result. Of several rounds the least counts, since interrupts only add.
+//! The acts are prepared before the object is attached and repeated while it is; for each the kernel's own
+//! count of a program's time (`kernel.bpf_stats_enabled`) is divided by its runs. If guest time is a count of
+//! instructions (QEMU's `-icount shift=0`), the result is one too. The smallest of several rounds is the
+//! result, because interrupts only add to it.
 //!
 //! ```text
-//! load 1234567                      nanoseconds from the object's bytes to its attachment; the kernel's types were read before
-//! verified 123                      instructions that the verifier processed; - where the kernel does not tell
-//! act mprotect-exec EPERM 812.0 1.0 4321     first answer, program, runs and everything, for each repetition
-//! event mprotect-exec 0000...       each record of the first repetition, without time and ids of the process
+//! load 1234567                 nanoseconds from the object's bytes to its attachment; BTF is read before
+//! verified 123                 instructions that the verifier processed; - if the kernel does not report it
+//! act mprotect-exec EPERM 812.0 1.0 4321  first result; time of a program, its runs, time of a repetition
+//! event mprotect-exec 0000...  each record of the first repetition, without time and ids of the process
 //! ```
 
 use std::ffi::CString;
@@ -30,17 +31,17 @@ use rustix::process::{Pid, Resource, Rlimit, Signal};
 
 use crate::{Page, errno_name};
 
-/// Rounds; the first fills the emulator's cache of translated code and is not counted.
+/// Number of rounds; the first fills the emulator's cache of translated code and is not counted.
 const ROUNDS: u32 = 9;
 
-/// Something done again and again. Dropping it undoes what was prepared.
+/// An act that is repeated. Dropping it undoes its preparation.
 struct Act {
     run: Box<dyn FnMut() -> io::Result<()>>,
-    /// Repetitions of a round.
+    /// Number of repetitions in a round.
     times: u32,
 }
 
-/// A process that ends with this value.
+/// A process that is killed when this value is dropped.
 struct Sleeper(Child);
 
 impl Drop for Sleeper {
@@ -137,7 +138,7 @@ impl Attached {
     }
 }
 
-/// Measures and prints.
+/// Runs the benchmark, and prints its results.
 pub fn run(arguments: &[String]) -> Result<(), String> {
     let (object, names) = arguments.split_first().ok_or("bench OBJECT|- ACT...")?;
     // Kernels before 5.11 count maps against the limit of locked memory.
@@ -190,7 +191,7 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     Ok(())
 }
 
-/// Without what differs from run to run: time, process, cgroup.
+/// Prints a record without the parts that differ between runs: time, process, cgroup.
 fn print_record(name: &str, record: &[u8]) {
     print!("event {name} ");
     for byte in record[16..24].iter().chain(&record[32..]) {
@@ -199,7 +200,7 @@ fn print_record(name: &str, record: &[u8]) {
     println!();
 }
 
-/// Prepares what a name says: `open-write=/etc/passwd`, `kill=15:auditd`.
+/// Prepares the act with this name: `open-write=/etc/passwd`, `kill=15:auditd`.
 fn prepare(name: &str, folder: &Path) -> io::Result<Act> {
     let (act_name, rest) = name.split_once('=').unwrap_or((name, ""));
     let number = |text: &str| text.parse::<u64>().map_err(io::Error::other);
@@ -245,7 +246,7 @@ fn prepare(name: &str, folder: &Path) -> io::Result<Act> {
             act(move || File::options().append(true).open(&path).map(drop))
         }
         "open-disk" => {
-            // A disk that is not there: the hook is asked before.
+            // The disk does not exist: the hook is called before the kernel looks for it.
             let path = folder.join("disk");
             let mode = rustix::fs::Mode::from_raw_mode(0o600);
             let device = rustix::fs::makedev(7, 99);
@@ -259,7 +260,7 @@ fn prepare(name: &str, folder: &Path) -> io::Result<Act> {
             let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, number(rest)? as u16);
             let socket = rustix::net::socket(rustix::net::AddressFamily::INET, rustix::net::SocketType::STREAM, None)?;
             act(move || match rustix::net::bind(socket.as_fd(), &address) {
-                // Bound by the first repetition.
+                // The first repetition has bound the socket.
                 Err(rustix::io::Errno::INVAL) => Ok(()),
                 other => Ok(other?),
             })
@@ -307,13 +308,13 @@ fn prepare(name: &str, folder: &Path) -> io::Result<Act> {
             act(move || Ok(rustix::mount::mount_remount(&place, rustix::mount::MountFlags::empty(), "")?))
         }
         "setuid" => act(|| {
-            // There and back: what changes nothing is not asked.
+            // Each repetition changes the id and restores it: the hook is not called if no id changes.
             let (root, nobody) = (rustix::process::Uid::ROOT, rustix::process::Uid::from_raw(65534));
             rustix::thread::set_thread_res_uid(root, nobody, root)?;
             Ok(rustix::thread::set_thread_res_uid(root, root, root)?)
         }),
         "setuid-root" => {
-            // A thread that is nobody, and would be root again.
+            // A thread that becomes nobody, and tries to become root again.
             let nobody = rustix::process::Uid::from_raw(65534);
             let root = rustix::process::Uid::ROOT;
             act(move || {
@@ -342,7 +343,7 @@ fn prepare(name: &str, folder: &Path) -> io::Result<Act> {
     })
 }
 
-/// A file to open: an absolute path as it is, another one in the folder.
+/// Path of a file to open: an absolute path is used as it is, another is relative to the folder.
 fn target(name: &str, folder: &Path) -> io::Result<std::path::PathBuf> {
     let path = folder.join(if name.is_empty() { "file" } else { name });
     if let Some(parent) = path.parent() {

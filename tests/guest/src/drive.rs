@@ -1,5 +1,5 @@
-//! Does a list of acts under a name of its own and prints what came of each: `passed`, or the errno where it is one that
-//! rules deny with.
+//! Performs a list of acts under a separate task name and prints the result of each: `passed`, or the errno
+//! if it is one that rules deny with.
 //!
 //! ```text
 //! prctl 4660 1 0 42 7
@@ -10,8 +10,8 @@
 //! mode off r0 r3
 //! ```
 //!
-//! All that an act needs is there before the name is taken, as policies are for that name: what the program itself does
-//! meanwhile is nothing but acts. To change modes it takes another name for that long.
+//! All preparation of the acts happens before the name is set, because the policies apply to that name: under
+//! it the program only performs acts. To change modes it temporarily takes another name.
 
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
@@ -24,7 +24,7 @@ use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
 use rustix::net::{AddressFamily, SocketType};
 
 const NAME: &std::ffi::CStr = c"krs-random";
-/// What all random policies are called.
+/// Name of all random policies.
 const POLICY: &str = "random";
 const PAGE_BYTES: usize = 4096;
 
@@ -37,11 +37,11 @@ enum Act {
     Open(PathBuf),
     Connect(OwnedFd, SocketAddr),
     Bind(OwnedFd, SocketAddr),
-    /// What `krsi mode` is told.
+    /// Arguments of `krsi mode`.
     Mode(Vec<String>),
 }
 
-/// Runs the acts of a file.
+/// Performs the acts of a file.
 pub fn run(file: &str) -> ExitCode {
     let text = match std::fs::read_to_string(file) {
         Ok(text) => text,
@@ -83,7 +83,7 @@ fn act(line: &str) -> Option<Act> {
         "prctl" => {
             let mut words = [0; 5];
             let mut parts = rest.split(' ');
-            // The kernel takes the first one for an int.
+            // The kernel reads the first argument as an int.
             words[0] = i64::from(parts.next()?.parse::<i32>().ok()?).cast_unsigned();
             for word in &mut words[1..] {
                 *word = parts.next()?.parse().ok()?;
@@ -135,7 +135,7 @@ fn perform(act: &Act) -> Result<(), Errno> {
         Act::Connect(socket, address) => rustix::net::connect(socket, address),
         Act::Bind(socket, address) => rustix::net::bind(socket, address),
         Act::Mode(arguments) => {
-            // prctl(2) would be an act.
+            // The file is written because prctl(2) would be an act.
             std::fs::write("/proc/self/comm", "krs-guest").map_err(|_| Errno::PERM)?;
             let done = Command::new("krsi").args(["mode", POLICY]).args(arguments).stdout(Stdio::null()).status();
             rustix::thread::set_name(NAME)?;

@@ -1,5 +1,6 @@
-//! Acts for policies with labels: who knows of it when somebody has read `/tmp/secret`, and whether what is accepted is
-//! like what listens. Nobody listens at port 1, so that who may connect is told ECONNREFUSED.
+//! Acts for policies with labels: they show which tasks get a label when one has read `/tmp/secret`, and that
+//! an accepted socket has the labels of the listening one. Nothing listens on port 1, so that a permitted
+//! connect fails with ECONNREFUSED.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -64,7 +65,8 @@ pub const ACTS: &[Act] = &[
     act("threads-race", "execute a program while another thread reads", |_| {
         let (begun, wait) = channel();
         thread::spawn(move || {
-            // Twice, so that a rule which asks has seen it too.
+            // The secret is read twice: rules evaluate labels as they were before the operation, so that only
+            // the second read matches a rule that tests the label.
             let _ = begun.send(read().and_then(|()| read()));
             while read().is_ok() {}
         });
@@ -117,20 +119,20 @@ fn join(other: thread::JoinHandle<Outcome>) -> Outcome {
     other.join().unwrap_or_else(|_| Err(Failure::Setup(io::Error::other("panicked"))))
 }
 
-/// Runs an act in a process of its own, which says how it went; this one's part is done.
+/// Performs an act in a child process, which prints the result; this process only starts it.
 fn child(act: &str) -> Outcome {
     let this = std::env::current_exe().map_err(Failure::Setup)?;
     Command::new(this).arg(act).status().map(drop).map_err(Failure::Setup)
 }
 
-/// Another thread than the first puts a program in the place of this one, which connects.
+/// Executes a program that connects, from a thread other than the first.
 fn executes() -> Outcome {
     let this = std::env::current_exe().map_err(Failure::Setup)?;
     let other = thread::spawn(move || Err(Failure::Setup(Command::new(this).arg("connect-only").exec())));
     join(other)
 }
 
-/// Opens the memory of a shell that waits with a file open.
+/// Opens the memory of a shell that sleeps with a file open.
 fn trace(file: &Path) -> Outcome {
     let mut child = Command::new("/bin/sh");
     child.arg("-c").arg(format!("exec 3< {}; echo; sleep 10", file.display()));

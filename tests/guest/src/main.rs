@@ -1,4 +1,4 @@
-//! Does named things to the kernel and says how each went.
+//! Performs named acts on the kernel and prints the result of each.
 //!
 //! ```text
 //! # krs-guest anon-mprotect-exec file-mprotect-exec
@@ -6,12 +6,16 @@
 //! file-mprotect-exec ok
 //! ```
 //!
-//! Each act makes one call that matters; what it needs before is made in a fresh folder under `/tmp`,
-//! where a failure is told apart (`setup: ...`). The exit status is 0 whatever the kernel said, and 2 for
-//! an act that is not known or could not be set up. `krs-guest` alone lists the acts that need no preparation, and
-//! `krs-guest bench` measures. Besides these `connect=ADDRESS`, `listen=ADDRESS` and `send=ADDRESS` act on a given address and port, and `unix-listen=NAME`,
-//! `unix-receive=NAME`, `unix-connect=NAME`, `unix-talk=NAME` and `unix-send=NAME` on a Unix socket, with `@` for the
-//! abstract namespace; `module=PATH`, `enter=PATH` (a namespace) and `enter-pid=PID` do what they say. `as=UID PROGRAM ARGUMENTS` becomes a program of another user. What was opened to listen or receive stays open for the acts that follow.
+//! Each act makes one call whose result is printed. Its preparation is done in a fresh folder under `/tmp`,
+//! and a failure there is reported as such (`setup: ...`). The exit status is 0 whatever the kernel returned,
+//! and 2 for an act that is unknown or could not be prepared. `krs-guest` alone lists the acts that need no
+//! preparation by the caller, and `krs-guest bench` measures.
+//!
+//! Further acts have an argument. `connect=ADDRESS`, `listen=ADDRESS` and `send=ADDRESS` use the given
+//! address and port. `unix-listen=NAME`, `unix-receive=NAME`, `unix-connect=NAME`, `unix-talk=NAME` and
+//! `unix-send=NAME` use a Unix socket, with `@` for the abstract namespace. `module=PATH` loads a module, and
+//! `enter=PATH` and `enter-pid=PID` enter namespaces. Sockets that listen or receive stay open for the acts
+//! that follow. `as=UID PROGRAM ARGUMENTS` executes a program as another user.
 
 mod bench;
 mod drive;
@@ -33,21 +37,21 @@ use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
 
 mod labels;
 
-/// How an act failed.
+/// Reason for the failure of an act.
 enum Failure {
-    /// The call that matters said no.
+    /// The tested call itself failed.
     Refused(io::Error),
-    /// Something before it did.
+    /// A step of the preparation failed.
     Setup(io::Error),
 }
 
 type Outcome = Result<(), Failure>;
 
-/// One thing to do.
+/// An act with its name.
 struct Act {
     name: &'static str,
     doc: &'static str,
-    /// Gets an empty folder of its own.
+    /// Performs the act; its argument is an empty folder for this act only.
     run: fn(&Path) -> Outcome,
 }
 
@@ -169,11 +173,11 @@ const ACTS: &[Act] = &[
         page.protect(MprotectFlags::READ | MprotectFlags::WRITE | MprotectFlags::EXEC)
     }),
     act("heap-exec", "make a page of the heap executable", |_| {
-        // Small enough to come from the heap, large enough to have a page for itself.
+        // Small enough to come from the heap, large enough to contain a whole page.
         page_within(&vec![0u8; 4 * PAGE_BYTES])
     }),
     act("stack-exec", "make a page of the stack executable", |_| {
-        // Not a constant, which would lie in the program.
+        // A constant would be placed in the program's read-only data.
         page_within(&std::hint::black_box([0u8; 4 * PAGE_BYTES]))
     }),
     act("io-uring", "make rings for io_uring and map them", |_| {
@@ -196,7 +200,7 @@ const ACTS: &[Act] = &[
         refused(rustix::system::init_module(&[0; PAGE_BYTES], c""))
     }),
     act("root-by-capability", "become root with CAP_SETUID alone", |_| {
-        // In a thread, whose ids are its own.
+        // In a separate thread, because user ids are per thread.
         std::thread::spawn(root_by_capability)
             .join()
             .unwrap_or(Err(Failure::Setup(io::Error::other("the thread died"))))
@@ -206,7 +210,7 @@ const ACTS: &[Act] = &[
         let nobody = rustix::process::Uid::from_raw(65534);
         let root = rustix::process::Uid::ROOT;
         let result = rustix::thread::set_thread_res_uid(nobody, nobody, root);
-        // Come back, for the acts that follow.
+        // Restore the user for the acts that follow.
         let back = rustix::thread::set_thread_res_uid(root, root, root);
         refused(result)?;
         back.map_err(|error| Failure::Setup(error.into()))
@@ -216,8 +220,8 @@ const ACTS: &[Act] = &[
     }),
     act("ptrace", "open another process's memory", |_| {
         let mut child = Command::new("/bin/sleep").arg("10").spawn().map_err(Failure::Setup)?;
-        // The child has this process's memory until exec_mmap() of fs/exec.c, which nobody asks about; it takes its name
-        // after that. vfork(2) returns before.
+        // The child shares this process's memory until exec_mmap() of fs/exec.c, and no hook is called for an
+        // access to a task's own memory; it takes its name after that. vfork(2) returns before.
         let comm = format!("/proc/{}/comm", child.id());
         while fs::read_to_string(&comm).map_err(Failure::Setup)?.trim_end() != "sleep" {
             std::thread::yield_now();
@@ -259,7 +263,7 @@ fn main() -> ExitCode {
         return become_user(user, program, arguments);
     }
     if wanted.is_empty() {
-        // Those of `labels` need files that their cases make.
+        // The acts of `labels` need files that their cases create.
         for act in ACTS {
             println!("{:20} {}", act.name, act.doc);
         }
@@ -281,13 +285,14 @@ fn main() -> ExitCode {
     }
     let mut code = ExitCode::SUCCESS;
     for name in &wanted {
-        // Every act but the one asked for must be free to fail alone, so each has its own folder.
+        // Each act has its own folder, so that only its tested call can fail.
         let folder = std::env::temp_dir().join(format!("krs-guest-{}-{name}", std::process::id()));
         let outcome = match ACTS.iter().chain(labels::ACTS).find(|act| act.name == *name) {
             _ if ["module=", "enter=", "enter-pid="].iter().any(|act| name.starts_with(act)) => enter(name),
             _ if name.starts_with("unix-") && name.contains('=') => unix(name),
             _ if name.contains('=') => network(name),
-            // Without the bits of others, by which policies tell a folder that an act makes from this one.
+            // Without permissions for others, by which policies distinguish the folders that acts create from
+            // this one.
             Some(act) => fs::DirBuilder::new()
                 .mode(0o700)
                 .create(&folder)
@@ -303,13 +308,14 @@ fn main() -> ExitCode {
                 code = ExitCode::from(2);
             }
         }
-        // A policy may forbid this, too; what stays lies in memory.
+        // A policy may deny this, too; the remaining folder is in memory only.
         fs::remove_dir_all(&folder).ok();
     }
     code
 }
 
-/// `module=PATH` (finit_module), `enter=/proc/1/ns/mnt`, `enter-pid=1` (setns of all namespaces that it can have)
+/// Performs `module=PATH` (finit_module), `enter=/proc/1/ns/mnt`, or `enter-pid=1` (setns of all namespaces
+/// that it can enter).
 fn enter(text: &str) -> Outcome {
     let (act, what) = text.split_once('=').unwrap_or((text, ""));
     match act {
@@ -333,7 +339,7 @@ fn enter(text: &str) -> Outcome {
     }
 }
 
-/// `struct uffdio_api`
+/// The argument of UFFDIO_API: `struct uffdio_api`.
 #[repr(C)]
 struct UffdioApi {
     api: u64,
@@ -341,7 +347,7 @@ struct UffdioApi {
     ioctls: u64,
 }
 
-/// From a user whose only power is to change ids, to root.
+/// Changes from a user whose only capability is CAP_SETUID to root.
 fn root_by_capability() -> Outcome {
     use rustix::thread::{CapabilitySet, CapabilitySets};
     let setup = |error: rustix::io::Errno| Failure::Setup(error.into());
@@ -355,19 +361,19 @@ fn root_by_capability() -> Outcome {
     refused(rustix::thread::set_thread_res_uid(root, root, root))
 }
 
-/// Makes a page inside this memory executable, and back.
+/// Makes a page inside this memory executable, and reverts it.
 fn page_within(memory: &[u8]) -> Outcome {
     let page = Page(memory.as_ptr().map_addr(|at| at.next_multiple_of(PAGE_BYTES)).cast_mut().cast());
     let result = page.protect(MprotectFlags::READ | MprotectFlags::EXEC);
     if result.is_ok() {
         page.protect(MprotectFlags::READ | MprotectFlags::WRITE).or_else(setup)?;
     }
-    // It is the caller's.
+    // The page belongs to the caller.
     std::mem::forget(page);
     result
 }
 
-/// Runs a program as a user and a group of that number, instead of this one.
+/// Runs a program as the user and the group with this id, in place of this one.
 fn become_user(user: &str, program: &str, arguments: &[String]) -> ExitCode {
     let Ok(id) = user.parse() else {
         println!("as={user} setup: no number of a user");
@@ -378,7 +384,7 @@ fn become_user(user: &str, program: &str, arguments: &[String]) -> ExitCode {
     ExitCode::from(2)
 }
 
-/// `connect=10.0.0.1:80`, `listen=[::]:443`, `send=10.0.0.1:53` (one datagram)
+/// Performs `connect=10.0.0.1:80`, `listen=[::]:443` or `send=10.0.0.1:53` (one datagram).
 fn network(text: &str) -> Outcome {
     let (act, address) = text.split_once('=').unwrap_or((text, ""));
     let address: SocketAddr = address.parse().map_err(|error| Failure::Setup(io::Error::other(error)))?;
@@ -395,7 +401,7 @@ fn network(text: &str) -> Outcome {
     }
 }
 
-/// `unix-connect=/run/socket`, `unix-listen=@name`
+/// Performs `unix-connect=/run/socket`, `unix-listen=@name` and the like.
 fn unix(text: &str) -> Outcome {
     let (act, name) = text.split_once('=').unwrap_or((text, ""));
     let address = match name.strip_prefix('@') {
@@ -404,7 +410,7 @@ fn unix(text: &str) -> Outcome {
     };
     let address = address.map_err(Failure::Setup)?;
     let refused_and_kept = |socket: io::Result<std::os::fd::OwnedFd>| match socket {
-        // Open until this program ends.
+        // The socket stays open until this program ends.
         Ok(socket) => {
             std::mem::forget(socket);
             Ok(())
@@ -427,7 +433,7 @@ fn unix(text: &str) -> Outcome {
     }
 }
 
-/// The errno as in `<errno.h>`.
+/// Name of the errno, as in `<errno.h>`.
 fn errno_name(error: &io::Error) -> String {
     let name = match error.raw_os_error() {
         Some(1) => "EPERM",
@@ -458,12 +464,12 @@ fn errno_name(error: &io::Error) -> String {
     name.to_owned()
 }
 
-/// The result of the call that matters.
+/// Converts the result of the tested call.
 fn refused<T, E: Into<io::Error>>(result: Result<T, E>) -> Outcome {
     result.map(drop).map_err(|error| Failure::Refused(error.into()))
 }
 
-/// A refusal of what an act builds on is a failed set-up.
+/// Converts a refusal during preparation to a failed preparation.
 fn setup<T>(failure: Failure) -> Result<T, Failure> {
     match failure {
         Failure::Refused(error) | Failure::Setup(error) => Err(Failure::Setup(error)),

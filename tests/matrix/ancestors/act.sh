@@ -1,4 +1,4 @@
-# Process trees as they are: a service runs a shell, that another, and so on.
+# Realistic process trees: a service runs a shell, which runs another, and so on.
 here=$PWD
 mkdir -p /tmp/a /sys/fs/cgroup/web
 cd /tmp/a

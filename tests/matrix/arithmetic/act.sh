@@ -1,10 +1,10 @@
-# The programs compute what the shell computes, which knows nothing of them.
+# The programs compute the same values as the shell, which is an independent implementation.
 krsi load sums.o >/dev/null
 touch /tmp/file
 for mode in 700 755 750 500 7777 0 3; do
   chmod $mode /tmp/file
   event=$(events sums)
-  # Without a process for each: there are 150.
+  # Starts no process, because there are 150 fields.
   field() {
     found=${event#*\"$1\":}
     found=${found%%[,\}]*}

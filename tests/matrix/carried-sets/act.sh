@@ -1,4 +1,4 @@
-# Lists in files, mistakes, and what a load keeps of the sets of the policy that it replaces.
+# Lists in files, invalid elements, and the elements that a load keeps from the sets of the replaced policy.
 ip link set lo up
 touch /tmp/f
 set_() { krsi set p "$@"; }

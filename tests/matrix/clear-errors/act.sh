@@ -1,5 +1,5 @@
-# A file that is no policy is refused in words, with status 2, and never with a panic. The kernel has little part in it, so a
-# default run does this on two kernels only.
+# A file that is not a policy is rejected with a message and status 2, never with a panic. The result hardly
+# depends on the kernel, so a default run covers two kernels only.
 say() { fails krsi load "$1"; echo "$status $(cat /tmp/said | tr '\n' ' ')"; }
 say missing.o
 say act.sh
@@ -8,7 +8,7 @@ say /bin/busybox
 printf '' > empty.o; say empty.o
 size=$(wc -c < policy.o)
 head -c $((size / 2)) policy.o > half.o; say half.o
-# Cut at every 97th byte: an error each time.
+# Truncation at every 97th byte: an error each time.
 at=0
 while [ $at -lt $size ]; do
   head -c $at policy.o > cut.o
@@ -17,7 +17,7 @@ while [ $at -lt $size ]; do
   if [ $status != 2 ] || grep -q panicked /tmp/said; then echo "cut at $at: status $status: $(cat /tmp/said)"; fi
   at=$((at + 97))
 done
-# With a byte changed at every 127th place: an error, or a policy like any other.
+# One changed byte, at every 127th offset: an error, or a policy that can be unloaded.
 at=0
 while [ $at -lt $size ]; do
   cp policy.o changed.o
@@ -32,7 +32,7 @@ fails krsi load policy.o --name 'a.b'; echo "$status $(head -1 /tmp/said)"
 fails krsi unload policy; echo "$status $(head -1 /tmp/said)"
 fails krsi show nothing; echo "$status $(head -1 /tmp/said)"
 krsi list
-# Who is not root is told to be.
+# Users other than root get a hint to run the command as root.
 krsi load policy.o
 for command in list events stats "show policy" "mode policy off" "unload policy"; do
   status=0

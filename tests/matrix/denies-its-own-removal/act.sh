@@ -1,5 +1,6 @@
-# Policies that deny everybody to remove and rename are loaded, replaced by themselves and each other, and unloaded all the same.
-# A case that fails halfway leaves nothing that would deny the work of the next one.
+# Policies that deny removal and renaming to all users can still be loaded, replaced by themselves or each
+# other, and unloaded. On failure the trap removes the policies, which would otherwise deny the work of the
+# next case.
 clear_all() {
   set +e
   for name in p other; do krsi mode $name off; done
@@ -66,7 +67,7 @@ for delay in 0 1 2 4 6 8 12 16 20 30 40 50 60 80; do
   usleep $((delay * 10000))
   kill -9 $pid 2>/dev/null || true
   wait $pid 2>/dev/null || true
-  # The next command finds one whole policy, in force.
+  # The next command finds one complete policy, which is enforced.
   krsi unload nothing 2>/dev/null || true
   ls /sys/fs/bpf/krsi | grep -v '^p$' || true
   rmdir /tmp/own/d 2>/dev/null && echo "after $delay: not denied"

@@ -1,4 +1,4 @@
-# Sets of every type are filled, asked, emptied and carried over while the policy is loaded.
+# Sets of every type are filled, queried, emptied and carried over while the policy is loaded.
 krsi load dynamic-sets.o --name p
 ip link set lo up
 touch /tmp/f

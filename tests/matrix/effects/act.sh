@@ -1,4 +1,4 @@
-# Blocks, attributes, trial rules, and signals that end who acts.
+# Blocks, attributes, permissive rules, and signals that kill the acting process.
 try() { status=0; "$@" >/dev/null 2>/tmp/why || status=$?; echo "$*: $status $(sed 's/.*: //; 1q' /tmp/why)"; }
 policy=$PWD/effects.o
 mkdir /tmp/watched

@@ -1,5 +1,5 @@
-# Rules on every hook of this kernel, attached all at once, while ordinary things are done: those that all kernels have in
-# one policy, the others in a second. The table `reached` says by hand which hooks each act must reach, and with what.
+# Rules on every hook of this kernel, all attached during ordinary acts: one policy has the hooks that all
+# kernels have, a second one the others. The handwritten table `reached` lists the required hooks and values.
 kernel=$(uname -r | cut -d. -f1,2)
 newer() { [ "${kernel%.*}" -gt "${1%.*}" ] || { [ "${kernel%.*}" = "${1%.*}" ] && [ "${kernel#*.}" -ge "${1#*.}" ]; }; }
 cp "kernels/$kernel.krs" others.krs
@@ -7,20 +7,20 @@ krsic build -A warnings others.krs
 krsi load every-hook.o >/dev/null
 krsi load others.o >/dev/null
 
-# Everything at once: nothing fails but the module that is none, and the kernel lives.
+# All acts at once: nothing fails except loading the invalid module, and the kernel survives.
 krs-guest >/tmp/acts
 krs-guest $(cut -d' ' -f1 /tmp/acts) | grep -v ' ok$' || true
 
-# A group of acts at a time, so that the ring buffers have room for what all hooks record.
+# Performs one group of acts, so that the ring buffers have room for the events of all hooks.
 group() {
   krsi events --format json | grep '^{"lost"' | sort >/tmp/lost
   krs-guest $(cut -d' ' -f1 /tmp/rows | uniq) >/dev/null &
   process=$!
   wait $process
   krsi events --format json >/tmp/all
-  # A reader tells all that has been lost since the load.
+  # A reader prints the counts of all events lost since the load.
   grep '^{"lost"' /tmp/all | sort | cmp -s - /tmp/lost || echo "events of $(head -1 /tmp/rows) and more were lost"
-  # The calls are made by the process itself, as root, and nothing denies them.
+  # The process itself makes the calls, as root, and nothing denies them.
   grep '"comm":"krs-guest"' /tmp/all | grep "\"pid\":$process,.*\"tgid\":$process,.*\"uid\":0,.*\"verdict\":\"allow\"" >/tmp/own
   while read -r act hook since values; do
     newer "$since" || continue
@@ -39,7 +39,7 @@ grep -v '^#' reached | while read -r row; do
   : >/tmp/rows
 done
 
-# The second rule on each hook is about user 65533, whom no machine has: it has recorded nothing.
+# The second rule on each hook is for user 65533, which exists on no machine: it has recorded nothing.
 for policy in every-hook others; do
   krsi stats $policy | awk 'NF == 7 && $1 != "POLICY" { n[$3]++; if (n[$3] == 2 && $4 + $5 + $6 > 0) print "a rule for nobody: " $0 }'
 done

@@ -1,4 +1,4 @@
-# For each example: what it forbids and what it permits, and what it records.
+# Denied acts, permitted acts and events of each example.
 here=$PWD
 ip link set lo up
 ip addr add 10.0.2.5/32 dev lo 2>/dev/null || true

@@ -1,10 +1,10 @@
-# Examples about BPF, mounts and namespaces: what each forbids and permits, and what it records.
+# Examples about BPF, mounts and namespaces: denied acts, permitted acts and events of each.
 mkdir -p /usr/bin /usr/sbin /mnt
 
 cp "$(command -v krsi)" /usr/bin/krsi
 cp /usr/bin/krsi /tmp/krsi
 cp /bin/busybox /usr/bin/new
-# A krsi that the policy does not know would be locked out by what it loads.
+# A krsi at a path that the policy does not exempt would be locked out by the policy that it loads.
 fails /tmp/krsi load "$here/bpf-protection.o"
 grep -v '^error' /tmp/said
 printf 'on bpf deny' > alone.krs
@@ -33,7 +33,7 @@ try truncate -s 0 /usr/bin/krsi
 try krsi load "$here/namespaces.o"
 krsi list | awk '{ sub(",", "", $6); print "  " $1, $6 }'
 try krsi unload namespaces
-# The loader tries a refused removal again, more often where the kernel is slow to detach programs.
+# The loader retries a refused removal, more often where the kernel is slow to detach programs.
 recorded bpf-protection | sed "s/[0-9]*   recorded \(bpf_calls\|pins\)$/some   recorded \1/"
 
 under mount-restrictions
@@ -49,6 +49,6 @@ recorded mount-restrictions
 under namespaces
 try krs-guest as=1000 unshare -U -n true
 try unshare -U -n true
-# 5.10 has no hook for the namespace itself, only for the first use of a power in it.
+# 5.10 has no hook for creating a user namespace, only for the first use of a capability in it.
 case $(uname -r) in 5.10*) rule=powers ;; *) rule=create ;; esac
 recorded namespaces | sed "s/recorded $rule$/recorded the attempt/"

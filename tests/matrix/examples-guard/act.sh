@@ -1,4 +1,4 @@
-# Examples about modules, other processes and other users: what each forbids and permits, and what it records.
+# Examples about modules, other processes and other users: denied acts, permitted acts and events of each.
 guest=$(command -v krs-guest)
 mkdir -p /usr/bin /usr/local/bin /lib/modules/x /mnt /srv
 

@@ -1,4 +1,4 @@
-# Examples about disks, ports, daemons and containers: what each forbids and permits, and what it records.
+# Examples about disks, ports, daemons and containers: denied acts, permitted acts and events of each.
 ip link set lo up
 mkdir -p /usr/sbin
 

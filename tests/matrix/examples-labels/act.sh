@@ -1,4 +1,4 @@
-# Examples with labels: who has read a key, what that has started, and what it has written.
+# Examples with labels: processes that have read a key, their children, and the files that they have written.
 ip link set lo up
 mkdir -p /root/.ssh /usr/bin
 echo key > /root/.ssh/id_rsa

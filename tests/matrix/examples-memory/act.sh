@@ -1,4 +1,4 @@
-# Examples about memory and programs without files: what each forbids and what it permits, and what it records.
+# Examples about memory and programs without files: denied acts, permitted acts and events of each.
 under no-anonymous-exec
 krs-guest anon-mprotect-exec file-mprotect-exec anon-mprotect-read
 recorded no-anonymous-exec
@@ -18,6 +18,6 @@ cp "$(command -v krs-guest)" /usr/lib/qemu/helper
 under io-uring
 krs-guest io-uring userfaultfd
 /usr/lib/qemu/helper io-uring userfaultfd
-# Which rule it is depends on the kernel.
+# The rule that records depends on the kernel.
 echo "  recorded $(count_events io-uring)"
 krsi unload io-uring >/dev/null

@@ -2,9 +2,9 @@ cd /tmp
 dir=$OLDPWD
 try() { status=0; "$@" >/dev/null 2>/tmp/why || status=$?; echo "$*: $([ $status = 0 ] && echo ok || sed 's/.*: //; 1q' /tmp/why)"; }
 recorded() { shown full-labels; }
-# Those that something has.
+# Prints the labels that at least one object has.
 counts() { krsi show full-labels | sed -n '/^label.*: [1-9]/p'; }
-# fill MAP KEY-BYTES VALUE-BYTES: as many objects as there is room for, none of which exists.
+# fill MAP KEY-BYTES VALUE-BYTES: fills the map with entries of objects that do not exist.
 fill() {
   awk -v pin="/sys/fs/bpf/krsi/full-labels/maps/$1" -v key=$2 -v value=$3 'BEGIN {
     for (at = 8; at <= key; at++) rest = rest " 0"
@@ -63,7 +63,7 @@ try cat hot
 sh -c 'sleep 0; echo "still there"'
 recorded
 counts
-# Last: when it is gone there is room for another, sooner or later.
+# Comes last: once this process has exited, there is eventually room for another.
 echo > gone
 wait
 krsi show full-labels | grep 'labels lost'

@@ -1,4 +1,4 @@
-# Of 100 rules for a network and a port each, the first, the last and those between fire where both fit.
+# 100 rules for a network and a port each: the first, the last and those in between match if both fit.
 krsi load networks.o
 ip link set lo up 2>/dev/null || ifconfig lo up
 for address in 10.0.0.1:1 10.0.0.1:2 10.0.99.255:100 10.0.99.0:100 10.0.100.1:100 10.0.98.7:99 10.0.50.1:51 10.0.50.1:52; do

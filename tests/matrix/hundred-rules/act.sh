@@ -1,5 +1,5 @@
-# All of it loads, by krsi and by libbpf. Ordinary life of root goes on under it without an event; then rules of each kind
-# are given what they are about, and each has counted what it should, and no other rule has counted anything.
+# krsi and libbpf load all rules. Ordinary acts of root cause no event. Then acts trigger rules of each kind:
+# each rule has the expected count, and no other rule has counted anything.
 fresh() { echo "$1" >"$1"; }
 cd /tmp
 for file in theirs replaced removed mine; do fresh $file; done
@@ -28,7 +28,7 @@ try krs-guest as=4002 /bin/cat theirs
 echo "by name:"
 sleep 100 &
 victim=$!
-# What the shell does itself, it does by this name.
+# Acts of the shell itself, without a child process, have this task name.
 sh -c 'printf evil >/proc/$$/comm
   echo >new
   [ -f theirs ] || echo "[ -f theirs ] is false"
@@ -45,12 +45,12 @@ renice -n 5 -p $untouchable >/dev/null 2>&1 || echo "  not made nicer"
 echo >gone
 wait $untouchable
 
-# Inodes and processes that the case knows are called by their names; other numbers stand as they are.
+# Numbers of known inodes and processes are replaced by names; other numbers are kept.
 events hundred |
   sed 's/.*"comm":"\([^"]*\)".*"fields":\({.*}\),"gid".*"hook":"\([^"]*\)".*"rule":"\([^"]*\)".*"uid":\([0-9]*\).*"verdict":"\([^"]*\)".*/\4 \3 \6 \1 \5 \2/' |
   sed "s/ino\":$theirs\b/ino\":THEIRS/; s/ino\":$replaced\b/ino\":REPLACED/; s/ino\":$removed\b/ino\":REMOVED/
     s/ino\":$mine\b/ino\":MINE/; s/target\":$victim}/target\":VICTIM}/; s/pid\":$untouchable}/pid\":UNTOUCHABLE}/" >/tmp/events
-# Where these begin and which process it is, nobody knows before.
+# These addresses and this pid are not known in advance.
 sed 's/"vma.\(start\|end\)":[0-9]\{10,\}/"vma.\1":ADDRESS/g; s/"child.pid":[1-9][0-9]*/"child.pid":PID/' /tmp/events
 echo "counted:"
 krsi stats hundred | awk '$1 == "hundred" && $4 + $5 + $6 + $7 > 0 { print "  " $2, $3, $4, $5, $6, $7 }'

@@ -1,5 +1,5 @@
-# Without `bpf` in lsm= programs would load and never run: krsi refuses and says what to do.
-# The list that is active; these three are always active and not for the command line.
+# Without `bpf` in `lsm=`, programs would load and never run: krsi refuses and prints the remedy.
+# The active list. The three LSMs removed below are always active and do not belong on the command line.
 list=$(cat /sys/kernel/security/lsm)
 asked=$(echo "$list" | sed -E 's/(^|,)(capability|ima|evm)//g; s/^,//')
 plain() { sed "s/says $list$/says LIST/; s/lsm=$asked,bpf/lsm=LIST,bpf/"; }

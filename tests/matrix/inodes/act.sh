@@ -1,6 +1,6 @@
-# A file stays what it is under every name; what takes its name later is another.
+# A file keeps its identity under every name; a file that later takes its name is a different one.
 say() { "$@" 2>/tmp/said || sed 's/.*: //' /tmp/said; }
-# What the policy knows of its files, where it is what stat(1) says of them.
+# Prints the identities that the policy has of its files, as `found` if they agree with stat(1).
 identities() {
   krsi show inodes | grep ^file | while read -r line; do
     path=${line#file }

@@ -1,5 +1,5 @@
-# A load that is killed at any moment leaves the old policy or the new one, and the next command cleans up. The order of
-# steps is the same on all kernels, so a default run does this on two of them.
+# A load that is killed at any moment leaves the old policy or the new one, and the next command cleans up.
+# The order of steps is the same on all kernels, so a default run covers two of them.
 outcome() { status=0; mkdir /tmp/x 2>/tmp/said || status=$?; cat /tmp/said; }
 krsi load old.o --name policy >/dev/null
 delay=0
@@ -9,12 +9,12 @@ while [ $delay -lt 40 ]; do
   usleep $((delay * 25000))
   kill -9 $pid 2>/dev/null || true
   wait $pid 2>/dev/null || true
-  # Denied by either, never by none.
+  # At any moment the old policy or the new one denies.
   case "$(outcome)" in
     *"Read-only file system"* | *"Permission denied"*) ;;
     *) echo "after $delay: not denied" ;;
   esac
-  # The next command finds one whole policy.
+  # The next command finds one complete policy.
   krsi load old.o --name other >/dev/null
   krsi unload other >/dev/null
   if ls /sys/fs/bpf/krsi | grep -q '~'; then echo "after $delay: $(ls /sys/fs/bpf/krsi | tr '\n' ' ')"; fi

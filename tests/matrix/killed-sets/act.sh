@@ -1,4 +1,4 @@
-# A load that is killed at any moment loses no element, and the set can be changed right after.
+# A load that is killed at any moment loses no element, and the set can be changed immediately afterwards.
 ip link set lo up
 set_() { krsi set p "$@"; }
 krsi load killed-sets.o --name p

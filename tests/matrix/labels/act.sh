@@ -1,4 +1,4 @@
-# Who has a label after what, on one policy; then the labels of a policy that takes another's place.
+# Objects that have a label after each act, with one policy; then the labels after its replacement.
 ip link set lo up
 cd /tmp
 for f in secret other clean both denied sealed parent; do echo $f > $f; done

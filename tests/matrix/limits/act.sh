@@ -1,11 +1,11 @@
-# What is over a limit is counted and not recorded; the verdict is the same.
+# Events over a limit are counted and not recorded; the verdict is the same.
 for i in 1 2 3 4 5 6; do mkdir /tmp/d$i; done
 krsi load limits.o
 short() { shown limits | sed -n -e 's/^limits\/\([a-z]*\) [a-z_]* \([a-z]*\).*dentry.name=\(.*\)$/\1 \2 \3/p' -e '/were over/p' -e '/was over/p' | grep -v ^all; }
 for i in 1 2 3 4 5; do mkdir /tmp/new$i 2>/tmp/said && echo "made" || sed 's/.*: //' /tmp/said; done
 short
 krsi show limits | grep over
-# A second begins with the first of these; what else is in it depends on how fast the guest is.
+# The first of these opens a window of one second; the number of others in it depends on the guest's speed.
 i=0
 rmdir /tmp/d1 /tmp/d2 /tmp/d3 /tmp/d4 /tmp/d5
 events limits >/tmp/events

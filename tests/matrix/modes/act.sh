@@ -1,4 +1,4 @@
-# Modes change while the policy is loaded: of the policy and of each rule, whatever a rule does and however it is found.
+# Modes of the policy and of rules change while the policy is loaded, for every action and kind of lookup.
 policy=$PWD/modes.o
 mkdir /tmp/modes
 cd /tmp/modes
@@ -104,7 +104,7 @@ for delay in 0 1 2 3 5 8; do
     usleep $((delay * 10000))
     kill -9 $pid 2>/dev/null || true
     wait $pid 2>/dev/null || true
-    # Whichever mode it is, all rules are in it.
+    # All rules are in the same mode, be it the old or the new one.
     case "$(m | head -1) $(cat loud 2>&1 | sed 's/.*: //') $(mkdir d1 2>&1 | sed 's/.*: //')" in
       "modes: enforce Read-only file system Operation not permitted") ;;
       "modes: permissive  ") rmdir d1 ;;

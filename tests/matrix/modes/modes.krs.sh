@@ -1,4 +1,4 @@
-# Rules of every kind, alone and in indexes.
+# Rules with every kind of action, alone and in indexes.
 cat <<'KRS'
 where file.path under "/tmp/modes" {
   quiet: on file_open when file.name == "quiet" deny EACCES

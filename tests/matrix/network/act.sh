@@ -1,4 +1,4 @@
-# Each family, each kind of address; nobody listens, so what is allowed is refused by the network.
+# Each family and each kind of address. No process listens, so the network refuses allowed connections.
 ip link set lo up
 ip addr add 10.0.2.5/32 dev lo 2>/dev/null || true
 ip -6 addr add 2001:db8::1/128 dev lo 2>/dev/null || true

@@ -1,8 +1,9 @@
-# What is not active is said by name; which it is depends on the kernel, and so does what is denied.
+# Inactive rules are reported by name; the set of inactive rules and the verdicts depend on the kernel.
 try() { if "$@" >/dev/null 2>/tmp/why; then echo "ok"; else sed 's/.*: //; 1q' /tmp/why; fi; }
 version=$(uname -r | sed 's/^\([0-9]*\)\.\([0-9]*\).*/\1 \2/')
 newer() { set -- $version $1 $2; [ $1 -gt $3 ] || { [ $1 -eq $3 ] && [ $2 -ge $4 ]; }; }
-# $1 is active from $2 $3 on: then the rest of the arguments is refused with $4, and otherwise it is not.
+# Rule $1 is active from kernel $2.$3 on: there the command in the other arguments fails with $4, and on older
+# kernels it succeeds.
 check() {
   rule=$1 since="$2 $3" refused=$4; shift 4
   if newer $since; then active=yes; else active=no; fi
@@ -27,7 +28,7 @@ check by_number 6 12 "No such device or address" mkdir /tmp/number
 check spares 5 14 "Invalid cross-device link" mkdir /tmp/spared
 check always 1 0 "Permission denied" mkdir /tmp/always
 check also 1 0 "Permission denied" chmod 700 /tmp/also
-# The list counts what is active, as the load did.
+# `krsi list` counts active rules and hooks, as `krsi load` did.
 set -- $(sed -n 's/^loaded [^:]*: \([0-9]*\) rules* on \([0-9]*\) hooks*$/\2 \1/p' loaded)
 krsi list | grep -q "^newer-kernels  *$1  *$2 " || krsi list
 krsi list | tail -1 | sed 's/ .* enforcing.*/ enforcing/'

@@ -1,4 +1,4 @@
-# Paths on files, mounts, names to be made, and after chroot; the same answer on every kernel.
+# Paths of files, of mounts, of names to be created, and after chroot; the same result on every kernel.
 try() { if "$@" >/dev/null 2>/tmp/why; then echo "$*: ok"; else echo "$*: $(sed 's/.*: //; 1q' /tmp/why)"; fi; }
 policy=$PWD/paths.o
 cd /tmp

@@ -1,2 +1,2 @@
-# Random policies and random acts: each verdict and each event is what the evaluator said when they were made.
+# Random policies and random acts: each verdict and each event equals the one that the evaluator predicted.
 random_policies

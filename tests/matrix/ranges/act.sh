@@ -1,4 +1,4 @@
-# Rules for ranges of numbers: each end counts, within each other and overlapping, with and without sign.
+# Rules for ranges of numbers, nested and overlapping, signed and unsigned: both bounds are inclusive.
 krsi load ranges.o
 touch /tmp/f
 for try in 1000:0 1000:1 1000:249 1000:255 1000:256 1001:0 1001:1 1001:2 1001:500 1001:501 1001:511 1003:249 1004:249; do

@@ -1,5 +1,5 @@
-# 1,000 rules for a range of modes and a group each, within each other and overlapping; some open at one end; and rules for
-# a range alone, of numbers with a sign.
+# 1,000 rules for a range of modes and a group each, nested and overlapping; some with one bound only; and
+# rules for a range of signed numbers alone.
 awk 'BEGIN {
   for (i = 0; i < 1000; i++) {
     from = i % 250; to = from + i % 7

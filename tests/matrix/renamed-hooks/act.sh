@@ -1,4 +1,4 @@
-# A hook that was renamed is one hook: the object attaches to whichever name the kernel has.
+# A renamed hook is one hook: the object attaches to the name that the kernel has.
 krsi load renamed.o
 for entries in 4242 5353 64; do
   status=0

@@ -1,4 +1,4 @@
-# The first rule that is enforced settles the errno, also where one search finds rules with several.
+# The first enforced rule determines the errno, also where one lookup finds rules with different errnos.
 mkdir /tmp/errnos
 cd /tmp/errnos
 mkdir x3 x4 x5 x30

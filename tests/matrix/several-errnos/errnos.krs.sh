@@ -1,4 +1,4 @@
-# Rules of one shape with two errnos in turn, some of which are about the same name.
+# Rules of one shape with two alternating errnos, some of which test the same name.
 errno() { [ $(($1 % 2)) = 0 ] && echo EBUSY || echo EACCES; }
 for i in $(seq 1 200); do echo "row$i: on path_mkdir when dentry.name == \"d$i\" deny $(errno $i)"; done
 echo 'second: on path_mkdir when dentry.name in { "d7", "d8", "d9" } deny EBUSY'

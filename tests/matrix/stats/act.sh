@@ -1,4 +1,4 @@
-# What rules have recorded, and what they have not; what programs cost, where the kernel is told to count.
+# Counts of recorded and unrecorded matches of rules; run times of programs, if the kernel measures them.
 mkdir /tmp/s
 cd /tmp/s
 krsi stats

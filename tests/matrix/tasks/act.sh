@@ -1,4 +1,4 @@
-# The values must be those that /proc shows.
+# The values must equal those in /proc.
 try() { if "$@" >/dev/null 2>/tmp/why; then echo "$*: ok"; else echo "$*: $(sed 's/.*: //; 1q' /tmp/why)"; fi; }
 policy=$PWD/tasks.o
 cd /tmp

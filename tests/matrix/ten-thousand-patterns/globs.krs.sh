@@ -1,4 +1,4 @@
-# 10,000 globs, and other patterns of the same texts.
+# 10,000 globs, and other patterns on the same texts.
 awk 'BEGIN {
   for (i = 0; i < 10000; i++) {
     printf "g%d: on file_open when file.path like \"/tmp/p/*/t%d/*.key\" deny EACCES audit { file.path }\n", i, i

@@ -1,4 +1,4 @@
-# 10,000 folders, some within others, a few with more rules than a row has; folders for a group each.
+# 10,000 directories, some nested, a few with more rules than fit in a row; directories with a group each.
 awk 'BEGIN {
   for (i = 0; i < 10000; i++) {
     printf "t%d: on file_open when file.path under \"/tmp/p/d%d/t%d\" deny EACCES audit { file.path }\n", i, i % 100, i

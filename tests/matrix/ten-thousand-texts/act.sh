@@ -1,4 +1,4 @@
-# Of 10,000 rules for a file each, and of as many for a network each, those fire that should.
+# 10,000 rules for a file each, and 10,000 for a network each: exactly the expected ones match.
 fired() { events $1 | sed 's/.*"rule":"\([^"]*\)".*/\1/' | sort | tr '\n' ' '; echo; }
 krsi load texts.o
 mkdir -p /tmp/d0 /tmp/d7 /tmp/d99

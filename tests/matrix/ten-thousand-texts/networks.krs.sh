@@ -1,4 +1,4 @@
-# 10,000 networks with a port each, within others and of each size, and rules without a port.
+# 10,000 networks with a port each, nested and of various sizes, and rules without a port.
 awk 'BEGIN {
   for (i = 0; i < 10000; i++) {
     printf "n%d: on socket_connect when dst.ip in \"10.%d.%d.0/24\" and dst.port == %d deny EACCES audit { dst.ip, dst.port }\n", i, i % 250, int(i / 250), 1 + i % 5

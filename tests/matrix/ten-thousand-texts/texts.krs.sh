@@ -1,4 +1,4 @@
-# 10,000 rules that name a file each, some of which one and the same; rules for a file and a user; a set of 1,000 files.
+# 10,000 rules that name a file each, some the same file; rules for a file and a group; a set of 1,000 files.
 awk 'BEGIN {
   for (i = 0; i < 10000; i++) {
     printf "f%d: on file_open when file.path == \"/tmp/d%d/file-%d\" deny EACCES audit { file.path }\n", i, i % 100, i

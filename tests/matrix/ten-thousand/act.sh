@@ -1,8 +1,8 @@
-# Of 10,000 rules of one shape those fire that should: the first, the last, none, and several at once.
+# 10,000 rules of one shape: exactly the expected ones match (the first, the last, none, and several at once).
 krsi load exact.o
 touch /tmp/f
 try() {
-  chown 0:$1 /tmp/f 2>/dev/null # An earlier case may have left an /etc/passwd that is none.
+  chown 0:$1 /tmp/f 2>/dev/null # An earlier case may have left an invalid /etc/passwd.
   chmod $2 /tmp/f 2>/tmp/said && echo "group $1 mode $2: done" || echo "group $1 mode $2: $(sed 's/.*: //' /tmp/said)"
 }
 try 1000 0

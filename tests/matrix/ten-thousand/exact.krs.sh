@@ -1,11 +1,11 @@
-# 10,000 rules of one shape that record, and as many that do not; what many of them have in common is tested once.
-# The file's group and the mode that it is to get tell which rule fires.
+# 10,000 rules of one shape that record, and 10,000 that do not; a condition shared by many of them is tested
+# once. The group of the file and the new mode identify the matching rule.
 awk 'BEGIN {
   for (i = 0; i < 10000; i++) {
     group = int(i / 100); mode = i % 100
     printf "r%d: on path_chmod when mode & 0o777 == %d and path.dentry.d_inode.i_gid.val == %d and task.uid == 0 deny EACCES audit { mode, gid = path.dentry.d_inode.i_gid.val }\n", i, mode, 1000 + group
   }
-  # Two more rules for one row, five for another, and one with more values than one.
+  # Two more rules for one row, five for another, and one with several values.
   print "again: on path_chmod when path.dentry.d_inode.i_gid.val == 1000 and mode & 0o777 == 7 and task.uid == 0 deny EACCES audit { mode, gid = path.dentry.d_inode.i_gid.val }"
   for (i = 0; i < 5; i++) {
     printf "many%d: on path_chmod when mode & 0o777 == 8 and path.dentry.d_inode.i_gid.val == 1000 and task.uid == 0 deny EACCES audit { mode, gid = path.dentry.d_inode.i_gid.val }\n", i
@@ -14,6 +14,6 @@ awk 'BEGIN {
   for (i = 0; i < 10000; i++) {
     printf "on path_mknod when mode & 0o777 == %d and dev == %d deny EBUSY\n", i % 100, int(i / 100)
   }
-  # A watcher behind all of it, which sees how it ended.
+  # A rule after all others, which observes the verdict.
   print "watch: on path_chmod when path.dentry.d_inode.i_gid.val in { 1000, 1099, 5000, 7000 } audit { mode }"
 }'

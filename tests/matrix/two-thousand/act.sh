@@ -1,5 +1,5 @@
-# A hook whose rules make several programs: those fire that should, whichever program they are in, the first that denies settles the
-# errno, and each event has the verdict, also where modes change.
+# A hook whose rules are split into several programs: exactly the expected rules match in every program, the
+# first rule that denies determines the errno, and each event has the verdict, also after changes of modes.
 sizes="999 1000 1001 1002 1003 1555 1850 2000 2501 2998 2999 3000 3050"
 for size in $sizes; do head -c $size /dev/zero >/tmp/size-$size; done
 krsi load many.o
@@ -20,6 +20,6 @@ try cat /tmp/size-1000
 told
 krsi unload many
 try cat /tmp/size-1000
-# libbpf would attach each program by itself, so it must not take the object.
+# libbpf would attach each program separately, so it must reject the object.
 fails bpftool prog loadall many.o /sys/fs/bpf/many
 grep -o "map 'krs_parts_file_open': unknown field 'filled_by_krsi'" /tmp/said

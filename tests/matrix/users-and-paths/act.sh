@@ -1,4 +1,4 @@
-# Who is none of the users of the rules is let through before anything is asked of a path, and who is one has all asked.
+# A user that no rule names passes before a path is read; for a user that one names, all tests are evaluated.
 mkdir -p /tmp/users/d1/sub /tmp/users/d2
 cd /tmp/users
 for i in 1 2 40; do echo "$i" >"f$i"; done

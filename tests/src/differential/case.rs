@@ -1,17 +1,18 @@
-//! What proptest draws and [`ask`] shrinks: rows of numbers, each for one part of a policy or for one scene.
+//! Random cases, drawn by proptest and shrunk by [`ask`]: rows of numbers, each for one part of a policy or
+//! one scene.
 //!
 //! ```text
-//! scenes   [31, 7], []       two scenes; the second of zeros, which is the simplest
+//! scenes   [31, 7], []       two scenes; the second consists of zeros, the simplest choices
 //! rules    [512, 0, 9]       one rule
 //! series   none              or rules of one shape: a row for the shape, and one for each rule
 //! frame    []                hooks, labels, and the kernel
-//! without  [index]           optimisations that are left out
+//! without  [index]           disabled optimisations
 //! ```
 //!
-//! A row is used by its own part alone, so that a rule that goes changes no other. Parts are shrunk in this order: with
-//! one scene left, all other tries cost little.
+//! A row affects only its own part, so removing a rule leaves the other rules unchanged. Parts are shrunk in
+//! this order: with one scene left, all other attempts are cheap.
 //!
-//! Invariant: a seed tells all.
+//! Invariant: a seed determines the case completely.
 
 use std::sync::LazyLock;
 use std::time::{Duration, Instant, UNIX_EPOCH};
@@ -28,45 +29,46 @@ use super::Tried;
 /// A row of numbers, read by a [`Tape`](super::tape::Tape).
 pub type Words = Vec<u16>;
 
-/// The most numbers of a row. Most parts need fewer; some rows are shorter than needed, which makes simple parts.
+/// The maximum length of a row. Most parts need fewer numbers; some rows are shorter than needed, which makes
+/// simple parts.
 const WORDS_MAX: usize = 200;
 
-/// The most scenes of a policy.
+/// The maximum number of scenes for a policy.
 pub const SCENES: usize = 24;
 
-/// The most rules of one shape, and the most numbers for one.
+/// The maximum number of rules of one shape, and the maximum length of their rows.
 const SERIES_MAX: usize = 27;
 const SERIES_WORDS_MAX: usize = 6;
 
-/// The longest time to make a failure smaller: somebody waits for the small form.
+/// The time limit for shrinking a failure, since a developer waits for the result.
 const SHRINK_MS: u64 = 8000;
 const _: () = assert!(SHRINK_MS < 10_000, "a failure is shrunk within 10 s");
 
-/// A policy and what it meets.
+/// A policy and its scenes, as rows of numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Case {
-    /// By scene.
+    /// Rows for the scenes, one each.
     pub scenes: Vec<Words>,
-    /// By rule.
+    /// Rows for the rules, one each.
     pub rules: Vec<Words>,
-    /// Rules of one shape, sometimes.
+    /// Rules of one shape, if any.
     pub series: Option<Series>,
-    /// What rules have in common.
+    /// Row for the properties that all rules share.
     pub frame: Words,
-    /// Optimisations that are left out.
+    /// Optimisations that are disabled.
     pub without: Vec<Optimisation>,
 }
 
 /// Rules of one shape.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Series {
-    /// By rule.
+    /// Rows for the rules, one each.
     pub rules: Vec<Words>,
-    /// What they have in common.
+    /// Row for the shape that the rules share.
     pub shape: Words,
 }
 
-/// Cases of at most so many scenes and rules.
+/// Returns a strategy for cases with at most the given numbers of scenes and rules.
 pub fn cases(scenes: usize, rules: usize) -> impl Strategy<Value = Case> {
     let series = (vec(vec(any::<u16>(), 0..=SERIES_WORDS_MAX), 1..=SERIES_MAX), words());
     let series = series.prop_map(|(rules, shape)| Series { rules, shape });
@@ -86,41 +88,42 @@ fn words() -> impl Strategy<Value = Words> {
     vec(any::<u16>(), 0..=WORDS_MAX)
 }
 
-/// What a strategy makes of a seed.
+/// Draws a value of a strategy from a seed.
 ///
 /// # Panics
-/// When the strategy refuses what it has drawn, as none here does.
+/// Panics if the strategy rejects a drawn value, which no strategy here does.
 pub fn draw<T: std::fmt::Debug>(seed: u64, strategy: &impl Strategy<Value = T>) -> T {
     strategy.new_tree(&mut runner(seed)).expect("nothing is refused").current()
 }
 
-/// Scenes for a policy that is known.
+/// Draws scenes for a fixed policy.
 #[must_use]
 pub fn scenes(seed: u64) -> Vec<Words> {
     draw(seed, &vec(words(), SCENES / 2))
 }
 
-/// A question about a policy: how the two answers differ is an error.
+/// A property of a case; the error describes how the two answers differ.
 pub type Question = fn(&Case) -> Result<Tried, String>;
 
-/// The base seed of a run: the environment's `KRS_SEED`, or else the clock, the same for the whole process.
+/// Returns the base seed of a run, constant within a process: `KRS_SEED` from the environment, or else the
+/// clock.
 ///
 /// # Panics
-/// If `KRS_SEED` is no number.
+/// Panics if `KRS_SEED` is not a number.
 #[must_use]
 pub fn base_seed() -> u64 {
     static SEED: LazyLock<u64> = LazyLock::new(|| match std::env::var("KRS_SEED") {
         Ok(seed) => seed.parse().expect("KRS_SEED must be a number"),
-        // Beside the fixed seeds, which are small, and short enough to be typed.
+        // Distinct from the small fixed seeds, and short enough to type.
         Err(_) => UNIX_EPOCH.elapsed().map_or(1 << 20, |since| since.as_millis() as u64 % 1_000_000_000_000),
     });
     *SEED
 }
 
-/// Asks about the case of a seed.
+/// Tests the case of a seed.
 ///
 /// # Errors
-/// The smallest policy found that fails, and how.
+/// Returns the smallest failing policy that was found, and how it fails.
 pub fn ask(seed: u64, question: Question) -> Result<Tried, String> {
     smallest(seed, question, SHRINK_MS).map_err(|failure| failure.1)
 }
@@ -138,20 +141,20 @@ fn smallest(seed: u64, question: Question, most_ms: u64) -> Result<Tried, Box<(C
     }
 }
 
-/// Asks a question; a compiler that panics has failed like one that is wrong.
+/// Evaluates a property; a compiler panic counts as a failure.
 fn answer(question: Question, case: &Case) -> Result<Tried, String> {
     std::panic::catch_unwind(|| question(case))
         .unwrap_or_else(|panic| Err(panic.downcast_ref::<String>().map_or("a panic", String::as_str).to_owned()))
 }
 
-/// Makes a case that fails smaller while it fails, until a time: first fewer rows, since each costs a compilation and
-/// many calls, then shorter rows, then smaller numbers.
+/// Shrinks a failing case within a time limit: first to fewer rows, since each row costs a compilation and
+/// many calls, then to shorter rows, then to smaller numbers.
 struct Shrink {
     question: Question,
     until: Instant,
-    /// The smallest one that is known to fail.
+    /// The smallest case that is known to fail.
     case: Case,
-    /// How it fails.
+    /// Description of its failure.
     why: String,
 }
 
@@ -194,7 +197,7 @@ impl Shrink {
         fails
     }
 
-    /// Removes elements of a list, many at once while that can be done; `least` remain.
+    /// Removes elements of a list in chunks of decreasing size; at least `least` remain.
     fn fewer<T>(&mut self, least: usize, list: fn(&mut Case) -> Option<&mut Vec<T>>) {
         let length = |shrink: &mut Self| list(&mut shrink.case).map_or(0, |list| list.len());
         let mut size = length(self);
@@ -210,7 +213,7 @@ impl Shrink {
         }
     }
 
-    /// Looks by halves for the smallest number that fails, at most `known`, which fails.
+    /// Finds the smallest failing number by bisection; `known` is known to fail.
     fn least(&mut self, known: usize, set: impl Fn(&mut Case, usize)) {
         if self.attempt(|case| set(case, 0)) {
             return;
@@ -224,7 +227,7 @@ impl Shrink {
 }
 
 impl Case {
-    /// All rows, one after the other.
+    /// Returns a row by its index among all rows.
     fn row(&mut self, at: usize) -> Option<&mut Words> {
         let series = self.series.iter_mut().flat_map(|series| series.rules.iter_mut().chain([&mut series.shape]));
         self.scenes.iter_mut().chain(&mut self.rules).chain(series).chain([&mut self.frame]).nth(at)
@@ -234,7 +237,7 @@ impl Case {
 fn runner(seed: u64) -> TestRunner {
     TestRunner::new(Config {
         rng_seed: RngSeed::Fixed(seed),
-        // A seed is enough to see a failure again.
+        // A seed suffices to reproduce a failure.
         failure_persistence: None,
         ..Config::default()
     })
@@ -254,7 +257,7 @@ mod tests {
         let found: Vec<_> = (0..20).filter_map(|seed| smallest(seed, fails, SHRINK_MS).err()).collect();
         assert!(found.len() > 5);
         for failure in found {
-            // The first number that is 70 of a hundred.
+            // The smallest number that yields 70 per cent.
             let small = Case { scenes: vec![vec![]], rules: vec![vec![45876]], ..Case::default() };
             assert_eq!(*failure, (small, "1".to_owned()));
         }
@@ -262,7 +265,8 @@ mod tests {
 
     #[test]
     fn a_fault_in_a_policy_becomes_a_small_policy() {
-        // Stands for a compiler that fails on one errno; to ask costs about what a real question costs.
+        // Simulates a compiler that fails on one errno. An evaluation costs about as much as that of a real
+        // property.
         fn fails(case: &Case) -> Result<Tried, String> {
             let text = crate::differential::model::text(case);
             crate::differential::model::examine(case)?;

@@ -1,4 +1,4 @@
-//! The two answers, and how they differ.
+//! Comparison of the two answers: the evaluator's and the object's.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -17,24 +17,24 @@ use krsic::simulate::{Fault, Run};
 
 use super::stage::Staged;
 
-/// What a scene came to, and how the other answer differs from it.
+/// The outcome of a scene, and how the object differs from it.
 #[derive(Clone, Debug, Default)]
 pub struct Verdict {
-    /// What the evaluator says of the first call.
+    /// Outcome of the first call according to the evaluator.
     pub outcome: Outcome,
-    /// Events over a limit, of all calls.
+    /// Number of events over a limit, in all calls.
     pub over: u64,
-    /// Instructions that the object took.
+    /// Number of instructions that the object executed.
     pub instructions: u64,
-    /// Differences, in words; none is what is wanted.
+    /// Descriptions of all differences; empty if the answers agree.
     pub differences: Vec<String>,
 }
 
-/// Asks both about a call, each time that it comes.
+/// Executes a call and its repetitions with both, and compares them.
 #[must_use]
 pub fn compare(policy: &Policy, hook: HookId, image: &Image, staged: &Staged<'_>) -> Verdict {
     let mut verdict = Verdict::default();
-    // Without room for events all else stays, and the rules' losses are counted.
+    // Without room for events, everything else is unchanged, and each rule counts its lost events.
     for (room, when) in [(usize::MAX, ""), (0, "without room ")] {
         let mut calls = Calls { policy, hook, image, room, counted: Counted::default() };
         let mut found = Vec::new();
@@ -46,25 +46,25 @@ pub fn compare(policy: &Policy, hook: HookId, image: &Image, staged: &Staged<'_>
     verdict
 }
 
-/// What the rules of a policy have counted, by rule.
+/// Counters of a policy's rules, by rule.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Counted {
     written: BTreeMap<usize, u64>,
     lost: BTreeMap<usize, u64>,
     /// Events over a limit.
     over: BTreeMap<usize, u64>,
-    /// What could not be read.
+    /// Values that could not be read.
     unread: BTreeMap<usize, u64>,
 }
 
-/// Calls of a hook, one after the other.
+/// Consecutive calls of a hook.
 struct Calls<'a> {
     policy: &'a Policy,
     hook: HookId,
     image: &'a Image,
-    /// Bytes for events.
+    /// Number of bytes available for events.
     room: usize,
-    /// Up to the last call.
+    /// Counters up to the previous call.
     counted: Counted,
 }
 
@@ -101,8 +101,8 @@ impl Calls<'_> {
         Ok(())
     }
 
-    /// Compares what rules count. What one cannot read is counted for one of those that ask for it, so that only who may
-    /// count it is known, and when somebody must.
+    /// Compares the counters of the rules. An unreadable value is counted for one of the rules that read it.
+    /// The evaluator therefore determines only which rules may count it, and whether one of them must.
     fn counts(&mut self, outcome: &Outcome, state: Option<&[u8]>, found: &mut Vec<String>) {
         let manifest = &self.image.manifest;
         let rules = self.policy.rules.len();
@@ -111,7 +111,7 @@ impl Calls<'_> {
             (0..rules).filter_map(|rule| Some((rule, counter(rule).filter(|count| *count > 0)?))).collect()
         };
         let at = |offset: Option<u32>| table(offset.map(|offset| offset as usize));
-        // Policies that record nothing have no such counters, and others theirs first.
+        // Policies that record nothing have no such counters; in all others these counters come first.
         let records = self.policy.rules.iter().any(|of| of.audit.is_some() || of.deny.is_some());
         let is = Counted {
             lost: table(records.then_some(0)),
@@ -138,7 +138,7 @@ impl Calls<'_> {
         if !counted.is_subset(&outcome.unread) {
             found.push(format!("{counted:?} count what cannot be read, not {:?}", outcome.unread));
         }
-        // A rule that would only deny what is denied is not asked.
+        // A rule that only denies need not be evaluated if another rule denies.
         let asked = |rule: &Rule| outcome.errno == 0 || rule.audit.is_some() || rule.kill.is_some();
         let undecided =
             outcome.undecided.iter().filter(|rule| unreachable::cause(&self.policy.rules[rule.0 as usize]).is_none());
@@ -151,7 +151,7 @@ impl Calls<'_> {
     }
 }
 
-/// Whether a rule compares whole texts, which a look at their last part can decide.
+/// Returns true if a rule compares whole texts, which the last component alone can decide.
 fn by_name(rule: &Rule) -> bool {
     let mut found = false;
     rule.when.iter().chain(&rule.unless).for_each(|cond| {
@@ -162,9 +162,9 @@ fn by_name(rule: &Rule) -> bool {
     found
 }
 
-/// Labels afterwards, and how many found no room.
+/// Compares the labels after the call, and the number of labels without room.
 fn kept(image: &Image, outcome: &Outcome, labels: &Labels, state: Option<&[u8]>, found: &mut Vec<String>) {
-    // A kind of object that no program looks at has no map.
+    // A kind of object that no program accesses has no map.
     let there = |on: Object| image.maps.iter().any(|map| map.name == on.map());
     let mut wanted = outcome.labels.entries.clone();
     wanted.retain(|(on, _), _| there(*on));
@@ -189,13 +189,13 @@ fn differences(
     if run.verdict != -outcome.errno {
         found.push(format!("the verdict is {}, not {}", run.verdict, -outcome.errno));
     }
-    // A signal that is pending is not queued again (legacy_queue() in kernel/signal.c), so that rules which send the same
-    // one may share a call.
+    // A pending signal is not queued again (legacy_queue() in kernel/signal.c), so rules that send the same
+    // signal may share a call.
     let set = |signals: &[i32]| signals.iter().copied().collect::<BTreeSet<i32>>();
     if set(&run.signals) != set(&outcome.signals) {
         found.push(format!("the signals are {:?}, not {:?}", run.signals, outcome.signals));
     }
-    // The order of events is nobody's promise.
+    // The order of events is unspecified.
     let mut records: Vec<&Vec<u8>> = run.events.iter().collect();
     records.sort_by_key(|record| number(record, abi::RULE, 4));
     let rules: Vec<u64> = records.iter().map(|record| number(record, abi::RULE, 4)).collect();
@@ -245,7 +245,7 @@ fn differences(
     }
 }
 
-/// A field as it is recorded, and as it should be.
+/// Formats a field as recorded and as expected.
 fn shown(record: &[u8], ty: &Ty, offset: u32, wanted: &Datum) -> (String, String) {
     let rest = &record[offset as usize..];
     match wanted {

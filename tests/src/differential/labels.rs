@@ -1,4 +1,4 @@
-//! Labels of a scene: what is remembered of the objects that a call is about.
+//! Labels of a scene: the objects of a call, and what is already recorded about them.
 
 use krsi_abi::labels::Object;
 use krsic::hir::eval::{Entry, ObjectKey, World as _};
@@ -7,7 +7,7 @@ use krsic::simulate::scene::named;
 
 use super::stage::Stage;
 
-/// The arguments of the hooks that keep labels, by their names.
+/// Returns the object kind of an argument, by its name, at hooks that maintain labels.
 fn kind(argument: &str) -> Option<Object> {
     match argument {
         "task" => Some(Object::Task),
@@ -18,7 +18,7 @@ fn kind(argument: &str) -> Option<Object> {
 }
 
 impl Stage<'_, '_, '_> {
-    /// Gives the hook what it keeps labels by, and those objects labels.
+    /// Provides the objects that label maintenance reads at the hook, and gives them labels.
     pub(super) fn kept(&mut self) -> Result<(), String> {
         let policy = self.policy;
         if policy.labels.is_empty() {
@@ -53,7 +53,7 @@ impl Stage<'_, '_, '_> {
         self.scene.number(task, &named("task_struct", &["group_leader"])).unwrap_or(0)
     }
 
-    /// Gives labels to what a rule calls so.
+    /// Gives labels to an object that a rule uses with labels.
     pub(super) fn labelled(&mut self, on: Object, object: &Value) {
         match self.address(object) {
             0 => {}
@@ -65,7 +65,7 @@ impl Stage<'_, '_, '_> {
         if on != Object::Inode {
             return self.remember((on, [address, 0]));
         }
-        // Few files, so that two inodes are one now and then.
+        // Few distinct files, so that two inodes are sometimes the same.
         let sb = named("inode", &["i_sb"]);
         let mut at = self.scene.number(address, &sb).unwrap_or(0);
         if at == 0 {
@@ -95,7 +95,7 @@ impl Stage<'_, '_, '_> {
         self.remember((Object::Inode, [number(address, "inode", "i_ino"), device]));
     }
 
-    /// Something of an object, or nothing.
+    /// Gives an object random labels, or none.
     fn remember(&mut self, known: ObjectKey) {
         let on = known.0;
         if self.scene.labels.entries.contains_key(&known) || !self.tape.percent(60) {
@@ -112,7 +112,8 @@ impl Stage<'_, '_, '_> {
         self.scene.labels.entries.insert(known, Entry { labels, former });
     }
 
-    /// Sometimes there is no room for more. Then nothing may make room, lest it matter who comes first.
+    /// Sometimes fills the label maps. No entry may then be released, since the result would depend on the
+    /// order of insertions.
     pub(super) fn room(&mut self) {
         if self.policy.labels.is_empty() || !self.tape.percent(15) {
             return;

@@ -1,18 +1,18 @@
-//! Random policies for kernels that run, with acts, and what the evaluator says that must come of each.
+//! Random policies for running kernels, with acts and the outcome of each act according to the evaluator.
 //!
 //! ```text
 //! 7.o         the object
 //! 7.krs       its source
-//! 7.acts      prctl 4660 1 0 42 7         what `krs-guest drive` does, one a line
-//! 7.results   passed                      or the errno that a rule denies with, one a line
-//! 7.events    r0 denied {"f0":42}         what is recorded, sorted
-//! 7.stats     r0 1 0 0 0                  what `krsi stats` counts: written, lost, over a limit, unknown
+//! 7.acts      prctl 4660 1 0 42 7         acts of `krs-guest drive`, one per line
+//! 7.results   passed                      or the errno that a rule denies with, one per line
+//! 7.events    r0 deny {"f0":42}           recorded events, sorted
+//! 7.stats     r0 1 0 0 0                  counters of `krsi stats`: written, lost, over a limit, unknown
 //! ```
 //!
-//! Between acts modes are changed (`mode off r0`), and what acts have marked stays marked.
+//! Modes change between acts (`mode off r0`), and objects marked by one act remain marked for later acts.
 //!
-//! An act is one that the kernel refuses by itself with none of the errnos that rules use here, or not at all.
-//! Policies are for one name alone, which `krs-guest` takes while it acts.
+//! The kernel itself either permits an act or refuses it with an errno that no rule here uses. Policies match
+//! only one `comm`, which `krs-guest` sets while it performs acts.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -31,25 +31,25 @@ use super::stage::Pool;
 use super::tape::Tape;
 use super::{build, optimise};
 
-/// A policy, acts, and what must come of them.
+/// A policy, acts, and their expected outcome.
 #[derive(Clone, Debug)]
 pub struct Batch {
-    /// The source.
+    /// Source of the policy.
     pub text: String,
-    /// The object.
+    /// The compiled object file.
     pub object: Vec<u8>,
-    /// One a line.
+    /// Acts, one per line.
     pub acts: String,
-    /// One a line, as the acts.
+    /// Results, one line for each act.
     pub results: String,
-    /// One a line, sorted.
+    /// Events, one per line, sorted.
     pub events: String,
-    /// One a line, by rule.
+    /// Counters, one line for each rule.
     pub stats: String,
 }
 
 impl Batch {
-    /// Files by the ending of their names.
+    /// Returns the files by their extensions.
     #[must_use]
     pub fn files(&self) -> [(&'static str, &[u8]); 6] {
         [
@@ -63,29 +63,29 @@ impl Batch {
     }
 }
 
-/// The most acts of a policy.
+/// The maximum number of acts for one policy.
 const ACTS: usize = 120;
 
-/// The most rules; a load in an emulated guest costs more than its rules.
+/// The maximum number of rules; in an emulated guest a load costs more than its rules.
 const RULES: usize = 12;
 
-/// Batches with their seeds, from a seed on.
+/// Returns batches with their seeds, starting at a seed.
 pub fn batches(seed: u64) -> impl Iterator<Item = (u64, Batch)> {
     let cases = cases(ACTS, RULES);
     (seed..).filter_map(move |seed| Some((seed, batch(&draw(seed, &cases))?)))
 }
 
-/// The batch of a case, if its policy compiles; each of its scenes is an act.
+/// Returns the batch of a case, if its policy compiles; each scene becomes an act.
 #[must_use]
 pub fn batch(case: &Case) -> Option<Batch> {
-    // Nothing here depends on the kernel.
+    // The batch does not depend on the kernel.
     let kernel = &embedded()[2];
     let optimise = optimise(case);
     let mut policy = live(Tape::new(&case.frame), case, kernel);
     let options = Options { target: Some(kernel), optimise, name: Some("random".to_owned()), ..Options::default() };
     let built = build(&mut policy, &options)?;
     let rules = &built.policy.rules;
-    // Those that keep labels are called whenever something is made.
+    // Hooks without rules exist only to maintain labels, and are called whenever an object is created.
     let called = |hook: &&HookId| rules.iter().any(|rule| rule.hook == **hook);
     let hooks: Vec<HookId> = (0..built.policy.hooks.len() as u32).map(HookId).collect();
     let hooks: Vec<HookId> = hooks.iter().filter(called).copied().collect();
@@ -141,13 +141,13 @@ pub fn batch(case: &Case) -> Option<Batch> {
     })
 }
 
-/// What acts leave behind for those after them.
+/// State that acts leave to later acts.
 #[derive(Default)]
 struct Kept {
     labels: Labels,
     windows: Windows,
     modes: Modes,
-    /// Files that were opened; their places stand for the numbers of their inodes.
+    /// Files that were opened; their position in this list determines the inode number.
     opened: Vec<String>,
 }
 
@@ -155,16 +155,16 @@ impl Kept {
     fn after(&mut self, outcome: eval::Outcome) {
         self.labels = outcome.labels;
         self.windows = outcome.windows;
-        // Each act has a socket of its own.
+        // Each act creates its own socket.
         self.labels.entries.retain(|(on, _), _| *on != Object::Socket);
     }
 }
 
-/// Modes as `krsi mode` has changed them.
+/// Modes after changes by `krsi mode`.
 #[derive(Default)]
 struct Modes {
     policy: Mode,
-    /// By rule, in their order.
+    /// Names and modes of the rules, in rule order.
     rules: Vec<(String, Mode)>,
 }
 
@@ -174,7 +174,7 @@ impl Modes {
         Modes { policy: Mode::default(), rules: rules.collect() }
     }
 
-    /// The weaker one of a rule's own and its policy's.
+    /// Returns the effective mode of each rule: the weaker of its own and the policy's.
     fn now(&self) -> impl Iterator<Item = (String, Mode)> {
         self.rules.iter().map(|(rule, own)| (rule.clone(), (*own).max(self.policy)))
     }
@@ -197,11 +197,11 @@ struct Acting<'a> {
     tape: Tape<'a>,
 }
 
-/// Soon after boot, so that no limit's hour ends.
+/// Shortly after boot, so that no limit's hour ends.
 const NOW_NS: u64 = 60_000_000_000;
 
 impl Acting<'_> {
-    /// Changes the policy's mode or that of a few rules.
+    /// Changes the mode of the policy or of a few rules.
     fn mode(&mut self) -> String {
         let mode = *self.tape.pick(&Mode::ALL);
         let mut text = format!("mode {mode}");
@@ -218,7 +218,7 @@ impl Acting<'_> {
         text
     }
 
-    /// An act that calls a hook, and what its program meets then.
+    /// Draws an act that calls a hook, and the scene that its program then sees.
     fn act(&mut self, hook: HookId) -> Result<(String, Scene<'static>), String> {
         let mut scene = Scene::new(self.kernel)?;
         let mut comm = [0; 16];
@@ -228,7 +228,7 @@ impl Acting<'_> {
         scene.modes = self.kept.modes.now().collect();
         scene.labels = self.kept.labels.clone();
         scene.windows = self.kept.windows.clone();
-        // The shell, and always in the same place.
+        // The parent is the shell. It is allocated first, so that its address is the same in every act.
         let parent = scene.object("task_struct", true)?;
         scene.set(scene.task.address, &named("task_struct", &["real_parent"]), parent);
         scene.set(parent, &named("task_struct", &["group_leader"]), parent);
@@ -238,7 +238,7 @@ impl Acting<'_> {
         let act = match self.built.policy.hooks[hook.index()].name.as_str() {
             "task_prctl" => {
                 let mut option = self.number(Int::plain(4, true)) as i32;
-                // What a kernel knows has consequences.
+                // An option that the kernel implements has side effects.
                 if (-1..=1000).contains(&option) || option as u32 & 0xc0c0_c0c0 == 0x4040_4040 {
                     option ^= 0x2_0000;
                 }
@@ -262,7 +262,7 @@ impl Acting<'_> {
             "file_open" => {
                 let path = self.path();
                 let parts: Vec<&[u8]> = path.split('/').filter(|part| !part.is_empty()).map(str::as_bytes).collect();
-                // `/tmp` is a mount of its own, which makes no difference.
+                // `/tmp` is a separate mount, which makes no difference.
                 let mount = scene.mounted(&parts[..1])?;
                 let dentry = scene.file(mount, &parts[1..], Tail::Ordinary)?;
                 let file = scene.object("file", true)?;
@@ -284,8 +284,8 @@ impl Acting<'_> {
                 };
                 ip = ip.wrapping_add([0, 0, 1, u128::MAX][self.tape.below(4)]);
                 let four = ip >> 32 == 0xffff;
-                // Broadcasts are refused with an errno that rules use, the first address of the loopback network too before
-                // 5.14; multicast is a subject of its own.
+                // Broadcasts are refused with an errno that rules use, as is the first address of the
+                // loopback network before 5.14. Multicast addresses are out of scope.
                 let four_bytes = ip as u32;
                 if four && (four_bytes & 0xff == 255 || four_bytes == 0x7f00_0000 || four_bytes >> 24 >= 224) {
                     ip = 0xffff_7f00_0001;
@@ -310,7 +310,7 @@ impl Acting<'_> {
         Ok((act, scene))
     }
 
-    /// The number of a file's inode.
+    /// Returns the inode number of a file.
     fn inode(&mut self, path: &str) -> u64 {
         let opened = &mut self.kept.opened;
         let at = opened.iter().position(|known| known == path).unwrap_or_else(|| {
@@ -334,7 +334,7 @@ impl Acting<'_> {
         })
     }
 
-    /// A folder below [`LIVE_FOLDER`], of letters that no shell minds.
+    /// Draws a folder below [`LIVE_FOLDER`], with a name that needs no shell quoting.
     fn path(&mut self) -> String {
         let texts: Vec<&str> = self.pool.texts.iter().filter_map(|text| std::str::from_utf8(text).ok()).collect();
         let known = if texts.is_empty() { "/tmp/random/a" } else { *self.tape.pick(&texts) };
@@ -369,7 +369,7 @@ mod tests {
         some(&|batch| !batch.events.is_empty());
         some(&|batch| batch.acts.contains("mode off"));
         some(&|batch| batch.text.contains(" mark l") && batch.text.contains(" is l"));
-        // Written, lost, over a limit, unknown.
+        // Columns: written, lost, over a limit, unknown.
         some(&|batch| batch.stats.lines().any(|line| !line.ends_with(" 0 0")));
         for batch in &batches {
             assert_eq!(batch.acts.lines().count(), batch.results.lines().count());

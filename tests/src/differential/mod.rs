@@ -1,18 +1,19 @@
-//! Random policies over random inputs, answered twice: by the evaluator of the typed policy, and by the object that
-//! ships, run instruction by instruction. The two must agree on everything that can be seen.
+//! Random policies over random inputs, executed by the evaluator of the typed policy and by the shipped
+//! object, instruction by instruction. The two must agree on everything observable.
 //!
 //! ```text
 //! case     rows of numbers ──> policy: text ──> krsic: object and typed policy
-//!                          └─> stage: a scene for a hook, from what its rules read
+//!                          └─> stage: a scene for a hook, from the values that its rules read
 //! compare  evaluator and interpreter over the scene
 //! ```
 //!
-//! `model` asks a third question of policies of its own: whether both answers are what the language's definition says.
+//! `model` generates policies for a third comparison: whether both answers follow the definition of the
+//! language.
 //!
-//! All that is random comes from rows of numbers, which proptest draws and shrinks. A shorter row of smaller numbers
-//! makes a simpler rule, so that what shrinks rows shrinks policies.
+//! All randomness comes from rows of numbers, which proptest draws and shrinks. A shorter row of smaller
+//! numbers makes a simpler rule, so shrinking rows shrinks policies.
 //!
-//! `live` makes policies and acts whose outcome the evaluator knows, for kernels that run.
+//! `live` generates policies for running kernels, with acts whose outcome the evaluator predicts.
 
 pub mod case;
 pub mod compare;
@@ -37,32 +38,32 @@ use policy::Policy;
 use shapes::{Shape, Shapes};
 use tape::Tape;
 
-/// What was tried.
+/// Statistics of a campaign.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tried {
-    /// Policies that compiled.
+    /// Number of policies that compiled.
     pub policies: usize,
-    /// Rules in them.
+    /// Number of rules in them.
     pub rules: usize,
-    /// Scenes.
+    /// Number of scenes executed.
     pub scenes: usize,
-    /// Scenes in which something was denied.
+    /// Number of scenes in which an operation was denied.
     pub denied: usize,
-    /// Events.
+    /// Number of recorded events.
     pub events: usize,
-    /// Events of denials that were not enforced.
+    /// Number of events for denials that were not enforced.
     pub would_deny: usize,
-    /// Fields of events that could not be read.
+    /// Number of event fields that could not be read.
     pub unknown: usize,
-    /// Events over a limit.
+    /// Number of events over a limit.
     pub over: u64,
-    /// Rules that ask for a text, an address or an ancestor that cannot be read.
+    /// Number of rules that test a text, an address or an ancestor that cannot be read.
     pub unread: usize,
-    /// Signals.
+    /// Number of signals sent.
     pub signals: usize,
-    /// Instructions that objects took.
+    /// Number of instructions that objects executed.
     pub instructions: u64,
-    /// How often each shape occurred.
+    /// Number of occurrences of each shape.
     pub shapes: Shapes,
 }
 
@@ -83,17 +84,17 @@ impl std::ops::AddAssign for Tried {
     }
 }
 
-/// Compiles a text; a panic names it.
+/// Compiles a text; if the compiler panics, the message quotes the text.
 fn compile(text: &str, options: &Options<'_>) -> Outcome<Built> {
     let files = [Source { name: "random.krs".into(), text: text.to_owned() }];
     let built = std::panic::catch_unwind(AssertUnwindSafe(|| krsic::build(&files, options)));
     built.unwrap_or_else(|_| panic!("{text}\nthe compiler panics, {:?}", options.optimise))
 }
 
-/// Compiles a policy, without the rules that the compiler refuses; nothing where none is left.
+/// Compiles a policy after removing the rules that the compiler rejects; returns `None` if no rule is left.
 #[must_use]
 pub fn build(policy: &mut Policy, options: &Options<'_>) -> Option<Built> {
-    // Each round costs at least a rule.
+    // Each iteration removes at least one rule.
     while !policy.rules.is_empty() {
         let Outcome { diagnostics, value, .. } = compile(&policy.text(), options);
         if value.is_some() {
@@ -120,12 +121,13 @@ pub fn build(policy: &mut Policy, options: &Options<'_>) -> Option<Built> {
     None
 }
 
-/// All optimisations but those that a case leaves out.
+/// Returns all optimisations except those that a case disables.
 fn optimise(case: &Case) -> Optimise {
     case.without.iter().fold(Optimise::default(), |all, one| all.without(*one))
 }
 
-/// The policy of a case, also what the compiler refuses of it; the kernel that it is for, and what is done to it.
+/// Generates the policy of a case, including rules that the compiler rejects, its kernel and its
+/// optimisations.
 fn made_of(case: &Case) -> (Policy, &'static Kernel, Optimise) {
     let mut frame = Tape::new(&case.frame);
     let kernels = embedded();
@@ -133,13 +135,13 @@ fn made_of(case: &Case) -> (Policy, &'static Kernel, Optimise) {
     (policy::policy(frame, case, checked), checked, optimise(case))
 }
 
-/// What is needed to see a case again.
+/// Describes a case with everything needed to reproduce it.
 fn describe(case: &Case) -> String {
     let (policy, checked, optimise) = made_of(case);
     format!("{}\nchecked against {}, {optimise:?}", policy.text(), checked.name)
 }
 
-/// The policy of a case, compiled, or nothing.
+/// Returns the compiled policy of a case, or `None` if no rule compiles.
 #[must_use]
 pub fn policy_of(case: &Case) -> Option<(Policy, Built, &'static Kernel, Optimise)> {
     let (mut policy, checked, optimise) = made_of(case);
@@ -148,10 +150,10 @@ pub fn policy_of(case: &Case) -> Option<(Policy, Built, &'static Kernel, Optimis
     Some((policy, built, checked, optimise))
 }
 
-/// Tries the policy of a case in its scenes.
+/// Executes the policy of a case in its scenes.
 ///
 /// # Errors
-/// How the two answers differ.
+/// Describes how the two answers differ.
 pub fn examine(case: &Case) -> Result<Tried, String> {
     let Some((policy, built, checked, _)) = policy_of(case) else { return Ok(Tried::default()) };
     let mut tried = scenes_of(&built, checked, &case.scenes).map_err(|why| format!("{}\n{why}", describe(case)))?;
@@ -159,13 +161,13 @@ pub fn examine(case: &Case) -> Result<Tried, String> {
     Ok(tried)
 }
 
-/// Shuffles a policy's rules, splits them over two files, and asks whether anything means something else then.
+/// Shuffles the rules of a policy, splits them over two files, and compares the results.
 ///
 /// # Errors
-/// What does.
+/// Describes the first result that changes.
 pub fn reorder(case: &Case) -> Result<Tried, String> {
     let Some((policy, built, checked, optimise)) = policy_of(case) else { return Ok(Tried::default()) };
-    // The first scene's row is for the order.
+    // The first scene's row determines the order.
     let Some((order, scenes)) = case.scenes.split_first() else { return Ok(Tried::default()) };
     let mut tape = Tape::new(order);
     let mut rules = policy.rules.clone();
@@ -208,7 +210,8 @@ pub fn reorder(case: &Case) -> Result<Tried, String> {
     Ok(tried)
 }
 
-/// What the order of rules must not change: whether something is denied, what is recorded by which rule, and signals.
+/// Extracts the results that the order of rules must not change: whether the operation is denied, the events
+/// with their rules, and the signals.
 fn seen(policy: &krsic::hir::Policy, outcome: &krsic::hir::eval::Outcome) -> (bool, Vec<String>, Vec<i32>) {
     let event = |event: &krsic::hir::eval::Event| {
         format!("{} {:?} {:?}", policy.rules[event.rule.0 as usize].name, event.would_deny, event.fields)
@@ -220,10 +223,10 @@ fn seen(policy: &krsic::hir::Policy, outcome: &krsic::hir::eval::Outcome) -> (bo
     (outcome.errno != 0, events, signals)
 }
 
-/// Tries a policy in some scenes.
+/// Executes a policy in the given scenes.
 ///
 /// # Errors
-/// How the two answers differ.
+/// Describes how the two answers differ.
 pub fn scenes_of(built: &Built, checked: &Kernel, scenes: &[Words]) -> Result<Tried, String> {
     let typed = &built.policy;
     let pool = stage::Pool::of(typed);
@@ -234,7 +237,7 @@ pub fn scenes_of(built: &Built, checked: &Kernel, scenes: &[Words]) -> Result<Tr
     let mut images: Vec<Option<Image>> = vec![None; kernels.len()];
     for words in scenes {
         let mut tape = Tape::new(words);
-        // The checked one comes first, for the simplest case.
+        // The checked kernel comes first, as the simplest choice.
         let at = kernels.len() - 1 - tape.below(kernels.len());
         let kernel = kernels[at];
         let image = match &mut images[at] {
@@ -242,7 +245,7 @@ pub fn scenes_of(built: &Built, checked: &Kernel, scenes: &[Words]) -> Result<Tr
             none => none.insert(Image::new(&built.object, kernel).map_err(|why| format!("on {}: {why}", kernel.name))?),
         };
         let hook = HookId(tape.below(typed.hooks.len()) as u32);
-        // A rule for newer kernels can be on a hook that this one lacks.
+        // A rule for newer kernels can name a hook that this kernel lacks.
         if !kernel.has_hook(&typed.hooks[hook.index()].name) {
             continue;
         }

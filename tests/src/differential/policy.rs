@@ -1,8 +1,8 @@
-//! Policies whose tests suit the types of what they test.
+//! Generator of random policies whose tests suit the types of the tested values.
 //!
-//! A hook is one of [`HOOKS`], with values that people ask for, or any other with what its arguments lead to in the kernel's
-//! types. What the compiler refuses is left out and the rest taken, so that a value of a type that was guessed
-//! wrong costs one rule.
+//! A hook is either one of [`HOOKS`], with values that typical policies test, or any other hook, with fields
+//! reachable from its arguments through the kernel's types. Rules that the compiler rejects are removed and
+//! the rest is kept, so a wrongly guessed type costs one rule.
 
 use std::fmt::Write as _;
 
@@ -12,27 +12,27 @@ use krsic::kernel::{Kernel, Ret};
 use super::case::{Case, Words};
 use super::tape::Tape;
 
-/// What can be asked of a value.
+/// The class of a value, which determines its tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// An integer.
+    /// An integer of a fixed width.
     Int {
-        /// 1, 2, 4 or 8.
+        /// Width: 1, 2, 4 or 8 bytes.
         bytes: u32,
-        /// Two's complement.
+        /// True for two's complement.
         signed: bool,
     },
-    /// A truth value.
+    /// A Boolean truth value.
     Bool,
-    /// A pointer.
+    /// A pointer of any type.
     Pointer,
-    /// A char array.
+    /// An inline character array.
     Name,
-    /// A text behind a pointer.
+    /// A text fetched through a pointer.
     Text,
-    /// A full path.
+    /// A full file path.
     Path,
-    /// An address.
+    /// An IPv4 or IPv6 address.
     Ip,
 }
 
@@ -43,10 +43,10 @@ const U64: Class = Class::Int { bytes: 8, signed: false };
 const I32: Class = Class::Int { bytes: 4, signed: true };
 const I64: Class = Class::Int { bytes: 8, signed: true };
 
-/// Values of a hook.
+/// Values that a hook offers.
 type Values = &'static [(&'static str, Class)];
 
-/// On every hook.
+/// Values that every hook offers.
 const TASK: Values = &[
     ("task.uid", U32),
     ("task.pid", U32),
@@ -66,7 +66,7 @@ const TASK: Values = &[
     ("task.mm", Class::Pointer),
 ];
 
-/// Hooks and what policies ask of them.
+/// Hooks with the values that policies test on them.
 const HOOKS: &[(&str, Values)] = &[
     ("task_prctl", &[("option", I32), ("arg2", U64), ("arg3", U64), ("arg4", U64), ("arg5", U64)]),
     (
@@ -133,7 +133,7 @@ const HOOKS: &[(&str, Values)] = &[
     ("task_free", &[("task.pid", I32), ("task.comm", Class::Name)]),
 ];
 
-/// Hooks where labels come and go.
+/// Hooks at which labels are created and removed.
 const KEEPING: &[(&str, Values)] = &[
     ("task_alloc", &[("task.pid", I32), ("clone_flags", U64)]),
     ("task_free", &[("task.pid", I32)]),
@@ -145,7 +145,7 @@ const KEEPING: &[(&str, Values)] = &[
     ("sk_free_security", &[("sk.family", U16)]),
 ];
 
-/// What can have labels on a task, an inode and a socket. Each hook has some of them.
+/// Expressions of tasks, inodes and sockets that can have labels. Each hook provides some of them.
 const OBJECTS: [&[&str]; 3] = [
     &["task", "task", "task", "task.parent", "child", "p"],
     &[
@@ -160,10 +160,11 @@ const OBJECTS: [&[&str]; 3] = [
     &["sock", "sock.sk", "sk", "newsk", "other"],
 ];
 
-/// The same inside of a question about the ancestor `a`.
+/// The same expressions inside a quantifier over the ancestor `a`.
 const ANCESTOR_OBJECTS: [&[&str]; 3] = [&["a", "a", "task", "a.group_leader"], &["a.mm.exe_file.inode"], &["sock"]];
 
-/// The same where a kernel runs. Sockets are made for one act each, and nothing is remembered of them.
+/// The same expressions for running kernels. Each act creates its sockets, so labels of sockets do not
+/// persist.
 const LIVE_OBJECTS: [&[&str]; 3] = [&["task", "task", "task.parent"], &["file.inode"], &[]];
 
 const PATHS: &[&str] = &[
@@ -181,7 +182,7 @@ const PATHS: &[&str] = &[
     "/a/b (deleted)",
     "/etc/passwd (deleted)",
 ];
-/// Names of lengths at which code changes: those inside a dentry, 32 and 40 bytes, and 64.
+/// Names with lengths at which the generated code changes: names inside a dentry, 32 and 40 bytes, and 64.
 const LONG_NAMES: &[&str] = &[
     "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn",
     "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn",
@@ -230,7 +231,7 @@ const NETWORKS: &[&str] = &[
     "2001:db8:1::/48",
 ];
 const KILLS: &[&str] = &["", " SIGTERM", " SIGUSR1", " SIGHUP"];
-/// Pairs of hooks that a rule can name together; what it asks is what both have.
+/// Pairs of hooks that a rule can name together; the rule tests only values that both have.
 const PAIRS: &[(&str, &str)] = &[
     ("file_open", "mmap_file"),
     ("file_mprotect", "mmap_file"),
@@ -241,24 +242,24 @@ const PAIRS: &[(&str, &str)] = &[
 ];
 const ERRNOS: &[&str] = &["", " EACCES", " EPERM", " EBUSY", " ENOENT"];
 
-/// A policy in its parts.
+/// A policy, divided into items and rules.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
     /// Items that rules use.
     pub items: Vec<String>,
-    /// Rules, and blocks of rules.
+    /// Rules and blocks of rules.
     pub rules: Vec<String>,
 }
 
 impl Policy {
-    /// As a text.
+    /// Returns the complete policy text.
     #[must_use]
     pub fn text(&self) -> String {
         self.items.iter().chain(&self.rules).map(|item| format!("{item}\n")).collect()
     }
 }
 
-/// Hooks that a program can be made to call with what it likes, and values that are known then.
+/// Hooks that a program can call with chosen arguments, and the values that are then known.
 const LIVE: &[(&str, Values)] = &[
     ("task_prctl", &[("option", I32), ("arg2", U64), ("arg3", U64), ("arg4", U64), ("arg5", U64)]),
     ("file_mprotect", &[("prot", U64), ("reqprot", U64), ("vma.file", Class::Pointer)]),
@@ -269,23 +270,24 @@ const LIVE: &[(&str, Values)] = &[
 
 const LIVE_TASK: Values = &[("task.uid", U32), ("task.euid", U32), ("task.gid", U32), ("task.comm", Class::Name)];
 
-/// Where the files of live acts are; they are folders.
+/// The folder of the files that live acts use, which are themselves folders.
 pub const LIVE_FOLDER: &str = "/tmp/random";
 
-/// The name that a program has while it acts.
+/// The `comm` of a program while it performs acts.
 pub const LIVE_NAME: &str = "krs-random";
 
 const LIVE_PATHS: &[&str] =
     &["/tmp/random", "/tmp/random/a", "/tmp/random/a/b", "/tmp/random/etc", "/tmp/random/etcetera", "/tmp/random/x.so"];
 const LIVE_NAMES: &[&str] = &["krs-random", "krs-", "random", "krs-rando", "bash"];
 
-/// Makes the policy of a case, with what is left of its frame.
+/// Generates the policy of a case from the rest of its frame.
 #[must_use]
 pub fn policy(frame: Tape<'_>, case: &Case, kernel: &Kernel) -> Policy {
     make(frame, case, kernel, false)
 }
 
-/// Makes a policy for [`LIVE_NAME`] alone, on hooks that it can be made to call, whose events have numbers only.
+/// Generates a policy for [`LIVE_NAME`] alone, on hooks that a program can call; its events have only numeric
+/// fields.
 #[must_use]
 pub fn live(frame: Tape<'_>, case: &Case, kernel: &Kernel) -> Policy {
     make(frame, case, kernel, true)
@@ -298,7 +300,7 @@ fn make(tape: Tape<'_>, case: &Case, kernel: &Kernel, live: bool) -> Policy {
     if make.tape.percent(if live { 60 } else { 30 }) {
         make.labels();
     }
-    // Rules meet on few hooks.
+    // Few hooks, so that several rules share a hook.
     let most = if live { 4 } else { 2 };
     let hooks: Vec<Hook> = (0..1 + make.tape.below(most)).map(|_| make.hook()).collect();
     for (index, words) in case.rules.iter().enumerate() {
@@ -315,12 +317,12 @@ fn make(tape: Tape<'_>, case: &Case, kernel: &Kernel, live: bool) -> Policy {
     make.policy
 }
 
-/// A hook and what its rules may ask.
+/// A hook with the values that its rules may test.
 #[derive(Clone, Debug)]
 struct Hook {
     name: String,
     values: Vec<(String, Class)>,
-    /// What can have labels: on a task, an inode and a socket.
+    /// Expressions of objects with labels: a task, an inode and a socket.
     objects: [&'static [&'static str]; 3],
     void: bool,
 }
@@ -328,13 +330,13 @@ struct Hook {
 struct Make<'m> {
     tape: Tape<'m>,
     kernel: &'m Kernel,
-    /// For a kernel that runs.
+    /// True for a policy that runs on a kernel.
     live: bool,
     policy: Policy,
-    /// Names, and what they hold.
+    /// Names of sets with their element types.
     sets: Vec<(String, &'static str)>,
     params: Vec<(String, Class)>,
-    /// Names, and which of [`OBJECTS`] have them.
+    /// Names of labels, with the index into [`OBJECTS`] of their objects.
     labels: Vec<(String, usize)>,
 }
 
@@ -375,7 +377,7 @@ impl<'m> Make<'m> {
         Hook { name: name.to_owned(), values, objects: OBJECTS, void }
     }
 
-    /// Two hooks that rules name together.
+    /// Draws two hooks that a rule names together.
     fn pair(&mut self) -> Hook {
         let (one, other) = *self.tape.pick(PAIRS);
         let of = |name: &str| HOOKS.iter().find(|(hook, _)| *hook == name).map_or(&[][..], |(_, values)| *values);
@@ -384,7 +386,7 @@ impl<'m> Make<'m> {
         Hook { name: format!("{one}, {other}"), values, objects: OBJECTS, void: false }
     }
 
-    /// A few labels, sometimes more than a word of them.
+    /// Adds a few labels, sometimes more than fit into one word.
     fn labels(&mut self) {
         let most = if self.tape.percent(20) { 20 } else { 4 };
         for index in 0..1 + self.tape.below(most) {
@@ -400,13 +402,13 @@ impl<'m> Make<'m> {
         }
     }
 
-    /// A label, and which of some objects may have it.
+    /// Draws a label and one of the given objects that can have it.
     fn label(&mut self, hook: &str, objects: [&[&'static str]; 3]) -> Option<(String, &'static str)> {
         let (name, on) = match self.labels.len() {
             0 => return None,
             _ => self.tape.pick(&self.labels).clone(),
         };
-        // What all hooks of the rule have.
+        // Keep only objects that all hooks of the rule provide.
         let there = |object: &&&str| {
             let root = object.split('.').next().unwrap_or_default();
             let of = |hook: &str| self.kernel.hook(hook).is_some_and(|hook| hook.arg(root).is_some());
@@ -416,7 +418,7 @@ impl<'m> Make<'m> {
         (!fitting.is_empty()).then(|| (name, *self.tape.pick(&fitting)))
     }
 
-    /// An argument and a few fields behind it.
+    /// Draws an argument and a few fields reached from it.
     fn walk(&mut self, hook: &str) -> Option<(String, Class)> {
         let hook = self.kernel.hook(hook)?;
         if hook.args.is_empty() {
@@ -476,7 +478,8 @@ impl<'m> Make<'m> {
         None
     }
 
-    /// Rules of one shape, which ask for the same values and differ in constants: few of each, so that rules meet.
+    /// Adds rules of one shape, which test the same values and differ only in constants. The constants are
+    /// drawn from few, so that several rules match the same call.
     fn series(&mut self, first: usize, hook: &Hook, rules: &'m [Words]) {
         let parts: Vec<(String, Vec<String>)> = (0..1 + self.tape.below(3))
             .map(|_| {
@@ -530,7 +533,7 @@ impl<'m> Make<'m> {
         }
     }
 
-    /// An integer, compared by its order.
+    /// Writes an ordered comparison of an integer.
     fn range(&mut self, value: &str, bytes: u32, signed: bool) -> String {
         let (a, b) = (self.constant(bytes, signed), self.constant(bytes, signed));
         match self.tape.below(6) {
@@ -542,7 +545,7 @@ impl<'m> Make<'m> {
         }
     }
 
-    /// A test of a value against one constant, or a few.
+    /// Writes an equality test of a value against one or several constants.
     fn equality(&mut self, value: &str, class: Class) -> String {
         let texts = match (class, self.live) {
             (Class::Path, true) => LIVE_PATHS,
@@ -574,7 +577,7 @@ impl<'m> Make<'m> {
         }
     }
 
-    /// A rule, sometimes in a block.
+    /// Writes a rule, sometimes inside a block.
     fn item(&mut self, index: usize, hook: &Hook) -> String {
         if self.live {
             let within = format!(" and file.path under \"{LIVE_FOLDER}\"");
@@ -591,7 +594,7 @@ impl<'m> Make<'m> {
     }
 
     fn rule(&mut self, name: &str, hook: &Hook) -> String {
-        // What short rows have room for comes first.
+        // Essential parts are drawn first, since a short row leaves only zeros for the rest.
         let denies = !hook.void && self.tape.percent(60);
         let marks = self.marks(hook);
         let mut text = String::new();
@@ -617,7 +620,8 @@ impl<'m> Make<'m> {
             let fields: Vec<String> = (0..self.tape.below(4)).map(|at| self.field(at, hook)).collect();
             let _ = write!(text, " audit {{ {} }}", fields.join(", "));
             if self.tape.percent(8) {
-                // No guest runs for an hour; how long a second of it is, nobody knows.
+                // A guest never runs for an hour, whereas a second has no predictable length in an emulated
+                // guest.
                 let often = if self.live { " limit 5/h" } else { " limit 2/s" };
                 text.push_str([" limit 1/h", often][self.tape.below(2)]);
             }
@@ -628,7 +632,7 @@ impl<'m> Make<'m> {
         text + &marks
     }
 
-    /// Labels that a rule sets and takes, each of an object once.
+    /// Draws labels that a rule sets and removes, each at most once per object.
     fn marks(&mut self, hook: &Hook) -> String {
         let (mut marked, mut text) = (Vec::new(), String::new());
         while !self.labels.is_empty() && self.tape.percent(50) {
@@ -740,7 +744,7 @@ impl<'m> Make<'m> {
         }
     }
 
-    /// A long name, or a path with one.
+    /// Draws a long name, or a path that contains one.
     fn long_name(&mut self, path: bool) -> String {
         let name = *self.tape.pick(LONG_NAMES);
         if !path {
@@ -749,18 +753,18 @@ impl<'m> Make<'m> {
         [format!("/{name}"), format!("/etc/{name}"), format!("/{name}/a")][self.tape.below(3)].clone()
     }
 
-    /// A list of networks.
+    /// Writes a list of networks.
     fn networks(&mut self) -> String {
         let all: Vec<String> =
             (0..2 + self.tape.below(4)).map(|_| format!("\"{}\"", self.tape.pick(NETWORKS))).collect();
         format!("{{ {} }}", all.join(", "))
     }
 
-    /// One or more intervals of an integer.
+    /// Writes one or more intervals of an integer.
     fn intervals(&mut self, value: &str, bytes: u32, signed: bool) -> String {
         let one = |make: &mut Self| {
             let (a, b) = (make.constant(bytes, signed), make.constant(bytes, signed));
-            // The smaller one first, most often: an empty interval tests little.
+            // The smaller bound comes first in most cases, since an empty interval tests little.
             let ordered = a.parse::<i128>().ok() <= b.parse::<i128>().ok();
             let (a, b) = if ordered { (a, b) } else { (b, a) };
             format!("{value} >= {a} and {value} < {b}")
@@ -769,7 +773,8 @@ impl<'m> Make<'m> {
         if all.len() == 1 { all[0].clone() } else { format!("({})", all.join(" or ")) }
     }
 
-    /// A question about what a text is like: patterns of the same texts, so that they begin and end alike and overlap.
+    /// Writes a pattern test. Patterns are cut from a common pool of texts, so that they share prefixes and
+    /// suffixes and overlap.
     fn pattern(&mut self, value: &str, class: Class, texts: &[&str]) -> String {
         let text = *self.tape.pick(texts);
         let from = self.tape.below(text.len());
@@ -860,7 +865,7 @@ impl<'m> Make<'m> {
         }
     }
 
-    /// An integer that may be computed.
+    /// Draws an integer expression, possibly a computed one.
     fn number(&mut self, depth: usize, hook: &Hook) -> (String, (u32, bool)) {
         let ints: Vec<(String, (u32, bool))> = hook
             .values
@@ -911,7 +916,7 @@ impl<'m> Make<'m> {
         }
     }
 
-    /// A constant that a type holds.
+    /// Draws a constant in the range of a type.
     fn constant(&mut self, bytes: u32, signed: bool) -> String {
         let bits = 8 * bytes - u32::from(signed);
         let max = u64::MAX >> (64 - bits);
@@ -925,7 +930,7 @@ impl<'m> Make<'m> {
         if signed && self.tape.percent(30) { format!("-{number}") } else { format!("{number}") }
     }
 
-    /// Some bits that a type holds; not 0.
+    /// Draws a non-zero mask that fits a type.
     fn mask(&mut self, bytes: u32) -> String {
         let bits = 8 * bytes as usize - 1;
         let mask = (0..1 + self.tape.below(3)).fold(0, |mask, _| mask | 1u64 << self.tape.below(bits));
@@ -970,7 +975,7 @@ impl<'m> Make<'m> {
                 elements.push(element);
             }
         }
-        // A set that changes is asked only for its own type, which most values are not of.
+        // A dynamic set accepts only values of its exact element type, which most values do not have.
         let dynamic = !self.live && self.tape.percent(25);
         self.policy.items.push(match dynamic {
             true => format!("set {name}: {of} dynamic max 64"),

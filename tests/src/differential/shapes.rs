@@ -1,13 +1,14 @@
-//! Shapes that a campaign must have drawn, and how often it did.
+//! Shapes that a campaign must draw, with the number of occurrences.
 //!
 //! ```text
 //! r0: on file_open, mmap_file when file.path in { "/a", "/b" } kill SIGTERM      SeveralHooks, Texts, Kill
 //! ```
 //!
-//! A generator that no longer draws a shape tests nothing of it, and nothing fails. A campaign ends with
-//! [`Shapes::missing`], which must be empty.
+//! If a generator no longer draws a shape, the shape is untested but no comparison fails. A campaign
+//! therefore ends with a check that [`Shapes::missing`] is empty.
 //!
-//! Policies are counted by their text, after the rules that the compiler refuses have gone; scenes say what they drew.
+//! The shapes of a policy are found in its text, without the rules that the compiler rejects; scenes report
+//! the shapes that they draw.
 
 use std::collections::BTreeSet;
 
@@ -15,25 +16,25 @@ use std::collections::BTreeSet;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
 pub enum Shape {
-    /// `in { "10.0.0.0/8", "10.2.0.0/16" }`
+    /// A list of networks: `in { "10.0.0.0/8", "10.2.0.0/16" }`.
     Networks,
-    /// `in { "bash", "sh" }`
+    /// A list of texts: `in { "bash", "sh" }`.
     Texts,
-    /// `x >= 1 and x < 9`
+    /// An interval: `x >= 1 and x < 9`.
     Interval,
     /// Two intervals in one rule.
     Intervals,
-    /// `kill`
+    /// The `kill` action of a rule.
     Kill,
     /// Two signals in one policy.
     Signals,
-    /// `mark`
+    /// The `mark` action of a rule.
     Mark,
-    /// `unmark`
+    /// The `unmark` action of a rule.
     Unmark,
-    /// `@since("6.1")`
+    /// A version attribute: `@since("6.1")`.
     Since,
-    /// `on file_open, mmap_file`
+    /// A rule on several hooks: `on file_open, mmap_file`.
     SeveralHooks,
     /// A text that ends in ` (deleted)`.
     DeletedText,
@@ -41,11 +42,11 @@ pub enum Shape {
     Name32,
     /// A name of 63 to 65 bytes.
     Name64,
-    /// A mode that is set by the name of a rule on several hooks.
+    /// A mode set by the name of a rule on several hooks.
     ModeOfSeveral,
-    /// A path of an unlinked file.
+    /// The path of an unlinked file.
     DeletedPath,
-    /// A path of a mount's root.
+    /// The path of a mount's root.
     MountRoot,
     /// An address of the family `AF_UNSPEC`.
     Unspec,
@@ -60,7 +61,7 @@ pub enum Shape {
 }
 
 impl Shape {
-    /// All of them, in order.
+    /// All shapes, in declaration order.
     pub const ALL: [Shape; 21] = [
         Shape::Networks,
         Shape::Texts,
@@ -85,7 +86,7 @@ impl Shape {
         Shape::Length28,
     ];
 
-    /// The shape of an address of so many bytes, if it is one that is counted.
+    /// Returns the shape for an address of the given length, if that length is counted.
     #[must_use]
     pub fn of_length(bytes: u64) -> Option<Shape> {
         match bytes {
@@ -98,12 +99,12 @@ impl Shape {
     }
 }
 
-/// How often each shape occurred.
+/// Number of occurrences of each shape.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Shapes([u32; Shape::ALL.len()]);
 
 impl Shapes {
-    /// Counts a shape.
+    /// Counts one occurrence of a shape.
     pub fn add(&mut self, shape: Shape) {
         self.0[shape as usize] += 1;
     }
@@ -153,7 +154,7 @@ impl Shapes {
         }
     }
 
-    /// Shapes that never occurred.
+    /// Returns the shapes that never occurred.
     #[must_use]
     pub fn missing(&self) -> Vec<Shape> {
         Shape::ALL.into_iter().filter(|shape| self.0[*shape as usize] == 0).collect()

@@ -1,5 +1,5 @@
-//! Scenes for the rules on a hook: everything that they read gets a value, most often one that they compare with, or one
-//! beside it.
+//! Scenes for the rules on a hook. Every value that they read is set, usually to a constant that a rule
+//! compares it with, or to a neighbour of one.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ use krsic::simulate::scene::{Scene, Tail, Task, named};
 use super::shapes::Shape;
 use super::tape::Tape;
 
-/// What a policy compares with.
+/// The constants that a policy compares with.
 #[derive(Clone, Debug, Default)]
 pub struct Pool {
     pub(super) numbers: Vec<i128>,
@@ -24,7 +24,7 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// All of a policy's.
+    /// Collects all constants of a policy.
     #[must_use]
     pub fn of(policy: &Policy) -> Pool {
         let mut pool = Pool::default();
@@ -91,18 +91,18 @@ impl Pool {
     }
 }
 
-/// More ancestors than are asked.
+/// More ancestors than a program examines.
 const GENERATIONS_MAX: usize = 200;
 
-/// An address of the kernel's at which no memory is.
+/// A kernel address without memory.
 const NOWHERE: u64 = 0xffff_fe00_0000_0000;
 
-/// Whether the kernel may have null there.
+/// Returns true if the kernel may have null there.
 fn nullable(pointer: &Value) -> bool {
     matches!(pointer.ty, Ty::Ptr(Ptr { nullable: true, .. }))
 }
 
-/// Some text that a glob fits; a short one, or one with more in it.
+/// Returns a text that a glob matches; with `more`, its wildcards match more bytes.
 fn sample(glob: &[u8], more: bool) -> Vec<u8> {
     let mut text = Vec::new();
     let mut at = 0;
@@ -141,21 +141,21 @@ fn sample(glob: &[u8], more: bool) -> Vec<u8> {
     text
 }
 
-/// A call, and when the same one comes again.
+/// A call, with the times of its repetitions.
 #[derive(Clone, Debug)]
 pub struct Staged<'k> {
-    /// What it meets first.
+    /// The environment of the first call.
     pub scene: Scene<'k>,
-    /// Nanoseconds since boot, in order.
+    /// Times of the repetitions, in nanoseconds since boot, ascending.
     pub again: Vec<u64>,
-    /// What was drawn.
+    /// The shapes that were drawn.
     pub shapes: Vec<Shape>,
 }
 
 /// Makes a scene for a hook of a policy on a kernel.
 ///
 /// # Errors
-/// Where the kernel's types lack what every scene has.
+/// Returns an error if the kernel's types lack a structure that every scene needs.
 pub fn stage<'k>(
     policy: &Policy,
     hook: HookId,
@@ -177,7 +177,7 @@ pub fn stage<'k>(
             stage.scene.params.insert(param.name.clone(), value);
         }
     }
-    // A mode is that of a rule on all of its hooks. Most often all are what they were at first.
+    // A mode applies to a rule on all of its hooks. Usually all modes keep their initial values.
     if stage.tape.percent(40) {
         for rule in &policy.rules {
             if stage.tape.percent(60) {
@@ -199,7 +199,7 @@ pub fn stage<'k>(
         stage.fill(set);
     }
     let rules: Vec<_> = policy.rules.iter().filter(|rule| rule.hook == hook).collect();
-    // Paths first: what leads to them has to fit together.
+    // Paths come first, since the objects that lead to them must be consistent.
     for texts in [true, false] {
         for rule in &rules {
             for cond in rule.when.iter().chain(&rule.unless) {
@@ -224,21 +224,22 @@ pub(super) struct Stage<'s, 't, 'k> {
     pub(super) policy: &'s Policy,
     pub(super) hook: HookId,
     pool: &'s Pool,
-    /// Those that the policy's pointers are to.
+    /// Types of the kernel that the policy was typed by, to which its pointers refer.
     types: &'s Btf,
     pub(super) scene: Scene<'k>,
     pub(super) tape: &'s mut Tape<'t>,
-    /// The ancestor that is asked at the moment.
+    /// The current ancestor inside a quantifier.
     ancestor: Option<u64>,
-    /// Arguments that have their value.
+    /// Arguments that already have a value.
     known: BTreeSet<String>,
     shapes: Vec<Shape>,
 }
 
 impl Stage<'_, '_, '_> {
-    /// Most often never; else once or a few times, within a rule's limit of time and behind it.
+    /// Draws times of repetitions: usually none, otherwise one or several, inside a rule's time window and
+    /// after it.
     fn again(&mut self) -> Vec<u64> {
-        // Where labels find no room, somebody may make some.
+        // No repetitions with full label maps, since entries could be released between the calls.
         let often = if self.tape.percent(30) && !self.scene.labels.full { 1 + self.tape.below(4) } else { 0 };
         let mut now = self.scene.time_ns;
         let later = (0..often).map(|_| {
@@ -260,7 +261,7 @@ impl Stage<'_, '_, '_> {
         self.scene.be(task);
     }
 
-    /// Gives a set that changes a few elements.
+    /// Adds random elements to a dynamic set.
     fn fill(&mut self, set: &Set) {
         let (Some(name), Members::Dynamic { max }) = (&set.name, &set.members) else { return };
         let mut elements: Vec<Vec<Element>> = Vec::new();
@@ -287,7 +288,7 @@ impl Stage<'_, '_, '_> {
         self.scene.sets.insert(name.clone(), elements);
     }
 
-    /// An integer of a type.
+    /// Draws an integer of a type.
     fn number(&mut self, int: Int) -> i128 {
         let near = |tape: &mut Tape<'_>, pool: &Pool| match pool.numbers.len() {
             0 => 0,
@@ -304,7 +305,7 @@ impl Stage<'_, '_, '_> {
         int.wrap(number)
     }
 
-    /// A text without NUL.
+    /// Draws a text without NUL.
     fn name(&mut self) -> Vec<u8> {
         let mut text = match self.pool.texts.len() {
             0 => b"x".to_vec(),
@@ -330,7 +331,7 @@ impl Stage<'_, '_, '_> {
         text
     }
 
-    /// The components of a path, sometimes of one that is too long.
+    /// Returns the components of a path, sometimes of one that is too long.
     fn components(&mut self, mut text: Vec<u8>) -> Vec<Vec<u8>> {
         if self.tape.percent(1) {
             text = [b"/", &[b'd'; 200][..]].concat().repeat(19 + self.tape.below(4));
@@ -363,7 +364,7 @@ impl Stage<'_, '_, '_> {
         }
     }
 
-    /// Gives what a value is read from its values; with `texts` only what texts are read from.
+    /// Sets the storage that a value is read from: with `texts` that of texts, otherwise all other storage.
     pub(super) fn value(&mut self, value: &Value, texts: bool) -> Result<(), String> {
         match &value.kind {
             ValueKind::Text(text) if texts => return self.text(text),
@@ -382,7 +383,7 @@ impl Stage<'_, '_, '_> {
         cond.into_iter().try_for_each(|cond| self.cond(cond, texts))
     }
 
-    /// Gives a task some ancestors, and what is asked of them its values.
+    /// Gives a task some ancestors, and sets the values that a condition reads from them.
     fn ancestors(&mut self, of: &Value, cond: &Cond, texts: bool) -> Result<(), String> {
         let parent = named("task_struct", &["real_parent"]);
         self.value(of, false)?;
@@ -396,14 +397,14 @@ impl Stage<'_, '_, '_> {
             let mut child = task;
             for left in (0..=count).rev() {
                 let made = self.scene.object("task_struct", true)?;
-                // The idle task ends the row; sometimes nothing does.
+                // The idle task usually ends the chain; sometimes no task does.
                 let end = left == 0 && !self.tape.percent(5);
                 self.scene.set(made, &named("task_struct", &["pid"]), if end { 0 } else { 1 + left as u64 });
                 self.scene.set(child, &parent, made);
                 child = made;
             }
         }
-        // Those that are there now: what is asked of the last can make it a parent.
+        // The chain as it is now: a value set for the last ancestor can have given it a parent.
         let mut generations = Vec::new();
         while let Some(next) =
             self.scene.number(task, &parent).filter(|next| *next != 0 && generations.len() < GENERATIONS_MAX)
@@ -430,7 +431,8 @@ impl Stage<'_, '_, '_> {
         self.policy.hooks[self.hook.index()].args[arg.index()].name.clone()
     }
 
-    /// What a value is read from, if it has no value yet; nothing where a null is on the way.
+    /// Returns the storage of a value that is not yet set: its base address and its name. Returns `None` if
+    /// the value is set or a null pointer precedes it.
     fn unknown(&mut self, value: &Value) -> Result<Option<(u64, String)>, String> {
         let key = match &value.kind {
             ValueKind::Arg(arg) => (0, self.argument(*arg)),
@@ -440,7 +442,8 @@ impl Stage<'_, '_, '_> {
                 if at == 0 {
                     return Ok(None);
                 }
-                // Members of a union lie in one place; a number there is no pointer, nor is one to something else.
+                // Members of a union overlap; a number there is not a valid pointer, and neither is a pointer
+                // to another type.
                 if self.scene.is_given(at, access) {
                     let number = self.scene.number(at, access).unwrap_or(0);
                     if let Ty::Ptr(Ptr { target, .. }) = value.ty
@@ -479,7 +482,7 @@ impl Stage<'_, '_, '_> {
         Ok(())
     }
 
-    /// Gives an argument or a field a value.
+    /// Sets an argument or a field.
     fn read(&mut self, value: &Value) -> Result<(), String> {
         let Some((at, _)) = self.unknown(value)? else { return Ok(()) };
         let number = match value.ty {
@@ -499,7 +502,8 @@ impl Stage<'_, '_, '_> {
         self.assign(value, number)
     }
 
-    /// How large a struct or union is on the scene's kernel; 0 of what is none, or unknown there.
+    /// Returns the size of a struct or union on the scene's kernel; 0 for other types and for types unknown
+    /// there.
     fn bytes(&self, target: TypeId) -> usize {
         let target = self.types.strip(target);
         let btf = &self.scene.kernel.btf;
@@ -511,8 +515,8 @@ impl Stage<'_, '_, '_> {
         if nullable && self.tape.percent(25) {
             return Ok(0);
         }
-        // Fields of ancestors are read by a helper, which fails where there is no memory. A mark loads the same pointers
-        // directly, since no task of a kernel lacks them.
+        // A helper reads the fields of ancestors, and fails at addresses without memory. A mark loads the
+        // same pointers directly, since no task of a kernel lacks them.
         let marks = self.policy.rules.iter().any(|rule| !rule.marks.is_empty());
         if self.ancestor.is_some() && !marks && self.tape.percent(8) {
             return Ok([0, NOWHERE][self.tape.below(2)]);
@@ -525,17 +529,17 @@ impl Stage<'_, '_, '_> {
             _ => return Ok(self.scene.put_bytes(&[0; 64])),
         };
         let name = self.types.name(target);
-        // Every socket could be one of Unix, which has more behind it.
+        // Any socket could be a Unix socket, whose struct is larger.
         if name == "sock"
             && let Ok(made) = self.scene.object("unix_sock", true)
         {
             return Ok(made);
         }
-        // A path that is read through this mount goes on to the mounts above it.
+        // A path that is read through this mount continues in the parent mounts.
         if name == "vfsmount" {
             return self.scene.mounted(&[]);
         }
-        // What the cut kernels only declare, nothing reads from.
+        // No program reads from types that the trimmed kernel types only declare.
         Ok(self.scene.object(name, is_struct).unwrap_or_else(|_| self.scene.put_bytes(&[0; 64])))
     }
 
@@ -550,7 +554,7 @@ impl Stage<'_, '_, '_> {
                     10 => Tail::Deleted,
                     _ => Tail::Nowhere,
                 };
-                // A path that ends so is most often that of an unlinked file.
+                // A path with this suffix usually belongs to an unlinked file.
                 let deleted = b" (deleted)";
                 if text.ends_with(deleted) && self.tape.percent(70) {
                     text.truncate(text.len() - deleted.len());
@@ -558,7 +562,7 @@ impl Stage<'_, '_, '_> {
                 }
                 let inner = self.components(text);
                 let null = nullable(mount) && self.tape.percent(4);
-                // Where a mount is already, another path below it is made.
+                // If the mount exists already, another path below it is created.
                 let cut = match self.tape.below(10) {
                     0..7 => 0,
                     7 | 8 => self.tape.below(inner.len() + 1),
@@ -605,7 +609,7 @@ impl Stage<'_, '_, '_> {
         }
     }
 
-    /// Gives what leads to a pointer its values, but not the pointer itself.
+    /// Sets everything that leads to a pointer, except the pointer itself.
     fn prepare(&mut self, pointer: &Value) -> Result<(), String> {
         match &pointer.kind {
             ValueKind::Load { base, .. } => self.value(base, false),
@@ -689,7 +693,7 @@ impl Stage<'_, '_, '_> {
         self.assign(length, count)
     }
 
-    /// Gives a Unix socket a name: of a file, an abstract one, or none.
+    /// Gives a Unix socket a name: a file path, an abstract name, or none.
     fn unix(&mut self, at: u64) -> Result<(), String> {
         if self.tape.percent(50) {
             let text = self.name();
@@ -711,7 +715,7 @@ impl Stage<'_, '_, '_> {
         Ok(())
     }
 
-    /// A `sockaddr_un`.
+    /// Draws the bytes of a `sockaddr_un`.
     fn unix_name(&mut self) -> Vec<u8> {
         let mut name = self.name();
         name.truncate(100);

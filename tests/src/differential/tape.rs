@@ -1,7 +1,8 @@
-//! Numbers that choices are made by, one after the other; behind the end there are zeros, and 0 is always the simplest
-//! choice. (The idea is that of Hypothesis: MacIver and Donaldson, *Test-case reduction via test-case generation*, 2020.)
+//! A tape of numbers that determine random choices. Past its end the tape yields zeros, and 0 always means
+//! the simplest choice. (The idea is from Hypothesis: MacIver and Donaldson, *Test-case reduction via
+//! test-case generation*, 2020.)
 
-/// A row of numbers and how far it is used.
+/// A sequence of numbers and a position in it.
 #[derive(Clone, Debug)]
 pub struct Tape<'t> {
     words: &'t [u16],
@@ -9,7 +10,7 @@ pub struct Tape<'t> {
 }
 
 impl<'t> Tape<'t> {
-    /// From the beginning.
+    /// Starts at the beginning of the numbers.
     #[must_use]
     pub fn new(words: &'t [u16]) -> Tape<'t> {
         Tape { words, at: 0 }
@@ -21,26 +22,26 @@ impl<'t> Tape<'t> {
         word
     }
 
-    /// 64 bits: four of the numbers.
+    /// Returns 64 bits, taken from four numbers.
     pub fn word(&mut self) -> u64 {
         (0..4).fold(0, |word, _| word << 16 | u64::from(self.next()))
     }
 
-    /// A number below `end`, which is at most 65536; 0 where that is 0. A smaller number makes no larger choice, so that
-    /// what halves numbers looks for the smallest choice by halves.
+    /// Returns a number below `end`, which is at most 65536; 0 if `end` is 0. The result is monotonic in the
+    /// drawn number, so a shrinker can search for the smallest choice by bisection.
     pub fn below(&mut self, end: usize) -> usize {
         (usize::from(self.next()) * end) >> 16
     }
 
-    /// True in so many cases of a hundred; never behind the end.
+    /// Returns true with the given probability in per cent; always false past the end.
     pub fn percent(&mut self, percent: usize) -> bool {
         self.below(100) >= 100 - percent
     }
 
-    /// One of them.
+    /// Returns one of the elements.
     ///
     /// # Panics
-    /// When there is none.
+    /// Panics if there are none.
     pub fn pick<'a, T>(&mut self, all: &'a [T]) -> &'a T {
         &all[self.below(all.len())]
     }

@@ -1,16 +1,16 @@
-//! The inputs of a row as memory: structs, paths, sockets and tasks, laid out by the types of a kernel.
+//! Inputs of a row as kernel memory: structs, paths, sockets and tasks, laid out by the types of a kernel.
 //!
 //! ```text
-//! vma.vm_file.f_inode.i_uid.val = 5      the argument `vma` points to a `struct vm_area_struct`, its `vm_file` to a
-//!                                        `struct file`, and so on; missing objects on the way are created
-//! path(file.f_path) = "/etc/passwd"      dentries up to the root of a mount
+//! vma.vm_file.f_inode.i_uid.val = 5    the argument `vma` points to a `struct vm_area_struct`, its `vm_file`
+//!                                      to a `struct file`, and so on; missing objects are created
+//! path(file.f_path) = "/etc/passwd"    dentries up to the root of a mount
 //! ```
 //!
-//! Offsets and widths come from the kernel's BTF. A pointer to a struct among the arguments points to a zeroed struct unless a
-//! row sets it; all other pointers are null by default. [`Meeting`] answers the evaluator from the same memory: paths are walked
-//! as `prepend_path` in `fs/d_path.c` does.
+//! Offsets and widths come from the kernel's BTF. An argument that is a pointer to a struct points to a
+//! zeroed struct unless a row sets it; all other pointers are null by default. [`Meeting`] answers the
+//! evaluator from the same memory; it walks paths as `prepend_path` in `fs/d_path.c` does.
 //!
-//! Absent: names of the standard library, and everything that a policy says.
+//! Absent: names of the standard library, and anything taken from a policy.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,40 +27,40 @@ use krsic::simulate::scene::Scene;
 
 use super::parse::{Address, Given, Input, PathSpec, Place, Step};
 
-/// An address of the kernel's at which no memory is.
+/// A kernel address without memory.
 const NOWHERE: u64 = 0xffff_fe00_0000_0000;
 
-/// The bits above a narrow argument, which no program may look at.
+/// The bits above a narrow argument, which no program may read.
 const GARBAGE: u64 = 0xa5c3_96f1_5a3c_e70f;
 
-/// Offset in bytes and type of a field by the struct and the names.
+/// Byte offset and type of a field, by struct name and field names.
 type Offsets = BTreeMap<(String, String), (u64, TypeId)>;
 
-/// The memory that a call meets. A clone shares the places of fields that are known, which take a search in BTF.
+/// The memory that a call accesses. Clones share the cache of field offsets, since each lookup searches BTF.
 #[derive(Clone)]
 pub struct Layout<'k> {
-    /// Memory and arguments.
+    /// Memory and arguments of the call.
     pub scene: Scene<'k>,
     kernel: &'k Kernel,
     /// Name and type of each argument of the hook.
     arguments: Vec<(String, TypeId)>,
-    /// The `struct mount` of the root of the namespace.
+    /// The `struct mount` of the namespace root.
     root: Option<u64>,
-    /// Every `struct task_struct`.
+    /// Addresses of all `struct task_struct`.
     tasks: Vec<u64>,
-    /// The task that is its own parent, behind the first process.
+    /// The idle task: parent of the first process and of itself.
     idle: u64,
-    /// Pointers that a row says to be null.
+    /// Addresses of pointers that a row sets to null.
     nulls: BTreeSet<u64>,
-    /// Places of fields by the struct and the names.
+    /// Cache of field offsets by struct name and field names.
     offsets: Rc<RefCell<Offsets>>,
-    /// Sizes of structs by their names.
+    /// Cache of struct sizes by name.
     sizes: Rc<RefCell<BTreeMap<String, usize>>>,
-    /// The ring buffer has no room.
+    /// True if the ring buffer is full.
     pub no_room: bool,
 }
 
-/// A place whose type and home are known.
+/// A resolved place: its type and its storage.
 #[derive(Clone, Debug)]
 struct Spot {
     ty: TypeId,
@@ -71,20 +71,20 @@ struct Spot {
 enum Home {
     Argument(String),
     Memory {
-        /// Of the first byte.
+        /// Address of the first byte.
         at: u64,
-        /// Bits from there.
+        /// Offset in bits from there.
         bit: u32,
-        /// Bits of a bitfield, or 0.
+        /// Width of a bitfield in bits, or 0.
         bits: u32,
     },
 }
 
 impl<'k> Layout<'k> {
-    /// A task and nothing else.
+    /// Creates a layout with one task and nothing else.
     ///
     /// # Errors
-    /// Where the kernel's types have no tasks.
+    /// Returns an error if the kernel's types do not include tasks.
     pub fn new(kernel: &'k Kernel) -> Result<Layout<'k>, String> {
         let mut scene = Scene::new(kernel)?;
         scene.upper = GARBAGE;
@@ -106,20 +106,20 @@ impl<'k> Layout<'k> {
         Ok(layout)
     }
 
-    /// Makes it a call of a hook.
+    /// Makes the layout a call of a hook.
     ///
     /// # Errors
-    /// Where the kernel has no such hook.
+    /// Returns an error if the kernel has no such hook.
     pub fn call(&mut self, hook: &str) -> Result<(), String> {
         let found = self.kernel.hook(hook).ok_or_else(|| format!("no hook `{hook}`"))?;
         self.arguments = found.args.iter().map(|arg| (arg.name.to_owned(), arg.ty)).collect();
         Ok(())
     }
 
-    /// Applies one input; the caller handles those that are not about memory.
+    /// Applies one input; the caller handles inputs that do not concern memory.
     ///
     /// # Errors
-    /// Where the kernel lacks a name, or a value does not fit.
+    /// Returns an error if the kernel lacks a name, or if a value does not fit.
     pub fn give(&mut self, input: &Input) -> Result<(), String> {
         match input {
             Input::Hook(_) | Input::Kernels(_) => {}
@@ -157,7 +157,7 @@ impl<'k> Layout<'k> {
                 for number in 0..=*count {
                     let parent = self.object("task_struct")?;
                     self.poke(child, "task_struct", "real_parent", parent)?;
-                    // The idle task, whose number is 0, ends the row.
+                    // The idle task, with pid 0, ends the chain of ancestors.
                     self.poke(
                         parent,
                         "task_struct",
@@ -171,10 +171,11 @@ impl<'k> Layout<'k> {
         Ok(())
     }
 
-    /// Completes the inputs: arguments that point to structs, parents of tasks, and the ids that helpers return.
+    /// Completes the inputs: arguments that point to structs, parents of tasks, and the ids that helpers
+    /// return.
     ///
     /// # Errors
-    /// Where the kernel's types lack what every task has.
+    /// Returns an error if the kernel's types lack a field that every task has.
     pub fn finish(&mut self) -> Result<(), String> {
         for (name, ty) in self.arguments.clone() {
             if self.scene.arguments.contains_key(&name) {
@@ -208,10 +209,10 @@ impl<'k> Layout<'k> {
         Ok(())
     }
 
-    /// The key of the object at a place in the maps of labels.
+    /// Returns the key of the object at a place in the label maps.
     ///
     /// # Errors
-    /// Where labels are not on such objects.
+    /// Returns an error for an object of a kind that cannot have labels.
     pub fn known(&mut self, place: &Place) -> Result<ObjectKey, String> {
         let target = self.target(place)?;
         let spot = self.resolve(place)?;
@@ -221,7 +222,7 @@ impl<'k> Layout<'k> {
             _ => btf.name(btf.strip(spot.ty)),
         };
         Ok(match name {
-            // All threads of a process are one object.
+            // All threads of a process share one object.
             "task_struct" => (Object::Task, [self.peek(target, "task_struct", "group_leader")?, 0]),
             "inode" => {
                 let sb = self.peek(target, "inode", "i_sb")?;
@@ -235,7 +236,7 @@ impl<'k> Layout<'k> {
         })
     }
 
-    /// A struct of zeros. A socket can become one of any family.
+    /// Creates a zeroed struct. A socket has room for the socket type of any family.
     fn object(&mut self, name: &str) -> Result<u64, String> {
         let known = self.sizes.borrow().get(name).copied();
         let bytes = match known {
@@ -248,7 +249,7 @@ impl<'k> Layout<'k> {
         };
         let at = self.scene.memory.add(vec![0; bytes], Rights::Read, "struct");
         if name == "task_struct" {
-            // A process of one thread.
+            // A process with one thread.
             self.poke(at, "task_struct", "group_leader", at)?;
             self.tasks.push(at);
         }
@@ -260,7 +261,7 @@ impl<'k> Layout<'k> {
         let wide = if name == "sock" { btf.find(Kind::Struct, "unix_sock") } else { None };
         let found = wide.or_else(|| btf.find(Kind::Struct, name)).or_else(|| btf.find(Kind::Union, name));
         let ty = found.ok_or_else(|| format!("no struct `{name}`"))?;
-        // One element of an array without a length, as in `struct pid`.
+        // One element for a flexible array member, as in `struct pid`.
         let behind = match btf.members(ty).next_back().map(|last| btf.ty(btf.strip(last.ty))) {
             Some(Type::Array { element, count: 0 }) => btf.size(element),
             _ => 0,
@@ -268,7 +269,7 @@ impl<'k> Layout<'k> {
         Ok((btf.size(ty) + behind) as usize)
     }
 
-    /// A new object of a type that a pointer is to, if that is a struct whose members are known.
+    /// Creates an object of a pointer's target type, if that is a struct with known members.
     fn pointee(&mut self, target: TypeId) -> Option<u64> {
         let btf = &self.kernel.btf;
         match btf.ty(btf.strip(target)) {
@@ -361,7 +362,7 @@ impl<'k> Layout<'k> {
         Ok(Spot { ty: found.ty, home: Home::Memory { at: at + u64::from(found.bit_offset / 8), bit, bits } })
     }
 
-    /// The struct at a spot, or the one that a pointer there points to, which comes to be where the pointer is null.
+    /// Returns the struct at a spot, or the target of the pointer there; a null pointer gets a new target.
     fn enter(&mut self, spot: &Spot) -> Result<(u64, TypeId), String> {
         let btf = &self.kernel.btf;
         let ty = btf.strip(spot.ty);
@@ -386,7 +387,7 @@ impl<'k> Layout<'k> {
         Ok((at, defined))
     }
 
-    /// The address of the struct at a place or behind the pointer there.
+    /// Returns the address of the struct at a place, or of the target of the pointer there.
     fn target(&mut self, place: &Place) -> Result<u64, String> {
         let spot = self.resolve(place)?;
         Ok(self.enter(&spot)?.0)
@@ -472,11 +473,11 @@ impl<'k> Layout<'k> {
         self.store(&spot, value)
     }
 
-    /// A dentry below another; its own parent where there is none.
+    /// Creates a dentry below another; without a parent it is its own parent.
     fn dentry(&mut self, parent: Option<u64>, name: &[u8], hashed: bool) -> Result<u64, String> {
         let dentry = self.object("dentry")?;
         let text = [name, b"\0"].concat();
-        // A short name is in the dentry itself.
+        // A short name is stored in the dentry itself.
         let inline = self.offset("dentry", "d_shortname").or_else(|_| self.offset("dentry", "d_iname"));
         let inline = inline.ok().filter(|(_, ty)| text.len() <= self.kernel.btf.size(*ty) as usize);
         let characters = match inline {
@@ -490,7 +491,7 @@ impl<'k> Layout<'k> {
         Ok(dentry)
     }
 
-    /// The dentries of a path below one, the last of which may be unlinked.
+    /// Creates the dentries of a path below a dentry; the last one may be unlinked.
     fn below(&mut self, mut dentry: u64, path: &[u8], deleted: bool) -> Result<u64, String> {
         let names: Vec<&[u8]> = path.split(|byte| *byte == b'/').filter(|name| !name.is_empty()).collect();
         for (at, name) in names.iter().enumerate() {
@@ -499,7 +500,7 @@ impl<'k> Layout<'k> {
         Ok(dentry)
     }
 
-    /// A mount with a root directory, on a dentry of another mount.
+    /// Creates a mount with a root directory, mounted on a dentry of another mount.
     fn mount(&mut self, root: u64, on: Option<(u64, u64)>) -> Result<u64, String> {
         let mount = self.object("mount")?;
         let (parent, point) = on.unwrap_or((mount, root));
@@ -509,7 +510,7 @@ impl<'k> Layout<'k> {
         Ok(mount)
     }
 
-    /// The mount of the root of the namespace and its first directory.
+    /// Returns the mount of the namespace root and its root directory.
     fn root(&mut self) -> Result<(u64, u64), String> {
         let mount = match self.root {
             Some(mount) => mount,
@@ -547,7 +548,7 @@ impl<'k> Layout<'k> {
         self.store(&second, mount + inner)
     }
 
-    /// A `struct path` has a dentry and a mount; two places are those.
+    /// Resolves dentry and mount, either inside a `struct path` or as two places.
     fn path_spots(&mut self, places: &[Place]) -> Result<[Spot; 2], String> {
         match places {
             [place] => {
@@ -563,13 +564,13 @@ impl<'k> Layout<'k> {
         let (family, rest, natural): (u16, Vec<u8>, usize) = match address {
             Address::Four(family, ip, port) => (*family, [&port.to_be_bytes()[..], ip].concat(), 16),
             Address::Six(ip, port) => (10, [&port.to_be_bytes()[..], &[0; 4], ip].concat(), 28),
-            // The NUL behind a path is part of the length that most programs give.
+            // Most programs include the trailing NUL of a path in the length.
             Address::Unix(path) => (1, [path, &b"\0"[..]].concat(), 3 + path.len()),
             Address::Abstract(name) => (1, [b"\0", name.as_slice()].concat(), 3 + name.len()),
             Address::Unnamed => (1, Vec::new(), 2),
             Address::Family(family) => (*family, Vec::new(), 16),
         };
-        // The kernel copies what the caller gives into a `sockaddr_storage`.
+        // The kernel copies the caller's address into a `sockaddr_storage`.
         let mut storage = [family.to_le_bytes().to_vec(), rest].concat();
         storage.resize(128, 0);
         let storage = self.scene.memory.add(storage, Rights::Read, "bytes");
@@ -596,7 +597,7 @@ impl<'k> Layout<'k> {
             let (offset, _) = self.offset("sock", &name)?;
             self.scene.memory.poke(sock + offset, &ip);
         }
-        // The port of this end is kept in the machine's byte order, that of the other end in the network's.
+        // The local port is stored in host byte order, the peer's in network byte order.
         if peer {
             self.poke(sock, "sock", &common("skc_dport"), u64::from(port.to_be()))
         } else {
@@ -649,7 +650,7 @@ fn little(bytes: &[u8]) -> u64 {
     bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
 }
 
-/// The world of the evaluator: the memory of a layout.
+/// The environment of the evaluator, backed by the memory of a layout.
 pub struct Meeting<'l, 'k>(pub &'l Layout<'k>);
 
 impl Meeting<'_, '_> {
@@ -661,7 +662,7 @@ impl Meeting<'_, '_> {
         Some(bytes.iter().copied().take_while(|byte| *byte != 0).collect())
     }
 
-    /// Where a path leads up to: `prepend_path` and `d_path`.
+    /// Walks up from a dentry and returns its path, as `prepend_path` and `d_path` do.
     fn walk(&self, first: u64, vfsmount: u64) -> Option<Vec<u8>> {
         let layout = self.0;
         let (inner, _) = layout.offset("mount", "mnt").ok()?;

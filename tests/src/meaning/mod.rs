@@ -1,4 +1,4 @@
-//! The table of meaning: policies, inputs and results that were written by hand from the definition of the language.
+//! The table of meaning: policies, inputs and results written by hand from the definition of the language.
 //!
 //! ```text
 //! ## The operands of a comparison can be swapped.
@@ -7,11 +7,13 @@
 //! | option = 500  -> pass
 //! ```
 //!
-//! `parse` reads `tests/meaning/*.meaning`, `layout` puts the inputs into memory as a kernel's types say, and `run` asks the
-//! evaluator of the typed policy and the built object, on each embedded kernel. Each of the two answers is compared with the
-//! result in the row, not with the other answer: a fault in front of the typed policy changes both in the same way.
+//! `parse` reads `tests/meaning/*.meaning`, `layout` lays out the inputs in memory according to a kernel's
+//! types, and `run` executes the evaluator of the typed policy and the built object on each embedded kernel.
+//! Both answers are compared with the result in the row, not with each other: a bug in a stage before the
+//! typed policy changes both alike.
 //!
-//! Absent: anything computed from the policy. Inputs are named as the kernel's C declares them, and results are numbers.
+//! Absent: results computed from the policy. Inputs use the names of the kernel's C declarations, and results
+//! are numbers.
 
 pub mod layout;
 pub mod parse;

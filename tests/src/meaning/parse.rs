@@ -1,17 +1,18 @@
-//! The text form of the table: sections of a policy and its rows.
+//! Parser for the text form of the table: sections, each with a policy and its rows.
 //!
 //! ```text
-//! ## A sentence that says the meaning.
+//! ## A sentence that states the meaning.
 //! r: on file_open when file.uid == 5 deny EACCES audit { file.uid }
 //! | file.f_inode.i_uid.val = 5  -> deny 13, audit r { file.uid = 5 }
 //! | file.f_inode.i_uid.val = 6  -> pass
 //! ```
 //!
-//! A section begins with lines of `##`; its policy ends with the first line that begins with `|`. A row holds inputs, `->` and a
-//! result, both separated by commas, and can go on over several lines. A row that begins with `then` is a later call that
-//! finds what the rows before it left behind. `tests/meaning/README.md` lists all inputs and results.
+//! A section begins with `##` lines; its policy ends before the first line that begins with `|`. A row
+//! consists of inputs, `->` and a result, both comma-separated, and can continue over several lines. A row
+//! that begins with `then` is a later call that inherits the state of the rows before it.
+//! `tests/meaning/README.md` lists all inputs and results.
 //!
-//! Absent: what the names in a row refer to; `layout` resolves them on a kernel.
+//! Absent: resolution of the names in a row, which `layout` does for each kernel.
 
 use std::net::IpAddr;
 
@@ -21,82 +22,82 @@ use krsic::hir::eval::Element;
 /// A policy and its rows.
 #[derive(Clone, Debug)]
 pub struct Section {
-    /// The line of the heading, from 1.
+    /// Line of the heading, from 1.
     pub line: usize,
     /// The sentence above the policy.
     pub title: String,
-    /// The policy's text.
+    /// Text of the policy.
     pub policy: String,
-    /// In the order of the file.
+    /// Rows in file order.
     pub rows: Vec<Row>,
 }
 
-/// One call of a hook, or a statement about the policy's text.
+/// One call of a hook, or an assertion about the policy text.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// The line where it begins, from 1.
+    /// The row's first line, from 1.
     pub line: usize,
-    /// It follows the rows before it.
+    /// True if the row inherits the state of the preceding rows.
     pub then: bool,
-    /// In the order of the text.
+    /// Inputs in source order.
     pub inputs: Vec<Input>,
-    /// The expected outcome.
+    /// The expected outcome of the call.
     pub result: Expected,
 }
 
-/// A place in the kernel's memory: `vma.vm_file.f_inode`.
+/// A place in kernel memory: `vma.vm_file.f_inode`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place(pub Vec<Step>);
 
-/// A part of a place.
+/// A component of a place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// An argument or a field.
     Name(String),
     /// An element of an array.
     Index(u32),
-    /// The field before it, so many times in all: `real_parent*3`.
+    /// A repetition of the preceding field; the count includes its first occurrence: `real_parent*3`.
     Times(u32),
 }
 
-/// A value for a place.
+/// A value given to a place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Given {
     /// A number, `true` or `false`.
     Number(i128),
-    /// A null pointer.
+    /// A null pointer value.
     Null,
-    /// A pointer to where no memory is.
+    /// A pointer to an address without memory.
     Unreadable,
     /// A pointer to a new object of its type.
     New,
-    /// Characters with a NUL behind them.
+    /// Characters with a trailing NUL.
     Text(Vec<u8>),
-    /// The address that another place holds.
+    /// The address stored at another place.
     Same(Place),
 }
 
-/// A path, its end and its mount.
+/// A file path with its last component and its mount.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PathSpec {
-    /// The full path.
+    /// The full file path.
     pub text: Vec<u8>,
-    /// The last name was unlinked.
+    /// True if the last name was unlinked.
     pub deleted: bool,
-    /// The file never was in a directory.
+    /// True if the file never was in a directory.
     pub nowhere: bool,
-    /// The mount point that it is reached through; the root of the namespace otherwise.
+    /// Mount point through which the file is reached; `None` for the namespace root.
     pub mounted: Option<Vec<u8>>,
-    /// The directory inside the mounted file system that is the mount's root.
+    /// Directory of the mounted file system that is the root of the mount.
     pub of: Option<Vec<u8>>,
 }
 
-/// An address of a socket.
+/// A socket address of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
-    /// A family, an address of IPv4 and a port.
+    /// A family, an IPv4 address and a port.
     Four(u16, [u8; 4], u16),
-    /// An address of IPv6 and a port.
+    /// An IPv6 address and a port.
     Six([u8; 16], u16),
     /// The path of a Unix socket.
     Unix(Vec<u8>),
@@ -104,114 +105,114 @@ pub enum Address {
     Abstract(Vec<u8>),
     /// A Unix socket without a name.
     Unnamed,
-    /// A family with zeros behind it.
+    /// A family, followed by zeros.
     Family(u16),
 }
 
 /// An input of a call.
 #[derive(Clone, Debug)]
 pub enum Input {
-    /// The hook that is called; the policy's first one where no row says.
+    /// The hook to call; without this input, the first hook of the policy.
     Hook(String),
-    /// The kernels that the row is about.
+    /// The kernels to which the row applies.
     Kernels(Vec<String>),
-    /// A parameter that the load has set.
+    /// The load-time value of a parameter.
     Param(String, i128),
     /// The elements of a dynamic set.
     Set(String, Vec<Vec<Element>>),
     /// The mode of a rule or of the policy.
     Mode(Option<String>, Mode),
-    /// Nanoseconds since boot.
+    /// Time in nanoseconds since boot.
     Now(u64),
-    /// No event finds room.
+    /// No room for any event.
     NoRoom,
-    /// No further object can have labels.
+    /// No room for labels of further objects.
     LabelsFull,
     /// The labels of an object.
     Labels(Place, Vec<String>),
-    /// Device and inode of a file that the load has found.
+    /// Device and inode number of a file that was found at load time.
     Found(String, u64, u64),
     /// The value of a place.
     Give(Place, Given),
-    /// A path at a `struct path`, or at a dentry and a mount.
+    /// A file path at a `struct path`, or at a dentry and a mount.
     Path(Vec<Place>, PathSpec),
-    /// A socket address at a pointer, its length at another place.
+    /// A socket address at a pointer, with its length at another place.
     Sockaddr(Place, Place, Address, Option<i128>),
-    /// This end of a socket, or the other one.
+    /// The local or the peer endpoint of a socket.
     End {
         /// The pointer to the `sock`.
         sock: Place,
-        /// The other end.
+        /// True for the peer endpoint.
         peer: bool,
-        /// Its address.
+        /// Address of the endpoint.
         address: Address,
     },
     /// The path of a node of the cgroup hierarchy.
     Cgroup(Place, Vec<u8>),
-    /// A task's ancestors, all with numbers but the idle task behind them.
+    /// A task with a number of ancestors; all have non-zero pids and are followed by the idle task.
     Ancestors(Place, u32),
 }
 
-/// A field of an event.
+/// The recorded value of an event field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Recorded {
-    /// A number; 0 and 1 of a `bool`.
+    /// A number; a `bool` is 0 or 1.
     Number(i128),
-    /// A text.
+    /// A text without NUL.
     Text(Vec<u8>),
-    /// An address, as one of IPv6.
+    /// An address in IPv6 form.
     Ip(u128),
-    /// It could not be read.
+    /// A value that could not be read.
     Unknown,
 }
 
 /// An event that must be recorded.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Event {
-    /// The rule's name; any where there is none.
+    /// Name of the rule; `None` accepts any.
     pub rule: Option<String>,
     /// The errno that a permissive rule would have denied with.
     pub would_deny: Option<i32>,
-    /// The errno that the event says; that of the row where there is none.
+    /// The errno recorded in the event; `None` means the errno of the row.
     pub met: Option<i32>,
-    /// All of its fields, where the row says them.
+    /// All fields of the event, if the row lists them.
     pub fields: Option<Vec<(String, Recorded)>>,
 }
 
 /// The expected outcome of a row.
 #[derive(Clone, Debug, Default)]
 pub struct Expected {
-    /// Codes of errors in the policy's text.
+    /// Codes of errors in the policy text.
     pub errors: Vec<String>,
-    /// Codes of warnings about the policy's text.
+    /// Codes of warnings about the policy text.
     pub warnings: Vec<String>,
-    /// 0 for `pass`, or an errno; nothing for rows about the text.
+    /// 0 for `pass`, or an errno; `None` for rows about the text.
     pub errno: Option<i32>,
-    /// Events, in any order.
+    /// Events in any order.
     pub events: Vec<Event>,
-    /// Signals, in any order.
+    /// Signals in any order.
     pub signals: Vec<i32>,
-    /// Labels of objects afterwards.
+    /// Labels of objects after the call.
     pub labels: Vec<(Place, Vec<String>)>,
-    /// Events over a limit so far.
+    /// Number of events over a limit so far.
     pub over: u64,
-    /// Events without room so far.
+    /// Number of events without room so far.
     pub lost: u64,
-    /// A rule could not be decided because something could not be read.
+    /// True if a rule could not be decided because a value could not be read.
     pub undecided: bool,
 }
 
-/// Which part of a section a line belongs to.
+/// The part of a section that a line belongs to.
 enum Part {
     Heading,
     Policy,
     Rows,
 }
 
-/// Reads a file of the table.
+/// Parses a file of the table.
 ///
 /// # Errors
-/// A description of the malformed row, with its line.
+/// Returns a description of the malformed row, with its line.
 pub fn parse(text: &str) -> Result<Vec<Section>, String> {
     let mut sections: Vec<Section> = Vec::new();
     let mut part = Part::Rows;
@@ -241,7 +242,7 @@ pub fn parse(text: &str) -> Result<Vec<Section>, String> {
                 section.title = format!("{} {title}", section.title);
                 part = Part::Heading;
             }
-            // An empty line lets a policy begin with a doc comment.
+            // An empty line allows a policy to begin with a doc comment.
             (Part::Heading | Part::Policy, _, Some(section)) => {
                 section.policy.push_str(content);
                 section.policy.push('\n');
@@ -288,7 +289,7 @@ fn tokens(line: &str) -> Result<Vec<Token>, String> {
     Ok(tokens)
 }
 
-/// A string from behind its opening quote, and what follows its closing one.
+/// Returns the string after its opening quote, and the rest after its closing quote.
 fn string(text: &str) -> Result<(Vec<u8>, &str), String> {
     let mut bytes = Vec::new();
     let mut chars = text.char_indices();
@@ -311,7 +312,7 @@ fn string(text: &str) -> Result<(Vec<u8>, &str), String> {
     Err("a string without a closing quote".to_owned())
 }
 
-/// `5`, `-1`, `0x2a`, `0o52`.
+/// Parses an integer: `5`, `-1`, `0x2a`, `0o52`.
 fn number(word: &str) -> Option<i128> {
     let (sign, digits) = word.strip_prefix('-').map_or((1, word), |rest| (-1, rest));
     let (radix, digits) = match digits.get(..2) {
@@ -400,7 +401,7 @@ impl Reader {
         place(&self.word()?)
     }
 
-    /// Strings one after the other, each perhaps repeated: `"/a/" "x" *40`.
+    /// Parses consecutive strings, each with an optional repetition: `"/a/" "x" *40`.
     fn text(&mut self) -> Result<Vec<u8>, String> {
         let mut all = None;
         while let Some(Token::Text(text)) = self.tokens.get(self.at) {
@@ -591,7 +592,7 @@ impl Reader {
         })
     }
 
-    /// `{ a, b }`, perhaps empty.
+    /// Parses `{ a, b }`; the list may be empty.
     fn names(&mut self) -> Result<Vec<String>, String> {
         self.need('{')?;
         let mut names = Vec::new();
@@ -655,7 +656,8 @@ impl Reader {
         }
     }
 
-    /// `inet 10.0.0.1 443`, `inet6 ::1 53`, `unspec 10.0.0.1 80`, `unix "/run/x"`, `abstract "x"`, `unnamed`, `family 16`.
+    /// Parses `inet 10.0.0.1 443`, `inet6 ::1 53`, `unspec 10.0.0.1 80`, `unix "/run/x"`, `abstract "x"`,
+    /// `unnamed`, `family 16`.
     fn address(&mut self) -> Result<Address, String> {
         let word = self.word()?;
         Ok(match word.as_str() {

@@ -1,15 +1,17 @@
-//! Runs the rows of a file: the evaluator and the built object, each against the result in the row.
+//! Executes the rows of a file with the evaluator and the built object, and compares each with the result in
+//! the row.
 //!
 //! ```text
-//! operators.meaning:12: on 5.10, the object: the verdict is 0, not 1
+//! comparisons.meaning:12: on 5.10, the object: the verdict is 0, not 1
 //!   A comparison with the constant on the left is the mirrored comparison.
 //!   on task_prctl when 500 < option deny
 //! ```
 //!
-//! A policy is built once, by default for the newest embedded kernel, and runs on each embedded kernel that its object is marked fit for and
-//! that has the hook. Warnings of the compiler that no row expects are failures too, but for those about other kernels.
+//! A policy is built once, by default for the newest embedded kernel, and runs on each embedded kernel that
+//! has the hook and that the object supports. Unexpected warnings of the compiler are failures too, except
+//! warnings about other kernels.
 //!
-//! Absent: the comparison of the two answers with each other, which the differential tests do.
+//! Absent: the comparison of the two answers with each other, which the differential tests perform.
 
 use std::fmt::Write as _;
 
@@ -30,23 +32,23 @@ use super::parse::{Event, Expected, Input, Recorded, Row, Section, parse};
 /// The size of a run.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Count {
-    /// Policies.
+    /// Number of policies executed.
     pub policies: usize,
-    /// Rows of the table.
+    /// Number of rows executed.
     pub rows: usize,
-    /// Rows times kernels.
+    /// Number of calls: each row counts once per kernel.
     pub calls: usize,
 }
 
-/// Runs a file of the table.
+/// Executes a file of the table.
 ///
 /// # Errors
-/// Every row that differs.
+/// Describes every row that differs.
 pub fn run(file: &str, text: &str) -> Result<Count, String> {
     let sections = parse(text).map_err(|why| format!("{file}:{why}"))?;
     let mut count = Count::default();
     let mut failures = String::new();
-    // Each row begins with a copy of the one of its kernel.
+    // Each row begins with a copy of its kernel's layout.
     let layouts = embedded().iter().map(Layout::new).collect::<Result<Vec<_>, String>>()?;
     for section in &sections {
         count.policies += 1;
@@ -63,7 +65,7 @@ pub fn run(file: &str, text: &str) -> Result<Count, String> {
     if failures.is_empty() { Ok(count) } else { Err(failures) }
 }
 
-/// Failures of a section, each with its line.
+/// Returns the failures of a section, each with its line.
 fn section_failures(section: &Section, layouts: &[Layout<'static>], count: &mut Count) -> Vec<(usize, String)> {
     let outcome =
         krsic::build(&[Source { name: "policy.krs".into(), text: section.policy.clone() }], &Options::default());
@@ -104,7 +106,7 @@ fn section_failures(section: &Section, layouts: &[Layout<'static>], count: &mut 
     let mut ran = vec![false; rows.len()];
     for (kernel, layout) in embedded().iter().zip(layouts) {
         if let Err(failure) = on_kernel(built, (kernel, layout), &rows, &mut ran, count) {
-            // The other kernels most often fail in the same way.
+            // Other kernels usually fail in the same way.
             failures.push(failure);
             return failures;
         }
@@ -114,7 +116,7 @@ fn section_failures(section: &Section, layouts: &[Layout<'static>], count: &mut 
     failures
 }
 
-/// Runs the rows of a policy on one kernel, in their order.
+/// Executes the rows of a policy on one kernel, in order.
 fn on_kernel(
     built: &Built,
     (kernel, layout): (&'static Kernel, &Layout<'static>),
@@ -166,7 +168,7 @@ fn on_kernel(
     Ok(())
 }
 
-/// The hook of a row: the one that it says, that of the row before it, or the policy's first.
+/// Returns the hook of a row: its own, otherwise that of the row before it, otherwise the policy's first.
 fn hook(policy: &Policy, row: &Row, before: Option<&State<'_>>) -> Result<HookId, String> {
     let said = row.inputs.iter().find_map(|input| match input {
         Input::Hook(name) => Some(name),
@@ -184,7 +186,7 @@ fn hook(policy: &Policy, row: &Row, before: Option<&State<'_>>) -> Result<HookId
     }
 }
 
-/// The state that a row leaves to the `then` rows behind it.
+/// The state that a row leaves to the `then` rows after it.
 struct State<'i> {
     layout: Layout<'static>,
     machine: Option<Machine<'i>>,
@@ -200,7 +202,7 @@ impl<'i> State<'i> {
         State { layout, machine: None, hook: None, mode: Mode::Enforce, unread: 0 }
     }
 
-    /// The ways in which the two answers differ from a row.
+    /// Returns descriptions of how the two answers differ from a row.
     fn row(&mut self, policy: &Policy, image: &'i Image, hook: HookId, row: &Row) -> Result<Vec<String>, String> {
         let name = &policy.hooks[hook.index()].name;
         let layout = &mut self.layout;
@@ -222,7 +224,7 @@ impl<'i> State<'i> {
             layout.give(input)?;
         }
         layout.finish()?;
-        // Of the policy's mode and the rule's own the weaker one counts.
+        // The weaker of the policy's mode and the rule's own mode applies.
         for rule in &policy.rules {
             let own = layout.scene.modes.get(&rule.name).copied().unwrap_or(rule.first_mode());
             layout.scene.modes.insert(rule.name.clone(), own.max(self.mode));
@@ -276,7 +278,7 @@ impl<'i> State<'i> {
             let Some(header) = abi::Header::read(record) else { return Err("a record without a head".to_owned()) };
             let is = (header.pid, header.tgid, header.uid, header.gid, header.cgroup, header.comm(), header.time_ns);
             let time = layout.scene.time_ns;
-            // Behind the NUL of a name stands whatever was there.
+            // The bytes after the NUL of a name are arbitrary.
             let comm = task.comm.split(|byte| *byte == 0).next().unwrap_or_default();
             if is != (task.pid, task.tgid, task.uid, task.gid, task.cgroup_id, comm, time) {
                 failures.push(format!("the object: an event says of the task {is:?}"));
@@ -300,11 +302,11 @@ struct Answer {
     undecided: bool,
 }
 
-/// An event.
+/// An event that was recorded.
 #[derive(Clone, Debug, PartialEq)]
 struct Seen {
     rule: String,
-    /// The negative errno of the operation, or the positive one of a permissive rule.
+    /// The negative errno of the operation, or the positive errno of a permissive rule.
     verdict: i32,
     fields: Vec<(String, Recorded)>,
 }
@@ -362,7 +364,7 @@ fn value(ty: &Ty, bytes: &[u8]) -> Recorded {
     }
 }
 
-/// Sums over all rules.
+/// Sums of the counters over all rules.
 struct Counters {
     lost: u64,
     over: u64,
@@ -376,7 +378,7 @@ impl Counters {
             let counter = |rule| Some(u64::from_le_bytes(*state?.get(from? + 8 * rule..)?.first_chunk()?));
             (0..rules).filter_map(counter).sum()
         };
-        // Policies that neither record nor deny have no counters of events.
+        // Policies that neither record nor deny have no event counters.
         let records = policy.rules.iter().any(|rule| rule.audit.is_some() || rule.deny.is_some());
         Counters {
             lost: table(records.then_some(0)),
@@ -386,7 +388,7 @@ impl Counters {
     }
 }
 
-/// A result with its places resolved.
+/// An expected result with its places resolved.
 struct Wanted<'r> {
     result: &'r Expected,
     labels: Vec<(eval::ObjectKey, &'r Vec<String>)>,
@@ -398,8 +400,8 @@ impl<'r> Wanted<'r> {
         Ok(Wanted { result, labels: labels.collect::<Result<_, String>>()? })
     }
 
-    /// Notes how an answer differs. Only the evaluator tells that nothing is undecided: a program counts what it cannot read
-    /// also where it does not matter.
+    /// Appends the differences of an answer. Only the evaluator shows that every rule is decided: a program
+    /// also counts an unreadable value that does not affect the outcome.
     fn compare(&self, who: &str, answer: &Answer, exact: bool, mute: bool, failures: &mut Vec<String>) {
         let mut differs = |what: &str, is: String, not: String| {
             if is != not {
@@ -446,7 +448,7 @@ impl<'r> Wanted<'r> {
 mod tests {
     use super::*;
 
-    /// A row with one wrong part of its result is a failure of its line, for the evaluator or the object.
+    /// A row with one wrong part of its result is a failure at its line, for the evaluator or the object.
     #[test]
     fn wrong_results_are_failures() {
         let policy = "label l on task\n\

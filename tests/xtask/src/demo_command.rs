@@ -1,4 +1,5 @@
-//! `cargo xtask demo`: one line of krs, from source to a kernel that says no, on this machine without touching it.
+//! `cargo xtask demo`: shows one line of krs, from its source to a kernel that denies a call. The kernel runs
+//! in a guest, and this machine is left unchanged.
 
 use std::process::{Command, ExitCode};
 use std::time::Duration;
@@ -9,17 +10,18 @@ use crate::host;
 use crate::tools::{Profile, Tools};
 use crate::vm::{self, GuestEnd, GuestSpec};
 
-/// Show a policy at work: build both tools, compile the policy of the README, boot a stock Debian kernel, load it there.
+/// Show a policy at work: build both tools, compile the policy of the README, boot a stock Debian kernel and
+/// load the policy there.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// On which kernel: 5.10, 6.1, 6.12, 6.18 or 7.2.
+    /// Kernel to boot: 5.10, 6.1, 6.12, 6.18 or 7.2.
     #[arg(long, default_value = "6.12", value_name = "VERSION")]
     kernel: String,
 }
 
 const POLICY: &str = "examples/no-anonymous-exec.krs";
 
-/// What the guest does, a remark and a command each.
+/// Steps of the guest: a remark and a command each.
 const STEPS: &[(&str, &str)] = &[
     ("Before: any program may make anonymous memory executable.", "krs-guest anon-mprotect-exec"),
     ("Load the policy. The command ends, the policy stays.", "krsi load no-anonymous-exec.o"),
@@ -31,13 +33,13 @@ const STEPS: &[(&str, &str)] = &[
     ("", "krs-guest anon-mprotect-exec"),
 ];
 
-/// Runs the task.
+/// Runs the `demo` task.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     println!("== Building krsic and krsi");
     let tools = Tools::build(Profile::Release)?;
     let scratch = tempfile::Builder::new().prefix("krs-demo-").tempdir()?;
     let source = host::repository().join(POLICY);
-    // Named without its folder, as in a user's own.
+    // The file is named without its folder, as in a user's own folder.
     let krsic = || {
         let mut command = Command::new(&tools.krsic);
         command.current_dir(host::repository().join("examples")).args(["build", "no-anonymous-exec.krs"]);
@@ -64,7 +66,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         if !remark.is_empty() {
             script.push_str(&format!("printf '\\n%s\\n' {}\n", vm::quote(&format!("# {remark}"))));
         }
-        // The shell's status is that of the last command; a refusal of the guest's program is what is shown here.
+        // The shell's exit status is that of the last command: a denied call of `krs-guest` is the result
+        // shown here.
         script.push_str(&format!("echo {}; {command}\n", vm::quote(&format!("$ {command}"))));
     }
     let mut spec = GuestSpec::new(script);

@@ -1,4 +1,4 @@
-//! This machine: where things are kept, which programs are there, and how to get those that are not.
+//! The host machine: its folders, the programs it has, and the installation of missing ones.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -6,28 +6,28 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-/// Something that a task needs of the machine.
+/// A program of the machine that a task needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tool {
-    /// The program, looked up in `PATH` and the `sbin` folders.
+    /// Name of the program, looked up in `PATH` and the `sbin` folders.
     pub program: &'static str,
-    /// The Debian package that has it.
+    /// Debian package that contains the program.
     pub package: &'static str,
-    /// What it is needed for, completing "needed to ...".
+    /// Purpose of the program, as it completes "needed to ...".
     pub purpose: &'static str,
 }
 
-/// Boots kernels in software.
+/// Emulator that boots kernels in software.
 pub const QEMU: Tool = Tool { program: "qemu-system-x86_64", package: "qemu-system-x86", purpose: "boot a kernel" };
-/// The guest's shell and commands; must be the static one, or it drags libraries along.
+/// The guest's shell and commands; must be statically linked, because a dynamic one needs its libraries too.
 pub const BUSYBOX: Tool = Tool { program: "busybox", package: "busybox-static", purpose: "give the guest a shell" };
-/// Loads objects by libbpf.
+/// Tool that loads objects with libbpf.
 pub const BPFTOOL: Tool =
     Tool { program: "bpftool", package: "bpftool", purpose: "load objects in the guest the way libbpf does" };
-/// Unpacks kernel packages.
+/// Tool that unpacks kernel packages.
 pub const DPKG_DEB: Tool = Tool { program: "dpkg-deb", package: "dpkg", purpose: "unpack kernel packages" };
 
-/// Finds a program in `PATH`, and where the `sbin` folders are not in a user's `PATH`, there.
+/// Finds a program in `PATH`, and in the `sbin` folders where a user's `PATH` lacks them.
 pub fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
@@ -36,8 +36,8 @@ pub fn find(program: &str) -> Option<PathBuf> {
         .find(|candidate| candidate.is_file())
 }
 
-/// Sees to it that the tools are there: installs the missing ones where that is possible, which
-/// is as root on a system with apt, and else says what to install.
+/// Ensures that the tools are present. Missing ones are installed if possible, that is, as root on a system
+/// with apt; otherwise the error names the packages to install.
 pub fn require(tools: &[Tool]) -> Result<()> {
     let missing: Vec<Tool> = tools.iter().copied().filter(|tool| find(tool.program).is_none()).collect();
     if missing.is_empty() {
@@ -67,7 +67,7 @@ pub fn require(tools: &[Tool]) -> Result<()> {
             .args(&packages)
             .env("DEBIAN_FRONTEND", "noninteractive"))
     };
-    // A fresh machine has no package lists yet, or stale ones: fetch them only then.
+    // A fresh machine has no package lists yet, or stale ones: fetch them only in that case.
     if install().is_err() {
         run(Command::new("apt-get").args(["update", "--quiet"]))?;
         install()?;
@@ -75,13 +75,13 @@ pub fn require(tools: &[Tool]) -> Result<()> {
     Ok(())
 }
 
-/// Whether this process may install packages.
+/// Returns true if this process may install packages.
 pub fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt as _;
     std::fs::metadata("/proc/self").is_ok_and(|status| status.uid() == 0)
 }
 
-/// Runs a command with its output kept back, which is shown when it fails.
+/// Runs a command with its output captured; the error shows the output if the command fails.
 pub fn run(command: &mut Command) -> Result<Vec<u8>> {
     let name = describe(command);
     let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot run `{name}`"))?;
@@ -103,12 +103,12 @@ fn describe(command: &Command) -> String {
         .join(" ")
 }
 
-/// The repository.
+/// Root folder of the repository.
 pub fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("this crate lies two folders below the top")
 }
 
-/// Where what was fetched is kept: `KRS_CACHE`, else `krs` in the user's cache folder. Outside the
+/// Folder of downloaded files: `KRS_CACHE`, else `krs` in the user's cache folder. It is outside the
 /// repository, so that every clone shares it.
 pub fn cache() -> Result<PathBuf> {
     let folder = if let Some(folder) = std::env::var_os("KRS_CACHE") {

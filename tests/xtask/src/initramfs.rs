@@ -1,15 +1,15 @@
 //! The guest's file system: a cpio archive that the kernel unpacks at boot.
 //!
 //! ```text
-//! /init                  mounts the usual file systems, runs /krs/script, says how it ended
-//! /krs/script            what this run is for
+//! /init                  mounts the usual file systems, runs /krs/script, prints its exit status
+//! /krs/script            the script of this run
 //! /bin/busybox, /bin/sh  and a link for each of busybox's commands
-//! /bin/krsi ...          what the run added, each program with the libraries it names
+//! /bin/krsi ...          files that the run added, each program with its shared libraries
 //! ```
 //!
-//! The format is "newc" (Documentation/driver-api/early-userspace/buffer-format.rst), written here
-//! because that takes fewer lines than calling cpio with a staged tree, and needs no root for devices. It is
-//! not compressed: under emulation, unpacking costs more than reading.
+//! The format is "newc" (Documentation/driver-api/early-userspace/buffer-format.rst). It is written here
+//! because that takes fewer lines than calling cpio with a staged tree, and needs no root for device files.
+//! The archive is not compressed: under emulation, unpacking costs more than reading.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -27,16 +27,16 @@ const REGULAR: u32 = 0o100_644;
 const SYMLINK: u32 = 0o120_777;
 const CHARACTER_DEVICE: u32 = 0o020_600;
 
-/// An archive that grows.
+/// An archive under construction.
 pub struct Archive {
     bytes: Vec<u8>,
     inodes: u32,
-    /// Paths present, so that folders come before what is in them and nothing comes twice.
+    /// Paths present, so that folders precede their contents and no path is added twice.
     present: BTreeSet<String>,
 }
 
 impl Archive {
-    /// What every guest has: a shell, its commands and `init`.
+    /// Contents of every guest: a shell, its commands and `init`.
     pub fn base(init: &str) -> Result<Self> {
         host::require(&[host::BUSYBOX])?;
         let busybox = host::find(host::BUSYBOX.program).context("busybox is not there")?;
@@ -65,8 +65,8 @@ impl Archive {
         Ok(archive)
     }
 
-    /// A file of this machine at a place in the guest, with the libraries it needs if it is a program.
-    /// A folder comes with all that is in it.
+    /// Adds a file of this machine at a path in the guest, with its shared libraries if it is a program. A
+    /// folder is added with its contents.
     pub fn add(&mut self, file: &Path, guest: &str) -> Result<()> {
         if file.is_dir() {
             let mut entries: Vec<_> = fs::read_dir(file)?.collect::<Result<_, _>>()?;
@@ -90,12 +90,12 @@ impl Archive {
         Ok(())
     }
 
-    /// A script at a place in the guest.
+    /// Adds a script at a path in the guest.
     pub fn script(&mut self, guest: &str, text: &str) {
         self.data(guest, PROGRAM, text.as_bytes());
     }
 
-    /// The archive's bytes.
+    /// Ends the archive and returns its bytes.
     pub fn finish(mut self) -> Vec<u8> {
         self.entry("TRAILER!!!", 0, (0, 0), &[]);
         self.bytes
@@ -116,7 +116,8 @@ impl Archive {
         self.entry(guest, DIRECTORY, (0, 0), &[]);
     }
 
-    /// One member: a head of 13 numbers of 8 hexadecimal digits, the path, the content; the last two padded to 4 bytes.
+    /// Adds one member: a header of 13 numbers of 8 hexadecimal digits, the path and the content; path and
+    /// content are each padded to 4 bytes.
     fn entry(&mut self, path: &str, mode: u32, device: (u32, u32), content: &[u8]) {
         if !self.present.insert(path.to_owned()) {
             return;
@@ -144,10 +145,10 @@ impl Archive {
     }
 }
 
-/// The shared libraries that a program names, and its loader, as absolute paths; none where it is static.
+/// Shared libraries that a program names, and its loader, as absolute paths; empty for a static program.
 fn libraries(program: &Path) -> Result<Vec<String>> {
     let output = Command::new("ldd").arg(program).output().context("cannot run `ldd`, which is part of glibc")?;
-    // For a static program ldd fails or says so; both leave no line with a path.
+    // For a static program ldd fails or prints that it is static; neither output has a line with a path.
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let mut found = Vec::new();
     for line in text.lines() {

@@ -1,14 +1,14 @@
-//! The kernels that everything is tested on: Debian's own, fetched by apt, kept in the cache.
+//! The kernels of the tests: Debian's own, fetched by apt and kept in the cache.
 //!
 //! ```text
-//! ~/.cache/krs/kernels/6.12/vmlinuz    boots
+//! ~/.cache/krs/kernels/6.12/vmlinuz    the kernel image that boots
 //! ~/.cache/krs/kernels/6.12/btf        its types, the bytes of /sys/kernel/btf/vmlinux
 //! ~/.cache/krs/kernels/6.12/package    linux-image-6.12.118+deb13-cloud-amd64 6.12.118-1 trixie
 //! ```
 //!
-//! A kernel is fetched once: the newest of its suite then. What is cached is used without a network
-//! until its folder is removed. The suites are read by a private apt configuration, so that the
-//! machine's own stays as it is; the archive's address is taken from the machine's.
+//! A kernel is fetched once, in the newest version that its suite has at that time. A cached kernel is used
+//! without a network until its folder is removed. The suites are read with a private apt configuration, so
+//! that the machine's own is unchanged; the archive's address is taken from the machine's configuration.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -18,21 +18,21 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::{host, vmlinux};
 
-/// The environment variable that names a Debian mirror where the system is not Debian.
+/// Environment variable with the address of a Debian mirror, for systems other than Debian.
 const ARCHIVE_VARIABLE: &str = "KRS_DEBIAN_ARCHIVE";
-/// Signs every suite; it is part of Debian, and a package of its own elsewhere.
+/// Keyring that verifies every suite; it is part of Debian, and a separate package elsewhere.
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
-/// `cloud` is the flavour without drivers for hardware: a third of the size.
+/// The flavour without drivers for hardware: a third of the size.
 const FLAVOUR: &str = "cloud-amd64";
 
 /// One kernel of the matrix.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Kernel {
-    /// Version by which people name it, and its folder in the cache.
+    /// Version by which users name it, and name of its folder in the cache.
     pub version: &'static str,
-    /// Suites that have it, the first that does is taken.
+    /// Suites that have it; the first that does is used.
     suites: &'static [Suite],
-    /// What the package's name begins with; the patch version and the flavour follow.
+    /// Prefix of the package's name; the patch version and the flavour follow.
     package_prefix: &'static str,
 }
 
@@ -42,7 +42,7 @@ struct Suite {
     name: &'static str,
 }
 
-/// Debian keeps the security suites apart from the others.
+/// Archive of a suite; Debian keeps the security suites apart from the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Archive {
     Main,
@@ -54,11 +54,11 @@ const fn suite(name: &'static str) -> Suite {
     Suite { archive, name }
 }
 
-/// Oldest first. A new kernel is a new row.
+/// The kernels, oldest first. A new kernel is a new row.
 pub const KERNELS: &[Kernel] = &[
     Kernel {
         version: "5.10",
-        // Suites past their support leave the main archive first.
+        // Suites whose support has ended leave the main archive first.
         suites: &[suite("bullseye"), Suite { archive: Archive::Security, name: "bullseye-security" }],
         package_prefix: "linux-image-5.10.",
     },
@@ -80,17 +80,17 @@ pub const KERNELS: &[Kernel] = &[
 /// A kernel in the cache.
 #[derive(Clone, Debug)]
 pub struct Image {
-    /// As in [`Kernel::version`].
+    /// Version as in [`Kernel::version`].
     pub version: &'static str,
-    /// The kernel to boot.
+    /// Path of the kernel image.
     pub vmlinuz: PathBuf,
-    /// Its types: the raw bytes of `.BTF`.
+    /// Path of its types: the raw bytes of `.BTF`.
     pub btf: PathBuf,
-    /// Which package it came from: name, version, suite.
+    /// Package that it came from: name, version, suite.
     pub package: String,
 }
 
-/// The kernels that the user asked for: a version of [`KERNELS`], several with commas between, or `all`.
+/// Kernels that the user selected: a version of [`KERNELS`], several separated by commas, or `all`.
 pub fn select(wanted: &str) -> Result<Vec<&'static Kernel>> {
     if wanted == "all" {
         return Ok(KERNELS.iter().collect());
@@ -107,13 +107,13 @@ pub fn select(wanted: &str) -> Result<Vec<&'static Kernel>> {
 }
 
 impl Kernel {
-    /// The kernel from the cache, fetched first where it is not there yet.
+    /// Returns the kernel from the cache, and fetches it first if it is missing.
     pub fn image(&'static self) -> Result<Image> {
         let kernels = host::cache()?.join("kernels");
         let folder = kernels.join(self.version);
         if !folder.is_dir() {
             fs::create_dir_all(&kernels)?;
-            // Two runs at once must not fetch the same thing into each other's way.
+            // Two runs at once must not fetch the same kernel into the same folder.
             let lock = File::create(kernels.join(".lock"))?;
             lock.lock()?;
             if !folder.is_dir() {
@@ -128,7 +128,7 @@ impl Kernel {
         })
     }
 
-    /// Fills `folder`, which appears only when complete.
+    /// Fills `folder`, which appears only when it is complete.
     fn fetch(&self, kernels: &Path, folder: &Path) -> Result<()> {
         if host::find("apt-get").is_none() {
             bail!(
@@ -154,7 +154,7 @@ impl Kernel {
             let btf = vmlinux::btf(&fs::read(&vmlinuz)?).with_context(|| format!("no BTF in {package}"))?;
             fs::write(complete.join("btf"), btf)?;
             fs::rename(vmlinuz, complete.join("vmlinuz"))?;
-            // `name_version_architecture.deb`
+            // The name has the form `name_version_architecture.deb`.
             let file_name = deb.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             let version = file_name.split('_').nth(1).unwrap_or("?").replace("%3a", ":");
             fs::write(complete.join("package"), format!("{package} {version} {}\n", suite.name))?;
@@ -182,7 +182,7 @@ fn find_vmlinuz(unpacked: &Path) -> Result<PathBuf> {
     bail!("the package holds no vmlinuz")
 }
 
-/// An apt that knows one suite and keeps all its files in a folder of its own.
+/// An apt configuration with one suite, whose files are all in a separate folder.
 struct PrivateApt {
     folder: PathBuf,
 }
@@ -193,7 +193,7 @@ impl PrivateApt {
             fs::create_dir_all(folder.join(part))?;
         }
         let archive = archive_address(suite.archive)?;
-        // `target=Packages` leaves out translations, icons and the like, which are most of a suite's index.
+        // `target=Packages` omits translations, icons and the like, which are most of a suite's index.
         let source = format!("deb [arch=amd64 target=Packages signed-by={KEYRING}] {archive} {} main\n", suite.name);
         fs::write(folder.join("sources.list"), source)?;
         let apt = Self { folder: folder.to_owned() };
@@ -213,7 +213,7 @@ impl PrivateApt {
             format!("Dir::Cache={}", at("cache")),
             // The unprivileged user that apt would become cannot read a private folder.
             "APT::Sandbox::User=root".to_owned(),
-            // The machine's own architecture may be another.
+            // The machine's architecture may differ.
             "APT::Architecture=amd64".to_owned(),
         ] {
             command.arg("-o").arg(option);
@@ -221,7 +221,7 @@ impl PrivateApt {
         command
     }
 
-    /// The package of this prefix and the flavour that has the highest version in its name.
+    /// Package with this prefix and the flavour that has the highest version in its name.
     fn newest(&self, prefix: &str) -> Result<Option<String>> {
         let names = host::run(self.command("apt-cache").args(["pkgnames", prefix]))?;
         Ok(String::from_utf8_lossy(&names)
@@ -240,12 +240,13 @@ impl PrivateApt {
     }
 }
 
-/// The numbers in a name, in order: `6.12.118+deb13` is above `6.12.99+deb13`.
+/// Numbers in a name, in order: `6.12.118+deb13` is greater than `6.12.99+deb13`.
 fn version_key(name: &str) -> Vec<u64> {
     name.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse().ok()).collect()
 }
 
-/// Where Debian's packages are, as far as this machine knows: its apt sources on Debian, else a variable.
+/// Address of Debian's packages: from the environment variable, else from the apt sources of a Debian
+/// machine.
 fn archive_address(archive: Archive) -> Result<String> {
     if let Ok(address) = std::env::var(ARCHIVE_VARIABLE) {
         return Ok(match archive {
@@ -277,7 +278,7 @@ fn archive_address(archive: Archive) -> Result<String> {
     )
 }
 
-/// The text of all apt sources of this machine.
+/// Text of all apt sources of this machine.
 fn apt_sources() -> Vec<String> {
     let mut files = vec![PathBuf::from("/etc/apt/sources.list")];
     if let Ok(folder) = fs::read_dir("/etc/apt/sources.list.d") {

@@ -1,11 +1,12 @@
-//! `cargo xtask kernels`: makes the kernels that the compiler embeds.
+//! `cargo xtask kernels`: generates the kernels that the compiler embeds. For each it prints
 //!
 //! ```text
-//! 6.12   4722487 bytes of BTF, cut to 363095, packed in 223053   linux-image-6.12.117+deb13-cloud-amd64 6.12.117-1 trixie
+//! 6.12   4722487 bytes of BTF, cut to 363095, packed in 223053   linux-image-6.12.117+... 6.12.117-1 trixie
 //! ```
 //!
-//! Written are `NAME.btf.lz4` for each and `VERSIONS`, the packages they come from. Same packages, same bytes: `--check` makes
-//! them again, writes nothing and says whether they are the ones in the tree.
+//! The task writes `NAME.btf.lz4` for each kernel, and `VERSIONS`, the packages they come from. The same
+//! packages give the same bytes: `--check` generates them again, writes nothing and fails if they differ from
+//! those in the tree.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,7 +26,7 @@ pub struct Arguments {
     check: bool,
 }
 
-/// Makes the embedded kernels, or compares them.
+/// Generates the embedded kernels, or compares them with those in the tree.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let folder = host::repository().join("compiler/src/kernel/embedded");
     let mut files: Vec<(PathBuf, Vec<u8>)> = Vec::new();
@@ -50,12 +51,12 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The packed kernel; prints its sizes.
+/// Returns the packed kernel, and prints its sizes.
 fn make(name: &str, path: &Path) -> Result<Vec<u8>> {
     let whole = Kernel::new(name, Btf::open(fs::read(path).with_context(|| path.display().to_string())?)?);
     let bytes = cut::cut(&whole.btf);
     let packed = lz4_flex::block::compress_prepend_size(&bytes);
-    // What the compiler will see is held against the kernel it was cut from.
+    // The bytes that the compiler will read are compared with the kernel they were cut from.
     let unpacked = lz4_flex::block::decompress_size_prepended(&packed)?;
     ensure!(unpacked == bytes, "the packed kernel unpacks to other bytes");
     let cut = Kernel::new(name, Btf::parse(unpacked)?);

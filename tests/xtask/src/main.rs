@@ -1,7 +1,8 @@
 //! Project tasks: `cargo xtask TASK`.
 //!
-//! one module a task (`*_command`, `bench`, `fuzz`, `matrix`, `mutants`), and under them what they share: `kernel` and `vmlinux` get kernels,
-//! `initramfs` and `vm` boot them, `tools` builds what is tested, `host` knows this machine.
+//! Each task is a module (`*_command`, `bench`, `fuzz`, `matrix`, `mutants`). They share the others: `kernel`
+//! and `vmlinux` fetch kernels, `initramfs` and `vm` boot them, `tools` builds the programs under test, and
+//! `host` describes this machine.
 
 mod bench;
 mod demo_command;
@@ -34,26 +35,26 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Run a command as root on a test kernel, with the built tools at hand.
+    /// Run a command as root on a test kernel, with the built tools in the guest.
     Vm(vm_command::Arguments),
-    /// Show a policy at work, from its source to a kernel that says no.
+    /// Show a policy at work, from its source to a kernel that denies a call.
     Demo(demo_command::Arguments),
-    /// Measure what policies cost and how long they take to build, beside clang.
+    /// Measure the cost of policies and the time to build them, compared with clang.
     Bench(bench::Arguments),
-    /// Feed the compiler texts that nobody would write.
+    /// Run the compiler on generated texts, and report panics and other failures.
     Fuzz(fuzz::Arguments),
     /// Run every test: those of cargo, then the kernel matrix.
     Test(test_command::Arguments),
     /// Measure how many faults the tests without guests catch.
     Mutants(mutants::Arguments),
-    /// Make the kernels that the compiler embeds, from Debian's packages.
+    /// Generate the kernels that the compiler embeds, from Debian's packages.
     Kernels(kernels_command::Arguments),
-    /// Write the BTF of a test kernel to a file, without booting it.
+    /// Write the BTF of a test kernel to a file, without booting the kernel.
     Btf {
-        /// Which kernel: 5.10, 6.1, 6.12, 6.18 or 7.2.
+        /// Kernel to read: 5.10, 6.1, 6.12, 6.18 or 7.2.
         #[arg(long, value_name = "VERSION")]
         kernel: String,
-        /// Where to write it.
+        /// Path of the file to write.
         file: PathBuf,
     },
 }
@@ -86,7 +87,7 @@ fn run(task: Task) -> Result<ExitCode> {
     }
 }
 
-/// The one kernel of this version.
+/// Returns the only kernel of this version.
 fn single(version: &str) -> Result<&'static kernel::Kernel> {
     match kernel::select(version)?[..] {
         [kernel] => Ok(kernel),

@@ -1,25 +1,27 @@
 //! The kernel matrix: every case of `tests/matrix` on every kernel.
 //!
 //! ```text
-//! tests/matrix/prelude.sh            what the scripts share
-//! tests/matrix/CASE/*.krs            policies, compiled here to CASE/*.o; what they use is in a folder below
-//! tests/matrix/CASE/*.krs.sh         prints such a policy, where it would be thousands of lines
-//! tests/matrix/CASE/act.sh           runs in the guest, in its folder, by `sh -eu`
+//! tests/matrix/prelude.sh            functions that the scripts share
+//! tests/matrix/CASE/*.krs            policies, compiled here to CASE/*.o; files they use are in a subfolder
+//! tests/matrix/CASE/*.krs.sh         prints such a policy where it would be thousands of lines long
+//! tests/matrix/CASE/act.sh           runs in the guest, in the case's folder, by `sh -eu`
 //! tests/matrix/CASE/expect.txt       the output that the script must print
-//! tests/matrix/CASE/default-kernels  the kernels of a default run, where these are not all: `--thorough` runs the others too
-//! tests/matrix/CASE/lsm              the kernel's `lsm=` list, where the case wants its own
-//! tests/matrix/CASE/random           `COUNT`: so many random policies are made beside it, with acts and what must come of them;
-//!                                    the seed is the environment's `KRS_SEED` or a fresh one, and printed
+//! tests/matrix/CASE/default-kernels  the kernels of a default run, if not all; `--thorough` adds the others
+//! tests/matrix/CASE/lsm              the kernel's `lsm=` list, if the case needs another
+//! tests/matrix/CASE/random           `COUNT`: number of random policies to make, with acts and results;
+//!                                    the seed is printed: the environment's `KRS_SEED`, or a fresh one
 //! ```
 //!
-//! With `KRS_UPDATE=1` the output of a case becomes the expected one, on one kernel only; the difference must be read.
+//! With `KRS_UPDATE=1` the output of a case becomes the expected one, on one kernel only; the difference must
+//! be read.
 //!
-//! A case passes if its script ends with 0 and prints what is expected. A new case is a new folder.
+//! A case passes if its script ends with 0 and prints the expected output. A new case is a new folder.
 //!
-//! `plan` decides which cases share a boot. Within a boot each case has an empty BPF file system before it. A case that
-//! takes the guest down fails, and the cases after it run in a new guest. A guest that dies before the first case is
-//! started once more; if that one dies too, the remaining cases of the boot are one failure, and the other boots go on.
-//! A fault that a kernel reports without dying is a failure of its own, with the console shown.
+//! `plan` decides which cases share a boot. Within a boot each case starts with an empty BPF file system. A
+//! case that crashes the guest fails, and the cases after it run in a new guest. A guest that dies before the
+//! first case is started once more; if that one dies too, the remaining cases of the boot are one failure,
+//! and the other boots continue. A fault that a kernel reports without dying is a separate failure, shown
+//! with the console.
 
 mod plan;
 mod report;
@@ -42,18 +44,19 @@ use crate::vm::{self, GuestSpec};
 pub use report::Report;
 use report::{Outcome, Verdict};
 
-/// For one case, in the guest; some ten times what the longest takes on a machine that does nothing else.
+/// Time limit of one case in the guest: some ten times the longest case on an otherwise idle machine.
 const CASE_SECONDS: u64 = 400;
-/// A boot is never silent for longer than a case and its own start: [`script`] prints a line at both ends of a case.
+/// Longest silence of a boot, one case and the guest's start: [`script`] prints a line before and after each
+/// case.
 const SILENCE: Duration = Duration::from_secs(CASE_SECONDS + 60);
-/// Guests that run at the same time: each uses one core.
+/// Guests that run at the same time; each uses one core.
 const GUESTS_AT_ONCE: usize = 2;
-/// What a kernel's fault is listed under.
+/// Row of the report for a kernel's faults.
 const KERNEL_LOG: &str = "(kernel log)";
-/// What a guest that does not come to its first case is listed under.
+/// Row of the report for a guest that does not reach its first case.
 const BOOT: &str = "(boot)";
 
-/// One folder.
+/// One folder of `tests/matrix`.
 #[derive(Clone, Debug)]
 struct Case {
     name: String,
@@ -71,27 +74,27 @@ impl Case {
     }
 }
 
-/// Which part of the matrix to run.
+/// Part of the matrix to run.
 #[derive(Clone, Copy, Debug)]
 pub struct Extent<'a> {
-    /// Names of cases; all where there are none.
+    /// Names of cases; empty for all.
     pub only: &'a [String],
-    /// Each case on each kernel, also where the case names fewer for a default run.
+    /// Run each case on each kernel, even if the case names fewer for a default run.
     pub thorough: bool,
-    /// The printed output becomes the expected one.
+    /// Make the printed output the expected one.
     pub update: bool,
 }
 
 /// Runs the cases on the kernels.
 pub fn run(kernels: &[&'static Kernel], tools: &Tools, extent: Extent) -> Result<Report> {
     let cases = cases(extent)?;
-    // bpftool is part of the matrix, if not of every guest.
+    // The matrix needs bpftool, although not every guest does.
     host::require(&[host::QEMU, host::BUSYBOX, host::BPFTOOL])?;
     let scratch = tempfile::Builder::new().prefix("krs-matrix-").tempdir()?;
     for case in &cases {
         stage(case, tools, scratch.path())?;
     }
-    // All fetched before the first boot, so that a download does not eat a guest's time.
+    // All kernels are fetched before the first boot, so that no guest waits for a download.
     let images: Vec<Image> = kernels.iter().map(|kernel| kernel.image()).collect::<Result<_>>()?;
     let (mut runs, mut left_out) = (Vec::new(), Vec::new());
     for (kernel, image) in images.iter().enumerate() {
@@ -174,7 +177,7 @@ fn cases(extent: Extent) -> Result<Vec<Case>> {
     Ok(cases)
 }
 
-/// The kernels that a case names for a default run, each of which must be known.
+/// Kernels that a case names for a default run; each must be known.
 fn default_kernels(folder: &Path) -> Result<Option<String>> {
     let file = folder.join("default-kernels");
     if !file.exists() {
@@ -208,7 +211,7 @@ fn stage(case: &Case, tools: &Tools, scratch: &Path) -> Result<()> {
                 .with_context(|| format!("a policy of the case {} does not compile", case.name))?;
         }
     }
-    // Last, since their objects are made by the compiler as a library.
+    // Last, because the compiler as a library writes their objects.
     if let Ok(text) = fs::read_to_string(case.folder.join("random")) {
         let count = text.trim().parse().with_context(|| format!("`random` of {} is no count", case.name))?;
         let seed = krs_tests::differential::case::base_seed();
@@ -218,7 +221,7 @@ fn stage(case: &Case, tools: &Tools, scratch: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Copies a folder with what is in it.
+/// Copies a folder and its contents.
 fn copy(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir(to)?;
     for entry in fs::read_dir(from)? {
@@ -229,7 +232,8 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Writes random policies, their acts and what must come of them into a folder; the seed that the next ones begin with.
+/// Writes random policies, their acts and the expected results into a folder; returns the seed from which the
+/// next ones continue.
 pub fn write_random(folder: &Path, seed: u64, count: usize) -> Result<u64> {
     let mut next = seed;
     for (index, (seed, batch)) in live::batches(seed).take(count).enumerate() {
@@ -241,7 +245,7 @@ pub fn write_random(folder: &Path, seed: u64, count: usize) -> Result<u64> {
     Ok(next)
 }
 
-/// The cases of one boot, with as many more boots as it takes where guests die.
+/// Runs the cases of one boot, with further boots if guests die.
 fn run_boot(
     image: &Image,
     lsm: &str,
@@ -291,7 +295,7 @@ fn run_boot(
             died = true;
             continue;
         }
-        // A fault within a case that ended: shown once, as nobody knows whose it was.
+        // A fault within a case that ended is shown once, because its case is unknown.
         if outputs.last().is_some_and(|output| output.end.is_some())
             && let Some(failure) = result.failure()
         {
@@ -304,8 +308,9 @@ fn run_boot(
     Ok(outcomes)
 }
 
-/// The guest's script: each case between two marks, in a BPF file system emptied before. A policy that a failed case has
-/// left may deny that; it ends with its file system, a moment after that is unmounted.
+/// The guest's script: each case between two marker lines, in a BPF file system emptied before. A policy that
+/// a failed case left loaded may deny the removal; it is unloaded with its file system, shortly after the
+/// unmount.
 fn script(cases: &[&Case]) -> String {
     let mut script = String::new();
     for case in cases {
@@ -327,13 +332,14 @@ fn script(cases: &[&Case]) -> String {
     script
 }
 
-/// What a case printed, and its status and seconds if it came to its end.
+/// Output of a case, and its status and seconds if it ended.
 struct CaseOutput {
     text: String,
     end: Option<(i32, u64)>,
 }
 
-/// What `krsi` says where the kernel takes its time to detach programs: that the machine is slow is no news of a case.
+/// Returns true for messages of `krsi` about slow detachment of programs: the speed of the machine is not
+/// part of a case's result.
 fn is_about_waiting(line: &str) -> bool {
     line.starts_with("waiting for the kernel to detach ") || line.starts_with("warning: the kernel has not detached ")
 }
@@ -349,7 +355,7 @@ fn split(output: &str) -> Vec<CaseOutput> {
             if let Some(numbers) = line.strip_prefix("krs-case-end ") {
                 let (status, seconds) = numbers.split_once(' ').unwrap_or((numbers, ""));
                 case.end = Some((status.parse().unwrap_or(-1), seconds.parse().unwrap_or(0)));
-                // The mark brings an empty line along.
+                // The marker line is preceded by an empty line.
                 if case.text.ends_with('\n') {
                     case.text.pop();
                 }
@@ -439,7 +445,7 @@ mod tests {
         assert!(cases.len() > 40, "{}", cases.len());
     }
 
-    /// On every kernel of a default run, too.
+    /// The case must run on every kernel in a default run.
     #[test]
     fn every_example_is_put_to_work_by_a_case() {
         let top = host::repository();

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every test there is, and one line at the end that says how it went.
+//! `cargo xtask test`: runs every test, and prints the result in one line at the end.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, ExitCode, Stdio};
@@ -12,31 +12,31 @@ use crate::{host, kernel, matrix};
 /// Run every test: those of cargo, then the kernel matrix.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// On which kernels: 5.10, 6.1, 6.12, 6.18, 7.2, several with commas between, or all.
+    /// Kernels to test on: 5.10, 6.1, 6.12, 6.18, 7.2, several separated by commas, or all.
     #[arg(long, default_value = "all", value_name = "VERSION")]
     kernel: String,
     /// Leave out cargo's tests.
     #[arg(long)]
     matrix_only: bool,
-    /// Each case on each kernel, also those that a default run leaves out.
+    /// Run each case on each kernel, also those that a default run leaves out.
     #[arg(long)]
     thorough: bool,
-    /// How to build the tools that run in the guests; `dev` takes those that cargo's tests have built.
+    /// Build profile of the tools that run in the guests; `dev` uses those that cargo's tests have built.
     #[arg(long, default_value = "dev", value_enum)]
     profile: Profile,
-    /// Only these cases of `tests/matrix`, and no other test.
+    /// Run only these cases of `tests/matrix`, and no other test.
     #[arg(value_name = "CASE")]
     cases: Vec<String>,
 }
 
-/// Tests that passed and failed.
+/// Numbers of tests that passed and failed.
 #[derive(Clone, Copy, Debug, Default)]
 struct Count {
     passed: usize,
     failed: usize,
 }
 
-/// Runs the task.
+/// Runs the `test` task.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let started = Instant::now();
     let kernels = kernel::select(&arguments.kernel)?;
@@ -72,8 +72,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     Ok(if count.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// With `KRS_UPDATE` tests pass by rewriting their expectations, which must not happen where nobody reads the difference,
-/// nor with the outputs of several kernels written over each other.
+/// Checks that `KRS_UPDATE` is safe. With it tests pass by rewriting their expectations, which must not
+/// happen if nobody reads the difference, nor with the outputs of several kernels written over each other.
 fn check_update(update: bool, ci: bool, kernels: usize) -> Result<()> {
     ensure!(
         !(update && ci),
@@ -83,7 +83,7 @@ fn check_update(update: bool, ci: bool, kernels: usize) -> Result<()> {
     Ok(())
 }
 
-/// Runs cargo's tests, shows what they print, and adds up the lines `test result: ok. 12 passed; 0 failed; ...`.
+/// Runs cargo's tests, prints their output, and adds up lines like `test result: ok. 12 passed; 0 failed`.
 fn cargo_tests() -> Result<Count> {
     let mut child = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .current_dir(host::repository())
@@ -108,7 +108,7 @@ fn cargo_tests() -> Result<Count> {
     Ok(count)
 }
 
-/// `12` of `ok. 12 passed; 0 failed`, asked for `passed`.
+/// Returns the number before a word: `12` for `passed` in `ok. 12 passed; 0 failed`.
 fn number_before(text: &str, word: &str) -> usize {
     let mut words = text.split_whitespace().map(|w| w.trim_end_matches([';', '.']));
     let mut before = "";

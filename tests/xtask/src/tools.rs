@@ -7,28 +7,28 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::host;
 
-/// How to build.
+/// Build profile of the tools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Profile {
-    /// As users run it.
+    /// Build with optimisations, as users run it.
     Release,
-    /// As `cargo test` builds it.
+    /// Build as `cargo test` does.
     Dev,
 }
 
-/// Where the built programs are.
+/// Paths of the built programs.
 #[derive(Clone, Debug)]
 pub struct Tools {
-    /// The compiler.
+    /// Path of the compiler, `krsic`.
     pub krsic: PathBuf,
-    /// The loader.
+    /// Path of the loader, `krsi`.
     pub krsi: PathBuf,
-    /// What acts in the guest: `tests/guest`.
+    /// Path of `krs-guest`, which performs acts in the guest: `tests/guest`.
     pub guest: PathBuf,
 }
 
 impl Tools {
-    /// Builds the compiler, the loader and the guest's actor.
+    /// Builds the compiler, the loader and `krs-guest`.
     pub fn build(profile: Profile) -> Result<Self> {
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo.current_dir(host::repository()).args(["build", "--quiet"]).stdin(Stdio::null());
@@ -38,8 +38,8 @@ impl Tools {
                 "release"
             }
             Profile::Dev => {
-                // The whole workspace, as for the tests: fewer packages have their features unified in another way, and
-                // dependencies would be built a second time.
+                // The whole workspace is built, as for the tests: with fewer packages cargo unifies features
+                // differently, and would build dependencies a second time.
                 cargo.args(["--workspace", "--bins"]);
                 "debug"
             }
@@ -51,7 +51,8 @@ impl Tools {
         if profile == Profile::Release {
             return Ok(Self { krsic: built("krsic"), krsi: built("krsi"), guest: built("krs-guest") });
         }
-        // Debug information is six sevenths of the programs, and each guest unpacks and reads them under emulation.
+        // Debug information is six sevenths of the programs, and each guest unpacks and reads them under
+        // emulation.
         let small = folder.join("without-debug");
         std::fs::create_dir_all(&small)?;
         let stripped = |name: &str| -> Result<PathBuf> {
@@ -63,7 +64,7 @@ impl Tools {
         Ok(Self { krsic: stripped("krsic")?, krsi: stripped("krsi")?, guest: stripped("krs-guest")? })
     }
 
-    /// The three with their places in the guest, and bpftool if this machine has it.
+    /// The three programs with their paths in the guest, and bpftool if this machine has it.
     pub fn guest_files(&self) -> Vec<(PathBuf, String)> {
         let mut files = vec![
             (self.krsic.clone(), "bin/krsic".to_owned()),

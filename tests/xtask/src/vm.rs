@@ -1,10 +1,11 @@
 //! Runs a script as root in a guest: a Debian kernel under QEMU's software emulation.
 //!
-//! The guest has two serial lines. The kernel speaks on the first, into a file that is read when the
-//! guest is gone: an oops there fails the run whatever the script said. The script speaks on the
-//! second, which so carries nothing but its output and, at the end, the line `krs-exit STATUS`.
+//! The guest has two serial lines. The first carries the kernel's console, into a file that is read after the
+//! guest has ended: an oops there fails the run whatever the script's status is. The second carries only the
+//! script's output and, at the end, the line `krs-exit STATUS`.
 //!
-//! An oops is made a panic and a panic ends QEMU, so that a guest that broke does not sit out its time.
+//! The kernel panics on an oops, and a panic ends QEMU, so that a broken guest does not run until its time
+//! limit.
 
 use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
@@ -18,16 +19,16 @@ use crate::host;
 use crate::initramfs::Archive;
 use crate::kernel::Image;
 
-/// What the last line of the guest's output begins with.
+/// Prefix of the last line of the guest's output.
 const EXIT_MARK: &str = "krs-exit ";
-/// What the kernel prints when it has gone wrong.
+/// Texts that the kernel prints on a fault.
 const FAULTS: &[&str] =
     &["BUG:", "Oops:", "Kernel panic", "general protection fault", "WARNING: CPU", "UBSAN:", "KASAN:"];
-/// Security modules of a guest, unless a run asks otherwise; `capability` is always there.
+/// Security modules of a guest, unless a run names others; `capability` is always present.
 pub const LSM_WITH_BPF: &str = "landlock,lockdown,yama,bpf";
 
-/// `stty` turns off the line's translation of `\n` to `\r\n`. Pids do not wrap around, so that a later process has a
-/// higher one.
+/// Init program of the guest. `stty` disables the line's translation of `\n` to `\r\n`. Pids do not wrap
+/// around, so that a later process has a higher one.
 const INIT: &str = r#"#!/bin/sh
 export PATH=/bin:/sbin:/usr/bin:/usr/sbin HOME=/root TERM=dumb
 mount -t proc proc /proc
@@ -55,26 +56,27 @@ stty -F /dev/ttyS1 cooked
 poweroff -f
 "#;
 
-/// What to run, and with what.
+/// A script to run in a guest, with its files and settings.
 #[derive(Clone, Debug)]
 pub struct GuestSpec {
-    /// For the guest's `/bin/sh`.
+    /// Text for the guest's `/bin/sh`.
     pub script: String,
-    /// Files of this machine and where the guest has them; programs bring their libraries, folders
-    /// what is in them.
+    /// Files of this machine and their paths in the guest; programs are added with their shared libraries,
+    /// folders with their contents.
     pub files: Vec<(PathBuf, String)>,
-    /// Scripts to write into the guest: place and text.
+    /// Scripts to write into the guest: path and text.
     pub scripts: Vec<(String, String)>,
     /// The `lsm=` list of the kernel's command line.
     pub lsm: String,
-    /// Guest time is the number of instructions that the guest has executed, a nanosecond each. Twice as slow.
+    /// Make guest time the number of executed instructions, one nanosecond each. Twice as slow.
     pub counted: bool,
-    /// How long the script may print nothing, boot included. A guest that gets on is not ended, however slow the machine is.
+    /// Longest time without output, boot included. A guest that makes progress is not ended, however slow the
+    /// machine is.
     pub silence: Duration,
 }
 
 impl GuestSpec {
-    /// A script with no files, 60 seconds of silence.
+    /// A script without files, with 60 seconds of silence allowed.
     pub fn new(script: impl Into<String>) -> Self {
         Self {
             script: script.into(),
@@ -87,22 +89,22 @@ impl GuestSpec {
     }
 }
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Clone, Debug)]
 pub struct GuestResult {
-    /// What the script printed, both streams.
+    /// Output of the script, both streams.
     pub output: String,
-    /// How it ended.
+    /// Reason for the guest's end.
     pub end: GuestEnd,
-    /// What the kernel printed.
+    /// Output of the kernel's console.
     pub console: String,
-    /// Lines of `console` that say that the kernel went wrong.
+    /// Lines of `console` that report a fault of the kernel.
     pub faults: Vec<String>,
-    /// From QEMU's start to its end.
+    /// Time from QEMU's start to its end.
     pub elapsed: Duration,
 }
 
-/// How a guest ended.
+/// Reason for a guest's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GuestEnd {
     /// The script ended with this status.
@@ -114,7 +116,7 @@ pub enum GuestEnd {
 }
 
 impl GuestResult {
-    /// What went wrong, for a person; `None` if the script ended and the kernel is well.
+    /// Describes the failure for the user; `None` if the script ended and the kernel reported no fault.
     pub fn failure(&self) -> Option<String> {
         let end = match self.end {
             GuestEnd::Exit(_) if self.faults.is_empty() => return None,
@@ -125,7 +127,7 @@ impl GuestResult {
             GuestEnd::Died => "the guest ended before the command did".to_owned(),
         };
         let lines: Vec<&str> = self.console.lines().collect();
-        // From the first fault on; without one, whatever came last.
+        // From the first fault on; without one, the last lines.
         let from = lines.iter().position(|line| is_fault(line)).unwrap_or(lines.len().saturating_sub(15));
         let shown: Vec<String> = lines[from..].iter().take(60).map(|line| format!("  | {line}")).collect();
         Some(format!("{end}; its console:\n{}", shown.join("\n")))
@@ -136,7 +138,7 @@ fn is_fault(line: &str) -> bool {
     FAULTS.iter().any(|fault| line.contains(fault))
 }
 
-/// Boots the kernel, runs the script, and waits for the end. `on_output` gets the output as it comes.
+/// Boots the kernel, runs the script and waits for its end. `on_output` receives the output as it arrives.
 pub fn run(image: &Image, spec: &GuestSpec, on_output: &mut dyn FnMut(&[u8])) -> Result<GuestResult> {
     host::require(&[host::QEMU])?;
     let mut archive = Archive::base(INIT)?;
@@ -206,7 +208,7 @@ pub fn run(image: &Image, spec: &GuestSpec, on_output: &mut dyn FnMut(&[u8])) ->
         (None, true) => GuestEnd::Silent,
         (None, false) => GuestEnd::Died,
     };
-    // The script has ended or never will: nothing of the guest is worth waiting for.
+    // The script has ended or never will: the guest is no longer needed.
     child.0.kill().ok();
     let mut complaint = String::new();
     if let Some(mut stderr) = child.0.stderr.take() {
@@ -229,7 +231,7 @@ pub fn run(image: &Image, spec: &GuestSpec, on_output: &mut dyn FnMut(&[u8])) ->
     })
 }
 
-/// A QEMU that does not outlive this value.
+/// A QEMU process that is killed when this value is dropped.
 struct Qemu(Child);
 
 impl Drop for Qemu {
@@ -239,19 +241,19 @@ impl Drop for Qemu {
     }
 }
 
-/// Tells the script's output from the last line.
+/// Separates the script's output from the last line.
 #[derive(Default)]
 struct Cutter {
     bytes: Vec<u8>,
-    /// How many of `bytes` were handed out.
+    /// Number of `bytes` that were returned.
     shown: usize,
-    /// How many of `bytes` are the script's, once known.
+    /// Number of `bytes` that are the script's, once known.
     end: Option<usize>,
     status: Option<i32>,
 }
 
 impl Cutter {
-    /// Takes a chunk; gives what is surely the script's and was not given yet.
+    /// Adds a chunk; returns the bytes that are certainly the script's and were not returned before.
     fn push(&mut self, chunk: &[u8]) -> &[u8] {
         let searched = self.bytes.len().saturating_sub(EXIT_MARK.len() + 16);
         self.bytes.extend_from_slice(chunk);
@@ -264,13 +266,13 @@ impl Cutter {
                 self.status = std::str::from_utf8(&number[..line_end]).ok().and_then(|n| n.trim().parse().ok());
             }
         }
-        // What may yet turn out to be the mark is kept back.
+        // Bytes that may be the beginning of the marker are not returned yet.
         let sure = self.end.unwrap_or(self.bytes.len().saturating_sub(mark.len() + 8)).max(self.shown);
         let from = std::mem::replace(&mut self.shown, sure);
         &self.bytes[from..sure]
     }
 
-    /// What is left when no more comes.
+    /// The remaining bytes, after the last chunk.
     fn rest(&mut self) -> &[u8] {
         let end = self.end.unwrap_or(self.bytes.len());
         let from = std::mem::replace(&mut self.shown, end);
@@ -282,7 +284,7 @@ impl Cutter {
     }
 }
 
-/// Writes guest output to the terminal as it comes.
+/// Writes guest output to the terminal as it arrives.
 pub fn to_stdout(bytes: &[u8]) {
     let mut out = std::io::stdout().lock();
     out.write_all(bytes).and_then(|()| out.flush()).ok();

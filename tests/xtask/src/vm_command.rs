@@ -1,4 +1,4 @@
-//! `cargo xtask vm`: a command on a test kernel, its output and its exit code.
+//! `cargo xtask vm`: runs a command on a test kernel, with its output and exit code.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,46 +10,47 @@ use crate::kernel::{self, Image};
 use crate::tools::{Profile, Tools};
 use crate::vm::{self, GuestEnd, GuestSpec};
 
-/// Run a command as root on a test kernel, with the built tools at hand.
+/// Run a command as root on a test kernel, with the built tools in the guest.
 ///
-/// In the guest are krsi, krsic, krs-guest (which does named things to the kernel), bpftool, busybox's
-/// commands and what --add brings. The exit code is the command's; 125 when the guest itself failed.
+/// The guest has krsi, krsic, krs-guest (which performs named acts), bpftool, busybox's commands and the
+/// files of --add. The exit code is the command's, or 125 if the guest itself failed.
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples:\n  cargo xtask vm --kernel 6.12 -- krsi doctor\n  cargo xtask vm --kernel all --add policy.o \
                         -- 'krsi load policy.o && krs-guest anon-mprotect-exec'"
 )]
 pub struct Arguments {
-    /// Which kernels: 5.10, 6.1, 6.12, 6.18, 7.2, several with commas between, or all.
+    /// Kernels to boot: 5.10, 6.1, 6.12, 6.18, 7.2, several separated by commas, or all.
     #[arg(long, default_value = "6.12", value_name = "VERSION")]
     kernel: String,
-    /// Bring a file or folder into the guest; without a place, to /root, where the command runs. Programs bring their libraries.
+    /// Add a file or folder to the guest, at PLACE or else in /root, the command's working directory.
+    /// Programs are added with their shared libraries.
     #[arg(long, value_name = "FILE[=PLACE]")]
     add: Vec<String>,
     /// Give up when nothing was printed for this long.
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     timeout: u64,
-    /// How to build the tools.
+    /// Build profile of the tools.
     #[arg(long, default_value = "dev", value_enum)]
     profile: Profile,
-    /// Take no built tools along.
+    /// Add no built tools to the guest.
     #[arg(long)]
     bare: bool,
     /// The kernel's lsm= list.
     #[arg(long, default_value = vm::LSM_WITH_BPF, value_name = "LIST")]
     lsm: String,
-    /// Show what the kernel printed, too.
+    /// Print the kernel's console, too.
     #[arg(long)]
     console: bool,
-    /// The command; a single word with blanks is a line for the guest's shell.
+    /// Command to run; a single word with blanks is a line for the guest's shell.
     #[arg(last = true, required = true)]
     command: Vec<String>,
 }
 
-/// What the task ends with when the guest failed rather than the command.
+/// Exit code of the task if the guest failed rather than the command.
 const GUEST_FAILED: u8 = 125;
 
-/// Runs the task.
+/// Runs the `vm` task.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let kernels = kernel::select(&arguments.kernel)?;
     let spec = spec(arguments)?;

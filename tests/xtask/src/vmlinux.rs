@@ -1,26 +1,26 @@
-//! From a `vmlinuz` to the kernel's BTF, without booting it.
+//! Extraction of a kernel's BTF from its `vmlinuz`, without booting it.
 //!
-//! A `vmlinuz` for x86 is a real-mode head, a stub and a compressed ELF. The head says where the
-//! compressed part lies (Documentation/arch/x86/boot.rst: `setup_sects`, `payload_offset`,
-//! `payload_length`); its first bytes say how it is compressed; the `.BTF` section of the result is
-//! what a running kernel shows as `/sys/kernel/btf/vmlinux`.
+//! A `vmlinuz` for x86 is a real-mode header, a stub and a compressed ELF file. The header gives the position
+//! of the compressed part (Documentation/arch/x86/boot.rst: `setup_sects`, `payload_offset`,
+//! `payload_length`); the first bytes of that part identify the compression; the `.BTF` section of the result
+//! is the content of `/sys/kernel/btf/vmlinux` on a running kernel.
 //!
-//! Absent: reading the BTF; `krsic::btf` does.
+//! Absent: parsing of BTF, which `krsic::btf` does.
 
 use std::io::Read as _;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use object::{Object as _, ObjectSection as _};
 
-/// Offset in the image: 512-byte sectors of the real-mode part, less one.
+/// Offset in the image: number of 512-byte sectors of the real-mode part, less one.
 const SETUP_SECTS: usize = 0x1f1;
-/// Offset in the image: `HdrS`.
+/// Offset in the image of the magic `HdrS`.
 const HEADER_MAGIC: usize = 0x202;
-/// Offset in the image: where the compressed kernel begins, counted from the protected-mode part.
+/// Offset in the image: start of the compressed kernel, counted from the protected-mode part.
 const PAYLOAD_OFFSET: usize = 0x248;
-/// Offset in the image: how long it is, with the 4 bytes of uncompressed size that end it.
+/// Offset in the image: length of the compressed kernel, with the 4 bytes of uncompressed size at its end.
 const PAYLOAD_LENGTH: usize = 0x24c;
-/// What one block of LZ4's legacy format unpacks to at most.
+/// Largest unpacked size of one block of LZ4's legacy format.
 const LZ4_LEGACY_BLOCK_BYTES: usize = 8 << 20;
 
 /// The `.BTF` section of the kernel in `vmlinuz`.
@@ -37,7 +37,7 @@ pub fn btf(vmlinuz: &[u8]) -> Result<Vec<u8>> {
 fn payload(image: &[u8]) -> Result<&[u8]> {
     ensure!(image.get(HEADER_MAGIC..HEADER_MAGIC + 4) == Some(b"HdrS"), "not a Linux kernel image for x86");
     let sectors = match image[SETUP_SECTS] {
-        0 => 4, // what boot loaders before 2.0 took it for
+        0 => 4, // as boot protocols before 2.0 define it
         n => usize::from(n),
     };
     let begin = (sectors + 1) * 512 + u32_at(image, PAYLOAD_OFFSET)? as usize;
@@ -63,7 +63,7 @@ fn decompress(payload: &[u8]) -> Result<Vec<u8>> {
     Ok(out)
 }
 
-/// LZ4 as the kernel's build uses it (`lz4 -l`): after the magic, a length before each block.
+/// Unpacks LZ4 as the kernel's build uses it (`lz4 -l`): after the magic, a length before each block.
 fn unpack_lz4_legacy(mut blocks: &[u8], out: &mut Vec<u8>) -> Result<()> {
     while !blocks.is_empty() {
         let length = u32_at(blocks, 0)? as usize;

@@ -1,15 +1,16 @@
-//! Expressions of the model: integers, texts, addresses and conditions, and their values.
+//! Expressions of the model: integers, texts, addresses and conditions, with their evaluation.
 //!
 //! ```text
 //! task.uid + 1 < file.inode.uid      Compare(Less, Operation("+", u32, task.uid, 1), file.inode.uid)
 //! ```
 //!
-//! The rules are those of `docs/language.md`. Integers narrower than 32 bits are computed in 32 bits; two integers meet
-//! in the smallest of u32, i32, u64 and i64 that holds both; comparisons compare mathematical values. A value behind a
-//! null pointer is unknown, a test of an unknown value is unknown, and `and`, `or` and `not` follow Kleene's logic.
+//! The rules are those of `docs/language.md`. Integers narrower than 32 bits are computed in 32 bits; the
+//! common type of two integers is the smallest of u32, i32, u64 and i64 that holds both; comparisons compare
+//! mathematical values. A value reached through a null pointer is unknown, a test of an unknown value is
+//! unknown, and `and`, `or` and `not` follow Kleene's logic.
 //!
-//! Absent: the text of an expression, which `make` writes while it builds the tree, and everything about the kernel's
-//! memory.
+//! Absent: the text of an expression, which `make` writes while it builds the tree, and everything about the
+//! kernel's memory.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,236 +19,236 @@ use super::glob;
 /// A C integer type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Int {
-    /// 1, 2, 4 or 8.
+    /// Width: 1, 2, 4 or 8 bytes.
     pub bytes: u32,
-    /// Two's complement.
+    /// True for two's complement.
     pub signed: bool,
 }
 
 impl Int {
-    /// The smallest value.
+    /// Returns the smallest value.
     pub fn min(self) -> i128 {
         if self.signed { -(1 << (8 * self.bytes - 1)) } else { 0 }
     }
 
-    /// The largest value.
+    /// Returns the largest value.
     pub fn max(self) -> i128 {
         (1 << (8 * self.bytes - u32::from(self.signed))) - 1
     }
 
-    /// True if every value of `other` is a value of `self`.
+    /// Returns true if every value of `other` is a value of `self`.
     pub fn holds(self, other: Int) -> bool {
         self.min() <= other.min() && other.max() <= self.max()
     }
 
-    /// The value whose low bits are those of `number`.
+    /// Returns the value whose low bits are those of `number`.
     pub fn wrap(self, number: i128) -> i128 {
         let modulus = 1i128 << (8 * self.bytes);
         let low = number.rem_euclid(modulus);
         if low > self.max() { low - modulus } else { low }
     }
 
-    /// The name of the type: `u32`.
+    /// Returns the name of the type, such as `u32`.
     pub fn name(self) -> String {
         format!("{}{}", if self.signed { "i" } else { "u" }, 8 * self.bytes)
     }
 }
 
-/// Shorthand for the tables.
+/// Constructs a type, as shorthand for the tables.
 pub const fn int(bytes: u32, signed: bool) -> Int {
     Int { bytes, signed }
 }
 
-/// The type that an integer is computed in.
+/// Returns the type in which an integer is computed.
 pub fn promote(of: Int) -> Int {
     int(of.bytes.max(4), of.signed)
 }
 
-/// The type that two integers are computed in; none for a u64 and a signed integer.
+/// Returns the common type of two integers; `None` for a u64 and a signed integer.
 pub fn meet(one: Int, other: Int) -> Option<Int> {
     [int(4, false), int(4, true), int(8, false), int(8, true)].into_iter().find(|ty| ty.holds(one) && ty.holds(other))
 }
 
-/// A value that a policy reads by its name, of the hook or of the ancestor that is asked.
+/// A named value that a policy reads, of the hook or of the quantified ancestor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// `file.inode.uid`, `a.pid`.
+    /// Name of the value: `file.inode.uid`, `a.pid`.
     pub name: String,
     /// True for a value of the ancestor.
     pub of_ancestor: bool,
 }
 
-/// An integer expression.
+/// An integer expression with its types.
 #[derive(Clone, Debug)]
 pub enum Number {
-    /// A value of the kernel.
+    /// A value read from the kernel.
     Read(Place),
-    /// A constant.
+    /// An integer constant value.
     Literal(i128),
     /// A parameter of the policy.
     Param(String),
     /// `~x`, in the type of `x`.
     Complement(Int, Box<Number>),
-    /// `-x`.
+    /// `-x`, in the given type.
     Negative(Int, Box<Number>),
-    /// `x + y` and the like, with the type of the result.
+    /// `x + y` and other binary operations, with the type of the result.
     Operation(&'static str, Int, Box<Number>, Box<Number>),
-    /// `x as u8`.
+    /// `x as u8`, a conversion.
     Cast(Int, Box<Number>),
-    /// `(condition) as u8`.
+    /// `(condition) as u8`, a conversion of a truth value.
     Truth(Box<Cond>),
 }
 
-/// How two numbers compare.
+/// Comparison operators of two numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// `==`
+    /// The `==` comparison operator.
     Equal,
-    /// `!=`
+    /// The `!=` comparison operator.
     Unequal,
-    /// `<`
+    /// The `<` comparison operator.
     Less,
-    /// `<=`
+    /// The `<=` comparison operator.
     AtMost,
-    /// `>`
+    /// The `>` comparison operator.
     More,
-    /// `>=`
+    /// The `>=` comparison operator.
     AtLeast,
 }
 
-/// What a text is tested for.
+/// A test of a text against constants.
 #[derive(Clone, Debug)]
 pub enum TextTest {
-    /// It is one of these.
+    /// The text equals one of these.
     OneOf(Vec<Vec<u8>>),
-    /// It is this directory, or lies below it.
+    /// The text is this directory or a path below it.
     Under(Vec<u8>),
-    /// It begins so.
+    /// The text begins with this.
     StartsWith(Vec<u8>),
-    /// It ends so.
+    /// The text ends with this.
     EndsWith(Vec<u8>),
-    /// It has this in it.
+    /// The text contains this one.
     Contains(Vec<u8>),
-    /// A glob fits all of it.
+    /// A glob matches the whole text.
     Like(Vec<u8>),
 }
 
-/// Addresses that begin with the same bits.
+/// A network: addresses with a common prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network {
-    /// Any address of it; those of IPv4 are in `::ffff:0:0/96`.
+    /// Any address of the network; IPv4 addresses are in `::ffff:0:0/96`.
     pub address: u128,
-    /// The number of bits that count, of 128.
+    /// Length of the prefix, of 128 bits.
     pub bits: u32,
 }
 
 impl Network {
-    /// True for an address of the network.
+    /// Returns true for an address of the network.
     pub fn has(self, address: u128) -> bool {
         (0..self.bits).all(|bit| self.address << bit >> 127 == address << bit >> 127)
     }
 }
 
-/// A condition.
+/// A condition with its operands.
 #[derive(Clone, Debug)]
 pub enum Cond {
-    /// Always the same.
+    /// A constant truth value.
     Always(bool),
-    /// True where the other is false.
+    /// True if the operand is false.
     Not(Box<Cond>),
-    /// Both.
+    /// True if both operands are.
     And(Box<Cond>, Box<Cond>),
-    /// One or both.
+    /// True if one operand is, or both.
     Or(Box<Cond>, Box<Cond>),
-    /// Two mathematical values.
+    /// A comparison of two mathematical values.
     Compare(Order, Number, Number),
-    /// Not zero: a bit test that stands alone.
+    /// True if non-zero: a bit test used as a condition.
     AnyBit(Number),
-    /// All of these bits.
+    /// True if all of these bits are set.
     AllBits(Number, i128),
-    /// One of these numbers.
+    /// True if the number is one of these.
     OneOf(Number, Vec<i128>),
-    /// A row of a set of tuples.
+    /// True if the numbers are a row of a set of tuples.
     Row(Vec<Number>, Vec<Vec<i128>>),
-    /// A text against constants.
+    /// A test of a text against constants.
     Text(Place, TextTest),
-    /// Two texts of the kernel are the same.
+    /// Equality of two texts of the kernel.
     SameText(Place, Place),
-    /// An address in one of these networks.
+    /// True if an address is in one of these networks.
     Within(Place, Vec<Network>),
-    /// A pointer is null.
+    /// True if a pointer is null.
     Null(Place),
-    /// An object has a label.
+    /// True if an object has a label.
     Labelled(Place, String),
-    /// A question about the ancestors of a task.
+    /// A quantifier over the ancestors of a task.
     Ancestors {
-        /// `all` rather than `any`.
+        /// True for `all`, false for `any`.
         every: bool,
         /// The task: `task`, `child`.
         of: String,
-        /// What is asked of each.
+        /// The condition on each ancestor.
         cond: Box<Cond>,
     },
 }
 
-/// A value that is known; pointers are 0 or 1.
+/// A known value; pointers are 0 or 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Known {
     /// An integer, a truth value, or a pointer.
     Number(i128),
     /// A text without its NUL.
     Text(Vec<u8>),
-    /// An address.
+    /// An address in IPv6 form.
     Ip(u128),
 }
 
-/// Values by name; none where a value cannot be known.
+/// Values by name; `None` for an unknown value.
 pub type Facts = BTreeMap<String, Option<Known>>;
 
-/// An object that can have labels: its kind, and the numbers that tell it from others.
+/// An object that can have labels: its kind and its identifying numbers.
 pub type Object = (krsi_abi::labels::Object, [u64; 2]);
 
-/// Labels of objects.
+/// Labels by the object that has them.
 pub type Labels = BTreeMap<Object, BTreeSet<String>>;
 
-/// A task above another.
+/// An ancestor of a task.
 #[derive(Clone, Debug, Default)]
 pub struct Ancestor {
-    /// Its values, named `a.pid` and so on.
+    /// Values of the ancestor, named `a.pid` and so on.
     pub facts: Facts,
-    /// Its process.
+    /// The process of the ancestor.
     pub object: Option<Object>,
 }
 
-/// Everything that the conditions of a hook can read.
+/// All values that the conditions of a hook can read.
 #[derive(Clone, Debug, Default)]
 pub struct World {
     /// Values of the hook and of the current task.
     pub facts: Facts,
-    /// Parameters.
+    /// Values of parameters, by name.
     pub params: BTreeMap<String, i128>,
     /// Ancestors by task, the parent first.
     pub ancestors: BTreeMap<String, Vec<Ancestor>>,
-    /// What labels are asked of; an object behind a null is absent.
+    /// Objects with labels, by expression; objects reached through null are absent.
     pub objects: BTreeMap<String, Object>,
     /// Labels before the call.
     pub labels: Labels,
 }
 
-/// A place to evaluate expressions at: the world, and the ancestor that is asked.
+/// Environment of an evaluation: the world, and the current ancestor of a quantifier.
 #[derive(Clone, Copy)]
 pub struct Eval<'w> {
-    /// All values.
+    /// All values of the call.
     pub world: &'w World,
-    /// Between the braces of a question about ancestors.
+    /// The current ancestor inside the braces of a quantifier.
     pub ancestor: Option<&'w Ancestor>,
 }
 
 impl<'w> Eval<'w> {
-    /// The value of a place, if it is known.
+    /// Returns the value of a place, if it is known.
     ///
     /// # Panics
-    /// If the table of the hook promises a value that its scene does not set: a fault of the model.
+    /// Panics if the hook's table lists a value that the scene does not set, which is a bug of the model.
     pub fn place(&self, place: &Place) -> Option<Known> {
         let facts = match self.ancestor {
             Some(ancestor) if place.of_ancestor => &ancestor.facts,
@@ -256,7 +257,7 @@ impl<'w> Eval<'w> {
         facts.get(&place.name).unwrap_or_else(|| panic!("no value for `{}`", place.name)).clone()
     }
 
-    /// The value of an integer expression, if it is known.
+    /// Returns the value of an integer expression, if it is known.
     pub fn number(&self, number: &Number) -> Option<i128> {
         Some(match number {
             Number::Read(place) => match self.place(place)? {
@@ -271,13 +272,13 @@ impl<'w> Eval<'w> {
             Number::Truth(cond) => i128::from(self.cond(cond)?),
             Number::Operation(op, ty, left, right) => {
                 let (left, right) = (ty.wrap(self.number(left)?), self.number(right)?);
-                // The width of a shift's amount does not matter.
+                // The width of the shift amount is irrelevant.
                 let shift = matches!(*op, "<<" | ">>");
                 let right = if shift { right } else { ty.wrap(right) };
                 ty.wrap(match *op {
                     "+" => left + right,
                     "-" => left - right,
-                    // 64 bits by 64 bits fit into 128, but for the square of the largest.
+                    // A 64-bit product fits into 128 bits, except for the square of the largest value.
                     "*" => left.wrapping_mul(right),
                     "/" => left / right,
                     "%" => left % right,
@@ -299,7 +300,7 @@ impl<'w> Eval<'w> {
         }
     }
 
-    /// True, false, or unknown.
+    /// Returns true, false, or `None` for unknown.
     pub fn cond(&self, cond: &Cond) -> Option<bool> {
         Some(match cond {
             Cond::Always(known) => *known,
@@ -359,7 +360,7 @@ impl<'w> Eval<'w> {
         })
     }
 
-    /// The object behind a place that labels are asked of, or nothing behind a null.
+    /// Returns the labelled object at a place, or `None` if a null pointer precedes it.
     pub fn object(&self, place: &Place) -> Option<Object> {
         match self.ancestor {
             Some(ancestor) if place.of_ancestor => ancestor.object,
@@ -368,7 +369,8 @@ impl<'w> Eval<'w> {
     }
 }
 
-/// Kleene's conjunction: false if one is false, else unknown if one is unknown. Of none it is true.
+/// Kleene conjunction: false if any operand is false, otherwise unknown if any is unknown. The empty
+/// conjunction is true.
 fn lowest(all: &[Option<bool>]) -> Option<bool> {
     if all.contains(&Some(false)) {
         return Some(false);
@@ -376,7 +378,8 @@ fn lowest(all: &[Option<bool>]) -> Option<bool> {
     if all.contains(&None) { None } else { Some(true) }
 }
 
-/// Kleene's disjunction: true if one is true, else unknown if one is unknown. Of none it is false.
+/// Kleene disjunction: true if any operand is true, otherwise unknown if any is unknown. The empty
+/// disjunction is false.
 fn highest(all: &[Option<bool>]) -> Option<bool> {
     if all.contains(&Some(true)) {
         return Some(true);

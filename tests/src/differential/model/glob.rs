@@ -1,24 +1,25 @@
 //! Globs of the model: `/usr/**/*.so`, `b{a,}sh`, `[!a-z]?`.
 //!
-//! A glob is parsed into pieces; each piece maps the set of positions that a match can have reached to the set behind
-//! it. No step tries ways one by one, as the evaluator does, and no table of states is built, as the compiler does.
+//! A glob is parsed into pieces. Each piece maps the set of positions that a match can have reached before it
+//! to the set after it. The evaluator backtracks and the compiler builds an automaton; this matcher does
+//! neither.
 //!
-//! Absent: errors. The generator writes correct globs only, so that a wrong one is a fault of the model.
+//! Absent: errors. The generator writes only valid globs, so an invalid one is a bug of the model.
 
 use std::collections::BTreeSet;
 
-/// A part of a glob.
+/// A piece of a glob.
 #[derive(Debug)]
 enum Piece {
-    /// One byte for which this is true.
+    /// One byte of a set.
     One(Box<[bool; 256]>),
-    /// Any number of bytes, or of bytes other than `/`.
+    /// Any number of bytes, optionally excluding `/`.
     Run { slashes: bool },
-    /// One of several globs.
+    /// A choice between several globs.
     Choice(Vec<Vec<Piece>>),
 }
 
-/// True if a glob fits a whole text.
+/// Returns true if a glob matches a whole text.
 pub fn fits(glob: &[u8], text: &[u8]) -> bool {
     let mut at = 0;
     let pieces = parse(glob, &mut at, false);
@@ -30,7 +31,7 @@ fn one(fits: impl Fn(u8) -> bool) -> Piece {
     Piece::One(Box::new(std::array::from_fn(|byte| fits(byte as u8))))
 }
 
-/// Reads pieces up to the end of the glob, or inside a choice up to its next `,` or `}`.
+/// Parses pieces up to the end of the glob or, inside a choice, up to the next `,` or `}`.
 fn parse(glob: &[u8], at: &mut usize, inside: bool) -> Vec<Piece> {
     let mut pieces = Vec::new();
     while *at < glob.len() && !(inside && matches!(glob[*at], b',' | b'}')) {
@@ -64,7 +65,8 @@ fn parse(glob: &[u8], at: &mut usize, inside: bool) -> Vec<Piece> {
     pieces
 }
 
-/// `[a-cx]` and `[!a-cx]`; the second never takes a `/`, so that no name grows into two.
+/// Parses `[a-cx]` or `[!a-cx]`. A negated class never matches `/`, so that a match stays within one path
+/// component.
 fn class(glob: &[u8], at: &mut usize) -> Piece {
     let negated = glob[*at] == b'!';
     *at += usize::from(negated);
@@ -83,7 +85,7 @@ fn class(glob: &[u8], at: &mut usize) -> Piece {
     })
 }
 
-/// The positions that can be behind the pieces, from some positions before them.
+/// Returns the positions reachable after the pieces from the positions before them.
 fn behind(pieces: &[Piece], text: &[u8], before: &BTreeSet<usize>) -> BTreeSet<usize> {
     pieces.iter().fold(before.clone(), |before, piece| match piece {
         Piece::One(bytes) => before

@@ -1,30 +1,31 @@
-//! Hooks of the model and the C types of what their rules read, written by hand from kernel headers.
+//! Hooks of the model and the C types of the values that their rules read, written by hand from kernel
+//! headers.
 //!
 //! ```text
 //! file_open    file.inode.uid    u32     kuid_t is a struct of one `uid_t`, include/linux/uidgid.h
 //!              file.inode.mode   u16     umode_t, include/linux/types.h
 //! ```
 //!
-//! Values are those whose types are the same on all embedded kernels. Names of `flags` and `enum` types are the
-//! numbers of the kernel's UAPI headers.
+//! Only values that have the same type on all embedded kernels are listed. Names of `flags` and `enum` types
+//! have the numbers of the kernel's UAPI headers.
 //!
-//! Absent: how a value is laid out for a call, which is `lay`.
+//! Absent: the layout of values for a call, which is in `lay`.
 
 use super::expr::{Int, int};
 use super::meaning::Version;
 
-/// What a value is.
+/// The kind of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// An integer, perhaps of a `flags` or `enum` type.
+    /// An integer, possibly of a `flags` or `enum` type.
     Int(Int, Option<&'static Names>),
     /// A char array of 16 bytes, of which 15 are used.
     Comm,
-    /// A text without slashes, behind a pointer.
+    /// A text without slashes, fetched through a pointer.
     Text,
-    /// A full path.
+    /// A full file path.
     Path,
-    /// An address.
+    /// An IPv4 or IPv6 address.
     Ip,
     /// A pointer that may be null.
     Pointer,
@@ -33,9 +34,9 @@ pub enum Kind {
 /// The names of a `flags` or `enum` type.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Names {
-    /// True for bits, false for numbers.
+    /// True for `flags`, false for `enum`.
     pub flags: bool,
-    /// Names as a policy can write them beside a value of the type.
+    /// Names that a policy can write next to a value of the type.
     pub members: &'static [(&'static str, i128)],
 }
 
@@ -73,10 +74,10 @@ const SIGNAL: Kind = Kind::Int(int(4, true), Some(&SIG));
 const FS_MAGIC: Kind = Kind::Int(int(8, false), Some(&MAGIC));
 const OPTIONS: Kind = Kind::Int(int(4, true), Some(&OPTION));
 
-/// Names of values and what they are.
+/// Names of values with their kinds.
 pub type Values = &'static [(&'static str, Kind)];
 
-/// Values on every hook.
+/// Values available on every hook.
 pub const TASK: Values = &[
     ("task.uid", U32),
     ("task.euid", U32),
@@ -91,20 +92,20 @@ pub const TASK: Values = &[
 pub const ANCESTOR: Values =
     &[("a.pid", I32), ("a.tgid", I32), ("a.exit_code", I32), ("a.uid", U32), ("a.gid", U32), ("a.comm", Kind::Comm)];
 
-/// A hook.
+/// A hook of the model.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Hook {
-    /// Its name in the newest kernel.
+    /// Name in the newest kernel.
     pub name: &'static str,
     /// Other names that a policy can write.
     pub aliases: &'static [&'static str],
     /// The oldest embedded kernel that has it.
     pub introduced: Version,
-    /// Its own values.
+    /// Values specific to the hook.
     pub values: Values,
     /// Tasks and inodes that can have labels.
     pub objects: [&'static [&'static str]; 2],
-    /// Tasks that ancestors are asked of.
+    /// Tasks whose ancestors can be quantified over.
     pub descendants: &'static [&'static str],
 }
 
@@ -116,12 +117,12 @@ pub const KERNELS: [Version; 5] = [OLDEST, (6, 1), (6, 12), (6, 18), (7, 2)];
 
 const NONE: [&[&str]; 2] = [&["task"], &[]];
 
-/// A hook without anything special.
+/// Makes a hook with the default properties.
 const fn hook(name: &'static str, values: Values) -> Hook {
     Hook { name, aliases: &[], introduced: OLDEST, values, objects: NONE, descendants: &["task"] }
 }
 
-/// All of them. The first is the simplest.
+/// All hooks of the model, the simplest first.
 pub const HOOKS: &[Hook] = &[
     hook("task_prctl", &[("option", OPTIONS), ("arg2", U64), ("arg3", U64), ("arg4", U64), ("arg5", U64)]),
     Hook {
@@ -221,7 +222,7 @@ pub const HOOKS: &[Hook] = &[
     Hook { introduced: (6, 12), ..hook("file_post_open", &[("file.flags", OPEN_FLAGS), ("file.path", Kind::Path)]) },
 ];
 
-/// The hook of a name.
+/// Returns the hook of a name.
 pub fn find(name: &str) -> &'static Hook {
     HOOKS.iter().find(|hook| hook.name == name).expect("rules are on hooks of the table")
 }

@@ -1,12 +1,14 @@
-//! A call of a hook: random values, laid out in memory by the kernel's field names, and the same values as facts.
+//! A call of a hook: random values, laid out in memory by the kernel's field names, and the same values as
+//! facts.
 //!
 //! ```text
-//! address: AF_INET6, 24 bytes      memory: 0a 00 ...      facts: dst.family = 10, dst.ip = ..., dst.port = ...
-//! address: AF_INET, 15 bytes       memory: 02 00 ...      facts: dst.family = 2, dst.ip and dst.port unknown
+//! address: AF_INET6, 24 bytes    memory: 0a 00 ...    facts: dst.family = 10, dst.ip = ..., dst.port = ...
+//! address: AF_INET, 15 bytes     memory: 02 00 ...    facts: dst.family = 2, dst.ip and dst.port unknown
 //! ```
 //!
-//! Facts are what the kernel's own code would make of such memory; the comments name the place in its sources. Values
-//! are most often constants of the policy or their neighbours, so that tests come out both ways.
+//! Facts are the values that the kernel's own code would derive from such memory; the comments name the place
+//! in its sources. Values are usually constants of the policy or their neighbours, so that tests take both
+//! outcomes.
 //!
 //! Invariant: each value of the hook's table gets a fact.
 
@@ -21,11 +23,11 @@ use crate::differential::tape::Tape;
 /// The constants of a policy.
 #[derive(Clone, Debug, Default)]
 pub struct Pool {
-    /// Numbers.
+    /// Integer constants of the policy.
     pub numbers: Vec<i128>,
-    /// Texts and paths.
+    /// Texts and file paths.
     pub texts: Vec<Vec<u8>>,
-    /// Addresses, also the first and last ones of networks.
+    /// Addresses, including the first and last address of each network.
     pub ips: Vec<u128>,
 }
 
@@ -35,28 +37,29 @@ const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
 const AF_NETLINK: u16 = 16;
 
-/// A call that is being made.
+/// A call under construction, with its facts.
 pub struct Lay<'l, 'k, 't> {
-    /// Its memory.
+    /// Memory and arguments of the call.
     pub scene: Scene<'k>,
-    /// Its values.
+    /// Facts about the same values.
     pub world: World,
-    /// Choices.
+    /// Source of random choices.
     pub tape: &'l mut Tape<'t>,
     /// Constants to choose from.
     pub pool: &'l Pool,
-    /// What was drawn.
+    /// Shapes drawn so far.
     pub shapes: Vec<Shape>,
 }
 
-/// Nanoseconds since boot at the earliest: hours, so that no limit's time reaches back to the boot.
+/// The earliest time since boot, in nanoseconds: several hours, so that no limit's window reaches back to
+/// boot.
 const NOW_NS: u64 = 20_000_000_000_000;
 
 impl Lay<'_, '_, '_> {
     /// Lays out the task and the arguments of a hook.
     ///
     /// # Errors
-    /// If the kernel's types lack a structure that the model knows.
+    /// Returns an error if the kernel's types lack a structure that the model requires.
     pub fn call(&mut self, hook: &Hook) -> Result<(), String> {
         self.task()?;
         match hook.name {
@@ -110,7 +113,7 @@ impl Lay<'_, '_, '_> {
                 self.directory_entry("old_dir", "old_dentry", "old_path")?;
                 self.directory_entry("new_dir", "new_dentry", "new_path")?;
                 let old = self.inode("old_dentry.inode")?;
-                // Two names of one file, or the new name is free.
+                // The new name either is free or refers to a file, possibly the same one.
                 let new = match self.tape.below(4) {
                     0 | 1 => {
                         let object = self.world.objects["old_dentry.inode"];
@@ -171,7 +174,7 @@ impl Lay<'_, '_, '_> {
         self.fact(name, Known::Number(value));
     }
 
-    /// An integer of a type: a constant of the policy, a neighbour of one, or any.
+    /// Draws an integer of a type: a constant of the policy, a neighbour of one, or any value.
     pub fn number(&mut self, ty: Int) -> i128 {
         let numbers = &self.pool.numbers;
         let near = if numbers.is_empty() { 0 } else { *self.tape.pick(numbers) };
@@ -185,7 +188,7 @@ impl Lay<'_, '_, '_> {
         })
     }
 
-    /// A text of the policy, or one that differs a little; never empty.
+    /// Draws a text of the policy, or one that differs slightly; never empty.
     fn text(&mut self) -> Vec<u8> {
         let texts = &self.pool.texts;
         let mut text = if texts.is_empty() { b"x".to_vec() } else { self.tape.pick(texts).clone() };
@@ -205,7 +208,7 @@ impl Lay<'_, '_, '_> {
         if text.is_empty() { b"x".to_vec() } else { text }
     }
 
-    /// A name in a `comm`: 15 bytes and a NUL, include/linux/sched.h.
+    /// Draws a name for a `comm`: 15 bytes and a NUL, include/linux/sched.h.
     fn comm(&mut self) -> [u8; 16] {
         let text = self.text();
         let mut comm = [0; 16];
@@ -225,7 +228,7 @@ impl Lay<'_, '_, '_> {
         }
     }
 
-    /// The current task, its ancestors, and the time.
+    /// Lays out the current task, its ancestors, and the time.
     fn task(&mut self) -> Result<(), String> {
         let id = int(4, false);
         let [pid, tgid, uid, euid, gid] = std::array::from_fn(|_| self.number(id) as u32);
@@ -240,14 +243,14 @@ impl Lay<'_, '_, '_> {
         self.fact("task.comm", until_nul(&comm));
         self.scene.time_ns = NOW_NS + (self.number(int(8, false)) as u64 >> 1);
         self.ancestors("task", address)?;
-        // A thread other than the first one of its process.
+        // With a separate leader, the task is not the first thread of its process.
         let leader = if self.tape.percent(40) { self.scene.object("task_struct", true)? } else { address };
         self.scene.set(address, &named("task_struct", &["group_leader"]), leader);
         self.world.objects.insert("task".to_owned(), (Object::Task, [leader, 0]));
         Ok(())
     }
 
-    /// A task that is an argument; sometimes of the current task's process.
+    /// Lays out a task that is an argument, sometimes one of the current task's process.
     fn other_task(&mut self, name: &str) -> Result<u64, String> {
         let task = self.scene.object("task_struct", true)?;
         self.field(&format!("{name}.pid"), task, "task_struct", &["pid"], int(4, true));
@@ -262,7 +265,8 @@ impl Lay<'_, '_, '_> {
         Ok(task)
     }
 
-    /// The ancestors of a task, up to the first process. Its parent is the idle task, which is no ancestor: pid 0.
+    /// Lays out the ancestors of a task, up to the first process. The parent of that is the idle task (pid
+    /// 0), which does not count as an ancestor.
     fn ancestors(&mut self, name: &str, task: u64) -> Result<(), String> {
         let parent = named("task_struct", &["real_parent"]);
         let (mut child, mut all) = (task, Vec::new());
@@ -273,7 +277,7 @@ impl Lay<'_, '_, '_> {
             let mut facts = Facts::new();
             for (field, steps) in [("a.pid", "pid"), ("a.tgid", "tgid"), ("a.exit_code", "exit_code")] {
                 let value = match self.number(int(4, true)) {
-                    // Only the idle task has this one.
+                    // Only the idle task has pid 0.
                     0 if steps == "pid" => 1,
                     value => value,
                 };
@@ -300,7 +304,7 @@ impl Lay<'_, '_, '_> {
         Ok(())
     }
 
-    /// A file that is open.
+    /// Lays out an open file.
     fn file(&mut self, name: &str) -> Result<u64, String> {
         let file = self.scene.object("file", true)?;
         self.fact(name, Known::Number(1));
@@ -316,7 +320,7 @@ impl Lay<'_, '_, '_> {
         Ok(file)
     }
 
-    /// A null in the place of a file: nothing behind it is known.
+    /// Records the facts of a null file: every value reached through it is unknown.
     fn no_file(&mut self, name: &str) -> u64 {
         self.fact(name, Known::Number(0));
         for field in ["path", "name", "flags", "pos", "inode"] {
@@ -328,7 +332,7 @@ impl Lay<'_, '_, '_> {
         0
     }
 
-    /// An inode; few numbers, so that two are the same file now and then.
+    /// Lays out an inode. Its numbers are drawn from few, so that two inodes are sometimes the same file.
     fn inode(&mut self, name: &str) -> Result<u64, String> {
         let inode = self.scene.object("inode", true)?;
         self.fact(name, Known::Number(1));
@@ -353,11 +357,12 @@ impl Lay<'_, '_, '_> {
         Ok(inode)
     }
 
-    /// A file with a path: its dentry, its mount, and the last part of its name.
+    /// Lays out a file with a path; returns its dentry, its mount, and the last component of its name.
     fn path(&mut self, name: &str) -> Result<(u64, u64, Vec<u8>), String> {
         let mut text = self.text();
         let deleted = b" (deleted)";
-        // fs/d_path.c puts this behind what is unlinked; an ordinary file can have such a name as well.
+        // fs/d_path.c appends this to the path of an unlinked file; the name of an ordinary file can end with
+        // it, too.
         let mut tail = if self.tape.percent(8) { Tail::Deleted } else { Tail::Ordinary };
         if text.ends_with(deleted) && self.tape.percent(80) {
             text.truncate(text.len() - deleted.len());
@@ -368,7 +373,7 @@ impl Lay<'_, '_, '_> {
         let cut = match self.tape.below(6) {
             0..3 => 0,
             3 => self.tape.below(parts.len() + 1),
-            // The root of a mount.
+            // The root directory of a mount.
             _ => parts.len(),
         };
         let (above, below) = parts.split_at(cut);
@@ -393,7 +398,7 @@ impl Lay<'_, '_, '_> {
         Ok((dentry, mount, last.to_vec()))
     }
 
-    /// A `struct path` of a directory and a name in it.
+    /// Lays out a `struct path` of a directory and a name in it.
     fn directory_entry(&mut self, dir: &str, dentry: &str, path: &str) -> Result<(), String> {
         let (at, mount, last) = self.path(path)?;
         let made = self.scene.object("path", true)?;
@@ -404,7 +409,7 @@ impl Lay<'_, '_, '_> {
         Ok(())
     }
 
-    /// The address of a message, or the other end of its socket.
+    /// Lays out the address of a message, or the peer endpoint of its socket.
     fn message(&mut self) -> Result<(), String> {
         self.int_argument("size", int(4, true));
         let (msg, sock) = (self.scene.object("msghdr", true)?, self.scene.object("socket", true)?);
@@ -423,7 +428,7 @@ impl Lay<'_, '_, '_> {
         let ip = if family == AF_INET { mapped(ip as u32) } else { ip };
         let field = |name: &str| named("sock", &["__sk_common", name]);
         self.scene.set(sk, &field("skc_family"), family.into());
-        // In the network's byte order, include/net/sock.h.
+        // In network byte order, include/net/sock.h.
         self.scene.set(sk, &field("skc_dport"), port.to_be().into());
         self.scene.set(sk, &field("skc_daddr"), (ip as u32).to_be().into());
         self.scene.set_bytes(sk, &field("skc_v6_daddr"), &ip.to_be_bytes());
@@ -438,7 +443,7 @@ impl Lay<'_, '_, '_> {
         Ok(())
     }
 
-    /// A `struct sockaddr` as a caller passes it, and its length.
+    /// Lays out a `struct sockaddr` as passed by a caller; returns its address and its length.
     fn sockaddr(&mut self, end: &str, bind: bool) -> (u64, u64) {
         let (ip, port) = (self.ip(), self.number(int(2, false)) as u16);
         let natural = if ip >> 32 == 0xffff { AF_INET } else { AF_INET6 };
@@ -472,7 +477,7 @@ impl Lay<'_, '_, '_> {
         if family == AF_UNIX {
             let mut name = self.text();
             name.truncate(100);
-            // A NUL begins an abstract name, which reaches up to the length; man page unix(7).
+            // A leading NUL marks an abstract name, which extends to the given length; man page unix(7).
             let is_abstract = self.tape.percent(50);
             let zero: &[u8] = if is_abstract { b"\0" } else { b"" };
             let named = [zero, &name].concat();
@@ -492,8 +497,8 @@ impl Lay<'_, '_, '_> {
         if family == AF_UNSPEC {
             self.shapes.push(Shape::Unspec);
         }
-        // net/ipv4/af_inet.c: bind(2) takes AF_UNSPEC for AF_INET, connect(2) does not. An address of IPv4 has 16 bytes,
-        // one of IPv6 at least SIN6_LEN_RFC2133, 24.
+        // net/ipv4/af_inet.c: bind(2) accepts AF_UNSPEC as AF_INET, connect(2) does not. An IPv4 address has
+        // 16 bytes, an IPv6 address at least SIN6_LEN_RFC2133, 24.
         let four = (family == AF_INET || family == AF_UNSPEC && bind) && length >= 16;
         let six = family == AF_INET6 && length >= 24;
         let ip = if four { mapped(ip as u32) } else { ip };
@@ -510,7 +515,7 @@ impl Lay<'_, '_, '_> {
     }
 }
 
-/// An address of IPv4 as one of IPv6.
+/// Converts an IPv4 address to IPv6 form.
 fn mapped(address: u32) -> u128 {
     0xffff << 32 | u128::from(address)
 }

@@ -1,15 +1,16 @@
-//! Random policies of the model: the text that a user would write, and beside it what the text means.
+//! Generator of the model's random policies: it builds the text that a user would write together with its
+//! meaning.
 //!
 //! ```text
 //! text      100 < task.uid + 1 and not (dst.port in { 80, 0x1bb })
 //! meaning   And(Compare(Less, 100, task.uid + 1), Not(OneOf(dst.port, [80, 443])))
 //! ```
 //!
-//! Text and tree are built together, from the leaves up. A part in parentheses or not is decided by the precedence
-//! table of `docs/language.md`, which [`level`] repeats; parentheses that change nothing are added at random. Numbers
-//! are written in any base, with separators and suffixes, by names, by `const` items, or as sums.
+//! Text and tree are built together, bottom-up. The precedence table of `docs/language.md`, repeated in
+//! [`level`], decides where parentheses are required; redundant parentheses are added at random. Numbers are
+//! written in any base, with separators and suffixes, as names, as `const` items, or as sums.
 //!
-//! Invariant: what is written here compiles. A refusal is a failure of the compiler or of the model.
+//! Invariant: every generated policy compiles. A rejected policy is a bug of the compiler or of the model.
 
 use std::fmt::Write as _;
 
@@ -20,7 +21,7 @@ use super::meaning::{Audit, Field, Rule, Version};
 use crate::differential::case::{Case, Words};
 use crate::differential::tape::Tape;
 
-/// Levels of precedence, the loosest first.
+/// Levels of precedence, the lowest first.
 mod level {
     pub const OR: u8 = 1;
     pub const AND: u8 = 2;
@@ -36,31 +37,31 @@ mod level {
     pub const POSTFIX: u8 = 12;
 }
 
-/// A policy: its text, and what it means.
+/// A policy: its text and its meaning.
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
-    /// Items, one a line.
+    /// Text of the items, one per element.
     pub items: Vec<String>,
-    /// Rules as they are written, each with the blocks around it.
+    /// Text of the rules, each with its enclosing blocks.
     pub texts: Vec<String>,
-    /// What they mean.
+    /// Meaning of these rules.
     pub rules: Vec<Rule>,
-    /// Parameters and their defaults.
+    /// Parameters with their types and defaults.
     pub params: Vec<(String, Int, i128)>,
-    /// Names of labels, and which of [`Hook::objects`] have them.
+    /// Names of labels, with the index of the [`Hook::objects`] that can have them.
     pub labels: Vec<(String, usize)>,
-    /// Constants.
+    /// Constants that occur in the policy.
     pub pool: Pool,
 }
 
 impl Policy {
-    /// The whole text.
+    /// Returns the complete policy text.
     pub fn text(&self) -> String {
         self.items.iter().chain(&self.texts).map(|part| format!("{part}\n")).collect()
     }
 }
 
-/// Something that is written, and what it means.
+/// A piece of policy text with its meaning.
 #[derive(Clone, Debug)]
 struct Said<T> {
     text: String,
@@ -82,16 +83,16 @@ struct Typed {
     number: Number,
 }
 
-/// What an expression can read.
+/// The values that an expression can read.
 #[derive(Clone, Copy)]
 struct Scope {
     hooks: [Option<&'static Hook>; 2],
-    /// Between the braces of a question about ancestors.
+    /// True inside the braces of an ancestor quantifier.
     ancestor: bool,
 }
 
 impl Scope {
-    /// Values that all hooks of the rule have, those of the first hook first.
+    /// Returns the values that all hooks of the rule share, those specific to the first hook first.
     fn values(self) -> Vec<(&'static str, Kind)> {
         if self.ancestor {
             return ANCESTOR.iter().chain(&TASK[..6]).copied().collect();
@@ -152,7 +153,7 @@ const IPS: &[(&str, u128)] = &[
     ("::1", 1),
     ("0.0.0.0", 0xffff_0000_0000),
 ];
-/// Networks that nest, touch, or have a gap between them.
+/// Networks that are nested, adjacent, or separated by a gap.
 const NETWORKS: &[(&str, u128, u32)] = &[
     ("10.0.0.0/8", 0xffff_0a00_0000, 104),
     ("10.1.0.0/16", 0xffff_0a01_0000, 112),
@@ -180,7 +181,7 @@ const LIMITS: &[(&str, u64, u64)] = &[
     (" limit 1/m", 1, 60_000_000_000),
     (" limit 1/s", 1, 1_000_000_000),
 ];
-/// Pairs of hooks that rules can name together; others share the values of tasks.
+/// Pairs of hooks that a rule can name together; any other pair shares only the values of tasks.
 const PAIRS: &[(&str, &str)] = &[
     ("file_open", "mmap_file"),
     ("file_mprotect", "mmap_file"),
@@ -191,7 +192,7 @@ const PAIRS: &[(&str, &str)] = &[
     ("task_prctl", "bprm_check_security"),
 ];
 
-/// Makes the policy of a case for the types of a kernel.
+/// Generates the policy of a case.
 pub fn policy(case: &Case) -> Policy {
     let mut make = Make { tape: Tape::new(&case.frame), policy: Policy::default(), sets: Vec::new() };
     make.begin();
@@ -212,7 +213,7 @@ pub fn policy(case: &Case) -> Policy {
 struct Make<'m> {
     tape: Tape<'m>,
     policy: Policy,
-    /// Sets by their types.
+    /// Sets with their types.
     sets: Vec<(String, SetOf)>,
 }
 
@@ -224,13 +225,13 @@ enum SetOf {
     Rows(Vec<Vec<i128>>),
 }
 
-/// A text of so many bytes that names a file.
+/// Returns a file name of the given length.
 fn long_name(bytes: usize) -> String {
     "n".repeat(bytes)
 }
 
 impl<'m> Make<'m> {
-    /// Items that any rule may use.
+    /// Adds the items that any rule may use.
     fn begin(&mut self) {
         let items = &mut self.policy.items;
         items.push("def among(n: u64, m: u64): bool = n & m == m or n < m".to_owned());
@@ -256,7 +257,7 @@ impl<'m> Make<'m> {
 
     // Text
 
-    /// Text for a place that takes no level below `least`.
+    /// Writes an operand in a context that requires precedence `least` or higher.
     fn at_least<T>(&mut self, least: u8, said: &Said<T>) -> String {
         if said.level < least || self.tape.percent(8) { format!("({})", said.text) } else { said.text.clone() }
     }
@@ -266,7 +267,7 @@ impl<'m> Make<'m> {
         format!("{left} {op} {right}")
     }
 
-    /// A string literal, some bytes of it as escapes.
+    /// Writes a string literal, with some bytes as escapes.
     fn quoted(&mut self, text: &[u8]) -> String {
         let escape = self.tape.percent(10);
         let mut out = "\"".to_owned();
@@ -286,7 +287,7 @@ impl<'m> Make<'m> {
 
     // Constants
 
-    /// A number that a type holds.
+    /// Draws a number in the range of a type.
     fn number_of(&mut self, ty: Int) -> i128 {
         let max = ty.max();
         let number = match self.tape.below(10) {
@@ -301,7 +302,7 @@ impl<'m> Make<'m> {
         if ty.signed && self.tape.percent(20) { (-number).clamp(ty.min(), max) } else { number }
     }
 
-    /// A constant beside a value: noted for scenes, and written in one of many ways.
+    /// Writes a constant operand in one of several notations and records it for scenes.
     fn constant(&mut self, value: i128, names: Option<&'static Names>) -> Said<i128> {
         self.policy.pool.numbers.push(value);
         let (text, level) = self.spell(value, names, true);
@@ -344,7 +345,7 @@ impl<'m> Make<'m> {
         if value < 0 { (format!("-{digits}"), level::UNARY) } else { (digits, level::POSTFIX) }
     }
 
-    /// A positive constant as an expression of constants.
+    /// Writes a positive constant as an expression of constants.
     fn sum(&mut self, value: i128) -> (String, u8) {
         let part = 1 + self.tape.below(7) as i128;
         match self.tape.below(5) {
@@ -357,7 +358,7 @@ impl<'m> Make<'m> {
         }
     }
 
-    /// A constant beside an integer of a type, often one of its names.
+    /// Draws a constant operand for an integer of a type, often one of the type's names.
     fn beside(&mut self, of: &Typed) -> Said<i128> {
         let value = match of.names {
             Some(names) if self.tape.percent(50) => self.tape.pick(names.members).1,
@@ -366,7 +367,7 @@ impl<'m> Make<'m> {
         self.constant(value, of.names)
     }
 
-    /// Bits of a type, at least one.
+    /// Draws a non-zero bit mask of a type.
     fn mask(&mut self, of: &Typed) -> Said<i128> {
         if let Some(names) = of.names.filter(|names| names.flags)
             && self.tape.percent(60)
@@ -399,7 +400,7 @@ impl<'m> Make<'m> {
         Said::new(name, level::POSTFIX, Typed { ty, names, number: Number::Read(scope.place(name)) })
     }
 
-    /// An integer, most often computed.
+    /// Draws an integer expression, usually a computed one.
     fn number(&mut self, depth: usize, scope: Scope) -> Said<Typed> {
         if depth == 0 {
             return self.read(scope);
@@ -431,7 +432,7 @@ impl<'m> Make<'m> {
             _ => {
                 let cond = self.cond(depth - 1, scope);
                 let ty = int(1, false);
-                // A bit test is a number as well, which is what is converted.
+                // A bit test is also a number, and the cast converts that number.
                 let number = match cond.means {
                     Cond::AnyBit(bits) => Number::Cast(ty, Box::new(bits)),
                     cond => Number::Truth(Box::new(cond)),
@@ -447,7 +448,7 @@ impl<'m> Make<'m> {
         Said::new(text, level::POSTFIX, Typed { ty, names: None, number })
     }
 
-    /// Without names, where those would be in the way.
+    /// Casts an integer with names to its own type, where its names would be invalid.
     fn plain(&mut self, of: Said<Typed>) -> Said<Typed> {
         match of.means.names {
             Some(_) => {
@@ -479,7 +480,7 @@ impl<'m> Make<'m> {
         let most = match op {
             "<<" | ">>" => 8 * ty.bytes as i128 - 1,
             "/" | "%" => 100,
-            // The operation is in the type that the value alone has.
+            // The operation is computed in the type of the value alone.
             _ => of.means.ty.max().min(1 << 40),
         };
         let least = i128::from(matches!(op, "/" | "%"));
@@ -557,7 +558,7 @@ impl<'m> Make<'m> {
         Said::new(text, level::NOT, Cond::Not(Box::new(of.means)))
     }
 
-    /// `x in y`, or `x not in y`.
+    /// Writes `x in y` or `x not in y`.
     fn membership(&mut self, left: &str, op: &str, right: &str, means: Cond) -> Said<Cond> {
         if self.tape.percent(30) {
             return Said::new(format!("{left} not {op} {right}"), level::COMPARE, Cond::Not(Box::new(means)));
@@ -589,7 +590,8 @@ impl<'m> Make<'m> {
             _ => {}
         }
         let values = scope.values();
-        // The hook's own values come first, and count more than those of every hook.
+        // Values specific to the hook come first and are chosen more often than those available on every
+        // hook.
         let own = values.len().saturating_sub(TASK.len()).max(1);
         let (name, kind) =
             values[if self.tape.percent(15) { self.tape.below(values.len()) } else { self.tape.below(own) }];
@@ -635,7 +637,7 @@ impl<'m> Make<'m> {
         let depth = self.tape.below(2);
         let inside = Scope { ancestor: true, ..scope };
         let mut cond = self.cond(depth, inside);
-        // A condition that does not ask the ancestor is refused.
+        // The compiler rejects a condition that does not test the ancestor.
         let asks = |word: &str| word.starts_with("a.");
         if !cond.text.contains("a is ") && !cond.text.split([' ', '(', '~', '-', '{']).any(asks) {
             let read = Typed { ty: int(4, true), names: None, number: Number::Read(inside.place("a.pid")) };
@@ -643,11 +645,11 @@ impl<'m> Make<'m> {
             cond = self.both(&cond, &other);
         }
         let text = format!("{} a in {of}.ancestors {{ {} }}", if every { "all" } else { "any" }, cond.text);
-        // The braces end it, so that it stands anywhere.
+        // The closing brace ends it, so it needs no parentheses.
         Said::new(text, level::COMPARE, Cond::Ancestors { every, of: of.to_owned(), cond: Box::new(cond.means) })
     }
 
-    /// `among(x, c)` and tests of `low_bits(x)`.
+    /// Writes `among(x, c)` or a test of `low_bits(x)`.
     fn call(&mut self, of: Said<Typed>) -> Said<Cond> {
         let of = self.plain(of);
         let of = if of.means.ty.signed { self.cast(of, int(8, false)) } else { of };
@@ -756,7 +758,7 @@ impl<'m> Make<'m> {
                 if self.tape.percent(50) { self.compare(&left, &right) } else { self.compare(&right, &left) }
             }
             11 => {
-                // An interval.
+                // Test that the value is in an interval.
                 let (a, b) = (self.beside(&of.means), self.beside(&of.means));
                 let (low, high) = if a.means <= b.means { (a, b) } else { (b, a) };
                 let least = level::COMPARE + 1;
@@ -785,11 +787,11 @@ impl<'m> Make<'m> {
         }
     }
 
-    /// A text for a kind of value, noted for scenes.
+    /// Draws a text for a kind of value and records it for scenes.
     fn text_for(&mut self, kind: Kind) -> Vec<u8> {
         let text = match kind {
             Kind::Comm => (*self.tape.pick(COMMS)).to_owned(),
-            // Lengths at which code changes: names inside a dentry, 32 and 40 bytes, and 64.
+            // Lengths at which the generated code changes: names inside a dentry, 32 and 40 bytes, and 64.
             Kind::Text if self.tape.percent(25) => long_name(*self.tape.pick(&[31, 32, 33, 39, 40, 41, 63, 64, 65])),
             Kind::Path if self.tape.percent(25) => {
                 let name = long_name(*self.tape.pick(&[31, 32, 33, 36, 39, 40, 41, 63, 64, 65]));
@@ -983,7 +985,7 @@ impl<'m> Make<'m> {
 
     fn text_set(&mut self, kind: Kind) -> (String, Vec<Vec<u8>>) {
         let ty = if kind == Kind::Path { "path" } else { "str" };
-        // A text that a name cannot hold is refused, so that sets of names are shared with nothing longer.
+        // The compiler rejects a text that a name cannot hold, so sets for names contain no longer texts.
         let known = self.sets.iter().find_map(|(name, of)| match of {
             SetOf::Texts("path", all) if ty == "path" => Some((name.clone(), all.clone())),
             _ => None,
@@ -1053,7 +1055,7 @@ impl<'m> Make<'m> {
             _ => {
                 let cond = self.cond(1, scope);
                 let field = match cond.means {
-                    // Recorded as the number that it is.
+                    // It is recorded as a number.
                     Cond::AnyBit(bits) => Field::Number(bits),
                     cond => Field::Cond(cond),
                 };
@@ -1067,7 +1069,7 @@ impl<'m> Make<'m> {
         let mut all = Vec::new();
         for at in 0..count {
             let (text, field) = self.field(at, scope);
-            // Two fields of one name are refused.
+            // The compiler rejects two fields with one name.
             if !texts.contains(&text) {
                 texts.push(text);
                 all.push(field);
@@ -1078,7 +1080,7 @@ impl<'m> Make<'m> {
     }
 
     fn rule(&mut self, name: &str, scope: Scope) {
-        // Short rows have room for what comes first.
+        // Essential parts are drawn first, since a short row leaves only zeros for the rest.
         let mut rule = Rule { name: name.to_owned(), ..Rule::default() };
         let denies = self.tape.percent(65);
         let mut when = None;
@@ -1129,7 +1131,7 @@ impl<'m> Make<'m> {
             let object = *self.tape.pick(&objects);
             let place = scope.place(object);
             let set = self.tape.percent(60);
-            // A rule says one thing of a label and an object.
+            // A rule changes a label of an object at most once.
             if rule.marks.iter().any(|(_, known, other)| *known == label && *other == place) {
                 break;
             }
@@ -1140,7 +1142,7 @@ impl<'m> Make<'m> {
         }
     }
 
-    /// Writes a rule and keeps what it means.
+    /// Writes a rule and stores its meaning.
     fn finish(
         &mut self,
         mut rule: Rule,
@@ -1158,7 +1160,7 @@ impl<'m> Make<'m> {
             rule.permissive = true;
             text.push_str("@permissive ");
         }
-        // What not all kernels have needs the attribute.
+        // A hook that some kernels lack requires the attribute.
         if introduced > OLDEST || self.tape.percent(8) {
             const VERSIONS: &[Version] = &[(6, 1), (6, 12), (6, 18), (5, 15), (6, 9)];
             let (major, minor) = *self.tape.pick(VERSIONS);
@@ -1183,7 +1185,7 @@ impl<'m> Make<'m> {
             let _ = write!(text, "{space}unless {}", unless.text);
             rule.unless = Some(unless.means);
         }
-        // Actions stand in any order.
+        // Actions may be written in any order.
         if self.tape.percent(30) {
             actions.reverse();
         }
@@ -1198,7 +1200,8 @@ impl<'m> Make<'m> {
         self.policy.rules.push(rule);
     }
 
-    /// Rules of one shape: the same values with different constants, and most actions the same.
+    /// Adds rules of one shape: they test the same values against different constants, usually with the same
+    /// actions.
     fn series(&mut self, first: usize, scope: Scope, rows: &'m [Words]) {
         let depth_rest = self.tape.percent(30);
         let parts: Vec<Vec<Said<Cond>>> = (0..1 + self.tape.below(2))
@@ -1249,7 +1252,7 @@ impl<'m> Make<'m> {
                 rule.audit = Some(Audit { fields: all.clone(), limit: None });
                 actions.push(format!("audit{fields}"));
             }
-            // The tape of a row is short: what follows are its zeros, and nothing special.
+            // The tape of a row is short: all later draws are zeros and choose nothing special.
             self.finish(rule, scope, when, unless.clone(), actions, Vec::new());
         }
     }
@@ -1259,7 +1262,7 @@ impl<'m> Make<'m> {
         Said::new(text, level::AND, Cond::And(Box::new(left.means.clone()), Box::new(right.means.clone())))
     }
 
-    /// A test of a value as rules of one shape have it: equality, an interval, a list, or some of these.
+    /// Writes a test of a value for a rule of a series: equality, an interval, a list, or several of these.
     fn shaped(&mut self, name: &'static str, kind: Kind, scope: Scope, ordered: bool) -> Said<Cond> {
         let place = scope.place(name);
         let one = match kind {
@@ -1282,7 +1285,7 @@ impl<'m> Make<'m> {
             }
             Kind::Comm | Kind::Text | Kind::Path => self.text_atom(name, place, kind, scope),
         };
-        // Several intervals of one value, or two tests of it in a rule.
+        // Several intervals of one value, or two tests of it in one rule.
         if ordered && matches!(kind, Kind::Int(..)) && self.tape.percent(30) {
             let other = self.shaped(name, kind, scope, ordered);
             let text = self.join("or", level::OR, &one, &other);

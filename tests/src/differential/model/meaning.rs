@@ -1,15 +1,15 @@
-//! The meaning of a policy's rules on one call of a hook.
+//! The meaning of a policy's rules for one call of a hook.
 //!
 //! ```text
 //! r0: on file_open deny EACCES     r1: on file_open deny EBUSY audit     mode of r0: permissive
 //! r0 would deny EACCES, r1 denies EBUSY: the operation fails with EBUSY, two events
 //! ```
 //!
-//! The definition is `docs/language.md`, section "Rules": all rules on a hook are evaluated in source order; the errno
-//! is that of the first rule in enforce mode that fires and denies; effects of all firing rules happen. Labels are read
-//! as they were before the call, and a label that is both set and taken is set.
+//! The definition is `docs/language.md`, section "Rules": all rules on a hook are evaluated in source order;
+//! the errno is that of the first matching rule in enforce mode that denies; all matching rules take effect.
+//! Labels are read as they were before the call, and a label that is both set and removed is set.
 //!
-//! Absent: conditions (`expr`), and how a rule is written (`make`).
+//! Absent: conditions (`expr`), and the text of a rule (`make`).
 
 use std::collections::BTreeMap;
 
@@ -17,124 +17,125 @@ use krsi_abi::modes::Mode;
 
 use super::expr::{Cond, Eval, Known, Labels, Number, Place, World};
 
-/// A kernel version, in numbers.
+/// Major and minor version of a kernel.
 pub type Version = (u32, u32);
 
-/// A rule.
+/// A rule of a policy.
 #[derive(Clone, Debug, Default)]
 pub struct Rule {
     /// The name before `:`.
     pub name: String,
-    /// Names of the kernel's hooks, aliases resolved.
+    /// Names of the kernel's hooks, with aliases resolved.
     pub hooks: Vec<&'static str>,
-    /// Conditions of the blocks around it and its own: all must be true.
+    /// The rule's condition and those of the enclosing blocks, all of which must be true.
     pub when: Vec<Cond>,
-    /// Must not be true.
+    /// Condition that must not be true.
     pub unless: Option<Cond>,
-    /// The errno.
+    /// The errno of a denial.
     pub deny: Option<i32>,
-    /// What is recorded.
+    /// Fields and limit of the event.
     pub audit: Option<Audit>,
-    /// The signal.
+    /// The signal to send, if any.
     pub kill: Option<i32>,
-    /// Labels that are set (true) or taken, and of which object.
+    /// Labels that are set (true) or removed, each with its object.
     pub marks: Vec<(bool, String, Place)>,
-    /// `@permissive`.
+    /// True if the rule has `@permissive`.
     pub permissive: bool,
-    /// `@since`.
+    /// Version given by `@since`, if any.
     pub since: Option<Version>,
 }
 
-/// An `audit` action.
+/// An `audit` action of a rule.
 #[derive(Clone, Debug, Default)]
 pub struct Audit {
-    /// Values to record.
+    /// Values to record in the event.
     pub fields: Vec<Field>,
-    /// At most so many events in so many nanoseconds.
+    /// The maximum number of events, and the length of the window in nanoseconds.
     pub limit: Option<(u64, u64)>,
 }
 
 /// A field of an event.
 #[derive(Clone, Debug)]
 pub enum Field {
-    /// An integer.
+    /// The value of an integer expression.
     Number(Number),
     /// A text or an address.
     Place(Place),
-    /// A truth value.
+    /// The truth value of a condition.
     Cond(Cond),
 }
 
 /// An event of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// The rule's name.
+    /// Name of the rule.
     pub rule: String,
     /// The errno of a denial that is not enforced.
     pub would_deny: Option<i32>,
-    /// Events over the rule's limit so far, where it has one.
+    /// Number of events over the rule's limit so far, if it has one.
     pub over: Option<u64>,
-    /// Values; none where one is unknown.
+    /// Values of the fields; `None` for an unknown value.
     pub fields: Vec<Option<Known>>,
 }
 
-/// What a call comes to.
+/// The outcome of a call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
     /// The positive errno, or 0.
     pub errno: i32,
-    /// In source order.
+    /// Events in source order.
     pub events: Vec<Event>,
-    /// Sorted.
+    /// Signals in ascending order.
     pub signals: Vec<i32>,
-    /// Labels after the call; objects without labels are left out.
+    /// Labels after the call; objects without labels are omitted.
     pub labels: Labels,
 }
 
-/// The time that a limit counts in.
+/// The current time window of a limit.
 #[derive(Clone, Copy, Debug)]
 pub struct Window {
     /// The time of its first event.
     began: u64,
-    /// Events recorded in it.
+    /// Number of events recorded in it.
     events: u64,
 }
 
-/// What calls leave behind for later calls.
+/// State that a call leaves to later calls.
 #[derive(Clone, Debug, Default)]
 pub struct Kept {
-    /// By rule.
+    /// The current window of each rule.
     windows: BTreeMap<String, Window>,
-    /// By rule, over all windows.
+    /// Number of events over each rule's limit, over all windows.
     over: BTreeMap<String, u64>,
 }
 
 /// The circumstances of a call.
 pub struct Call<'c> {
-    /// The kernel's hook.
+    /// Name of the kernel's hook.
     pub hook: &'static str,
     /// The first kernel that is known to have it.
     pub introduced: Version,
-    /// The running kernel.
+    /// Version of the running kernel.
     pub kernel: Version,
-    /// Versions of all kernels that the compiler knows.
+    /// Versions of all kernels that the compiler supports.
     pub known: &'c [Version],
-    /// Modes set by the names of rules.
+    /// Modes that were set by rule name.
     pub modes: &'c BTreeMap<String, Mode>,
-    /// Nanoseconds since boot.
+    /// Time in nanoseconds since boot.
     pub now: u64,
 }
 
 impl Call<'_> {
-    /// True if a rule is active on the running kernel. The kernel must have the hook; its version counts only if a
-    /// known kernel older than the rule's version has the hook too, so that the hook tells nothing.
+    /// Returns true if a rule is active on the running kernel. The kernel must have the hook. Its version
+    /// matters only if a known kernel older than the rule's version also has the hook, so that the hook's
+    /// presence implies nothing.
     fn active(&self, rule: &Rule) -> bool {
         let Some(since) = rule.since else { return true };
         let tells_nothing = self.known.iter().any(|known| *known < since && *known >= self.introduced);
         self.kernel >= self.introduced && (!tells_nothing || self.kernel >= since)
     }
 
-    /// The outcome of the call.
+    /// Returns the outcome of the call.
     pub fn outcome(&self, rules: &[Rule], world: &World, kept: &mut Kept) -> Outcome {
         let eval = Eval { world, ancestor: None };
         let mut outcome = Outcome::default();
@@ -193,7 +194,7 @@ impl Field {
 }
 
 impl Kept {
-    /// Counts an event of a rule; false if it is over the rule's limit.
+    /// Counts an event of a rule; returns false if it exceeds the rule's limit.
     fn admits(&mut self, rule: &Rule, now: u64) -> bool {
         let Some((most, per)) = rule.audit.as_ref().and_then(|audit| audit.limit) else { return true };
         let window = self.windows.entry(rule.name.clone()).or_insert(Window { began: now, events: 0 });
@@ -208,12 +209,12 @@ impl Kept {
         false
     }
 
-    /// Events over a rule's limit so far.
+    /// Returns the number of events over a rule's limit so far.
     fn over(&self, rule: &str) -> u64 {
         self.over.get(rule).copied().unwrap_or(0)
     }
 
-    /// Events over all limits.
+    /// Returns the number of events over all limits.
     pub fn all_over(&self) -> u64 {
         self.over.values().sum()
     }

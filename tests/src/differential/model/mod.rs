@@ -1,21 +1,23 @@
-//! A model of the language that shares nothing with the compiler: random policies as text, their meaning from the
-//! definition, and what the evaluator and the object make of the same text.
+//! A model of the language that shares no code with the compiler: random policies as text, with their meaning
+//! according to the definition, compared with the results of the evaluator and the object for the same text.
 //!
 //! ```text
-//! make     numbers ──> text of a policy, and a small tree of what it means
+//! make     numbers ──> text of a policy, and a small tree of its meaning
 //! lay      a call of a hook: memory by the kernel's field names, and the same values as facts
 //! meaning  tree and facts ──> verdict, events, signals, labels
-//! here     text ──> krsic: typed policy and object; both must do what the model says
+//! here     text ──> krsic: typed policy and object; both must match the model
 //! ```
 //!
-//! The evaluator and the object start from one typed policy, so that no comparison of those two notices a fault of the
-//! lexer, parser or checker: a precedence, a suffix, the width of an operation, a mirrored comparison. The model
-//! notices it. It knows fewer hooks and values than `policy`, which covers the breadth of the language.
+//! The evaluator and the object start from the same typed policy, so comparing the two cannot reveal a bug of
+//! the lexer, parser or checker: a precedence, a suffix, the width of an operation, a mirrored comparison.
+//! The model reveals it. It covers fewer hooks and values than `policy`, which covers the breadth of the
+//! language.
 //!
-//! Absent: errors and warnings, sets that change, inherited labels, sockets as objects, `inode(...)`, `task.exe`,
-//! `task.cgroup`, texts over 4095 bytes, and more than 128 ancestors. `policy` draws those, or the cases test them.
+//! Absent: errors and warnings, dynamic sets, inherited labels, sockets as objects, `inode(...)`, `task.exe`,
+//! `task.cgroup`, texts over 4095 bytes, and more than 128 ancestors. `policy` draws those, or the cases test
+//! them.
 //!
-//! Invariant: nothing here calls the checker or the evaluator to learn what a policy means.
+//! Invariant: the model never calls the checker or the evaluator to determine the meaning of a policy.
 
 mod expr;
 mod glob;
@@ -46,7 +48,7 @@ use lay::Lay;
 use make::Policy;
 use meaning::{Call, Kept, Version};
 
-/// Times at which a call comes again, in nanoseconds behind the last one.
+/// Delays before a repeated call, in nanoseconds after the previous one.
 const LATER: [u64; 5] = [0, 1, 999_999_999, 1_000_000_000, 3_600_000_000_000];
 
 fn version(kernel: &Kernel) -> Version {
@@ -54,23 +56,24 @@ fn version(kernel: &Kernel) -> Version {
     (major.parse().expect("a number"), minor.parse().expect("a number"))
 }
 
-/// The policy of a case, the kernel that it is checked against, and its optimisations.
+/// Generates the policy of a case, the kernel that it is checked against, and its optimisations.
 fn made_of(case: &Case) -> (Policy, &'static Kernel, Optimise) {
     let kernels = embedded();
     let sum: usize = case.frame.iter().take(4).map(|word| usize::from(*word)).sum();
     (make::policy(case), &kernels[(2 + sum) % kernels.len()], optimise(case))
 }
 
-/// The text of a case's policy.
+/// Returns the policy text of a case.
 #[must_use]
 pub fn text(case: &Case) -> String {
     make::policy(case).text()
 }
 
-/// Compiles the policy of a case and tries it in its scenes.
+/// Compiles the policy of a case and executes it in its scenes.
 ///
 /// # Errors
-/// A policy that the compiler refuses, or one that the evaluator or the object takes for something else than the model.
+/// Describes a policy that the compiler rejects, or one for which the evaluator or the object differs from
+/// the model.
 pub fn examine(case: &Case) -> Result<Tried, String> {
     let (policy, checked, optimise) = made_of(case);
     if policy.rules.is_empty() {
@@ -118,13 +121,13 @@ struct Called<'c> {
 }
 
 impl Called<'_> {
-    /// Calls a hook once or a few times, and asks all three.
+    /// Calls a hook once or a few times and compares model, evaluator and object.
     fn try_one(&self, tape: &mut Tape<'_>) -> Result<Tried, String> {
         let rules = &self.policy.rules;
         let rule = tape.pick(rules);
         let name: &&str = tape.pick(rule.hooks.as_slice());
         let hook = hooks::find(name);
-        // A rule for newer kernels can be on a hook that this one lacks.
+        // A rule for newer kernels can name a hook that this kernel lacks.
         if version(self.kernel) < hook.introduced {
             return Ok(Tried::default());
         }
@@ -140,7 +143,7 @@ impl Called<'_> {
         lay.call(hook)?;
         let Lay { mut scene, mut world, tape, shapes, .. } = lay;
         scene.params = world.params.clone();
-        // A mode is that of a rule on all of its hooks.
+        // A mode applies to a rule on all of its hooks.
         if tape.percent(40) {
             for rule in rules {
                 if tape.percent(50) {
@@ -165,7 +168,7 @@ impl Called<'_> {
         })
     }
 
-    /// Gives objects labels.
+    /// Gives random labels to the objects of the scene.
     fn remember(&self, world: &mut World, scene: &mut Scene<'_>, tape: &mut Tape<'_>) {
         let above = world.ancestors.values().flatten().filter_map(|ancestor| ancestor.object);
         let objects: Vec<expr::Object> = world.objects.values().copied().chain(above).collect();
@@ -236,7 +239,7 @@ impl Called<'_> {
     }
 }
 
-/// What the evaluator says, in the model's words.
+/// Converts an outcome of the evaluator to the model's types.
 fn seen(policy: &krsic::hir::Policy, outcome: &eval::Outcome) -> meaning::Outcome {
     let known = |datum: &Datum| match datum {
         Datum::Number(number) => Known::Number(*number),
@@ -261,7 +264,7 @@ fn seen(policy: &krsic::hir::Policy, outcome: &eval::Outcome) -> meaning::Outcom
     meaning::Outcome { errno: outcome.errno, events: outcome.events.iter().map(event).collect(), signals, labels }
 }
 
-/// Rows of numbers that make one policy, for tests of the generator.
+/// Makes a case with one rule, for tests of the generator.
 #[cfg(test)]
 fn one(words: &[u16]) -> Case {
     Case { rules: vec![words.to_vec()], ..Case::default() }

@@ -1,8 +1,9 @@
-//! How long `krsic` takes as a whole process, beside `clang -O2` on the same policy in C: with the kernel's types from
-//! vmlinux.h, as such programs usually have them, and with nothing but the few declarations that the program needs.
+//! Times of `krsic` as a whole process, compared with `clang -O2` on the same policy in C: with the kernel's
+//! types from vmlinux.h, as such programs usually have them, and with only the few declarations that the
+//! program needs.
 //!
-//! Times are of processes, from start to end, in one run, the two compilers by turns: machines are noisy, so what counts is the
-//! ratio.
+//! Times are of processes, from start to end, in one run, the two compilers in alternation: absolute times
+//! vary between machines, so the ratio is the result.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -18,7 +19,7 @@ const IN_C: &str = "tests/bench/no-anonymous-exec.c";
 
 const WITH_VMLINUX: &str = "clang with vmlinux.h";
 
-/// The running kernel's types as a C header, where bpftool can make it.
+/// The running kernel's types as a C header, if bpftool can generate it.
 fn vmlinux() -> Option<Vec<u8>> {
     let bpftool = host::find(host::BPFTOOL.program)?;
     let made = Command::new(bpftool)
@@ -29,17 +30,17 @@ fn vmlinux() -> Option<Vec<u8>> {
     made.status.success().then_some(made.stdout)
 }
 
-/// One command's times.
+/// Times of one command.
 pub struct Row {
-    /// `krsic build`
+    /// Name of the command: `krsic build`.
     pub name: &'static str,
-    /// Of all runs, in milliseconds.
+    /// Shortest time of all runs, in milliseconds.
     pub least_ms: f64,
-    /// The middle one.
+    /// Median time, in milliseconds.
     pub median_ms: f64,
 }
 
-/// Measures.
+/// Measures the build times of both compilers.
 pub fn measure(tools: &Tools, clang: Option<&Path>, scratch: &Path, rounds: u32) -> Result<Vec<Row>> {
     let (ours, theirs) = (scratch.join("krs.o"), scratch.join("c.o"));
     let policy = host::repository().join(POLICY);
@@ -54,7 +55,7 @@ pub fn measure(tools: &Tools, clang: Option<&Path>, scratch: &Path, rounds: u32)
             command.arg(host::repository().join(IN_C)).arg("-o").arg(&theirs);
             command
         };
-        // What most people do: all types of the kernel in a header that bpftool makes.
+        // The usual setup: all types of the kernel in a header that bpftool generates.
         if let Some(header) = vmlinux() {
             std::fs::write(scratch.join("vmlinux.h"), header)?;
             let mut command = compile();

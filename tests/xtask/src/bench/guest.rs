@@ -1,4 +1,4 @@
-//! Runs objects in a guest that counts instructions, and reads what `krs-guest bench` says of them.
+//! Runs objects in a guest that counts instructions, and parses the output of `krs-guest bench`.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -10,49 +10,49 @@ use crate::kernel::Image;
 use crate::tools::Tools;
 use crate::vm::{self, GuestSpec};
 
-/// Between two objects.
+/// Longest silence of the guest, between two objects.
 const SILENCE: Duration = Duration::from_secs(900);
 
 /// One run of `krs-guest bench`.
 #[derive(Clone, Debug)]
 pub struct Run {
-    /// `-` to do without.
+    /// The object to load, or `-` for none.
     pub object: Option<PathBuf>,
-    /// What is done.
+    /// Names of the acts to perform.
     pub acts: Vec<String>,
 }
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Measured {
-    /// Instructions from the open of the object to its attachment.
+    /// Instructions from the opening of the object to its attachment.
     pub load: Option<u64>,
     /// Instructions that the verifier processed.
     pub verified: Option<u64>,
     /// Bytes of machine code.
     pub jited: Option<u64>,
-    /// In the order asked for.
+    /// Results of the acts, in the given order.
     pub acts: Vec<ActResult>,
-    /// What each recorded at first, without what differs by time or process.
+    /// First record of each act, without the parts that depend on time or process.
     pub events: Vec<String>,
-    /// Why it did not come so far.
+    /// Reason for an incomplete run.
     pub error: Option<String>,
 }
 
-/// What came of an act.
+/// The result of an act.
 #[derive(Clone, Debug)]
 pub struct ActResult {
-    /// As asked for.
+    /// Name of the act, as given.
     pub name: String,
-    /// `ok` or an errno, of the first repetition.
+    /// Result of the first repetition: `ok` or an errno.
     pub answer: String,
-    /// Instructions of a run of the program, with what the kernel's count itself takes.
+    /// Instructions of a run of the program, including the cost of the kernel's own counting.
     pub program: f64,
-    /// Instructions of a repetition altogether.
+    /// Instructions of a whole repetition.
     pub whole: f64,
 }
 
-/// Runs them all in one guest, in their order.
+/// Runs all in one guest, in the given order.
 pub fn run(tools: &Tools, image: &Image, runs: &[Run]) -> Result<Vec<Measured>> {
     let mut script = "sysctl -q -w kernel.bpf_stats_enabled=1\n".to_owned();
     let mut files = vec![(tools.guest.clone(), "bin/krs-guest".to_owned())];
@@ -115,7 +115,7 @@ fn parse(output: &str, measured: &mut [Measured]) -> Result<()> {
                     }
                     "event" => current.events.push(line.to_owned()),
                     "slots" | "" => {}
-                    // Also what a program that died says.
+                    // The error includes the messages of a program that died.
                     _ => current.error = Some(line.chars().take(600).collect()),
                 }
             }

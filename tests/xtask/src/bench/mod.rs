@@ -1,13 +1,14 @@
-//! `cargo xtask bench`: what policies cost, beside the same in C by `clang -O2`.
+//! `cargo xtask bench`: measures the cost of policies, compared with the same in C by `clang -O2`.
 //!
 //! ```text
-//! tests/bench/NAME.krs, NAME.c      a policy and the same by hand; work.rs lists them and what is done under each
-//! tests/bench/RESULTS.md, *.svg     what `cargo xtask bench --write` measured last
+//! tests/bench/NAME.krs, NAME.c      a policy and its equivalent in C; work.rs lists them with their acts
+//! tests/bench/RESULTS.md, *.svg     the latest measurement of `cargo xtask bench --write`
 //! ```
 //!
-//! Everything runs in one guest whose time is a count of instructions, one after the other: no program, an empty one, clang's and
-//! ours. The kernel itself counts the time of a program; what an empty one takes is taken off. Both must answer alike and
-//! record the same events, or the task fails. Nothing fails because of a number.
+//! All runs share one guest whose time is a count of instructions, in this order: no program, an empty one,
+//! clang's and krsic's. The kernel itself counts the time of a program; the time of an empty one is
+//! subtracted. Both compilers' programs must give the same results and record the same events, or the task
+//! fails. No measured number makes it fail.
 
 mod build_times;
 mod guest;
@@ -25,36 +26,36 @@ use object::{Object as _, ObjectSection as _, SectionKind};
 use crate::host::{self, Tool};
 use crate::tools::{Profile, Tools};
 
-/// What there is to compare with.
+/// Compiler of the C programs for comparison.
 const CLANG: Tool = Tool { program: "clang", package: "clang", purpose: "compile the same in C" };
-/// Takes out what only debuggers read, as build systems do.
+/// Tool that removes debugging information, as build systems do.
 const STRIP: Tool = Tool { program: "llvm-strip", package: "llvm", purpose: "strip what clang made" };
 
-/// Measure what policies cost and how long they take to build, beside clang.
+/// Measure the cost of policies and the time to build them, compared with clang.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// On which kernel: 5.10, 6.1, 6.12, 6.18 or 7.2.
+    /// Kernel to measure on: 5.10, 6.1, 6.12, 6.18 or 7.2.
     #[arg(long, default_value = "6.12", value_name = "VERSION")]
     kernel: String,
-    /// Only this part.
+    /// Run only this part.
     #[arg(long, value_enum)]
     part: Option<Part>,
-    /// Only these policies of tests/bench.
+    /// Run only these policies of tests/bench.
     #[arg(long, value_name = "NAME")]
     policy: Vec<String>,
-    /// Only these series of rules.
+    /// Run only these series of rules.
     #[arg(long, value_name = "NAME")]
     series: Vec<String>,
-    /// Rules of the longest series.
+    /// Number of rules of the longest series.
     #[arg(long, default_value_t = 100_000, value_name = "N")]
     rules: usize,
-    /// How often each command runs whose time is taken.
+    /// Number of runs of each timed command.
     #[arg(long, default_value_t = 40)]
     rounds: u32,
-    /// How to build our tools.
+    /// Build profile of krsic and krsi.
     #[arg(long, default_value = "release", value_enum)]
     profile: Profile,
-    /// Write tests/bench/RESULTS.md and the plots; of the file only the part that was measured.
+    /// Write tests/bench/RESULTS.md and the plots; only the measured part of the file is replaced.
     #[arg(long)]
     write: bool,
 }
@@ -62,15 +63,15 @@ pub struct Arguments {
 /// Parts of the benchmark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Part {
-    /// A dozen policies beside clang's.
+    /// Compare a dozen policies with clang's.
     Policies,
-    /// From 10 to 100,000 rules on a hook.
+    /// Measure from 10 to 100,000 rules on a hook.
     Series,
-    /// The compiler as a process.
+    /// Time the compiler as a process.
     Build,
 }
 
-/// Runs the task.
+/// Runs the `bench` task.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     ensure!(arguments.rounds > 0, "at least one round");
     host::require(&[host::QEMU, host::BUSYBOX, CLANG, STRIP])?;
@@ -120,14 +121,14 @@ fn version(tool: &Tool) -> Result<String> {
     Ok(String::from_utf8_lossy(&said).lines().next().unwrap_or_default().to_owned())
 }
 
-/// `clang -O2` for BPF, as libbpf programs are built.
+/// `clang -O2` for BPF, with the options of libbpf programs.
 fn clang(program: &Path) -> Command {
     let mut command = Command::new(program);
     command.args(["-O2", "-g", "-target", "bpf", "-mcpu=v3", "-Wall", "-Werror", "-c"]).stdin(Stdio::null());
     command
 }
 
-/// Compiles and strips.
+/// Compiles a C program and strips the object.
 fn compile(source: &Path, definitions: &[String], to: &Path) -> Result<()> {
     host::run(&mut compiler(source, definitions, to)?)?;
     strip(to)
@@ -144,12 +145,12 @@ fn strip(object: &Path) -> Result<()> {
     Ok(())
 }
 
-/// An object as a file.
+/// Size of an object file.
 #[derive(Clone, Copy, Debug, Default)]
 struct Size {
-    /// Of all programs and functions. A 64-bit immediate takes two slots and is one.
+    /// Instructions of all programs and functions. A 64-bit immediate takes two slots and counts as one.
     instructions: usize,
-    /// Of the file.
+    /// Bytes of the file.
     bytes: usize,
 }
 
@@ -162,7 +163,7 @@ impl Size {
             let data = section.data()?;
             let mut at = 0;
             while at < data.len() {
-                // BPF_LD | BPF_IMM | BPF_DW
+                // The opcode is BPF_LD | BPF_IMM | BPF_DW.
                 at += if data[at] == 0x18 { 16 } else { 8 };
                 instructions += 1;
             }

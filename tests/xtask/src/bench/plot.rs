@@ -1,4 +1,4 @@
-//! Plots as SVG.
+//! Plots of the results as SVG.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ const SIZE: (u32, u32) = (900, 480);
 const OURS: RGBColor = RGBColor(0x1b, 0x6c, 0xa8);
 const CLANG: RGBColor = RGBColor(0xb0, 0xb0, 0xb0);
 
-/// Cost of each act, ours as a share of clang's.
+/// Plots the cost of each act under krsic's program as a fraction of the cost under clang's.
 pub fn policies(rows: &[work::Row], path: &Path) -> Result<()> {
     let bars: Vec<(String, f64)> = rows
         .iter()
@@ -61,7 +61,7 @@ fn draw_policies(bars: &[(String, f64)], path: &Path) -> Result<(), Box<dyn std:
     Ok(())
 }
 
-/// Cost by the number of rules, both logarithmic.
+/// Plots the cost by the number of rules, both on logarithmic axes.
 pub fn series(rows: &[series::Row], path: &Path) -> Result<()> {
     draw_series(rows, path).map_err(|error| anyhow!("{}: {error}", path.display()))
 }

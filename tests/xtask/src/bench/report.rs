@@ -1,4 +1,4 @@
-//! What was measured, as Markdown.
+//! The results of a measurement, as Markdown.
 
 use std::fmt::Write as _;
 
@@ -6,12 +6,12 @@ use super::work::{self, Sides};
 use super::{build_times, series};
 use crate::kernel::Image;
 
-/// A report that grows.
+/// A report under construction.
 pub struct Report {
     text: String,
 }
 
-/// What the head of the report says of the way in which it was measured.
+/// Text at the head of the report, which describes the measurement.
 const HEAD: &str = "\
 All programs run one after the other in one guest under QEMU with `-icount shift=0,sleep=off`, where time is a count of guest
 instructions. The kernel itself counts what a program takes (`kernel.bpf_stats_enabled`), and what an empty program takes on the
@@ -20,7 +20,7 @@ attachment, without reading the kernel's types.
 ";
 
 impl Report {
-    /// An empty one.
+    /// A report without results.
     pub fn new(image: &Image, clang: &str) -> Self {
         let mut text = String::new();
         writeln!(text, "# What policies cost\n").ok();
@@ -34,7 +34,7 @@ impl Report {
         Self { text }
     }
 
-    /// The policies; whether ours and clang's agree on all.
+    /// Adds the policies; returns true if krsic's and clang's programs agree on all.
     pub fn policies(&mut self, rows: &[work::Row]) -> bool {
         let out = &mut self.text;
         writeln!(out, "\n## Policies\n\nInstructions for each call of the hook, above an empty program:\n").ok();
@@ -103,7 +103,7 @@ impl Report {
         agree
     }
 
-    /// The series.
+    /// Adds the series of rules.
     pub fn series(&mut self, rows: &[series::Row]) {
         let out = &mut self.text;
         writeln!(
@@ -149,7 +149,7 @@ impl Report {
         writeln!(out, "\nplot: ![cost by rules](series.svg)").ok();
     }
 
-    /// The compiler as a process.
+    /// Adds the compiler as a process.
     pub fn build_times(&mut self, rows: &[build_times::Row]) {
         let out = &mut self.text;
         writeln!(out, "\n## The compiler as a process\n\nOne rule, from start to end, the commands by turns; machines are noisy, the ratio counts.\n").ok();
@@ -159,13 +159,13 @@ impl Report {
         }
     }
 
-    /// The text.
+    /// Returns the text of the report.
     pub fn finish(self) -> String {
         self.text
     }
 }
 
-/// A report in which the parts that another has take the place of the older ones.
+/// Returns the old report with the new one's parts in place of those with the same title, or after them.
 pub fn with_parts(old: &str, new: &str) -> String {
     let cut = |text: &str| -> Vec<String> { text.split("\n## ").map(str::to_owned).collect() };
     let title = |part: &String| part.lines().next().unwrap_or_default().to_owned();
@@ -184,7 +184,8 @@ fn number(number: Option<u64>) -> String {
     number.map_or_else(|| "-".to_owned(), |number| number.to_string())
 }
 
-/// An instruction more or less is within what a clock can tell, so that nothing is less than one.
+/// Ratio of two costs, each at least one instruction: a smaller difference is within the precision of the
+/// clock.
 pub fn ratio(above: Sides<f64>) -> f64 {
     above.ours.max(1.0) / above.clang.max(1.0)
 }

@@ -1,7 +1,7 @@
-//! From 10 to 100,000 rules on one hook: what the compiler takes for them, and what a call of the hook then costs.
+//! From 10 to 100,000 rules on one hook: the cost of compiling them, and the cost of a call of the hook.
 //!
-//! The act fits none of the rules, which is the usual case and the dearest for a chain of comparisons. Where it loads, a naive
-//! chain of the same rules in C stands beside ours.
+//! The act matches none of the rules, which is the usual case and the most expensive for a chain of
+//! comparisons. If it loads, a naive chain of the same rules in C is measured for comparison.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -16,11 +16,11 @@ use crate::kernel::Image;
 use crate::tools::Tools;
 
 const COUNTS: [usize; 5] = [10, 100, 1_000, 10_000, 100_000];
-/// For one build, by us or by clang.
+/// Time limit of one build, by krsic or by clang.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// Longer chains take clang minutes.
+/// Longest chain in C: clang takes minutes for longer ones.
 const CHAIN_MAX: usize = 10_000;
-/// Builds of which the least counts; long ones are made once.
+/// Number of builds, of which the fastest counts; long ones are built once.
 const BUILDS: usize = 3;
 const BUILT_AGAIN_MAX: usize = 10_000;
 
@@ -29,12 +29,12 @@ struct Kind {
     name: &'static str,
     hook: &'static str,
     act: &'static str,
-    /// The rule of a number.
+    /// Text of the rule with a number.
     rule: fn(usize) -> String,
     chain: Chain,
 }
 
-/// What stands before a chain in C, and the condition of a number.
+/// Code in front of a chain in C, and the condition with a number.
 type Chain = (&'static str, fn(usize) -> String);
 
 const KINDS: &[Kind] = &[
@@ -103,7 +103,8 @@ const PATH_IN_C: &str = "\
 u32 zero = 0; char *text = bpf_map_lookup_elem(&paths, &zero); if (!text) return 0; u64 *words = (void *)text; \
 long length = bpf_d_path(&file->f_path, text, 4096); if (length <= 0 || length > 4096) return 0;";
 
-/// What all patterns have in common is asked once, and before the text is cut into its components.
+/// The common prefix and suffix of all patterns are tested once, before the text is split into its
+/// components.
 const GLOB_IN_C: &str = "\
 u32 zero = 0; char *text = bpf_map_lookup_elem(&paths, &zero); if (!text) return 0; \
 long length = bpf_d_path(&file->f_path, text, 4096); if (length < 12 || length > 4096) return 0; \
@@ -112,13 +113,13 @@ if (*(u32 *)(text + ((length - 5) & 4095)) != 0x79656b2e) return 0; \
 struct slashes slashes = { text }; bpf_loop(length - 1, slash, &slashes, 0); if (slashes.count != 4) return 0; \
 u64 component = *(u64 *)(text + (slashes.at[2] & 4095)); u32 bytes = slashes.at[3] - slashes.at[2] + 1;";
 
-/// Bytes as a number, and the mask of as many.
+/// Bytes as a number, and the mask of as many bytes.
 fn word(bytes: &[u8]) -> (u64, u64) {
     let number = bytes.iter().rev().fold(0u64, |number, byte| number << 8 | u64::from(*byte));
     (number, u64::MAX >> (64 - 8 * bytes.len()))
 }
 
-/// Whether the text begins so, in C: eight bytes at a time, for clang has no `memcmp` for BPF.
+/// A test in C that a text has this prefix: eight bytes at a time, because clang has no `memcmp` for BPF.
 fn begins(text: &str) -> String {
     let compared = |(at, bytes): (usize, &[u8])| {
         let (number, mask) = word(bytes);
@@ -156,29 +157,29 @@ static __attribute__((unused)) long slash(u32 at, struct slashes *slashes)
 }
 ";
 
-/// So many rules of a kind.
+/// The result for a number of rules of one kind.
 pub struct Row {
-    /// The kind's name.
+    /// Name of the kind.
     pub kind: &'static str,
-    /// Rules.
+    /// Number of rules built.
     pub rules: usize,
-    /// What the compiler took.
+    /// Cost of the build, or its error.
     pub build: Result<Build, String>,
-    /// Of ours.
+    /// Measurement of krsic's object.
     pub measured: Option<Measured>,
-    /// Instructions above an empty program, of a call of the hook.
+    /// Instructions of a call of the hook, above an empty program.
     pub cost: Option<f64>,
-    /// The same of the chain in C.
+    /// The same cost for the chain in C.
     pub chain: Option<Result<f64, String>>,
 }
 
 /// A build that succeeded.
 pub struct Build {
-    /// The whole process.
+    /// Time of the whole process.
     pub elapsed: Duration,
-    /// The most memory that it had.
+    /// Peak memory use of the process.
     pub memory_kib: u64,
-    /// Of the object.
+    /// Size of the object.
     pub size: Size,
     object: PathBuf,
 }
@@ -277,11 +278,11 @@ fn build(tools: &Tools, scratch: &Path, kind: &Kind, count: usize) -> Result<Res
 struct Process {
     succeeded: bool,
     elapsed: Duration,
-    /// The most memory that it had.
+    /// Peak memory use of the process.
     memory_kib: u64,
 }
 
-/// Runs a command for so long; an error in words where it takes longer.
+/// Runs a command with a time limit; returns an error message if it is exceeded.
 fn limited(command: &mut Command) -> Result<Result<Process, String>> {
     let started = Instant::now();
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
@@ -302,7 +303,7 @@ fn limited(command: &mut Command) -> Result<Result<Process, String>> {
     }
 }
 
-/// The chain in C, or why there is none.
+/// Compiles the chain in C, or returns the reason for its absence.
 fn chain(kind: &Kind, count: usize, scratch: &Path, object: &Path) -> Result<Result<(), String>> {
     let (before, condition) = kind.chain;
     let mut text = C_HEAD.to_owned();
@@ -311,7 +312,8 @@ fn chain(kind: &Kind, count: usize, scratch: &Path, object: &Path) -> Result<Res
     for n in 0..count {
         writeln!(text, "\tif ({}) goto denied;", condition(n))?;
     }
-    // With something to do there, clang jumps; else it computes the verdict, and the verifier no longer knows it.
+    // With a side effect at the label, clang emits jumps; otherwise it computes the verdict, and the verifier
+    // no longer knows its value.
     writeln!(text, "\treturn 0;\ndenied:\n\tasm volatile(\"\" ::: \"memory\");\n\treturn -EPERM;\n}}")?;
     let source = scratch.join(format!("chain-{}-{count}.c", kind.name));
     let log = source.with_extension("log");

@@ -1,4 +1,4 @@
-//! The policies of `tests/bench`, and what is done under each.
+//! The policies of `tests/bench`, and the acts performed under each.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,13 +12,13 @@ use crate::host;
 use crate::kernel::Image;
 use crate::tools::Tools;
 
-/// A policy.
+/// A policy and its acts.
 struct Work {
-    /// Of its files.
+    /// Name of its files, without the extension.
     name: &'static str,
-    /// Its only hook.
+    /// Name of its only hook.
     hook: &'static str,
-    /// For `krs-guest bench`.
+    /// Names of acts for `krs-guest bench`.
     acts: &'static [&'static str],
 }
 
@@ -49,41 +49,41 @@ const WORK: &[Work] = &[
     Work { name: "signals", hook: "task_kill", acts: &["kill=0", "kill=1:other", "kill=15:auditd"] },
 ];
 
-/// A policy, measured.
+/// The measurements of a policy.
 pub struct Row {
-    /// The policy's.
+    /// Name of the policy.
     pub name: &'static str,
-    /// Of the objects.
+    /// Sizes of the objects.
     pub sizes: Sides<Size>,
-    /// Without any program.
+    /// Measurement without any program.
     pub none: Measured,
-    /// With one that does nothing.
+    /// Measurement with an empty program.
     pub empty: Measured,
-    /// With the policy.
+    /// Measurements with the policy.
     pub measured: Sides<Measured>,
 }
 
-/// Ours and clang's.
+/// A value for krsic and one for clang.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sides<T> {
-    /// krsic's.
+    /// The value for krsic.
     pub ours: T,
-    /// clang's.
+    /// The value for clang.
     pub clang: T,
 }
 
-/// What one act costs above an empty program.
+/// Cost of one act above an empty program.
 pub struct Cost {
-    /// The act's name.
+    /// Name of the act.
     pub act: String,
-    /// A rule fired.
+    /// True if a rule matched.
     pub fires: bool,
     /// Instructions for each call of the hook.
     pub above: Sides<f64>,
 }
 
 impl Row {
-    /// By act; empty where something did not run.
+    /// Costs by act; empty if something did not run.
     pub fn costs(&self) -> Vec<Cost> {
         let Sides { ours, clang } = &self.measured;
         if self.empty.error.is_some() || ours.error.is_some() || clang.error.is_some() {
@@ -102,7 +102,7 @@ impl Row {
             .collect()
     }
 
-    /// In what the two differ, or what went wrong.
+    /// Describes a difference between the two programs, or the failure of one.
     pub fn disagreement(&self) -> Option<String> {
         let Sides { ours, clang } = &self.measured;
         for (whose, measured) in
@@ -128,7 +128,7 @@ impl Row {
     }
 }
 
-/// Builds and runs all, or those named.
+/// Builds and runs all policies, or those named.
 pub fn measure(tools: &Tools, image: &Image, scratch: &Path, only: &[String]) -> Result<Vec<Row>> {
     let work: Vec<&Work> =
         WORK.iter().filter(|work| only.is_empty() || only.iter().any(|name| name == work.name)).collect();

@@ -1,4 +1,4 @@
-//! Runs the compiler over a text and looks at what comes back.
+//! Runs the compiler over a text and checks its results.
 
 use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
@@ -11,23 +11,23 @@ use std::time::{Duration, Instant};
 use krsic::diag::{Diagnostic, Severity, json, pages, plain, rich};
 use krsic::{Options, Source, Sources, Stage};
 
-/// Longer than this a text of a few kilobytes must not take.
+/// Time limit for a text of a few kilobytes.
 pub(super) const TIME_MAX: Duration = Duration::from_secs(2);
 
-/// After so many times as long the compiler is taken to be in a circle.
+/// Multiple of the time limit after which the compiler is assumed to loop forever.
 const PATIENCE: u32 = 10;
 
-/// A thread has no more where a program does not ask for it.
+/// Default stack size of a thread.
 const STACK_BYTES: usize = 2 << 20;
 
-/// Something that must not happen.
+/// A violation of the compiler's contract.
 #[derive(Clone, Debug)]
 pub(super) struct Failure {
-    /// A word for the file's name.
+    /// Kind of the failure, part of the file's name.
     pub kind: &'static str,
-    /// Failures of the same place are the same.
+    /// Place of the failure; failures of the same place count as the same.
     pub place: String,
-    /// What happened.
+    /// Description of the failure.
     pub message: String,
 }
 
@@ -37,14 +37,15 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Place and message.
+/// Place and message of the latest panic.
 static LAST_PANIC: Mutex<Option<(String, String)>> = Mutex::new(None);
 
 fn last_panic() -> MutexGuard<'static, Option<(String, String)>> {
     LAST_PANIC.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Panics are noted instead of printed, in the threads that run the compiler: ours, and the one that it makes itself.
+/// Records panics instead of printing them, in the threads that run the compiler: the one started here, and
+/// the one that the compiler starts.
 pub(super) fn silence_panics() {
     let usual = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
@@ -60,7 +61,7 @@ pub(super) fn silence_panics() {
 
 const THREAD: &str = "compiler";
 
-/// What one text gave.
+/// The result of one text.
 struct Answer {
     failure: Option<Failure>,
     built: bool,
@@ -68,23 +69,23 @@ struct Answer {
     took: Duration,
 }
 
-/// Runs texts one after the other in a thread of its own, so that one that never ends does not end the run.
+/// Runs texts in sequence in a separate thread, so that a text that never ends does not end the run.
 pub(super) struct Runner {
     time_max: Duration,
-    /// Where the text at hand is left, in case that it ends the whole process, as a stack that overflows does.
+    /// File for the current text, which keeps it if it ends the whole process, as a stack overflow does.
     pub note: Option<PathBuf>,
     texts: Sender<String>,
     answers: Receiver<Answer>,
-    /// Whether the last text gave an object.
+    /// True if the last text compiled to an object.
     pub built: bool,
-    /// What was said of the last text, each code once.
+    /// Codes of the last text's diagnostics, each once.
     pub codes: Vec<&'static str>,
-    /// How long the last text took to build.
+    /// Build time of the last text.
     pub took: Duration,
 }
 
 impl Runner {
-    /// Texts that take longer fail.
+    /// A runner with this time limit; texts that exceed it fail.
     pub(super) fn new(time_max: Duration) -> Runner {
         let (texts, receive) = mpsc::channel::<String>();
         let (send, answers) = mpsc::channel();
@@ -100,7 +101,7 @@ impl Runner {
         Runner { time_max, note: None, texts, answers, built: false, codes: Vec::new(), took: Duration::ZERO }
     }
 
-    /// What is wrong, if anything is.
+    /// Examines a text, and returns its failure if there is one.
     pub(super) fn examine(&mut self, text: &str) -> Option<Failure> {
         let gone = |why: &str| Some(Failure { kind: "endless", place: "endless".to_owned(), message: why.to_owned() });
         if let Some(path) = &self.note {
@@ -115,7 +116,7 @@ impl Runner {
                 answer.failure
             }
             Err(RecvTimeoutError::Timeout) => {
-                // That thread is left to itself.
+                // The thread is abandoned.
                 *self = Runner { took: self.time_max * PATIENCE, note: self.note.take(), ..Runner::new(self.time_max) };
                 gone("it does not come to an end")
             }
@@ -141,7 +142,7 @@ fn answer(text: &str, time_max: Duration) -> Answer {
 fn look(text: &str, time_max: Duration, answer: &mut Answer) -> Option<Failure> {
     let files = [Source { name: "fuzz.krs".to_owned(), text: text.to_owned() }];
     let kernels = krsic::kernel::embedded();
-    // Which kernel and what else is asked depends on the text, so that a text always fails in the same way.
+    // The kernel and the other choices depend on the text, so that a text always fails in the same manner.
     let number = text.len();
     let options = Options { target: kernels.get(number % kernels.len().max(1)), ..Options::default() };
     let started = Instant::now();
@@ -178,7 +179,8 @@ fn look(text: &str, time_max: Duration, answer: &mut Answer) -> Option<Failure> 
         return wrong("unlike", "check", "`check` and `build` say different things".to_owned());
     }
     let stage = match number / 8 % 5 {
-        // Deep trees are indented far: printing one takes as long as all else together.
+        // The printed form of a deep tree is mostly indentation: printing one takes as long as everything
+        // else together.
         0 if number < 600 => Stage::Ast,
         1 => Stage::Decision,
         2 => Stage::Bpf,
@@ -198,7 +200,8 @@ fn look(text: &str, time_max: Duration, answer: &mut Answer) -> Option<Failure> 
     None
 }
 
-/// Every label lies in its file, and points at something where there is anything to point at.
+/// Describes a misplaced label: one outside its file, an empty one in front of text, or a primary one that is
+/// not in the policy's file.
 fn misplaced(diagnostic: &Diagnostic, sources: &Sources) -> Option<String> {
     for (index, label) in std::iter::once(&diagnostic.primary).chain(&diagnostic.secondary).enumerate() {
         let span = label.span;
@@ -234,13 +237,13 @@ fn misworded(diagnostic: &Diagnostic) -> Option<String> {
     None
 }
 
-/// Printing may panic, and says nothing else.
+/// Prints diagnostics, since printing may panic; the output is not checked.
 fn printed(diagnostics: &[Diagnostic], sources: &Sources) {
-    // Long lists are long to print, and no different.
+    // Long lists take long to print, and test nothing more.
     let some = diagnostics.get(..16).unwrap_or(diagnostics);
     let _ = plain::print(some, sources);
     let _ = plain::short(some, sources);
     let _ = json::print(some, sources);
-    // The slowest by far.
+    // This form is the slowest by far.
     let _ = rich::print(some.get(..4).unwrap_or(some), sources, some.len().is_multiple_of(2));
 }

@@ -1,4 +1,5 @@
-//! Texts: from the grammar with names that exist, from tokens thrown together, from what people wrote with a few changes.
+//! Generated texts: from the grammar with names that exist, from random tokens, from people's policies with a
+//! few changes.
 
 use krsic::btf::{Kind, Type, TypeId};
 use krsic::kernel::Kernel;
@@ -6,7 +7,7 @@ use krsic::kernel::Kernel;
 use super::growth;
 use super::random::Random;
 
-/// Words, signs and literals. Each may stand anywhere.
+/// Words, punctuation and literals. Each may occur anywhere.
 const TOKENS: &[&str] = &[
     "use",
     "as",
@@ -169,7 +170,7 @@ const TYPES: &[&str] = &[
     "Nothing",
 ];
 
-/// Names that mean something somewhere.
+/// Names with a meaning in some context.
 const NAMES: &[&str] = &[
     "EXEC",
     "READ",
@@ -198,14 +199,14 @@ const NAMES: &[&str] = &[
 
 const ERRNOS: &[&str] = &["EPERM", "EACCES", "ENOENT", "EXDEV", "ERESTARTSYS", "EWHAT", "ENOTSUP"];
 
-/// What a value is, as far as it matters for what can be asked of it.
+/// Class of a value, as far as the tests on it depend on that.
 enum Class {
     Int { bytes: u32, signed: bool },
     Pointer,
     Text { bytes: u32 },
 }
 
-/// Makes texts, one after the other.
+/// A generator of texts from a seed.
 pub(super) struct Generator<'c> {
     random: Random,
     corpus: &'c [String],
@@ -222,7 +223,7 @@ impl<'c> Generator<'c> {
         Generator { random: Random::new(seed), corpus, kernel, hooks, defined: Vec::new() }
     }
 
-    /// The next text.
+    /// Returns the next text.
     pub(super) fn text(&mut self) -> String {
         match self.random.below(100) {
             0..25 => self.policy(),
@@ -237,7 +238,7 @@ impl<'c> Generator<'c> {
         }
     }
 
-    /// A policy that most likely compiles: each test suits the type of what it tests.
+    /// A policy that most likely compiles: each test suits the type of the value.
     fn sensible(&mut self) -> String {
         let mut text = String::from("const LOW = 3\ndef among(n: u64, m: u64): bool = n & m == m or n < m\n");
         for _ in 0..1 + self.random.below(5) {
@@ -290,7 +291,7 @@ impl<'c> Generator<'c> {
         }
     }
 
-    /// A value that can be compared, and what it is.
+    /// A value that can be compared, and its class.
     fn value(&mut self, hook: &'static str) -> (String, Class) {
         for _ in 0..8 {
             let Some((text, at)) = self.walk(hook) else {
@@ -325,7 +326,7 @@ impl<'c> Generator<'c> {
         text
     }
 
-    /// What somebody wrote, with a few changes.
+    /// A text that a person wrote, with a few changes.
     fn mutation(&mut self) -> String {
         let mut text = self.sample();
         if self.random.once_in(8) {
@@ -356,7 +357,7 @@ impl<'c> Generator<'c> {
                     let expr = self.expr(3, None);
                     text.insert_str(at, &expr);
                 }
-                // A word becomes another, which is how most mistakes are made.
+                // One word replaces another, as in most mistakes of people.
                 _ => {
                     let word = |c: char| c.is_alphanumeric() || c == '_';
                     let start = text[..at]
@@ -378,7 +379,7 @@ impl<'c> Generator<'c> {
     fn sample(&mut self) -> String {
         let at = self.random.below(self.corpus.len());
         let text = self.corpus.get(at).map_or("", String::as_str);
-        // Long ones are slow, and no better than their parts.
+        // Long ones are slow, and test nothing more than their parts.
         if text.len() < 3000 {
             return text.to_owned();
         }
@@ -387,13 +388,13 @@ impl<'c> Generator<'c> {
         lines[start..].iter().take(1 + self.random.below(30)).copied().collect()
     }
 
-    /// A place between two characters.
+    /// A position between two characters.
     fn place(&mut self, text: &str) -> usize {
         let at = self.random.below(text.len() + 1);
         (at..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len())
     }
 
-    /// A few items, of which most make sense.
+    /// A few items, most of which are valid.
     fn policy(&mut self) -> String {
         self.defined.clear();
         let mut text = String::new();
@@ -566,7 +567,7 @@ impl<'c> Generator<'c> {
         .to_owned()
     }
 
-    /// Something that most likely is a condition.
+    /// An expression that most likely is a condition.
     fn condition(&mut self, depth: usize, hook: Option<&'static str>) -> String {
         if depth > 0 {
             let (left, right) = (self.condition(depth - 1, hook), self.condition(depth - 1, hook));
@@ -593,7 +594,7 @@ impl<'c> Generator<'c> {
         }
     }
 
-    /// Anything.
+    /// An expression of any form.
     fn expr(&mut self, depth: usize, hook: Option<&'static str>) -> String {
         if depth == 0 || self.random.once_in(4) {
             return self.leaf(hook);
@@ -638,7 +639,7 @@ impl<'c> Generator<'c> {
         }
     }
 
-    /// An argument of the hook and a few fields behind it, as the kernel's types have them, and the type of the last.
+    /// An argument of the hook and a few fields of it, by the kernel's types, and the type of the last field.
     fn walk(&mut self, hook: &str) -> Option<(String, TypeId)> {
         let kernel = self.kernel?;
         let hook = kernel.hook(hook)?;

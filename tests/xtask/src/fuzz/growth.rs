@@ -1,5 +1,5 @@
-//! Texts that mean more than they say: each line needs the one before it more than once, or one construct holds
-//! another many times over. What takes exponential time or unbounded depth shows here.
+//! Texts that expand: each line refers to the one before it more than once, or one construct contains another
+//! many times. They detect exponential time and unbounded recursion.
 
 use super::random::Random;
 

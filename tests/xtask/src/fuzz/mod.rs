@@ -1,13 +1,15 @@
-//! `cargo xtask fuzz`: texts that nobody would write, through the whole compiler.
+//! `cargo xtask fuzz`: generated texts, through the whole compiler.
 //!
-//! A text is made by [`generate`] from the grammar, from tokens thrown together, from a policy that somebody wrote with a
-//! few changes, or so that it grows with each line that is read. [`examine`] runs the compiler over it as a library and
-//! looks for panics, for diagnostics without a real place, for words that cannot be printed and for texts that take too
-//! long. What fails is made small by [`shrink`] and written to a file.
+//! A text is made by [`generate`] from the grammar, from random tokens or from a person's policy with a few
+//! changes, or by [`growth`], so that the effort grows with each line. [`examine`] runs the compiler over it
+//! as a library and detects panics, diagnostics without a real position, messages that cannot be printed and
+//! texts that take too long. A failing text is reduced by [`shrink`] and written to a file.
 //!
-//! Invariant: a run is told by its seed; the same seed gives the same texts in the same order, however long each takes.
+//! Invariant: a run is determined by its seed; the same seed gives the same texts in the same order, however
+//! long each takes.
 //!
-//! With `--policies N` it asks instead whether what is compiled means the right thing: see [`policies`].
+//! With `--policies N` it compares the compiled code with the meaning of the policy instead: see
+//! [`policies`].
 
 mod examine;
 mod generate;
@@ -29,33 +31,34 @@ use generate::Generator;
 
 use crate::host;
 
-/// Feed the compiler texts that nobody would write.
+/// Run the compiler on generated texts, and report panics and other failures.
 ///
-/// Ten times as many in the same time, with all its checks: `cargo run --profile fuzz -p xtask -- fuzz`.
-/// `--policies 10000` looks for objects that do not do what their policies mean, `--policies 1000 --kernel all` asks kernels.
+/// Ten times as many in the same time, with all debug checks: `cargo run --profile fuzz -p xtask -- fuzz`.
+/// `--policies 10000` finds objects that differ from the meaning of their policies, and
+/// `--policies 1000 --kernel all` runs random policies on kernels.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// For so long.
+    /// Duration of the run.
     #[arg(long, default_value_t = 60, value_name = "N")]
     seconds: u64,
-    /// Instead ask of so many random policies whether the object does what the typed policy means.
+    /// Instead generate N random policies, and check that each object behaves as the typed policy specifies.
     #[arg(long, value_name = "N", conflicts_with_all = ["seconds", "replay"])]
     policies: Option<usize>,
-    /// And do so on kernels: 5.10, 6.1, 6.12, 6.18, 7.2, several with commas between, or all.
+    /// Run those policies on kernels: 5.10, 6.1, 6.12, 6.18, 7.2, several separated by commas, or all.
     #[arg(long, value_name = "VERSION", requires = "policies")]
     kernel: Option<String>,
-    /// Begin with these random numbers; by default those of the environment's KRS_SEED, or others each time.
+    /// Seed of the random numbers; by default KRS_SEED of the environment, or a new one each time.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Where failing texts are written.
+    /// Folder of the failing texts.
     #[arg(long, default_value = "target/fuzz", value_name = "FOLDER")]
     output: PathBuf,
-    /// Examine this file instead of making texts up.
+    /// Examine this file instead of generated texts.
     #[arg(long, value_name = "FILE")]
     replay: Option<PathBuf>,
 }
 
-/// Runs the task.
+/// Runs the `fuzz` task.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     examine::silence_panics();
     if let Some(path) = &arguments.replay {
@@ -96,7 +99,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     Ok(if report.failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// When to stop.
+/// The end of a run.
 #[derive(Clone, Copy)]
 enum Limit {
     Time(Duration),
@@ -104,22 +107,22 @@ enum Limit {
     Texts(usize),
 }
 
-/// A text that fails, made small.
+/// A failing text, after reduction.
 struct Found {
     text: String,
     failure: Failure,
 }
 
-/// What a run did.
+/// The totals of a run.
 struct Report {
     texts: usize,
     bytes: usize,
     built: usize,
     failures: usize,
-    /// How many texts each code was said of.
+    /// Number of texts for each diagnostic code.
     codes: BTreeMap<&'static str, usize>,
     slowest: Duration,
-    /// The text that took longest.
+    /// The text with the longest time.
     slow: String,
 }
 
@@ -181,7 +184,7 @@ fn campaign(
         }
         if let Some(failure) = failure {
             report.failures += 1;
-            // One text for each way to fail is enough.
+            // One text for each kind of failure is enough.
             if known.contains(&failure.place) {
                 continue;
             }
@@ -201,7 +204,7 @@ fn write(folder: &Path, found: &Found) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Policies that people wrote, and the examples of the book.
+/// Policies written by people, and the examples of the book.
 fn corpus(repository: &Path) -> Vec<String> {
     let mut texts = Vec::new();
     let mut folders: Vec<PathBuf> = ["examples", "stdlib", "tests", "docs"].map(|name| repository.join(name)).into();
@@ -242,7 +245,7 @@ mod tests {
         examine::silence_panics();
         let corpus = corpus(host::repository());
         let mut all = String::new();
-        // Unoptimised, and beside other tests.
+        // The limit allows for an unoptimised build beside other tests.
         let runner = Runner::new(20 * examine::TIME_MAX);
         let report = campaign(20_251, &corpus, runner, Limit::Texts(600), &mut |found| {
             all.push_str(&format!("{}\n{}\n\n", found.failure, found.text));
@@ -250,7 +253,7 @@ mod tests {
         })
         .expect("nothing is written");
         assert_eq!(report.failures, 0, "{all}");
-        // Otherwise it would be the parser alone that is tried.
+        // Otherwise only the parser would be tested.
         assert!(report.built > 20, "{report}");
     }
 }

@@ -1,5 +1,5 @@
-//! `cargo xtask fuzz --policies N`: random policies, answered by the model of the language, by the evaluator and by the
-//! object that ships; with `--kernel`, by kernels that run.
+//! `cargo xtask fuzz --policies N`: random policies, whose results from the model of the language, the
+//! evaluator and the shipped object are compared; with `--kernel`, also those of running kernels.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -15,10 +15,10 @@ use crate::{host, kernel, matrix};
 
 /// Policies of one boot.
 const BOOT_POLICIES: usize = 40;
-/// For one boot, which says nothing before its end.
+/// Longest silence of a boot, which prints nothing before its end.
 const BOOT_SILENCE: Duration = Duration::from_secs(900);
 
-/// Tries so many policies here.
+/// Tests this number of policies on this machine.
 pub(super) fn here(seed: u64, policies: usize, output: &Path) -> Result<ExitCode> {
     std::fs::create_dir_all(output).with_context(|| format!("{} cannot be made", output.display()))?;
     let (mut tried, mut failures) = (Tried::default(), 0);
@@ -44,7 +44,7 @@ pub(super) fn here(seed: u64, policies: usize, output: &Path) -> Result<ExitCode
     Ok(if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Loads so many policies on kernels and acts under each.
+/// Loads this number of policies on kernels and performs acts under each.
 pub(super) fn on_kernels(versions: &str, seed: u64, policies: usize) -> Result<ExitCode> {
     let kernels = kernel::select(versions)?;
     host::require(&[host::QEMU, host::BUSYBOX])?;
@@ -56,7 +56,8 @@ pub(super) fn on_kernels(versions: &str, seed: u64, policies: usize) -> Result<E
     while left > 0 {
         let count = left.min(BOOT_POLICIES);
         let folder = tempfile::Builder::new().prefix("krs-random-").tempdir()?;
-        // Seeds whose policies do not compile are passed over, so that the next boot begins where this one ended.
+        // Seeds whose policies do not compile are skipped, and the next boot continues with the first unused
+        // seed.
         let next = matrix::write_random(folder.path(), first, count)?;
         for image in &images {
             let script = "cd /random; . /krs/prelude.sh; random_policies";

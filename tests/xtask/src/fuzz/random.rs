@@ -1,5 +1,5 @@
-//! Random numbers that a seed tells: SplitMix64 (Steele, Lea and Flood, *Fast splittable pseudorandom number
-//! generators*, 2014).
+//! Random numbers determined by a seed: SplitMix64 (Steele, Lea and Flood, *Fast splittable pseudorandom
+//! number generators*, 2014).
 
 pub(super) struct Random(u64);
 
@@ -16,17 +16,17 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// Below `end`; 0 where that is 0.
+    /// A number below `end`; 0 if that is 0.
     pub(super) fn below(&mut self, end: usize) -> usize {
         if end == 0 { 0 } else { (self.next() % end as u64) as usize }
     }
 
-    /// True once in so many times.
+    /// True with a probability of 1 in `times`.
     pub(super) fn once_in(&mut self, times: usize) -> bool {
         self.below(times) == 0
     }
 
-    /// One of them; the type's default where there is none.
+    /// One of the items; the type's default if there is none.
     pub(super) fn pick<T: Copy + Default>(&mut self, all: &[T]) -> T {
         all.get(self.below(all.len())).copied().unwrap_or_default()
     }

@@ -1,14 +1,14 @@
-//! A failing text made small, by leaving out ever smaller parts (Zeller and Hildebrandt, *Simplifying and isolating
-//! failure-inducing input*, 2002).
+//! Reduction of a failing text, by removing ever smaller parts (Zeller and Hildebrandt, *Simplifying and
+//! isolating failure-inducing input*, 2002).
 
 use std::time::{Duration, Instant};
 
 use super::examine::{Failure, Runner};
 
-/// Enough is enough.
+/// Time limit of a reduction.
 const TIME_MAX: Duration = Duration::from_secs(30);
 
-/// The smallest text found that fails in the same way.
+/// The smallest text found that fails at the same place.
 pub(super) fn shrink(text: &str, failure: &Failure, runner: &mut Runner) -> String {
     let started = Instant::now();
     let mut best = text.to_owned();

@@ -1,4 +1,4 @@
-//! The boots of a run: which cases share a guest, and in which order the guests start.
+//! The boots of a run: the cases that share a guest, and the order in which the guests start.
 //!
 //! ```text
 //! 7.2   landlock,lockdown,yama,bpf  ancestors, labels, ...   70 s     the longest boots start first
@@ -6,14 +6,14 @@
 //! 5.10  landlock,lockdown,yama      inactive-lsm              9 s
 //! ```
 //!
-//! Two workers take boots from the front of the list, so they end at about the same time if the estimates are fair.
-//! Estimates are static: a run gives the same plan on each machine. No images or files are here; kernels and cases
-//! are indices into the lists of the caller.
+//! Two workers take boots from the front of the list, so they end at about the same time if the estimates are
+//! fair. Estimates are static: a run gives the same plan on each machine. Images and files are absent;
+//! kernels and cases are indices into the lists of the caller.
 
 use std::collections::BTreeMap;
 
-/// Boots that the cases of one kernel and one `lsm=` list are divided into. More boots balance better and each costs
-/// [`BOOT_SECONDS`].
+/// Boots that the cases of one kernel and one `lsm=` list are divided into. More boots balance better and
+/// each costs [`BOOT_SECONDS`].
 const PARTS: usize = 2;
 /// The time from the start of QEMU to the first case.
 const BOOT_SECONDS: u64 = 10;
@@ -51,13 +51,13 @@ pub struct Run<'a> {
     pub kernel: usize,
     /// Index into the list of cases.
     pub case: usize,
-    /// The case's name.
+    /// Name of the case.
     pub name: &'a str,
-    /// The `lsm=` list that the case asks for.
+    /// The `lsm=` list that the case requires.
     pub lsm: &'a str,
 }
 
-/// A guest and the cases that run in it, one after the other.
+/// A guest and the cases that run in it, in sequence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Boot {
     /// Index into the list of kernels.
@@ -66,7 +66,7 @@ pub struct Boot {
     pub lsm: String,
     /// Indices into the list of cases, ascending.
     pub cases: Vec<usize>,
-    /// The estimate.
+    /// Estimated duration of the boot, in seconds.
     pub seconds: u64,
 }
 
@@ -82,8 +82,8 @@ pub fn boots(runs: &[Run]) -> Vec<Boot> {
     boots
 }
 
-/// One or [`PARTS`] boots for the runs of one kernel and one `lsm=` list. Each run goes to the part that is shortest so
-/// far, the longest runs first (Graham's LPT rule).
+/// Divides the runs of one kernel and one `lsm=` list into one or [`PARTS`] boots. Each run is added to the
+/// boot that is shortest so far, the longest runs first (Graham's LPT rule).
 fn divide(group: &[Run]) -> Vec<Boot> {
     let total: u64 = group.iter().map(|run| seconds(run.name)).sum();
     let parts = if total < WORTH_DIVIDING_SECONDS { 1 } else { PARTS };

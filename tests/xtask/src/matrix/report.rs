@@ -13,28 +13,28 @@
 //! expected: ...
 //! ```
 //!
-//! Seconds are the guest's, measured around each case. No boots are here; `plan` has them.
+//! Seconds are the guest's, measured around each case. Boots are absent; `plan` has them.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-/// Slow cases that are printed.
+/// Number of slow cases that are printed.
 const SLOWEST: usize = 10;
 
 /// The result of a case on a kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// As expected.
+    /// The output is the expected one.
     Passed,
-    /// Not so, with the reason.
+    /// The case failed, for this reason.
     Failed(String),
 }
 
-/// A verdict, and how long the case took in the guest; `None` where it did not come to its end.
+/// A verdict, and the duration of the case in the guest; `None` if it did not reach its end.
 pub struct Outcome {
-    /// Passed or failed.
+    /// Verdict of the case.
     pub verdict: Verdict,
-    /// The guest's seconds.
+    /// Duration in seconds of the guest's clock.
     pub seconds: Option<u64>,
 }
 
@@ -47,11 +47,11 @@ impl From<Verdict> for Outcome {
 /// The results of all cases on all kernels.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// By case, then by kernel.
+    /// Verdicts by case, then by kernel.
     verdicts: BTreeMap<String, BTreeMap<&'static str, Verdict>>,
-    /// In the order asked for.
+    /// Versions in the given order.
     kernels: Vec<&'static str>,
-    /// Seconds, case and kernel of each run that came to its end.
+    /// Seconds, case and kernel of each run that reached its end.
     times: Vec<(u64, String, &'static str)>,
     /// Case and kernel of each run that only `--thorough` makes.
     left_out: Vec<(String, &'static str)>,
@@ -63,7 +63,8 @@ impl Report {
         Self { kernels, left_out, ..Self::default() }
     }
 
-    /// Adds a result. Of several for one case and kernel (a kernel's log over several boots) the failures are kept.
+    /// Adds a result. Of several for one case and kernel (a kernel's log over several boots) the failures are
+    /// kept.
     pub fn add(&mut self, case: &str, kernel: &'static str, outcome: Outcome) {
         if let Some(seconds) = outcome.seconds {
             self.times.push((seconds, case.to_owned(), kernel));
@@ -79,12 +80,12 @@ impl Report {
         }
     }
 
-    /// Cases times kernels that passed.
+    /// Number of pairs of case and kernel that passed.
     pub fn passed(&self) -> usize {
         self.count(|verdict| *verdict == Verdict::Passed)
     }
 
-    /// Cases times kernels that did not.
+    /// Number of pairs of case and kernel that failed.
     pub fn failed(&self) -> usize {
         self.count(|verdict| *verdict != Verdict::Passed)
     }
@@ -93,7 +94,7 @@ impl Report {
         self.verdicts.values().flat_map(BTreeMap::values).filter(|verdict| wanted(verdict)).count()
     }
 
-    /// A line `SECONDS CASE KERNEL` for each run that came to its end, the slowest first.
+    /// Lines `SECONDS CASE KERNEL` for each run that reached its end, the slowest first.
     pub fn times(&self) -> String {
         self.slowest().into_iter().map(|(seconds, case, kernel)| format!("{seconds} {case} {kernel}\n")).collect()
     }
@@ -104,7 +105,8 @@ impl Report {
         times
     }
 
-    /// A row for each case, a column for each kernel, the times, and under the table the failures with their reasons.
+    /// Prints a row for each case, a column for each kernel, the times, and under the table the failures with
+    /// their reasons.
     pub fn print(&self) -> String {
         let mut text = self.table();
         for (seconds, case, kernel) in self.slowest().into_iter().take(SLOWEST) {

@@ -11,8 +11,8 @@
 //! @@ -120,3 +120,3 @@
 //! ```
 //!
-//! A fault that no test can notice has `survives: REASON` in place of `caught-by:`. The fast tests check that every patch
-//! applies and that its test exists. Several faults at a time are absent: each patch is tried alone.
+//! A fault that no test can notice has `survives: REASON` in place of `caught-by:`. The fast tests check that
+//! every patch applies and that its test exists. Absent: several faults at a time; each patch is tried alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -31,7 +31,7 @@ use super::worker::{self, Run, Worker};
 
 /// Parts of the project that a fault may be in.
 const KINDS: [&str; 9] = ["grammar", "checker", "lints", "decision", "bpf", "object", "btf", "runtime", "abi"];
-/// For one test, which takes less than 20 s on two idle cores.
+/// Time limit of one test, which takes less than 20 s on two idle cores.
 const TEST_MAX: Duration = Duration::from_secs(300);
 
 /// The result that a fault must have.
@@ -39,7 +39,7 @@ const TEST_MAX: Duration = Duration::from_secs(300);
 pub enum Expectation {
     /// The named test fails.
     Caught(Stage, String),
-    /// All tests pass, for a reason.
+    /// All tests pass, for this reason.
     Survives(String),
 }
 
@@ -103,7 +103,7 @@ fn caught_by(text: &str) -> Result<Expectation> {
     Ok(Expectation::Caught(Stage { package: (*package).to_owned(), target }, (*name).to_owned()))
 }
 
-/// Checks that every patch applies and that every test exists, and prints what is wrong.
+/// Checks that every patch applies and that every test exists, and prints the problems.
 pub fn check(repository: &Path, faults: &[Fault]) -> Result<ExitCode> {
     let problems = problems(repository, faults)?;
     problems.iter().for_each(|problem| println!("{problem}"));
@@ -179,13 +179,13 @@ fn rust_files(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The functions below `#[test]`, with the modules around them. Relies on the indentation of rustfmt.
+/// Names of the functions below `#[test]`, with their modules. Relies on the indentation of rustfmt.
 ///
 /// If a macro defines a test `$name`, the words between the braces of its use are names of tests.
 fn tests_in(text: &str, path: &[String]) -> Vec<String> {
     let mut modules: Vec<(usize, String)> = Vec::new();
     let mut is_test = false;
-    // The macro that is defined, those that define tests, and whether one of them is used here.
+    // The macro being defined, the macros that define tests, and a flag for lines inside a use of one.
     let (mut defined, mut makers, mut inside) = ("", Vec::new(), false);
     let mut names: Vec<String> = Vec::new();
     for line in text.lines() {
@@ -300,7 +300,7 @@ pub fn find(faults: &[Fault], jobs: usize) -> Result<ExitCode> {
             _ => "krsic",
         };
         worker.apply(&fault.changes, Find::Unique).with_context(|| fault.name.clone())?;
-        // Without a baseline a test program has as long as the slowest takes.
+        // Without a baseline each test program gets the time limit of the slowest.
         let of_package = stages.of_package(package);
         let usual = of_package.iter().map(|stage| ((*stage).clone(), Duration::from_secs(60))).collect();
         let found = sample::first_failure(worker, &of_package, &usual, jobs);

@@ -5,17 +5,19 @@
 //! cargo xtask mutants --faults                every patch of tests/faults against the test that it names
 //! cargo xtask mutants --faults NAME           one patch
 //! cargo xtask mutants --faults --check        only that patches apply and that their tests exist
-//! cargo xtask mutants --faults --find NAME    runs all tests, to learn which one catches a new patch
+//! cargo xtask mutants --faults --find NAME    runs all tests, to find the one that catches a new patch
 //! ```
 //!
-//! `cargo mutants` itself builds every test program for a mutant and then runs them all, which takes a minute and more
-//! for each. Here it only makes the list of mutants. The tests run in stages, one test program each, the cheap ones first:
-//! a mutant that the unit tests of its own crate catch costs one incremental build of that crate.
+//! `cargo mutants` itself builds every test program for a mutant and then runs them all, which takes a minute
+//! and more for each. Here it only lists the mutants. The tests run in stages of one test program each, the
+//! cheap ones first: a mutant that the unit tests of its crate catch costs one incremental build of that
+//! crate.
 //!
-//! Mutants and patches are applied to a copy of the repository below `target/mutants`, which is kept, with its own target
-//! folder, so that a later run starts with a warm build. The repository itself is never changed.
+//! Mutants and patches are applied to a copy of the repository below `target/mutants`, which is kept, with
+//! its own target folder, so that a later run starts with a warm build. The repository itself is never
+//! changed.
 //!
-//! Guests are absent: nothing here boots a kernel or loads a program.
+//! Absent: guests; nothing here boots a kernel or loads a program.
 
 mod faults;
 mod patch;
@@ -40,7 +42,7 @@ pub struct Arguments {
     /// Seed of the draw: one seed always draws the same mutants, and a larger sample contains a smaller one.
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
-    /// Only mutants of this package: krs-grammar, krsic, krsi-abi or krsi.
+    /// Try only mutants of this package: krs-grammar, krsic, krsi-abi or krsi.
     #[arg(long, value_name = "P")]
     package: Option<String>,
     /// Number of mutants tried at a time; each job has its own copy and target folder.

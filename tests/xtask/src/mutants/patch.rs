@@ -10,9 +10,9 @@
 //!  }
 //! ```
 //!
-//! A hunk of a patch in `tests/faults` is found by its text, which must occur once in the file: other edits move it without
-//! harm, and no edit makes it apply to other code. A hunk of cargo-mutants is applied at its line. Added and removed
-//! files are absent, and so is the fuzz of `patch`.
+//! A hunk of a patch in `tests/faults` is located by its text, which must occur once in the file: other edits
+//! may move it, and no edit makes it apply to other code. A hunk of cargo-mutants is applied at its line.
+//! Absent: added and removed files, and the fuzz of `patch`.
 
 use anyhow::{Context as _, Result, bail, ensure};
 
@@ -28,7 +28,7 @@ pub struct Hunk {
 /// The hunks of one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// Relative to the repository.
+    /// Path relative to the repository.
     pub file: String,
     pub hunks: Vec<Hunk>,
 }
@@ -36,9 +36,9 @@ pub struct Change {
 /// The place where a hunk must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Find {
-    /// At the only place that has its text.
+    /// The only place that has its text.
     Unique,
-    /// At the line that it states.
+    /// The line that it states.
     AtLine,
 }
 
@@ -91,7 +91,7 @@ pub fn parse(text: &str) -> Result<Vec<Change>> {
     Ok(changes)
 }
 
-/// `(12, (3, 4))` of `@@ -12,3 +15,4 @@`.
+/// Parses a hunk header: `(12, (3, 4))` from `@@ -12,3 +15,4 @@`.
 fn numbers(head: &str) -> Option<(usize, (usize, usize))> {
     let mut words = head.split_whitespace().skip(1);
     let mut range = |mark: char| {

@@ -8,8 +8,9 @@
 //! all            235      38        3        24        86
 //! ```
 //!
-//! A timeout counts as caught, and an unviable mutant, which does not compile, counts as nothing. The file has a line of
-//! JSON for each mutant and is named after the version of the sources, so that results of other sources are not used.
+//! A timeout counts as caught, and an unviable mutant, which does not compile, counts as nothing. The file
+//! has a line of JSON for each mutant and is named after the version of the sources, so that results of other
+//! sources are not used.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -33,7 +34,7 @@ pub enum Outcome {
 /// One mutant that was tried.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Entry {
-    /// `compiler/src/glob.rs:12:9: replace > with >= in long`
+    /// Position and description: `compiler/src/glob.rs:12:9: replace > with >= in long`.
     pub name: String,
     pub package: String,
     pub outcome: Outcome,
@@ -44,7 +45,7 @@ pub struct Entry {
     pub seconds: u64,
 }
 
-/// The file of results.
+/// The results in a file.
 pub struct Results {
     entries: BTreeMap<String, Entry>,
     file: File,

@@ -1,14 +1,15 @@
-//! Random mutants: the draw of a seed, and its results.
+//! Random mutants: the sample of a seed, and its results.
 //!
 //! ```text
-//! compiler/src/glob.rs:88:24: replace < with <= in Glob::matches: caught by krsic --lib (glob::tests::literal), 14 s
+//! compiler/src/glob.rs:88:24: replace < with <= in long: caught by krsic --lib (glob::tests::literal), 14 s
 //! runtime/src/pins.rs:204:9: replace remove -> Result<(), Failure> with Ok(()): missed, 31 s
 //! ```
 //!
-//! A sixth of the sample is drawn from the grammar, a sixth from the runtime, and the rest from the compiler with its
-//! contract crate: in proportion to their sizes, 60 mutants would hold three of the grammar and six of the runtime. Within
-//! each part all mutants are equally likely. A mutant has a number made of the seed and its name, and those with the
-//! lowest numbers are taken, so that a larger sample contains a smaller one. `.cargo/mutants.toml` says what is left out.
+//! A sixth of the sample is drawn from the grammar, a sixth from the runtime, and the rest from the compiler
+//! with its contract crate: in proportion to their sizes, 60 mutants would hold three of the grammar and six
+//! of the runtime. Within each part all mutants are equally likely. A mutant has a number made of the seed
+//! and its name, and those with the lowest numbers are taken, so that a larger sample contains a smaller one.
+//! `.cargo/mutants.toml` lists the exclusions.
 
 use std::collections::BTreeMap;
 use std::process::{Command, ExitCode};
@@ -26,7 +27,7 @@ use crate::host;
 
 /// One incremental build of a crate and its tests, for the estimate.
 const BUILD_SECONDS: u64 = 12;
-/// Share of the mutants that pass their first stage, for the estimate: one in so many.
+/// Fraction of the mutants that pass their first stage, for the estimate: one in this number.
 const LATE: u64 = 3;
 
 /// Arguments of the task.
@@ -131,7 +132,7 @@ fn draw(mut mutants: Vec<Mutant>, options: &Options<'_>) -> Vec<Mutant> {
     mutants
 }
 
-/// FNV-1a, and behind it the last step of splitmix64, which mixes the low bits into the high ones.
+/// FNV-1a, followed by the last step of splitmix64, which mixes the low bits into the high ones.
 pub fn hash(bytes: &[u8]) -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     for byte in bytes {

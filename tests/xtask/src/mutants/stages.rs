@@ -1,11 +1,11 @@
-//! Stages: the test programs of the workspace, in the order in which a mutant meets them.
+//! Stages: the test programs of the workspace, in the order in which a mutant is tested by them.
 //!
 //! ```text
 //! krsic --lib   krs-tests --test meaning   krs-tests --test cases   ...   krs-tests --test differential
 //! ```
 //!
-//! The list comes from `cargo metadata`, so that a new test program is a stage without further work. Documentation tests
-//! are absent: the crates have none that run code.
+//! The list comes from `cargo metadata`, so that a new test program is a stage without further work. Absent:
+//! documentation tests; the crates have none that run code.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -17,19 +17,19 @@ use serde::Deserialize;
 
 use crate::host;
 
-/// Test programs by how much they catch for their time; others come after these.
+/// Test programs in the order of faults caught per time; others follow these.
 const ORDER: [&str; 4] = ["krs-tests --test meaning", "krs-tests --test cases", "krs-tests --test every_hook", "krsic"];
-/// Test programs that take longest, in this order at the end.
+/// Test programs that take longest, last and in this order.
 const LAST: [&str; 3] =
     ["krs-tests --test stdlib_types", "krs-tests --test stdlib_constants", "krs-tests --test differential"];
-/// Packages that are no part of the product.
+/// Packages that are not part of the product.
 const OTHER: [&str; 2] = ["xtask", "krs-guest"];
 
 /// One test program of a package.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Stage {
     pub package: String,
-    /// `--lib`, `--bin NAME` or `--test NAME`.
+    /// Cargo's arguments for the target: `--lib`, `--bin NAME` or `--test NAME`.
     pub target: Vec<String>,
 }
 
@@ -46,11 +46,11 @@ impl fmt::Display for Stage {
     }
 }
 
-/// The test programs, and which packages use which.
+/// The test programs, and the dependencies between packages.
 #[derive(Debug)]
 pub struct Stages {
     all: Vec<Stage>,
-    /// By package, those of the workspace that its programs are linked with, itself among them.
+    /// Packages of the workspace with which the programs of each package are linked, including itself.
     uses: BTreeMap<String, BTreeSet<String>>,
 }
 
@@ -127,7 +127,7 @@ impl Stages {
         &self.all
     }
 
-    /// The test programs that code of a package is part of, in the order in which they run.
+    /// Test programs that contain code of a package, in the order in which they run.
     pub fn of_package(&self, package: &str) -> Vec<&Stage> {
         let mut stages: Vec<&Stage> = self
             .all

@@ -1,12 +1,12 @@
 //! A copy of the repository in which mutants are built and tested.
 //!
 //! ```text
-//! target/mutants/worker-0/tree     the sources; files that are the same keep their times, so builds are incremental
+//! target/mutants/worker-0/tree     the sources; unchanged files keep their times, so builds are incremental
 //! target/mutants/worker-0/target   cargo's target folder
-//! target/mutants/worker-0/log      output of the command that ran last
+//! target/mutants/worker-0/log      output of the latest command
 //! ```
 //!
-//! One change is applied at a time, and taken back before the next.
+//! One change is applied at a time, and reverted before the next.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -24,31 +24,31 @@ use crate::host;
 
 /// Address space of one process. A mutant of a loop may allocate without end.
 const MEMORY_KIB: u64 = 12 << 20;
-/// For one build, which takes some ten seconds.
+/// Time limit of one build, which takes some ten seconds.
 const BUILD_MAX: Duration = Duration::from_secs(900);
 
 /// The result of one test program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Run {
     Passed,
-    /// Names of the tests that failed; none where the program died.
+    /// Names of the tests that failed; empty if the program died.
     Failed(Vec<String>),
     TimedOut,
     /// The last lines of the compiler's output.
     NotBuilt(String),
-    /// No test has the name that was asked for.
+    /// No test has the given name.
     NoSuchTest,
 }
 
 /// A copy of the repository.
 pub struct Worker {
     folder: PathBuf,
-    /// Files that differ from the repository, with their text there.
+    /// Files that differ from the repository, with their original text.
     changed: Vec<(PathBuf, String)>,
 }
 
 impl Worker {
-    /// Makes the copy, or brings it up to date.
+    /// Creates the copy, or updates it.
     pub fn new(number: usize) -> Result<Worker> {
         let folder = super::scratch().join(format!("worker-{number}"));
         fs::create_dir_all(folder.join("tree"))?;
@@ -71,7 +71,7 @@ impl Worker {
         self.folder.join("tree")
     }
 
-    /// Applies a change. Nothing is applied where an error is returned.
+    /// Applies a change. If an error is returned, nothing is applied.
     pub fn apply(&mut self, changes: &[Change], find: Find) -> Result<()> {
         ensure!(self.changed.is_empty(), "a change is already applied");
         let mut files = Vec::new();
@@ -88,7 +88,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Takes the change back.
+    /// Reverts the applied change.
     pub fn restore(&mut self) -> Result<()> {
         for (path, text) in self.changed.drain(..) {
             fs::write(path, text)?;
@@ -96,7 +96,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Builds a test program; `Some` with the compiler's errors where that fails.
+    /// Builds a test program; returns the compiler's errors if that fails.
     pub fn build(&self, stage: &Stage) -> Result<Option<String>> {
         let build: Vec<&str> = ["test", "--quiet", "--no-run"].into_iter().chain(stage.arguments()).collect();
         let (status, log) = self.cargo(&build, BUILD_MAX)?;
@@ -104,7 +104,7 @@ impl Worker {
         Ok((!status.success()).then(|| errors(&log)))
     }
 
-    /// Builds a test program and runs it, or only these of its tests.
+    /// Builds a test program and runs it, or only the named tests.
     pub fn test(&self, stage: &Stage, only: &[&str], time_max: Duration) -> Result<Run> {
         if let Some(errors) = self.build(stage)? {
             return Ok(Run::NotBuilt(errors));
@@ -124,7 +124,7 @@ impl Worker {
         })
     }
 
-    /// Runs cargo. The status is absent where the time was over.
+    /// Runs cargo. The status is absent after a timeout.
     fn cargo(&self, arguments: &[&str], time_max: Duration) -> Result<(Option<ExitStatus>, String)> {
         let log = self.folder.join("log");
         let out = fs::File::create(&log)?;
@@ -160,7 +160,7 @@ impl Worker {
     }
 }
 
-/// Does something with each item; the workers share the items.
+/// Calls a function with each item; the workers share the items.
 pub fn each<T: Sync>(
     workers: &mut [Worker],
     items: &[T],
@@ -188,7 +188,7 @@ fn failed(log: &str) -> Vec<String> {
     names
 }
 
-/// The lines of a compiler's output that name errors.
+/// Lines of a compiler's output that name errors.
 fn errors(log: &str) -> String {
     let lines: Vec<&str> =
         log.lines().filter(|line| line.starts_with("error") || line.contains("-->")).take(4).collect();
@@ -224,7 +224,7 @@ fn remove_others(tree: &Path, folder: &Path, files: &BTreeSet<PathBuf>) -> Resul
     Ok(())
 }
 
-/// A number for the sources that results depend on: those of the product and of its tests.
+/// A hash of the sources that results depend on: those of the product and of its tests.
 pub fn version(repository: &Path) -> Result<u64> {
     let mut all = super::sample::hash(b"");
     for file in sources(repository)? {
