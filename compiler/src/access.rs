@@ -14,11 +14,11 @@ use std::fmt;
 /// A field of a kernel type, by name, so that it can be found on any kernel: `inode.i_uid.val`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Access {
-    /// A struct, or else a union.
+    /// True for a struct, false for a union.
     pub is_struct: bool,
     /// Tag of the root type.
     pub root: String,
-    /// From the root to the field; never empty. Anonymous structs and unions on the way are left out.
+    /// Steps from the root to the field, at least one. Anonymous structs and unions are left out.
     pub steps: Vec<Step>,
 }
 
@@ -36,7 +36,7 @@ pub enum Step {
     Index(u32),
 }
 
-/// As much of a field's type as a loader compares.
+/// The part of a field's type that a loader compares.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Shape {
     /// An integer or `bool`.
@@ -52,14 +52,14 @@ pub enum Shape {
         bytes: u32,
         /// True for two's complement numbers.
         signed: bool,
-        /// Number of elements or bits.
+        /// Width of the bitfield in bits.
         bits: u32,
         /// Tag of the enum that the declared type is, if it is one.
         of: Option<String>,
     },
     /// An enum with its tag.
     Enum {
-        /// Its tag: loaders compare it.
+        /// Tag of the enum, which loaders compare.
         name: String,
         /// 1, 2, 4 or 8.
         bytes: u32,
@@ -74,7 +74,7 @@ pub enum Shape {
     Array {
         /// Shape of an element.
         element: Box<Shape>,
-        /// Number of elements or bits.
+        /// Number of elements of the array.
         count: u32,
     },
 }

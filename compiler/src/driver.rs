@@ -4,9 +4,9 @@
 //! decision graph --lower--> mir --PIPELINE--> mir with machine registers --encode--> bpf program
 //! ```
 //!
-//! [`PIPELINE`] is the only list of passes: `krsic build -Z no-PASS` leaves one out, `-Z print-after=PASS` prints the body
-//! behind one, `-Z stop-after=PASS` ends there, `-Z verify-each` checks the invariants after each, and `-Z time-passes`
-//! adds up their times.
+//! [`PIPELINE`] is the only list of passes. `krsic build -Z no-NAME` leaves out the passes of an
+//! optimisation, `-Z print-after=PASS` prints the body after a pass, `-Z stop-after=PASS` also ends there,
+//! `-Z verify-each` checks the invariants after each, and `-Z time-passes` adds up their times.
 //!
 //! Absent: the clock. The command passes one in, so that the library does not read the time.
 
@@ -27,9 +27,9 @@ use crate::optimise::{Optimisation, Optimise};
 /// A transformation of a body.
 #[derive(Clone, Copy)]
 pub struct Pass {
-    /// Its name in `-Z print-after=NAME`.
+    /// Name of the pass in `-Z print-after=NAME`.
     pub name: &'static str,
-    /// The optimisation that it is; none for a pass that the next ones rely on.
+    /// The optimisation that it belongs to; `None` for a pass that later ones require.
     pub optimisation: Option<Optimisation>,
     /// The reason for its place in the pipeline.
     pub reason: &'static str,
@@ -43,9 +43,9 @@ enum Run {
     Body(fn(&mut Body)),
     /// Changes the body; returns true if another round of its group may find more.
     Round(fn(&mut Body) -> bool),
-    /// Changes the body, and has options of its own.
+    /// Changes the body, with the enabled optimisations as options.
     Options(fn(&mut Body, Optimise)),
-    /// Changes the body; fails with the bytes of stack that it would take, if they are too many.
+    /// Changes the body; fails with the bytes of stack that it needs, if they are too many.
     Stack(fn(&mut Body) -> Result<(), u32>),
 }
 
@@ -53,7 +53,7 @@ enum Run {
 pub enum Step {
     /// A pass that runs once.
     Once(Pass),
-    /// Passes that find more behind each other: they are repeated until none asks for another round.
+    /// Passes that create opportunities for each other: they are repeated until none requests another round.
     Rounds(&'static [Pass]),
 }
 
@@ -64,7 +64,7 @@ const fn pass(name: &'static str, optimisation: Optimisation, reason: &'static s
     Pass { name, optimisation: Some(optimisation), reason, run }
 }
 
-/// The passes that remove what is known on all paths to a block.
+/// The passes that remove tests and computations whose results are known.
 const REDUNDANCY: &[Pass] = &[
     pass(
         "simplify",
@@ -266,7 +266,7 @@ pub struct Instrumentation {
     pub stop_after: Option<&'static str>,
     /// Checks the invariants after each pass, also in release builds.
     pub verify_each: bool,
-    /// The time since some fixed moment; passes are timed if it is there.
+    /// A clock: the time since a fixed moment. Passes are timed if there is one.
     pub clock: Option<fn() -> Duration>,
 }
 
@@ -278,7 +278,7 @@ pub struct Observer<'i> {
     times: RefCell<BTreeMap<&'static str, (u32, Duration)>>,
 }
 
-/// For the observer of code that is generated only to learn its size.
+/// The requests of [`Observer::none`], which are empty.
 static NOTHING: Instrumentation =
     Instrumentation { print_after: Vec::new(), stop_after: None, verify_each: false, clock: None };
 
@@ -291,7 +291,7 @@ impl Observer<'static> {
 }
 
 impl<'i> Observer<'i> {
-    /// An observer that has seen nothing.
+    /// Creates an observer with no output yet.
     #[must_use]
     pub fn new(wanted: &'i Instrumentation) -> Observer<'i> {
         Observer { wanted, printed: RefCell::default(), times: RefCell::default() }
@@ -320,7 +320,7 @@ impl<'i> Observer<'i> {
         text
     }
 
-    /// Looks at a body after a pass; returns true if compilation ends there.
+    /// Prints and verifies a body after a pass; returns true if compilation ends there.
     fn after(&self, pass: &'static str, round: u32, name: &str, body: &Body) -> bool {
         if self.wanted.print_after.contains(&pass) || self.wanted.stop_after == Some(pass) {
             let round = if round > 1 { format!(", round {round}") } else { String::new() };

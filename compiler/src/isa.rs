@@ -1,13 +1,14 @@
-//! One instruction slot and the numbers it is made of. Source: RFC 9669, `include/uapi/linux/bpf.h`.
+//! The instruction encoding: one slot of 8 bytes, and the numbers in it. Source: RFC 9669,
+//! `include/uapi/linux/bpf.h`.
 
-/// Eight bytes of BPF. `code` is class, operation and source as in RFC 9669, section 3.
+/// One instruction slot of 8 bytes (RFC 9669, section 3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Insn {
-    /// Class, operation and source of the operand.
+    /// Class, operation and source of the second operand; or class, mode and size.
     pub code: u8,
     /// Destination register, 0 to 10.
     pub dst: u8,
-    /// Source register, or the kind of a 64-bit immediate.
+    /// Source register, or the kind of a 64-bit immediate or call (`pseudo`).
     pub src: u8,
     /// Offset of a load, store or jump.
     pub off: i16,
@@ -94,7 +95,7 @@ pub mod jmp {
     pub const JSLT: u8 = 0xc0;
     pub const JSLE: u8 = 0xd0;
 
-    /// The comparison that holds exactly where another does not.
+    /// The comparison that holds if and only if another does not.
     #[must_use]
     pub fn inverse(op: u8) -> Option<u8> {
         Some(match op {
@@ -132,7 +133,7 @@ pub mod jmp {
     }
 }
 
-/// The second operand is a register and not the immediate.
+/// Bit of the code: the second operand is a register, not the immediate.
 pub const SRC_REG: u8 = 0x08;
 
 /// Sizes of memory accesses, bits 3 and 4.
@@ -152,7 +153,7 @@ pub mod mode {
     pub const ATOMIC: u8 = 0xc0;
 }
 
-/// Meanings of the source field of a 64-bit immediate load.
+/// Values of the source field of a 64-bit immediate load, and of a call.
 #[expect(missing_docs, reason = "the names are those of bpf.h")]
 pub mod pseudo {
     pub const MAP_FD: u8 = 1;

@@ -4,9 +4,9 @@
 //! policy.krs ──grammar──> ast ──> hir ──> decision ──> mir ──> bpf ──> object ──> policy.o
 //! ```
 //!
-//! Each stage is a folder that owns its data type and reads that of the stage before it. [`driver`] lists the passes over
-//! `mir`. Errors in a policy are reported by the end of `hir`, except that a program or a table is too large. The library is
-//! pure: bytes in, values out. The command does all input and output.
+//! Each stage is a folder that owns its data type and reads those of earlier stages. [`driver`] lists the
+//! passes over `mir`. Errors in a policy are reported by the end of `hir`, except that a program or a table
+//! is too large. The stages are pure: bytes in, values out. [`command`] does all input and output.
 
 use krs_grammar::ast::{self, FileId};
 
@@ -49,9 +49,9 @@ pub use source::{Source, Sources};
 /// Options of a compilation.
 #[derive(Default)]
 pub struct Options<'k> {
-    /// The kernel whose names count; the newest embedded one where there is none.
+    /// The kernel that defines names; by default the newest embedded one.
     pub target: Option<&'k Kernel>,
-    /// The policy's name; that of its first file where there is none.
+    /// The policy's name; by default that of its first file.
     pub name: Option<String>,
     /// The levels of warnings: hidden, shown, or an error.
     pub levels: lint::levels::Levels,
@@ -63,20 +63,21 @@ pub struct Options<'k> {
     pub read: Option<Read<'k>>,
 }
 
-/// Reads a file that a policy names: given the name of the file that names it, and the path there. One file has one name,
-/// by whichever path it is reached. The error goes on with the path: `cannot be read: permission denied`.
+/// Reads a file that a policy names: the arguments are the name of the file that names it, and the path in
+/// that file. The name of a source is the same for all paths to a file. The error is the end of a message
+/// that begins with the path: `cannot be read: permission denied`.
 pub type Read<'k> = &'k (dyn Fn(&str, &str) -> Result<Source, String> + Sync);
 
 /// The result of a request, with its diagnostics.
 #[derive(Debug)]
 pub struct Outcome<T> {
-    /// In the order of their places.
+    /// Diagnostics in the order of their places.
     pub diagnostics: Vec<Diagnostic>,
     /// Every file that diagnostics can point into.
     pub sources: Sources,
-    /// `None` exactly if an error is among the diagnostics.
+    /// `None` if and only if an error is among the diagnostics.
     pub value: Option<T>,
-    /// The output that [`Options::instrumentation`] asks for.
+    /// The output that [`Options::instrumentation`] requests.
     pub report: String,
 }
 
@@ -96,11 +97,11 @@ pub struct Built {
 pub enum Stage {
     /// The syntax tree of the source.
     Ast,
-    /// Names resolved, types known.
+    /// The policy with resolved names and types.
     Hir,
-    /// Tests and what follows from them.
+    /// The decision graphs of the hooks.
     Decision,
-    /// Assembly with the source between.
+    /// Assembly with the source between the lines.
     Bpf,
     /// Sections, maps, types and relocations.
     Object,
@@ -123,8 +124,8 @@ struct Checked {
     kernels: Vec<String>,
 }
 
-/// Stages walk trees recursively, up to about 1200 levels deep. The default stack of a thread, 2 MiB, suffices for 200 levels of
-/// unoptimised code. Pages that are not touched cost nothing.
+/// Stages walk trees recursively, up to about 1200 levels deep. The default stack of a thread, 2 MiB,
+/// suffices for 200 levels of unoptimised code. Pages that are not touched cost nothing.
 const STACK_BYTES: usize = 64 << 20;
 
 /// Runs work on a stack that is deep enough for any policy within the limits of the language.
@@ -155,7 +156,7 @@ pub fn build(files: &[Source], options: &Options<'_>) -> Outcome<Built> {
     Parsed::of(files.to_vec()).build(options)
 }
 
-/// Prints what a stage makes of a policy.
+/// Prints the form of a policy after a stage.
 #[must_use]
 pub fn emit(files: &[Source], options: &Options<'_>, stage: Stage) -> Outcome<String> {
     Parsed::of(files.to_vec()).emit(options, stage)
@@ -199,7 +200,7 @@ impl Parsed {
         })
     }
 
-    /// Prints what a stage makes of the policy.
+    /// Prints the form of the policy after a stage.
     #[must_use]
     pub fn emit(self, options: &Options<'_>, stage: Stage) -> Outcome<String> {
         if stage == Stage::Ast {
@@ -240,8 +241,8 @@ impl Parsed {
     }
 }
 
-/// Runs the stages from a typed policy to code. Every request takes this way, so all of them report the same errors and
-/// verify the same forms.
+/// Runs the stages from a typed policy to code. Every request that needs code calls it, so all of them report
+/// the same errors and verify the same forms.
 fn generate(
     checked: &Checked,
     options: &Options<'_>,
@@ -273,8 +274,8 @@ fn compile(
     (policy, object)
 }
 
-/// Checks a policy; `None` if it has errors. The trees are dropped at the end, since those of a large policy take as much memory
-/// as all later stages.
+/// Checks a policy; `None` if it has errors. The trees are dropped at the end, since those of a large policy
+/// take as much memory as all later stages.
 fn gate(parsed: Parsed, options: &Options<'_>) -> (Sources, Vec<Diagnostic>, Option<Checked>) {
     let Parsed { mut sources, trees: mut own, given, mut diagnostics } = parsed;
     let library = &own.split_off(given)[..];
@@ -320,7 +321,7 @@ fn sorted(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
     diagnostics
 }
 
-/// Reads the files that sets are made from.
+/// Reads the files that contain elements of sets.
 fn set_files(own: &[ast::File], options: &Options<'_>, sources: &mut Sources) -> hir::lower::SetFiles {
     fn find<'a>(items: &'a [ast::Item], found: &mut Vec<&'a ast::Str>) {
         for item in items {
@@ -346,7 +347,8 @@ fn set_files(own: &[ast::File], options: &Options<'_>, sources: &mut Sources) ->
         .collect()
 }
 
-/// `policies/no-exec.krs` is the policy `no-exec`. Characters that no pin may have become `_`.
+/// The policy's name in a file name: `no-exec` in `policies/no-exec.krs`. Characters that a pin cannot have
+/// become `_`.
 fn policy_name(file: &str) -> String {
     let base = file.rsplit(['/', '\\']).next().unwrap_or(file);
     let stem = base.strip_suffix(".krs").unwrap_or(base);

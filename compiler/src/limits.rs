@@ -8,8 +8,8 @@ pub const TEXT_BYTES: u32 = 4096;
 /// The most bytes of a char array that is read as a text. It is copied to the stack, which has 512 bytes.
 pub const STR_BYTES_MAX: u32 = 256;
 
-/// The most texts that one program can fetch: each has a buffer in a map value, which has at most 32 KiB for each
-/// processor (`PCPU_MIN_UNIT_SIZE`).
+/// The most texts that one program can fetch: each has a buffer in a map value, which has at most 32 KiB for
+/// each processor (`PCPU_MIN_UNIT_SIZE`).
 pub const TEXTS_MAX: usize = 6;
 
 /// The most ancestors that are tested. The verifier follows each iteration of the loop.
@@ -25,10 +25,11 @@ pub const RANGES_MAX: usize = (1 << 17) - 1;
 /// The most 64-bit words of a key that is looked up exactly.
 pub const EXACT_KEY_WORDS_MAX: usize = 4;
 
-/// The most 64-bit words of a key whose last one or two are a range: the key and a row fit into five argument registers.
+/// The most 64-bit words of a key whose last one or two are a range: the key and a row fit into five argument
+/// registers.
 pub const RANGE_KEY_WORDS_MAX: usize = 3;
 
-/// The most keys of an exact table. More could not be told apart by displacements of 16 bits in reasonable time.
+/// The most keys of an exact table. Displacements of 16 bits could not separate more keys in reasonable time.
 pub const EXACT_KEYS_MAX: usize = 1 << 20;
 
 /// The most rules of a row. Their modes are read in a loop, each iteration of which the verifier follows.
@@ -40,5 +41,5 @@ pub const STACK_BYTES_MAX: u32 = 512;
 /// The most nested calls, the program included (`MAX_CALL_FRAMES`).
 pub const CALL_FRAMES_MAX: u32 = 8;
 
-/// The most bytes of a map value: 5.10 allocates it at once (`KMALLOC_MAX_SIZE`).
+/// The most bytes of a map value: 5.10 allocates it in one piece (`KMALLOC_MAX_SIZE`).
 pub const MAP_VALUE_BYTES_MAX: usize = 4 << 20;

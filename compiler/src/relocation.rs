@@ -5,7 +5,8 @@
 //! size(inode.i_size)           its size in bytes            state[8]                address in `.bss`
 //! ```
 //!
-//! Instructions of `mir` and of `bpf` carry these; `object` turns them into ELF relocations and CO-RE records.
+//! Instructions of `mir` and of `bpf` carry these; `object` turns them into ELF relocations and CO-RE
+//! records.
 
 use std::fmt;
 
@@ -31,15 +32,15 @@ pub enum RelocationKind {
     Act(RuleId),
     /// On a load from memory: its offset. On an ALU instruction: its immediate.
     FieldOffset(Access),
-    /// On an ALU instruction: its immediate becomes the bytes of the field.
+    /// On an ALU instruction: its immediate becomes the size of the field in bytes.
     FieldSize(Access),
-    /// On an ALU instruction: its immediate becomes 1 or 0.
+    /// On an ALU instruction: its immediate becomes 1 if the kernel has the field, or else 0.
     FieldExists(Access),
-    /// On an ALU instruction: by how much a 64-bit load of a bitfield's storage is shifted left.
+    /// On an ALU instruction: its immediate becomes the left shift of a 64-bit load of a bitfield's storage.
     FieldShiftLeft(Access),
-    /// On an ALU instruction: by how much it is then shifted right, with or without sign.
+    /// On an ALU instruction: its immediate becomes the right shift that follows, arithmetic or logical.
     FieldShiftRight(Access),
-    /// On an ALU instruction: its immediate becomes 1 or 0.
+    /// On an ALU instruction: its immediate becomes 1 if the kernel has the enumerator, or else 0.
     EnumValueExists {
         /// Tag of the enum type.
         name: String,

@@ -6,8 +6,8 @@
 //! .rodata.match    automata that `krs_match` runs; states are word indexes from the start of the section
 //! ```
 //!
-//! There are several because the kernel bounds the size of a map value ([`MAP_VALUE_BYTES_MAX`]), and they are divided
-//! by reader, so that no function has to select a section at run time.
+//! There are several because the kernel bounds the size of a map value ([`MAP_VALUE_BYTES_MAX`]), and they
+//! are divided by reader, so that no function has to select a section at run time.
 //!
 //! Invariant: an offset stays valid once it is returned; identical shared contents are stored once.
 //!

@@ -1,5 +1,6 @@
-//! Encoding: blocks become instruction slots. Jumps to the next block are omitted, branches are inverted where their true
-//! successor follows, and edges to blocks that only jump lead to the target of the jump.
+//! Encoding: blocks become instruction slots. Unreachable blocks and jumps to the next block are omitted,
+//! branches are inverted if their true successor follows, and edges to blocks that only jump lead to the
+//! target of the jump.
 
 use std::fmt;
 
@@ -12,8 +13,9 @@ use crate::mir::analysis::cfg::skip_forwarding;
 use crate::mir::{BlockId, Body, Inst, Operand, Reg, Terminator};
 use crate::optimise::{Optimisation, Optimise};
 
-/// Conditional jumps on one path through a program, at most. The verifiers of 5.10 and 6.1 keep at most 8192 pending branches
-/// (`BPF_COMPLEXITY_LIMIT_JMP_SEQ`); the difference is for the branches that they add themselves.
+/// The most conditional jumps on one path through a program. The verifiers of 5.10 and 6.1 keep at most 8192
+/// pending branches (`BPF_COMPLEXITY_LIMIT_JMP_SEQ`); the difference is for the branches that they add
+/// themselves.
 const BRANCHES_MAX: u32 = 8000;
 
 /// The limit that a program exceeds.
@@ -21,7 +23,7 @@ const BRANCHES_MAX: u32 = 8000;
 pub enum TooLarge {
     /// Bytes of the frame.
     Frame(u32),
-    /// Bytes of the frame and of those of the functions that it calls.
+    /// Bytes of the frame and of the frames of the functions that it calls.
     Stack(u32),
     /// Depth of nested calls.
     Calls(u32),
@@ -92,7 +94,7 @@ impl fmt::Display for TooLarge {
 /// Encodes one program.
 ///
 /// # Errors
-/// When a limit of the format or of the verifier is met.
+/// When the program exceeds a limit of the format or of the verifier.
 pub fn encode(name: &str, hook: &str, code: &Body, optimise: Optimise) -> Result<Program, TooLarge> {
     let threading = optimise.does(Optimisation::SkipForwarding);
     let target = |at: usize| if threading { skip_forwarding(code, BlockId(at as u32)) } else { BlockId(at as u32) };
@@ -181,7 +183,7 @@ fn reached(code: &Body, targets: &[BlockId]) -> Vec<bool> {
     reached
 }
 
-/// The most branches on one way, found from the end since jumps only lead forward.
+/// The most branches on one path, computed backwards since edges only lead forward.
 fn most_branches(code: &Body, targets: &[BlockId]) -> u32 {
     let mut most = vec![0u32; code.blocks.len()];
     for at in (0..code.blocks.len()).rev() {
@@ -263,7 +265,7 @@ impl Out {
                 self.alu(*op, *wide, *dst, *src);
             }
             Inst::Swap { dst, bits } => {
-                // The source bit stands for the network's order.
+                // The source bit selects the conversion to big-endian order.
                 self.push(Insn {
                     code: class::ALU | alu::END | SRC_REG,
                     dst: reg(*dst),

@@ -1,11 +1,11 @@
-//! Lowering of decision graphs to the middle form, and assembly of all programs of a policy.
+//! Lowering of decision graphs to MIR, and compilation of all programs of a policy.
 //!
-//! A virtual register holds a value sign- or zero-extended to 64 bits. Where only the low half is observed (two 32-bit
-//! integers compared, a bit tested), the extension of a signed value is left out. A value that is available at the
-//! immediate dominator of a block is not read again there.
+//! A virtual register holds a value sign- or zero-extended to 64 bits. Where only the low half is observed
+//! (two 32-bit integers compared, a bit tested), the extension of a signed value is left out. A value that is
+//! available at the immediate dominator of a block is not read again there.
 //!
-//! A hook whose rules do not fit into one program is split, and the plan with it. A policy that needs more stack than the
-//! kernel provides is lowered again with fewer optimisations.
+//! A hook whose rules do not fit into one program is split, and the plan with it. A policy that needs more
+//! stack than the kernel provides is lowered again with fewer optimisations.
 
 mod ancestors;
 mod arithmetic;
@@ -49,16 +49,17 @@ use crate::limits;
 use crate::mir::{Body, Operand};
 use crate::optimise::{Optimisation, Optimise};
 
-/// Passes make a program smaller by less than this factor; a body above it is not compiled to the end.
+/// Passes shrink a program by less than this factor. A body that exceeds the limit by more is refused before
+/// they run.
 const SHRINKS_TO: usize = 2;
 
-/// Optimisations that are disabled, in this order, when a program exceeds the stack: values then occupy callee-saved
-/// registers whatever that costs, and are read again rather than kept.
+/// Optimisations that are disabled, in this order, when a program exceeds the stack: values then occupy
+/// callee-saved registers at any cost, and are read again rather than kept.
 const LESS_STACK: [&[Optimisation]; 2] =
     [&[Optimisation::CalleeSavedCost], &[Optimisation::AvailableValues, Optimisation::Pre, Optimisation::Gvn]];
 
-/// Generates all programs. A hook whose rules do not fit into one program is split, in the plan as well; rules that fit
-/// into no program are an error.
+/// Generates all programs. A hook whose rules do not fit into one program is split, in the plan as well;
+/// rules that fit into no program are an error.
 pub fn lower(
     policy: &Policy,
     plan: &mut Plan,
@@ -93,7 +94,8 @@ pub fn lower(
             continue;
         }
         for (hook, Refusal { why, .. }) in &made.large {
-            // A program compiled for an earlier denial can be larger than the default one: retry with half the size.
+            // A program compiled for an earlier denial can be larger than the default one: retry with half
+            // the size.
             let most = split.get(hook).map_or(split::INSTRUCTIONS_MAX, |most| most / 2);
             if why.is_less_in_parts() && most >= split::INSTRUCTIONS_LEAST && !pending.contains(hook) {
                 split.insert(*hook, most);
@@ -120,7 +122,7 @@ impl From<TooLarge> for Refusal {
     }
 }
 
-/// The programs of a plan, and what prevents others.
+/// The programs of a plan, and the reasons why others are missing.
 struct Generated {
     /// All programs except those that are too large.
     code: Code,
@@ -212,7 +214,8 @@ fn shared_data(policy: &Policy) -> Code {
     let mut code = Code { events_bytes: crate::bpf::event::ring_bytes(policy), ..Code::default() };
     let switches = policy.rules.iter().filter(|rule| rule.since.is_some()).count();
     if !policy.params.is_empty() || switches > 0 {
-        // Parameters come first: their offsets follow from their order. A rule with `@since` is on until the loader turns it off.
+        // Parameters come first: their offsets follow from their order. A rule with `@since` is enabled until
+        // the loader disables it.
         let defaults = policy.params.iter().map(|param| param.default as u64);
         let words = defaults.chain(std::iter::repeat_n(1, switches));
         code.constants.add(Section::Tables, &words.flat_map(u64::to_le_bytes).collect::<Vec<u8>>());
@@ -225,7 +228,7 @@ fn shared_data(policy: &Policy) -> Code {
         // The counters of lost and written events come first, at offsets that every reader knows.
         code.state(2 * krsi_abi::written_at(policy.rules.len()) as u32);
     }
-    // Unused sets are declared as well, so that whoever fills them finds them.
+    // Unused sets are declared as well, so that a tool that fills them finds them.
     policy.sets.iter().for_each(|set| dynamic_sets::declare(set, &mut code));
     if !policy.labels.is_empty()
         && let super::RelocationKind::State(offset) = code.state(8)
@@ -245,7 +248,8 @@ fn too_large(policy: &Policy, hook: HookId, why: TooLarge, at: Span, label: &str
         .help("split the policy into two policies and load both")
 }
 
-/// Compiles a graph to a program of at most `most` instructions; `None` if `-Z stop-after` ended it.
+/// Compiles a graph to a program of at most `most` instructions; `None` if `-Z stop-after` ended the
+/// compilation.
 fn program(
     policy: &Policy,
     plan: &Plan,

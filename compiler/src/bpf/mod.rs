@@ -1,4 +1,4 @@
-//! BPF machine code: the programs and functions of a policy, as the object will contain them.
+//! BPF machine code: the programs and functions of a policy, as the object contains them.
 //!
 //! ```text
 //! file_mprotect:
@@ -7,12 +7,13 @@
 //!      1  if w2 & 0x4 goto 4
 //! ```
 //!
-//! Invariants: jumps lead forward, to the first slot of an instruction of the program; the last instruction is `exit`; each
-//! relocation is of a kind that its instruction accepts (see [`RelocationKind`]); the instructions are those of the v3
-//! instruction set without fetching atomics, which 5.10 has; a program on an `int` hook returns 0 or a negative errno.
+//! Invariants of programs: jumps lead forward, to the first slot of an instruction; the last instruction is
+//! `exit`; each relocation is of a kind that its instruction accepts (see [`RelocationKind`]); the
+//! instructions are those of 5.10, the v3 instruction set without atomics that fetch; a program on an `int`
+//! hook returns 0 or a negative errno. Functions of [`library`] contain loops, too.
 //!
-//! Absent: offsets of kernel fields. An instruction that reads a field has a relocation, and its offset is 0 until `object`
-//! has laid out the types that the object declares.
+//! Absent: offsets of kernel fields. An instruction that reads a field has a relocation, and its offset is 0
+//! until `object` has laid out the types that the object declares.
 
 use krs_grammar::ast::Span;
 
@@ -53,9 +54,11 @@ pub struct Code {
     pub unreadable: Option<u32>,
     /// Offset in `.bss` of the counters of events over a limit, one for each rule.
     pub limited: Option<u32>,
-    /// Offset in `.bss` of the windows of limits, one for each rule: the start of the window and its number of events.
+    /// Offset in `.bss` of the windows of limits, one for each rule: the start of the window and its number
+    /// of events.
     pub windows: Option<u32>,
-    /// Offset in the constants of the files that the loader finds: a device and an inode number of 8 bytes each.
+    /// Offset in the constants of the files that the loader finds: a device and an inode number of 8 bytes
+    /// each.
     pub files: u32,
     /// Offset in `.bss` of the count of labels that found no room, if the policy has labels.
     pub labels_lost: Option<u32>,
@@ -70,7 +73,7 @@ pub struct Code {
 pub struct Function {
     /// Symbol in the object.
     pub name: &'static str,
-    /// When the verifier looks at it.
+    /// The number of times that the verifier checks it.
     pub checked: Checked,
     /// Number of parameters, at most 5.
     pub params: u32,
@@ -82,12 +85,13 @@ pub struct Function {
     pub notes: Vec<(u32, &'static str)>,
 }
 
-/// When the verifier looks at a function.
+/// The number of times that the verifier checks a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Checked {
-    /// Once, whatever its arguments, which are numbers.
+    /// Once, for all values of its arguments, which are numbers: a global function.
     Once,
-    /// At each call, with what is known there: arguments can be pointers, and the function is short.
+    /// At each call, with the arguments of the call, which can be pointers: a static function, which should
+    /// be short.
     EachCall,
 }
 
@@ -106,15 +110,15 @@ pub struct Map {
     pub entries: u32,
 }
 
-/// `enum bpf_map_type`, those that 5.10 knows and programs here use.
+/// The types of `enum bpf_map_type` that programs here use; 5.10 has all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are those of bpf.h")]
 #[repr(u32)]
 pub enum MapKind {
     Hash = 1,
-    /// A hash whose elements get memory when they come, for sets that may have room for many.
+    /// A hash map that allocates memory when an element is added, for sets with a large capacity.
     GrowingHash = 0x101,
-    /// Programs, for those that go on with another.
+    /// An array of programs, the targets of tail calls.
     ProgArray = 3,
     PerCpuArray = 6,
     LpmTrie = 11,
@@ -134,13 +138,14 @@ impl MapKind {
         }
     }
 
-    /// The kernel's number of it.
+    /// The number of the type in the kernel.
     #[must_use]
     pub fn number(self) -> u32 {
         self as u32 & 0xff
     }
 
-    /// Flags that the kernel asks for: `BPF_F_NO_PREALLOC` where memory comes with the elements, as in every trie.
+    /// Flags of the creation: `BPF_F_NO_PREALLOC` for maps that allocate memory when an element is added, as
+    /// every trie must.
     #[must_use]
     pub fn flags(self) -> u32 {
         match self {
@@ -151,7 +156,7 @@ impl MapKind {
 }
 
 impl Code {
-    /// Adds a map that several may ask for.
+    /// Adds a map unless it exists.
     pub fn map(&mut self, map: Map) -> RelocationKind {
         let name = map.name.clone();
         match self.maps.binary_search_by(|known| known.name.cmp(&name)) {
@@ -179,7 +184,7 @@ impl Code {
         RelocationKind::State(offset)
     }
 
-    /// Adds a function that several may call. `make` may add what it needs itself.
+    /// Adds a function unless it exists. `make` can add the functions and data that it needs.
     pub fn function(&mut self, name: &'static str, make: impl FnOnce(&mut Code) -> Function) -> &'static str {
         if !self.functions.iter().any(|known| known.name == name) {
             let function = make(self);
@@ -193,25 +198,25 @@ impl Code {
 /// A program of a hook.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Program {
-    /// Its symbol: the hook's name, or where it is a further part of what happens there one of its own (see
-    /// [`lower::split`]).
+    /// Symbol of the program: the hook's name, or for a further program of a split hook a name derived from
+    /// it (see [`lower::split`]).
     pub name: String,
-    /// The hook it attaches to.
+    /// The hook that it attaches to.
     pub hook: String,
-    /// Its instructions, in 8-byte slots: a 64-bit immediate load takes two.
+    /// Instruction slots of 8 bytes; a 64-bit immediate load takes two.
     pub insns: Vec<Insn>,
     /// Relocations, sorted by slot.
     pub relocations: Vec<Relocation>,
-    /// Source text of the instructions from a slot on, up to the next entry. The first entry is for slot 0.
+    /// Source text of the instructions from a slot up to the next entry. The first entry is for slot 0.
     pub lines: Vec<(u32, Span)>,
     /// Loads of arguments from the context.
     pub arguments: Vec<krsi_abi::manifest::ArgumentLoad>,
 }
 
-/// Something that a loader fills in.
+/// A place in the code that a loader fills in.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Relocation {
-    /// The instruction's first slot.
+    /// The first slot of the instruction.
     pub slot: u32,
     /// Value that the loader fills in.
     pub kind: RelocationKind,
@@ -221,8 +226,8 @@ pub struct Relocation {
 mod tests {
     use super::MapKind;
 
-    /// The kernel requires `BPF_F_NO_PREALLOC` (1) for a trie and rejects it for arrays and ring buffers. Without it, a hash
-    /// for a million elements would allocate the memory for all of them at creation.
+    /// The kernel requires `BPF_F_NO_PREALLOC` (1) for a trie and rejects it for arrays and ring buffers.
+    /// Without it, a hash for a million elements would allocate the memory for all of them at creation.
     #[test]
     fn maps_have_the_flags_that_the_kernel_requires() {
         use MapKind::{GrowingHash, Hash, LpmTrie, PerCpuArray, ProgArray, RingBuf};

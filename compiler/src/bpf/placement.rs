@@ -1,10 +1,13 @@
 //! Block placement: the order of blocks in the encoded program, and tail duplication of short exits.
 //!
 //! ```text
-//! b0: if .. then b1 else b2           b0, b2, b1: the likely successor falls through
-//! b1: .. goto b3                      b1: .. r0 = 0; exit
-//! b3: r0 = 0; exit
+//! b0: if .. then b2 else b1           b0: if .. then b2 else b1
+//! b1: .. goto b3                      b1: ..                      falls through to b3
+//! b2: .. exit                         b3: .. exit
+//! b3: .. exit                         b2: .. exit
 //! ```
+//!
+//! [`duplicate_exits`] then replaces jumps to short exits by copies of the exits.
 //!
 //! Invariant: edges lead to later blocks only.
 
@@ -15,8 +18,8 @@ use crate::mir::analysis::cfg::{for_each_target, reorder, skip_forwarding};
 use crate::mir::passes::split_cold::EXIT_INSTS_MAX;
 use crate::mir::{Block, BlockId, Body, Terminator};
 
-/// Orders blocks so that each follows one of its predecessors where all its other predecessors are placed before it. Most
-/// paths then run without a jump. Cold blocks stay behind the others.
+/// Orders blocks so that a block follows a predecessor if its other predecessors are already placed. Most
+/// paths then run without a jump. The cold region stays after the other blocks.
 pub fn place_blocks(body: &mut Body) {
     let count = body.blocks.len();
     for at in 0..count {
@@ -50,7 +53,7 @@ pub fn place_blocks(body: &mut Body) {
                 ready.insert(*to);
             }
         }
-        // Prefer the block that came next before, then the one for a false comparison.
+        // Prefer the block that followed before, then the false successor.
         let mut follow: Vec<usize> =
             targets.into_iter().rev().filter(|to| ready.contains(to) && (*to < sunk) == (at < sunk)).collect();
         follow.sort_by_key(|to| *to != at + 1);
@@ -60,7 +63,8 @@ pub fn place_blocks(body: &mut Body) {
     reorder(body, &order);
 }
 
-/// Duplicates short exits: at jumps to them, and after branches neither of whose successors follows.
+/// Duplicates short exits: at jumps to them, and after branches that would need a jump because neither
+/// successor follows or because the comparison has no inverse.
 pub fn duplicate_exits(body: &mut Body) {
     let count = body.blocks.len();
     let exit = |body: &Body, to: BlockId| -> Option<Block> {
@@ -84,7 +88,8 @@ pub fn duplicate_exits(body: &mut Body) {
                 let invertible = inverse(op).is_some();
                 let copy = match then == next {
                     true if invertible => None,
-                    // If neither successor follows, the duplicate saves a jump.
+                    // If neither successor follows, a duplicate only saves a jump, which does not pay in cold
+                    // code.
                     false if body.blocks[at].cold => None,
                     true => exit(body, otherwise).map(|copy| (copy, false)),
                     false => {

@@ -2,13 +2,14 @@
 //!
 //! ```text
 //! r2 = r0
-//! *(u32 *)(r10 - 24) = r2          *(u32 *)(r10 - 24) = r0
+//! store 4 [r10 - 24] = r2          store 4 [r10 - 24] = r0
 //! ```
 //!
-//! Within a block, reads of a copy are replaced by reads of its source; instructions whose result is not read are removed.
+//! Within a block, reads of a copy are replaced by reads of its source; instructions whose result is not read
+//! are removed.
 //!
-//! Absent: arguments of calls, which must be in their registers, and operands of branches: the verifier of 5.10 learns the
-//! bounds of the register that is compared, and not of its copies.
+//! Absent: arguments of calls, which must be in their registers, and operands of branches: the verifier of
+//! 5.10 learns the bounds of the register that is compared, not those of its copies.
 
 use std::collections::BTreeMap;
 
@@ -67,7 +68,7 @@ fn read_from(inst: &mut Inst, to: impl Fn(Reg) -> Reg) {
     }
 }
 
-/// A set of machine registers, a bit for each.
+/// A set of machine registers, one bit each.
 type Registers = u16;
 
 fn bit(reg: Reg) -> Registers {

@@ -1,5 +1,5 @@
-//! Programs as assembly, in the kernel's own notation, with the source between the lines. A field is
-//! printed by its name, since where it lies is known only to the kernel that loads it.
+//! Printing of programs as assembly in the notation of the verifier's log, with the source between the lines.
+//! A field is printed by name, since its offset depends on the kernel that loads the program.
 
 use std::fmt::Write;
 

@@ -6,20 +6,22 @@
 //! v14: uses 2, live 7..38, across a call       spill slot 0
 //! ```
 //!
-//! Registers are assigned in the order of their weight, the number of uses in hot code and then in cold code. Live ranges
-//! have holes ([`liveness`]), so a machine register can serve a value in the holes of another. Machine registers are
-//! reserved where code names them, from the move of an argument to its call and from a call to the move of its result; a
-//! call clobbers `r0` to `r5`.
+//! Registers of spill code are assigned first, then the others in the order of their weight: the number of
+//! uses and definitions in hot code, then in cold code. Live ranges have holes ([`liveness`]), so a machine
+//! register can serve a value in the holes of another. Machine registers are reserved where code names them,
+//! from the move of an argument to its call and from a call to the move of its result; a call clobbers `r0`
+//! to `r5`.
 //!
-//! A program saves and restores each callee-saved register (`r6` to `r9`) that it uses in every run. A value gets one only
-//! where that costs less than its spill code, counted in hot code.
+//! A program saves and restores each callee-saved register (`r6` to `r9`) that it uses in every run. A value
+//! gets one only if another value already uses it, or if that costs less than the spill code of the value in
+//! hot code.
 //!
-//! A value without a register is spilled: its definition is followed by a store and its uses are preceded by a reload, one
-//! for all uses between two calls. Constants are rematerialised. Then the assignment starts again; the registers of spill
-//! code are not spilled.
+//! A value without a register is spilled: its definition is followed by a store and its uses are preceded by
+//! a reload, one for all uses between two calls. Constants are rematerialised. Then the assignment starts
+//! again; the registers of spill code are not spilled.
 //!
-//! Absent: coalescing as a pass. A move's operands are hints for one machine register, and a move within one register is
-//! removed.
+//! Absent: coalescing as a pass. A move's operands are hints for one machine register, and a move within one
+//! register is removed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,8 +31,8 @@ use crate::optimise::{Optimisation, Optimise};
 
 /// Runs the pass.
 ///
-/// Reloads that serve several uses can exceed the registers that are free between two calls; then each use gets a reload
-/// of its own, whose live range is one instruction, and the allocation succeeds.
+/// Reloads that serve several uses can exceed the registers that are free between two calls; then each use
+/// gets a separate reload, whose live range is one instruction, and the allocation succeeds.
 pub fn run(body: &mut Body, optimise: Optimise) {
     let options = Options {
         frugal: optimise.does(Optimisation::CalleeSavedCost),
@@ -46,13 +48,14 @@ pub fn run(body: &mut Body, optimise: Optimise) {
 /// Options of the allocation.
 #[derive(Clone, Copy)]
 struct Options {
-    /// Callee-saved registers are used only where that costs less than spilling.
+    /// Callee-saved registers are used only if that costs less than spilling.
     frugal: bool,
     /// A reload serves all uses until the next call.
     share: bool,
 }
 
-/// Assigns and spills until all registers are assigned; `None` if a register of spill code finds no machine register.
+/// Assigns and spills until all registers are assigned; `None` if a register of spill code finds no machine
+/// register.
 fn allocate(mut code: Body, options: Options) -> Option<Body> {
     // Registers from here on belong to spill code.
     let unspillable = code.next;
@@ -93,7 +96,7 @@ struct Value {
 fn reserved(code: &Body) -> [Vec<Range>; 11] {
     let mut reserved: [Vec<Range>; 11] = Default::default();
     let mut opened = [None::<u32>; 11];
-    // The context comes in r1, arguments of a function in r1 to r5.
+    // At the entry `r1` holds the context, or `r1` to `r5` the arguments of a function.
     opened[1..=5].fill(Some(0));
     let mut at = 0u32;
     let close = |reserved: &mut [Vec<Range>; 11], opened: &[Option<u32>; 11], reg: Reg, position: u32| {
@@ -146,7 +149,7 @@ fn reserved(code: &Body) -> [Vec<Range>; 11] {
 const CALLER_SAVED: [u32; 6] = [2, 3, 4, 5, 1, 0];
 /// Callee-saved registers in the order of preference.
 const CALLEE_SAVED: [u32; 4] = [6, 7, 8, 9];
-/// Instructions per run that save and restore a callee-saved register.
+/// Instructions per run that save and restore one callee-saved register.
 const SAVE_COST: u32 = 2;
 
 fn values(code: &Body) -> BTreeMap<u32, Value> {
@@ -186,8 +189,8 @@ fn is_rematerialisable(inst: &Inst) -> bool {
     matches!(inst, Inst::Mov { src: Operand::Imm(_), .. } | Inst::Wide { .. } | Inst::Address { .. })
 }
 
-/// Returns the machine register of each virtual register, and the registers to spill; `None` if a register of spill code finds
-/// no machine register.
+/// Returns the machine register of each virtual register, and the registers to spill; `None` if a register of
+/// spill code finds no machine register.
 fn assign(code: &Body, unspillable: u32, options: Options) -> Option<(Vec<Reg>, Vec<Reg>)> {
     let values = values(code);
     let mut places: Vec<Place> = reserved(code)
@@ -240,7 +243,8 @@ fn assign(code: &Body, unspillable: u32, options: Options) -> Option<(Vec<Reg>, 
     Some((machine, victims))
 }
 
-/// Reloaded values that stay in registers across an edge, at most: the values of the block itself need registers, too.
+/// The largest number of reloaded values that stay in registers across an edge: the values of the block
+/// itself need registers, too.
 const CARRIED_MAX: usize = 3;
 
 /// The source of a spilled register's value.

@@ -1,14 +1,15 @@
 //! Spill code cleanup: fewer stores to and reloads from spill slots, and the frame offsets of slots.
 //!
 //! ```text
-//! spill 3, r2                                     if r2 & 4 goto b7
-//! if r2 & 4 goto b7                               spill 3, r2        only where slot 3 is taken from
-//! reload r2, 3                                                       r2 still holds it
-//! call ..                                         call ..
-//! reload r1, 3                                    r1 = *(u64 *)(r10 - 24)
+//! b0: spill 3 = r2                        b0: if r2 & 4 then b7 else b1
+//!     if r2 & 4 then b7 else b1
+//! b1: r2 = reload 3                       b1: store 8 [r10 - 24] = r2    only b1 loads the slot
+//!     call ..                                 call ..
+//!     r1 = reload 3                           r1 = load 8 [r10 - 24]
 //! ```
 //!
-//! Register allocation has assigned a slot to each spilled value. Slots that are not live at the same time share an offset.
+//! Register allocation has assigned a slot to each spilled value. Slots that are not live at the same time
+//! share an offset.
 //!
 //! Absent: buffers in the frame, which calls write to; lowering has assigned their offsets.
 
@@ -41,8 +42,8 @@ impl Values for Slots {
 /// For each register, the slot whose value it holds.
 type Held = BTreeMap<Reg, u32>;
 
-/// Visits all blocks with the slots that registers hold at the entry of each: at a join, those that all predecessors agree on.
-/// `each` updates the state to the end of the block.
+/// Visits all blocks with the slots that registers hold at the entry of each: at a join, those that all
+/// predecessors agree on. `each` updates the state to the end of the block.
 fn follow(code: &mut Body, mut each: impl FnMut(&mut Block, &mut Held)) {
     let mut entering: Vec<Option<Held>> = vec![None; code.blocks.len()];
     for at in 0..code.blocks.len() {
@@ -60,8 +61,8 @@ fn follow(code: &mut Body, mut each: impl FnMut(&mut Block, &mut Held)) {
     }
 }
 
-/// Stack-slot coalescing: a slot that only ever receives the value of one other slot is replaced by it, unless the other is
-/// stored to while the value is live.
+/// Stack-slot coalescing: a slot that only ever receives the value of one other slot is replaced by it,
+/// unless the other is stored to while the value is live.
 pub fn coalesce_slots(code: &mut Body) {
     let needed = liveness(code, &Slots).ranges;
     // For each slot, the slot that all its stores copy, if there is one; and the positions of its stores.
@@ -87,7 +88,7 @@ pub fn coalesce_slots(code: &mut Body) {
         let mut all: Vec<u32> = same.iter().filter(|(_, known)| **known == slot).map(|(copy, _)| *copy).collect();
         all.push(slot);
         let mut ranges = all.iter().filter_map(|slot| needed.get(slot)).flatten();
-        // Unreachable blocks, which the layout leaves out, may read a slot that nothing writes.
+        // Unreachable blocks, which encoding omits, may load a slot that has no store.
         let writes = written.get(&of).map_or(&[][..], Vec::as_slice);
         if ranges.all(|(first, last)| !writes.iter().any(|at| (first..=last).contains(&at))) {
             same.extend(all.into_iter().map(|slot| (slot, of)));
@@ -100,8 +101,8 @@ pub fn coalesce_slots(code: &mut Body) {
     }
 }
 
-/// Redundant-reload elimination: a value that a register still holds is not loaded again. Stores to slots that nothing
-/// loads from are removed.
+/// Redundant-reload elimination: a value that a register still holds is not loaded again. Stores to slots
+/// that nothing loads from are removed.
 pub fn eliminate_reloads(code: &mut Body) {
     follow(code, |block, held| block.insts.retain_mut(|(inst, _)| transfer(inst, held)));
     let insts = code.blocks.iter().flat_map(|block| &block.insts);
@@ -157,8 +158,8 @@ enum Next {
     Loaded,
 }
 
-/// Store sinking: a spill store moves past branches to the successors that load the slot, so that other paths execute no
-/// store. A store that is overwritten before a load is removed.
+/// Store sinking: a spill store moves past branches to the successors that load the slot, so that other paths
+/// execute no store. A store that is overwritten before a load is removed.
 pub fn sink_stores(code: &mut Body) {
     let entering = liveness(code, &Slots).live_in;
     let mut edges = vec![0u32; code.blocks.len()];
@@ -225,7 +226,7 @@ pub fn assign_offsets(code: &mut Body) -> Result<(), u32> {
         places[place].take(ranges);
         offsets.insert(*slot, place);
     }
-    // Loads and stores of 8 bytes must lie at multiples of 8.
+    // The verifier requires multiples of 8 for loads and stores of 8 bytes.
     let first = code.frame_bytes.next_multiple_of(8);
     code.frame_bytes = first + 8 * places.len() as u32;
     if code.frame_bytes > STACK_BYTES_MAX {
@@ -292,7 +293,7 @@ mod tests {
             block(vec![taken], Terminator::Exit),
         ]);
         sink_stores(&mut code);
-        // The register of the last store changes, so that it stays; the one before it is stored over.
+        // The last store stays because its register is redefined; the one before it is overwritten.
         assert_eq!(insts(&code, 0), [spill(0, 2), changed]);
     }
 
@@ -319,7 +320,7 @@ mod tests {
         let mut one = code(vec![block([copied.clone(), vec![taken(1)]].concat(), Terminator::Exit)]);
         coalesce_slots(&mut one);
         assert_eq!(insts(&one, 0), [spill(0, 1), taken(0), spill(0, 2), taken(0)]);
-        // What is copied changes while the copy is needed.
+        // The copied slot is overwritten while the copy is live.
         let all = [copied, vec![spill(0, 3), taken(0), taken(1)]].concat();
         let mut two = code(vec![block(all.clone(), Terminator::Exit)]);
         coalesce_slots(&mut two);
@@ -338,7 +339,7 @@ mod tests {
         assert_eq!(insts(&code, 0)[3..], [copied]);
     }
 
-    /// A slot whose value is a copy on one way only is a value of its own.
+    /// A slot that holds a copy on one path only is not coalesced.
     #[test]
     fn a_slot_of_several_values_is_not_joined() {
         stays(
@@ -381,7 +382,7 @@ mod tests {
         );
     }
 
-    /// Without `passing` unreachable blocks are left until the layout: their slots have no writes.
+    /// Without `simplify-cfg`, unreachable blocks remain until encoding; their slots have no stores.
     #[test]
     fn a_slot_that_only_unreachable_blocks_read_is_joined() {
         becomes(
@@ -483,7 +484,7 @@ mod tests {
         );
     }
 
-    /// A store must not move into a block that another block, which has stored, leads to as well.
+    /// A store must not move into a block with another predecessor, which has stored another value.
     #[test]
     fn a_store_for_a_join_stays() {
         stays(
@@ -517,7 +518,7 @@ mod tests {
                 sink_stores,
             );
         }
-        // A call leaves r6 alone.
+        // A call preserves `r6`.
         becomes(
             "b0: spill 0 = r6
                  call 5/0
@@ -573,7 +574,7 @@ mod tests {
         );
     }
 
-    /// Slots lie below the buffers of the frame, at multiples of 8.
+    /// Slots are below the buffers of the frame, at multiples of 8.
     #[test]
     fn a_frame_has_512_bytes() {
         let of = |buffers: u32| {
@@ -586,7 +587,7 @@ mod tests {
         assert!(text.contains("store 8 [r10 - 24] = r6"), "{text}");
         assert_eq!(of(504).map(|(bytes, _)| bytes), Ok(512));
         assert_eq!(of(505).map(|(bytes, _)| bytes), Err(520));
-        // Without slots nothing is added.
+        // Without slots the frame does not grow.
         let mut code = parse("b0: r0 = 0\nexit");
         code.frame_bytes = 13;
         assert_eq!((assign_offsets(&mut code), code.frame_bytes), (Ok(()), 13));

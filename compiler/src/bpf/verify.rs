@@ -1,4 +1,8 @@
-//! The invariants of `bpf`, as code. A failure is a bug of the compiler.
+//! The invariants of programs that the documentation of [`super`] lists, as code. A failure is a bug of the
+//! compiler.
+//!
+//! Absent: functions, the set of instructions, and the values that programs return; the kernel's verifier
+//! checks those.
 
 use super::{Code, Program, RelocationKind};
 use crate::isa::{class, jmp, mode, size};
@@ -74,7 +78,7 @@ mod tests {
         Insn { code, off, ..EXIT }
     }
 
-    /// Why a program is refused.
+    /// The reason why a program is refused.
     fn refused(insns: &[Insn], relocations: Vec<(u32, RelocationKind)>, lines: &[u32]) -> Option<String> {
         let program = Program {
             name: "p".into(),
@@ -104,7 +108,7 @@ mod tests {
             &[jump(class::JMP | jmp::JA, 0), EXIT],
             &[jump(class::JMP | jmp::JEQ, 2), WIDE, HIGH, EXIT],
             &[jump(class::JMP32 | jmp::JEQ, 1), MOV, EXIT],
-            // The offset of a call is none.
+            // The offset of a call is not a distance.
             &[Insn { off: -1, ..CALL }, EXIT],
             &[Insn { dst: 10, src: 10, ..MOV }, EXIT],
         ] {
@@ -122,7 +126,7 @@ mod tests {
         refuses(&[MOV, jump(class::JMP | jmp::JA, -2), EXIT], "leads back");
         refuses(&[MOV, jump(class::JMP32 | jmp::JEQ, -1), EXIT], "leads back");
         refuses(&[jump(class::JMP | jmp::JA, 1), EXIT], "leads nowhere");
-        // Into the second slot of an instruction.
+        // A jump into the second slot of an instruction.
         refuses(&[jump(class::JMP | jmp::JEQ, 1), WIDE, HIGH, EXIT], "leads nowhere");
         let found = refused(&[EXIT], vec![], &[]).expect("it is refused");
         assert!(found.contains("first line"), "{found}");
@@ -147,7 +151,7 @@ mod tests {
             (FieldSize(field()), vec![MOV, alu], vec![WIDE, LOAD, CALL]),
             (FieldExists(field()), vec![MOV, alu], vec![WIDE, LOAD, CALL]),
         ] {
-            // The high half of a wide load is harmless behind any other instruction.
+            // A wide load needs its second slot.
             let on = |insn: Insn| {
                 let insns = if insn == WIDE { vec![WIDE, HIGH, EXIT] } else { vec![insn, EXIT] };
                 refused(&insns, vec![(0, kind.clone())], &[0])

@@ -1,5 +1,5 @@
-//! The middle-level intermediate representation (MIR): one function as a control-flow graph of basic blocks whose
-//! instructions are those of BPF, over virtual registers.
+//! The middle-level intermediate representation (MIR): one function as a control-flow graph of basic blocks
+//! whose instructions are those of BPF, over virtual registers.
 //!
 //! ```text
 //! b0:
@@ -14,24 +14,31 @@
 //!     exit
 //! ```
 //!
-//! The text form is parsed and printed by [`text`]; `krsic build -Z print-after=PASS` prints it, and the tests of passes
-//! are written in it. `decision` is lowered to this form, the passes of [`passes`] transform it, and `bpf` assigns machine
-//! registers and encodes it.
+//! The text form is parsed and printed by [`text`]; `krsic build -Z print-after=PASS` prints it, and the
+//! tests of passes are written in it. `decision` is lowered to this form, the passes of [`passes`] transform
+//! it, and `bpf` assigns machine registers and encodes it.
 //!
-//! The graph is acyclic: every edge leads from a block to a later one, because BPF programs here have no loops. Each
-//! forward dataflow analysis is therefore one pass over the blocks in order, each backward one a pass in reverse order,
-//! without a fixed-point iteration. The form is not SSA: arithmetic changes its destination in place as the machine does,
-//! and a join of values is a register that several blocks write. Most registers have one definition, and the passes ask
-//! for that where they need it; [`passes::rename_live_ranges`] restores it after blocks have been duplicated. Block
-//! parameters would have to be lowered to parallel moves again, each of which costs an instruction on a two-address
-//! machine with eleven registers, and jump threading, the pass that changes the graph most, would have to repair them.
+//! The graph is acyclic: every edge leads from a block to a later one, because the generated programs have no
+//! loops (the functions of `bpf::library`, which have some, are not in this form). Each forward dataflow
+//! analysis is therefore one pass over the blocks in order, each backward one a pass in reverse order,
+//! without a fixed-point iteration. The form is not SSA: arithmetic changes its destination in place as the
+//! machine does, and a join of values is a register that several blocks write. Most registers have one
+//! definition, and the passes check for that where they need it; [`passes::rename_live_ranges`] restores it
+//! where duplicated blocks have added definitions. Block parameters would have to be lowered to parallel
+//! moves again, each of which costs an instruction on a two-address machine with eleven registers, and jump
+//! threading, the pass that changes the graph most, would have to repair them.
 //!
-//! Invariants, checked by [`verify`]: edges lead to later blocks that exist; virtual registers are written on every path
-//! before they are read; registers below [`FIRST_VIRTUAL`] are the machine's own and hold only the context, arguments and
-//! results of calls, the result of the program, and the frame pointer; blocks from [`Body::sunk`] on are cold and have no
-//! successors among the others.
+//! Invariants, checked by [`verify`]: edges lead to later blocks that exist; virtual registers are below
+//! [`Body::next`] and are written on every path before they are read; the frame pointer is not written; calls
+//! have at most 5 arguments, and accesses a width of the machine; the cold region does not begin at the
+//! entry. Since edges lead to later blocks, it has no edges to the blocks before it.
 //!
-//! Absent: kernel field offsets and sizes, which a loader fills in; an instruction that needs one names the field.
+//! Not checked: until register allocation, the registers below [`FIRST_VIRTUAL`] hold only the context,
+//! arguments and results of calls, the result of the function, and the frame pointer; blocks from
+//! [`Body::sunk`] on are cold.
+//!
+//! Absent: kernel field offsets and sizes, which a loader fills in; an instruction that needs one names the
+//! field.
 
 pub mod analysis;
 pub mod passes;
@@ -74,7 +81,8 @@ pub enum Operand {
     Imm(i32),
 }
 
-/// An instruction. `wide` marks a 64-bit operation; a 32-bit operation clears the upper half of its destination.
+/// An instruction. `wide` marks a 64-bit operation; a 32-bit operation clears the upper half of its
+/// destination.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Inst {
     /// Move or constant: `dst = src`.
@@ -137,8 +145,8 @@ pub enum Inst {
         /// Name of the hook argument that is read from the context.
         argument: Option<String>,
     },
-    /// `dst =` a field read by `bpf_probe_read_kernel`, zero on a fault. A pseudo-instruction, so that value numbering treats it
-    /// like a load; [`passes::expand_reads`] replaces it by the call.
+    /// `dst =` a field read by `bpf_probe_read_kernel`, zero on a fault. A pseudo-instruction, so that value
+    /// numbering treats it like a load; [`passes::expand_reads`] replaces it by the call.
     Copy {
         /// Register that is written.
         dst: Reg,
@@ -185,14 +193,14 @@ pub enum Inst {
         /// Number of argument registers, at most 5.
         args: u8,
     },
-    /// Stores a register to a spill slot, during register allocation.
+    /// Stores a register to a spill slot. Register allocation inserts it.
     Spill {
         /// Spill slot, which has no frame offset yet.
         slot: u32,
         /// Value that is stored.
         src: Reg,
     },
-    /// Loads a register from a spill slot.
+    /// Loads a register from a spill slot. Register allocation inserts it.
     Reload {
         /// Register that is written.
         dst: Reg,
@@ -236,7 +244,7 @@ pub struct Block {
     pub terminator_span: krs_grammar::ast::Span,
     /// Rarely executed: records an event, or leads only to such blocks.
     pub cold: bool,
-    /// Contains a call that costs more than the surrounding tests.
+    /// Contains a call or a walk that costs more than the surrounding tests.
     pub dear: bool,
 }
 
@@ -247,7 +255,7 @@ pub struct Body {
     pub blocks: Vec<Block>,
     /// Number of the next unused register.
     pub next: u32,
-    /// Bytes of the frame that buffers occupy.
+    /// Bytes of the frame that are in use: buffers, and spill slots once they have offsets.
     pub frame_bytes: u32,
     /// Index of the first block of the cold region, which has no edges to the blocks before it.
     pub sunk: u32,
@@ -262,7 +270,7 @@ pub struct Flag {
     pub flag: Reg,
     /// The register of the value.
     pub value: Reg,
-    /// A number that the value never is, if one is known.
+    /// A number that the value never equals, if one is known.
     pub never: Option<i32>,
 }
 

@@ -1,7 +1,7 @@
-//! The text form of a body: a printer, and a parser that inverts it.
+//! The text form of a body: a printer, and a parser for tests.
 //!
 //! ```text
-//! b0: v11 = r1                            `w11` in place of `v11` or `r1`: the operation has 32 bits
+//! b0: v11 = r1                            `w11` and `w1` mark operations of 32 bits
 //!     v12 = load 8 [v11 + 16] arg prot    an argument of the hook
 //!     v13 = load 4 [v11 + inode.i_mode]   a relocated offset
 //!     v13 >>= 3
@@ -11,11 +11,12 @@
 //!     call 5/2                            helper 5 with two arguments; `call krs_f/2` is a function
 //!     goto b2
 //! sunk:                                   the cold region, which has no edges to the blocks before it
-//! b2: r0 = 0
+//! b2 cold: r0 = 0
 //!     exit
 //! ```
 //!
-//! Absent: source spans, for which the parser uses line numbers, and availability flags.
+//! Absent: source spans, for which the parser uses line numbers; availability flags and frame sizes; the
+//! types of fields. The relocations of texts, automata and enumerators are printed and not parsed.
 
 use std::fmt::Write;
 
@@ -39,7 +40,7 @@ pub const COMPARISONS: [u8; 11] =
 /// Parses a body. Registers keep their numbers, and `next` is above all of them.
 ///
 /// # Panics
-/// On malformed text: the input is a test or part of the compiler.
+/// On malformed text: the input is part of a test.
 #[must_use]
 #[track_caller]
 pub fn parse(text: &str) -> Body {

@@ -13,7 +13,7 @@ use super::analysis::cfg::reachable;
 use super::analysis::liveness::{VirtualRegisters, liveness};
 use super::{Body, FRAME_POINTER, Inst, Operand, Terminator};
 
-/// Checks the invariants that the module documentation of [`super`] lists.
+/// Checks the invariants that the module documentation of [`super`] lists as checked.
 ///
 /// # Errors
 /// The first violation.
@@ -31,7 +31,7 @@ pub fn verify(body: &Body) -> Result<(), String> {
         }
         edges(body, at)?;
     }
-    // Unreachable blocks may read anything: the code that wrote it can be gone.
+    // Unreachable blocks may read any register: its definition can have been removed.
     let reachable = reachable(body);
     let mut reached = body.clone();
     for (at, block) in reached.blocks.iter_mut().enumerate().filter(|(at, _)| !reachable[*at]) {
@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn registers_are_written_on_every_path_before_they_are_read() {
         refused(DIAMOND, |body| body.blocks[2].insts.clear(), "v12 is read before it is written");
-        // An unreachable block may read anything.
+        // An unreachable block may read any register.
         assert_eq!(verify(&parse("b0: r0 = 0\nexit\nb1: r0 = v11\nexit")), Ok(()));
     }
 

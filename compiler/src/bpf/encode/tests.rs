@@ -1,5 +1,5 @@
-//! Encoding, against bytes written by hand from RFC 9669: opcode, `src << 4 | dst`, offset and immediate in little-endian
-//! order.
+//! Encoding, against bytes written by hand from RFC 9669: opcode, `src << 4 | dst`, offset and immediate in
+//! little-endian order.
 
 use super::super::RelocationKind;
 use super::*;
@@ -25,7 +25,7 @@ fn bytes(inst: &str, wanted: &str) {
 
 #[test]
 fn arithmetic() {
-    // Section 4.1: the class is 0x07 for 64 bits and 0x04 for 32, 0x08 stands for a source register.
+    // Section 4.1: the class is 0x07 for 64 bits and 0x04 for 32, 0x08 selects a source register.
     for (operator, code) in [
         ("+=", 0x00),
         ("-=", 0x10),
@@ -53,7 +53,7 @@ fn arithmetic() {
 
 #[test]
 fn byte_swaps() {
-    // Section 4.2: END is 0xd0, the class ALU, and the source bit stands for big-endian.
+    // Section 4.2: END is 0xd0, the class ALU, and the source bit selects big-endian order.
     bytes("r4 = be16 r4", "dc 04 00 00 10 00 00 00");
     bytes("r4 = be32 r4", "dc 04 00 00 20 00 00 00");
     bytes("r4 = be64 r4", "dc 04 00 00 40 00 00 00");
@@ -69,7 +69,7 @@ fn wide_immediates() {
 
 #[test]
 fn memory() {
-    // Section 5: LDX 0x01, ST 0x02, STX 0x03; MEM 0x60; sizes W 0x00, H 0x08, BlockId 0x10, DW 0x18.
+    // Section 5: LDX 0x01, ST 0x02, STX 0x03; MEM 0x60; sizes W 0x00, H 0x08, B 0x10, DW 0x18.
     bytes("r2 = load 4 [r7 + 16]", "61 72 10 00 00 00 00 00");
     bytes("r2 = load 2 [r7 + 16]", "69 72 10 00 00 00 00 00");
     bytes("r2 = load 1 [r7 + 16]", "71 72 10 00 00 00 00 00");
@@ -120,7 +120,7 @@ fn conditional_jumps() {
     }
 }
 
-/// The slots of a program as `print` shows them, one a line.
+/// The slots of a program as `print` shows them, one on each line.
 fn slots(text: &str, optimise: Optimise) -> Vec<String> {
     let program = encode("p", "p", &parse(text), optimise).expect("it is within the limits");
     let code = super::super::Code { programs: vec![program], ..Default::default() };
@@ -259,7 +259,7 @@ fn a_jump_skips_at_most_32767_slots() {
     assert_eq!(of(32768), Err(TooLarge::Jump(32768)));
 }
 
-/// Branches are counted on the longest way, not in the program.
+/// Branches are counted on the longest path, not in the whole program.
 #[test]
 fn a_way_has_at_most_8000_branches() {
     let of = |count: usize| {
@@ -311,7 +311,7 @@ fn relocations_and_arguments_stand_at_their_slots() {
     assert_eq!(program.arguments, [ArgumentLoad { instruction: 2, name: "prot".into(), slot: 2 }]);
 }
 
-/// A line begins where the source changes; instructions that leave no slot leave no line.
+/// A line begins where the source changes; a jump that is omitted has no line.
 #[test]
 fn lines_begin_where_the_source_changes() {
     let program = encoded("b0: r2 = 0x1 ll\nr0 = 0\ngoto b1\nb1: exit");

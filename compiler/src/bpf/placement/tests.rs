@@ -1,11 +1,11 @@
-//! Orders of blocks, and exits that are duplicated.
+//! The order of blocks, and exits that are duplicated.
 
 use super::*;
 use crate::mir::testing::{becomes, stays};
 
 #[test]
 fn a_block_follows_the_one_that_leads_to_it() {
-    // b2 is placed behind b1, which jumps to it, and b3 last.
+    // The former b3 is placed after b1, which jumps to it, and b2 last.
     becomes(
         "b0: if r1 == 0 then b2 else b1
          b1: r0 = 1
@@ -25,7 +25,7 @@ fn a_block_follows_the_one_that_leads_to_it() {
     );
 }
 
-/// Jumps lead forward: a block waits for all that lead to it.
+/// Edges lead forward: a block is placed after all its predecessors.
 #[test]
 fn a_join_is_placed_behind_all_its_predecessors() {
     stays(
@@ -39,7 +39,7 @@ fn a_join_is_placed_behind_all_its_predecessors() {
     );
 }
 
-/// The next block is preferred as the successor that follows, then the one for a false comparison.
+/// The next block is preferred as the one that follows, then the false successor.
 #[test]
 fn the_next_block_or_the_false_successor_follows() {
     stays(
@@ -148,7 +148,7 @@ fn a_branch_that_would_need_a_jump_gets_a_copy_of_the_exit() {
          b4: r0 = 2
              exit",
     );
-    // The exit is where the test holds: the branch will be inverted.
+    // The exit is the true successor: encoding inverts the branch.
     becomes(
         "b0: if r1 == 0 then b2 else b3
          b1: exit
@@ -172,7 +172,7 @@ fn a_branch_that_would_need_a_jump_gets_a_copy_of_the_exit() {
     );
 }
 
-/// `JSET` has no inverse: with the block where it holds next, the other way takes a jump.
+/// `JSET` has no inverse: if its true successor follows, the false one needs a jump.
 #[test]
 fn a_test_without_inverse_gets_a_copy_of_the_exit() {
     let text = |op: &str| {
@@ -200,7 +200,7 @@ fn a_test_without_inverse_gets_a_copy_of_the_exit() {
          b3: r0 = 2
              exit",
     );
-    // Nor can the exit where it holds be placed next.
+    // An exit that is the true successor cannot be placed next either.
     stays(
         "b0: if r1 & 4 then b2 else b3
          b1: exit
@@ -229,7 +229,7 @@ fn a_cold_branch_gets_no_copy_where_neither_way_follows() {
     );
 }
 
-/// A copy stands on the side of its branch.
+/// A duplicate is in the region of its branch.
 #[test]
 fn a_copied_exit_moves_the_first_sunk_block() {
     becomes(

@@ -1,4 +1,4 @@
-//! Register allocation, spilling and dead code elimination.
+//! Assignment of registers, spilling, and ranges of machine registers.
 
 use super::*;
 use crate::mir::testing::becomes;
@@ -8,7 +8,7 @@ use crate::mir::text::{parse, print};
 const GENEROUS: Options = Options { frugal: false, share: true };
 const FRUGAL: Options = Options { frugal: true, share: true };
 
-/// The registers that allocation gives, with and without spilling, by the text after it.
+/// Asserts the body after register allocation with the given options.
 #[track_caller]
 fn allocated(before: &str, options: Options, after: &str) {
     becomes(before, |code| *code = allocate(code.clone(), options).expect("registers suffice"), after);
@@ -16,7 +16,7 @@ fn allocated(before: &str, options: Options, after: &str) {
 
 #[test]
 fn values_take_registers_that_calls_clobber_first() {
-    // Most used first, `r2` to `r5` before `r1`; moves between values of one register vanish.
+    // Most used first, `r2` to `r5` before `r1`; a move within one register is removed.
     allocated(
         "b0: v11 = r1
              v12 = load 8 [v11]
@@ -53,8 +53,8 @@ fn a_value_live_across_a_call_takes_a_register_that_calls_save() {
     );
 }
 
-/// All of `r0` to `r5` are taken by a call, also those that are no argument: with more values than `r6` to `r9` the
-/// others live in the frame.
+/// A call clobbers all of `r0` to `r5`, arguments or not: values that find no room in `r6` to `r9` are
+/// spilled.
 #[test]
 fn no_value_stays_in_a_clobbered_register_over_a_call() {
     let writes: String = (12..20).map(|reg| format!("v{reg} = load 8 [v11 + {}]\n", 8 * (reg - 12))).collect();
@@ -64,7 +64,7 @@ fn no_value_stays_in_a_clobbered_register_over_a_call() {
             parse(&format!("b0: v11 = r1\n{writes}r1 = 1\nr2 = 2\nr3 = 3\n{call}\nv20 = r0\n{reads}r0 = v20\nexit"));
         for options in [GENEROUS, FRUGAL, Options { frugal: true, share: false }] {
             let after = allocate(before.clone(), options).expect("registers suffice");
-            // The interpreter leaves nothing in the registers that a call takes.
+            // The interpreter leaves no value in the registers that a call clobbers.
             assert_eq!(run(&after, 1), run(&before, 1));
             let reloads = after.blocks[0].insts.iter().filter(|(inst, _)| matches!(inst, Inst::Reload { .. }));
             assert_eq!(reloads.count(), if options.frugal { 8 } else { 4 }, "{}", print(&after));
@@ -72,7 +72,8 @@ fn no_value_stays_in_a_clobbered_register_over_a_call() {
     }
 }
 
-/// A value of three hot accesses pays for a saved register (two instructions), one of two does not.
+/// A value with three hot accesses pays for a callee-saved register (two instructions), one with two does
+/// not.
 #[test]
 fn a_frugal_allocation_saves_registers_where_that_pays() {
     allocated(
@@ -103,7 +104,8 @@ fn a_frugal_allocation_saves_registers_where_that_pays() {
     );
 }
 
-/// A register of two constants cannot be made again, so that three accesses pay for a saved register.
+/// A register with two constant definitions cannot be rematerialised, so that three accesses pay for a
+/// callee-saved register.
 #[test]
 fn a_register_of_two_constants_is_saved() {
     allocated(
@@ -125,7 +127,7 @@ fn a_register_of_two_constants_is_saved() {
     );
 }
 
-/// Once a register is saved, other values use it for nothing.
+/// Once a register is saved, other values use it at no cost.
 #[test]
 fn a_saved_register_serves_further_values() {
     allocated(
@@ -149,7 +151,7 @@ fn a_saved_register_serves_further_values() {
     );
 }
 
-/// Accesses in cold code do not count.
+/// Accesses in cold code have no weight.
 #[test]
 fn cold_accesses_do_not_pay_for_a_saved_register() {
     allocated(
@@ -183,7 +185,7 @@ fn a_constant_is_made_again_rather_than_kept() {
     }
 }
 
-/// A register written twice is no constant, even where each write is one.
+/// A register with two definitions is not rematerialised, even if both are constants.
 #[test]
 fn a_register_of_two_constants_is_spilled() {
     let before = parse(
@@ -230,7 +232,7 @@ fn one_reload_serves_all_uses_up_to_a_call() {
              r0 = 0
              exit",
     );
-    // Without sharing each use has its own.
+    // Without sharing, each use has a reload.
     becomes(
         "b0: v11 = r1
              v12 = load 8 [v11]
@@ -275,7 +277,7 @@ fn a_value_changed_in_place_is_stored_again() {
     );
 }
 
-/// The reload of one predecessor serves its successor only.
+/// A reload also serves a successor without another predecessor.
 #[test]
 fn a_reload_serves_a_block_with_one_predecessor() {
     becomes(
@@ -301,7 +303,7 @@ fn a_reload_serves_a_block_with_one_predecessor() {
     );
 }
 
-/// Two predecessors have the value in different registers; the join takes it from the frame.
+/// Two predecessors hold the value in different registers; the join reloads it.
 #[test]
 fn a_join_of_different_reloads_reloads() {
     becomes(
@@ -332,7 +334,7 @@ fn a_join_of_different_reloads_reloads() {
              r0 = v13
              exit",
     );
-    // One of them has it in none.
+    // One of them holds it in no register.
     becomes(
         "b0: v11 = r1
              v12 = load 8 [v11]
@@ -380,7 +382,7 @@ fn a_join_of_one_reload_keeps_it() {
     );
 }
 
-/// A result is spilled from `r0`, which serves until something else is there.
+/// A result is spilled from `r0`, which serves its uses until the next definition of `r0`.
 #[test]
 fn a_spilled_result_is_read_from_r0_up_to_the_next_write() {
     becomes(
@@ -416,7 +418,7 @@ fn a_spilled_result_is_read_from_r0_up_to_the_next_write() {
              store 8 [r10 - 8] = v13
              exit",
     );
-    // It does not last into the next block.
+    // It does not serve the next block.
     becomes(
         "b0: call 5/0
              v12 = r0
@@ -466,7 +468,7 @@ fn a_narrow_move_to_a_spilled_register_is_computed() {
     );
 }
 
-/// Ranges of machine registers are counted as `liveness` counts: `2i` reads, `2i + 1` writes.
+/// Ranges of machine registers have the positions of `liveness`: `2i` reads, `2i + 1` writes.
 #[test]
 fn machine_registers_are_busy_between_writes_and_reads() {
     let code = parse(
@@ -480,7 +482,8 @@ fn machine_registers_are_busy_between_writes_and_reads() {
              exit",
     );
     let busy = reserved(&code);
-    // `r1` from the entry to its read, and over the call; `r2` from its move to the call.
+    // `r0` at the call and to its read; `r1`, an argument, from the entry to the call; `r2` from its move to
+    // the call.
     assert_eq!(busy[0], [(10, 12), (15, 16)]);
     assert_eq!(busy[1], [(0, 11)]);
     assert_eq!(busy[2], [(5, 11)]);

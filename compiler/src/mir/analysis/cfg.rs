@@ -6,14 +6,14 @@
 //! b2 -> b3
 //! ```
 //!
-//! Edges lead to later blocks only, so one traversal in block order visits all predecessors of a block before the block.
-//! Dominators follow from that order as in Cooper, Harvey and Kennedy, *A Simple, Fast Dominance Algorithm* (2001),
-//! without an iteration.
+//! Edges lead to later blocks only, so one traversal in block order visits all predecessors of a block before
+//! the block. Dominators follow from that order as in Cooper, Harvey and Kennedy, *A Simple, Fast Dominance
+//! Algorithm* (2001), without an iteration.
 
 use crate::mir::{Block, BlockId, Body, Terminator};
 
-/// Blocks between a block and its dominator that [`dominates`] visits at most. A longer chain counts as not dominated,
-/// which costs an optimisation and keeps the analysis linear.
+/// The largest number of dominators that [`dominates`] visits. A dominator that is further away counts as
+/// none, which costs an optimisation and keeps the passes linear.
 const DOMINATOR_STEPS_MAX: usize = 256;
 
 /// For each block, true if it is reachable from the entry.
@@ -80,7 +80,7 @@ pub fn immediate_dominators(body: &Body) -> Vec<Option<usize>> {
     dominators
 }
 
-/// Returns true if block `high` strictly dominates block `low` and is close enough to tell.
+/// Returns true if block `high` strictly dominates block `low` within `DOMINATOR_STEPS_MAX` steps.
 pub fn dominates(dominators: &[Option<usize>], high: usize, low: usize) -> bool {
     let mut at = low;
     for _ in 0..DOMINATOR_STEPS_MAX {
@@ -122,7 +122,8 @@ pub fn keep_only(body: &mut Body, kept: &[bool]) {
     reorder(body, &order);
 }
 
-/// Puts blocks into the given order. Blocks that the order omits are removed; no other block may have an edge to them.
+/// Puts blocks into the given order. Blocks that the order omits are removed; no other block may have an edge
+/// to them.
 pub fn reorder(body: &mut Body, order: &[usize]) {
     let mut places = vec![BlockId(0); body.blocks.len()];
     for (to, from) in order.iter().enumerate() {

@@ -44,8 +44,8 @@ impl DefiningBlocks {
         DefiningBlocks(blocks)
     }
 
-    /// Returns true if no block after `first` and up to `second` defines the register. Blocks on a path between the two
-    /// have numbers between theirs.
+    /// Returns true if no block after `first` and up to `second` defines the register. Blocks on a path
+    /// between the two have numbers between theirs.
     pub fn none_between(&self, reg: Reg, first: BlockId, second: BlockId) -> bool {
         let blocks = &self.0[reg.0 as usize];
         blocks.partition_point(|at| *at <= first.0) == blocks.partition_point(|at| *at <= second.0)

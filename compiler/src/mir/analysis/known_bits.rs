@@ -1,17 +1,17 @@
 //! Known bits of a value (tristate numbers).
 //!
 //! ```text
-//! 0000xxxx    value 0, mask 0xf     a load of half a byte
+//! 0000xxxx    value 0, mask 0xf     after `&= 0xf`
 //! 1111xxxx    value 0xf0, mask 0xf  after `|= 0xf0`
 //! ```
 //!
-//! The verifier tracks values in the same way (`kernel/bpf/tnum.c`; Vishwanathan and others, *Sound, precise, and fast
-//! abstract interpretation with tristate numbers*, 2022).
+//! The verifier has the same representation (`kernel/bpf/tnum.c`; Vishwanathan and others, *Sound, precise,
+//! and fast abstract interpretation with tristate numbers*, 2022).
 //!
-//! Invariant: no bit is in both words.
+//! Invariant: no bit is set in both words.
 //!
-//! Absent: bounds, and facts from branches. Every verifier derives the bits that follow from instructions alone, so it needs
-//! no operation that is removed because of them.
+//! Absent: bounds, and facts from branches. Every verifier derives the bits that follow from instructions
+//! alone, so that the operations which are removed because of them give it no further information.
 
 use crate::isa::{alu, jmp};
 
@@ -108,7 +108,7 @@ impl Bits {
         let signed = matches!(op, jmp::JSGT | jmp::JSGE | jmp::JSLT | jmp::JSLE);
         let seen = |bits: Bits| match (wide, signed) {
             (true, _) => bits,
-            // In the upper half the sign of 32 bits is that of 64, and the order is the same.
+            // Shifted to the upper half, 32-bit numbers keep their order, and bit 63 is their sign.
             (false, true) => bits.shifted(|word| word << 32),
             (false, false) => bits.half(),
         };
@@ -144,7 +144,7 @@ impl Bits {
         ((self.value | sign).cast_signed().into(), (self.ones() ^ sign).cast_signed().into())
     }
 
-    /// A value that is at most this one.
+    /// A value that has no more bits than the given maximum.
     fn up_to(most: u64) -> Bits {
         Bits::low(64 - most.leading_zeros())
     }
@@ -154,12 +154,12 @@ impl Bits {
     }
 }
 
-/// The result of an operation whose shifts count modulo `bits`.
+/// The result of an operation whose shift counts are taken modulo `bits`.
 fn whole(op: u8, left: Bits, right: Bits, bits: u32) -> Bits {
     match op {
         alu::MOV => right,
         alu::ADD => {
-            // Bits that a carry from one that is not known may reach.
+            // Bits that a carry from an unknown bit can reach.
             let (least, unknown) = (left.value.wrapping_add(right.value), left.mask.wrapping_add(right.mask));
             let mask = least.wrapping_add(unknown) ^ least | left.mask | right.mask;
             Bits { value: least & !mask, mask }
@@ -213,7 +213,7 @@ mod tests {
     use crate::isa::{SRC_REG, class};
     use crate::simulate::machine::{arithmetic, taken};
 
-    /// A number, and what could be known of it.
+    /// A number, and known bits that agree with it.
     fn number() -> impl Strategy<Value = (u64, Bits)> {
         let number = prop_oneof![any::<u64>(), 0..70u64, any::<i8>().prop_map(|near| i64::from(near) as u64)];
         let mask = prop_oneof![Just(0), Just(0xff), Just(0xffff), Just(0xffff_ffff), Just(u64::MAX), any::<u64>()];
@@ -267,7 +267,7 @@ mod tests {
         assert_eq!(Bits::holds(jmp::JLT, true, byte, Bits::constant(255)), None);
     }
 
-    /// All that can be known of three bits, which stand at `places`.
+    /// All values in which the bits at `places` are zero, one or unknown, and the others zero.
     fn all_known(places: [u32; 3]) -> Vec<Bits> {
         let digits = |number: u32| [number % 3, number / 3 % 3, number / 9];
         let known = |number| {
@@ -279,7 +279,7 @@ mod tests {
         (0..27).map(known).collect()
     }
 
-    /// All numbers that it can be.
+    /// All numbers that agree with the known bits.
     fn numbers(bits: Bits) -> Vec<u64> {
         let mut all = vec![bits.value];
         for place in (0..64).filter(|place| bits.mask >> place & 1 != 0) {
@@ -288,11 +288,11 @@ mod tests {
         all
     }
 
-    /// Low bits, the signs of both widths, and bits next to a border.
+    /// Low bits, the sign bits of both widths, and bits at the boundary of the halves.
     const PLACES: [[u32; 3]; 5] = [[0, 1, 2], [0, 31, 63], [30, 31, 32], [61, 62, 63], [1, 15, 33]];
 
-    /// Of each operation but those with their own test the result is the most that can be known: what all results have in
-    /// common.
+    /// The result of each operation without a separate test is exact: it has the bits that all possible
+    /// results have in common.
     #[test]
     fn results_are_exact() {
         for (places, wide) in PLACES.into_iter().flat_map(|places| [(places, true), (places, false)]) {
@@ -329,7 +329,8 @@ mod tests {
                 }
             }
         }
-        // By an amount that is not known anything can come of it; of 32 bits the upper half is zero.
+        // After a shift by an unknown count no bit is known, except that a 32-bit shift clears the upper
+        // half.
         assert_eq!(Bits::computed(alu::LSH, true, Bits::constant(1), Bits::low(1)), Bits::UNKNOWN);
         assert_eq!(Bits::computed(alu::RSH, false, Bits::constant(1), Bits::low(1)), Bits::low(32));
     }
@@ -373,14 +374,14 @@ mod tests {
             (alu::MUL, Bits::constant(0x80), Bits::constant(2), Bits::low(9)),
             (alu::MUL, Bits::constant(0), byte, Bits::constant(0)),
             (alu::MUL, Bits::constant(1 << 32), Bits::constant(1 << 32), Bits::UNKNOWN),
-            // The machine divides by zero to 0, and the remainder is the number.
+            // A division by zero yields 0, and its remainder is the dividend.
             (alu::DIV, byte, Bits::UNKNOWN, byte),
             (alu::MOD, byte, Bits::constant(0), byte),
             (alu::MOD, byte, Bits::UNKNOWN, byte),
             (alu::MOD, byte, three, Bits::low(2)),
             (alu::MOD, byte, Bits::constant(1), Bits::constant(0)),
             (alu::MOD, Bits::low(1), Bits::constant(8), Bits::low(1)),
-            // An operation that no program has.
+            // A code that is not an operation.
             (0xf0, byte, byte, Bits::UNKNOWN),
         ] {
             assert_eq!(Bits::computed(op, true, left, right), result, "{op:#x} {left:x?} {right:x?}");
@@ -398,7 +399,7 @@ mod tests {
         assert_eq!(Bits::low(32).upper(), Some(0));
         assert_eq!(Bits::constant(7).number(), Some(7));
         assert_eq!((Bits::low(64), Bits::low(0)), (Bits::UNKNOWN, Bits::constant(0)));
-        // A mask keeps what lies within its known ones.
+        // A mask keeps the bits that are known to be one in it.
         assert!(number.kept_by(Bits::constant(0x1_0000_00ff)));
         assert!(!number.kept_by(Bits::constant(0x1_0000_00fe)));
         assert!(!number.kept_by(Bits::constant(0xff)));

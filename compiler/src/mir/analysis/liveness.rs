@@ -6,8 +6,8 @@
 //! v13                   |-----|
 //! ```
 //!
-//! Edges only lead forward, so one backward pass is exact. Two values whose ranges meet at `2i | 2i+1` can share a
-//! register.
+//! Edges only lead forward, so one backward pass is exact. Two values whose ranges meet at `2i | 2i+1` can
+//! share a register.
 //!
 //! Absent: machine registers; register allocation computes where they are reserved.
 
@@ -65,7 +65,7 @@ pub fn liveness(code: &Body, values: &impl Values) -> Liveness {
             });
         }
         at -= 1;
-        // The position before the first instruction of a block is the end of the block before.
+        // `at` is now the terminator of the block before; this block begins at the next position.
         let begin = 2 * at + 2;
         for (value, end) in &needed {
             add(&mut found.ranges, *value, (begin, *end));
@@ -149,8 +149,8 @@ mod tests {
         assert!(!place.is_free(&[(12, 12)]));
     }
 
-    /// Positions: block 0 begins at 0; its instructions are 1, 2 and 3, its end is 4; block 1 has 5 and the end 6, block 2
-    /// the end 7.
+    /// Positions: block 0 begins at 0; its instructions are 1, 2 and 3, its end is 4; block 1 has 5 and the
+    /// end 6, block 2 the end 7.
     #[test]
     fn ranges_end_at_reads_and_have_holes() {
         let code = parse(

@@ -1,13 +1,14 @@
-//! Analyses of a body: facts that several passes need, each computed by one pass over the blocks.
+//! Analyses of a body, which several passes need.
 //!
 //! ```text
 //! cfg            reachable blocks, predecessors, immediate dominators
-//! known_bits     which bits of a value are constant
+//! known_bits     arithmetic on values of which some bits are known
 //! liveness       live ranges and the values that are live at the entry of a block
 //! definitions    how often, and in which blocks, a register is written
 //! ```
 //!
-//! Absent: caching. A pass that changes a body computes the analyses again; each costs one traversal.
+//! Absent: caching. A pass that changes a body computes the analyses again; since edges lead to later blocks,
+//! none of them iterates.
 
 pub mod cfg;
 pub mod definitions;

@@ -1,4 +1,4 @@
-//! Copy propagation: a copy of a register that is not redefined is replaced by the register.
+//! Copy propagation: uses of a 64-bit copy are replaced by uses of its source if neither is redefined.
 //!
 //! ```text
 //! v11 = r1                    v11 = r1
@@ -10,9 +10,11 @@ use std::collections::BTreeMap;
 
 use crate::mir::{Body, Inst, Operand, Reg};
 
-/// Runs the pass on copies whose source has all its definitions before the copy, in the same block.
+/// Runs the pass. It replaces a copy that is the only definition of its register and whose source has all its
+/// definitions before the copy, in the same block.
 pub fn run(body: &mut Body) {
-    // For each register: the only block that defines it, if there is one; the index of its last definition; their number.
+    // For each register: the only block that defines it, if there is one; the index of its last definition;
+    // the number of its definitions.
     let mut writes: Vec<(Option<usize>, usize, u32)> = vec![(None, 0, 0); body.next as usize];
     for (at, block) in body.blocks.iter().enumerate() {
         for (index, (inst, _)) in block.insts.iter().enumerate() {
@@ -87,9 +89,9 @@ mod tests {
         ] {
             stays(&format!("b0: v11 = load 8 [r1]\nv12 = load 8 [v11]\n{copy}\n{after}\nr0 = v13\nexit"), run);
         }
-        // A result of a call is in `r0` until the next one.
+        // The result of a call is in `r0` only until the next call.
         stays("b0: call 5/0\nv12 = r0\ncall 6/0\nr0 = v12\nexit", run);
-        // Machine registers are read at calls and exits only.
+        // A copy of a machine register stays even if no call follows.
         stays("b0: call 5/0\nv12 = r0\nstore 8 [r10 - 8] = v12\nexit", run);
     }
 

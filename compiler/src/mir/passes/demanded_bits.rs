@@ -1,8 +1,8 @@
-//! Demanded-bits simplification: operations that only change bits that no use reads are removed.
+//! Demanded-bits simplification: operations that only change bits which no use reads are removed.
 //!
 //! ```text
 //! v12 &= 0xff
-//! *(u8 *)(v13 + 72) = v12              *(u8 *)(v13 + 72) = v12
+//! store 1 [v13 + 72] = v12             store 1 [v13 + 72] = v12
 //! ```
 //!
 //! Edges only lead forward, so a backward pass visits all uses of a register before its definitions.
@@ -174,7 +174,7 @@ mod tests {
         Inst::Alu { op, wide, dst: Reg(12), src: Operand::Imm(imm), reloc: None }
     }
 
-    /// Runs the pass on instructions whose result is stored with that many bytes.
+    /// Runs the pass on instructions whose result is stored with the given number of bytes.
     fn spared(insts: Vec<Inst>, bytes: u32) -> Vec<Inst> {
         let store = Inst::Store { base: Reg(13), offset: 0, src: Operand::Reg(Reg(12)), bytes };
         let insts = insts.into_iter().chain([store]).map(|inst| (inst, Default::default())).collect();
@@ -202,7 +202,7 @@ mod tests {
             (vec![with(alu::AND, false, 0xff)], 1, 0),
             (vec![with(alu::OR, true, 0x100)], 1, 0),
             (extended.to_vec(), 2, 0),
-            // What is added above does not reach what is stored.
+            // The bits that the mask clears do not affect the stored ones: carries only propagate upwards.
             (vec![with(alu::AND, true, 0xffff), with(alu::ADD, true, 1)], 2, 1),
         ] {
             assert_eq!(spared(insts.clone(), bytes), insts[insts.len() - left..]);
@@ -217,7 +217,7 @@ mod tests {
             let insts = vec![with(alu::AND, true, 0xff), moved];
             assert_eq!(spared(insts.clone(), 1), insts);
         }
-        // By how much is known when it is loaded.
+        // The shift count is not known before the program is loaded.
         let reloc = Some(RelocationKind::FieldShiftRight(access("inode.i_mode")));
         let loaded = Inst::Alu { op: alu::RSH, wide: true, dst: Reg(12), src: Operand::Imm(0), reloc };
         let insts = vec![with(alu::AND, true, 0xff), loaded];
@@ -226,12 +226,12 @@ mod tests {
         assert_eq!(spared(swapped.clone(), 1), swapped);
     }
 
-    /// A mask before an operation goes where it keeps all bits that the operation needs for those that are read. What is
-    /// read of a register behind the operation counts before it too.
+    /// A mask before an operation is removed if it keeps all bits on which the demanded bits of the result
+    /// depend. Bits that are demanded after an operation in place are demanded before it, too.
     #[test]
     fn operations_pass_demand_on_to_their_operands() {
         for (mask, operation, read, idle) in [
-            // Bit by bit.
+            // Bitwise operations demand the same bits.
             ("v12 &= 65280", "v12 |= v14", "v12 & 65280", true),
             ("v12 &= 65280", "v12 ^= v14", "v12 & 65280", true),
             ("v12 &= 65280", "v12 &= v14", "v12 & 65280", true),
@@ -240,7 +240,7 @@ mod tests {
             ("v14 &= 65280", "v12 ^= v14", "v12 & 65280", true),
             ("v14 &= 65280", "v12 &= v14", "v12 & 65280", true),
             ("v14 &= 32512", "v12 |= v14", "v12 & 65280", false),
-            // A carry comes from below.
+            // A carry comes from the lower bits.
             ("v12 &= 65535", "v12 += v14", "v12 & 65280", true),
             ("v12 &= 65535", "v12 -= v14", "v12 & 65280", true),
             ("v12 &= 65535", "v12 *= v14", "v12 & 65280", true),
@@ -253,14 +253,14 @@ mod tests {
             ("v14 &= 65280", "v12 += v14", "v12 & 65280", false),
             ("v14 &= 65280", "v12 -= v14", "v12 & 65280", false),
             ("v14 &= 65280", "v12 *= v14", "v12 & 65280", false),
-            // A shift moves what is read.
+            // A shift moves the demanded bits.
             ("v12 &= 65535", "v12 <<= 8", "v12 & 65280", true),
             ("v12 &= 65280", "v12 <<= 8", "v12 & 65280", false),
             ("v12 &= 65408", "v12 <<= 7", "v12 & 65280", false),
             ("v12 &= 16776960", "v12 >>= 8", "v12 & 65280", true),
             ("v12 &= 65280", "v12 >>= 8", "v12 & 65280", false),
             ("v12 &= 16776960", "v12 >>= 9", "v12 & 65280", false),
-            // Where it is not known by how much, all is read, as for a quotient.
+            // Shifts by an unknown count, arithmetic shifts and divisions demand all bits.
             ("v12 &= 65535", "v12 <<= v14", "v12 & 65280", false),
             ("v12 &= 65535", "v12 s>>= 1", "v12 & 65280", false),
             ("v12 &= 65535", "v12 /= 2", "v12 & 65280", false),
@@ -331,7 +331,7 @@ mod tests {
             ("w12 &= -1", 8, false),
             ("w12 |= 0", 8, false),
             ("v12 |= 0", 8, true),
-            // A pair of shifts keeps the bits below.
+            // A left shift and the right shift back keep the low bits.
             ("v12 <<= 56 / v12 >>= 56", 1, true),
             ("v12 <<= 56 / v12 s>>= 56", 1, true),
             ("v12 <<= 57 / v12 >>= 57", 1, false),
@@ -358,7 +358,7 @@ mod tests {
         }
     }
 
-    /// A test reads all bits of its width, one of bits only those of its constant.
+    /// A comparison demands all bits of its width; a test of bits demands those of its constant.
     #[test]
     fn tests_read_their_width() {
         for (mask, test, idle) in [
@@ -389,7 +389,7 @@ mod tests {
         }
     }
 
-    /// Addresses, arguments and copies are read whole.
+    /// Addresses and arguments demand all bits of a register.
     #[test]
     fn addresses_and_arguments_are_read_whole() {
         for read in [
@@ -406,7 +406,7 @@ mod tests {
                 run,
             );
         }
-        // A copy passes the demand on, of its low half where it is narrow.
+        // A move passes the demand on; a 32-bit move demands the low half only.
         for (mask, copy, bytes, idle) in [
             ("v12 &= 255", "v14 = v12", 1, true),
             ("v12 &= 255", "v14 = v12", 2, false),
@@ -423,7 +423,7 @@ mod tests {
         }
     }
 
-    /// A constant is one only where its register is written once.
+    /// A register holds a known constant only if it has one definition.
     #[test]
     fn masks_in_registers_count_where_they_are_constants() {
         for (write, idle) in [

@@ -1,11 +1,14 @@
 //! Expansion of field reads: the pseudo-instruction `copy` becomes a call of `bpf_probe_read_kernel`.
 //!
 //! ```text
-//! v12 = copy cdev.count of v11            v13 = cdev.count
-//!                                         v13 += v11
-//!                                         r1 = r10 - 8, r2 = 4, r3 = v13
-//!                                         call probe_read_kernel
-//!                                         v12 = load 4 [r10 - 8]
+//! v12 = copy 4 [v11 + cdev.count] scratch -8      v13 = cdev.count
+//!                                                 v13 += v11
+//!                                                 r3 = v13
+//!                                                 r1 = r10
+//!                                                 r1 += -8
+//!                                                 r2 = 4
+//!                                                 call 113/3
+//!                                                 v12 = load 4 [r10 - 8]
 //! ```
 //!
 //! While a read is one instruction, value numbering treats it like a load.
@@ -39,7 +42,8 @@ pub fn run(code: &mut Body) {
     }
 }
 
-/// The instructions of a read into the first register; `r0` is 0 if it succeeds. The second register must be unused.
+/// The instructions of a read into the first register; `r0` is 0 if it succeeds. The second register must be
+/// unused.
 pub fn copy(
     (dst, from): (Reg, Reg),
     base: Reg,

@@ -1,8 +1,9 @@
-//! Byte-swap folding: a value that is swapped and only compared with constants is compared with swapped constants.
+//! Byte-swap folding: a value that is swapped and only compared with constants is compared with swapped
+//! constants.
 //!
 //! ```text
 //! v12 = load 2 [v11 + 2]               v12 = load 2 [v11 + 2]
-//! v12 = be16 v12                       if v12 == 0x3500 then b1 else b2
+//! v12 = be16 v12                       if w12 == 0x3500 then b1 else b2
 //! if v12 == 0x35 then b1 else b2
 //! ```
 //!
@@ -43,7 +44,8 @@ pub fn run(code: &mut Body) {
     }
 }
 
-/// Registers that are loaded, swapped once in the same block, and then only compared with constants.
+/// Registers that are loaded, or copied from a loaded register, swapped once in the same block, and then only
+/// compared with constants.
 fn candidates(code: &Body) -> BTreeMap<Reg, Swapped> {
     let mut writes: BTreeMap<Reg, u32> = BTreeMap::new();
     // For each register, the width of its first load in bits.
@@ -84,7 +86,7 @@ fn candidates(code: &Body) -> BTreeMap<Reg, Swapped> {
                 op: jmp::JEQ | jmp::JNE | jmp::JSET, wide, left, right: Operand::Imm(imm), ..
             } => {
                 let above = |bits| imm.cast_unsigned().checked_shr(bits).unwrap_or(0) != 0 || *wide && *imm < 0;
-                // A constant that the width cannot hold decides the comparison in another way.
+                // A constant that does not fit into the width has no swapped form.
                 if swapped.get(left).is_some_and(|known| above(known.bits)) {
                     swapped.remove(left);
                 }
@@ -105,7 +107,7 @@ mod tests {
         Inst::Load { dst: Reg(12), base: Reg(11), offset: 2, bytes, reloc: None, argument: None }
     }
 
-    /// A number that is loaded, swapped and tested, where it is spared.
+    /// Runs the pass on a load, a swap and a comparison, and returns the result.
     fn spared(load: Inst, bits: i32, op: u8, right: Operand) -> (Vec<Inst>, Terminator) {
         let insts = [load, Inst::Swap { dst: Reg(12), bits }].map(|inst| (inst, Default::default()));
         let end = Terminator::Branch { op, wide: true, left: Reg(12), right, then: BlockId(1), otherwise: BlockId(1) };
@@ -170,7 +172,7 @@ mod tests {
              b1: r0 = 0
                  exit",
         );
-        // The load may stand in a block before.
+        // The load can be in an earlier block.
         becomes(
             "b0: v11 = r1
                  v13 = load 4 [v11]
@@ -191,7 +193,7 @@ mod tests {
         );
     }
 
-    /// Every comparison of the register gets the constant in its order.
+    /// Every comparison of the register gets a swapped constant.
     #[test]
     fn all_comparisons_of_a_register_are_changed() {
         becomes(
@@ -225,7 +227,7 @@ mod tests {
             ("v13 = load 2 [v11]\nw12 = w13", ""),
             // The copied register has several values.
             ("v13 = load 2 [v11]\nv13 += 1\nv12 = v13", ""),
-            // Bits above those that are swapped.
+            // The load is wider or narrower than the swap.
             ("v12 = load 4 [v11]", ""),
             ("v12 = load 1 [v11]", ""),
         ] {
@@ -234,7 +236,7 @@ mod tests {
                 run,
             );
         }
-        // Constants that no 16 bits are.
+        // Constants that do not fit into 16 bits.
         for right in ["65536", "-1"] {
             for reg in ["v12", "w12"] {
                 stays(
@@ -243,7 +245,7 @@ mod tests {
                 );
             }
         }
-        // One comparison by order is enough.
+        // A single ordered comparison keeps the swap.
         stays(
             "b0: v12 = load 2 [r1]
                  v12 = be16 v12
@@ -254,7 +256,7 @@ mod tests {
         );
     }
 
-    /// Between the blocks of the load and of the swap the register may have another value.
+    /// The register is not known to hold a loaded value at the entry of another block.
     #[test]
     fn a_swap_in_another_block_stays() {
         stays(
@@ -267,7 +269,7 @@ mod tests {
         );
     }
 
-    /// A register that is loaded twice is copied with its second value.
+    /// The width of a register with two loads is that of the load before the copy.
     #[test]
     fn a_copy_of_a_register_with_two_loads_stays() {
         stays(

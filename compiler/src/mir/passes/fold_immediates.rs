@@ -1,9 +1,11 @@
 //! Immediate folding: a register that holds one constant everywhere is replaced by an immediate operand.
 //!
 //! ```text
-//! v12 = 7                     if v11 == 7 then b1 else b2
-//! if v11 == v12 then b1 else b2
+//! v12 = 7                           v12 = 7
+//! if v11 == v12 then b1 else b2     if v11 == 7 then b1 else b2
 //! ```
+//!
+//! Dead-code elimination removes the move afterwards.
 //!
 //! Absent: left operands and addresses, which have no immediate form.
 
@@ -20,7 +22,7 @@ pub fn run(body: &mut Body) {
             Inst::Mov { src: Operand::Imm(imm), wide: true, reloc: None, .. } => Some(*imm),
             _ => None,
         };
-        // A second definition makes it no constant.
+        // A register with a second definition is not constant.
         known.entry(dst).and_modify(|known| *known = None).or_insert(constant);
     }
     let put = |src: &mut Operand| {
@@ -87,9 +89,9 @@ mod tests {
             "v12 = 5\nv12 = load 8 [v11]",
             "v12 = load 8 [v11]\nv12 = 5",
             "v12 = 5\nv12 += 1",
-            // An operand is extended with its sign, a 32-bit move with zeros.
+            // An immediate operand is sign-extended; a 32-bit move clears the upper half.
             "w12 = -1",
-            // Only a loader knows the number.
+            // The number is not known before the program is loaded.
             "v12 = size(inode.i_mode)",
             "v12 = 0x100000000 ll",
             "v12 = v11",

@@ -6,10 +6,12 @@
 //!     v14 = load 4 [v13 + inode.i_mode]         v14 = load 4 [v12 + inode.i_mode]
 //! ```
 //!
-//! Only registers with one definition take part: their values are the same everywhere. Kernel memory counts as unchanged
-//! while a program runs, so a field that has been read is not read again; no rule observes two values of one field.
+//! Only registers with one definition take part, and those with two adjacent ones, a copy and an operation in
+//! place with an immediate: their values are the same everywhere. Kernel memory counts as unchanged while a
+//! program runs, so a field that has been read is not read again; no rule observes two values of one field.
 //!
-//! Absent: memory that programs write (the frame, maps, events), and values that only some paths have computed.
+//! Absent: memory that programs write (the frame, maps, events), and values that only some paths have
+//! computed.
 
 use std::collections::{BTreeMap, HashMap};
 

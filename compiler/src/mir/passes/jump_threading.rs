@@ -5,8 +5,9 @@
 //! b2: if v12 & 4 then b3 else b5
 //! ```
 //!
-//! For each edge the pass collects the comparisons that dominate it and whose operands are not redefined in between, and
-//! the registers that hold constants there. An empty block whose comparison is implied by these is skipped.
+//! For each edge the pass collects the comparisons that dominate it and whose operands are not redefined in
+//! between, and the registers that hold constants there. An empty block whose comparison is implied by these
+//! is skipped. A branch on a register that holds a constant becomes a jump.
 //!
 //! Absent: duplication of blocks with instructions, and contents of memory.
 
@@ -18,7 +19,8 @@ use crate::mir::analysis::definitions::{DefiningBlocks, counts, is_single};
 use crate::mir::analysis::known_bits::Bits;
 use crate::mir::{BlockId, Body, Inst, Operand, Reg, Terminator};
 
-/// Dominators of a block whose comparisons are collected, at most: the pass visits them for each block.
+/// The largest number of dominators whose comparisons are collected, since the pass visits them for each
+/// block.
 const DOMINATORS_MAX: usize = 64;
 
 /// The comparison of a conditional branch.
@@ -72,15 +74,16 @@ impl Test {
         }
     }
 
-    /// The result where the left operand is a constant.
+    /// The result if the left operand is the given constant.
     fn holds_for(&self, number: i32) -> Option<bool> {
         let Operand::Imm(right) = self.right else { return None };
         let constant = |number: i32| Bits::constant(i64::from(number).cast_unsigned());
         Bits::holds(self.op, self.wide, constant(number), constant(right))
     }
 
-    /// Returns true if no operand is redefined between the ends of two blocks, the first of which dominates the second. A
-    /// call counts as a definition of `r0` only: no test reads `r1` to `r5` after a call, which clobbers them.
+    /// Returns true if no operand is redefined between the ends of two blocks, the first of which dominates
+    /// the second. A call counts as a definition of `r0` only: no test reads `r1` to `r5` after a call, which
+    /// clobbers them.
     fn is_unchanged(&self, definitions: &DefiningBlocks, first: BlockId, second: BlockId) -> bool {
         let unchanged = |reg| definitions.none_between(reg, first, second);
         unchanged(self.left)
@@ -141,8 +144,8 @@ impl Constants {
 
 /// Runs the pass; returns true if it changed an edge.
 ///
-/// The analyses stay valid while edges move: an edge that skips a test implies the result that led to its new target
-/// before.
+/// The analyses stay valid while edges move: an edge that skips a test implies the result that led to its new
+/// target before.
 pub fn run(body: &mut Body) -> bool {
     let mut changed = false;
     let paths = Paths {
@@ -187,8 +190,8 @@ struct Paths {
 }
 
 impl Paths {
-    /// The tests that dominate the end of a block and whose operands are unchanged there, with their results; the nearest
-    /// first. At a join the search goes on with its immediate dominator.
+    /// The tests that dominate the end of a block and whose operands are unchanged there, with their results;
+    /// the nearest first. At a join the search continues at its immediate dominator.
     fn dominating_tests(&self, body: &Body, end: BlockId) -> Vec<(Test, bool)> {
         let (mut known, mut at) = (Vec::new(), end);
         for _ in 0..DOMINATORS_MAX {

@@ -1,8 +1,8 @@
-//! Transformations of a body, each in a module of its own.
+//! Transformations of a body, one in each module.
 //!
 //! ```text
 //! simplify             known-bits simplification of instructions and branches
-//! jump_threading       edges skip tests whose result is known
+//! jump_threading       edges skip tests whose results are implied
 //! gvn                  global value numbering
 //! resolve_flags        availability flags of partially redundant reads
 //! expand_reads         pseudo-instructions that read fields become helper calls
@@ -17,9 +17,10 @@
 //! dce                  dead-code elimination
 //! ```
 //!
-//! [`crate::driver::PIPELINE`] is the order in which they run, with the reason for each place.
+//! [`crate::driver::PIPELINE`] lists them in the order in which they run, each with the reason for its place.
 //!
-//! Invariant: each pass maps a body that [`super::verify`] accepts to another that does the same.
+//! Invariant: each pass maps a body that [`super::verify`] accepts to one that it also accepts and that
+//! behaves the same.
 
 pub mod copy_propagation;
 pub mod dce;

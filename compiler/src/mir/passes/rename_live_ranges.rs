@@ -1,14 +1,15 @@
-//! Live-range renaming: each web of definitions and uses gets a register of its own.
+//! Live-range renaming: each web of definitions and uses gets a separate register.
 //!
 //! ```text
-//! b1: v12 = 0      jump b3            b1: v12 = 0      jump b3
-//! b2: v12 = load   jump b4            b2: v20 = load   jump b4
+//! b1: v12 = 0      goto b3            b1: v12 = 0      goto b3
+//! b2: v12 = load   goto b4            b2: v20 = load   goto b4
 //! b3: .. v12 ..                       b3: .. v12 ..
 //! b4: .. v12 ..                       b4: .. v20 ..
 //! ```
 //!
-//! Duplicated blocks define the registers of their originals a second time. Afterwards most registers have one definition
-//! again, which the redundancy passes need. A web (Chaitin, 1981) is a maximal set of definitions that share a use.
+//! Duplicated blocks define the registers of their originals a second time. After this pass most registers
+//! have one definition again, which the redundancy passes need. A web (Chaitin, 1981) is a maximal set of
+//! definitions that share a use.
 
 use std::collections::BTreeMap;
 
@@ -141,11 +142,11 @@ mod tests {
         let mut code = Body {
             blocks: vec![
                 block(vec![set(11, 1)], branch(1, 2)),
-                // Goes on with what was set before.
+                // Continues the web of the first block.
                 block(vec![add(11, 1)], Terminator::Jump(BlockId(3))),
                 block(vec![], branch(3, 4)),
                 block(vec![give(11)], Terminator::Exit),
-                // Begins anew.
+                // Begins another web.
                 block(vec![set(11, 7), give(11)], Terminator::Exit),
             ],
             next: 12,
@@ -196,7 +197,7 @@ mod tests {
         );
     }
 
-    /// An operation in place reads what it changes.
+    /// An operation in place reads its destination.
     #[test]
     fn a_value_changed_in_place_is_one_register() {
         stays(

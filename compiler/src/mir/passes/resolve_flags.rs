@@ -8,9 +8,10 @@
 //! b2: if v13 != 0 then b4 else b3               b2: if v12 != -1 then b4 else b3
 //! ```
 //!
-//! A value that is expensive to read and that only some paths have read is guarded by a flag. Jump threading removes the
-//! test of the flag from the paths on which its value is known. At the tests that remain, a value that cannot be -1, say,
-//! serves as its own flag; any other value is read again, which costs a verifier less than a second variable would.
+//! A value that is expensive to read and that only some paths have read is guarded by a flag. Jump threading
+//! removes the test of the flag from the paths on which its value is known. At the tests that remain, a value
+//! that cannot be -1, for example, serves as the flag itself: it is initialised to -1 at the start of the
+//! entry block. Any other value is read again, which costs a verifier less than a second variable would.
 
 use std::collections::BTreeMap;
 

@@ -1,18 +1,20 @@
-//! Known-bits simplification: operations that change no bit are removed, branches with a known result become jumps, and
-//! registers with a known value become immediate operands.
+//! Known-bits simplification: operations that change no bit are removed, branches with a known result become
+//! jumps, and registers with a known value become immediate operands.
 //!
 //! ```text
 //! v12 = load 1 [v11]                       v12 = load 1 [v11]
-//! v12 <<= 56; v12 >>= 56                   if v12 == 7 then b1 else b2
-//! v13 = 0x80000007 (32 bits)
-//! v13 &= 0xff
-//! if v12 == v13 then b1 else b2
+//! v12 <<= 56
+//! v12 >>= 56
+//! v13 = 0x107                              v13 = 0x107
+//! v13 &= 0xff                              v13 = 7
+//! if v12 == v13 then b1 else b2            if v12 == 7 then b1 else b2
 //! ```
 //!
-//! The known bits of a register that several blocks write are those that all of them agree on; later blocks do not count,
-//! since edges only lead forward.
+//! The known bits of a register that several blocks write are those that all of them agree on; later blocks
+//! do not count, since edges only lead forward.
 //!
-//! Absent: narrowing of 64-bit operations. A 32-bit one is no shorter, and verifiers derive more from 64-bit operations.
+//! Absent: narrowing of 64-bit operations, except where it allows an immediate operand. A 32-bit operation is
+//! no shorter, and verifiers derive more from 64-bit ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,13 +24,13 @@ use crate::mir::{Body, Inst, Operand, Reg, Terminator};
 
 /// The known bits of registers.
 struct Known {
-    /// In the current block.
+    /// Known bits in the current block.
     here: BTreeMap<Reg, Bits>,
-    /// For each register, at the ends of the blocks before.
+    /// For each register, the known bits at the ends of the earlier blocks that define it.
     left: Vec<Option<Bits>>,
     /// Registers that are only shifted and then compared with constants.
     compared: BTreeSet<Reg>,
-    /// Those of them whose known upper half has been removed, with the bits that were known before.
+    /// Those of them whose shift has 32 bits now, with the known bits of the 64-bit result.
     halved: BTreeMap<Reg, Bits>,
 }
 
@@ -47,7 +49,7 @@ impl Known {
 
     fn end_block(&mut self) {
         for (reg, bits) in std::mem::take(&mut self.here) {
-            // Machine registers hold arguments and results of calls; nothing is known of them in other blocks.
+            // Machine registers hold arguments and results of calls; their bits are unknown in other blocks.
             if !reg.is_machine() {
                 let left = &mut self.left[reg.0 as usize];
                 *left = Some(left.map_or(bits, |known| known.or_else(bits)));
@@ -140,8 +142,8 @@ fn simplified(inst: Inst, known: &Known) -> Option<Inst> {
     }
 }
 
-/// The operation with an immediate operand if the operand is known. A mask of the low half becomes a 32-bit move, a division by a
-/// power of two a shift.
+/// The operation with an immediate operand if the operand is known. A mask of the low half becomes a 32-bit
+/// move, a division by a power of two a shift, and its remainder a mask.
 fn with_immediate(op: u8, wide: bool, dst: Reg, src: Operand, by: Bits) -> Inst {
     let whole = Inst::Alu { op, wide, dst, src, reloc: None };
     let Some(number) = by.number().map(|number| if wide { number } else { number & u64::from(u32::MAX) }) else {
@@ -193,7 +195,8 @@ fn both_shifts(first: &Inst, second: &Inst, known: &Known) -> Option<Option<Inst
     }
 }
 
-/// Registers with two definitions in one block, the second a right shift, that are then only compared with constants.
+/// Registers with two definitions in one block, the second a right shift, that are then only compared with
+/// constants.
 fn compared(code: &Body) -> BTreeSet<Reg> {
     let mut shifted: BTreeMap<Reg, usize> = BTreeMap::new();
     let mut writes: BTreeMap<Reg, Vec<usize>> = BTreeMap::new();
@@ -225,7 +228,8 @@ fn compared(code: &Body) -> BTreeSet<Reg> {
     compared
 }
 
-/// A 32-bit shift in place of a 64-bit one if the upper half is known; comparisons drop the upper half of their constants.
+/// Replaces a 64-bit shift by a 32-bit one if the upper half is known and not zero; comparisons then drop the
+/// upper half of their constants.
 fn halved(inst: Inst, known: &mut Known) -> Inst {
     match inst {
         Inst::Alu { op: alu::RSH, wide: true, dst, src: src @ Operand::Imm(1..32), reloc: None }
@@ -254,7 +258,8 @@ fn terminator(end: Terminator, known: &Known) -> Terminator {
     let signed = matches!(op, jmp::JSGT | jmp::JSGE | jmp::JSLT | jmp::JSLE);
     match by.number() {
         Some(number) if let Some(imm) = immediate(number, wide) => branch(wide, Operand::Imm(imm)),
-        // An immediate needs no register. If the upper half is known and the result is not, the upper halves are equal, or
+        // An immediate needs no register. If the upper half is known and the result is not, the upper halves
+        // are equal or
         // have no tested bit in common.
         Some(number) if of.upper().is_some() && !signed => branch(false, Operand::Imm((number as u32).cast_signed())),
         _ => branch(wide, right),
@@ -293,7 +298,7 @@ mod tests {
         Terminator::Branch { op, wide: true, left: Reg(left), right, then: BlockId(1), otherwise: BlockId(2) }
     }
 
-    /// The first of three blocks, narrowed.
+    /// Runs the pass on three blocks and returns the first one.
     fn narrowed(insts: Vec<Inst>, end: Terminator) -> (Vec<Inst>, Terminator) {
         let exit = block(vec![set(0, 0)], Terminator::Exit);
         let mut code = Body {
@@ -313,7 +318,7 @@ mod tests {
         let end = branch(jmp::JEQ, 12, Operand::Imm(7));
         let insts = vec![load(12, 1), with(alu::AND, 12, 0xff), with(alu::LSH, 12, 48), with(alu::ARSH, 12, 48)];
         assert_eq!(narrowed(insts, end.clone()), (vec![load(12, 1)], end.clone()));
-        // The sign of half a word is one of its bits.
+        // Bit 15 of a 16-bit value is its sign.
         let kept = vec![load(12, 2), with(alu::LSH, 12, 48), with(alu::ARSH, 12, 48)];
         assert_eq!(narrowed(kept.clone(), end.clone()), (kept, end.clone()));
         let masked = vec![load(12, 8), with(alu::LSH, 12, 48), with(alu::RSH, 12, 48)];
@@ -348,7 +353,7 @@ mod tests {
             panic!("it is a test");
         };
         assert_eq!((wide, right), (false, Operand::Imm(7)));
-        // All of a word counts.
+        // An unknown upper half must be compared.
         let end = branch(jmp::JEQ, 12, Operand::Reg(Reg(13)));
         assert_eq!(narrowed(vec![load(12, 8), large], end.clone()).1, end);
     }
@@ -373,7 +378,7 @@ mod tests {
         assert_eq!((found, end), (insts(half), run));
         let (_, never) = narrowed(insts(with(alu::RSH, 14, 24)), branch(jmp::JEQ, 14, Operand::Imm(0x0a)));
         assert_eq!(never, Terminator::Jump(BlockId(2)));
-        // By order the whole counts.
+        // An ordered comparison depends on the upper half.
         let end = branch(jmp::JLT, 14, Operand::Imm(0xffff0a));
         assert_eq!(narrowed(insts(with(alu::RSH, 14, 24)), end.clone()), (insts(with(alu::RSH, 14, 24)), end));
     }
@@ -425,12 +430,13 @@ mod tests {
         };
         let last = code.blocks[4].terminator.clone();
         run(&mut code);
-        // 1 and 3 have a bit that 4 lacks; which of the two it is, nothing tells.
+        // 1 and 3 have a bit that 4 lacks; known bits do not distinguish them.
         assert_eq!(code.blocks[2].terminator, jump(4));
         assert_eq!(code.blocks[4].terminator, last);
     }
 
-    /// Instructions before and after the pass, between loads of 1, 4 and 8 bytes and reads of the whole registers.
+    /// Asserts the result for instructions between loads of 1, 4 and 8 bytes and stores of the whole
+    /// registers.
     #[track_caller]
     fn rewritten(before: &str, after: &str) {
         let text = |insts: &str| {
@@ -507,7 +513,7 @@ mod tests {
             ("v15 = 5 / v15 = -v15", "v15 = 5 / v15 = -5"),
             ("v12 &= 0", "v12 = 0"),
             ("v12 >>= 8", "v12 = 0"),
-            // No immediate is that large.
+            // The result does not fit into an immediate.
             ("v15 = 1 / v15 <<= 40", "v15 = 1 / v15 <<= 40"),
             ("v15 = 1 / w15 <<= 31", "v15 = 1 / w15 <<= 31"),
         ] {
@@ -521,13 +527,13 @@ mod tests {
             ("v15 = 5 / v14 += v15", "v15 = 5 / v14 += 5"),
             ("v15 = -1 / v14 += v15", "v15 = -1 / v14 += -1"),
             ("w15 = -1 / w14 += w15", "w15 = -1 / w14 += -1"),
-            // Of 64 bits that is 0xffffffff, which is no immediate, but for a mask.
+            // The 64-bit value is 0xffffffff, which fits into no immediate. A mask by it is a 32-bit move.
             ("w15 = -1 / v14 += v15", "w15 = -1 / v14 += v15"),
             ("w15 = -1 / v14 &= v15", "w15 = -1 / w14 = w14"),
             ("w15 = -2 / v14 &= v15", "w15 = -2 / w14 &= -2"),
             ("v15 = 0x1ffffffff ll / v14 &= v15", "v15 = 0x1ffffffff ll / v14 &= v15"),
             ("v15 = 0xfffffffe ll / v14 |= v15", "v15 = 0xfffffffe ll / v14 |= v15"),
-            // A shift counts modulo the width, which no verifier does with an immediate.
+            // The machine takes a shift count modulo the width; verifiers reject a larger immediate.
             ("v15 = 65 / v14 <<= v15", "v15 = 65 / v14 <<= 1"),
             ("v15 = 33 / w14 >>= w15", "v15 = 33 / w14 >>= 1"),
             ("v15 = 33 / v14 s>>= v15", "v15 = 33 / v14 s>>= 33"),
@@ -546,12 +552,12 @@ mod tests {
             ("v14 /= 1", "v14 >>= 0"),
             ("v14 /= 6", "v14 /= 6"),
             ("v14 %= 6", "v14 %= 6"),
-            // By zero: 0 or the number itself; an immediate zero is refused.
+            // A division by zero yields 0 or the dividend; verifiers reject an immediate zero.
             ("v15 = 0 / v14 /= v15", "v15 = 0 / v14 /= v15"),
             ("v15 = 0 / v14 %= v15", "v15 = 0 / v14 %= v15"),
             ("v15 = 0x80000000 ll / v14 %= v15", "v15 = 0x80000000 ll / v14 &= 2147483647"),
             ("v15 = 0x100000000 ll / v14 /= v15", "v15 = 0x100000000 ll / v14 >>= 32"),
-            // The mask would be no immediate.
+            // The mask does not fit into an immediate.
             ("v15 = 0x100000000 ll / v14 %= v15", "v15 = 0x100000000 ll / v14 %= v15"),
         ] {
             rewritten(before, after);
@@ -576,7 +582,7 @@ mod tests {
             // Bit 7 of a byte is its sign.
             ("v12 <<= 56 / v12 s>>= 56", "v12 <<= 56 / v12 s>>= 56"),
             ("v14 <<= 32 / v14 s>>= 32", "v14 <<= 32 / v14 s>>= 32"),
-            // The mask is no immediate.
+            // A mask of 33 bits does not fit into an immediate.
             ("v14 <<= 31 / v14 >>= 31", "v14 <<= 31 / v14 >>= 31"),
             ("v14 <<= 40 / v14 >>= 41", "v14 <<= 40 / v14 >>= 41"),
             ("v14 >>= 40 / v14 <<= 40", "v14 >>= 40 / v14 <<= 40"),
@@ -587,7 +593,7 @@ mod tests {
         }
     }
 
-    /// Loads of 1, 2, 4 and 8 bytes, a swap, and copies that are as wide here as on every kernel, or not.
+    /// Loads and a swap clear the upper bits, and so do field reads whose width is the same on every kernel.
     #[test]
     fn loads_and_copies_leave_zeros_above() {
         for (load, mask, after) in [
@@ -606,7 +612,7 @@ mod tests {
         }
     }
 
-    /// The end of a program whose other instructions are those of `rewritten`.
+    /// Asserts the result for a branch after the loads of `rewritten`.
     #[track_caller]
     fn branches(insts: &str, before: &str, after: &str) {
         let text = |end: &str| {
@@ -636,14 +642,14 @@ mod tests {
             // 0xfffffffb; the upper halves are both zero.
             ("w15 = -5", "v13 == v15", "w13 == -5"),
             ("w15 = -5", "v13 < v15", "w13 < -5"),
-            // As signed numbers of 32 bits they stand in another order.
+            // A signed 32-bit comparison has another order.
             ("w15 = -5", "v13 s< v15", "v13 s< v15"),
             ("w15 = -5", "v13 s<= v15", "v13 s<= v15"),
             ("w15 = -5", "v13 s> v15", "v13 s> v15"),
             ("w15 = -5", "v13 s>= v15", "v13 s>= v15"),
-            // Of the bits of the constant none is set in the upper half.
+            // The upper half of the register is zero and has no tested bit.
             ("v15 = 0x100000001 ll", "v13 & v15", "w13 & 1"),
-            // An upper half that is not known counts.
+            // An unknown upper half must be tested.
             ("v15 = 0x100000001 ll", "v14 & v15", "v14 & v15"),
             ("w15 = -5", "v14 == v15", "v14 == v15"),
             ("v15 = load 8 [v11]", "v14 == v15", "v14 == v15"),
@@ -690,7 +696,7 @@ mod tests {
         );
     }
 
-    /// A shift of the low half instead of the whole must not change any other read.
+    /// A 32-bit shift in place of a 64-bit one must not affect any other use.
     #[test]
     fn a_shift_is_halved_only_where_all_reads_are_comparisons() {
         let text = |shift: &str, last: &str| {
@@ -715,19 +721,19 @@ mod tests {
             ("v14 >>= 24", format!("if v14 < 16776970 then b1 else b2{ends}")),
             ("v14 >>= 24", format!("if v14 == v11 then b1 else b2{ends}")),
             ("v14 >>= 24", format!("if w14 == 16776970 then b1 else b2{ends}")),
-            // It changes after the shift, or before it a second time.
+            // The register is changed after the shift, or a second time before it.
             ("v14 >>= 24\nv14 += v11", equal.clone()),
             ("v14 += v11\nv14 >>= 24", equal.clone()),
         ] {
             stays(&text(shift, &last), run);
         }
-        // The upper half is zero or not known: there is nothing to leave out.
+        // The upper half is zero or unknown, so that a 32-bit shift has no advantage.
         for load in ["v12 = load 4 [r1]", "v12 = load 8 [r1]"] {
             stays(&format!("b0: {load}\nv14 = v12\nv14 >>= 24\nif v14 == 10 then b1 else b2{ends}"), run);
         }
     }
 
-    /// On one way the register is not the result of the shift.
+    /// On one path the register is not the result of the shift.
     #[test]
     fn a_shift_is_halved_only_where_no_other_block_writes() {
         stays(
@@ -749,7 +755,7 @@ mod tests {
         );
     }
 
-    /// A block that nothing leads to is not looked at, and does not count for what registers hold.
+    /// An unreachable block is not visited, and its definitions do not affect known bits.
     #[test]
     fn unreachable_blocks_leave_nothing() {
         becomes(

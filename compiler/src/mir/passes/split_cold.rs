@@ -1,4 +1,4 @@
-//! Hot/cold splitting: rarely executed blocks move behind the others.
+//! Hot/cold splitting: rarely executed blocks move after the others.
 //!
 //! ```text
 //! b0: v12 = load ..                   b0: v12 = load ..
@@ -7,25 +7,27 @@
 //! b2: exit                            b2 cold: call .. exit
 //! ```
 //!
-//! Recording an event is rare and calls a dozen helpers. Blocks that only lead to such code, or are only reached from it,
-//! are cold, too. Cold blocks that never return to hot code form a region at the end, so that the tests of the common
-//! path follow each other without jumps. Blocks that both hot and cold code reach are duplicated up to a budget, which
-//! makes more of the cold code end without a return to hot blocks.
+//! Recording an event is rare and calls a dozen helpers. Blocks with an expensive call count as cold, too,
+//! unless every path begins with one. Blocks that only lead to such code, or are only reached from it, are
+//! cold as well. Cold blocks that never return to hot code form a region at the end, so that the tests of the
+//! common path follow each other without jumps. Blocks that both hot and cold code reach are duplicated up to
+//! a budget, which makes more of the cold code end without a return to hot blocks.
 
 use std::collections::BTreeMap;
 
 use crate::mir::analysis::cfg::{for_each_target, reorder};
 use crate::mir::{Block, BlockId, Body, Terminator};
 
-/// Instructions of an exit block that is always duplicated.
+/// The most instructions of an exit block that is always duplicated.
 pub const EXIT_INSTS_MAX: usize = 2;
-/// Instructions of all blocks that are duplicated so that cold code need not return to hot blocks.
+/// The most instructions, terminators included, of all blocks that are duplicated so that cold code need not
+/// return to hot blocks.
 const DUPLICATED_INSTS_MAX: usize = 300;
 
 /// Runs the pass on a body.
 pub fn run(body: &mut Body) {
     let count = body.blocks.len();
-    // Code after an expensive call is cold if there is a path without one.
+    // A block with an expensive call is cold unless the entry block has one.
     if !body.blocks[0].dear {
         body.blocks.iter_mut().for_each(|block| block.cold |= block.dear);
     }

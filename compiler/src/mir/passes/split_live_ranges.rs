@@ -2,14 +2,15 @@
 //!
 //! ```text
 //! b0: v12 = load ..                   b0: v12 = load ..
-//!     if v12 & 4 then b1 else b2          if v12 & 4 then b1 else b2
+//!     if v12 & 4 then b2 else b1          if v12 & 4 then b2 else b1
 //! b2 cold: call ..                    b2 cold: v20 = v12
-//!     store 8 [v14] = v12                 call ..
-//!                                         store 8 [v14] = v20
+//!     store 8 [r10 - 8] = v12             call ..
+//!                                         store 8 [r10 - 8] = v20
 //! ```
 //!
-//! Cold code calls helpers, so values that live across it need callee-saved registers or spill slots. With names of their
-//! own in the cold region, hot code can keep the same values in caller-saved registers, which a program need not save.
+//! Cold code calls helpers, so values that live across it need callee-saved registers or spill slots. With
+//! separate names in the cold region, hot code can keep the same values in caller-saved registers, which a
+//! program need not save.
 //!
 //! Registers that are only used in the cold region keep their names.
 
@@ -27,7 +28,7 @@ pub fn run(body: &mut Body) {
     }
     let entering = liveness(body, &VirtualRegisters).live_in;
     let mut renamed: BTreeMap<u32, Reg> = BTreeMap::new();
-    // For each block, if hot and if cold blocks have edges to it.
+    // For each block, true if a hot block has an edge to it, and true if a cold one has.
     let mut before = vec![(false, false); body.blocks.len()];
     for (at, block) in body.blocks.iter().enumerate() {
         for to in block.terminator.targets() {
@@ -42,7 +43,7 @@ pub fn run(body: &mut Body) {
             Reg(next - 1)
         })
     };
-    // A block with both kinds of predecessors gets the copies in a new block on its edges from hot body.
+    // A block with both kinds of predecessors gets the copies in a new block on its edges from hot code.
     let mut entries: BTreeMap<u32, Block> = BTreeMap::new();
     for at in sunk..body.blocks.len() {
         if !before[at].0 || entering[at].is_empty() {

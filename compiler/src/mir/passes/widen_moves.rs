@@ -9,8 +9,8 @@
 
 use crate::mir::{Body, Inst, Operand};
 
-/// Runs the pass. A 32-bit operation reads the low halves of its operands only, so the upper half of the copy is not
-/// observed, even where the copy is both operands.
+/// Runs the pass. A 32-bit operation reads the low halves of its operands only, so the upper half of the copy
+/// is not observed, even where the copy is both operands.
 pub fn run(body: &mut Body) {
     for block in &mut body.blocks {
         for at in 1..block.insts.len() {

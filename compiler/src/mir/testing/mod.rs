@@ -38,7 +38,7 @@ pub fn becomes<R>(before: &str, pass: impl FnOnce(&mut Body) -> R, after: &str) 
     assert!(found == wanted, "before:\n{before}\n\nfound:\n{found}\nwanted:\n{wanted}");
 }
 
-/// Runs passes of the driver by name until none asks for another round.
+/// Runs passes of the driver by name until none of them requests another round.
 pub fn rounds(names: &[&str], body: &mut Body) {
     loop {
         let mut again = false;

@@ -1,4 +1,5 @@
-//! Each pass preserves the behaviour of random programs, and so does the pipeline with any passes left out.
+//! Each pass preserves the behaviour of random programs, and so does the pipeline with a random set of
+//! optimisations left out.
 //!
 //! ```text
 //! random program -> outcomes for some seeds == outcomes after the pass for the same seeds
@@ -27,7 +28,7 @@ fn outcomes(body: &Body) -> Vec<Outcome> {
     SEEDS.map(|seed| run(body, seed)).collect()
 }
 
-/// The encoded program; `None` where the frame is too small.
+/// The encoded program; `None` if it needs too much stack.
 fn encoded(body: Body, optimise: Optimise) -> Option<Program> {
     let body = driver::run("p", body, optimise, &Observer::none()).ok()?.expect("nothing asks to stop");
     Some(encode::encode("p", "p", &body, optimise).expect("it is small"))

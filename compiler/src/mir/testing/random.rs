@@ -3,14 +3,14 @@
 //! ```text
 //! b0: v11 = r1; v12 = ...              some registers that any block may change
 //!     if v13 & 4 then b1 else b3
-//! b1: v20 = load 4 [v11 + task.f1]     registers that are written once, read where every way has written them
+//! b1: v20 = load 4 [v11 + task.f1]     registers of one block, read where every path has written them
 //!     r1 = v20; call 201/1; v21 = r0
 //! ...
 //! ```
 //!
 //! Operands are drawn from few constants and masks, so that tests imply each other and loads repeat.
 //!
-//! Absent: back edges, and reads of what no instruction has written; neither occurs in a program.
+//! Absent: back edges, and reads of registers without a definition; neither occurs in a program.
 
 use std::collections::BTreeSet;
 
@@ -26,7 +26,7 @@ use crate::mir::{Block, BlockId, Body, FIRST_VIRTUAL, Inst, Operand, Reg, Termin
 /// Registers that every block may write.
 const SHARED: u32 = 5;
 
-/// Immediates; masks, borders of 8, 16 and 32 bits, and small numbers.
+/// Immediates: masks, the limits of 8, 16 and 32 bits, and small numbers.
 const NUMBERS: [i32; 20] =
     [0, 1, 2, 3, 4, 5, 7, 8, 6, 255, 256, 0xff00, 0xffff, -1, -2, i32::MAX, i32::MIN, 16, 1 << 24, 12];
 
@@ -49,10 +49,11 @@ const OPERATIONS: [u8; 12] = [
 
 type Choice = [u8; 5];
 
-/// Raw choices; each element becomes an instruction or a few. Leaving some out leaves a program, so that failures shrink.
+/// Random choices, each of which becomes one or a few instructions. Any part of them is a program as well, so
+/// that failures shrink.
 pub type Choices = Vec<(Vec<Choice>, Choice)>;
 
-/// Choices for a program of some ten blocks.
+/// Choices for a program of about ten blocks.
 pub fn choices() -> impl Strategy<Value = Choices> {
     vec((vec(any::<Choice>(), 0..7), any::<Choice>()), 2..12)
 }
@@ -60,13 +61,13 @@ pub fn choices() -> impl Strategy<Value = Choices> {
 struct Maker {
     next: u32,
     insts: Vec<Inst>,
-    /// Registers that every way to here has written.
+    /// Registers that are written on every path to this point.
     known: BTreeSet<Reg>,
 }
 
 impl Maker {
     fn pick(&self, choice: u8) -> Reg {
-        // Mostly of the newest, so that what was just computed is used.
+        // Mostly one of the newest, so that recent results are used.
         let at = if choice & 1 == 0 { usize::from(choice >> 1) % 6 } else { usize::from(choice >> 1) };
         *self.known.iter().rev().nth(at % self.known.len()).expect("the context is known")
     }
@@ -78,7 +79,7 @@ impl Maker {
         }
     }
 
-    /// A register to write: one that is shared, or mostly a new one.
+    /// A register to write: sometimes a shared one, mostly a new one.
     fn dst(&mut self, choice: u8) -> Reg {
         if choice.is_multiple_of(3) {
             return Reg(FIRST_VIRTUAL + 1 + u32::from(choice) % SHARED);
@@ -119,7 +120,7 @@ impl Maker {
                 let dst = self.dst(a);
                 self.push(Inst::Address { dst, of: RelocationKind::State(u32::from(b & 3) * 8) });
             }
-            // The context does not change.
+            // The context register does not change.
             3 | 4 => {
                 let dst = self.pick(a);
                 if dst != Reg(FIRST_VIRTUAL) {
@@ -177,13 +178,13 @@ impl Maker {
                     self.mov(dst, Operand::Reg(Reg(0)), true);
                 }
             }
-            // A number in the network's order, from a load.
+            // A number that is loaded in network byte order.
             14 => {
                 let (base, dst) = (self.pick(c), self.dst(a));
                 self.push(Inst::Load { dst, base, offset: 0, bytes, reloc: None, argument: None });
                 self.push(Inst::Swap { dst, bits: if d & 4 == 0 { (8 * bytes).max(16) as i32 } else { 16 } });
             }
-            // A value of fewer bits, with or without its sign.
+            // A value that is zero- or sign-extended from fewer bits.
             _ => {
                 let (of, by) = (self.pick(b), [8, 16, 24, 32, 48, 56][usize::from(c) % 6]);
                 let dst = self.dst(a);
@@ -199,7 +200,7 @@ impl Maker {
     }
 }
 
-/// The program of some choices.
+/// The program that the choices describe.
 pub fn program(choices: &Choices) -> Body {
     let mut maker = Maker { next: FIRST_VIRTUAL + 1 + SHARED, insts: Vec::new(), known: BTreeSet::new() };
     let mut entering: Vec<Option<BTreeSet<Reg>>> = vec![None; choices.len()];
@@ -222,7 +223,7 @@ pub fn program(choices: &Choices) -> Body {
     let count = choices.len();
     let mut blocks = Vec::with_capacity(count);
     for (at, (insts, [kind, a, b, c, d])) in choices.iter().enumerate() {
-        // A block that nothing leads to reads what the first block has written.
+        // An unreachable block reads registers that the first block defines.
         maker.known = match entering[at].take() {
             Some(known) => known,
             None => (FIRST_VIRTUAL..=FIRST_VIRTUAL + SHARED).map(Reg).collect(),

@@ -1,12 +1,13 @@
 //! An interpreter of bodies and of encoded programs, which returns their observable behaviour.
 //!
 //! ```text
-//! run(&code, 7) == Outcome { result: 0, calls: ["5(12, 3)"], memory: {0x40: 1} }
+//! run(&code, 7) == Outcome { result: 0, calls: ["5[c, 3]"], memory: {0x40: 1} }
 //! ```
 //!
-//! Memory that nothing has written, the results of helpers and what a loader fills in are functions of a seed and of the
-//! address or symbol. A read of a register or of a frame slot that holds nothing is a failed assertion; a call leaves
-//! nothing in `r1` to `r5`.
+//! The initial contents of memory are a function of the seed and the address; the result of a call, of the
+//! seed, the name and the number of earlier calls; a number that a loader fills in, of its symbol. A read of
+//! a register or of a frame slot without a value is a failed assertion; a call leaves no value in `r1` to
+//! `r5`.
 //!
 //! Absent: the verifier's rules for pointers; any number is an address.
 
@@ -52,7 +53,7 @@ fn mix(a: u64, b: u64) -> u64 {
     word ^ word >> 31
 }
 
-/// A number that is often small, so that tests of equality hold now and then.
+/// A number that is often small, so that some tests of equality hold.
 fn number(seed: u64, of: u64) -> u64 {
     let word = mix(seed, of);
     match word >> 60 {
@@ -107,7 +108,7 @@ impl State {
         self.registers[reg.0 as usize] = Some(value);
     }
 
-    /// A byte that programs do not write.
+    /// The initial byte at an address.
     fn constant(&self, at: u64) -> u8 {
         number(self.seed, at & !7).to_le_bytes()[(at & 7) as usize]
     }
@@ -213,7 +214,7 @@ fn in_frame(at: u64) -> bool {
     (FRAME_END - 512..FRAME_END).contains(&at)
 }
 
-/// Runs code over virtual or machine registers.
+/// Runs a body over virtual or machine registers.
 pub fn run(code: &Body, seed: u64) -> Outcome {
     let mut state = State::new(code.next, seed);
     let mut at = 0;

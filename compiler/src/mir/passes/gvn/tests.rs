@@ -8,7 +8,7 @@ fn common_subexpressions(body: &mut Body) {
     rounds(&["expand-reads"], body);
 }
 
-/// Two instructions of one block, of which the second may be the first again.
+/// A block with two instructions, the second of which may compute the value of the first again.
 fn pair(first: &str, second: &str) -> String {
     let [first, second] = [first, second].map(|inst| inst.replace(" / ", "\n"));
     format!(
@@ -50,15 +50,15 @@ fn values_that_differ_are_both_computed() {
         ("v20 = v12 / v20 += 8", "v21 = v11 / v21 += 8"),
         ("v20 = v12 / v20 += v11", "v21 = v12 / v21 += v11"),
         ("v20 = v12 / v20 >>= shift_left(inode.i_mode)", "v21 = v12 / v21 >>= shift_right(inode.i_mode)"),
-        // A program writes the memory that it reads without a relocation.
+        // A program can write the memory that it reads without a relocation.
         ("v20 = load 4 [v12 + 8]", "v21 = load 4 [v12 + 8]"),
         ("v20 = load 4 [r10 - 8]", "v21 = load 4 [r10 - 8]"),
-        // Constants cost nothing to make.
+        // A constant costs no more than a copy.
         ("v20 = 7", "v21 = 7"),
         // The base has another value the second time.
         ("v20 = load 4 [v12 + inode.i_mode]", "v12 = load 8 [v12] / v21 = load 4 [v12 + inode.i_mode]"),
         ("v20 = v12 / v20 += 8", "v12 = load 8 [v12] / v21 = v12 / v21 += 8"),
-        // A result that changes is no longer the value.
+        // A result that is changed afterwards has a second definition.
         ("v20 = load 4 [v12 + inode.i_mode] / v20 += 1", "v21 = load 4 [v12 + inode.i_mode]"),
         ("v20 = load 4 [v12 + inode.i_mode]", "v21 = load 4 [v12 + inode.i_mode] / v21 += 1"),
         ("v20 = size(inode.i_mode) / v20 += 1", "v21 = size(inode.i_mode)"),
@@ -66,14 +66,14 @@ fn values_that_differ_are_both_computed() {
         ("v20 = v12 / v20 += 8", "v21 = v12 / v21 += 8 / v21 += 1"),
         // The operation that follows a copy changes another register.
         ("v20 = v12 / v20 += 8", "v21 = v12 / v13 += 8 / v21 = 3"),
-        // A call takes its arguments.
+        // A call clobbers its arguments.
         ("r1 = v12 / r1 += 8 / call 5/1 / v20 = 0", "v21 = v12 / v21 += 8"),
     ] {
         stays(&pair(first, second), common_subexpressions);
     }
 }
 
-/// A copy of a field that a helper makes is the field; a copy is a call after the pass.
+/// A field that a helper reads has the value of the loaded field; the read is a call after `expand-reads`.
 #[test]
 fn a_field_copied_and_loaded_is_read_once() {
     becomes(
@@ -150,7 +150,7 @@ fn a_value_of_some_ways_is_computed_again() {
              exit",
         common_subexpressions,
     );
-    // Neither side of a branch is on the way to the other.
+    // Neither successor of a branch dominates the other.
     stays(
         "b0: v11 = r1
              v12 = load 8 [v11 + 8] arg a

@@ -9,7 +9,7 @@ fn jump_threading(body: &mut Body) {
     rounds(&["thread-jumps", "simplify-cfg"], body);
 }
 
-/// The answer of a test that follows another, where jump threading finds one.
+/// The result of a test that follows another, if jump threading finds it.
 fn implied(known: &str, holds: bool, asked: &str) -> Option<bool> {
     let (then, otherwise) = if holds { (1, 2) } else { (2, 1) };
     let mut code = parse(&format!(
@@ -44,14 +44,14 @@ fn a_test_implies_others() {
         ("v12 < v13", false, "v12 >= v13", Some(true)),
         ("v12 s<= 4", false, "v12 s> 4", Some(true)),
         ("v12 & v13", true, "v12 & v13", Some(true)),
-        // A number decides every test of a constant.
+        // An equality decides every comparison with a constant.
         ("v12 == 5", true, "v12 < 6", Some(true)),
         ("v12 == 5", true, "v12 < 5", Some(false)),
         ("v12 != 5", false, "v12 & 2", Some(false)),
         ("v12 != 5", false, "v12 & 6", Some(true)),
         ("w12 == -1", true, "w12 > 7", Some(true)),
         ("w12 == -1", true, "w12 s> 7", Some(false)),
-        // No bit of 6 is set: none of 2 or 6, all of 0b1001 are open.
+        // No bit of 6 is set: bits 1 and 2 are zero, and all others are unknown.
         ("v12 & 6", false, "v12 & 2", Some(false)),
         ("v12 & 6", false, "v12 & 6", Some(false)),
         ("v12 & 6", false, "v12 & 7", None),
@@ -60,7 +60,7 @@ fn a_test_implies_others() {
         ("v12 & 6", false, "v12 == 9", None),
         ("v12 & 6", false, "v12 != 9", None),
         ("v12 & 6", false, "v12 < 9", None),
-        // Some bit of 6 is set: one of 7, and it is neither 9 nor 0.
+        // Some bit of 6 is set: a bit of 7 is, too, and the number is neither 9 nor 0.
         ("v12 & 6", true, "v12 & 7", Some(true)),
         ("v12 & 6", true, "v12 & 2", None),
         ("v12 & 6", true, "v12 & 14", Some(true)),
@@ -71,7 +71,7 @@ fn a_test_implies_others() {
         ("v12 & 6", true, "v12 != 2", None),
         ("v12 & 6", true, "v12 == 0", Some(false)),
         ("v12 & 6", true, "v12 < 9", None),
-        // Nothing follows where the order, the width or a register differs.
+        // No result is implied if the order, the width or a register differs.
         ("v12 != 5", true, "v12 == 6", None),
         ("v12 == 5", false, "v12 == 6", None),
         ("v12 < 5", true, "v12 < 6", None),
@@ -86,7 +86,7 @@ fn a_test_implies_others() {
     }
 }
 
-/// Each answer is compared with the answers for numbers that the first test leaves.
+/// Each implied result is compared with the results for numbers that satisfy the first test.
 #[test]
 fn an_implied_answer_holds_for_every_number() {
     const CONSTANTS: [i32; 8] = [0, 1, 2, 3, 6, 9, -1, -2];
@@ -111,13 +111,13 @@ fn an_implied_answer_holds_for_every_number() {
             }
         }
     }
-    // All tests after an equality, and the table above, answer something.
+    // At least the tests after an equality have implied results.
     assert!(decided > 2000, "{decided}");
 }
 
 #[test]
 fn a_jump_to_a_test_that_is_answered_leads_past_it() {
-    // Both ways to b4 come from the block in which `v12 & 4` holds.
+    // Both paths to b4 come from the block in which `v12 & 4` holds.
     becomes(
         "b0: v11 = r1
              v12 = load 8 [v11]
@@ -202,7 +202,7 @@ fn two_edges_of_one_branch_tell_nothing() {
     );
 }
 
-/// The block that a test follows may be any of those on the way, and the last of them.
+/// The redefinition can be in any block on the path.
 #[test]
 fn a_register_written_on_the_way_is_tested_again() {
     stays(
@@ -262,7 +262,7 @@ fn a_register_written_before_the_test_keeps_its_answer() {
     );
 }
 
-/// `r0` is another result after each call.
+/// The register `r0` holds another result after each call.
 #[test]
 fn a_test_of_a_result_is_not_remembered_over_a_call() {
     stays(
@@ -298,7 +298,7 @@ fn a_test_of_a_constant_is_answered() {
     );
 }
 
-/// `v12` tells which way was gone; each way knows it.
+/// The value of `v12` is known on each edge into the join, and differs.
 #[test]
 fn a_constant_of_an_edge_threads_that_edge() {
     becomes(
@@ -334,9 +334,9 @@ fn what_is_no_constant_is_tested() {
     for (write, test) in [
         // The upper half is zero.
         ("w12 = -1", "v12 == -1"),
-        // The loader puts the number in.
+        // The loader fills in the number.
         ("v12 = exists(inode.i_mode)", "v12 == 0"),
-        // It changes after it was set.
+        // It changes after it is set.
         ("v12 = 1 / v12 += v11", "v12 == 1"),
         // The other operand is unknown.
         ("v12 = 1", "v12 == v11"),

@@ -6,7 +6,7 @@ use crate::mir::text::parse;
 
 #[test]
 fn a_cold_way_that_does_not_return_is_sunk() {
-    // The exit that both reach becomes two.
+    // The exit that both reach is duplicated.
     becomes(
         "b0: v11 = r1
              if v11 == 0 then b1 else b2
@@ -82,7 +82,7 @@ fn a_program_of_cold_code_stays() {
     becomes("b0: goto b1\nb1 cold: exit", run, "b0 cold: goto b1\nb1 cold: exit");
 }
 
-/// Code after an expensive call is cold, unless the program begins with one.
+/// A block with an expensive call is cold unless the entry block has one.
 #[test]
 fn dear_blocks_are_cold_behind_cheap_ones() {
     becomes(
@@ -103,7 +103,8 @@ fn dear_blocks_are_cold_behind_cheap_ones() {
     );
 }
 
-/// A large block that both reach is shared: cold code returns to the rest and does not sink.
+/// A large block that both reach is shared: the cold code returns to hot code and stays out of the cold
+/// region.
 #[test]
 fn what_is_too_large_to_copy_is_shared() {
     let shared = |count: usize| {
@@ -116,7 +117,7 @@ fn what_is_too_large_to_copy_is_shared() {
     stays(&shared(DUPLICATED_INSTS_MAX), run);
 }
 
-/// An exit of two instructions is copied where all together would be too much.
+/// A short exit is duplicated even if all shared blocks together exceed the budget.
 #[test]
 fn a_short_exit_is_copied_beside_a_large_block() {
     let insts = "r2 = 1\n".repeat(DUPLICATED_INSTS_MAX);
@@ -131,7 +132,7 @@ fn a_short_exit_is_copied_beside_a_large_block() {
     );
     let mut code = parse(&text);
     run(&mut code);
-    // Only the exit has become two; b1 leads to b3 still and stays where it was.
+    // Only the exit is duplicated; b1 still leads to b3 and keeps its place.
     assert_eq!(code.blocks.len(), 6);
     assert_eq!(code.sunk, 5);
     assert_eq!(code.blocks[1].terminator.targets().collect::<Vec<_>>(), [BlockId(3), BlockId(5)]);

@@ -35,7 +35,8 @@ fn sunk_code_gets_copies_of_live_registers() {
     );
 }
 
-/// A sunk block that another sunk block leads to as well must not copy again what that has changed.
+/// A cold block that also has a cold predecessor must not copy a value again that the predecessor has
+/// changed.
 #[test]
 fn a_block_entered_from_both_sides_gets_its_copies_in_a_block_before_it() {
     becomes(
