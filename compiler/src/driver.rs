@@ -135,7 +135,7 @@ pub const PIPELINE: &[Step] = &[
     Step::Once(pass(
         "widen-moves",
         Optimisation::WidenMoves,
-        "before copy-propagation, which takes 64-bit copies only",
+        "before propagate-copies, which takes 64-bit copies only",
         Run::Body(widen_moves::run),
     )),
     Step::Once(pass(

@@ -648,12 +648,13 @@ impl<'a> Checker<'a> {
     }
 }
 
-/// Sorts rows, and merges adjacent or overlapping ranges whose other columns are equal.
+/// Sorts rows, drops duplicates, and merges adjacent or overlapping ranges whose other columns are equal.
 pub(super) fn merge(rows: &mut Vec<Vec<(u128, u128)>>) {
     // The column with ranges is the last sort key, so that rows that can be merged are adjacent.
     let ranged = (0..rows.first().map_or(0, Vec::len)).find(|part| rows.iter().any(|row| row[*part].0 != row[*part].1));
     let Some(ranged) = ranged else {
-        return rows.sort_unstable();
+        rows.sort_unstable();
+        return rows.dedup();
     };
     let rest = |row: &[(u128, u128)]| {
         row.iter().enumerate().filter(|(part, _)| *part != ranged).map(|(_, range)| *range).collect::<Vec<_>>()
