@@ -300,7 +300,7 @@ fn gate(parsed: Parsed, options: &Options<'_>) -> (Sources, Vec<Diagnostic>, Opt
     let Some(policy) = policy.filter(|_| !failed) else {
         return (sources, diagnostics, None);
     };
-    if cfg!(debug_assertions) {
+    if cfg!(debug_assertions) || options.instrumentation.verify_each {
         hir::verify::verify(&policy);
     }
     let (kernels, warnings) = hir::kernels::survey(&policy);

@@ -72,7 +72,7 @@ pub struct Automaton {
     pub words: Vec<u32>,
     /// State in which a text begins.
     pub start: u32,
-    /// By row: numbers of the patterns that match, ascending. Row 0 is empty, and no two rows are equal.
+    /// Numbers of the patterns that match, ascending, for each row. Row 0 is empty, and no two rows are equal.
     pub rows: Vec<Vec<u32>>,
     /// Number of states before compression.
     pub states: usize,

@@ -135,7 +135,7 @@ struct Build<'n> {
     nfa: &'n Nfa,
     classes: Classes,
     sets: HashMap<Bytes, ClassSet>,
-    /// By node with epsilon edges: its epsilon closure without nodes that have no other edge and accept nothing.
+    /// The epsilon closure of each node with epsilon edges, without nodes that have no other edge and accept nothing.
     closures: Vec<Vec<u32>>,
     suffixes: Suffixes,
     /// States by their nodes, outside of suffixes and in them.

@@ -110,7 +110,7 @@ pub struct Plan {
 pub struct Index {
     /// Columns of the key, in the order of [`Row::key`]; not empty.
     pub columns: Vec<key::Column>,
-    /// By column: the automaton that maps a text to the set of patterns it matches, for columns of kind `Match`.
+    /// For each column, the automaton that maps a text to the set of patterns it matches, for columns of kind `Match`.
     pub automata: Vec<Option<Rc<Automaton>>>,
     /// Cheap columns, ascending, that are looked up on their own before the values of the expensive columns are
     /// read.

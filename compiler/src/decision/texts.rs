@@ -65,7 +65,7 @@ pub struct Patterns<'t> {
     pub automaton: Rc<Automaton>,
     /// Number of each distinct pattern.
     numbers: HashMap<&'t TextTest, u32>,
-    /// By number: rows of the automaton that contain the pattern.
+    /// Rows of the automaton that contain each pattern, by its number.
     rows: Vec<Vec<u32>>,
 }
 

@@ -9,9 +9,9 @@
 //!
 //! Absent: types. Any number is an address here; the kernel's verifier checks pointers.
 
-use super::analysis::cfg::reachable;
+use super::analysis::cfg::{keep_only, reachable};
 use super::analysis::liveness::{VirtualRegisters, liveness};
-use super::{Body, FRAME_POINTER, Inst, Operand, Terminator};
+use super::{Body, FRAME_POINTER, Inst, Operand};
 
 /// Checks the invariants that the module documentation of [`super`] lists as checked.
 ///
@@ -34,11 +34,7 @@ pub fn verify(body: &Body) -> Result<(), String> {
     // Unreachable blocks may read any register: its definition can have been removed.
     let reachable = reachable(body);
     let mut reached = body.clone();
-    for (at, block) in reached.blocks.iter_mut().enumerate().filter(|(at, _)| !reachable[*at]) {
-        let _ = at;
-        block.insts.clear();
-        block.terminator = Terminator::Exit;
-    }
+    keep_only(&mut reached, &reachable);
     match liveness(&reached, &VirtualRegisters).live_in[0].first() {
         Some(reg) => Err(format!("v{reg} is read before it is written")),
         None => Ok(()),
@@ -94,7 +90,7 @@ fn registers(body: &Body, inst: &Inst) -> Result<(), String> {
 mod tests {
     use super::*;
     use crate::mir::text::parse;
-    use crate::mir::{BlockId, Reg};
+    use crate::mir::{BlockId, Reg, Terminator};
 
     #[track_caller]
     fn refused(text: &str, change: impl FnOnce(&mut Body), why: &str) {

@@ -13,6 +13,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::mir::analysis::definitions::counts;
 use crate::mir::analysis::liveness::{VirtualRegisters, liveness};
 use crate::mir::{Body, Reg};
 
@@ -45,11 +46,8 @@ impl Webs {
 /// Runs the pass on a body.
 pub fn run(code: &mut Body) {
     let entering = liveness(code, &VirtualRegisters).live_in;
-    let mut writes = vec![0u32; code.next as usize];
-    code.blocks.iter().flat_map(|block| &block.insts).filter_map(|(inst, _)| inst.def()).for_each(|reg| {
-        writes[reg.0 as usize] += 1;
-    });
-    let several = |reg: &Reg| !reg.is_machine() && writes[reg.0 as usize] > 1;
+    let counts = counts(code);
+    let several = |reg: &Reg| !reg.is_machine() && counts[reg.0 as usize] > 1;
     let mut webs = Webs::default();
     // For each block, the definitions that reach its entry.
     let mut holding: Vec<BTreeMap<Reg, usize>> = vec![BTreeMap::new(); code.blocks.len()];
