@@ -19,7 +19,7 @@ use crate::bpf::{placement, post_ra_copies, regalloc, spills};
 use crate::mir::analysis::cfg;
 use crate::mir::passes::{
     copy_propagation, dce, demanded_bits, expand_reads, fold_byte_swaps, fold_immediates, gvn, jump_threading,
-    rename_live_ranges, resolve_flags, simplify, split_cold, split_live_ranges, widen_moves,
+    mask_bit_tests, rename_live_ranges, resolve_flags, simplify, split_cold, split_live_ranges, widen_moves,
 };
 use crate::mir::{self, Body};
 use crate::optimise::{Optimisation, Optimise};
@@ -159,7 +159,7 @@ pub const PIPELINE: &[Step] = &[
     Step::Once(pass(
         "dce",
         Optimisation::Dce,
-        "last before register allocation: a dead value would take a register",
+        "before register allocation: a dead value would take a register",
         Run::Body(dce::run),
     )),
     Step::Once(Pass {

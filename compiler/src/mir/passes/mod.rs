@@ -15,6 +15,7 @@
 //! fold_byte_swaps      byte swaps are moved from values to constants
 //! demanded_bits        operations on bits that nothing reads are removed
 //! dce                  dead-code elimination
+//! mask_bit_tests       bit tests of values that are compared by order test a copy
 //! ```
 //!
 //! [`crate::driver::PIPELINE`] lists them in the order in which they run, each with the reason for its place.
@@ -30,6 +31,7 @@ pub mod fold_byte_swaps;
 pub mod fold_immediates;
 pub mod gvn;
 pub mod jump_threading;
+pub mod mask_bit_tests;
 pub mod rename_live_ranges;
 pub mod resolve_flags;
 pub mod simplify;
