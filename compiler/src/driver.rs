@@ -163,6 +163,12 @@ pub const PIPELINE: &[Step] = &[
         Run::Body(dce::run),
     )),
     Step::Once(Pass {
+        name: "mask-bit-tests",
+        optimisation: None,
+        reason: "after simplify and fold-immediates: masks are immediates, and no pass undoes it",
+        run: Run::Body(mask_bit_tests::run),
+    }),
+    Step::Once(Pass {
         name: "regalloc",
         optimisation: None,
         reason: "assigns machine registers, and spill slots to what finds none",

@@ -1,8 +1,8 @@
-inode_permission:    # 27 instructions
+inode_permission:    # 29 instructions
   ; copied.krs:2:34: inode.i_cdev.count > 9
      0  r2 = *(u64 *)(r1 + 0)                   # inode
      1  r2 = *(u64 *)(r2 + inode.i_cdev)
-     2  if r2 == 0x0 goto 13
+     2  if r2 == 0x0 goto 15
      3  r3 = cdev.count
      4  r3 += r2
      5  r1 = r10
@@ -10,25 +10,27 @@ inode_permission:    # 27 instructions
      7  r2 = 4
      8  call probe_read_kernel
      9  r2 = *(u32 *)(r10 - 8)
-    10  if w2 > 0x9 goto 15
+    10  if w2 > 0x9 goto 17
   ; copied.krs:2:60: inode.i_cdev.count & 1 == 1
-    11  if w2 & 0x1 goto 15
+    11  r3 = r2
+    12  w3 &= 1
+    13  if w3 != 0x0 goto 17
   ; copied.krs:2:91: inode.i_cdev.count == 4
-    12  if w2 == 0x4 goto 15
+    14  if w2 == 0x4 goto 17
   ; copied.krs:2:1: seldom: on inode_permission when inode.i_cdev.count > 9 or inode.i_cdev.count & 1 == 1 or inode.i_cdev.count == 4 deny
-    13  r0 = 0
-    14  exit
-    15  r2 = krs_modes[0] ll
-    17  r2 = *(u8 *)(r2 + 0)
-    18  if r2 <= 0x1 goto 25
-    19  if r2 > 0x2 goto 23
-    20  r1 = 0
-    21  r2 = 1
-    22  call krs_would
-    23  r0 = 0
-    24  exit
-    25  r0 = -1
+    15  r0 = 0
+    16  exit
+    17  r2 = krs_modes[0] ll
+    19  r2 = *(u8 *)(r2 + 0)
+    20  if r2 <= 0x1 goto 27
+    21  if r2 > 0x2 goto 25
+    22  r1 = 0
+    23  r2 = 1
+    24  call krs_would
+    25  r0 = 0
     26  exit
+    27  r0 = -1
+    28  exit
 
 krs_head:    # 23 instructions, 4 arguments
   ; rule and verdict
