@@ -12,12 +12,12 @@
 //! Absent: the text that is tested, and evaluation: [`hir::eval`](crate::hir::eval) and
 //! [`automaton`](crate::automaton) have one each.
 
-/// A test of a text. No pattern is empty, except that of [`TextTest::Under`], and none contains a NUL.
+/// A test of a text. No pattern is empty, and none contains a NUL.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum TextTest {
     /// The text equals one of these; not empty, without duplicates.
     OneOf(Vec<Vec<u8>>),
-    /// The text is this directory or a path below it. Has no trailing slash, so that the root is empty.
+    /// The text is this directory or a path below it. Has no trailing slash; the root is not one.
     Under(Vec<u8>),
     /// The text begins with this.
     StartsWith(Vec<u8>),

@@ -1,180 +1,279 @@
-socket_connect:    # 60 instructions
+socket_connect:    # 106 instructions
   ; network-and-texts.krs:1:62: dst.port in { 53, 443 }
      0  r4 = *(u64 *)(r1 + 8)                   # address
      1  r2 = *(u32 *)(r1 + 16)                  # addrlen
      2  r3 = *(u16 *)(r4 + 0)
      3  if r3 == 0x2 goto 8
-     4  if r3 != 0xa goto 22
+     4  if r3 != 0xa goto 30
      5  if w2 s>= 0x18 goto 9
   ; network-and-texts.krs:1:1: on socket_connect when dst.ip in { "10.0.0.0/8", "::1" } and dst.port in { 53, 443 } deny
      6  r0 = 0
      7  exit
   ; network-and-texts.krs:1:62: dst.port in { 53, 443 }
-     8  if w2 s< 0x10 goto 22
+     8  if w2 s< 0x10 goto 30
      9  r5 = *(u16 *)(r4 + 2)
     10  if w5 == 0x3500 goto 12
-    11  if w5 != 0xbb01 goto 22
+    11  if w5 != 0xbb01 goto 30
   ; network-and-texts.krs:1:24: dst.ip in { "10.0.0.0/8", "::1" }
     12  if r3 == 0x2 goto 17
-    13  if r3 != 0xa goto 22
-    14  if w2 s>= 0x18 goto 24
+    13  if r3 != 0xa goto 30
+    14  if w2 s>= 0x18 goto 32
   ; network-and-texts.krs:1:1: on socket_connect when dst.ip in { "10.0.0.0/8", "::1" } and dst.port in { 53, 443 } deny
     15  r0 = 0
     16  exit
   ; network-and-texts.krs:1:24: dst.ip in { "10.0.0.0/8", "::1" }
-    17  if w2 s< 0x10 goto 22
+    17  if w2 s< 0x10 goto 30
     18  r2 = *(u32 *)(r4 + 4)
-    19  r2 = be32 r2
-    20  w2 >>= 24
-    21  if w2 == 0xa goto 48
+    19  if r2 != 0x0 goto 27
+    20  r2 = *(u64 *)(r1 + 0)                   # sock
+    21  r2 = *(u64 *)(r2 + socket.sk)
+    22  if r2 == 0x0 goto 30
+    23  if r2 < 0x1000 goto 30
+    24  r2 = *(u32 *)(r2 + sock.__sk_common.skc_rcv_saddr)
+    25  if r2 != 0x0 goto 27
+    26  r2 = 16777343
+    27  r2 = be32 r2
+    28  w2 >>= 24
+    29  if w2 == 0xa goto 94
   ; network-and-texts.krs:1:1: on socket_connect when dst.ip in { "10.0.0.0/8", "::1" } and dst.port in { 53, 443 } deny
-    22  r0 = 0
-    23  exit
+    30  r0 = 0
+    31  exit
   ; network-and-texts.krs:1:24: dst.ip in { "10.0.0.0/8", "::1" }
-    24  r1 = r10
-    25  r1 += -16
-    26  r2 = 16
-    27  r3 = r4
-    28  r3 += 8
-    29  call probe_read_kernel
-    30  if r0 == 0x0 goto 37
-    31  r2 = state[48] ll
-    33  r3 = 1
-    34  lock *(u64 *)(r2 + 0) += r3
+    32  *(u64 *)(r10 - 32) = r1
+    33  r1 = r10
+    34  r1 += -16
+    35  r2 = 16
+    36  r3 = r4
+    37  r3 += 8
+    38  call probe_read_kernel
+    39  if r0 == 0x0 goto 46
+    40  r2 = state[48] ll
+    42  r3 = 1
+    43  lock *(u64 *)(r2 + 0) += r3
   ; network-and-texts.krs:1:1: on socket_connect when dst.ip in { "10.0.0.0/8", "::1" } and dst.port in { 53, 443 } deny
-    35  r0 = 0
-    36  exit
+    44  r0 = 0
+    45  exit
   ; network-and-texts.krs:1:24: dst.ip in { "10.0.0.0/8", "::1" }
-    37  r2 = *(u64 *)(r10 - 16)
-    38  r2 = be64 r2
-    39  r3 = *(u64 *)(r10 - 8)
-    40  r3 = be64 r3
-    41  r4 = r3
-    42  r4 >>= 24
-    43  if r4 != 0xffff0a goto 46
-    44  if r2 == 0x0 goto 48
-    45  goto 56
-    46  if r2 != 0x0 goto 56
-    47  if r3 != 0x1 goto 56
-  ; network-and-texts.krs:1:1: on socket_connect when dst.ip in { "10.0.0.0/8", "::1" } and dst.port in { 53, 443 } deny
-    48  r2 = krs_modes[0] ll
-    50  r2 = *(u8 *)(r2 + 0)
-    51  if r2 <= 0x1 goto 58
-    52  if r2 > 0x2 goto 56
-    53  r1 = 0
-    54  r2 = 1
-    55  call krs_would
-    56  r0 = 0
-    57  exit
-    58  r0 = -1
-    59  exit
-
-socket_sendmsg:    # 102 instructions
-  ; network-and-texts.krs:2:1: on socket_sendmsg when dst.port == 53 and dst.ip != "8.8.8.8" deny
-     0  r6 = r1
-  ; network-and-texts.krs:2:24: dst.port == 53
-     1  r7 = *(u64 *)(r1 + 8)                   # msg
-     2  r8 = *(u64 *)(r7 + msghdr.msg_name)
-     3  if r8 == 0x0 goto 27
-     4  r9 = *(u32 *)(r7 + msghdr.msg_namelen)
-     5  r1 = r10
-     6  r1 += -24
-     7  r2 = 24
-     8  r3 = r8
-     9  call probe_read_kernel
-    10  if r0 == 0x0 goto 17
-    11  r2 = state[56] ll
-    13  r3 = 1
-    14  lock *(u64 *)(r2 + 0) += r3
-  ; network-and-texts.krs:2:1: on socket_sendmsg when dst.port == 53 and dst.ip != "8.8.8.8" deny
-    15  r0 = 0
-    16  exit
-  ; network-and-texts.krs:2:24: dst.port == 53
-    17  r2 = *(u16 *)(r10 - 24)
-    18  if r2 == 0x2 goto 23
-    19  if r2 != 0xa goto 88
-    20  if w9 s>= 0x18 goto 24
-  ; network-and-texts.krs:2:1: on socket_sendmsg when dst.port == 53 and dst.ip != "8.8.8.8" deny
-    21  r0 = 0
-    22  exit
-  ; network-and-texts.krs:2:24: dst.port == 53
-    23  if w9 s< 0x10 goto 88
-    24  r2 = *(u16 *)(r10 - 22)
-    25  r2 = be16 r2
-    26  goto 36
-    27  r2 = *(u64 *)(r6 + 0)                   # sock
-    28  r2 = *(u64 *)(r2 + socket.sk)
-    29  if r2 == 0x0 goto 88
-    30  if r2 < 0x1000 goto 88
-    31  r3 = *(u16 *)(r2 + sock.__sk_common.skc_family)
-    32  if r3 == 0x2 goto 34
-    33  if r3 != 0xa goto 88
-    34  r2 = *(u16 *)(r2 + sock.__sk_common.skc_dport)
-    35  r2 = be16 r2
-    36  if r2 != 0x35 goto 88
-  ; network-and-texts.krs:2:43: dst.ip != "8.8.8.8"
-    37  if r8 == 0x0 goto 56
-    38  r2 = *(u32 *)(r7 + msghdr.msg_namelen)
-    39  r3 = *(u16 *)(r10 - 24)
-    40  if r3 == 0x2 goto 48
-    41  if r3 != 0xa goto 88
-    42  if w2 s< 0x18 goto 88
-    43  r4 = *(u64 *)(r10 - 16)
-    44  r4 = be64 r4
-    45  r2 = *(u64 *)(r10 - 8)
-    46  r2 = be64 r2
-    47  goto 84
-    48  if w2 s< 0x10 goto 88
-    49  r2 = *(u32 *)(r10 - 20)
-    50  r2 = be32 r2
-    51  r3 = 0xffff00000000 ll
-    53  r2 |= r3
-    54  r4 = 0
-    55  goto 84
-    56  r2 = *(u64 *)(r6 + 0)                   # sock
+    46  r4 = *(u64 *)(r10 - 16)
+    47  r4 = be64 r4
+    48  r3 = *(u64 *)(r10 - 8)
+    49  r3 = be64 r3
+    50  if r4 != 0x0 goto 87
+    51  if r3 == 0x0 goto 68
+    52  r2 = 0xffff00000000 ll
+    54  if r3 != r2 goto 87
+    55  r2 = *(u64 *)(r10 - 32)
+    56  r2 = *(u64 *)(r2 + 0)                   # sock
     57  r2 = *(u64 *)(r2 + socket.sk)
-    58  if r2 == 0x0 goto 88
-    59  if r2 < 0x1000 goto 88
-    60  r3 = *(u16 *)(r2 + sock.__sk_common.skc_family)
-    61  if r3 == 0x2 goto 78
-    62  if r3 != 0xa goto 88
-    63  r3 = *(u32 *)(r2 + sock.__sk_common.skc_v6_daddr.in6_u.u6_addr32[0])
-    64  r3 = be32 r3
-    65  r3 <<= 32
-    66  r4 = *(u32 *)(r2 + sock.__sk_common.skc_v6_daddr.in6_u.u6_addr32[1])
-    67  r4 = be32 r4
-    68  r3 |= r4
-    69  r4 = r3
-    70  r3 = *(u32 *)(r2 + sock.__sk_common.skc_v6_daddr.in6_u.u6_addr32[2])
-    71  r3 = be32 r3
-    72  r3 <<= 32
-    73  r2 = *(u32 *)(r2 + sock.__sk_common.skc_v6_daddr.in6_u.u6_addr32[3])
+    58  if r2 == 0x0 goto 102
+    59  if r2 < 0x1000 goto 102
+    60  r3 = *(u32 *)(r2 + sock.__sk_common.skc_rcv_saddr)
+    61  if r3 != 0x0 goto 63
+    62  r3 = 16777343
+    63  r3 = be32 r3
+    64  r2 = 0xffff00000000 ll
+    66  r3 |= r2
+    67  goto 87
+    68  r2 = *(u64 *)(r10 - 32)
+    69  r2 = *(u64 *)(r2 + 0)                   # sock
+    70  r3 = *(u64 *)(r2 + socket.sk)
+    71  if r3 == 0x0 goto 102
+    72  if r3 < 0x1000 goto 102
+    73  r2 = *(u32 *)(r3 + sock.__sk_common.skc_v6_rcv_saddr.in6_u.u6_addr32[2])
     74  r2 = be32 r2
-    75  r3 |= r2
-    76  r2 = r3
-    77  goto 84
-    78  r2 = *(u32 *)(r2 + sock.__sk_common.skc_daddr)
-    79  r2 = be32 r2
-    80  r3 = 0xffff00000000 ll
-    82  r2 |= r3
-    83  r4 = 0
-    84  r3 = 0xffff08080808 ll
-    86  if r2 != r3 goto 90
-    87  if r4 != 0x0 goto 90
+    75  r2 <<= 32
+    76  r3 = *(u32 *)(r3 + sock.__sk_common.skc_v6_rcv_saddr.in6_u.u6_addr32[3])
+    77  r3 = be32 r3
+    78  r2 |= r3
+    79  r3 = 1
+    80  r2 >>= 32
+    81  if r2 != 0xffff goto 87
+    82  r3 = 16777343
+    83  r3 = be32 r3
+    84  r2 = 0xffff00000000 ll
+    86  r3 |= r2
+    87  r2 = r3
+    88  r2 >>= 24
+    89  if r2 != 0xffff0a goto 92
+    90  if r4 == 0x0 goto 94
+    91  goto 102
+    92  if r4 != 0x0 goto 102
+    93  if r3 != 0x1 goto 102
+  ; network-and-texts.krs:1:1: on socket_connect when dst.ip in { "10.0.0.0/8", "::1" } and dst.port in { 53, 443 } deny
+    94  r2 = krs_modes[0] ll
+    96  r2 = *(u8 *)(r2 + 0)
+    97  if r2 <= 0x1 goto 104
+    98  if r2 > 0x2 goto 102
+    99  r1 = 0
+   100  r2 = 1
+   101  call krs_would
+   102  r0 = 0
+   103  exit
+   104  r0 = -1
+   105  exit
+
+socket_sendmsg:    # 162 instructions
+  ; network-and-texts.krs:2:24: dst.port == 53
+     0  r7 = *(u64 *)(r1 + 8)                   # msg
+     1  r8 = *(u64 *)(r7 + msghdr.msg_name)
+     2  r2 = *(u64 *)(r1 + 0)                   # sock
+     3  r6 = *(u64 *)(r2 + socket.sk)
+     4  if r6 == 0x0 goto 148
+     5  if r6 < 0x1000 goto 148
+     6  if r8 == 0x0 goto 40
+     7  r9 = *(u16 *)(r6 + sock.sk_type)
+     8  if r9 == 0x1 goto 13
+     9  if r9 != 0x5 goto 17
+    10  r2 = *(u16 *)(r6 + sock.__sk_common.skc_family)
+    11  if r2 == 0x1 goto 40
+    12  goto 17
+    13  r2 = *(u32 *)(r7 + msghdr.msg_flags)
+    14  if w2 & 0x20000000 goto 17
+    15  r2 = *(u16 *)(r6 + sock.sk_protocol)
+    16  if r2 != 0x84 goto 40
+    17  r2 = *(u32 *)(r7 + msghdr.msg_namelen)
+    18  if w2 == 0x0 goto 40
+    19  *(u64 *)(r10 - 32) = r2
+    20  r1 = r10
+    21  r1 += -24
+    22  r2 = 24
+    23  r3 = r8
+    24  call probe_read_kernel
+    25  if r0 == 0x0 goto 32
+    26  r2 = state[56] ll
+    28  r3 = 1
+    29  lock *(u64 *)(r2 + 0) += r3
   ; network-and-texts.krs:2:1: on socket_sendmsg when dst.port == 53 and dst.ip != "8.8.8.8" deny
-    88  r0 = 0
-    89  exit
-    90  r2 = krs_modes[1] ll
-    92  r2 = *(u8 *)(r2 + 0)
-    93  if r2 <= 0x1 goto 100
-    94  if r2 > 0x2 goto 98
-    95  r1 = 1
-    96  r2 = 1
-    97  call krs_would
-    98  r0 = 0
-    99  exit
-   100  r0 = -1
-   101  exit
+    30  r0 = 0
+    31  exit
+  ; network-and-texts.krs:2:24: dst.port == 53
+    32  r2 = *(u16 *)(r10 - 24)
+    33  if r2 == 0x2 goto 46
+    34  if r2 == 0xa goto 50
+    35  if r2 != 0x0 goto 148
+    36  r2 = *(u16 *)(r6 + sock.__sk_common.skc_family)
+    37  if r2 == 0x2 goto 46
+    38  if r2 != 0xa goto 40
+    39  if r9 == 0x3 goto 50
+    40  r2 = *(u16 *)(r6 + sock.__sk_common.skc_family)
+    41  if r2 == 0x2 goto 43
+    42  if r2 != 0xa goto 148
+    43  r2 = *(u16 *)(r6 + sock.__sk_common.skc_dport)
+    44  r2 = be16 r2
+    45  goto 54
+    46  r2 = *(u64 *)(r10 - 32)
+    47  if w2 s>= 0x10 goto 52
+  ; network-and-texts.krs:2:1: on socket_sendmsg when dst.port == 53 and dst.ip != "8.8.8.8" deny
+    48  r0 = 0
+    49  exit
+  ; network-and-texts.krs:2:24: dst.port == 53
+    50  r2 = *(u64 *)(r10 - 32)
+    51  if w2 s< 0x18 goto 148
+    52  r2 = *(u16 *)(r10 - 22)
+    53  r2 = be16 r2
+    54  if r2 != 0x35 goto 148
+  ; network-and-texts.krs:2:43: dst.ip != "8.8.8.8"
+    55  if r8 == 0x0 goto 76
+    56  r2 = *(u16 *)(r6 + sock.sk_type)
+    57  if r2 == 0x1 goto 62
+    58  if r2 != 0x5 goto 66
+    59  r3 = *(u16 *)(r6 + sock.__sk_common.skc_family)
+    60  if r3 == 0x1 goto 76
+    61  goto 66
+    62  r3 = *(u32 *)(r7 + msghdr.msg_flags)
+    63  if w3 & 0x20000000 goto 66
+    64  r3 = *(u16 *)(r6 + sock.sk_protocol)
+    65  if r3 != 0x84 goto 76
+    66  r3 = *(u32 *)(r7 + msghdr.msg_namelen)
+    67  if w3 == 0x0 goto 76
+    68  r4 = *(u16 *)(r10 - 24)
+    69  if r4 == 0x2 goto 93
+    70  if r4 == 0xa goto 105
+    71  if r4 != 0x0 goto 148
+    72  r4 = *(u16 *)(r6 + sock.__sk_common.skc_family)
+    73  if r4 == 0x2 goto 93
+    74  if r4 != 0xa goto 76
+    75  if r2 == 0x3 goto 105
+    76  r2 = *(u16 *)(r6 + sock.__sk_common.skc_family)
+    77  if r2 == 0x2 goto 138
+    78  if r2 != 0xa goto 148
+    79  r2 = *(u32 *)(r6 + sock.__sk_common.skc_v6_daddr.in6_u.u6_addr32[0])
+    80  r2 = be32 r2
+    81  r2 <<= 32
+    82  r3 = *(u32 *)(r6 + sock.__sk_common.skc_v6_daddr.in6_u.u6_addr32[1])
+    83  r3 = be32 r3
+    84  r2 |= r3
+    85  r4 = r2
+    86  r2 = *(u32 *)(r6 + sock.__sk_common.skc_v6_daddr.in6_u.u6_addr32[2])
+    87  r2 = be32 r2
+    88  r2 <<= 32
+    89  r3 = *(u32 *)(r6 + sock.__sk_common.skc_v6_daddr.in6_u.u6_addr32[3])
+    90  r3 = be32 r3
+    91  r2 |= r3
+    92  goto 144
+    93  if w3 s< 0x10 goto 148
+    94  r2 = *(u32 *)(r10 - 20)
+    95  if r2 != 0x0 goto 99
+    96  r2 = *(u32 *)(r6 + sock.__sk_common.skc_rcv_saddr)
+    97  if r2 != 0x0 goto 99
+    98  r2 = 16777343
+    99  r4 = 0
+   100  r2 = be32 r2
+   101  r3 = 0xffff00000000 ll
+   103  r2 |= r3
+   104  goto 144
+   105  if w3 s< 0x18 goto 148
+   106  r4 = *(u64 *)(r10 - 16)
+   107  r4 = be64 r4
+   108  r2 = *(u64 *)(r10 - 8)
+   109  r2 = be64 r2
+   110  if r4 != 0x0 goto 144
+   111  if r2 == 0x0 goto 123
+   112  r3 = 0xffff00000000 ll
+   114  if r2 != r3 goto 144
+   115  r2 = *(u32 *)(r6 + sock.__sk_common.skc_rcv_saddr)
+   116  if r2 != 0x0 goto 118
+   117  r2 = 16777343
+   118  r2 = be32 r2
+   119  r3 = 0xffff00000000 ll
+   121  r2 |= r3
+   122  goto 144
+   123  r3 = *(u32 *)(r6 + sock.__sk_common.skc_v6_rcv_saddr.in6_u.u6_addr32[2])
+   124  r3 = be32 r3
+   125  r3 <<= 32
+   126  r2 = *(u32 *)(r6 + sock.__sk_common.skc_v6_rcv_saddr.in6_u.u6_addr32[3])
+   127  r2 = be32 r2
+   128  r3 |= r2
+   129  r2 = 1
+   130  r3 >>= 32
+   131  if r3 != 0xffff goto 144
+   132  r2 = 16777343
+   133  r2 = be32 r2
+   134  r3 = 0xffff00000000 ll
+   136  r2 |= r3
+   137  goto 144
+   138  r2 = *(u32 *)(r6 + sock.__sk_common.skc_daddr)
+   139  r4 = 0
+   140  r2 = be32 r2
+   141  r3 = 0xffff00000000 ll
+   143  r2 |= r3
+   144  r3 = 0xffff08080808 ll
+   146  if r2 != r3 goto 150
+   147  if r4 != 0x0 goto 150
+  ; network-and-texts.krs:2:1: on socket_sendmsg when dst.port == 53 and dst.ip != "8.8.8.8" deny
+   148  r0 = 0
+   149  exit
+   150  r2 = krs_modes[1] ll
+   152  r2 = *(u8 *)(r2 + 0)
+   153  if r2 <= 0x1 goto 160
+   154  if r2 > 0x2 goto 158
+   155  r1 = 1
+   156  r2 = 1
+   157  call krs_would
+   158  r0 = 0
+   159  exit
+   160  r0 = -1
+   161  exit
 
 file_open:    # 76 instructions
   ; network-and-texts.krs:3:19: file.flags & O_TRUNC == 0
@@ -506,118 +605,181 @@ krs_path_near:    # 49 instructions, 2 arguments
     47  r0 = 0
     48  exit
 
-krs_path_step:    # 108 instructions, 1 arguments
+krs_path_step:    # 168 instructions, 1 arguments
   ; the path so far
      0  *(u32 *)(r10 - 4) = r1
      1  r1 = krs_scratch ll
      3  r2 = r10
      4  r2 += -4
      5  call map_lookup_elem
-     6  if r0 == 0x0 goto 106
+     6  if r0 == 0x0 goto 166
      7  r7 = r0
      8  r6 = *(u64 *)(r7 + 8)
      9  r9 = 16
     10  r1 = *(u64 *)(r7 + 48)
-    11  if r6 != r1 goto 53
+    11  if r6 != r1 goto 85
   ; from the root of a mount to its mount point
     12  r8 = *(u64 *)(r7 + 32)
     13  r1 = *(u64 *)(r7 + 16)
-    14  if r8 == r1 goto 104
-    15  *(u64 *)(r7 + 16) = r8
-    16  r6 = *(u64 *)(r7 + 40)
-    17  r3 = mount.mnt_parent
-    18  r1 = mount.mnt_mountpoint
-    19  r1 -= r3
-    20  if r1 != 0x8 goto 31
-    21  r1 = mount.mnt.mnt_root
-    22  r1 -= r3
-    23  if r1 != 0x10 goto 31
-    24  r3 += r8
-    25  r1 = r7
-    26  r1 += 32
-    27  r2 = 24
-    28  call probe_read_kernel
-    29  if r0 != 0x0 goto 106
-    30  goto 52
-    31  r3 = mount.mnt_parent
-    32  r3 += r8
-    33  r1 = r7
-    34  r1 += 32
-    35  r2 = 8
-    36  call probe_read_kernel
-    37  if r0 != 0x0 goto 106
-    38  r3 = mount.mnt_mountpoint
-    39  r3 += r8
-    40  r1 = r7
-    41  r1 += 40
-    42  r2 = 8
-    43  call probe_read_kernel
-    44  if r0 != 0x0 goto 106
-    45  r3 = mount.mnt.mnt_root
-    46  r3 += r8
-    47  r1 = r7
-    48  r1 += 48
-    49  r2 = 8
-    50  call probe_read_kernel
-    51  if r0 != 0x0 goto 106
-    52  goto 99
+    14  if r8 != r1 goto 47
+  ; the root of the task's mount namespace
+    15  r1 = exists(BPF_FUNC_get_current_task_btf)
+    16  if r1 == 0x0 goto 24
+    17  call get_current_task_btf
+    18  r1 = *(u64 *)(r0 + task_struct.nsproxy)
+    19  if r1 == 0x0 goto 24
+    20  r1 = *(u64 *)(r1 + nsproxy.mnt_ns)
+    21  if r1 == 0x0 goto 24
+    22  r1 = *(u64 *)(r1 + mnt_namespace.root)
+    23  if r8 == r1 goto 164
+  ; the root of another namespace, or of none
+    24  r3 = mount.mnt_ns
+    25  r3 += r8
+    26  r1 = r10
+    27  r1 += -32
+    28  r2 = 8
+    29  call probe_read_kernel
+    30  if r0 != 0x0 goto 166
+    31  r3 = *(u64 *)(r10 - 32)
+    32  if r3 == 0x0 goto 139
+    33  if r3 >= 0xfffff001 goto 139
+    34  r1 = mnt_namespace.ns.inum
+    35  r3 += r1
+    36  r1 = r10
+    37  r1 += -32
+    38  r2 = 4
+    39  call probe_read_kernel
+    40  if r0 != 0x0 goto 166
+    41  r1 = *(u32 *)(r10 - 32)
+    42  if r1 == 0x0 goto 139
+    43  r2 = 0xeffffff7 ll
+    45  if r1 != r2 goto 164
+    46  goto 139
+    47  *(u64 *)(r7 + 16) = r8
+    48  r6 = *(u64 *)(r7 + 40)
+    49  r3 = mount.mnt_parent
+    50  r1 = mount.mnt_mountpoint
+    51  r1 -= r3
+    52  if r1 != 0x8 goto 63
+    53  r1 = mount.mnt.mnt_root
+    54  r1 -= r3
+    55  if r1 != 0x10 goto 63
+    56  r3 += r8
+    57  r1 = r7
+    58  r1 += 32
+    59  r2 = 24
+    60  call probe_read_kernel
+    61  if r0 != 0x0 goto 166
+    62  goto 84
+    63  r3 = mount.mnt_parent
+    64  r3 += r8
+    65  r1 = r7
+    66  r1 += 32
+    67  r2 = 8
+    68  call probe_read_kernel
+    69  if r0 != 0x0 goto 166
+    70  r3 = mount.mnt_mountpoint
+    71  r3 += r8
+    72  r1 = r7
+    73  r1 += 40
+    74  r2 = 8
+    75  call probe_read_kernel
+    76  if r0 != 0x0 goto 166
+    77  r3 = mount.mnt.mnt_root
+    78  r3 += r8
+    79  r1 = r7
+    80  r1 += 48
+    81  r2 = 8
+    82  call probe_read_kernel
+    83  if r0 != 0x0 goto 166
+    84  goto 159
   ; one component up
-    53  r3 = dentry.d_parent
-    54  r1 = dentry.d_name
-    55  r1 -= r3
-    56  if r1 != 0x8 goto 64
-    57  r3 += r6
-    58  r1 = r10
-    59  r1 += -32
-    60  r2 = 24
-    61  call probe_read_kernel
-    62  if r0 != 0x0 goto 106
-    63  goto 78
-    64  r3 = dentry.d_parent
-    65  r3 += r6
-    66  r1 = r10
-    67  r1 += -32
-    68  r2 = 8
-    69  call probe_read_kernel
-    70  if r0 != 0x0 goto 106
-    71  r3 = dentry.d_name
-    72  r3 += r6
-    73  r1 = r10
-    74  r1 += -24
-    75  r2 = 16
-    76  call probe_read_kernel
-    77  if r0 != 0x0 goto 106
-    78  r5 = *(u32 *)(r10 - 20)
-    79  r3 = *(u64 *)(r10 - 16)
-    80  if r5 == 0x0 goto 106
-    81  if r5 > 0xff goto 106
-    82  r2 = *(u64 *)(r7 + 64)
-    83  r2 -= r5
-    84  r2 += -1
-    85  if r2 s< 0x0 goto 106
-    86  r2 &= 4095
-    87  *(u64 *)(r7 + 64) = r2
-    88  r2 += r7
-    89  *(u8 *)(r2 + 72) = 47
-    90  r1 = r2
-    91  r1 += 73
-    92  r2 = r5
-    93  r2 &= 255
-    94  call probe_read_kernel
-    95  if r0 != 0x0 goto 106
+    85  r3 = dentry.d_parent
+    86  r1 = dentry.d_name
+    87  r1 -= r3
+    88  if r1 != 0x8 goto 96
+    89  r3 += r6
+    90  r1 = r10
+    91  r1 += -32
+    92  r2 = 24
+    93  call probe_read_kernel
+    94  if r0 != 0x0 goto 166
+    95  goto 110
+    96  r3 = dentry.d_parent
+    97  r3 += r6
+    98  r1 = r10
+    99  r1 += -32
+   100  r2 = 8
+   101  call probe_read_kernel
+   102  if r0 != 0x0 goto 166
+   103  r3 = dentry.d_name
+   104  r3 += r6
+   105  r1 = r10
+   106  r1 += -24
+   107  r2 = 16
+   108  call probe_read_kernel
+   109  if r0 != 0x0 goto 166
+   110  r5 = *(u32 *)(r10 - 20)
+   111  r3 = *(u64 *)(r10 - 16)
+   112  if r5 == 0x0 goto 166
+   113  if r5 > 0xff goto 166
+   114  r2 = *(u64 *)(r7 + 64)
+   115  r2 -= r5
+   116  r2 += -1
+   117  if r2 s< 0x0 goto 166
+   118  r2 &= 4095
+   119  *(u64 *)(r7 + 64) = r2
+   120  r2 += r7
+   121  *(u8 *)(r2 + 72) = 47
+   122  r1 = r2
+   123  r1 += 73
+   124  r2 = r5
+   125  r2 &= 255
+   126  call probe_read_kernel
+   127  if r0 != 0x0 goto 166
   ; files without a directory, such as those of memfd_create, are their own parent
-    96  r8 = r6
-    97  r6 = *(u64 *)(r10 - 32)
-    98  if r6 == r8 goto 104
-    99  r9 += -1
-   100  if r9 != 0x0 goto 10
-   101  *(u64 *)(r7 + 8) = r6
-   102  r0 = 0
-   103  exit
-   104  r0 = 1
-   105  exit
-   106  r0 = 2
-   107  exit
+   128  r8 = r6
+   129  r6 = *(u64 *)(r10 - 32)
+   130  if r6 != r8 goto 159
+   131  r2 = *(u64 *)(r7 + 64)
+   132  r2 &= 4095
+   133  r1 = r2
+   134  r2 += r7
+   135  r2 = *(u8 *)(r2 + 73)
+   136  if r2 != 0x2f goto 164
+  ; a root that is not that of the mount: no directory of the mount leads to the file
+   137  r1 += 2
+   138  *(u64 *)(r7 + 64) = r1
+  ; no path leads to the file
+   139  r2 = *(u64 *)(r7 + 64)
+   140  r2 += -13
+   141  if r2 s< 0x0 goto 166
+   142  r2 &= 4095
+   143  *(u64 *)(r7 + 64) = r2
+   144  r2 += r7
+   145  *(u8 *)(r2 + 72) = 40
+   146  *(u8 *)(r2 + 73) = 117
+   147  *(u8 *)(r2 + 74) = 110
+   148  *(u8 *)(r2 + 75) = 114
+   149  *(u8 *)(r2 + 76) = 101
+   150  *(u8 *)(r2 + 77) = 97
+   151  *(u8 *)(r2 + 78) = 99
+   152  *(u8 *)(r2 + 79) = 104
+   153  *(u8 *)(r2 + 80) = 97
+   154  *(u8 *)(r2 + 81) = 98
+   155  *(u8 *)(r2 + 82) = 108
+   156  *(u8 *)(r2 + 83) = 101
+   157  *(u8 *)(r2 + 84) = 41
+   158  goto 164
+   159  r9 += -1
+   160  if r9 != 0x0 goto 10
+   161  *(u64 *)(r7 + 8) = r6
+   162  r0 = 0
+   163  exit
+   164  r0 = 1
+   165  exit
+   166  r0 = 2
+   167  exit
 
 krs_would:    # 28 instructions, 2 arguments
   ; reserve an event

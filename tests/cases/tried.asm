@@ -473,118 +473,181 @@ krs_path_near:    # 49 instructions, 2 arguments
     47  r0 = 0
     48  exit
 
-krs_path_step:    # 108 instructions, 1 arguments
+krs_path_step:    # 168 instructions, 1 arguments
   ; the path so far
      0  *(u32 *)(r10 - 4) = r1
      1  r1 = krs_scratch ll
      3  r2 = r10
      4  r2 += -4
      5  call map_lookup_elem
-     6  if r0 == 0x0 goto 106
+     6  if r0 == 0x0 goto 166
      7  r7 = r0
      8  r6 = *(u64 *)(r7 + 8)
      9  r9 = 16
     10  r1 = *(u64 *)(r7 + 48)
-    11  if r6 != r1 goto 53
+    11  if r6 != r1 goto 85
   ; from the root of a mount to its mount point
     12  r8 = *(u64 *)(r7 + 32)
     13  r1 = *(u64 *)(r7 + 16)
-    14  if r8 == r1 goto 104
-    15  *(u64 *)(r7 + 16) = r8
-    16  r6 = *(u64 *)(r7 + 40)
-    17  r3 = mount.mnt_parent
-    18  r1 = mount.mnt_mountpoint
-    19  r1 -= r3
-    20  if r1 != 0x8 goto 31
-    21  r1 = mount.mnt.mnt_root
-    22  r1 -= r3
-    23  if r1 != 0x10 goto 31
-    24  r3 += r8
-    25  r1 = r7
-    26  r1 += 32
-    27  r2 = 24
-    28  call probe_read_kernel
-    29  if r0 != 0x0 goto 106
-    30  goto 52
-    31  r3 = mount.mnt_parent
-    32  r3 += r8
-    33  r1 = r7
-    34  r1 += 32
-    35  r2 = 8
-    36  call probe_read_kernel
-    37  if r0 != 0x0 goto 106
-    38  r3 = mount.mnt_mountpoint
-    39  r3 += r8
-    40  r1 = r7
-    41  r1 += 40
-    42  r2 = 8
-    43  call probe_read_kernel
-    44  if r0 != 0x0 goto 106
-    45  r3 = mount.mnt.mnt_root
-    46  r3 += r8
-    47  r1 = r7
-    48  r1 += 48
-    49  r2 = 8
-    50  call probe_read_kernel
-    51  if r0 != 0x0 goto 106
-    52  goto 99
+    14  if r8 != r1 goto 47
+  ; the root of the task's mount namespace
+    15  r1 = exists(BPF_FUNC_get_current_task_btf)
+    16  if r1 == 0x0 goto 24
+    17  call get_current_task_btf
+    18  r1 = *(u64 *)(r0 + task_struct.nsproxy)
+    19  if r1 == 0x0 goto 24
+    20  r1 = *(u64 *)(r1 + nsproxy.mnt_ns)
+    21  if r1 == 0x0 goto 24
+    22  r1 = *(u64 *)(r1 + mnt_namespace.root)
+    23  if r8 == r1 goto 164
+  ; the root of another namespace, or of none
+    24  r3 = mount.mnt_ns
+    25  r3 += r8
+    26  r1 = r10
+    27  r1 += -32
+    28  r2 = 8
+    29  call probe_read_kernel
+    30  if r0 != 0x0 goto 166
+    31  r3 = *(u64 *)(r10 - 32)
+    32  if r3 == 0x0 goto 139
+    33  if r3 >= 0xfffff001 goto 139
+    34  r1 = mnt_namespace.ns.inum
+    35  r3 += r1
+    36  r1 = r10
+    37  r1 += -32
+    38  r2 = 4
+    39  call probe_read_kernel
+    40  if r0 != 0x0 goto 166
+    41  r1 = *(u32 *)(r10 - 32)
+    42  if r1 == 0x0 goto 139
+    43  r2 = 0xeffffff7 ll
+    45  if r1 != r2 goto 164
+    46  goto 139
+    47  *(u64 *)(r7 + 16) = r8
+    48  r6 = *(u64 *)(r7 + 40)
+    49  r3 = mount.mnt_parent
+    50  r1 = mount.mnt_mountpoint
+    51  r1 -= r3
+    52  if r1 != 0x8 goto 63
+    53  r1 = mount.mnt.mnt_root
+    54  r1 -= r3
+    55  if r1 != 0x10 goto 63
+    56  r3 += r8
+    57  r1 = r7
+    58  r1 += 32
+    59  r2 = 24
+    60  call probe_read_kernel
+    61  if r0 != 0x0 goto 166
+    62  goto 84
+    63  r3 = mount.mnt_parent
+    64  r3 += r8
+    65  r1 = r7
+    66  r1 += 32
+    67  r2 = 8
+    68  call probe_read_kernel
+    69  if r0 != 0x0 goto 166
+    70  r3 = mount.mnt_mountpoint
+    71  r3 += r8
+    72  r1 = r7
+    73  r1 += 40
+    74  r2 = 8
+    75  call probe_read_kernel
+    76  if r0 != 0x0 goto 166
+    77  r3 = mount.mnt.mnt_root
+    78  r3 += r8
+    79  r1 = r7
+    80  r1 += 48
+    81  r2 = 8
+    82  call probe_read_kernel
+    83  if r0 != 0x0 goto 166
+    84  goto 159
   ; one component up
-    53  r3 = dentry.d_parent
-    54  r1 = dentry.d_name
-    55  r1 -= r3
-    56  if r1 != 0x8 goto 64
-    57  r3 += r6
-    58  r1 = r10
-    59  r1 += -32
-    60  r2 = 24
-    61  call probe_read_kernel
-    62  if r0 != 0x0 goto 106
-    63  goto 78
-    64  r3 = dentry.d_parent
-    65  r3 += r6
-    66  r1 = r10
-    67  r1 += -32
-    68  r2 = 8
-    69  call probe_read_kernel
-    70  if r0 != 0x0 goto 106
-    71  r3 = dentry.d_name
-    72  r3 += r6
-    73  r1 = r10
-    74  r1 += -24
-    75  r2 = 16
-    76  call probe_read_kernel
-    77  if r0 != 0x0 goto 106
-    78  r5 = *(u32 *)(r10 - 20)
-    79  r3 = *(u64 *)(r10 - 16)
-    80  if r5 == 0x0 goto 106
-    81  if r5 > 0xff goto 106
-    82  r2 = *(u64 *)(r7 + 64)
-    83  r2 -= r5
-    84  r2 += -1
-    85  if r2 s< 0x0 goto 106
-    86  r2 &= 4095
-    87  *(u64 *)(r7 + 64) = r2
-    88  r2 += r7
-    89  *(u8 *)(r2 + 72) = 47
-    90  r1 = r2
-    91  r1 += 73
-    92  r2 = r5
-    93  r2 &= 255
-    94  call probe_read_kernel
-    95  if r0 != 0x0 goto 106
+    85  r3 = dentry.d_parent
+    86  r1 = dentry.d_name
+    87  r1 -= r3
+    88  if r1 != 0x8 goto 96
+    89  r3 += r6
+    90  r1 = r10
+    91  r1 += -32
+    92  r2 = 24
+    93  call probe_read_kernel
+    94  if r0 != 0x0 goto 166
+    95  goto 110
+    96  r3 = dentry.d_parent
+    97  r3 += r6
+    98  r1 = r10
+    99  r1 += -32
+   100  r2 = 8
+   101  call probe_read_kernel
+   102  if r0 != 0x0 goto 166
+   103  r3 = dentry.d_name
+   104  r3 += r6
+   105  r1 = r10
+   106  r1 += -24
+   107  r2 = 16
+   108  call probe_read_kernel
+   109  if r0 != 0x0 goto 166
+   110  r5 = *(u32 *)(r10 - 20)
+   111  r3 = *(u64 *)(r10 - 16)
+   112  if r5 == 0x0 goto 166
+   113  if r5 > 0xff goto 166
+   114  r2 = *(u64 *)(r7 + 64)
+   115  r2 -= r5
+   116  r2 += -1
+   117  if r2 s< 0x0 goto 166
+   118  r2 &= 4095
+   119  *(u64 *)(r7 + 64) = r2
+   120  r2 += r7
+   121  *(u8 *)(r2 + 72) = 47
+   122  r1 = r2
+   123  r1 += 73
+   124  r2 = r5
+   125  r2 &= 255
+   126  call probe_read_kernel
+   127  if r0 != 0x0 goto 166
   ; files without a directory, such as those of memfd_create, are their own parent
-    96  r8 = r6
-    97  r6 = *(u64 *)(r10 - 32)
-    98  if r6 == r8 goto 104
-    99  r9 += -1
-   100  if r9 != 0x0 goto 10
-   101  *(u64 *)(r7 + 8) = r6
-   102  r0 = 0
-   103  exit
-   104  r0 = 1
-   105  exit
-   106  r0 = 2
-   107  exit
+   128  r8 = r6
+   129  r6 = *(u64 *)(r10 - 32)
+   130  if r6 != r8 goto 159
+   131  r2 = *(u64 *)(r7 + 64)
+   132  r2 &= 4095
+   133  r1 = r2
+   134  r2 += r7
+   135  r2 = *(u8 *)(r2 + 73)
+   136  if r2 != 0x2f goto 164
+  ; a root that is not that of the mount: no directory of the mount leads to the file
+   137  r1 += 2
+   138  *(u64 *)(r7 + 64) = r1
+  ; no path leads to the file
+   139  r2 = *(u64 *)(r7 + 64)
+   140  r2 += -13
+   141  if r2 s< 0x0 goto 166
+   142  r2 &= 4095
+   143  *(u64 *)(r7 + 64) = r2
+   144  r2 += r7
+   145  *(u8 *)(r2 + 72) = 40
+   146  *(u8 *)(r2 + 73) = 117
+   147  *(u8 *)(r2 + 74) = 110
+   148  *(u8 *)(r2 + 75) = 114
+   149  *(u8 *)(r2 + 76) = 101
+   150  *(u8 *)(r2 + 77) = 97
+   151  *(u8 *)(r2 + 78) = 99
+   152  *(u8 *)(r2 + 79) = 104
+   153  *(u8 *)(r2 + 80) = 97
+   154  *(u8 *)(r2 + 81) = 98
+   155  *(u8 *)(r2 + 82) = 108
+   156  *(u8 *)(r2 + 83) = 101
+   157  *(u8 *)(r2 + 84) = 41
+   158  goto 164
+   159  r9 += -1
+   160  if r9 != 0x0 goto 10
+   161  *(u64 *)(r7 + 8) = r6
+   162  r0 = 0
+   163  exit
+   164  r0 = 1
+   165  exit
+   166  r0 = 2
+   167  exit
 
 krs_would:    # 28 instructions, 2 arguments
   ; reserve an event

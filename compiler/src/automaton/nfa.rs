@@ -89,7 +89,6 @@ impl Nfa {
                 }
                 return self.bounded();
             }
-            TextTest::Under(directory) if directory.is_empty() => self.run(0, SelfLoop::Any),
             TextTest::Under(directory) => {
                 let end = self.text(0, directory);
                 accepts(self, end);

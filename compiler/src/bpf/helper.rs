@@ -36,6 +36,9 @@ pub const RINGBUF_SUBMIT: u32 = 132;
 /// Returns the current task as a typed pointer, since 5.11.
 pub const GET_CURRENT_TASK_BTF: u32 = 158;
 
+/// The type and the enumerator whose existence tells that a kernel has [`GET_CURRENT_TASK_BTF`].
+pub const TYPED_TASK: (&str, &str) = ("bpf_func_id", "BPF_FUNC_get_current_task_btf");
+
 /// Returns the name of a helper without its `bpf_` prefix.
 #[must_use]
 pub fn name(helper: u32) -> &'static str {

@@ -448,7 +448,7 @@ impl Eval<'_> {
             ValueKind::Endpoint(end, field) => {
                 let (ip, port) = self.endpoint(end)?;
                 return Some(match field {
-                    EndpointField::Ip => Datum::Ip(ip),
+                    EndpointField::Ip => Datum::Ip(ip?),
                     EndpointField::Port | EndpointField::Family => Datum::Number(i128::from(port)),
                 });
             }

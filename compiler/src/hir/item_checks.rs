@@ -32,8 +32,8 @@ pub(super) const BUILTINS: [&str; 16] = [
     "inode",
     "peer",
     "local",
-    "address_end",
     "bind_end",
+    "connect_end",
     "message_end",
 ];
 

@@ -30,8 +30,8 @@ use krs_grammar::ast::Span;
 pub use self::aliasing::AccessMode;
 pub use self::cond::{Atom, AtomKind, Compare, Cond, is_new_task};
 pub use self::value::{
-    Binary, Endpoint, EndpointField, Enumerator, FileField, Int, Ptr, TaskField, TextSource, Ty, Unary, UnixName,
-    Value, ValueKind,
+    Binary, Endpoint, EndpointField, Enumerator, FileField, Int, Ptr, TaskField, TextSource, Ty, UNREACHABLE, Unary,
+    UnixName, Value, ValueKind,
 };
 pub use crate::access::{Access, Shape, Step};
 pub use crate::text_test::TextTest;

@@ -293,7 +293,8 @@ pub fn value(policy: &Policy, hook: HookId, of: &Value) -> String {
 
 fn endpoint(policy: &Policy, hook: HookId, of: &Endpoint) -> String {
     let what = match of {
-        Endpoint::Address { .. } => "address",
+        Endpoint::Bound { .. } => "bound",
+        Endpoint::Connected { .. } => "connected",
         Endpoint::Local(_) => "local",
         Endpoint::Peer(_) => "peer",
         Endpoint::Message { .. } => "message",

@@ -194,26 +194,48 @@ pub enum FileField {
 /// An endpoint of a connection, or the destination of a message.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Endpoint {
-    /// An address that a task passed to a system call.
-    Address {
+    /// The address that a task passed to bind(2). Family 0 (`AF_UNSPEC`) means IPv4.
+    Bound {
         /// A pointer to a `sockaddr`.
         address: Value,
         /// Length of the address in bytes, an integer.
         length: Value,
-        /// True for bind(2), where family 0 (`AF_UNSPEC`) means IPv4. Elsewhere it means that there is no
-        /// address.
-        bind: bool,
+    },
+    /// The address that a task passed to connect(2). Family 0 ends a connection: there is no address. The
+    /// address of no host, `0.0.0.0` or `::`, is that of this host ([`EndpointField::Ip`]).
+    Connected {
+        /// A pointer to a `sockaddr`.
+        address: Value,
+        /// Length of the address in bytes, an integer.
+        length: Value,
+        /// A pointer to the `sock` that connects.
+        socket: Value,
     },
     /// The local endpoint of a socket; a pointer to a `sock`.
     Local(Value),
     /// The remote endpoint of a socket; a pointer to a `sock`.
     Peer(Value),
-    /// The destination of a message: its own address if it has one, otherwise the peer of its socket.
+    /// The destination of a message: the peer of its socket, or its own address where the kernel sends it
+    /// there.
+    ///
+    /// ```text
+    /// socket                                    the address counts
+    /// SOCK_STREAM                               with MSG_FASTOPEN, and for SCTP
+    /// SOCK_SEQPACKET of AF_UNIX                 never
+    /// others                                    always
+    /// ```
+    ///
+    /// An address without bytes never counts.
+    ///
+    /// Family 0 in an address that counts means IPv4 on `AF_INET` sockets and IPv6 on raw `AF_INET6` sockets;
+    /// on others the peer. Source: the `sendmsg` functions of net/ipv4, net/ipv6, net/unix and net/sctp.
     Message {
         /// A pointer to a `sockaddr`, or null.
         address: Value,
         /// Length of the address in bytes, an integer.
         length: Value,
+        /// Flags of the system call, such as `MSG_FASTOPEN`, an integer.
+        flags: Value,
         /// A pointer to a `sock`.
         socket: Value,
     },
@@ -222,7 +244,9 @@ pub enum Endpoint {
 /// A property of an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EndpointField {
-    /// The IP address, a [`Ty::Ip`]; unknown for other address families.
+    /// The IP address, a [`Ty::Ip`]; unknown for other address families. A destination of `0.0.0.0` is the
+    /// address that the socket is bound to, or else `127.0.0.1`; a destination of `::` is `::1`, or
+    /// `::ffff:127.0.0.1` if the socket is bound to an IPv4-mapped address: the kernel connects to those.
     Ip,
     /// The port, a u16 in host byte order; unknown for families without ports.
     Port,
@@ -243,13 +267,20 @@ impl Endpoint {
     /// Returns the values that the endpoint is read from.
     pub fn values(&self) -> impl Iterator<Item = &Value> {
         let values = match self {
-            Endpoint::Address { address, length, .. } => [Some(address), Some(length), None],
-            Endpoint::Local(socket) | Endpoint::Peer(socket) => [Some(socket), None, None],
-            Endpoint::Message { address, length, socket } => [Some(address), Some(length), Some(socket)],
+            Endpoint::Bound { address, length } => [Some(address), Some(length), None, None],
+            Endpoint::Connected { address, length, socket } => [Some(address), Some(length), Some(socket), None],
+            Endpoint::Local(socket) | Endpoint::Peer(socket) => [Some(socket), None, None, None],
+            Endpoint::Message { address, length, flags, socket } => {
+                [Some(address), Some(length), Some(flags), Some(socket)]
+            }
         };
         values.into_iter().flatten()
     }
 }
+
+/// The beginning of the path of a file that no path leads to, such as one on a mount that is in no mount
+/// namespace. The text is that of getcwd(2).
+pub const UNREACHABLE: &[u8] = b"(unreachable)";
 
 /// The source of a fetched text, a [`Ty::Text`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -312,14 +312,20 @@ impl<'p> Walk<'p> {
     fn endpoint(&self, end: &Endpoint) -> Result<(), String> {
         let pointer = |of: &Value| self.expect(of, "a pointer", |ty| matches!(ty, Ty::Ptr(_)));
         match end {
-            Endpoint::Address { address, length, .. } => {
+            Endpoint::Bound { address, length } => {
                 pointer(address)?;
                 self.int(length).map(drop)
             }
-            Endpoint::Local(socket) | Endpoint::Peer(socket) => pointer(socket),
-            Endpoint::Message { address, length, socket } => {
+            Endpoint::Connected { address, length, socket } => {
                 pointer(address)?;
                 pointer(socket)?;
+                self.int(length).map(drop)
+            }
+            Endpoint::Local(socket) | Endpoint::Peer(socket) => pointer(socket),
+            Endpoint::Message { address, length, flags, socket } => {
+                pointer(address)?;
+                pointer(socket)?;
+                self.int(flags)?;
                 self.int(length).map(drop)
             }
         }

@@ -86,8 +86,8 @@ fn caller_name(hook: &Hook, value: &Value) -> Option<&'static CallerName> {
         && let TextSource::Unix { end, name: UnixName::Path } = &**text
     {
         return match **end {
-            Endpoint::Address { bind: true, .. } => Some(&BOUND),
-            Endpoint::Address { .. } | Endpoint::Message { .. } => Some(&SOCKET),
+            Endpoint::Bound { .. } => Some(&BOUND),
+            Endpoint::Connected { .. } | Endpoint::Message { .. } => Some(&SOCKET),
             Endpoint::Local(_) | Endpoint::Peer(_) => None,
         };
     }

@@ -57,6 +57,19 @@ pub enum Tail {
     Nowhere,
 }
 
+/// The place of a mount without a parent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// It is the root of a mount namespace.
+    Path,
+    /// It is in an anonymous namespace, such as that of open_tree(2).
+    Anonymous,
+    /// It was unmounted while in use, by umount2(2) with `MNT_DETACH`.
+    Unmounted,
+    /// The kernel made it for its own use, such as for a layer of overlayfs.
+    Internal,
+}
+
 /// The environment of a hook call.
 #[derive(Clone, Debug)]
 pub struct Scene<'k> {
@@ -260,7 +273,7 @@ impl<'k> Scene<'k> {
         let root = match self.root {
             Some(root) => root,
             None => {
-                let root = self.new_mount(None, Vec::new())?;
+                let root = self.top_mount(Reach::Path)?;
                 self.root = Some(root);
                 root
             }
@@ -270,6 +283,50 @@ impl<'k> Scene<'k> {
         }
         let point = self.file(root, components, Tail::Ordinary)?;
         self.new_mount(Some((root, point)), joined(components))
+    }
+
+    /// Adds a mount that has no parent, and returns its `vfsmount`.
+    ///
+    /// # Errors
+    /// If the kernel's types lack the structs of a mount.
+    pub fn top_mount(&mut self, reach: Reach) -> Result<u64, String> {
+        let at: &[u8] = if reach == Reach::Path { b"" } else { b"(unreachable)" };
+        let inner = self.new_mount(None, at.to_vec())?;
+        let inum = match reach {
+            // The first number of a namespace that is created later, PROC_DYNAMIC_FIRST.
+            Reach::Path => Some(0xf000_0000),
+            // include/linux/ns_common.h and include/uapi/linux/nsfs.h.
+            Reach::Anonymous => {
+                let new =
+                    Version::parse(&self.kernel.name).is_some_and(|version| version >= Version { major: 6, minor: 18 });
+                Some(if new { 0xefff_fff7 } else { 0 })
+            }
+            Reach::Unmounted | Reach::Internal => None,
+        };
+        let namespace = match inum {
+            Some(inum) => {
+                let namespace = self.object("mnt_namespace", true)?;
+                self.set(namespace, &named("mnt_namespace", &["ns", "inum"]), inum);
+                let task = self.task.address;
+                if reach == Reach::Path && task != 0 && !self.is_given(task, &named("task_struct", &["nsproxy"])) {
+                    let proxy = self.object("nsproxy", true)?;
+                    self.set(proxy, &named("nsproxy", &["mnt_ns"]), namespace);
+                    self.set(task, &named("task_struct", &["nsproxy"]), proxy);
+                }
+                namespace
+            }
+            // MNT_NS_INTERNAL is ERR_PTR(-EINVAL), fs/mount.h.
+            None if reach == Reach::Internal => (-22i64).cast_unsigned(),
+            None => 0,
+        };
+        let mount = self.mounts.get(&inner).ok_or("unknown mount")?.mount;
+        if inum.is_some() {
+            self.set(namespace, &named("mnt_namespace", &["root"]), mount);
+        }
+        if !self.set(mount, &named("mount", &["mnt_ns"]), namespace) {
+            return Err("mounts have no `mnt_ns`".to_owned());
+        }
+        Ok(inner)
     }
 
     /// Adds a file, given its mount and the components of its path below that (none for the root of the mount),

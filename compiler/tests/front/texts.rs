@@ -16,7 +16,7 @@ fn patterns() {
             ("file.path under \"/etc\"", "(under PATH \"/etc\")"),
             // A slash at the end of a directory is not part of its name.
             ("file.path under \"/etc/\"", "(under PATH \"/etc\")"),
-            ("file.path under \"/\"", "(under PATH \"\")"),
+            ("file.path under \"/\"", "(starts_with PATH \"/\")"),
             ("file.path like \"/etc/*\"", "(like PATH \"/etc/*\")"),
             ("file.path == \"/etc/passwd\"", "(in PATH {\"/etc/passwd\"})"),
             ("file.path in { \"/a\", \"/b\" }", "(in PATH {\"/a\" \"/b\"})"),
@@ -100,15 +100,15 @@ fn invalid_texts() {
 fn socket_endpoints() {
     compare(
         [
-            ("socket_connect", "dst.port == 443", "(== (address address addrlen).port 443)"),
+            ("socket_connect", "dst.port == 443", "(== (connected address addrlen sock->sk).port 443)"),
             ("socket_connect", "src.port == 443", "(== (local sock->sk).port 443)"),
-            ("socket_bind", "src.port < 1024", "(< (address address addrlen).port 1024)"),
-            ("socket_connect", "dst.family == INET6", "(== (address address addrlen).family 10)"),
-            ("socket_connect", "dst.ip == \"10.0.0.1\"", "(same (address address addrlen).ip 10.0.0.1)"),
+            ("socket_bind", "src.port < 1024", "(< (bound address addrlen).port 1024)"),
+            ("socket_connect", "dst.family == INET6", "(== (connected address addrlen sock->sk).family 10)"),
+            ("socket_connect", "dst.ip == \"10.0.0.1\"", "(same (connected address addrlen sock->sk).ip 10.0.0.1)"),
             (
                 "socket_connect",
                 "dst.ip in \"10.0.0.0/8\"",
-                "(in (address address addrlen).ip {0xffff0a000000..0xffff0affffff})",
+                "(in (connected address addrlen sock->sk).ip {0xffff0a000000..0xffff0affffff})",
             ),
             ("unix_stream_connect", "dst.path == \"/run/x\"", "(in (peer sock).path {\"/run/x\"})"),
         ]
@@ -117,7 +117,7 @@ fn socket_endpoints() {
         .map(|(hook, when, wanted)| (format!("{hook}: {when}"), condition_on(hook, when), wanted.to_owned())),
     );
     // bind(2) accepts family 0 for IPv4, connect(2) does not.
-    let binds = |hook: &str, when: &str| {
+    let end = |hook: &str, when: &str| {
         use krsic::hir::{AtomKind, Cond, Endpoint, ValueKind};
         let files = [krsic::Source { name: "p.krs".into(), text: format!("on {hook} when {when} deny") }];
         let built = krsic::build(&files, &krsic::Options::default()).value.expect("valid");
@@ -125,14 +125,17 @@ fn socket_endpoints() {
         let AtomKind::Compare { left, .. } = &atom.kind else { panic!("a comparison") };
         let ValueKind::Endpoint(end, _) = &left.kind else { panic!("an end") };
         match **end {
-            Endpoint::Address { bind, .. } => Some(bind),
-            _ => None,
+            Endpoint::Bound { .. } => "bound",
+            Endpoint::Connected { .. } => "connected",
+            Endpoint::Local(_) => "local",
+            Endpoint::Peer(_) => "peer",
+            Endpoint::Message { .. } => "message",
         }
     };
-    assert_eq!(binds("socket_bind", "src.port < 1024"), Some(true));
-    assert_eq!(binds("socket_connect", "dst.port < 1024"), Some(false));
-    assert_eq!(binds("socket_connect", "src.port < 1024"), None);
-    assert_eq!(binds("socket_sendmsg", "dst.port < 1024"), None);
+    assert_eq!(end("socket_bind", "src.port < 1024"), "bound");
+    assert_eq!(end("socket_connect", "dst.port < 1024"), "connected");
+    assert_eq!(end("socket_connect", "src.port < 1024"), "local");
+    assert_eq!(end("socket_sendmsg", "dst.port < 1024"), "message");
 }
 
 /// `any` is true if it holds for some ancestor, `all` if it fails for none.

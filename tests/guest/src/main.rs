@@ -14,11 +14,13 @@
 //! Further acts have an argument. `connect=ADDRESS`, `listen=ADDRESS` and `send=ADDRESS` use the given
 //! address and port. `unix-listen=NAME`, `unix-receive=NAME`, `unix-connect=NAME`, `unix-talk=NAME` and
 //! `unix-send=NAME` use a Unix socket, with `@` for the abstract namespace. `module=PATH` loads a module, and
-//! `enter=PATH` and `enter-pid=PID` enter namespaces. Sockets that listen or receive stay open for the acts
-//! that follow. `as=UID PROGRAM ARGUMENTS` executes a program as another user.
+//! `enter=PATH` and `enter-pid=PID` enter namespaces. `open=PATH` and `open-tree=TREE:PATH` open a file. Sockets that listen or receive stay open for the acts
+//! that follow. `message KIND PEER ADDRESS RECEIVER...` sends one message and prints which socket receives it.
+//! `as=UID PROGRAM ARGUMENTS` executes a program as another user.
 
 mod bench;
 mod drive;
+mod messages;
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -274,6 +276,9 @@ fn main() -> ExitCode {
     {
         return drive::run(file);
     }
+    if wanted[0] == "message" {
+        return if messages::message(&wanted[1..]) { ExitCode::SUCCESS } else { ExitCode::from(2) };
+    }
     if wanted[0] == "bench" {
         return match bench::run(&wanted[1..]) {
             Ok(()) => ExitCode::SUCCESS,
@@ -290,6 +295,7 @@ fn main() -> ExitCode {
         let outcome = match ACTS.iter().chain(labels::ACTS).find(|act| act.name == *name) {
             _ if ["module=", "enter=", "enter-pid="].iter().any(|act| name.starts_with(act)) => enter(name),
             _ if name.starts_with("unix-") && name.contains('=') => unix(name),
+            _ if name.starts_with("open=") || name.starts_with("open-tree=") => open(name),
             _ if name.contains('=') => network(name),
             // Without permissions for others, by which policies distinguish the folders that acts create from
             // this one.
@@ -337,6 +343,20 @@ fn enter(text: &str) -> Outcome {
             refused(rustix::thread::move_into_thread_name_spaces(process.as_fd(), all))
         }
     }
+}
+
+/// Performs `open=/srv/keys/k`, or `open-tree=/srv:keys/k`: opens a file through a copy of a tree that is mounted
+/// nowhere.
+fn open(text: &str) -> Outcome {
+    use rustix::mount::OpenTreeFlags;
+    let (act, path) = text.split_once('=').unwrap_or((text, ""));
+    if act == "open" {
+        return refused(File::open(path));
+    }
+    let (tree, path) = path.split_once(':').ok_or_else(|| Failure::Setup(io::Error::other("no path in the tree")))?;
+    let tree = rustix::mount::open_tree(rustix::fs::CWD, tree, OpenTreeFlags::OPEN_TREE_CLONE);
+    let tree = tree.map_err(|error| Failure::Setup(error.into()))?;
+    refused(rustix::fs::openat(tree, path, rustix::fs::OFlags::RDONLY, Mode::empty()))
 }
 
 /// The argument of UFFDIO_API: `struct uffdio_api`.

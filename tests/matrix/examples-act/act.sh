@@ -39,7 +39,10 @@ mkdir -p /sys/fs/cgroup/system.slice/web.service
 under egress
 krs-guest connect=192.0.2.5:443
 sh -c 'echo $$ > /sys/fs/cgroup/system.slice/web.service/cgroup.procs
-  krs-guest connect=10.0.2.5:443 connect=192.0.2.5:443 connect=10.0.2.5:22 send=10.0.2.5:53 send=192.0.2.5:53'
+  krs-guest connect=10.0.2.5:443 connect=192.0.2.5:443 connect=10.0.2.5:22 send=10.0.2.5:53 send=192.0.2.5:53
+  krs-guest message udp4 - unspec:192.0.2.5:53 192.0.2.5:53
+  krs-guest message tcp4 - fast-open:inet:10.0.2.5:443 10.0.2.5:443
+  krs-guest message tcp4 - fast-open:inet:192.0.2.5:443 192.0.2.5:443'
 recorded egress
 
 cp /bin/busybox /usr/sbin/nginx

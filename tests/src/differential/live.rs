@@ -303,6 +303,11 @@ impl Acting<'_> {
                 let at = scene.put_bytes(&bytes);
                 argument(&mut scene, "address", at);
                 argument(&mut scene, "addrlen", length);
+                // The socket is bound to no address.
+                let sock = scene.object("socket", true)?;
+                let sk = scene.object("unix_sock", true)?;
+                scene.set(sock, &named("socket", &["sk"]), sk);
+                argument(&mut scene, "sock", sock);
                 let shown = Ipv6Addr::from(ip).to_canonical();
                 format!("{} {shown} {port}", if name == "socket_bind" { "bind" } else { "connect" })
             }

@@ -10,7 +10,7 @@ use krsic::hir::{
     Value, ValueKind, walk,
 };
 use krsic::kernel::{Kernel, embedded};
-use krsic::simulate::scene::{Scene, Tail, Task, named};
+use krsic::simulate::scene::{Reach, Scene, Tail, Task, named};
 
 use super::shapes::Shape;
 use super::tape::Tape;
@@ -572,8 +572,13 @@ impl Stage<'_, '_, '_> {
                 let mut at = self.address(mount);
                 let mut below = &parts[..];
                 if at == 0 {
-                    at = self.scene.mounted(&parts[..cut])?;
-                    below = &parts[cut..];
+                    if self.tape.percent(6) {
+                        let reach = [Reach::Anonymous, Reach::Unmounted, Reach::Internal][self.tape.below(3)];
+                        at = self.scene.top_mount(reach)?;
+                    } else {
+                        at = self.scene.mounted(&parts[..cut])?;
+                        below = &parts[cut..];
+                    }
                     self.assign(mount, if null { 0 } else { at })?;
                     at = self.address(mount);
                 }
@@ -623,21 +628,27 @@ impl Stage<'_, '_, '_> {
             0 => 0xffff_0a00_0001,
             _ => *self.tape.pick(&self.pool.addresses),
         };
-        match self.tape.below(5) {
+        match self.tape.below(6) {
             0..3 => known,
             3 => known.wrapping_add(1),
+            4 => [0, 0xffff_0000_0000][self.tape.below(2)],
             _ => known.wrapping_sub(1),
         }
     }
 
     fn end(&mut self, end: &Endpoint) -> Result<(), String> {
         match end {
-            Endpoint::Address { address, length, .. } => {
+            Endpoint::Bound { address, length } => self.sockaddr(address, length, 10)?,
+            Endpoint::Connected { address, length, socket } => {
                 self.sockaddr(address, length, 10)?;
+                self.socket(socket)?;
             }
             Endpoint::Local(socket) | Endpoint::Peer(socket) => self.socket(socket)?,
-            Endpoint::Message { address, length, socket } => {
+            Endpoint::Message { address, length, flags, socket } => {
                 self.sockaddr(address, length, 50)?;
+                // MSG_FASTOPEN, include/linux/socket.h.
+                let fast_open = [0, 0x2000_0000][self.tape.below(2)];
+                self.assign(flags, fast_open)?;
                 self.socket(socket)?;
             }
         }
@@ -748,6 +759,10 @@ impl Stage<'_, '_, '_> {
         for (name, number) in numbers {
             self.scene.set(at, &field(name), number);
         }
+        let kind = [1, 2, 3, 5][self.tape.below(4)];
+        self.scene.set(at, &named("sock", &["sk_type"]), kind);
+        let protocol = [6, 132][self.tape.below(2)];
+        self.scene.set(at, &named("sock", &["sk_protocol"]), protocol);
         self.scene.set_bytes(at, &field("skc_v6_rcv_saddr"), &local.to_be_bytes());
         self.scene.set_bytes(at, &field("skc_v6_daddr"), &peer.to_be_bytes());
         if family == 1

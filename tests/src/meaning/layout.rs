@@ -518,6 +518,10 @@ impl<'k> Layout<'k> {
                 // `d_make_root` does not hash the root of a file system.
                 let directory = self.dentry(None, b"/", false)?;
                 let mount = self.mount(directory, None)?;
+                let namespace = self.object("mnt_namespace")?;
+                // The first number of a namespace that is created later, PROC_DYNAMIC_FIRST.
+                self.poke(namespace, "mnt_namespace", "ns.inum", 0xf000_0000)?;
+                self.poke(mount, "mount", "mnt_ns", namespace)?;
                 self.root = Some(mount);
                 mount
             }
@@ -528,6 +532,10 @@ impl<'k> Layout<'k> {
     fn path(&mut self, places: &[Place], spec: &PathSpec) -> Result<(), String> {
         let (root, top) = self.root()?;
         let (mount, directory, rest) = match &spec.mounted {
+            None if spec.unmounted => {
+                let directory = self.dentry(None, b"/", false)?;
+                (self.mount(directory, None)?, directory, spec.text.as_slice())
+            }
             None => (root, top, spec.text.as_slice()),
             Some(at) => {
                 let point = self.below(top, at, false)?;
@@ -669,11 +677,12 @@ impl Meeting<'_, '_> {
         let mut mount = vfsmount.checked_sub(inner)?;
         let (mut dentry, mut names) = (first, Vec::new());
         let up = |dentry| layout.peek(dentry, "dentry", "d_parent").ok();
-        let mut nowhere = false;
+        let (mut nowhere, mut unreachable) = (false, false);
         loop {
             if dentry == layout.peek(mount, "mount", "mnt.mnt_root").ok()? {
                 let parent = layout.peek(mount, "mount", "mnt_parent").ok()?;
                 if parent == mount {
+                    unreachable = layout.peek(mount, "mount", "mnt_ns").ok()? == 0;
                     break;
                 }
                 dentry = layout.peek(mount, "mount", "mnt_mountpoint").ok()?;
@@ -690,8 +699,11 @@ impl Meeting<'_, '_> {
         }
         let unhashed = layout.peek(first, "dentry", "d_hash.pprev").ok()? == 0;
         let mut text: Vec<u8> = names.iter().rev().flat_map(|name| [b"/", name.as_slice()].concat()).collect();
-        if text.is_empty() {
+        if text.is_empty() && !unreachable {
             text.push(b'/');
+        }
+        if unreachable {
+            text.splice(..0, *b"(unreachable)");
         }
         if unhashed && (nowhere || up(first)? != first) {
             text.extend_from_slice(b" (deleted)");

@@ -86,6 +86,8 @@ pub struct PathSpec {
     pub deleted: bool,
     /// True if the file never was in a directory.
     pub nowhere: bool,
+    /// True if the file is reached through a mount that was unmounted while in use.
+    pub unmounted: bool,
     /// Mount point through which the file is reached; `None` for the namespace root.
     pub mounted: Option<Vec<u8>>,
     /// Directory of the mounted file system that is the root of the mount.
@@ -646,6 +648,8 @@ impl Reader {
                 spec.deleted = true;
             } else if self.is_word("nowhere") {
                 spec.nowhere = true;
+            } else if self.is_word("unmounted") {
+                spec.unmounted = true;
             } else if self.is_word("mounted") {
                 spec.mounted = Some(self.text()?);
             } else if self.is_word("of") {

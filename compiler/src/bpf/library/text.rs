@@ -20,7 +20,9 @@ use super::{
     R, ROOT, SECOND, SLOTS, Target, WORK, alu, field, helper, jmp, size,
 };
 use crate::access::{Access, Shape};
+use crate::bpf::helper::TYPED_TASK;
 use crate::bpf::{Checked, Function, RelocationKind};
+use crate::hir::UNREACHABLE;
 
 /// The most components that are walked by direct loads; most paths have no more. The verifier checks them at
 /// each call.
@@ -224,13 +226,16 @@ pub(super) fn path_near() -> Function {
 /// Generates the function `krs_path_step(slot)`, which walks up components and mounts.
 pub(super) fn path_step() -> Function {
     step(PATH_STEP, |asm, ends| {
-        let (component, at) = (asm.target(), R(8));
+        let ([component, cross, unreachable], at) = ([(); 3].map(|()| asm.target()), R(8));
         asm.load(size::DW, R(1), MEMORY, ROOT);
         asm.jump(jmp::JNE, AT_NODE, R(1), component);
         asm.note("from the root of a mount to its mount point");
         asm.load(size::DW, at, MEMORY, MOUNT);
         asm.load(size::DW, R(1), MEMORY, SECOND);
-        asm.jump(jmp::JEQ, at, R(1), ends.done);
+        asm.jump(jmp::JNE, at, R(1), cross);
+        reachable(asm, at, ends, unreachable);
+
+        asm.bind(cross);
         asm.store(size::DW, MEMORY, SECOND, at);
         asm.load(size::DW, AT_NODE, MEMORY, MOUNT + 8);
         let root = field("mount", &[("mnt", Shape::Struct), ("mnt_root", Shape::Pointer)]);
@@ -252,8 +257,83 @@ pub(super) fn path_step() -> Function {
         asm.note("files without a directory, such as those of memfd_create, are their own parent");
         asm.mov(at, AT_NODE);
         asm.load(size::DW, AT_NODE, FP, frame::NEXT);
-        asm.jump(jmp::JEQ, AT_NODE, at, ends.done);
+        asm.jump(jmp::JNE, AT_NODE, at, ends.on);
+        asm.load(size::DW, R(2), MEMORY, PLACE);
+        asm.alu(alu::AND, R(2), END - 1);
+        asm.mov(R(1), R(2));
+        asm.alu(alu::ADD, R(2), MEMORY);
+        asm.load(size::B, R(2), R(2), WORK + 1);
+        asm.jump(jmp::JNE, R(2), i32::from(b'/'), ends.done);
+        asm.note("a root that is not that of the mount: no directory of the mount leads to the file");
+        asm.alu(alu::ADD, R(1), 2);
+        asm.store(size::DW, MEMORY, PLACE, R(1));
+        asm.bind(unreachable);
+        begin_unreachable(asm, ends);
     })
+}
+
+/// Ends a walk at the mount in `at`, which has no parent: jumps to `unreachable` if it is not the root of a
+/// mount namespace.
+///
+/// ```text
+/// mount                                                     mount.mnt_ns
+/// root of a namespace                                       the namespace
+/// open_tree(2) with OPEN_TREE_CLONE, fsmount(2)             an anonymous namespace: ns.inum is 0,
+///                                                           since 6.18 MNT_NS_ANON_INO
+/// umount2(2) with MNT_DETACH, a namespace that has ended    null
+/// layers of overlayfs, memfd_create(2), pipes               ERR_PTR(-EINVAL), MNT_NS_INTERNAL
+/// ```
+///
+/// Sources: fs/mount.h and fs/namespace.c. The root of the task's own namespace is recognised without a copy.
+fn reachable(asm: &mut Asm, at: R, ends: &Ends, unreachable: Target) {
+    const MNT_NS_ANON_INO: u64 = 0xefff_fff7;
+    const MAX_ERRNO: i32 = 4095;
+    let slow = asm.target();
+    let pointer = |root, name| field(root, &[(name, Shape::Pointer)]);
+    asm.note("the root of the task's mount namespace");
+    let (of, value) = TYPED_TASK;
+    asm.relocate(RelocationKind::EnumValueExists { name: of.into(), value: value.into() });
+    asm.mov(R(1), 1);
+    asm.jump(jmp::JEQ, R(1), 0, slow);
+    asm.call(helper::GET_CURRENT_TASK_BTF);
+    asm.load_field(size::DW, R(1), R(0), pointer("task_struct", "nsproxy"));
+    // A task that exits has given its namespaces back.
+    asm.jump(jmp::JEQ, R(1), 0, slow);
+    asm.load_field(size::DW, R(1), R(1), pointer("nsproxy", "mnt_ns"));
+    asm.jump(jmp::JEQ, R(1), 0, slow);
+    asm.load_field(size::DW, R(1), R(1), pointer("mnt_namespace", "root"));
+    asm.jump(jmp::JEQ, at, R(1), ends.done);
+    asm.bind(slow);
+    asm.note("the root of another namespace, or of none");
+    asm.probe(frame::NEXT, 8, at, mount("mnt_ns"), ends.failed);
+    asm.load(size::DW, R(3), FP, frame::NEXT);
+    asm.jump(jmp::JEQ, R(3), 0, unreachable);
+    asm.jump(jmp::JGE, R(3), -MAX_ERRNO, unreachable);
+    let inum = ("inum", Shape::Int { bytes: 4, signed: false });
+    asm.offset(R(1), field("mnt_namespace", &[("ns", Shape::Struct), inum]));
+    asm.alu(alu::ADD, R(3), R(1));
+    asm.probe_at((FP, frame::NEXT), 4, ends.failed);
+    asm.load(size::W, R(1), FP, frame::NEXT);
+    asm.jump(jmp::JEQ, R(1), 0, unreachable);
+    asm.wide(R(2), MNT_NS_ANON_INO);
+    asm.jump(jmp::JNE, R(1), R(2), ends.done);
+    asm.goto(unreachable);
+}
+
+/// Ends a walk whose file no path from a root leads to.
+fn begin_unreachable(asm: &mut Asm, ends: &Ends) {
+    let text = UNREACHABLE;
+    asm.note("no path leads to the file");
+    asm.load(size::DW, R(2), MEMORY, PLACE);
+    asm.alu(alu::ADD, R(2), -(text.len() as i32));
+    asm.jump(jmp::JSLT, R(2), 0, ends.failed);
+    asm.alu(alu::AND, R(2), END - 1);
+    asm.store(size::DW, MEMORY, PLACE, R(2));
+    asm.alu(alu::ADD, R(2), MEMORY);
+    for (at, byte) in text.iter().enumerate() {
+        asm.store(size::B, R(2), WORK + at as i16, i32::from(*byte));
+    }
+    asm.goto(ends.done);
 }
 
 /// Generates the function `krs_cgroup_step(slot)`, which walks up kernfs nodes.
@@ -350,7 +430,8 @@ fn walk(asm: &mut Asm, step: &'static str, last: i16, failed: Target) {
 /// The walk goes from a dentry to the root of its mount, from there to the mount point, and so on up to the
 /// mount without a parent, the root of the mount namespace. Unlike `bpf_d_path`, it does not stop at the root
 /// of the task, which the task itself chooses by chroot(2), and it works on every hook. The path of an
-/// unlinked file ends in ` (deleted)`, as in `/proc`.
+/// unlinked file ends in ` (deleted)`, as in `/proc`. A text of a file that no path leads to begins with
+/// [`UNREACHABLE`]: a text without it would equal the path of another file.
 pub(super) fn path(last: i16) -> Function {
     let mut asm = Asm::default();
     let (failed, there) = (asm.target(), asm.target());

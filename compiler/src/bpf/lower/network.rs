@@ -25,6 +25,12 @@ use crate::mir::{FRAME_POINTER, Inst, Operand, Reg};
 const AF_UNSPEC: i32 = 0;
 const AF_INET: i32 = 2;
 const AF_INET6: i32 = 10;
+const AF_UNIX: i32 = 1;
+const SOCK_STREAM: i32 = 1;
+const SOCK_RAW: i32 = 3;
+const SOCK_SEQPACKET: i32 = 5;
+const IPPROTO_SCTP: i32 = 132;
+const MSG_FASTOPEN: i32 = 0x2000_0000;
 /// The size of `struct sockaddr_in`.
 const IN_BYTES: i32 = 16;
 /// The size of `struct sockaddr_in6` without `sin6_scope_id`, which old programs omit (`SIN6_LEN_RFC2133`).
@@ -39,6 +45,8 @@ const IN_ADDRESS: i16 = 4;
 const IN6_ADDRESS: i16 = 8;
 /// The `ffff` of `::ffff:0:0/96`, in the lower half.
 const MAPPED: u64 = 0xffff << 32;
+/// `127.0.0.1` in network byte order, as a little-endian number.
+const LOOPBACK: i32 = 0x0100_007f;
 
 /// Components of an endpoint, for the keys of available values.
 const HIGH: u8 = 0;
@@ -56,15 +64,15 @@ impl Builder<'_> {
         let (high, low, join) = (self.fresh(), self.fresh(), self.fresh_target());
         let address = self.by_family(end, unknown, |build, family| {
             match family {
-                Family::In(base) => {
+                Family::In(base, role) => {
                     let word = build.component(base, Component::In);
-                    build.push(Inst::Swap { dst: word, bits: 32 });
-                    let mapped = build.constant(MAPPED);
-                    build.or(word, mapped);
+                    if let Some(role) = role.filter(|role| *role != Role::Bound) {
+                        build.bound_address(word, role, unknown);
+                    }
                     build.set(high, Operand::Imm(0));
-                    build.set(low, Operand::Reg(word));
+                    build.map(low, word);
                 }
-                Family::In6(base) => {
+                Family::In6(base, role) => {
                     let expensive = build.expensive;
                     let base = match base {
                         Location::Direct(address) => {
@@ -79,6 +87,9 @@ impl Builder<'_> {
                     for (half, first) in [(high, 0), (low, 2)] {
                         let word = build.in6_half(base, first);
                         build.set(half, Operand::Reg(word));
+                    }
+                    if let Some(role) = role.filter(|role| *role != Role::Bound) {
+                        build.bound_address6(high, low, role, join, unknown);
                     }
                     build.jump(join);
                     build.expensive = expensive;
@@ -105,7 +116,7 @@ impl Builder<'_> {
         let address = self.by_family(end, unknown, |build, family| {
             let known = *either.get_or_insert_with(|| build.fresh_target());
             build.jump(known);
-            let Family::In6(base) = family else { return };
+            let Family::In6(base, _) = family else { return };
             // The port has the same offset in both families.
             build.bind(known);
             either = None;
@@ -133,11 +144,21 @@ impl Builder<'_> {
         let address = self.endpoint_sources(
             end,
             unknown,
-            |build, address, length| {
-                let length = build.length(length, unknown);
-                build.at_least(length, i32::from(FAMILY_BYTES), unknown);
+            |build, address, length, role| {
                 let base = build.location(address, i32::from(FAMILY_BYTES), unknown);
                 let read = build.address_bytes(base, 0, 2);
+                if let Role::Message { socket, .. } = role {
+                    // The peer has the family of the socket, too.
+                    let (own, given) = (build.fresh_target(), build.fresh_target());
+                    build.branch(jmp::JEQ, true, read, Operand::Imm(AF_UNSPEC), own, given);
+                    build.bind(own);
+                    let of = build.socket_family(socket);
+                    build.set(family, Operand::Reg(of));
+                    build.jump(join);
+                    build.bind(given);
+                }
+                let length = build.length(length, unknown);
+                build.at_least(length, i32::from(FAMILY_BYTES), unknown);
                 build.set(family, Operand::Reg(read));
                 build.jump(join);
             },
@@ -158,14 +179,18 @@ impl Builder<'_> {
 
     /// Runs `each` for IPv4 and then for IPv6, on the paths where the endpoint has that family. `each` ends
     /// the current block.
-    fn by_family(&mut self, end: &Endpoint, unknown: Target, mut each: impl FnMut(&mut Self, Family)) -> Option<Reg> {
-        let bind = matches!(end, Endpoint::Address { bind: true, .. });
+    fn by_family(
+        &mut self,
+        end: &Endpoint,
+        unknown: Target,
+        mut each: impl FnMut(&mut Self, Family<'_>),
+    ) -> Option<Reg> {
         let each = std::cell::RefCell::new(&mut each);
         self.endpoint_sources(
             end,
             unknown,
-            |build, address, length| {
-                build.address_families(address, length, bind, unknown, &mut **each.borrow_mut());
+            |build, address, length, role| {
+                build.address_families(address, length, role, unknown, &mut **each.borrow_mut());
             },
             |build, base, socket| build.socket_families(base, socket, unknown, &mut **each.borrow_mut()),
         )
@@ -190,16 +215,18 @@ impl Builder<'_> {
         &mut self,
         end: &Endpoint,
         unknown: Target,
-        mut address: impl FnMut(&mut Self, Reg, &Value),
+        mut address: impl FnMut(&mut Self, Reg, &Value, Role<'_>),
         mut socket: impl FnMut(&mut Self, Location, Reg),
     ) -> Option<Reg> {
         match end {
-            Endpoint::Address { address: from, length, .. } => {
-                let at = self.pointer(from, unknown);
-                if matches!(from.kind, ValueKind::Arg(_)) {
-                    self.direct.insert(at);
-                }
-                address(self, at, length);
+            Endpoint::Bound { address: from, length } => {
+                let at = self.passed_address(from, unknown);
+                address(self, at, length, Role::Bound);
+                Some(at)
+            }
+            Endpoint::Connected { address: from, length, socket: of } => {
+                let at = self.passed_address(from, unknown);
+                address(self, at, length, Role::Connected { socket: of });
                 Some(at)
             }
             Endpoint::Local(of) => {
@@ -212,18 +239,109 @@ impl Builder<'_> {
                 socket(self, Location::Peer(of), of);
                 None
             }
-            Endpoint::Message { address: at, length, socket: of } => {
+            Endpoint::Message { address: at, length, flags, socket: of } => {
                 let own = self.value(at, unknown);
-                let (named, connected) = (self.fresh_target(), self.fresh_target());
-                self.branch(jmp::JNE, true, own, Operand::Imm(0), named, connected);
-                self.bind(named);
-                address(self, own, length);
-                self.bind(connected);
                 let of = self.pointer(of, unknown);
+                let peer = self.fresh_target();
+                self.branch_away(jmp::JEQ, true, own, Operand::Imm(0), peer);
+                self.counted_address(length, flags, of, peer, unknown);
+                address(self, own, length, Role::Message { socket: of, peer });
+                self.bind(peer);
                 socket(self, Location::Peer(of), of);
                 Some(own)
             }
         }
+    }
+
+    /// Evaluates the pointer to an address that a task passed. The verifier permits direct loads of an argument.
+    fn passed_address(&mut self, from: &Value, unknown: Target) -> Reg {
+        let at = self.pointer(from, unknown);
+        if matches!(from.kind, ValueKind::Arg(_)) {
+            self.direct.insert(at);
+        }
+        at
+    }
+
+    /// Branches to `peer` if the kernel ignores the address of a message: see [`Endpoint::Message`].
+    fn counted_address(&mut self, length: &Value, flags: &Value, socket: Reg, peer: Target, unknown: Target) {
+        let (stream, seqpacket, counts) = (self.fresh_target(), self.fresh_target(), self.fresh_target());
+        let kind = self.socket_field(socket, "sk_type");
+        self.branch_away(jmp::JEQ, true, kind, Operand::Imm(SOCK_STREAM), stream);
+        self.branch(jmp::JEQ, true, kind, Operand::Imm(SOCK_SEQPACKET), seqpacket, counts);
+        self.bind(stream);
+        let flags = self.value(flags, unknown);
+        self.branch_away(jmp::JSET, false, flags, Operand::Imm(MSG_FASTOPEN), counts);
+        let protocol = self.socket_field(socket, "sk_protocol");
+        self.branch(jmp::JEQ, true, protocol, Operand::Imm(IPPROTO_SCTP), counts, peer);
+        self.bind(seqpacket);
+        let family = self.socket_family(socket);
+        self.branch(jmp::JEQ, true, family, Operand::Imm(AF_UNIX), peer, counts);
+        self.bind(counts);
+        let length = self.length(length, unknown);
+        self.branch_away(jmp::JEQ, length.wide, length.of, Operand::Imm(0), peer);
+    }
+
+    fn socket_field(&mut self, socket: Reg, name: &str) -> Reg {
+        let field = Step::Field { name: name.into(), shape: Shape::Int { bytes: 2, signed: false } };
+        self.load(socket, &Access { is_struct: true, root: "sock".into(), steps: vec![field] }, 2)
+    }
+
+    /// Replaces `0.0.0.0`, in network byte order, by the address to which the kernel connects the socket: the one
+    /// that it is bound to, or `127.0.0.1`. Source: `ip_route_output_key_hash_rcu`, net/ipv4/route.c.
+    fn bound_address(&mut self, word: Reg, role: Role<'_>, unknown: Target) {
+        let (any, loopback, known) = (self.fresh_target(), self.fresh_target(), self.fresh_target());
+        self.branch(jmp::JEQ, true, word, Operand::Imm(0), any, known);
+        self.bind(any);
+        let socket = self.destination_of(role, unknown);
+        let bound = self.component(Location::Local(socket), Component::In);
+        self.set(word, Operand::Reg(bound));
+        self.branch(jmp::JEQ, true, word, Operand::Imm(0), loopback, known);
+        self.bind(loopback);
+        self.set(word, Operand::Imm(LOOPBACK));
+        self.jump(known);
+        self.bind(known);
+    }
+
+    /// Replaces `::` by `::1`, or by `::ffff:127.0.0.1` if the socket is bound to an IPv4-mapped address, and
+    /// `::ffff:0.0.0.0` as [`Self::bound_address`] does. Source: `tcp_v6_connect` and `udpv6_sendmsg`, net/ipv6.
+    fn bound_address6(&mut self, high: Reg, low: Reg, role: Role<'_>, join: Target, unknown: Target) {
+        let (any, four) = (self.fresh_target(), self.fresh_target());
+        self.branch_away(jmp::JNE, true, high, Operand::Imm(0), join);
+        self.branch_away(jmp::JEQ, true, low, Operand::Imm(0), any);
+        let mapped = self.constant(MAPPED);
+        self.branch(jmp::JEQ, true, low, Operand::Reg(mapped), four, join);
+        self.bind(any);
+        let socket = self.destination_of(role, unknown);
+        let bound = self.in6_half(Location::Local(socket), 2);
+        self.set(low, Operand::Imm(1));
+        self.push(Inst::Alu { op: alu::RSH, wide: true, dst: bound, src: Operand::Imm(32), reloc: None });
+        self.branch_away(jmp::JNE, true, bound, Operand::Imm(0xffff), join);
+        let word = self.fresh();
+        self.set(word, Operand::Imm(LOOPBACK));
+        self.map(low, word);
+        self.jump(join);
+        self.bind(four);
+        let word = self.fresh();
+        self.set(word, Operand::Imm(0));
+        self.bound_address(word, role, unknown);
+        self.map(low, word);
+    }
+
+    /// The `sock` whose destination an address is.
+    fn destination_of(&mut self, role: Role<'_>, unknown: Target) -> Reg {
+        match role {
+            Role::Bound => unreachable!("bind(2) has no destination"),
+            Role::Connected { socket } => self.pointer(socket, unknown),
+            Role::Message { socket, .. } => socket,
+        }
+    }
+
+    /// Sets `low` to the lower half of the IPv4-mapped form of an address in network byte order.
+    fn map(&mut self, low: Reg, word: Reg) {
+        self.push(Inst::Swap { dst: word, bits: 32 });
+        let mapped = self.constant(MAPPED);
+        self.or(word, mapped);
+        self.set(low, Operand::Reg(word));
     }
 
     /// After a join: adds the fact that the first bytes of the address are in its buffer, on all paths with
@@ -288,22 +406,34 @@ impl Builder<'_> {
         &mut self,
         address: Reg,
         length: &Value,
-        bind: bool,
+        role: Role<'_>,
         unknown: Target,
-        each: &mut impl FnMut(&mut Self, Family),
+        each: &mut impl FnMut(&mut Self, Family<'_>),
     ) {
         let length = self.length(length, unknown);
         let base = self.location(address, ADDRESS_BYTES, unknown);
         let family = self.address_bytes(base, 0, 2);
         let (four, six, other) = (self.fresh_target(), self.fresh_target(), self.fresh_target());
         self.branch_away(jmp::JEQ, true, family, Operand::Imm(AF_INET), four);
-        if bind {
+        if role == Role::Bound {
             self.branch_away(jmp::JEQ, true, family, Operand::Imm(AF_UNSPEC), four);
         }
         self.branch(jmp::JEQ, true, family, Operand::Imm(AF_INET6), six, other);
         self.bind(other);
-        self.jump(unknown);
-        for (target, bytes, family) in [(four, IN_BYTES, Family::In(base)), (six, IN6_BYTES, Family::In6(base))] {
+        match role {
+            Role::Bound | Role::Connected { .. } => self.jump(unknown),
+            Role::Message { socket, peer } => {
+                self.branch_away(jmp::JNE, true, family, Operand::Imm(AF_UNSPEC), unknown);
+                let family = self.socket_family(socket);
+                self.branch_away(jmp::JEQ, true, family, Operand::Imm(AF_INET), four);
+                self.branch_away(jmp::JNE, true, family, Operand::Imm(AF_INET6), peer);
+                let kind = self.socket_field(socket, "sk_type");
+                self.branch(jmp::JEQ, true, kind, Operand::Imm(SOCK_RAW), six, peer);
+            }
+        }
+        let role = Some(role);
+        let families = [(four, IN_BYTES, Family::In(base, role)), (six, IN6_BYTES, Family::In6(base, role))];
+        for (target, bytes, family) in families {
             self.bind(target);
             self.at_least(length, bytes, unknown);
             each(self, family);
@@ -315,16 +445,16 @@ impl Builder<'_> {
         base: Location,
         socket: Reg,
         unknown: Target,
-        each: &mut impl FnMut(&mut Self, Family),
+        each: &mut impl FnMut(&mut Self, Family<'_>),
     ) {
         let family = self.socket_family(socket);
         let (four, six) = (self.fresh_target(), self.fresh_target());
         self.branch_away(jmp::JEQ, true, family, Operand::Imm(AF_INET), four);
         self.branch(jmp::JEQ, true, family, Operand::Imm(AF_INET6), six, unknown);
         self.bind(four);
-        each(self, Family::In(base));
+        each(self, Family::In(base, None));
         self.bind(six);
-        each(self, Family::In6(base));
+        each(self, Family::In6(base, None));
     }
 
     /// Reads two words of an IPv6 address as a number, in a new register.
@@ -412,11 +542,26 @@ struct Length {
     wide: bool,
 }
 
-/// An address family, with the location of the components.
+/// The use of an address that a task passed.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Role<'v> {
+    Bound,
+    /// The destination of a connection of this `sock`.
+    Connected {
+        socket: &'v Value,
+    },
+    /// The destination of a message of this `sock`; `peer` reads its peer instead.
+    Message {
+        socket: Reg,
+        peer: Target,
+    },
+}
+
+/// An address family, with the location of the components, and the use of an address.
 #[derive(Clone, Copy)]
-enum Family {
-    In(Location),
-    In6(Location),
+enum Family<'v> {
+    In(Location, Option<Role<'v>>),
+    In6(Location, Option<Role<'v>>),
 }
 
 /// The location of an endpoint's components.

@@ -21,9 +21,6 @@ use crate::isa::{alu, jmp};
 use crate::mir::passes::expand_reads;
 use crate::mir::{FRAME_POINTER, Inst, Operand, Reg};
 
-/// The enumerator of the helper: a kernel that has the helper has this enumerator in its BTF.
-const TYPED_TASK: (&str, &str) = ("bpf_func_id", "BPF_FUNC_get_current_task_btf");
-
 impl Builder<'_> {
     pub(super) fn argument(&mut self, arg: ArgId, full: bool) -> Reg {
         let ty = self.hook.args[arg.index()].ty;
@@ -245,7 +242,8 @@ impl Builder<'_> {
     /// the verifier removes one of the branches.
     pub(super) fn branch_on_typed_task(&mut self, typed: Target, untyped: Target) {
         let present = self.fresh();
-        let reloc = RelocationKind::EnumValueExists { name: TYPED_TASK.0.into(), value: TYPED_TASK.1.into() };
+        let reloc =
+            RelocationKind::EnumValueExists { name: helper::TYPED_TASK.0.into(), value: helper::TYPED_TASK.1.into() };
         self.push(Inst::Mov { dst: present, src: Operand::Imm(1), wide: true, reloc: Some(reloc) });
         self.branch(jmp::JEQ, true, present, Operand::Imm(0), untyped, typed);
     }

@@ -349,7 +349,6 @@ impl Builder<'_> {
         let text = self.text(value, unknown);
         match test {
             TextTest::OneOf(set) => self.one_of_texts(text, set, yes, no),
-            TextTest::Under(directory) if directory.is_empty() => self.jump(yes),
             TextTest::Under(directory) => {
                 let length = directory.len() as i32;
                 self.branch_away(jmp::JLT, true, text.length, Operand::Imm(length), no);

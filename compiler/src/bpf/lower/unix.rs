@@ -43,7 +43,7 @@ impl Builder<'_> {
         self.endpoint_sources(
             end,
             none,
-            |build, address, length| {
+            |build, address, length, _| {
                 let length = build.value(length, none);
                 let length = build.name_in_address(address, length, name, (memory, offset), none, failed);
                 build.set(result, Operand::Reg(length));

@@ -20,7 +20,7 @@ impl<'a> Checker<'a> {
             Some(NamedItem::Def(def)) if !BUILTINS.contains(&function.name.as_str()) => *def,
             _ if function.name == "first_of" => return self.first_of(args, span),
             _ if function.name == "cgroup_path" => return self.cgroup_path(args, span),
-            _ if matches!(function.name.as_str(), "peer" | "local" | "address_end" | "bind_end" | "message_end") => {
+            _ if matches!(function.name.as_str(), "peer" | "local" | "bind_end" | "connect_end" | "message_end") => {
                 return self.endpoint(function, args, span);
             }
             _ if function.name == "inode" => return self.inode_call(args, span),

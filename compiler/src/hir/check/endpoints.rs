@@ -1,7 +1,7 @@
 //! Socket endpoints: `dst.ip`, `src.port`, `dst.family`; `dst.path` and `dst.abstract` of the family `AF_UNIX`.
 //!
 //! The library derives them from the arguments of hooks: `peer(sk)` and `local(sk)` from a `sock`,
-//! `address_end(address, length)` from an address that a task passed, `bind_end` the same for bind(2), and
+//! `bind_end(address, length)` and `connect_end(address, length, sk)` from an address that a task passed, and
 //! `message_end(msg, sk)` from a message.
 
 use krs_grammar::ast::{self, Expr, Span};
@@ -18,7 +18,11 @@ pub(in crate::hir) const ENDPOINT_FIELDS: [&str; 5] = ["ip", "port", "family", "
 impl<'a> Checker<'a> {
     pub(in crate::hir) fn endpoint(&mut self, function: &'a ast::Ident, args: &'a [Expr], span: Span) -> Operand {
         let name = function.name.as_str();
-        let wanted = if matches!(name, "peer" | "local") { 1 } else { 2 };
+        let wanted = match name {
+            "peer" | "local" => 1,
+            "connect_end" => 3,
+            _ => 2,
+        };
         if args.len() != wanted {
             return self.report(Diagnostic::error(
                 code::WRONG_ARGUMENT_COUNT,
@@ -32,7 +36,13 @@ impl<'a> Checker<'a> {
             "message_end" => self.message(&args[0], &args[1]),
             _ => self.pointer_to(&args[0], "sockaddr").and_then(|address| {
                 let length = self.length(&args[1])?;
-                Some(Endpoint::Address { address, length, bind: name == "bind_end" })
+                match args.get(2) {
+                    Some(socket) => {
+                        let socket = self.pointer_to(socket, "sock")?;
+                        Some(Endpoint::Connected { address, length, socket })
+                    }
+                    None => Some(Endpoint::Bound { address, length }),
+                }
             }),
         };
         match end {
@@ -63,7 +73,8 @@ impl<'a> Checker<'a> {
         let place = Place::behind(&self.kernel.btf, &message, pointer.target)?;
         let address = self.member_of(&place, "msg_name", Shape::Pointer)?;
         let length = self.member_of(&place, "msg_namelen", Shape::Int { bytes: 4, signed: true })?;
-        Some(Endpoint::Message { address, length, socket })
+        let flags = self.member_of(&place, "msg_flags", Shape::Int { bytes: 4, signed: false })?;
+        Some(Endpoint::Message { address, length, flags, socket })
     }
 
     fn member_of(&mut self, place: &Place, name: &str, shape: Shape) -> Option<Value> {

@@ -17,7 +17,7 @@ use crate::diag::{Diagnostic, code};
 use crate::glob;
 use crate::hir::operators::{atom, or};
 use crate::hir::resolve;
-use crate::hir::{AtomKind, Cond, TextTest, Ty, Value};
+use crate::hir::{AtomKind, Cond, TextTest, Ty, UNREACHABLE, Value};
 
 /// Maximum length of the pattern of `starts_with`, `ends_with` and `contains`.
 const PATTERN_MAX: usize = 255;
@@ -53,7 +53,7 @@ impl<'a> Checker<'a> {
         if !self.searchable(&text, pattern.span) {
             return Operand::Error;
         }
-        if name == "starts_with" && value.ty == (Ty::Text { path: true }) && !text.starts_with(b"/") {
+        if name == "starts_with" && value.ty == (Ty::Text { path: true }) && !begins_path(&text) {
             return self.report(
                 Diagnostic::error(code::INVALID_PATH, pattern.span, "a full path begins with `/`")
                     .label("the test would always be false")
@@ -161,7 +161,11 @@ impl<'a> Checker<'a> {
             return None;
         }
         let trimmed = text.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
-        self.plausible(&text[..trimmed.max(1)], value, at).then(|| TextTest::Under(text[..trimmed].to_vec()))
+        self.plausible(&text[..trimmed.max(1)], value, at).then(|| match &text[..trimmed] {
+            // All paths but those of files that no path leads to.
+            [] => TextTest::StartsWith(b"/".to_vec()),
+            directory => TextTest::Under(directory.to_vec()),
+        })
     }
 
     /// Checks the pattern of `like`.
@@ -263,4 +267,8 @@ fn known_glob(text: Vec<u8>) -> Result<TextTest, String> {
         return Err("its automaton would be too large".to_owned());
     }
     Ok(test)
+}
+/// Returns true if a full path can begin with a text.
+fn begins_path(text: &[u8]) -> bool {
+    text.starts_with(b"/") || text.starts_with(UNREACHABLE) || UNREACHABLE.starts_with(text)
 }

@@ -10,7 +10,7 @@ use super::{Checker, Operand};
 use crate::btf::{Type, TypeId};
 use crate::diag::{Diagnostic, code};
 use crate::hir::place::{self, Place, Reads};
-use crate::hir::{Cond, Ptr, Shape, Step, TextSource, Ty, Value, ValueKind};
+use crate::hir::{Cond, Ptr, Shape, Step, TextSource, Ty, UNREACHABLE, Value, ValueKind};
 use crate::limits;
 
 impl<'a> Checker<'a> {
@@ -233,6 +233,8 @@ impl<'a> Checker<'a> {
                 .label("the comparison would always be false")
                 .note("`~` and `$HOME` are expanded by shells, not by the kernel")
                 .help("write an absolute path; for the home directories of all users write `like \"/home/*/...\"`")
+        } else if path && text.starts_with(UNREACHABLE) {
+            return true;
         } else if path && !text.starts_with(b"/") {
             Diagnostic::error(code::INVALID_PATH, at, "a full path begins with `/`")
                 .label("the comparison would always be false")

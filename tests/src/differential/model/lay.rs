@@ -13,7 +13,7 @@
 //! Invariant: each value of the hook's table gets a fact.
 
 use krsi_abi::labels::Object;
-use krsic::simulate::scene::{Scene, Tail, Task, named};
+use krsic::simulate::scene::{Reach, Scene, Tail, Task, named};
 
 use super::expr::{Ancestor, Facts, Int, Known, World, int};
 use super::hooks::Hook;
@@ -36,6 +36,10 @@ const AF_UNIX: u16 = 1;
 const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
 const AF_NETLINK: u16 = 16;
+const SOCK_STREAM: u64 = 1;
+const SOCK_DGRAM: u64 = 2;
+const SOCK_RAW: u64 = 3;
+const SOCK_SEQPACKET: u64 = 5;
 
 /// A call under construction, with its facts.
 pub struct Lay<'l, 'k, 't> {
@@ -88,8 +92,10 @@ impl Lay<'_, '_, '_> {
             }
             "socket_connect" | "socket_bind" => {
                 let bind = hook.name == "socket_bind";
-                let (address, length) = self.sockaddr(if bind { "src" } else { "dst" }, bind);
-                self.argument("address", address);
+                let (end, role) = if bind { ("src", Role::Bind) } else { ("dst", self.connecting()?) };
+                let Sockaddr { at, length, facts } = self.sockaddr(role);
+                self.facts_of(end, facts);
+                self.argument("address", at);
                 self.argument("addrlen", length);
                 self.fact("addrlen", Known::Number(length.into()));
             }
@@ -220,8 +226,9 @@ impl Lay<'_, '_, '_> {
     fn ip(&mut self) -> u128 {
         let ips = &self.pool.ips;
         let near = if ips.is_empty() { 0xffff_0a00_0001 } else { *self.tape.pick(ips) };
-        match self.tape.below(6) {
+        match self.tape.below(7) {
             0..3 => near,
+            6 => [0, mapped(0)][self.tape.below(2)],
             3 => near.wrapping_add(1),
             4 => near.wrapping_sub(1),
             _ => near ^ 1 << self.tape.below(32),
@@ -383,9 +390,18 @@ impl Lay<'_, '_, '_> {
         } else if tail == Tail::Deleted {
             self.shapes.push(Shape::DeletedPath);
         }
-        let mount = self.scene.mounted(above)?;
+        let detached = self.tape.percent(6);
+        let (mount, below) = if detached {
+            let reach = [Reach::Anonymous, Reach::Unmounted, Reach::Internal][self.tape.below(3)];
+            (self.scene.top_mount(reach)?, &parts[..])
+        } else {
+            (self.scene.mounted(above)?, below)
+        };
         let dentry = self.scene.file(mount, below, tail)?;
         let mut full: Vec<u8> = parts.iter().flat_map(|part| [b"/", *part].concat()).collect();
+        if detached {
+            full.splice(..0, *b"(unreachable)");
+        }
         if full.is_empty() {
             full.push(b'/');
         }
@@ -409,7 +425,27 @@ impl Lay<'_, '_, '_> {
         Ok(())
     }
 
-    /// Lays out the address of a message, or the peer endpoint of its socket.
+    /// Lays out the socket of connect(2), and the address that it is bound to.
+    fn connecting(&mut self) -> Result<Role, String> {
+        let sock = self.scene.object("socket", true)?;
+        self.argument("sock", sock);
+        let sk = self.scene.object("unix_sock", true)?;
+        self.scene.set(sock, &named("socket", &["sk"]), sk);
+        Ok(Role::Connect { bound: self.bound(sk) })
+    }
+
+    /// Binds a socket to an address, or to none; returns it, `::` if there is none.
+    fn bound(&mut self, sk: u64) -> u128 {
+        let field = |name: &str| named("sock", &["__sk_common", name]);
+        let ip = if self.tape.percent(50) { 0 } else { self.ip() };
+        if ip >> 32 == 0xffff {
+            self.scene.set(sk, &field("skc_rcv_saddr"), (ip as u32).to_be().into());
+        }
+        self.scene.set_bytes(sk, &field("skc_v6_rcv_saddr"), &ip.to_be_bytes());
+        ip
+    }
+
+    /// Lays out the address of a message and the peer endpoint of its socket.
     fn message(&mut self) -> Result<(), String> {
         self.int_argument("size", int(4, true));
         let (msg, sock) = (self.scene.object("msghdr", true)?, self.scene.object("socket", true)?);
@@ -417,14 +453,11 @@ impl Lay<'_, '_, '_> {
         self.argument("msg", msg);
         self.argument("sock", sock);
         self.scene.set(sock, &named("socket", &["sk"]), sk);
-        if self.tape.percent(50) {
-            let (address, length) = self.sockaddr("dst", false);
-            self.scene.set(msg, &named("msghdr", &["msg_name"]), address);
-            self.scene.set(msg, &named("msghdr", &["msg_namelen"]), length);
-            return Ok(());
-        }
         let (ip, port) = (self.ip(), self.number(int(2, false)) as u16);
-        let family = [AF_INET, AF_INET6, AF_NETLINK][self.tape.below(3)];
+        let family = [AF_INET, AF_INET, AF_INET6, AF_INET6, AF_UNIX, AF_NETLINK][self.tape.below(6)];
+        let kind = [SOCK_STREAM, SOCK_DGRAM, SOCK_RAW, SOCK_SEQPACKET][self.tape.below(4)];
+        let sctp = self.tape.percent(30);
+        let fast_open = self.tape.percent(30);
         let ip = if family == AF_INET { mapped(ip as u32) } else { ip };
         let field = |name: &str| named("sock", &["__sk_common", name]);
         self.scene.set(sk, &field("skc_family"), family.into());
@@ -432,19 +465,39 @@ impl Lay<'_, '_, '_> {
         self.scene.set(sk, &field("skc_dport"), port.to_be().into());
         self.scene.set(sk, &field("skc_daddr"), (ip as u32).to_be().into());
         self.scene.set_bytes(sk, &field("skc_v6_daddr"), &ip.to_be_bytes());
+        self.scene.set(sk, &named("sock", &["sk_type"]), kind);
+        self.scene.set(sk, &named("sock", &["sk_protocol"]), if sctp { 132 } else { 17 });
+        self.scene.set(msg, &named("msghdr", &["msg_flags"]), if fast_open { 0x2000_0040 } else { 0x40 });
+        let bound = self.bound(sk);
+        if self.tape.percent(70) {
+            let Sockaddr { at, length, facts } = self.sockaddr(Role::Message { family, kind, bound });
+            self.scene.set(msg, &named("msghdr", &["msg_name"]), at);
+            self.scene.set(msg, &named("msghdr", &["msg_namelen"]), length);
+            // TCP and Unix sockets with connections ignore the address.
+            let ignored = kind == SOCK_STREAM && !fast_open && !sctp || kind == SOCK_SEQPACKET && family == AF_UNIX;
+            if let Some(facts) = facts.filter(|_| length > 0 && !ignored) {
+                self.facts_of("dst", Some(facts));
+                return Ok(());
+            }
+        }
         self.fact("dst.family", Known::Number(family.into()));
         match family {
-            AF_NETLINK => self.unknown(&["dst.ip", "dst.port"]),
-            _ => {
+            AF_INET | AF_INET6 => {
                 self.fact("dst.ip", Known::Ip(ip));
                 self.fact("dst.port", Known::Number(port.into()));
             }
+            _ => self.unknown(&["dst.ip", "dst.port"]),
         }
         Ok(())
     }
 
-    /// Lays out a `struct sockaddr` as passed by a caller; returns its address and its length.
-    fn sockaddr(&mut self, end: &str, bind: bool) -> (u64, u64) {
+    fn facts_of(&mut self, end: &str, facts: Option<[(&'static str, Option<Known>); 5]>) {
+        let facts = facts.expect("only a message has a destination without an address");
+        self.world.facts.extend(facts.into_iter().map(|(name, known)| (format!("{end}.{name}"), known)));
+    }
+
+    /// Lays out a `struct sockaddr` as passed by a caller.
+    fn sockaddr(&mut self, role: Role) -> Sockaddr {
         let (ip, port) = (self.ip(), self.number(int(2, false)) as u16);
         let natural = if ip >> 32 == 0xffff { AF_INET } else { AF_INET6 };
         let family = match self.tape.below(12) {
@@ -497,21 +550,79 @@ impl Lay<'_, '_, '_> {
         if family == AF_UNSPEC {
             self.shapes.push(Shape::Unspec);
         }
-        // net/ipv4/af_inet.c: bind(2) accepts AF_UNSPEC as AF_INET, connect(2) does not. An IPv4 address has
-        // 16 bytes, an IPv6 address at least SIN6_LEN_RFC2133, 24.
-        let four = (family == AF_INET || family == AF_UNSPEC && bind) && length >= 16;
-        let six = family == AF_INET6 && length >= 24;
-        let ip = if four { mapped(ip as u32) } else { ip };
+        // net/ipv4/af_inet.c: bind(2) accepts AF_UNSPEC as AF_INET, connect(2) does not. A message with it is sent
+        // as IPv4 by net/ipv4/udp.c and raw.c, as IPv6 by net/ipv6/raw.c, and to the peer by net/ipv6/udp.c.
+        let meant = match (family, role) {
+            (AF_UNSPEC, Role::Bind) => Some(AF_INET),
+            (AF_UNSPEC, Role::Message { family: AF_INET, .. }) => Some(AF_INET),
+            (AF_UNSPEC, Role::Message { family: AF_INET6, kind: SOCK_RAW, .. }) => Some(AF_INET6),
+            (AF_UNSPEC, Role::Message { .. }) => None,
+            (family, _) => Some(family),
+        };
+        let at = self.scene.put_bytes(&bytes);
+        let Some(meant) = meant else { return Sockaddr { at, length, facts: None } };
+        // An IPv4 address has 16 bytes, an IPv6 address at least SIN6_LEN_RFC2133, 24.
+        let four = meant == AF_INET && length >= 16;
+        let six = meant == AF_INET6 && length >= 24;
+        let ip = if four {
+            mapped(u32::from_be_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]))
+        } else {
+            u128::from_be_bytes(std::array::from_fn(|at| bytes[8 + at]))
+        };
+        let ip = match role {
+            Role::Bind => ip,
+            Role::Connect { bound } | Role::Message { bound, .. } => destination(ip, bound),
+        };
+        let told = match role {
+            Role::Message { .. } if family == AF_UNSPEC => Some(meant),
+            _ => (length >= 2).then_some(family),
+        };
         let known = |known: bool, value: Known| known.then_some(value);
         let facts = [
-            ("family", known(length >= 2, Known::Number(family.into()))),
+            ("family", told.map(|family| Known::Number(family.into()))),
             ("ip", known(four || six, Known::Ip(ip))),
             ("port", known(four || six, Known::Number(port.into()))),
             ("path", path.map(Known::Text)),
             ("abstract", hidden.map(Known::Text)),
         ];
-        self.world.facts.extend(facts.into_iter().map(|(name, known)| (format!("{end}.{name}"), known)));
-        (self.scene.put_bytes(&bytes), length)
+        Sockaddr { at, length, facts: Some(facts) }
+    }
+}
+
+/// The use of a socket address.
+#[derive(Clone, Copy)]
+enum Role {
+    Bind,
+    /// The destination of a socket that is bound to an address.
+    Connect {
+        bound: u128,
+    },
+    /// The destination of a message of a socket.
+    Message {
+        family: u16,
+        kind: u64,
+        bound: u128,
+    },
+}
+
+/// A `struct sockaddr` in memory.
+struct Sockaddr {
+    at: u64,
+    length: u64,
+    /// The properties of the endpoint; none if the kernel ignores the address.
+    facts: Option<[(&'static str, Option<Known>); 5]>,
+}
+
+/// The address that a destination means: that of no host is one of this host. Sources: net/ipv4/route.c,
+/// net/ipv6/tcp_ipv6.c.
+fn destination(ip: u128, bound: u128) -> u128 {
+    let bound4 = bound >> 32 == 0xffff;
+    match ip {
+        0 if bound4 => mapped(0x7f00_0001),
+        0 => 1,
+        0xffff_0000_0000 if bound4 && bound as u32 != 0 => bound,
+        0xffff_0000_0000 => mapped(0x7f00_0001),
+        ip => ip,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Object, built, newest};
 use crate::optimise::{Optimisation, Optimise};
+use crate::simulate::scene::named;
 
 const EPERM: i32 = 1;
 const EACCES: i32 = 13;
@@ -150,6 +151,9 @@ fn connects(object: &Object, address: u128, port: u16) -> i32 {
     let at = scene.put_bytes(&bytes);
     scene.arguments.insert("address".into(), at);
     scene.arguments.insert("addrlen".into(), if four { 16 } else { 28 });
+    let [socket, sk] = ["socket", "sock"].map(|name| scene.object(name, true).expect("sockets are known"));
+    scene.set(socket, &named("socket", &["sk"]), sk);
+    scene.arguments.insert("sock".into(), socket);
     object.run("socket_connect", &scene).verdict
 }
 

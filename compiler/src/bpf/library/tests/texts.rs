@@ -7,7 +7,7 @@ use crate::bpf::library::{COUNT, SCRATCH_MAP, SLOTS};
 use crate::kernel::embedded;
 use crate::optimise::{Optimisation, Optimise};
 use crate::simulate::machine::Machine;
-use crate::simulate::scene::{Scene, Tail, named};
+use crate::simulate::scene::{Reach, Scene, Tail, named};
 
 /// Returns a name of a given length.
 fn name(bytes: usize) -> Vec<u8> {
@@ -49,6 +49,37 @@ fn a_path_starts_at_the_root_of_the_namespace() {
                 let found = path(&object, &File { mount, below, tail });
                 assert_eq!(found.as_deref().map(String::from_utf8_lossy).as_deref(), Some(wanted), "{}", kernel.name);
             }
+        }
+    }
+}
+
+#[test]
+fn a_file_that_no_path_leads_to_has_no_path_of_another() {
+    let bytes = built("on file_open audit { file.path }", Optimise::default());
+    for kernel in embedded() {
+        let object = Object::new(&bytes, kernel);
+        for (reach, below, tail, wanted) in [
+            (Reach::Anonymous, &[&b"keys"[..], b"k"][..], Tail::Ordinary, "(unreachable)/keys/k"),
+            (Reach::Unmounted, &[b"keys", b"k"], Tail::Ordinary, "(unreachable)/keys/k"),
+            (Reach::Internal, &[b"keys", b"k"], Tail::Ordinary, "(unreachable)/keys/k"),
+            (Reach::Unmounted, &[b"keys", b"k"], Tail::Deleted, "(unreachable)/keys/k (deleted)"),
+            (Reach::Unmounted, &[], Tail::Ordinary, "(unreachable)"),
+            // A disconnected dentry, of open_by_handle_at(2), has the name of a root.
+            (Reach::Path, &[b"/"], Tail::Nowhere, "(unreachable) (deleted)"),
+            (Reach::Internal, &[b"memfd:x"], Tail::Nowhere, "/memfd:x (deleted)"),
+            (Reach::Path, &[b"keys", b"k"], Tail::Ordinary, "/keys/k"),
+        ] {
+            let mut scene = object.scene();
+            let mount = scene.top_mount(reach).expect("mounts are known");
+            let dentry = scene.file(mount, below, tail).expect("dentries are known");
+            let file = scene.object("file", true).expect("files are known");
+            scene.set(file, &named("file", &["f_path", "dentry"]), dentry);
+            scene.set(file, &named("file", &["f_path", "mnt"]), mount);
+            scene.arguments.insert("file".into(), file);
+            let run = object.run("file_open", &scene);
+            let text = &run.events[0][krsi_abi::event::HEADER_BYTES as usize..];
+            let end = text.iter().position(|byte| *byte == 0).expect("a NUL terminates the text");
+            assert_eq!(String::from_utf8_lossy(&text[..end]), wanted, "{}", kernel.name);
         }
     }
 }
