@@ -146,6 +146,10 @@ codes! {
     PATH_AS_NAME = "KRS0912", "path compared with a name";
     KIND_BITS = "KRS0913", "file type tested as a bit";
     DUPLICATE_ELEMENT = "KRS0914", "duplicate element";
+    WRITE_FLAGS = "KRS0915", "one of two flags for writing";
+    MOUNT_TYPE = "KRS0916", "type of a bind mount";
+    LOCK_OUT = "KRS0917", "denial that locks everybody out";
+    FAMILIES = "KRS0918", "exemption that leaves out Unix sockets";
 }
 
 /// The names of the warnings on the command line and in `@allow`.
@@ -165,6 +169,10 @@ pub const WARNINGS: &[(Code, &str)] = &[
     (PATH_AS_NAME, "path-as-name"),
     (KIND_BITS, "kind-bits"),
     (DUPLICATE_ELEMENT, "duplicate-element"),
+    (WRITE_FLAGS, "write-flags"),
+    (MOUNT_TYPE, "mount-type"),
+    (LOCK_OUT, "lock-out"),
+    (FAMILIES, "families"),
 ];
 
 /// Finds a warning by its code or name: `KRS0904`, `krs904`, `unused-item`, `unused_item`.

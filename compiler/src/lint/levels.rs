@@ -131,7 +131,7 @@ mod tests {
         let dead = "on file_open when task.uid == 0 and task.uid == 1 deny";
         assert!(codes(&format!("@allow(never_matches) {dead}")).is_empty());
         assert_eq!(codes(&format!("@allow(exempts_all, KRS0901) {dead}")), ["KRS0902"]);
-        assert_eq!(codes(&format!("@allow(never_matches) on file_open deny\n{dead}\non task_kill deny")).len(), 1);
+        assert_eq!(codes(&format!("@allow(never_matches) on file_ioctl deny\n{dead}\non task_kill deny")).len(), 1);
         assert_eq!(codes("@allow(nothing) on file_open deny"), ["KRS0109"]);
         assert_eq!(codes("@allow on file_open deny"), ["KRS0109"]);
     }

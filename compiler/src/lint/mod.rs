@@ -31,10 +31,13 @@ pub mod levels;
 
 mod constant;
 mod exempts_all;
+mod families;
 mod kernel_address;
 mod kind_bits;
 mod labels;
 mod late_deny;
+mod lock_out;
+mod mount_type;
 mod never_matches;
 mod open_flags;
 mod path_as_name;
@@ -42,6 +45,7 @@ mod racy_path;
 mod subsumed;
 mod unused;
 mod wildcard;
+mod write_flags;
 
 #[cfg(test)]
 use crate::testing;
@@ -76,6 +80,10 @@ pub fn run(input: &Input<'_>, diagnostics: &mut Vec<Diagnostic>) {
     racy_path::run(input.policy, &mut found);
     wildcard::run(input.policy, &mut found);
     open_flags::run(input.policy, &mut found);
+    write_flags::run(input.policy, &mut found);
+    mount_type::run(input.policy, &mut found);
+    lock_out::run(input.policy, &mut found);
+    families::run(input.policy, &mut found);
     path_as_name::run(input.policy, &mut found);
     kind_bits::run(input.policy, &mut found);
     unused::run(input, &mut found);

@@ -77,7 +77,7 @@ mod tests {
             "file.f_flags & 3 == 1 and file.f_flags & 3 == 2",
             "file.f_flags & 4 and not (file.f_flags & 4)",
             "file.f_flags == 0x8003 and file.f_flags & 4",
-            "file.f_flags has 6 and file.f_flags & 2 == 0",
+            "file.f_flags has 0x600 and file.f_flags & 0x200 == 0",
             "file.f_flags < 4 and file.f_flags & 8",
             "task.comm == \"a\" and task.comm == \"b\"",
             "task.comm == \"a\" and task.comm not in { \"a\", \"b\" }",
@@ -99,7 +99,7 @@ mod tests {
         ] {
             assert_eq!(codes(&format!("on file_open when {when} deny")), ["KRS0902"], "{when}");
         }
-        let null = "on mmap_file when file == null and file.f_flags & 1 deny";
+        let null = "on mmap_file when file == null and file.f_flags & 0x400 deny";
         assert_eq!(codes(null), ["KRS0902"]);
     }
 
@@ -156,6 +156,6 @@ mod tests {
             assert!(!found.contains(&"KRS0902"), "{when}: {found:?}");
         }
         // The second test is unknown if `file` is null, and then exempts nothing.
-        assert!(codes("on mmap_file when file == null unless file.f_flags & 1 == 0 deny").is_empty());
+        assert!(codes("on mmap_file when file == null unless file.f_flags & 0x400 == 0 deny").is_empty());
     }
 }

@@ -22,7 +22,7 @@ pub(super) fn run(policy: &Policy, found: &mut Vec<Diagnostic>) {
             let Some(number) = compared(&atom.kind) else { return };
             let span = if inside(rule, atom.span) { atom.span } else { rule.span };
             let instead = match number & !ACCMODE {
-                0 => "compare only the access mode: `file.flags & O_ACCMODE == O_WRONLY`",
+                0 => "test the bits of the access mode: `file.flags & (O_WRONLY|O_RDWR)`",
                 _ => "test the relevant bits: `file.flags & O_APPEND`, `file.flags has O_CREAT|O_EXCL`",
             };
             found.push(
@@ -52,7 +52,8 @@ fn compared(kind: &AtomKind) -> Option<i128> {
     (number & LARGEFILE == 0).then_some(number)
 }
 
-fn is_flags(value: &Value) -> bool {
+/// Returns true for `file.flags`.
+pub(super) fn is_flags(value: &Value) -> bool {
     matches!(&value.kind, ValueKind::Load { access, .. }
         if access.root == "file" && matches!(&access.steps[..], [Step::Field { name, .. }] if name == "f_flags"))
 }
@@ -76,7 +77,7 @@ mod tests {
     #[test]
     fn bit_tests_are_left_alone() {
         for rule in [
-            "on file_open when file.flags & O_ACCMODE == O_WRONLY deny",
+            "on file_open when file.flags & O_ACCMODE == O_WRONLY audit",
             "on file_open when file.flags & O_APPEND deny",
             "on file_open when file.flags has O_CREAT|O_EXCL deny",
             "on file_open when file.flags == O_WRONLY|O_LARGEFILE deny",

@@ -27,7 +27,8 @@ const PROGRAM: CallerName = CallerName {
 
 const DEVICE: CallerName = CallerName {
     origin: "the argument of mount(2), before it is looked up",
-    instead: "test the type of the file system, or the device `sb.dev` on `sb_kern_mount`",
+    instead: "test `path`, where it is mounted, or `sb.dev` on `sb_kern_mount`, which new mounts call and bind mounts \
+              do not",
 };
 
 const SOCKET: CallerName = CallerName {
@@ -117,7 +118,7 @@ mod tests {
             "on bprm_check_security when bprm.path == \"/usr/bin/nc\" deny",
             "on bprm_check_security when bprm.filename == \"/usr/bin/nc\" audit",
             "on file_open when file.path under \"/etc\" deny",
-            "on sb_mount when type == \"nfs\" deny",
+            "on sb_mount when flags & MS_BIND deny",
             "on unix_stream_connect when dst.path == \"/run/docker.sock\" deny",
             "on socket_connect when dst.abstract == \"docker\" deny",
         ] {

@@ -107,7 +107,7 @@ fn hooks_unrelated_to_the_current_task() {
 fn actions_of_a_rule() {
     let fields = |count: usize| (0..count).map(|at| format!("f{at} = task.uid")).collect::<Vec<_>>().join(", ");
     let rows: Vec<(String, &[&str])> = vec![
-        ("on file_open deny audit kill".into(), &[]),
+        ("on file_ioctl deny audit kill".into(), &[]),
         ("on file_open deny deny".into(), &["KRS0403"]),
         ("on file_open audit audit".into(), &["KRS0403"]),
         ("on file_open kill kill SIGTERM".into(), &["KRS0403"]),
@@ -129,8 +129,8 @@ fn actions_of_a_rule() {
         ("on file_open audit { file.f_path.dentry.d_name }".into(), &["KRS0413"]),
         ("on file_open audit { \"text\" }".into(), &["KRS0413"]),
         ("on file_open audit { file.path, hook.name, task.comm }".into(), &[]),
-        ("@severity(low) on file_open deny".into(), &[]),
-        ("@severity(critical) @tag(\"a\", \"b\") @tag(\"c\") @id(\"x\") @doc(\"y\") on file_open deny".into(), &[]),
+        ("@severity(low) on file_ioctl deny".into(), &[]),
+        ("@severity(critical) @tag(\"a\", \"b\") @tag(\"c\") @id(\"x\") @doc(\"y\") on file_ioctl deny".into(), &[]),
         ("@severity(urgent) on file_open deny".into(), &["KRS0109"]),
         ("@severity on file_open deny".into(), &["KRS0109"]),
         ("@severity(low, high) on file_open deny".into(), &["KRS0109"]),

@@ -10,7 +10,7 @@ use std::process::{Command, Output, Stdio};
 const RIGHT: &str = "on file_open when task.uid == 5 deny\n";
 const WRONG: &str = "on file_open deny\n  on file_open when task.no_such == 1 deny\n";
 /// A policy with the warning `unused-item`.
-const DOUBTFUL: &str = "const A = 1\non file_open deny\n";
+const DOUBTFUL: &str = "const A = 1\non file_ioctl deny\n";
 
 struct Folder(tempfile::TempDir);
 

@@ -192,7 +192,7 @@ fn other_warnings() {
             ("on file_open when task.comm like \"a*\" deny", vec![]),
             // The access mode is a two-bit number (O_WRONLY is 1) next to other flags.
             ("on file_open when file.flags == O_WRONLY deny", vec!["KRS0910"]),
-            ("on file_open when file.flags & O_ACCMODE == O_WRONLY deny", vec![]),
+            ("on file_open when file.flags & O_ACCMODE == O_WRONLY audit", vec![]),
             // The mode of `chmod 777` is 0o777.
             ("on path_chmod when mode == 777 deny", vec!["KRS0911"]),
             ("on path_chmod when mode == 0o777 deny", vec![]),
@@ -203,11 +203,11 @@ fn other_warnings() {
             ("on file_open when file.inode.mode & S_IFDIR deny", vec!["KRS0913"]),
             ("on file_open when file.inode.mode & S_IFMT == S_IFDIR deny", vec![]),
             // Items that are never used.
-            ("const A = 1 on file_open deny", vec!["KRS0904"]),
-            ("const _A = 1 on file_open deny", vec![]),
-            ("set s: u32 = { 1 } on file_open deny", vec!["KRS0904"]),
-            ("param p: u32 = 1 on file_open deny", vec!["KRS0904"]),
-            ("label l on task on file_open deny", vec!["KRS0904"]),
+            ("const A = 1 on file_ioctl deny", vec!["KRS0904"]),
+            ("const _A = 1 on file_ioctl deny", vec![]),
+            ("set s: u32 = { 1 } on file_ioctl deny", vec!["KRS0904"]),
+            ("param p: u32 = 1 on file_ioctl deny", vec!["KRS0904"]),
+            ("label l on task on file_ioctl deny", vec!["KRS0904"]),
             ("label l on task on file_open when task is l deny", vec!["KRS0904"]),
             ("label l on task on file_open mark l", vec!["KRS0904"]),
             ("label l on task on file_open when task is not l mark l", vec![]),
