@@ -1,16 +1,44 @@
 //! Describes a typed policy and its programs in the manifest ([`krsi_abi::manifest`]) that the object contains.
 
+use std::collections::BTreeMap;
+
 use krsi_abi::manifest::{
-    Audit, BitfieldLoad, Field, File, Label, Limit, Manifest, Names, Need, Param, Part, Program, Rule, RuleId, Set,
-    Since, Source, Ty,
+    Audit, BitfieldLoad, Field, File, Label, Limit, Literal, Manifest, Names, Need, Param, Part, Program, Rule, RuleId,
+    Set, Since, Source, Ty,
 };
 
 use crate::bpf::{Code, event};
-use crate::hir::{self, Policy};
+use crate::hir::{self, Policy, walk};
 use crate::hir::{aliasing, since};
 use crate::limits;
 use crate::object;
 use crate::source::Sources;
+
+/// The most literals of a manifest; the loader resolves each.
+const LITERALS_MAX: usize = 1000;
+
+/// The paths that file paths are compared with.
+fn literals(policy: &Policy) -> Vec<Literal> {
+    let mut found: BTreeMap<&[u8], u32> = BTreeMap::new();
+    for (rule, at) in policy.rules.iter().zip(0..) {
+        for cond in rule.when.iter().chain(&rule.unless) {
+            walk::each_in_cond(cond, &mut |atom| {
+                let hir::AtomKind::Text { value, test } = &atom.kind else { return };
+                let is_path = matches!(&value.kind, hir::ValueKind::Text(text)
+                    if matches!(**text, hir::TextSource::Path { .. }));
+                let texts = match test {
+                    hir::TextTest::OneOf(texts) => texts.as_slice(),
+                    hir::TextTest::Under(directory) => std::slice::from_ref(directory),
+                    _ => return,
+                };
+                let absolute = texts.iter().filter(|text| is_path && text.starts_with(b"/"));
+                absolute.for_each(|text| _ = found.entry(text).or_insert(at));
+            });
+        }
+    }
+    let texts = found.into_iter().filter_map(|(text, rule)| Some((String::from_utf8(text.to_vec()).ok()?, rule)));
+    texts.take(LITERALS_MAX).map(|(path, rule)| Literal { path, rule: RuleId(rule) }).collect()
+}
 
 /// Builds the manifest of a policy.
 #[must_use]
@@ -88,6 +116,7 @@ pub fn manifest(policy: &Policy, code: &Code, kernels: Vec<String>, sources: &So
         kernels,
         params,
         files,
+        literals: literals(policy),
         sets,
         unreadable: code.unreadable,
         limited: code.limited,

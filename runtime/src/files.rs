@@ -1,4 +1,5 @@
-//! Files that a policy names with `inode("...")`, resolved to device and inode numbers at load time.
+//! Files that a policy names: by `inode("...")`, resolved to device and inode numbers at load time, and as paths,
+//! which are checked for symbolic links.
 //!
 //! A program compares `i_ino` and `i_sb->s_dev` of the kernel's inode. stat(2) does not always return these:
 //! btrfs reports a separate device for each subvolume, and overlayfs reports the lower file. An inotify(7)
@@ -42,6 +43,33 @@ impl Object {
     /// such a file is an error.
     pub fn resolve_files(&mut self, strict: bool) -> Result<Vec<String>, Failure> {
         self.set_files(strict, identify)
+    }
+
+    /// Returns a warning for each path of a comparison that leads through a symbolic link: the path of a file has
+    /// every link resolved, so no file has this one. A path whose target the policy names, too, is left alone. If
+    /// `strict`, such a path is an error.
+    pub fn check_literals(&self, strict: bool) -> Result<Vec<String>, Failure> {
+        let mut warnings = Vec::new();
+        for literal in &self.manifest.literals {
+            // A file that does not exist may be created later.
+            let Ok(found) = std::fs::canonicalize(&literal.path) else { continue };
+            // A policy for several systems names both places: `/lib/modules` and `/usr/lib/modules`.
+            if self.manifest.literals.iter().any(|known| found == Path::new(&known.path)) {
+                continue;
+            }
+            let (path, found) = (literal.path.escape_debug(), found.display().to_string());
+            let found = found.escape_debug();
+            let rule = self.manifest.rules.get(literal.rule.0 as usize).map_or("", |rule| rule.name.as_str());
+            let problem = format!("`{path}` leads to `{found}` through a symbolic link");
+            let consequence = format!("no file has the path that rule `{}` compares with", rule.escape_debug());
+            if strict {
+                return Err(Failure::refused(problem)
+                    .note(consequence)
+                    .help(format!("write `{found}` in the policy; without `--strict` this is a warning")));
+            }
+            warnings.push(format!("{problem}: {consequence}; write `{found}`"));
+        }
+        Ok(warnings)
     }
 
     /// Implements [`Object::resolve_files`] with a function that identifies a file.
@@ -200,6 +228,25 @@ mod tests {
         let (major, minor) = (rustix::fs::major(stat.dev()), rustix::fs::minor(stat.dev()));
         assert_eq!(show(file, &constants), format!("inode {} of device {major}:{minor}", stat.ino()));
         assert!(object.resolve_files(true).is_err());
+    }
+
+    /// `/proc/self` is a symbolic link on every Linux, and `/proc/version` is none.
+    #[test]
+    fn a_literal_through_a_link_is_reported() {
+        let text = r#"r: on file_open when file.path == "/proc/version" or file.path in { "/no/such", "/proc/mounts" } deny
+                      s: on file_open when file.path under "/proc/self" deny"#;
+        let object = crate::object::tests::built(text);
+        let paths: Vec<(&str, u32)> =
+            object.manifest.literals.iter().map(|literal| (&*literal.path, literal.rule.0)).collect();
+        assert_eq!(paths, [("/no/such", 0), ("/proc/mounts", 0), ("/proc/self", 1), ("/proc/version", 0)]);
+        let warnings = object.check_literals(false).expect("a warning is no refusal");
+        assert_eq!(warnings.len(), 2, "{warnings:?}");
+        for (warning, path, rule) in [(&warnings[0], "/proc/mounts", "r"), (&warnings[1], "/proc/self", "s")] {
+            assert!(warning.starts_with(&format!("`{path}` leads to `/proc/")), "{warning}");
+            assert!(warning.contains(&format!("no file has the path that rule `{rule}` compares with")), "{warning}");
+        }
+        let failure = object.check_literals(true).expect_err("strict");
+        assert_eq!(failure.code, crate::failure::REFUSED);
     }
 
     #[test]

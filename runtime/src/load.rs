@@ -55,6 +55,7 @@ pub fn load(path: &Path, options: &Options<'_>) -> Result<Loaded, Failure> {
     pins::check_name(&name)?;
     doctor::preflight()?;
     let mut warnings = object.resolve_files(options.strict)?;
+    warnings.extend(object.check_literals(options.strict)?);
     let kernel = Kernel::running()?;
     let Adapted { inactive, idle } = adapt(&mut object, &kernel, since::release())?;
 

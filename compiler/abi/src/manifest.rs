@@ -41,6 +41,10 @@ pub struct Manifest {
     /// Files that the loader looks up for `inode("...")`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<File>,
+    /// Paths that file paths are compared with, each with the first rule that does so, sorted by path. The loader
+    /// warns of those that lead through a symbolic link.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub literals: Vec<Literal>,
     /// Dynamic sets, each a map named by [`crate::set::map_name`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sets: Vec<Set>,
@@ -102,6 +106,15 @@ pub struct File {
 impl File {
     /// The device and inode number of a missing file.
     pub const NONE: u64 = u64::MAX;
+}
+
+/// A path that the full path of a file is compared with by `==`, `in` or `under`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Literal {
+    /// Absolute path as the policy writes it.
+    pub path: String,
+    /// The first rule with the comparison.
+    pub rule: RuleId,
 }
 
 /// A dynamic set: its elements change while the policy is loaded. [`crate::set`] describes the keys.
