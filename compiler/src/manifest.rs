@@ -19,7 +19,8 @@ const LITERALS_MAX: usize = 1000;
 
 /// The paths that file paths are compared with.
 fn literals(policy: &Policy) -> Vec<Literal> {
-    let mut found: BTreeMap<&[u8], u32> = BTreeMap::new();
+    // A rule on several hooks is there once for each.
+    let mut found: BTreeMap<(&[u8], &str), u32> = BTreeMap::new();
     for (rule, at) in policy.rules.iter().zip(0..) {
         for cond in rule.when.iter().chain(&rule.unless) {
             walk::each_in_cond(cond, &mut |atom| {
@@ -32,11 +33,11 @@ fn literals(policy: &Policy) -> Vec<Literal> {
                     _ => return,
                 };
                 let absolute = texts.iter().filter(|text| is_path && text.starts_with(b"/"));
-                absolute.for_each(|text| _ = found.entry(text).or_insert(at));
+                absolute.for_each(|text| _ = found.entry((text, &rule.name)).or_insert(at));
             });
         }
     }
-    let texts = found.into_iter().filter_map(|(text, rule)| Some((String::from_utf8(text.to_vec()).ok()?, rule)));
+    let texts = found.into_iter().filter_map(|((text, _), rule)| Some((String::from_utf8(text.to_vec()).ok()?, rule)));
     texts.take(LITERALS_MAX).map(|(path, rule)| Literal { path, rule: RuleId(rule) }).collect()
 }
 

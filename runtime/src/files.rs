@@ -18,7 +18,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use krsi_abi::manifest::File;
+use krsi_abi::manifest::{File, Literal};
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 
 use crate::failure::Failure;
@@ -46,15 +46,16 @@ impl Object {
     }
 
     /// Returns a warning for each path of a comparison that leads through a symbolic link: the path of a file has
-    /// every link resolved, so no file has this one. A path whose target the policy names, too, is left alone. If
+    /// every link resolved, so no file has this one. A path whose target the rule names, too, is left alone. If
     /// `strict`, such a path is an error.
     pub fn check_literals(&self, strict: bool) -> Result<Vec<String>, Failure> {
         let mut warnings = Vec::new();
         for literal in &self.manifest.literals {
             // A file that does not exist may be created later.
             let Ok(found) = std::fs::canonicalize(&literal.path) else { continue };
-            // A policy for several systems names both places: `/lib/modules` and `/usr/lib/modules`.
-            if self.manifest.literals.iter().any(|known| found == Path::new(&known.path)) {
+            // A rule for several systems names both places: `/lib/modules` and `/usr/lib/modules`.
+            let same = |known: &Literal| known.rule == literal.rule && found == Path::new(&known.path);
+            if self.manifest.literals.iter().any(same) {
                 continue;
             }
             let (path, found) = (literal.path.escape_debug(), found.display().to_string());

@@ -12,6 +12,9 @@ use crate::failure::Failure;
 /// The call that replaces an instruction whose CO-RE relocation failed, as in the log: 0xbad2310, as in libbpf.
 const FAILED_RELOCATION: &str = "unknown#195896080";
 
+/// The helpers that a kernel in lockdown does not give to programs, with their numbers.
+const READS: [&str; 3] = ["bpf_probe_read#4", "bpf_probe_read_kernel#113", "bpf_probe_read_kernel_str#115"];
+
 /// Returns the failure for a verifier log.
 pub fn refusal(manifest: &Manifest, hook: &str, error: &io::Error, log: &str, verbose: bool) -> Failure {
     let lines: Vec<&str> = log.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
@@ -40,6 +43,14 @@ pub fn refusal(manifest: &Manifest, hook: &str, error: &io::Error, log: &str, ve
         return Failure::refused(format!("this kernel does not support programs on `{hook}`"))
             .note("an argument of the hook is a struct passed by value, which kernels before 6.0 cannot pass to a program")
             .help("restrict the rules on this hook to newer kernels with `@since(\"6.1\")`, or use another hook");
+    }
+    // From check_helper_call: in lockdown the kernel has no such helper, `bpf_base_func_proto` in kernel/bpf/helpers.c.
+    let withheld = reason.contains("unknown func") || reason.contains("cannot use helper");
+    if withheld && READS.iter().any(|helper| reason.contains(helper)) {
+        return Failure::refused("this kernel is locked down: no program may read kernel memory")
+            .note(format!("reason: {reason}"))
+            .note("the mode `confidentiality` of kernel lockdown forbids it, see /sys/kernel/security/lockdown")
+            .help("boot with lockdown=integrity or lockdown=none; `krsi doctor` checks it");
     }
     let quoted = lines.iter().rev().find_map(|line| line.strip_prefix("; "));
     let rule = quoted.and_then(|quoted| rule_of(manifest, hook, quoted));
@@ -167,6 +178,23 @@ mod tests {
         let error = io::Error::from_raw_os_error(libc::EPERM);
         let failure = refusal(&manifest(), "file_open", &error, "", false).to_string();
         assert!(failure.contains("refuses all LSM programs"), "{failure}");
+    }
+
+    /// Both wordings of the verifier: until 6.9, and since.
+    #[test]
+    fn lockdown_is_not_reported_as_a_bug() {
+        let error = io::Error::from_raw_os_error(libc::EINVAL);
+        for reason in [
+            "unknown func bpf_probe_read_kernel#113",
+            "program of this type cannot use helper bpf_probe_read_kernel_str#115",
+        ] {
+            let log = format!("; on file_open when a deny\n5: (85) call bpf_probe_read_kernel#113\n{reason}\n");
+            let failure = refusal(&manifest(), "file_open", &error, &log, false).to_string();
+            assert!(failure.starts_with("error: this kernel is locked down"), "{failure}");
+            assert!(!failure.contains("please report"), "{failure}");
+        }
+        let log = "5: (85) call bpf_probe_read_kernel#113\nR1 type=scalar expected=fp\n";
+        assert!(refusal(&manifest(), "file_open", &error, log, false).to_string().contains("please report"));
     }
 
     /// The reason is the last line of the log that is not part of the statistics.

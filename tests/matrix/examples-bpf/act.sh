@@ -8,7 +8,7 @@ cp /bin/busybox /usr/bin/new
 fails /tmp/krsi load "$here/bpf-protection.o"
 grep -v '^error' /tmp/said
 printf 'on bpf deny' > alone.krs
-krsic build alone.krs
+krsic build -A lock-out alone.krs
 fails /tmp/krsi load alone.o
 grep -v '^error' /tmp/said
 /tmp/krsi list

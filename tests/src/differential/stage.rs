@@ -400,6 +400,9 @@ impl Stage<'_, '_, '_> {
                 // The idle task usually ends the chain; sometimes no task does.
                 let end = left == 0 && !self.tape.percent(5);
                 self.scene.set(made, &named("task_struct", &["pid"]), if end { 0 } else { 1 + left as u64 });
+                // Every task has a leader, which is another task if it is not the first thread of its process.
+                let leader = if self.tape.percent(30) { self.scene.object("task_struct", true)? } else { made };
+                self.scene.set(made, &named("task_struct", &["group_leader"]), leader);
                 self.scene.set(child, &parent, made);
                 child = made;
             }

@@ -27,6 +27,7 @@ const SLOW: &[(&str, u64)] = &[
     ("carried-sets", 11),
     ("clear-errors", 38),
     ("denies-its-own-removal", 36),
+    ("destinations", 6),
     ("dynamic-sets", 9),
     ("every-hook", 75),
     ("examples-act", 13),
