@@ -55,7 +55,7 @@ impl Object {
             let Ok(found) = std::fs::canonicalize(&literal.path) else { continue };
             // A rule for several systems names both places: `/lib/modules` and `/usr/lib/modules`.
             let same = |known: &Literal| known.rule == literal.rule && found == Path::new(&known.path);
-            if self.manifest.literals.iter().any(same) {
+            if same(literal) || self.manifest.literals.iter().any(same) {
                 continue;
             }
             let (path, found) = (literal.path.escape_debug(), found.display().to_string());

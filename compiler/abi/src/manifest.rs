@@ -41,8 +41,8 @@ pub struct Manifest {
     /// Files that the loader looks up for `inode("...")`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<File>,
-    /// Paths that file paths are compared with, each with the first rule that does so, sorted by path. The loader
-    /// warns of those that lead through a symbolic link.
+    /// Paths that the rules compare file paths with, sorted by path. The loader warns of those that lead through a
+    /// symbolic link.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub literals: Vec<Literal>,
     /// Dynamic sets, each a map named by [`crate::set::map_name`].
@@ -113,7 +113,7 @@ impl File {
 pub struct Literal {
     /// Absolute path as the policy writes it.
     pub path: String,
-    /// The first rule with the comparison.
+    /// The rule with the comparison, on the first of its hooks.
     pub rule: RuleId,
 }
 

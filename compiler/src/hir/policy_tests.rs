@@ -471,5 +471,5 @@ fn is_pointer(value: &Value) -> bool {
 
 /// Returns true if a value is read through another.
 fn behind(value: &Value, pointer: &Value) -> bool {
-    walk::operands(value).0.any(|part| part.kind == pointer.kind || behind(part, pointer))
+    walk::operands(value).0.any(|part| walk::any_part(part, &|part| part.kind == pointer.kind))
 }

@@ -54,6 +54,11 @@ pub fn operands(value: &Value) -> (impl Iterator<Item = &Value>, Option<&Cond>) 
     (few.into_iter().flatten().chain(many).chain(end.into_iter().flat_map(Endpoint::values)), cond)
 }
 
+/// Returns true if a value, or one that it is computed from outside conditions, meets a predicate.
+pub fn any_part(value: &Value, wanted: &dyn Fn(&Value) -> bool) -> bool {
+    wanted(value) || operands(value).0.any(|part| any_part(part, wanted))
+}
+
 /// Calls `each` on a test and on all tests inside its operands.
 pub fn each_in_atom<'p>(atom: &'p Atom, each: &mut impl FnMut(&'p Atom)) {
     each(atom);

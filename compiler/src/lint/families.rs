@@ -7,7 +7,7 @@
 //! The address of a Unix socket is unknown, so the exemption does not apply to it.
 
 use crate::diag::{Diagnostic, code};
-use crate::hir::walk::{operands, values};
+use crate::hir::walk::{any_part, values};
 use crate::hir::{Cond, EndpointField, Policy, Value, ValueKind};
 
 use super::{atoms, within};
@@ -49,10 +49,7 @@ fn reads(cond: &Cond, wanted: &dyn Fn(EndpointField) -> bool) -> bool {
 }
 
 fn is_endpoint(value: &Value, wanted: &dyn Fn(EndpointField) -> bool) -> bool {
-    match &value.kind {
-        ValueKind::Endpoint(_, field) => wanted(*field),
-        _ => operands(value).0.any(|part| is_endpoint(part, wanted)),
-    }
+    any_part(value, &|part| matches!(part.kind, ValueKind::Endpoint(_, field) if wanted(field)))
 }
 
 #[cfg(test)]

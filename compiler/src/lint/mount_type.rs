@@ -8,7 +8,7 @@
 //! fs/namespace.c. The caller may pass any.
 
 use crate::diag::{Diagnostic, code};
-use crate::hir::walk::{operands, values};
+use crate::hir::walk::{any_part, values};
 use crate::hir::{Hook, Policy, Value, ValueKind};
 
 use super::{inside, tests};
@@ -43,10 +43,7 @@ pub(super) fn run(policy: &Policy, found: &mut Vec<Diagnostic>) {
 
 /// Returns true if a value is computed from an argument.
 fn reads_argument(hook: &Hook, value: &Value, name: &str) -> bool {
-    match value.kind {
-        ValueKind::Arg(arg) => hook.args[arg.index()].name == name,
-        _ => operands(value).0.any(|part| reads_argument(hook, part, name)),
-    }
+    any_part(value, &|part| matches!(part.kind, ValueKind::Arg(arg) if hook.args[arg.index()].name == name))
 }
 
 #[cfg(test)]

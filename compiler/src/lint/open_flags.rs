@@ -22,6 +22,7 @@ pub(super) fn run(policy: &Policy, found: &mut Vec<Diagnostic>) {
             let Some(number) = compared(&atom.kind) else { return };
             let span = if inside(rule, atom.span) { atom.span } else { rule.span };
             let instead = match number & !ACCMODE {
+                0 if number == 0 => "compare only the access mode: `file.flags & O_ACCMODE == O_RDONLY`",
                 0 => "test the bits of the access mode: `file.flags & (O_WRONLY|O_RDWR)`",
                 _ => "test the relevant bits: `file.flags & O_APPEND`, `file.flags has O_CREAT|O_EXCL`",
             };
@@ -37,10 +38,6 @@ pub(super) fn run(policy: &Policy, found: &mut Vec<Diagnostic>) {
 
 /// Returns a constant without `O_LARGEFILE` that the flags of a file are compared with.
 fn compared(kind: &AtomKind) -> Option<i128> {
-    let constant = |value: &Value| match value.kind {
-        ValueKind::Const(number) => Some(number),
-        _ => None,
-    };
     let number = match kind {
         AtomKind::Compare { op: Compare::Eq | Compare::Ne, left, right } if is_flags(left) => constant(right)?,
         AtomKind::Compare { op: Compare::Eq | Compare::Ne, left, right } if is_flags(right) => constant(left)?,
@@ -50,6 +47,14 @@ fn compared(kind: &AtomKind) -> Option<i128> {
         _ => return None,
     };
     (number & LARGEFILE == 0).then_some(number)
+}
+
+/// Returns the number of a constant.
+pub(super) fn constant(value: &Value) -> Option<i128> {
+    match value.kind {
+        ValueKind::Const(number) => Some(number),
+        _ => None,
+    }
 }
 
 /// Returns true for `file.flags`.

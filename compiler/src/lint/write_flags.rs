@@ -11,7 +11,7 @@ use krs_grammar::ast::Span;
 use crate::diag::{Diagnostic, code};
 use crate::hir::{AtomKind, Binary, Compare, Policy, Value, ValueKind};
 
-use super::open_flags::is_flags;
+use super::open_flags::{constant, is_flags};
 use super::{inside, tests};
 
 const WRONLY: i128 = 1;
@@ -50,27 +50,20 @@ pub(super) fn run(policy: &Policy, found: &mut Vec<Diagnostic>) {
 /// Returns the values of the access mode for writing that a test covers.
 fn access_mode(kind: &AtomKind) -> Option<i128> {
     let masked = |value: &Value| match &value.kind {
-        ValueKind::Binary(Binary::And, left, right) => match (&left.kind, &right.kind) {
-            (_, ValueKind::Const(mask)) if is_flags(left) => Some(*mask),
-            (ValueKind::Const(mask), _) if is_flags(right) => Some(*mask),
-            _ => None,
-        },
-        _ => None,
-    };
-    let number = |value: &Value| match value.kind {
-        ValueKind::Const(number) => Some(number),
+        ValueKind::Binary(Binary::And, left, right) if is_flags(left) => constant(right),
+        ValueKind::Binary(Binary::And, left, right) if is_flags(right) => constant(left),
         _ => None,
     };
     let bits = match kind {
         AtomKind::AnyBit(value) => masked(value)?,
         AtomKind::AllBits { value, mask } if is_flags(value) => i128::from(*mask),
-        AtomKind::Compare { op: Compare::Eq | Compare::Ne, left, right } => match (masked(left)?, number(right)?) {
+        AtomKind::Compare { op: Compare::Eq | Compare::Ne, left, right } => match (masked(left)?, constant(right)?) {
             (mask, 0) => mask,
             (mask, value) if mask & ACCMODE == ACCMODE => value,
             _ => return None,
         },
         AtomKind::OneOf { value, set } if masked(value)? & ACCMODE == ACCMODE => {
-            set.iter().filter_map(number).fold(0, |bits, number| bits | number)
+            set.iter().filter_map(constant).fold(0, |bits, number| bits | number)
         }
         _ => return None,
     };

@@ -22,7 +22,7 @@ use super::place::{self, FieldPlace as Field};
 use crate::btf::{Kind, Type};
 use crate::hir::eval::{Element, Labels, Windows, World};
 use crate::hir::since::{Feature, Since, Version};
-use crate::hir::{Access, Mode, Shape, Step, TaskField};
+use crate::hir::{Access, Mode, Shape, Step, TaskField, UNREACHABLE};
 use crate::kernel::Kernel;
 
 /// The current task, as helpers report it.
@@ -290,7 +290,7 @@ impl<'k> Scene<'k> {
     /// # Errors
     /// If the kernel's types lack the structs of a mount.
     pub fn top_mount(&mut self, reach: Reach) -> Result<u64, String> {
-        let at: &[u8] = if reach == Reach::Path { b"" } else { b"(unreachable)" };
+        let at: &[u8] = if reach == Reach::Path { b"" } else { UNREACHABLE };
         let inner = self.new_mount(None, at.to_vec())?;
         let inum = match reach {
             // The first number of a namespace that is created later, PROC_DYNAMIC_FIRST.

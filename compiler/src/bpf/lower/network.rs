@@ -17,7 +17,7 @@
 use std::ops::Range;
 
 use super::builder::{Builder, Fact, Target, ValueKey};
-use crate::bpf::helper;
+use crate::bpf::{helper, library};
 use crate::hir::{Access, Endpoint, Shape, Step, Ty, Value, ValueKind};
 use crate::isa::{alu, jmp};
 use crate::mir::{FRAME_POINTER, Inst, Operand, Reg};
@@ -66,7 +66,7 @@ impl Builder<'_> {
             match family {
                 Family::In(base, role) => {
                     let word = build.component(base, Component::In);
-                    if let Some(role) = role.filter(|role| *role != Role::Bound) {
+                    if let Some(role) = role {
                         build.bound_address(word, role, unknown);
                     }
                     build.set(high, Operand::Imm(0));
@@ -88,7 +88,7 @@ impl Builder<'_> {
                         let word = build.in6_half(base, first);
                         build.set(half, Operand::Reg(word));
                     }
-                    if let Some(role) = role.filter(|role| *role != Role::Bound) {
+                    if let Some(role) = role {
                         build.bound_address6(high, low, role, join, unknown);
                     }
                     build.jump(join);
@@ -282,8 +282,7 @@ impl Builder<'_> {
     }
 
     fn socket_field(&mut self, socket: Reg, name: &str) -> Reg {
-        let field = Step::Field { name: name.into(), shape: Shape::Int { bytes: 2, signed: false } };
-        self.load(socket, &Access { is_struct: true, root: "sock".into(), steps: vec![field] }, 2)
+        self.load(socket, &library::field("sock", &[(name, Shape::Int { bytes: 2, signed: false })]), 2)
     }
 
     /// Replaces `0.0.0.0`, in network byte order, by the address to which the kernel connects the socket: the one
@@ -431,7 +430,7 @@ impl Builder<'_> {
                 self.branch(jmp::JEQ, true, kind, Operand::Imm(SOCK_RAW), six, peer);
             }
         }
-        let role = Some(role);
+        let role = Some(role).filter(|role| *role != Role::Bound);
         let families = [(four, IN_BYTES, Family::In(base, role)), (six, IN6_BYTES, Family::In6(base, role))];
         for (target, bytes, family) in families {
             self.bind(target);
@@ -557,7 +556,7 @@ pub(super) enum Role<'v> {
     },
 }
 
-/// An address family, with the location of the components, and the use of an address.
+/// An address family, with the location of the components, and the use of an address that is a destination.
 #[derive(Clone, Copy)]
 enum Family<'v> {
     In(Location, Option<Role<'v>>),
@@ -587,7 +586,5 @@ enum Component {
 
 /// Returns the access to a field of `sock.__sk_common`.
 fn common(steps: &[(&str, Shape)]) -> Access {
-    let first = Step::Field { name: "__sk_common".into(), shape: Shape::Struct };
-    let rest = steps.iter().map(|(name, shape)| Step::Field { name: (*name).to_owned(), shape: shape.clone() });
-    Access { is_struct: true, root: "sock".into(), steps: std::iter::once(first).chain(rest).collect() }
+    library::field("sock", &[&[("__sk_common", Shape::Struct)], steps].concat())
 }

@@ -13,8 +13,8 @@
 
 use super::builder::{Builder, Target};
 use super::network::Location;
-use crate::access::{Access, Shape, Step};
-use crate::bpf::helper;
+use crate::access::{Access, Shape};
+use crate::bpf::{helper, library};
 use crate::hir::{Endpoint, UnixName};
 use crate::isa::{alu, jmp};
 use crate::mir::{Inst, Operand, Reg};
@@ -66,10 +66,10 @@ impl Builder<'_> {
                     }
                     UnixName::Abstract => {
                         let bound = build.probe_pointer(socket, &unix(&[("addr", Shape::Pointer)]), none);
-                        let length = access("unix_address", &[("len", Shape::Int { bytes: 4, signed: true })]);
+                        let length = library::field("unix_address", &[("len", Shape::Int { bytes: 4, signed: true })]);
                         let length = build.probe_field(bound, &length, 4, none);
                         let element = Box::new(Shape::Struct);
-                        let address = access("unix_address", &[("name", Shape::Array { element, count: 1 })]);
+                        let address = library::field("unix_address", &[("name", Shape::Array { element, count: 1 })]);
                         let address = build.field_address(bound, &address);
                         build.name_in_address(address, length, name, (memory, offset), none, failed)
                     }
@@ -148,10 +148,5 @@ impl Builder<'_> {
 }
 
 fn unix(steps: &[(&str, Shape)]) -> Access {
-    access("unix_sock", steps)
-}
-
-fn access(root: &str, steps: &[(&str, Shape)]) -> Access {
-    let steps = steps.iter().map(|(name, shape)| Step::Field { name: (*name).to_owned(), shape: shape.clone() });
-    Access { is_struct: true, root: root.to_owned(), steps: steps.collect() }
+    library::field("unix_sock", steps)
 }
