@@ -1,28 +1,47 @@
-//! The pipeline of passes from a lowered function body to machine code.
+//! The pipeline from a typed policy to machine code.
 //!
 //! ```text
-//! decision graph --lower--> mir --PIPELINE--> mir with machine registers --encode--> bpf program
+//! hir ──decision──> graphs ──mir::lower──> bodies ──PIPELINE──> bodies ──bpf::encode──> programs ──rt::link──> code
+//!                      ▲                                                                   │
+//!                      └── split of a hook whose program is too large; fewer optimisations ◀┘
+//!                          for a policy that exceeds the stack
 //! ```
 //!
-//! [`PIPELINE`] is the only list of passes. `krsic build -Z no-NAME` leaves out the passes of an
-//! optimisation, `-Z print-after=PASS` prints the body after a pass, `-Z stop-after=PASS` also ends there,
-//! `-Z verify-each` checks the invariants after each, and `-Z time-passes` adds up their times.
+//! [`compile`] runs the stages. [`PIPELINE`] is the only list of passes over bodies. `krsic build -Z no-NAME`
+//! leaves out the passes of an optimisation, `-Z print-after=PASS` prints the body after a pass,
+//! `-Z stop-after=PASS` also ends there, `-Z verify-each` checks the invariants after each, and
+//! `-Z time-passes` adds up their times.
 //!
-//! Absent: the clock. The command passes one in, so that the library does not read the time.
+//! Absent: the stages before code generation, which `crate::Parsed` runs, and the object.
 
-use std::cell::RefCell;
+mod observer;
+mod refusal;
+mod split;
+
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
-use std::time::Duration;
 
-use crate::bpf::{placement, post_ra_copies, regalloc, spills};
+use krs_grammar::ast::Span;
+
+pub use self::observer::{Instrumentation, Observer};
+use self::refusal::{Generated, Refusal};
+use self::split::Unsplittable;
+use crate::analysis::unreachable::Unreachable;
+use crate::bpf::{self, Code, Program, encode, placement, post_ra_copies, regalloc, spills, stack};
+use crate::data::constants::Constants;
+use crate::decision::{self, Graph, Part, Plan};
+use crate::diag::{Diagnostic, code};
+use crate::hir::{HookId, Policy};
+use crate::limits::{TEXTS_MAX, TooLarge};
 use crate::mir::analysis::cfg;
+use crate::mir::lower::tail_calls;
 use crate::mir::passes::{
     copy_propagation, dce, demanded_bits, expand_reads, fold_byte_swaps, fold_immediates, gvn, jump_threading,
     mask_bit_tests, rename_live_ranges, resolve_flags, simplify, split_cold, split_live_ranges, widen_moves,
 };
 use crate::mir::{self, Body};
 use crate::optimise::{Optimisation, Optimise};
+use crate::relocation::Relocation;
+use crate::rt::{self, Checked, Function};
 
 /// A transformation of a body.
 #[derive(Clone, Copy)]
@@ -263,91 +282,164 @@ impl Pass {
     }
 }
 
-/// Requests of `-Z` that do not change the code.
-#[derive(Clone, Debug, Default)]
-pub struct Instrumentation {
-    /// Passes after which the body is printed.
-    pub print_after: Vec<&'static str>,
-    /// The pass after which compilation ends.
-    pub stop_after: Option<&'static str>,
-    /// Checks the invariants after each pass, also in release builds.
-    pub verify_each: bool,
-    /// A clock: the time since a fixed moment. Passes are timed if there is one.
-    pub clock: Option<fn() -> Duration>,
-}
+/// Passes shrink a program by less than this factor. A body that exceeds the limit by more is refused before
+/// they run.
+const SHRINKS_TO: usize = 2;
 
-/// Observes the passes over all bodies of a policy.
-pub struct Observer<'i> {
-    wanted: &'i Instrumentation,
-    printed: RefCell<String>,
-    /// The number of runs of each pass, and their time.
-    times: RefCell<BTreeMap<&'static str, (u32, Duration)>>,
-}
+/// Optimisations that are disabled, in this order, when a program exceeds the stack: values then occupy
+/// callee-saved registers at any cost, and are read again rather than kept.
+const LESS_STACK: [&[Optimisation]; 2] =
+    [&[Optimisation::CalleeSavedCost], &[Optimisation::AvailableValues, Optimisation::Pre, Optimisation::Gvn]];
 
-/// The requests of [`Observer::none`], which are empty.
-static NOTHING: Instrumentation =
-    Instrumentation { print_after: Vec::new(), stop_after: None, verify_each: false, clock: None };
-
-impl Observer<'static> {
-    /// An observer without requests.
-    #[must_use]
-    pub fn none() -> Observer<'static> {
-        Observer::new(&NOTHING)
+/// Compiles a typed policy: builds the decision graphs and generates all programs. A hook whose rules do not
+/// fit into one program is split, in the plan as well; rules that fit into no program are an error.
+pub fn compile(
+    policy: &Policy,
+    unreachable: &Unreachable,
+    mut optimise: Optimise,
+    observer: &Observer<'_>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> (Plan, Code) {
+    let mut plan = decision::lower::lower(policy, unreachable, optimise);
+    let mut less = LESS_STACK.iter();
+    // Split hooks, with the most instructions of each of their programs.
+    let mut split: BTreeMap<HookId, usize> = BTreeMap::new();
+    if !optimise.does(Optimisation::OneProgram) {
+        split.extend(plan.graphs.iter().map(|graph| (graph.hook, split::INSTRUCTIONS_MAX)));
     }
-}
-
-impl<'i> Observer<'i> {
-    /// Creates an observer with no output yet.
-    #[must_use]
-    pub fn new(wanted: &'i Instrumentation) -> Observer<'i> {
-        Observer { wanted, printed: RefCell::default(), times: RefCell::default() }
-    }
-
-    /// Forgets the printed bodies: the policy is compiled again with other options.
-    pub fn restart(&self) {
-        self.printed.borrow_mut().clear();
-    }
-
-    /// The printed bodies and the table of times.
-    #[must_use]
-    pub fn report(&self) -> String {
-        let mut text = self.printed.borrow().clone();
-        if self.wanted.clock.is_some() {
-            let times = self.times.borrow();
-            let all: Duration = times.values().map(|(_, time)| *time).sum();
-            let _ = writeln!(text, "{:20} {:>7} {:>12}", "pass", "runs", "microseconds");
-            for name in pass_names() {
-                if let Some((runs, time)) = times.get(name) {
-                    let _ = writeln!(text, "{name:20} {runs:>7} {:>12}", time.as_micros());
-                }
+    let mut no_fit: BTreeMap<HookId, Unsplittable> = BTreeMap::new();
+    let mut pending: Vec<HookId> = split.keys().copied().collect();
+    loop {
+        for hook in pending.drain(..) {
+            match split::split(policy, hook, &plan.rules[hook.index()], split[&hook], optimise) {
+                Ok(parts) => decision::split::split(policy, &mut plan, hook, &parts, optimise),
+                Err(why) => drop(no_fit.insert(hook, why)),
             }
-            let _ = writeln!(text, "{:20} {:>7} {:>12}", "all", "", all.as_micros());
         }
-        text
+        observer.restart();
+        let mut generated = generate(policy, &plan, optimise, observer);
+        generated.refused.retain(|(hook, _)| !no_fit.contains_key(hook));
+        if generated.exceeds_stack()
+            && let Some(more) = less.next()
+        {
+            optimise = more.iter().fold(optimise, |all, one| all.without(*one));
+            no_fit.clear();
+            pending.extend(split.keys());
+            continue;
+        }
+        for (hook, Refusal { why, .. }) in &generated.refused {
+            // A program compiled for an earlier denial can be larger than the default one: retry with half
+            // the size.
+            let most = split.get(hook).map_or(split::INSTRUCTIONS_MAX, |most| most / 2);
+            if why.is_less_in_parts() && most >= split::INSTRUCTIONS_LEAST && !pending.contains(hook) {
+                split.insert(*hook, most);
+                pending.push(*hook);
+            }
+        }
+        if pending.is_empty() {
+            generated.report(policy, no_fit, diagnostics);
+            if observer.verifies() {
+                decision::verify::verify(&plan);
+                bpf::verify::verify(&generated.code);
+            }
+            return (plan, generated.code);
+        }
     }
+}
 
-    /// Prints and verifies a body after a pass; returns true if compilation ends there.
-    fn after(&self, pass: &'static str, round: u32, name: &str, body: &Body) -> bool {
-        if self.wanted.print_after.contains(&pass) || self.wanted.stop_after == Some(pass) {
-            let round = if round > 1 { format!(", round {round}") } else { String::new() };
-            let _ = writeln!(self.printed.borrow_mut(), "; {name} after {pass}{round}\n{}", mir::text::print(body));
-        }
-        if self.wanted.verify_each || cfg!(debug_assertions) {
-            mir::verify::verify(body)
-                .unwrap_or_else(|why| panic!("{name} is invalid after {pass}: {why}\n{}", mir::text::print(body)));
-        }
-        self.wanted.stop_after == Some(pass)
-    }
+/// Data and functions that the programs of an object share, while it is generated.
+struct Shared {
+    module: mir::lower::Module,
+    /// Functions for ancestor queries.
+    functions: Vec<Function>,
+}
 
-    fn timed<T>(&self, pass: &'static str, run: impl FnOnce() -> T) -> T {
-        let Some(clock) = self.wanted.clock else { return run() };
-        let start = clock();
-        let done = run();
-        let mut times = self.times.borrow_mut();
-        let entry = times.entry(pass).or_default();
-        *entry = (entry.0 + 1, entry.1 + clock().saturating_sub(start));
-        done
+impl Shared {
+    fn new(policy: &Policy) -> Shared {
+        Shared { module: mir::lower::Module::new(policy), functions: Vec::new() }
     }
+}
+
+/// Generates the programs of a plan.
+fn generate(policy: &Policy, plan: &Plan, optimise: Optimise, observer: &Observer<'_>) -> Generated {
+    let mut shared = Shared::new(policy);
+    let mut generated = Generated::default();
+    let mut texts = 0;
+    for graph in &plan.graphs {
+        texts = texts.max(mir::lower::text_count(policy, plan, graph));
+        let full = shared.module.data.constants.full();
+        let most = if graph.part == Part::default() { split::INSTRUCTIONS_MAX } else { usize::MAX };
+        let program = program(policy, plan, graph, most, optimise, observer, &mut shared);
+        let constants = &shared.module.data.constants;
+        if let (None, Some(section)) = (full, constants.full()) {
+            let span = graph.first(policy).map_or_else(Span::default, |rule| rule.span);
+            let (bytes, what) = (constants.bytes(section).len(), section.words());
+            let hook = &policy.hooks[graph.hook.index()].name;
+            generated.diagnostics.push(
+                Diagnostic::error(code::TABLES_TOO_LARGE, span, format!("the policy's {what} are too large for a map"))
+                    .label(format!("{bytes} bytes including the rules on `{hook}`"))
+                    .note(format!("a map value has at most {} bytes on 5.10", Constants::room(section)))
+                    .help("split the policy into two policies and load both"),
+            );
+        }
+        match program {
+            Ok(program) => generated.code.programs.extend(program),
+            Err(refusal) => generated.refused.push((graph.hook, refusal)),
+        }
+    }
+    let Shared { module, functions } = shared;
+    let code = &mut generated.code;
+    code.data = module.data;
+    let called = code.programs.iter().flat_map(|program| &program.relocations).filter_map(Relocation::callee);
+    code.functions = rt::link(functions, called, &mut code.data, policy, texts.min(TEXTS_MAX));
+    generated.deep = stack::too_deep(code);
+    generated
+}
+
+/// Compiles a graph to a program of at most `most` instructions; `None` if `-Z stop-after` ended the
+/// compilation.
+fn program(
+    policy: &Policy,
+    plan: &Plan,
+    graph: &Graph,
+    most: usize,
+    optimise: Optimise,
+    observer: &Observer<'_>,
+    shared: &mut Shared,
+) -> Result<Option<Program>, Refusal> {
+    if mir::lower::text_count(policy, plan, graph) > TEXTS_MAX {
+        return Err(TooLarge::Texts(TEXTS_MAX).into());
+    }
+    let lowered = mir::lower::lower(policy, plan, graph, optimise, &mut shared.module)?;
+    for predicate in lowered.predicates {
+        let span = predicate.span;
+        shared.functions.extend(ancestor_functions(predicate, optimise).map_err(|why| (why, span))?);
+    }
+    let count = lowered.body.blocks.iter().map(|block| block.insts.len() + 1).sum::<usize>();
+    if count / SHRINKS_TO > most {
+        return Err(TooLarge::Instructions(count / SHRINKS_TO).into());
+    }
+    let hook = &policy.hooks[graph.hook.index()].name;
+    let name = tail_calls::name(hook, &graph.part);
+    let Some(body) = run(&name, lowered.body, optimise, observer).map_err(TooLarge::Frame)? else { return Ok(None) };
+    let program = encode::encode(&name, hook, &body, optimise)?;
+    match program.insns.len() {
+        count if count > most => Err(TooLarge::Instructions(count).into()),
+        _ => Ok(Some(program)),
+    }
+}
+
+/// Compiles the functions of an ancestor query: the condition, and the walk that calls it.
+fn ancestor_functions(predicate: mir::lower::Predicate, optimise: Optimise) -> Result<[Function; 2], TooLarge> {
+    let mir::lower::Predicate { names, sense, body, .. } = predicate;
+    let name = &names.predicate;
+    let body = run(name, body, optimise, &Observer::none()).map_err(TooLarge::Frame)?;
+    let program = encode::encode(name, "", &body.expect("nothing asks to stop"), optimise)?;
+    let notes = vec![(0, "the condition on an ancestor")];
+    let (insns, relocations) = (program.insns, program.relocations);
+    let condition = Function { name, checked: Checked::Once, params: 2, insns, relocations, notes };
+    let walk = rt::ancestors::walk(if sense { &names.any } else { &names.all }, name, sense);
+    Ok([condition, walk])
 }
 
 /// Runs the pipeline over the body of the function `name`. Returns `None` if `-Z stop-after` ended it.

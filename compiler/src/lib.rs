@@ -16,10 +16,12 @@ pub mod automaton;
 pub mod bpf;
 pub mod btf;
 pub mod command;
+pub mod data;
 pub mod decision;
 pub mod diag;
 pub mod driver;
 pub mod glob;
+pub mod helper;
 pub mod hir;
 pub mod imports;
 pub mod isa;
@@ -32,6 +34,7 @@ pub mod object;
 pub mod optimise;
 pub mod reference;
 pub mod relocation;
+pub mod rt;
 pub mod simulate;
 pub mod source;
 pub mod stdlib;
@@ -241,21 +244,15 @@ impl Parsed {
     }
 }
 
-/// Runs the stages from a typed policy to code. Every request that needs code calls it, so all of them report
-/// the same errors and verify the same forms.
+/// Generates the code of a checked policy. Every request that needs code calls it, so all of them report the
+/// same errors and verify the same forms.
 fn generate(
     checked: &Checked,
     options: &Options<'_>,
     observer: &Observer<'_>,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> (decision::Plan, bpf::Code) {
-    let mut plan = decision::lower::lower(&checked.policy, &checked.unreachable, options.optimise);
-    let code = bpf::lower::lower(&checked.policy, &mut plan, options.optimise, observer, diagnostics);
-    if cfg!(debug_assertions) || options.instrumentation.verify_each {
-        decision::verify::verify(&plan);
-        bpf::verify::verify(&code);
-    }
-    (plan, code)
+    driver::compile(&checked.policy, &checked.unreachable, options.optimise, observer, diagnostics)
 }
 
 /// Compiles a typed policy to an object.

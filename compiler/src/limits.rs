@@ -1,9 +1,15 @@
 //! Limits that several stages share, each with its reason.
 //!
-//! A limit that only one module needs stays in that module.
+//! A limit that only one module needs stays in that module. [`TooLarge`] names the limit that a program
+//! exceeds.
+
+use std::fmt;
 
 /// Bytes of the buffer of a text that is fetched, the final NUL included: `PATH_MAX` of the kernel.
 pub const TEXT_BYTES: u32 = 4096;
+
+/// The number of bytes that may be read from the start of a constant text: a text, and a word more.
+pub const TEXT_READ_BYTES: usize = TEXT_BYTES as usize + 8;
 
 /// The most bytes of a char array that is read as a text. It is copied to the stack, which has 512 bytes.
 pub const STR_BYTES_MAX: u32 = 256;
@@ -43,3 +49,81 @@ pub const CALL_FRAMES_MAX: u32 = 8;
 
 /// The most bytes of a map value: 5.10 allocates it in one piece (`KMALLOC_MAX_SIZE`).
 pub const MAP_VALUE_BYTES_MAX: usize = 4 << 20;
+
+/// The most conditional jumps on one path through a program. The verifiers of 5.10 and 6.1 keep at most 8192
+/// pending branches (`BPF_COMPLEXITY_LIMIT_JMP_SEQ`); the difference is for the branches that they add
+/// themselves.
+pub const BRANCHES_MAX: u32 = 8000;
+
+/// The limit that a program exceeds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TooLarge {
+    /// Bytes of the frame.
+    Frame(u32),
+    /// Bytes of the frame and of the frames of the functions that it calls.
+    Stack(u32),
+    /// Depth of nested calls.
+    Calls(u32),
+    /// Slots that a jump would skip.
+    Jump(usize),
+    /// Conditional jumps on one path.
+    Branches(u32),
+    /// Instructions of the program.
+    Instructions(usize),
+    /// The most different texts of a program.
+    Texts(usize),
+    /// The most programs of a split hook.
+    Parts(usize),
+    /// The most functions of an object.
+    Functions(usize),
+}
+
+impl TooLarge {
+    /// Returns true if the rules can fit into several programs.
+    #[must_use]
+    pub fn is_less_in_parts(self) -> bool {
+        match self {
+            TooLarge::Frame(_)
+            | TooLarge::Jump(_)
+            | TooLarge::Branches(_)
+            | TooLarge::Instructions(_)
+            | TooLarge::Texts(_) => true,
+            TooLarge::Stack(_) | TooLarge::Calls(_) | TooLarge::Functions(_) | TooLarge::Parts(_) => false,
+        }
+    }
+}
+
+impl fmt::Display for TooLarge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TooLarge::Frame(bytes) => {
+                write!(f, "it needs {bytes} bytes of stack; the kernel provides {}", STACK_BYTES_MAX)
+            }
+            TooLarge::Stack(bytes) => write!(
+                f,
+                "with the functions that it calls it needs {bytes} bytes of stack; the kernel provides {}",
+                STACK_BYTES_MAX
+            ),
+            TooLarge::Calls(frames) => {
+                write!(f, "its calls are nested {frames} deep; the kernel allows {}", CALL_FRAMES_MAX)
+            }
+            TooLarge::Functions(most) => write!(f, "it tests more than {most} different conditions on ancestors"),
+            TooLarge::Jump(slots) => {
+                write!(f, "a jump would skip {slots} instructions; the format allows {}", i16::MAX)
+            }
+            TooLarge::Instructions(count) => {
+                write!(f, "it has {count} instructions or more, which takes a verifier too long")
+            }
+            TooLarge::Texts(most) => write!(f, "a program can read at most {most} different texts"),
+            TooLarge::Parts(most) => {
+                write!(f, "it needs more than {most} programs, the kernel's limit for chained tail calls")
+            }
+            TooLarge::Branches(count) => {
+                write!(
+                    f,
+                    "one path through it has {count} conditional jumps; the verifier of 5.10 follows at most {BRANCHES_MAX}"
+                )
+            }
+        }
+    }
+}

@@ -7,10 +7,11 @@ use krsi_abi::manifest::{
     Set, Since, Source, Ty,
 };
 
-use crate::bpf::{Code, event};
+use crate::bpf::Code;
 use crate::hir::{self, Policy, walk};
 use crate::hir::{aliasing, since};
 use crate::limits;
+use crate::mir::lower::event_layout;
 use crate::object;
 use crate::source::Sources;
 
@@ -76,7 +77,7 @@ pub fn manifest(policy: &Policy, code: &Code, kernels: Vec<String>, sources: &So
         })
         .collect();
     let files = policy.files.iter().zip(0..);
-    let files = files.map(|(path, at)| File { path: path.clone(), offset: code.files + 16 * at }).collect();
+    let files = files.map(|(path, at)| File { path: path.clone(), offset: code.data.files + 16 * at }).collect();
     let sets = policy.sets.iter().filter_map(|set| self::set(set, &mut used)).collect();
     let names = used
         .iter()
@@ -119,8 +120,8 @@ pub fn manifest(policy: &Policy, code: &Code, kernels: Vec<String>, sources: &So
         files,
         literals: literals(policy),
         sets,
-        unreadable: code.unreadable,
-        limited: code.limited,
+        unreadable: code.data.unreadable,
+        limited: code.data.limited,
         words: aliasing::words(policy)
             .map(|(field, bytes, rule)| BitfieldLoad {
                 rule: RuleId(rule.0),
@@ -134,7 +135,7 @@ pub fn manifest(policy: &Policy, code: &Code, kernels: Vec<String>, sources: &So
             .iter()
             .map(|label| Label { name: label.name.clone(), on: label.on, inherit: label.inherit })
             .collect(),
-        labels_lost: code.labels_lost,
+        labels_lost: code.data.labels_lost,
     }
 }
 
@@ -181,7 +182,7 @@ fn set(set: &hir::Set, used: &mut Vec<hir::NamesId>) -> Option<Set> {
 }
 
 fn audit(audit: &hir::Audit, used: &mut Vec<hir::NamesId>) -> Audit {
-    let layout = event::layout(audit);
+    let layout = event_layout::layout(audit);
     let fields = audit
         .fields
         .iter()

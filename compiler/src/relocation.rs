@@ -13,7 +13,72 @@ use std::fmt;
 use krsi_abi::manifest::RuleId;
 
 use crate::access::Access;
-use crate::bpf::Section;
+
+/// A section of constants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Section {
+    /// Values that the loader sets, and search tables.
+    Tables,
+    /// Texts that are compared as a whole.
+    Texts,
+    /// Automata that texts are matched against.
+    Automata,
+}
+
+impl Section {
+    /// All sections, in the order of their discriminants.
+    pub const ALL: [Section; 3] = [Section::Tables, Section::Texts, Section::Automata];
+
+    /// Returns the name of the section in the object.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Section::Tables => krsi_abi::CONSTANTS_SECTION,
+            Section::Texts => ".rodata.texts",
+            Section::Automata => ".rodata.match",
+        }
+    }
+
+    /// Returns the symbol at the start of the section.
+    #[must_use]
+    pub fn symbol(self) -> &'static str {
+        match self {
+            Section::Tables => "krs_constants",
+            Section::Texts => "krs_texts",
+            Section::Automata => "krs_automata",
+        }
+    }
+
+    /// Returns a name of the contents for diagnostics.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Section::Tables => "tables",
+            Section::Texts => "texts",
+            Section::Automata => "patterns",
+        }
+    }
+}
+
+/// A place in the code that a loader fills in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Relocation {
+    /// The first slot of the instruction.
+    pub slot: u32,
+    /// Value that the loader fills in.
+    pub kind: RelocationKind,
+}
+
+impl Relocation {
+    /// Returns the function that the instruction calls, if it is a call.
+    #[must_use]
+    pub fn callee(&self) -> Option<&'static str> {
+        match self.kind {
+            RelocationKind::Function(name) => Some(name),
+            _ => None,
+        }
+    }
+}
 
 /// A value that a loader fills in.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -10,7 +10,7 @@
 //! A label is a byte, 0 or 1, so that a program can set one without reading the others: 5.10 has no atomic
 //! `or`. The labels of a kind are in the order of their names ([`crate::manifest::Manifest::labels`]), padded
 //! to whole words. `former` identifies a thread that executes a program while it is not the first thread of its
-//! process; see `bpf/lower/labels.rs`.
+//! process; see `mir/lower/labels.rs`.
 
 use serde::{Deserialize, Serialize};
 

@@ -2,94 +2,15 @@
 //! branches are inverted if their true successor follows, and edges to blocks that only jump lead to the
 //! target of the jump.
 
-use std::fmt;
-
 use krsi_abi::manifest::ArgumentLoad;
 
-use super::{Insn, Program, Relocation};
-use crate::isa::{SRC_REG, alu, class, jmp, mode, pseudo, size};
-use crate::limits;
+use super::Program;
+use crate::isa::{Insn, SRC_REG, alu, class, jmp, mode, pseudo, size};
+use crate::limits::{BRANCHES_MAX, TooLarge};
 use crate::mir::analysis::cfg::skip_forwarding;
 use crate::mir::{BlockId, Body, Inst, Operand, Reg, Terminator};
 use crate::optimise::{Optimisation, Optimise};
-
-/// The most conditional jumps on one path through a program. The verifiers of 5.10 and 6.1 keep at most 8192
-/// pending branches (`BPF_COMPLEXITY_LIMIT_JMP_SEQ`); the difference is for the branches that they add
-/// themselves.
-const BRANCHES_MAX: u32 = 8000;
-
-/// The limit that a program exceeds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TooLarge {
-    /// Bytes of the frame.
-    Frame(u32),
-    /// Bytes of the frame and of the frames of the functions that it calls.
-    Stack(u32),
-    /// Depth of nested calls.
-    Calls(u32),
-    /// Slots that a jump would skip.
-    Jump(usize),
-    /// Conditional jumps on one path.
-    Branches(u32),
-    /// Instructions of the program.
-    Instructions(usize),
-    /// The most different texts of a program.
-    Texts(usize),
-    /// The most programs of a split hook.
-    Parts(usize),
-    /// The most functions of an object.
-    Functions(usize),
-}
-
-impl TooLarge {
-    /// Returns true if the rules can fit into several programs.
-    #[must_use]
-    pub fn is_less_in_parts(self) -> bool {
-        match self {
-            TooLarge::Frame(_)
-            | TooLarge::Jump(_)
-            | TooLarge::Branches(_)
-            | TooLarge::Instructions(_)
-            | TooLarge::Texts(_) => true,
-            TooLarge::Stack(_) | TooLarge::Calls(_) | TooLarge::Functions(_) | TooLarge::Parts(_) => false,
-        }
-    }
-}
-
-impl fmt::Display for TooLarge {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            TooLarge::Frame(bytes) => {
-                write!(f, "it needs {bytes} bytes of stack; the kernel provides {}", limits::STACK_BYTES_MAX)
-            }
-            TooLarge::Stack(bytes) => write!(
-                f,
-                "with the functions that it calls it needs {bytes} bytes of stack; the kernel provides {}",
-                limits::STACK_BYTES_MAX
-            ),
-            TooLarge::Calls(frames) => {
-                write!(f, "its calls are nested {frames} deep; the kernel allows {}", limits::CALL_FRAMES_MAX)
-            }
-            TooLarge::Functions(most) => write!(f, "it tests more than {most} different conditions on ancestors"),
-            TooLarge::Jump(slots) => {
-                write!(f, "a jump would skip {slots} instructions; the format allows {}", i16::MAX)
-            }
-            TooLarge::Instructions(count) => {
-                write!(f, "it has {count} instructions or more, which takes a verifier too long")
-            }
-            TooLarge::Texts(most) => write!(f, "a program can read at most {most} different texts"),
-            TooLarge::Parts(most) => {
-                write!(f, "it needs more than {most} programs, the kernel's limit for chained tail calls")
-            }
-            TooLarge::Branches(count) => {
-                write!(
-                    f,
-                    "one path through it has {count} conditional jumps; the verifier of 5.10 follows at most {BRANCHES_MAX}"
-                )
-            }
-        }
-    }
-}
+use crate::relocation::{Relocation, RelocationKind};
 
 /// Encodes one program.
 ///
@@ -226,7 +147,7 @@ impl Out {
         }
     }
 
-    fn relocate(&mut self, kind: Option<&super::RelocationKind>) {
+    fn relocate(&mut self, kind: Option<&RelocationKind>) {
         if let Some(kind) = kind {
             let slot = self.program.insns.len() as u32;
             self.program.relocations.push(Relocation { slot, kind: kind.clone() });
@@ -313,7 +234,7 @@ impl Out {
             Inst::Copy { .. } => unreachable!("copies have become calls"),
             Inst::Spill { .. } | Inst::Reload { .. } => unreachable!("slots of the frame have got their offsets"),
             Inst::Invoke { function, .. } => {
-                self.relocate(Some(&super::RelocationKind::Function(function)));
+                self.relocate(Some(&RelocationKind::Function(function)));
                 self.push(Insn { code: class::JMP | jmp::CALL, src: pseudo::CALL, imm: -1, ..Insn::default() });
             }
         }

@@ -105,7 +105,7 @@ fn drop_unread(code: &mut Body) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mir::testing::{becomes, stays};
+    use crate::testing::bodies::{becomes, stays};
 
     #[test]
     fn copies_are_propagated_and_dead_moves_removed() {

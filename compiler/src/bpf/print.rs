@@ -5,8 +5,11 @@ use std::fmt::Write;
 
 use krs_grammar::ast::Span;
 
-use super::{Code, Function, Insn, Program, Relocation, helper};
-use crate::isa::{SRC_REG, alu, class, jmp, mode, size};
+use super::{Code, Program};
+use crate::helper;
+use crate::isa::{Insn, SRC_REG, alu, class, jmp, mode, size};
+use crate::relocation::Relocation;
+use crate::rt::Function;
 
 /// Prints all programs. `quote` gives the place and text of a span: `policy.krs:1:24` and `prot & EXEC`.
 pub fn print(code: &Code, quote: &dyn Fn(Span) -> (String, String)) -> String {
@@ -134,10 +137,11 @@ fn instruction(insns: &[Insn], slot: usize, insn: Insn, relocation: Option<&Relo
 mod tests {
     use krsi_abi::manifest::{ArgumentLoad, RuleId};
 
-    use super::super::{Checked, RelocationKind, Section};
     use super::*;
     use crate::access::{Access, Step};
     use crate::mir::text::access;
+    use crate::relocation::{RelocationKind, Section};
+    use crate::rt::Checked;
 
     fn of(insns: Vec<Insn>, relocations: Vec<(u32, RelocationKind)>) -> Program {
         Program {

@@ -257,8 +257,8 @@ mod tests {
     use super::*;
     use crate::isa::jmp;
     use crate::mir::BlockId;
-    use crate::mir::testing::{becomes, stays};
     use crate::mir::text::{parse, print};
+    use crate::testing::bodies::{becomes, stays};
 
     fn block(insts: Vec<Inst>, end: Terminator) -> Block {
         let insts = insts.into_iter().map(|inst| (inst, Default::default())).collect();

@@ -9,14 +9,14 @@
 //! bytes and 8 frames. It rounds frames up to 32 bytes and, since 6.9, to 16 if the JIT is used; the larger
 //! sum counts here. A frame extends to the deepest offset that an instruction names.
 //!
-//! Absent: the reduction of frames, which `lower` attempts by disabling optimisations.
+//! Absent: the reduction of frames, which `driver` attempts by disabling optimisations.
 
 use std::collections::BTreeMap;
 
-use super::encode::TooLarge;
-use super::{Code, Insn, Relocation, RelocationKind};
-use crate::isa::{SRC_REG, alu, class, mode};
-use crate::limits::{CALL_FRAMES_MAX, STACK_BYTES_MAX};
+use super::Code;
+use crate::isa::{Insn, SRC_REG, alu, class, mode};
+use crate::limits::{CALL_FRAMES_MAX, STACK_BYTES_MAX, TooLarge};
+use crate::relocation::{Relocation, RelocationKind};
 
 /// The granularity to which the verifier rounds a frame.
 const ROUNDED: u32 = 32;
@@ -113,8 +113,9 @@ fn frame_bytes(insns: &[Insn]) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Checked, Function, Program};
+    use super::super::Program;
     use super::*;
+    use crate::rt::{Checked, Function};
 
     fn store(offset: i16) -> Insn {
         Insn { code: class::STX | mode::MEM | 0x18, dst: FRAME, off: offset, ..Insn::default() }

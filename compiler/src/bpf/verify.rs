@@ -4,8 +4,9 @@
 //! Absent: functions, the set of instructions, and the values that programs return; the kernel's verifier
 //! checks those.
 
-use super::{Code, Program, RelocationKind};
+use super::{Code, Program};
 use crate::isa::{class, jmp, mode, size};
+use crate::relocation::RelocationKind;
 
 /// Checks every program.
 ///
@@ -62,10 +63,11 @@ fn verify_program(program: &Program) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Insn, Relocation, Section};
     use super::*;
+    use crate::isa::Insn;
     use crate::isa::alu;
     use crate::mir::text::access;
+    use crate::relocation::{Relocation, Section};
 
     const EXIT: Insn = Insn { code: class::JMP | jmp::EXIT, dst: 0, src: 0, off: 0, imm: 0 };
     const MOV: Insn = Insn { code: class::ALU64 | alu::MOV, ..EXIT };

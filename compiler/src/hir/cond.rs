@@ -4,7 +4,7 @@
 //! (and (bits (& prot 4)) (null vma->vm_file))
 //! ```
 //!
-//! Invariants: see [`super`]. Absent: code for a test, which `bpf/lower/conds.rs` generates.
+//! Invariants: see [`super`]. Absent: code for a test, which `mir/lower/conds.rs` generates.
 
 use std::hash::{Hash, Hasher};
 

@@ -15,11 +15,11 @@
 //! ```
 //!
 //! The text form is parsed and printed by [`text`]; `krsic build -Z print-after=PASS` prints it, and the
-//! tests of passes are written in it. `decision` is lowered to this form, the passes of [`passes`] transform
+//! tests of passes are written in it. [`lower`] lowers `decision` to this form, the passes of [`passes`] transform
 //! it, and `bpf` assigns machine registers and encodes it.
 //!
 //! The graph is acyclic: every edge leads from a block to a later one, because the generated programs have no
-//! loops (the functions of `bpf::library`, which have some, are not in this form). Each forward dataflow
+//! loops (the functions of `rt`, which have some, are not in this form). Each forward dataflow
 //! analysis is therefore one pass over the blocks in order, each backward one a pass in reverse order,
 //! without a fixed-point iteration. The form is not SSA: arithmetic changes its destination in place as the
 //! machine does, and a join of values is a register that several blocks write. Most registers have one
@@ -41,9 +41,8 @@
 //! field.
 
 pub mod analysis;
+pub mod lower;
 pub mod passes;
-#[cfg(test)]
-pub(crate) mod testing;
 pub mod text;
 pub mod verify;
 
@@ -181,7 +180,7 @@ pub enum Inst {
     },
     /// Calls a helper with the arguments `r1` to `rN`; the result is in `r0`, and `r1` to `r5` are clobbered.
     Call {
-        /// Number of the helper, one of `bpf::helper`.
+        /// Number of the helper, one of `helper`.
         helper: u32,
         /// Number of argument registers, at most 5.
         args: u8,

@@ -24,10 +24,10 @@ use krs_grammar::ast::Span;
 use krsi_abi::manifest::RuleId;
 
 use crate::access::{Access, Shape, Step};
-use crate::bpf::Section;
 use crate::isa::{alu, jmp};
 use crate::mir::{Block, BlockId, Body, FIRST_VIRTUAL, Inst, Operand, Reg, Terminator};
 use crate::relocation::RelocationKind;
+use crate::relocation::Section;
 
 /// Operations with an assignment operator.
 const OPERATIONS: [u8; 11] =

@@ -10,8 +10,8 @@ use object::{
 
 use super::lower::{FUNCTIONS_SECTION, MAP_BYTES, MODES_SYMBOL, STATE_SYMBOL};
 use super::{Address, Object};
-use crate::bpf::Section;
 use crate::btf::Linkage;
+use crate::relocation::Section;
 
 /// The license of the programs. The kernel restricts LSM programs and some helpers to GPL-compatible licenses.
 const LICENSE: &[u8] = b"GPL\0";

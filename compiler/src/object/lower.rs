@@ -6,8 +6,11 @@ use krsi_abi::modes::{MODES_SECTION, Modes};
 
 use super::layout::{Declared, Types};
 use super::{Address, CoreRelocation, CoreRelocationKind, Line, Object, Program, btf_ext};
-use crate::bpf::{self, Checked, MapKind, RelocationKind, Section};
+use crate::bpf;
 use crate::btf::{Builder, Def, Linkage, Member, Param, SectionVar, TypeId};
+use crate::data::{Data, MapKind};
+use crate::relocation::{Relocation, RelocationKind, Section};
+use crate::rt::{Checked, Function};
 use crate::source::Sources;
 
 /// The symbol of the state section.
@@ -108,14 +111,14 @@ pub fn lower(code: bpf::Code, manifest: &Manifest, sources: &Sources) -> Object 
         programs.push(made);
     }
     let modes = if manifest.rules.is_empty() { Vec::new() } else { Modes::first(manifest).value(manifest) };
-    declare_data(&mut btf, int, &code, modes.len() as u32);
+    declare_data(&mut btf, int, &code.data, modes.len() as u32);
     // The license is data in a separate section, which loaders read without BTF.
     let btf_ext = btf_ext::write(&programs, &mut btf);
     Object {
         programs,
-        maps: code.maps,
-        constants: code.constants,
-        state: code.state,
+        maps: code.data.maps,
+        constants: code.data.constants,
+        state: code.data.state,
         modes,
         manifest: manifest.to_bytes(),
         types: declared.text,
@@ -125,8 +128,8 @@ pub fn lower(code: bpf::Code, manifest: &Manifest, sources: &Sources) -> Object 
 }
 
 /// Inserts local values where loaders insert those of the kernel, and records the relocations.
-fn relocate(made: &mut Program, relocations: &[bpf::Relocation], declared: &Declared) {
-    for bpf::Relocation { slot, kind } in relocations {
+fn relocate(made: &mut Program, relocations: &[Relocation], declared: &Declared) {
+    for Relocation { slot, kind } in relocations {
         let insn = &mut made.insns[*slot as usize];
         let mut core = |ty, spec, kind, text| made.core.push(CoreRelocation { slot: *slot, ty, spec, kind, text });
         let mut address = |target| made.addresses.push((*slot, target));
@@ -193,10 +196,10 @@ fn relocate(made: &mut Program, relocations: &[bpf::Relocation], declared: &Decl
 }
 
 /// Declares maps in the form that libbpf expects, with numbers as array lengths, and the data sections.
-fn declare_data(btf: &mut Builder, int: TypeId, code: &bpf::Code, modes_bytes: u32) {
+fn declare_data(btf: &mut Builder, int: TypeId, data: &Data, modes_bytes: u32) {
     let member = |name, ty, bit_offset| Member { name, ty, bit_offset, bitfield_bits: 0 };
-    let mut vars = Vec::with_capacity(code.maps.len());
-    for (index, map) in code.maps.iter().enumerate() {
+    let mut vars = Vec::with_capacity(data.maps.len());
+    for (index, map) in data.maps.iter().enumerate() {
         let numbers = [
             ("type", map.kind.number()),
             ("key_size", map.key),
@@ -224,8 +227,8 @@ fn declare_data(btf: &mut Builder, int: TypeId, code: &bpf::Code, modes_bytes: u
         btf.add(Def::Datasec { name: ".maps", bytes: MAP_BYTES * vars.len() as u32, vars: &vars });
     }
     let byte = btf.int("unsigned char", 1, false);
-    let constants = Section::ALL.map(|of| (of.name(), of.symbol(), code.constants.bytes(of).len() as u32));
-    let changing = [(krsi_abi::STATE_SECTION, STATE_SYMBOL, code.state), (MODES_SECTION, MODES_SYMBOL, modes_bytes)];
+    let constants = Section::ALL.map(|of| (of.name(), of.symbol(), data.constants.bytes(of).len() as u32));
+    let changing = [(krsi_abi::STATE_SECTION, STATE_SYMBOL, data.state), (MODES_SECTION, MODES_SYMBOL, modes_bytes)];
     for (section, name, bytes) in constants.into_iter().chain(changing) {
         if bytes > 0 {
             let array = btf.array(byte, bytes);
@@ -238,7 +241,7 @@ fn declare_data(btf: &mut Builder, int: TypeId, code: &bpf::Code, modes_bytes: u
 /// Line information of a function, with the compiler's comments in place of source text. The kernel rejects a
 /// program unless each function has a record at its first instruction (`check_btf_line` in
 /// `kernel/bpf/verifier.c`).
-fn notes(function: &bpf::Function) -> Vec<Line> {
+fn notes(function: &Function) -> Vec<Line> {
     let line = |slot: u32, text: &str| Line {
         slot,
         file: format!("krsic:{}", function.name),

@@ -28,7 +28,10 @@ pub mod layout;
 pub mod lower;
 pub mod print;
 
-use crate::bpf::{Constants, Insn, Map, Section};
+use crate::data::Map;
+use crate::data::constants::Constants;
+use crate::isa::Insn;
+use crate::relocation::Section;
 
 /// An object before its encoding as a file.
 #[derive(Clone, Debug)]

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use super::lower::{MODES_SYMBOL, STATE_SYMBOL};
 use super::{Address, Object};
-use crate::bpf::{MapKind, Section};
+use crate::data::MapKind;
+use crate::relocation::Section;
 
 /// Returns the printed form.
 #[must_use]

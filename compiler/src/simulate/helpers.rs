@@ -3,7 +3,7 @@
 use super::machine::Machine;
 use super::maps;
 use super::memory::Rights;
-use crate::bpf::helper;
+use crate::helper;
 
 const MAP_UPDATE_ELEM: u32 = 2;
 const MAP_DELETE_ELEM: u32 = 3;

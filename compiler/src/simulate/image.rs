@@ -12,8 +12,8 @@ use krsi_abi::modes::MODES_SECTION;
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _, RelocationTarget, SymbolKind};
 
 use super::core;
-use crate::bpf::Insn;
 use crate::btf::{Btf, Kind, Type, field};
+use crate::isa::Insn;
 use crate::isa::{class, mode, size};
 use crate::kernel::Kernel;
 use crate::object::lower::PARTS_MEMBER;

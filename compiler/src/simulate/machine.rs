@@ -13,8 +13,9 @@ use super::memory::{Memory, Rights};
 use super::scene::Scene;
 use super::{Fault, Run};
 use super::{helpers, labels};
-use crate::bpf::{Insn, helper};
+use crate::helper;
 use crate::hir::eval::{Element, Labels};
+use crate::isa::Insn;
 use crate::isa::{SRC_REG, alu, class, jmp, mode, pseudo, size};
 
 /// Maximum number of instructions in a run. The kernel has no such limit, but a program that does not terminate

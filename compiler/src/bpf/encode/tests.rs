@@ -1,9 +1,9 @@
 //! Encoding, against bytes written by hand from RFC 9669: opcode, `src << 4 | dst`, offset and immediate in
 //! little-endian order.
 
-use super::super::RelocationKind;
 use super::*;
 use crate::mir::text::{access, parse};
+use crate::relocation::RelocationKind;
 
 fn encoded(text: &str) -> Program {
     encode("p", "p", &parse(text), Optimise::default()).expect("it is within the limits")

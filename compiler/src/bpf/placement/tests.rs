@@ -1,7 +1,7 @@
 //! The order of blocks, and exits that are duplicated.
 
 use super::*;
-use crate::mir::testing::{becomes, stays};
+use crate::testing::bodies::{becomes, stays};
 
 #[test]
 fn a_block_follows_the_one_that_leads_to_it() {

@@ -1,9 +1,9 @@
 //! Assignment of registers, spilling, and ranges of machine registers.
 
 use super::*;
-use crate::mir::testing::becomes;
-use crate::mir::testing::run::run;
 use crate::mir::text::{parse, print};
+use crate::testing::bodies::becomes;
+use crate::testing::run::run;
 
 const GENEROUS: Options = Options { frugal: false, share: true };
 const FRUGAL: Options = Options { frugal: true, share: true };

@@ -6,7 +6,7 @@
 //! split.rs     hooks that are split into several programs
 //! ```
 //!
-//! Absent: machine code; `bpf::lower` and `bpf::library` have their own tests.
+//! Absent: machine code; `mir::lower` and `rt` have their own tests.
 
 use std::fmt::Write as _;
 

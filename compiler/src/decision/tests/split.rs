@@ -1,9 +1,10 @@
 //! Tests of hooks that are split into several programs.
 
 use super::{planned, rules};
-use crate::bpf;
+use crate::analysis::unreachable::Unreachable;
 use crate::decision::print::print;
 use crate::decision::split::groups;
+use crate::driver;
 use crate::optimise::{Optimisation, Optimise};
 
 /// Returns the groups of `file_open`, as rule numbers, and the number of groups that must stay together.
@@ -46,8 +47,9 @@ fn rules_that_mark_are_in_the_last_part() {
 /// Returns the first line of each graph of a policy that is split.
 fn heads(text: &str) -> Vec<String> {
     let optimise = Optimise::default().without(Optimisation::OneProgram);
-    let (policy, mut plan) = planned(text, optimise);
-    bpf::lower::lower(&policy, &mut plan, optimise, &crate::driver::Observer::none(), &mut Vec::new());
+    let (policy, _) = planned(text, optimise);
+    let unreachable = Unreachable::find(&policy);
+    let (plan, _) = driver::compile(&policy, &unreachable, optimise, &driver::Observer::none(), &mut Vec::new());
     print(&plan, &policy).lines().filter(|line| line.starts_with("hook ")).map(str::to_owned).collect()
 }
 

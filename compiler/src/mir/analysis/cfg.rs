@@ -139,8 +139,8 @@ pub fn reorder(body: &mut Body, order: &[usize]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mir::testing::becomes;
     use crate::mir::text::parse;
+    use crate::testing::bodies::becomes;
 
     /// Immediate dominators of a nest of branches, computed by hand.
     #[test]

@@ -54,7 +54,7 @@ pub fn run(body: &mut Body) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mir::testing::{becomes, stays};
+    use crate::testing::bodies::{becomes, stays};
     #[test]
     fn a_copy_of_a_settled_register_is_coalesced() {
         becomes(

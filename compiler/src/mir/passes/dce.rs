@@ -41,7 +41,7 @@ pub fn run(body: &mut Body) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mir::testing::{becomes, stays};
+    use crate::testing::bodies::{becomes, stays};
 
     #[test]
     fn dead_code_is_removed() {

@@ -165,10 +165,10 @@ fn constants(code: &Body) -> BTreeMap<Reg, u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mir::testing::{becomes, stays};
     use crate::mir::text::access;
     use crate::mir::{Block, BlockId};
     use crate::relocation::RelocationKind;
+    use crate::testing::bodies::{becomes, stays};
 
     fn with(op: u8, wide: bool, imm: i32) -> Inst {
         Inst::Alu { op, wide, dst: Reg(12), src: Operand::Imm(imm), reloc: None }

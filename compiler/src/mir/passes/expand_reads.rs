@@ -16,7 +16,7 @@
 use krs_grammar::ast::Span;
 
 use crate::access::Access;
-use crate::bpf::helper;
+use crate::helper;
 use crate::isa::alu;
 use crate::mir::{Body, FRAME_POINTER, Inst, Operand, Reg};
 use crate::relocation::RelocationKind;

@@ -100,8 +100,8 @@ fn candidates(code: &Body) -> BTreeMap<Reg, Swapped> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mir::testing::{becomes, stays};
     use crate::mir::{Block, BlockId};
+    use crate::testing::bodies::{becomes, stays};
 
     fn load(bytes: u32) -> Inst {
         Inst::Load { dst: Reg(12), base: Reg(11), offset: 2, bytes, reloc: None, argument: None }

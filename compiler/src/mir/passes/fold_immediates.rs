@@ -51,7 +51,7 @@ pub fn run(body: &mut Body) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mir::testing::{becomes, stays};
+    use crate::testing::bodies::{becomes, stays};
     #[test]
     fn constants_are_propagated_into_operands() {
         becomes(

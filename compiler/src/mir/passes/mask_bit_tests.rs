@@ -79,7 +79,7 @@ impl Copies {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mir::testing::{becomes, stays};
+    use crate::testing::bodies::{becomes, stays};
 
     const END: &str = "b2: r0 = 0\nexit\nb3: r0 = 1\nexit";
 

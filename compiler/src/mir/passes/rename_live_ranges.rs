@@ -107,8 +107,8 @@ pub fn run(code: &mut Body) {
 mod tests {
     use super::*;
     use crate::isa::{alu, jmp};
-    use crate::mir::testing::{becomes, stays};
     use crate::mir::{Block, BlockId, Inst, Operand, Terminator};
+    use crate::testing::bodies::{becomes, stays};
 
     fn block(insts: Vec<Inst>, end: Terminator) -> Block {
         let insts = insts.into_iter().map(|inst| (inst, Default::default())).collect();

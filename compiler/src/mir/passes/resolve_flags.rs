@@ -48,7 +48,7 @@ pub fn run(body: &mut Body) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mir::testing::becomes;
+    use crate::testing::bodies::becomes;
 
     /// `v13` is the flag of `v12`.
     const BEFORE: &str = "b0: v12 = 0

@@ -274,8 +274,8 @@ fn immediate(number: u64, wide: bool) -> Option<i32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mir::testing::{becomes, stays};
     use crate::mir::{Block, BlockId};
+    use crate::testing::bodies::{becomes, stays};
 
     fn block(insts: Vec<Inst>, end: Terminator) -> Block {
         let insts = insts.into_iter().map(|inst| (inst, Default::default())).collect();

@@ -30,7 +30,7 @@ pub fn run(body: &mut Body) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mir::testing::{becomes, stays};
+    use crate::testing::bodies::{becomes, stays};
     #[test]
     fn a_copy_before_a_narrow_operation_is_widened() {
         for operation in ["w12 += 1", "w12 += w11", "w12 += w12", "w12 = -w12", "w12 &= size(inode.i_mode)"] {

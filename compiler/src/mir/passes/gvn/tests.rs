@@ -1,7 +1,7 @@
 //! Values that are numbered alike, and values that only look alike.
 
 use super::*;
-use crate::mir::testing::{becomes, rounds, stays};
+use crate::testing::bodies::{becomes, rounds, stays};
 
 fn common_subexpressions(body: &mut Body) {
     rounds(&["gvn"], body);

@@ -1,9 +1,9 @@
 //! Tests that imply others, and paths on which a test must not be skipped.
 
 use super::*;
-use crate::mir::testing::{becomes, rounds, stays};
 use crate::mir::text::{COMPARISONS, parse};
 use crate::simulate::machine::taken;
+use crate::testing::bodies::{becomes, rounds, stays};
 
 fn jump_threading(body: &mut Body) {
     rounds(&["thread-jumps", "simplify-cfg"], body);

@@ -1,8 +1,8 @@
 //! Blocks that become cold, and the blocks that both hot and cold code reach.
 
 use super::*;
-use crate::mir::testing::{becomes, stays};
 use crate::mir::text::parse;
+use crate::testing::bodies::{becomes, stays};
 
 #[test]
 fn a_cold_way_that_does_not_return_is_sunk() {

@@ -1,7 +1,7 @@
 //! Copies at the entry of the cold region.
 
 use super::*;
-use crate::mir::testing::{becomes, stays};
+use crate::testing::bodies::{becomes, stays};
 
 #[test]
 fn sunk_code_gets_copies_of_live_registers() {
