@@ -39,7 +39,7 @@ pub fn place_blocks(body: &mut Body) {
             }
         }
     }
-    let sunk = body.sunk as usize;
+    let cold_start = body.cold_start as usize;
     let mut ready = BTreeSet::from([0]);
     let mut order: Vec<usize> = Vec::with_capacity(count);
     let mut next = Some(0);
@@ -54,12 +54,15 @@ pub fn place_blocks(body: &mut Body) {
             }
         }
         // Prefer the block that followed before, then the false successor.
-        let mut follow: Vec<usize> =
-            targets.into_iter().rev().filter(|to| ready.contains(to) && (*to < sunk) == (at < sunk)).collect();
+        let mut follow: Vec<usize> = targets
+            .into_iter()
+            .rev()
+            .filter(|to| ready.contains(to) && (*to < cold_start) == (at < cold_start))
+            .collect();
         follow.sort_by_key(|to| *to != at + 1);
         next = follow.first().copied();
     }
-    body.sunk = order.iter().filter(|at| **at < sunk).count() as u32;
+    body.cold_start = order.iter().filter(|at| **at < cold_start).count() as u32;
     reorder(body, &order);
 }
 
@@ -72,7 +75,7 @@ pub fn duplicate_exits(body: &mut Body) {
         (block.terminator == Terminator::Exit && block.insts.len() <= EXIT_INSTS_MAX).then(|| block.clone())
     };
     let mut order = Vec::with_capacity(count);
-    let mut sunk = body.sunk;
+    let mut cold_start = body.cold_start;
     for at in 0..count {
         order.push(at);
         let next = BlockId(at as u32 + 1);
@@ -104,15 +107,12 @@ pub fn duplicate_exits(body: &mut Body) {
                         *(if holds { then } else { otherwise }) = BlockId(new as u32);
                     }
                     body.blocks.push(copy);
-                    sunk += u32::from(at < body.sunk as usize);
+                    cold_start += u32::from(at < body.cold_start as usize);
                 }
             }
             _ => {}
         }
     }
-    body.sunk = sunk;
+    body.cold_start = cold_start;
     reorder(body, &order);
 }
-
-#[cfg(test)]
-mod tests;

@@ -35,7 +35,7 @@
 //!
 //! Not checked: until register allocation, the registers below [`FIRST_VIRTUAL`] hold only the context,
 //! arguments and results of calls, the result of the function, and the frame pointer; blocks from
-//! [`Body::sunk`] on are cold.
+//! [`Body::cold_start`] on are cold.
 //!
 //! Absent: kernel field offsets and sizes, which a loader fills in; an instruction that needs one names the
 //! field.
@@ -244,7 +244,7 @@ pub struct Block {
     /// Rarely executed: records an event, or leads only to such blocks.
     pub cold: bool,
     /// Contains a call or a walk that costs more than the surrounding tests.
-    pub dear: bool,
+    pub expensive: bool,
 }
 
 /// The body of a function.
@@ -257,7 +257,7 @@ pub struct Body {
     /// Bytes of the frame that are in use: buffers, and spill slots once they have offsets.
     pub frame_bytes: u32,
     /// Index of the first block of the cold region, which has no edges to the blocks before it.
-    pub sunk: u32,
+    pub cold_start: u32,
     /// Availability flags of values that only some paths have read; empty after [`passes::resolve_flags`].
     pub flags: Vec<Flag>,
 }

@@ -1,6 +1,8 @@
 //! The text form of a body: a printer, and a parser for tests.
 //!
 //! ```text
+//! frame 24                                bytes of the frame in use, if any
+//! flag v13 of v12 != -1                   availability flag of a value that never equals -1
 //! b0: v11 = r1                            `w11` and `w1` mark operations of 32 bits
 //!     v12 = load 8 [v11 + 16] arg prot    an argument of the hook
 //!     v13 = load 4 [v11 + inode.i_mode]   a relocated offset
@@ -10,13 +12,13 @@
 //! b1 cold: store 8 [v14] = v13
 //!     call 5/2                            helper 5 with two arguments; `call krs_f/2` is a function
 //!     goto b2
-//! sunk:                                   the cold region, which has no edges to the blocks before it
+//! cold:                                   the cold region, which has no edges to the blocks before it
 //! b2 cold: r0 = 0
 //!     exit
 //! ```
 //!
-//! Absent: source spans, for which the parser uses line numbers; availability flags and frame sizes; the
-//! types of fields. The relocations of texts, automata and enumerators are printed and not parsed.
+//! Absent: source spans, for which the parser uses line numbers, and the types of fields. The relocations of
+//! texts, automata and enumerators are printed and not parsed.
 
 use std::fmt::Write;
 
@@ -25,9 +27,8 @@ use krsi_abi::manifest::RuleId;
 
 use crate::access::{Access, Shape, Step};
 use crate::isa::{alu, jmp};
-use crate::mir::{Block, BlockId, Body, FIRST_VIRTUAL, Inst, Operand, Reg, Terminator};
-use crate::relocation::RelocationKind;
-use crate::relocation::Section;
+use crate::mir::{Block, BlockId, Body, FIRST_VIRTUAL, Flag, Inst, Operand, Reg, Terminator};
+use crate::relocation::{RelocationKind, Section};
 
 /// Operations with an assignment operator.
 const OPERATIONS: [u8; 11] =
@@ -45,24 +46,38 @@ pub const COMPARISONS: [u8; 11] =
 #[track_caller]
 pub fn parse(text: &str) -> Body {
     let mut blocks: Vec<Block> = Vec::new();
-    let mut sunk = None;
+    let (mut cold_start, mut frame_bytes, mut flags) = (None, 0, Vec::new());
     for (number, line) in text.lines().enumerate() {
         let span = Span { start: number as u32, end: number as u32 + 1, ..Span::default() };
         let mut line = line.trim();
-        if line == "sunk:" {
-            sunk = Some(blocks.len() as u32);
+        if line == "cold:" {
+            cold_start = Some(blocks.len() as u32);
+            continue;
+        }
+        if let Some(bytes) = line.strip_prefix("frame ") {
+            frame_bytes = bytes.parse().expect("a number of bytes");
+            continue;
+        }
+        if let Some(words) = line.strip_prefix("flag ") {
+            flags.push(flag(words));
             continue;
         }
         if let Some((head, rest)) = line.split_once(':').filter(|(head, _)| head.starts_with('b')) {
             let mut words = head.split(' ');
             assert_eq!(words.next(), Some(&*format!("b{}", blocks.len())), "blocks are numbered in order");
-            let (mut cold, mut dear) = (false, false);
+            let (mut cold, mut expensive) = (false, false);
             words.for_each(|word| match word {
                 "cold" => cold = true,
-                "dear" => dear = true,
+                "expensive" => expensive = true,
                 other => panic!("a block cannot be `{other}`"),
             });
-            blocks.push(Block { insts: Vec::new(), terminator: Terminator::Exit, terminator_span: span, cold, dear });
+            blocks.push(Block {
+                insts: Vec::new(),
+                terminator: Terminator::Exit,
+                terminator_span: span,
+                cold,
+                expensive,
+            });
             line = rest.trim();
         }
         if line.is_empty() {
@@ -74,8 +89,8 @@ pub fn parse(text: &str) -> Body {
             None => block.insts.push((inst(line), span)),
         }
     }
-    let sunk = sunk.unwrap_or(blocks.len() as u32);
-    let mut code = Body { blocks, next: FIRST_VIRTUAL, frame_bytes: 0, sunk, flags: Vec::new() };
+    let cold_start = cold_start.unwrap_or(blocks.len() as u32);
+    let mut code = Body { blocks, next: FIRST_VIRTUAL, frame_bytes, cold_start, flags };
     let mut next = FIRST_VIRTUAL;
     for block in &mut code.blocks {
         let mut see = |reg: Reg| {
@@ -87,6 +102,19 @@ pub fn parse(text: &str) -> Body {
     }
     code.next = next;
     code
+}
+
+/// An availability flag: `v13 of v12` or `v13 of v12 != -1`.
+fn flag(words: &str) -> Flag {
+    let words: Vec<&str> = words.split_whitespace().collect();
+    let reg = |word| register(word).expect("a register").0;
+    match words[..] {
+        [flag, "of", value] => Flag { flag: reg(flag), value: reg(value), never: None },
+        [flag, "of", value, "!=", never] => {
+            Flag { flag: reg(flag), value: reg(value), never: number(never).map(|number| number as i32) }
+        }
+        _ => panic!("a flag, as `v13 of v12`"),
+    }
 }
 
 fn end(line: &str) -> Option<Terminator> {
@@ -265,12 +293,20 @@ fn inst(line: &str) -> Inst {
 #[must_use]
 pub fn print(code: &Body) -> String {
     let mut out = String::new();
+    if code.frame_bytes > 0 {
+        let _ = writeln!(out, "frame {}", code.frame_bytes);
+    }
+    for Flag { flag, value, never } in &code.flags {
+        let never = never.map_or(String::new(), |never| format!(" != {never}"));
+        let _ = writeln!(out, "flag {} of {}{never}", name(*flag, true), name(*value, true));
+    }
     for (at, block) in code.blocks.iter().enumerate() {
-        if at == code.sunk as usize {
-            out.push_str("sunk:\n");
+        if at == code.cold_start as usize {
+            out.push_str("cold:\n");
         }
-        let (cold, dear) = (if block.cold { " cold" } else { "" }, if block.dear { " dear" } else { "" });
-        let _ = writeln!(out, "b{at}{cold}{dear}:");
+        let (cold, expensive) =
+            (if block.cold { " cold" } else { "" }, if block.expensive { " expensive" } else { "" });
+        let _ = writeln!(out, "b{at}{cold}{expensive}:");
         for (inst, _) in &block.insts {
             let _ = writeln!(out, "    {}", instruction(inst));
         }
@@ -352,7 +388,10 @@ pub fn instruction(inst: &Inst) -> String {
 #[test]
 fn the_parser_reads_each_form_that_the_printer_writes() {
     let text = "\
-b0 dear:
+frame 24
+flag v13 of v12
+flag v14 of v12 != -1
+b0 expensive:
     v11 = r1
     v12 = load 8 [v11 + 16] arg prot
     v13 = load 4 [v11 + inode.i_mode]
@@ -381,7 +420,7 @@ b1 cold:
     spill 3 = r0
     r2 = reload 3
     if w12 s<= w13 then b2 else b2
-sunk:
+cold:
 b2:
     goto b3
 b3:
@@ -390,5 +429,5 @@ b3:
     let code = parse(text);
     assert_eq!(print(&code), text);
     assert_eq!(code.next, 15);
-    assert_eq!(code.sunk, 2);
+    assert_eq!(code.cold_start, 2);
 }

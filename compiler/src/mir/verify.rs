@@ -22,8 +22,8 @@ pub fn verify(body: &Body) -> Result<(), String> {
     if count == 0 {
         return Err("the body has no block".to_owned());
     }
-    if body.sunk == 0 || body.sunk as usize > count {
-        return Err(format!("the cold region begins at b{} of {count} blocks", body.sunk));
+    if body.cold_start == 0 || body.cold_start as usize > count {
+        return Err(format!("the cold region begins at b{} of {count} blocks", body.cold_start));
     }
     for (at, block) in body.blocks.iter().enumerate() {
         for (inst, _) in &block.insts {
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn the_cold_region_begins_inside_the_body() {
-        refused(DIAMOND, |body| body.sunk = 5, "cold region");
+        refused(DIAMOND, |body| body.cold_start = 5, "cold region");
         refused(DIAMOND, |body| body.blocks.clear(), "no block");
     }
 }

@@ -13,8 +13,7 @@ use object::{Object as _, ObjectSection as _, ObjectSymbol as _, RelocationTarge
 
 use super::core;
 use crate::btf::{Btf, Kind, Type, field};
-use crate::isa::Insn;
-use crate::isa::{class, mode, size};
+use crate::isa::{Insn, class, mode, size};
 use crate::kernel::Kernel;
 use crate::object::lower::PARTS_MEMBER;
 

@@ -15,8 +15,7 @@ use super::{Fault, Run};
 use super::{helpers, labels};
 use crate::helper;
 use crate::hir::eval::{Element, Labels};
-use crate::isa::Insn;
-use crate::isa::{SRC_REG, alu, class, jmp, mode, pseudo, size};
+use crate::isa::{Insn, SRC_REG, alu, class, jmp, mode, pseudo, size};
 
 /// Maximum number of instructions in a run. The kernel has no such limit, but a program that does not terminate
 /// is a bug.

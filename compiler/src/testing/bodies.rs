@@ -1,24 +1,11 @@
-//! Support for tests of passes: assertions on the text form, an interpreter, and random programs.
-//!
-//! A test states the code before and after one pass:
+//! Assertions on bodies before and after a pass, in the text form.
 //!
 //! ```text
-//! becomes(
-//!     "b0: v11 = r1
-//!          w12 = w11
-//!          w12 += 1
-//!          r0 = v12
-//!          exit",
-//!     widen_moves::run,
-//!     "b0: v11 = r1
-//!          v12 = v11
-//!          w12 += 1
-//!          r0 = v12
-//!          exit",
-//! );
+//! becomes("b0: w12 = w11 ..", widen_moves::run, "b0: v12 = v11 ..")
 //! ```
 //!
-//! Absent: the tests of the passes, which are in their modules.
+//! Absent: single cases of passes, which `tests/filetests` has. Tables of operators and tests of a part of a
+//! pass use this module.
 
 use crate::driver;
 use crate::mir::Body;

@@ -249,9 +249,9 @@ pub fn program(choices: &Choices) -> Body {
         }
         let insts = std::mem::take(&mut maker.insts).into_iter().map(|inst| (inst, Default::default())).collect();
         let cold = at > 0 && kind & 0xc0 == 0xc0;
-        blocks.push(Block { insts, terminator: end, terminator_span: Default::default(), cold, dear: false });
+        blocks.push(Block { insts, terminator: end, terminator_span: Default::default(), cold, expensive: false });
     }
-    Body { blocks, next: maker.next, frame_bytes: 8, sunk: count as u32, flags: Vec::new() }
+    Body { blocks, next: maker.next, frame_bytes: 8, cold_start: count as u32, flags: Vec::new() }
 }
 
 const _: () = assert!(PROBE_READ_KERNEL < 200, "calls of random programs are of no helper that the interpreter knows");

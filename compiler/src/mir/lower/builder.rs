@@ -480,7 +480,7 @@ impl<'p> Builder<'p> {
             terminator: end,
             terminator_span: self.span,
             cold: self.cold,
-            dear: self.expensive,
+            expensive: self.expensive,
         });
         self.current = None;
     }
@@ -569,7 +569,7 @@ impl<'p> Builder<'p> {
         for block in &mut self.blocks {
             block.insts.retain(|(inst, _)| inst.def().is_none_or(|dst| !untested.contains(&dst)));
         }
-        let sunk = self.blocks.len() as u32;
+        let cold_start = self.blocks.len() as u32;
         let tested = self.expensive_reads.iter().filter(|read| read.tested);
         let flags = tested.map(|ExpensiveRead { key, values, flag, .. }| {
             // Each label is a byte of 0 or 1, so no word of labels equals -1.
@@ -577,7 +577,7 @@ impl<'p> Builder<'p> {
             Flag { flag: *flag, value: values[0], never }
         });
         let flags = flags.collect();
-        let body = Body { blocks: self.blocks, next: self.next, frame_bytes: self.frame_bytes, sunk, flags };
+        let body = Body { blocks: self.blocks, next: self.next, frame_bytes: self.frame_bytes, cold_start, flags };
         Lowered { body, predicates: self.predicates }
     }
 }

@@ -165,66 +165,7 @@ fn constants(code: &Body) -> BTreeMap<Reg, u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mir::text::access;
-    use crate::mir::{Block, BlockId};
-    use crate::relocation::RelocationKind;
     use crate::testing::bodies::{becomes, stays};
-
-    fn with(op: u8, wide: bool, imm: i32) -> Inst {
-        Inst::Alu { op, wide, dst: Reg(12), src: Operand::Imm(imm), reloc: None }
-    }
-
-    /// Runs the pass on instructions whose result is stored with the given number of bytes.
-    fn spared(insts: Vec<Inst>, bytes: u32) -> Vec<Inst> {
-        let store = Inst::Store { base: Reg(13), offset: 0, src: Operand::Reg(Reg(12)), bytes };
-        let insts = insts.into_iter().chain([store]).map(|inst| (inst, Default::default())).collect();
-        let first = Block {
-            insts,
-            terminator: Terminator::Jump(BlockId(1)),
-            terminator_span: Default::default(),
-            cold: false,
-            dear: false,
-        };
-        let last = Block { insts: vec![], terminator: Terminator::Exit, ..first.clone() };
-        let mut code = Body { blocks: vec![first, last], next: 15, frame_bytes: 0, sunk: 2, flags: Vec::new() };
-        run(&mut code);
-        let mut insts: Vec<Inst> = code.blocks.swap_remove(0).insts.into_iter().map(|(inst, _)| inst).collect();
-        insts.pop();
-        insts
-    }
-
-    #[test]
-    fn bits_that_nobody_asks_for_are_not_computed() {
-        let large = Inst::Wide { dst: Reg(14), value: 0xffff << 32 };
-        let or = Inst::Alu { op: alu::OR, wide: true, dst: Reg(12), src: Operand::Reg(Reg(14)), reloc: None };
-        let extended = [with(alu::LSH, true, 48), with(alu::ARSH, true, 48)];
-        for (insts, bytes, left) in [
-            (vec![with(alu::AND, false, 0xff)], 1, 0),
-            (vec![with(alu::OR, true, 0x100)], 1, 0),
-            (extended.to_vec(), 2, 0),
-            // The bits that the mask clears do not affect the stored ones: carries only propagate upwards.
-            (vec![with(alu::AND, true, 0xffff), with(alu::ADD, true, 1)], 2, 1),
-        ] {
-            assert_eq!(spared(insts.clone(), bytes), insts[insts.len() - left..]);
-            assert_eq!(spared(insts.clone(), 8), insts);
-        }
-        assert_eq!(spared(vec![large.clone(), or], 4), [large]);
-    }
-
-    #[test]
-    fn what_moves_down_is_asked_for() {
-        for moved in [with(alu::RSH, true, 8), with(alu::ARSH, true, 8), with(alu::DIV, true, 3)] {
-            let insts = vec![with(alu::AND, true, 0xff), moved];
-            assert_eq!(spared(insts.clone(), 1), insts);
-        }
-        // The shift count is not known before the program is loaded.
-        let reloc = Some(RelocationKind::FieldShiftRight(access("inode.i_mode")));
-        let loaded = Inst::Alu { op: alu::RSH, wide: true, dst: Reg(12), src: Operand::Imm(0), reloc };
-        let insts = vec![with(alu::AND, true, 0xff), loaded];
-        assert_eq!(spared(insts.clone(), 1), insts);
-        let swapped = vec![with(alu::AND, true, 0xff), Inst::Swap { dst: Reg(12), bits: 16 }];
-        assert_eq!(spared(swapped.clone(), 1), swapped);
-    }
 
     /// A mask before an operation is removed if it keeps all bits on which the demanded bits of the result
     /// depend. Bits that are demanded after an operation in place are demanded before it, too.
@@ -291,24 +232,6 @@ mod tests {
                      b1: r0 = v15
                          exit"
                 )
-            };
-            becomes(&text(mask), run, &text(if idle { "" } else { mask }));
-        }
-    }
-
-    #[test]
-    fn a_store_reads_its_bytes() {
-        for (mask, bytes, idle) in [
-            ("v12 &= 255", 1, true),
-            ("v12 &= 127", 1, false),
-            ("v12 &= 65535", 2, true),
-            ("v12 &= 255", 2, false),
-            ("v12 &= v15", 4, true),
-            ("v12 &= 65535", 4, false),
-            ("v12 &= v15", 8, false),
-        ] {
-            let text = |mask| {
-                format!("b0: v15 = 0xffffffff ll\nv12 = load 8 [r1]\n{mask}\nstore {bytes} [r1] = v12\nr0 = v15\nexit")
             };
             becomes(&text(mask), run, &text(if idle { "" } else { mask }));
         }

@@ -98,6 +98,3 @@ pub fn run(body: &mut Body) -> bool {
     }
     true
 }
-
-#[cfg(test)]
-mod tests;

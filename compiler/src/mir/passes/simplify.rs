@@ -274,166 +274,7 @@ fn immediate(number: u64, wide: bool) -> Option<i32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mir::{Block, BlockId};
     use crate::testing::bodies::{becomes, stays};
-
-    fn block(insts: Vec<Inst>, end: Terminator) -> Block {
-        let insts = insts.into_iter().map(|inst| (inst, Default::default())).collect();
-        Block { insts, terminator: end, terminator_span: Default::default(), cold: false, dear: false }
-    }
-
-    fn load(dst: u32, bytes: u32) -> Inst {
-        Inst::Load { dst: Reg(dst), base: Reg(11), offset: 0, bytes, reloc: None, argument: None }
-    }
-
-    fn with(op: u8, dst: u32, imm: i32) -> Inst {
-        Inst::Alu { op, wide: true, dst: Reg(dst), src: Operand::Imm(imm), reloc: None }
-    }
-
-    fn set(dst: u32, imm: i32) -> Inst {
-        Inst::Mov { dst: Reg(dst), src: Operand::Imm(imm), wide: true, reloc: None }
-    }
-
-    fn branch(op: u8, left: u32, right: Operand) -> Terminator {
-        Terminator::Branch { op, wide: true, left: Reg(left), right, then: BlockId(1), otherwise: BlockId(2) }
-    }
-
-    /// Runs the pass on three blocks and returns the first one.
-    fn narrowed(insts: Vec<Inst>, end: Terminator) -> (Vec<Inst>, Terminator) {
-        let exit = block(vec![set(0, 0)], Terminator::Exit);
-        let mut code = Body {
-            blocks: vec![block(insts, end), exit.clone(), exit],
-            next: 20,
-            frame_bytes: 0,
-            sunk: 3,
-            flags: Vec::new(),
-        };
-        run(&mut code);
-        let first = code.blocks.swap_remove(0);
-        (first.insts.into_iter().map(|(inst, _)| inst).collect(), first.terminator)
-    }
-
-    #[test]
-    fn what_changes_nothing_goes() {
-        let end = branch(jmp::JEQ, 12, Operand::Imm(7));
-        let insts = vec![load(12, 1), with(alu::AND, 12, 0xff), with(alu::LSH, 12, 48), with(alu::ARSH, 12, 48)];
-        assert_eq!(narrowed(insts, end.clone()), (vec![load(12, 1)], end.clone()));
-        // Bit 15 of a 16-bit value is its sign.
-        let kept = vec![load(12, 2), with(alu::LSH, 12, 48), with(alu::ARSH, 12, 48)];
-        assert_eq!(narrowed(kept.clone(), end.clone()), (kept, end.clone()));
-        let masked = vec![load(12, 8), with(alu::LSH, 12, 48), with(alu::RSH, 12, 48)];
-        assert_eq!(narrowed(masked, end.clone()).0, [load(12, 8), with(alu::AND, 12, 0xffff)]);
-    }
-
-    #[test]
-    fn tests_that_bits_answer_are_not_asked() {
-        let mapped = vec![load(12, 4), Inst::Wide { dst: Reg(13), value: 0xffff << 32 }];
-        let or = Inst::Alu { op: alu::OR, wide: true, dst: Reg(12), src: Operand::Reg(Reg(13)), reloc: None };
-        let insts: Vec<Inst> = mapped.into_iter().chain([or]).collect();
-        assert_eq!(narrowed(insts.clone(), branch(jmp::JEQ, 12, Operand::Imm(1))).1, Terminator::Jump(BlockId(2)));
-        assert_eq!(narrowed(insts, branch(jmp::JSET, 12, Operand::Imm(-1))).1, Terminator::Jump(BlockId(1)));
-        assert_eq!(narrowed(vec![load(12, 1)], branch(jmp::JSLT, 12, Operand::Imm(0))).1, Terminator::Jump(BlockId(2)));
-    }
-
-    #[test]
-    fn constants_that_only_half_a_register_holds_are_immediates() {
-        let large = Inst::Mov { dst: Reg(13), src: Operand::Imm(-2), wide: false, reloc: None };
-        let insts = vec![load(12, 4), large.clone()];
-        let Terminator::Branch { wide, right, .. } = narrowed(insts, branch(jmp::JEQ, 12, Operand::Reg(Reg(13)))).1
-        else {
-            panic!("it is a test");
-        };
-        assert_eq!((wide, right), (false, Operand::Imm(-2)));
-        let mapped = vec![load(12, 4), Inst::Wide { dst: Reg(13), value: 1 << 32 }];
-        let or = Inst::Alu { op: alu::OR, wide: true, dst: Reg(12), src: Operand::Reg(Reg(13)), reloc: None };
-        let mapped_too = Inst::Wide { dst: Reg(14), value: 1 << 32 | 7 };
-        let insts: Vec<Inst> = mapped.into_iter().chain([or, mapped_too]).collect();
-        let Terminator::Branch { wide, right, .. } = narrowed(insts, branch(jmp::JLT, 12, Operand::Reg(Reg(14)))).1
-        else {
-            panic!("it is a test");
-        };
-        assert_eq!((wide, right), (false, Operand::Imm(7)));
-        // An unknown upper half must be compared.
-        let end = branch(jmp::JEQ, 12, Operand::Reg(Reg(13)));
-        assert_eq!(narrowed(vec![load(12, 8), large], end.clone()).1, end);
-    }
-
-    #[test]
-    fn an_upper_half_that_is_known_is_not_compared() {
-        let or = Inst::Alu { op: alu::OR, wide: true, dst: Reg(12), src: Operand::Reg(Reg(13)), reloc: None };
-        let mapped = [load(12, 4), Inst::Wide { dst: Reg(13), value: 0xffff << 32 }, or];
-        let copy = Inst::Mov { dst: Reg(14), src: Operand::Reg(Reg(12)), wide: true, reloc: None };
-        let insts = |shift| mapped.iter().cloned().chain([copy.clone(), shift]).collect::<Vec<_>>();
-        let half = Inst::Alu { op: alu::RSH, wide: false, dst: Reg(14), src: Operand::Imm(24), reloc: None };
-        let (found, end) = narrowed(insts(with(alu::RSH, 14, 24)), branch(jmp::JEQ, 14, Operand::Imm(0xffff0a)));
-        let right = Operand::Imm(0x0a);
-        let run = Terminator::Branch {
-            op: jmp::JEQ,
-            wide: false,
-            left: Reg(14),
-            right,
-            then: BlockId(1),
-            otherwise: BlockId(2),
-        };
-        assert_eq!((found, end), (insts(half), run));
-        let (_, never) = narrowed(insts(with(alu::RSH, 14, 24)), branch(jmp::JEQ, 14, Operand::Imm(0x0a)));
-        assert_eq!(never, Terminator::Jump(BlockId(2)));
-        // An ordered comparison depends on the upper half.
-        let end = branch(jmp::JLT, 14, Operand::Imm(0xffff0a));
-        assert_eq!(narrowed(insts(with(alu::RSH, 14, 24)), end.clone()), (insts(with(alu::RSH, 14, 24)), end));
-    }
-
-    #[test]
-    fn powers_of_two_are_not_divided_by() {
-        let end = branch(jmp::JEQ, 12, Operand::Imm(7));
-        let insts = vec![load(12, 8), with(alu::DIV, 12, 4096), with(alu::MOD, 12, 16)];
-        let cheap = vec![load(12, 8), with(alu::RSH, 12, 12), with(alu::AND, 12, 15)];
-        assert_eq!(narrowed(insts, end.clone()), (cheap, end));
-    }
-
-    #[test]
-    fn a_register_is_what_any_block_left_in_it() {
-        let jump = |to| Terminator::Jump(BlockId(to));
-        let mut code = Body {
-            blocks: vec![
-                block(vec![set(12, 1)], branch(jmp::JEQ, 11, Operand::Imm(0))),
-                block(vec![set(12, 3)], jump(2)),
-                block(
-                    vec![],
-                    Terminator::Branch {
-                        op: jmp::JEQ,
-                        wide: true,
-                        left: Reg(12),
-                        right: Operand::Imm(4),
-                        then: BlockId(3),
-                        otherwise: BlockId(4),
-                    },
-                ),
-                block(vec![set(0, 0)], Terminator::Exit),
-                block(
-                    vec![],
-                    Terminator::Branch {
-                        op: jmp::JEQ,
-                        wide: true,
-                        left: Reg(12),
-                        right: Operand::Imm(3),
-                        then: BlockId(3),
-                        otherwise: BlockId(5),
-                    },
-                ),
-                block(vec![set(0, 1), set(12, 4)], Terminator::Exit),
-            ],
-            next: 13,
-            frame_bytes: 0,
-            sunk: 6,
-            flags: Vec::new(),
-        };
-        let last = code.blocks[4].terminator.clone();
-        run(&mut code);
-        // 1 and 3 have a bit that 4 lacks; known bits do not distinguish them.
-        assert_eq!(code.blocks[2].terminator, jump(4));
-        assert_eq!(code.blocks[4].terminator, last);
-    }
 
     /// Asserts the result for instructions between loads of 1, 4 and 8 bytes and stores of the whole
     /// registers.
@@ -507,21 +348,6 @@ mod tests {
     }
 
     #[test]
-    fn results_that_are_known_are_constants() {
-        for (before, after) in [
-            ("v15 = 5 / v15 += 3", "v15 = 5 / v15 = 8"),
-            ("v15 = 5 / v15 = -v15", "v15 = 5 / v15 = -5"),
-            ("v12 &= 0", "v12 = 0"),
-            ("v12 >>= 8", "v12 = 0"),
-            // The result does not fit into an immediate.
-            ("v15 = 1 / v15 <<= 40", "v15 = 1 / v15 <<= 40"),
-            ("v15 = 1 / w15 <<= 31", "v15 = 1 / w15 <<= 31"),
-        ] {
-            rewritten(before, after);
-        }
-    }
-
-    #[test]
     fn operands_that_are_known_are_immediates() {
         for (before, after) in [
             ("v15 = 5 / v14 += v15", "v15 = 5 / v14 += 5"),
@@ -562,13 +388,6 @@ mod tests {
         ] {
             rewritten(before, after);
         }
-    }
-
-    #[test]
-    fn a_narrow_copy_of_a_narrow_value_is_whole() {
-        rewritten("w15 = w13", "v15 = v13");
-        rewritten("w15 = w14", "w15 = w14");
-        rewritten("v15 = 0x100000001 ll / w15 = w15", "v15 = 0x100000001 ll / w15 = w15");
     }
 
     #[test]
@@ -659,43 +478,6 @@ mod tests {
         }
     }
 
-    #[test]
-    fn branches_that_known_bits_answer_are_jumps() {
-        for (insts, test, to) in [
-            ("", "v12 < 256", "b1"),
-            ("", "v12 >= 256", "b2"),
-            ("v12 |= 1", "v12 == 0", "b2"),
-            ("v12 |= 1", "v12 & 1", "b1"),
-            ("v15 = 5", "v15 == 5", "b1"),
-        ] {
-            branches(insts, &format!("if {test} then b1 else b2"), &format!("goto {to}"));
-        }
-    }
-
-    /// The bits of `r0` to `r5` are unknown after a call, and those of all machine registers after a block.
-    #[test]
-    fn machine_registers_are_unknown_behind_calls_and_blocks() {
-        stays(
-            "b0: r0 = 5
-                 r3 = 5
-                 r6 = 5
-                 call 7/0
-                 if r0 == 5 then b1 else b2
-             b1: exit
-             b2: if r6 == 5 then b1 else b3
-             b3: r0 = 7
-                 exit",
-            run,
-        );
-        stays("b0: r5 = 5\ncall krs_f/0\nif r5 == 5 then b1 else b1\nb1: r0 = 0\nexit", run);
-        // `r6` keeps its value over a call.
-        becomes(
-            "b0: r6 = 5\ncall 7/0\nif r6 == 5 then b1 else b2\nb1: exit\nb2: r0 = 0\nexit",
-            run,
-            "b0: r6 = 5\ncall 7/0\ngoto b1\nb1: exit\nb2: r0 = 0\nexit",
-        );
-    }
-
     /// A 32-bit shift in place of a 64-bit one must not affect any other use.
     #[test]
     fn a_shift_is_halved_only_where_all_reads_are_comparisons() {
@@ -731,57 +513,5 @@ mod tests {
         for load in ["v12 = load 4 [r1]", "v12 = load 8 [r1]"] {
             stays(&format!("b0: {load}\nv14 = v12\nv14 >>= 24\nif v14 == 10 then b1 else b2{ends}"), run);
         }
-    }
-
-    /// On one path the register is not the result of the shift.
-    #[test]
-    fn a_shift_is_halved_only_where_no_other_block_writes() {
-        stays(
-            "b0: v11 = r1
-                 v12 = load 4 [v11]
-                 v13 = 0xffff00000000 ll
-                 v12 |= v13
-                 v14 = load 8 [v11]
-                 if v12 == v11 then b1 else b2
-             b1: v14 = v12
-                 v14 >>= 24
-                 goto b2
-             b2: if v14 == 16776970 then b3 else b4
-             b3: r0 = 0
-                 exit
-             b4: r0 = 1
-                 exit",
-            run,
-        );
-    }
-
-    /// An unreachable block is not visited, and its definitions do not affect known bits.
-    #[test]
-    fn unreachable_blocks_leave_nothing() {
-        becomes(
-            "b0: v11 = r1
-                 v12 = 1
-                 goto b2
-             b1: v12 = 2
-                 v12 += 0
-                 goto b2
-             b2: if v12 == 1 then b3 else b4
-             b3: r0 = 0
-                 exit
-             b4: r0 = 1
-                 exit",
-            run,
-            "b0: v11 = r1
-                 v12 = 1
-                 goto b2
-             b1: v12 = 2
-                 v12 += 0
-                 goto b2
-             b2: goto b3
-             b3: r0 = 0
-                 exit
-             b4: r0 = 1
-                 exit",
-        );
     }
 }

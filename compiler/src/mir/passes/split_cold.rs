@@ -28,8 +28,8 @@ const DUPLICATED_INSTS_MAX: usize = 300;
 pub fn run(body: &mut Body) {
     let count = body.blocks.len();
     // A block with an expensive call is cold unless the entry block has one.
-    if !body.blocks[0].dear {
-        body.blocks.iter_mut().for_each(|block| block.cold |= block.dear);
+    if !body.blocks[0].expensive {
+        body.blocks.iter_mut().for_each(|block| block.cold |= block.expensive);
     }
     for at in (0..count).rev() {
         // A block all of whose successors are cold is as rare as they are.
@@ -81,9 +81,9 @@ pub fn run(body: &mut Body) {
         return;
     }
     let (stay, go): (Vec<usize>, Vec<usize>) = order.into_iter().partition(|at| !sinks[*at]);
-    let sunk = stay.len() as u32;
+    let cold_start = stay.len() as u32;
     reorder(body, &stay.into_iter().chain(go).collect::<Vec<_>>());
-    body.sunk = sunk;
+    body.cold_start = cold_start;
 }
 
 /// For each block, true if a cold block leads to it.

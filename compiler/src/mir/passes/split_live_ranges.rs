@@ -22,8 +22,8 @@ use crate::mir::{Block, BlockId, Body, Inst, Operand, Reg, Terminator};
 
 /// Runs the pass on a body.
 pub fn run(body: &mut Body) {
-    let sunk = body.sunk as usize;
-    if sunk >= body.blocks.len() {
+    let cold_start = body.cold_start as usize;
+    if cold_start >= body.blocks.len() {
         return;
     }
     let entering = liveness(body, &VirtualRegisters).live_in;
@@ -33,7 +33,7 @@ pub fn run(body: &mut Body) {
     for (at, block) in body.blocks.iter().enumerate() {
         for to in block.terminator.targets() {
             let seen = &mut before[to.0 as usize];
-            if at < sunk { seen.0 = true } else { seen.1 = true }
+            if at < cold_start { seen.0 = true } else { seen.1 = true }
         }
     }
     let mut next = body.next;
@@ -45,7 +45,7 @@ pub fn run(body: &mut Body) {
     };
     // A block with both kinds of predecessors gets the copies in a new block on its edges from hot code.
     let mut entries: BTreeMap<u32, Block> = BTreeMap::new();
-    for at in sunk..body.blocks.len() {
+    for at in cold_start..body.blocks.len() {
         if !before[at].0 || entering[at].is_empty() {
             continue;
         }
@@ -61,18 +61,18 @@ pub fn run(body: &mut Body) {
                 terminator: Terminator::Jump(BlockId(at as u32)),
                 terminator_span: span,
                 cold: true,
-                dear: false,
+                expensive: false,
             },
         );
     }
-    for block in &mut body.blocks[sunk..] {
+    for block in &mut body.blocks[cold_start..] {
         // Registers that are not live at the entry of the region keep their names.
         let rename = |reg: Reg| renamed.get(&reg.0).copied().unwrap_or(reg);
         block.insts.iter_mut().for_each(|(inst, _)| inst.rename(rename));
         block.terminator.rename(rename);
     }
     body.next = next;
-    for at in (sunk..body.blocks.len()).filter(|at| !before[*at].1) {
+    for at in (cold_start..body.blocks.len()).filter(|at| !before[*at].1) {
         if let Some(entry) = entries.remove(&(at as u32)) {
             body.blocks[at].insts.splice(0..0, entry.insts);
         }
@@ -88,7 +88,7 @@ pub fn run(body: &mut Body) {
         }
         order.push(at);
     }
-    for block in &mut body.blocks[..sunk] {
+    for block in &mut body.blocks[..cold_start] {
         for_each_target(&mut block.terminator, |to| {
             if let Some(place) = entries.keys().position(|entry| *entry == to.0) {
                 *to = BlockId(first + place as u32);
@@ -98,6 +98,3 @@ pub fn run(body: &mut Body) {
     body.blocks.extend(entries.into_values());
     reorder(body, &order);
 }
-
-#[cfg(test)]
-mod tests;

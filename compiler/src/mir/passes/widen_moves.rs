@@ -26,28 +26,3 @@ pub fn run(body: &mut Body) {
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::bodies::{becomes, stays};
-    #[test]
-    fn a_copy_before_a_narrow_operation_is_widened() {
-        for operation in ["w12 += 1", "w12 += w11", "w12 += w12", "w12 = -w12", "w12 &= size(inode.i_mode)"] {
-            becomes(
-                &format!("b0: v11 = r1\nw12 = w11\n{operation}\nr0 = v12\nexit"),
-                run,
-                &format!("b0: v11 = r1\nv12 = v11\n{operation}\nr0 = v12\nexit"),
-            );
-        }
-    }
-
-    #[test]
-    fn a_copy_whose_upper_half_is_read_stays_narrow() {
-        for next in ["v12 += 1", "w13 += 1", "store 8 [v11] = v12", "w13 = w12", "v12 = be16 v12"] {
-            stays(&format!("b0: v11 = r1\nw12 = w11\n{next}\nr0 = v12\nexit"), run);
-        }
-        stays("b0: v11 = r1\nw12 = -1\nw12 += 1\nr0 = v12\nexit", run);
-        stays("b0: v11 = r1\nw12 = w11\nstore 8 [v11] = v12\nw12 += 1\nr0 = v12\nexit", run);
-    }
-}
