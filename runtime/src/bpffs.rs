@@ -13,7 +13,7 @@ use krsi_abi::manifest::Manifest;
 use crate::failure::Failure;
 use crate::pins::Folders;
 use crate::suspend::{self, Enforcement};
-use crate::{list, map_value, modes, pins};
+use crate::{cli, list, map_value, modes, pins};
 
 /// The mounted BPF file system.
 #[derive(Debug)]
@@ -29,7 +29,11 @@ impl Folders for Bpffs {
     }
 
     fn exists(&self, path: &Path) -> bool {
-        path.exists()
+        path.symlink_metadata().is_ok()
+    }
+
+    fn is_folder(&self, path: &Path) -> bool {
+        path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir())
     }
 
     fn make(&self, folder: &Path) -> io::Result<()> {
@@ -83,6 +87,10 @@ impl Folders for Bpffs {
             suspend::denials(name, &manifest, &modes, operation)
         };
         pins::loaded().unwrap_or_default().iter().filter_map(denials_of).collect()
+    }
+
+    fn warn(&self, text: &str) {
+        cli::warn(text);
     }
 }
 

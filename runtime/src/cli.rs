@@ -5,6 +5,7 @@
 use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use krsi_abi::modes::Mode;
@@ -25,6 +26,9 @@ struct Cli {
     /// Show the verifier's log if the kernel rejects a program
     #[arg(long, global = true)]
     verbose: bool,
+    /// Give up if another command that changes policies does not end within this time
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 60)]
+    lock_timeout: u64,
 }
 
 #[derive(Subcommand)]
@@ -143,7 +147,7 @@ pub fn run() -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    match command(cli.command, cli.verbose) {
+    match command(cli.command, cli.verbose, Duration::from_secs(cli.lock_timeout)) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
             let _ = io::stderr().write_all(failure.to_string().as_bytes());
@@ -152,11 +156,12 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn command(command: Command, verbose: bool) -> Result<u8, Failure> {
+fn command(command: Command, verbose: bool, lock_timeout: Duration) -> Result<u8, Failure> {
     match command {
         Command::Load { object, name, set, fresh, strict, mode, keep_modes } => {
+            let name = name.as_deref();
             let options =
-                load::Options { name: name.as_deref(), settings: &set, fresh, strict, mode, keep_modes, verbose };
+                load::Options { name, settings: &set, fresh, strict, mode, keep_modes, verbose, lock_timeout };
             let loaded = load::load(&object, &options)?;
             print(&loaded_text(&loaded))?;
             for sentence in loaded.warnings.iter().chain(&loaded.carried.dropped) {
@@ -164,15 +169,15 @@ fn command(command: Command, verbose: bool) -> Result<u8, Failure> {
             }
         }
         Command::Unload { name } => {
-            load::unload(&name)?;
+            load::unload(&name, lock_timeout)?;
             print(&format!("unloaded {name}\n"))?;
         }
         Command::Mode { policy, mode, rules, format } => {
-            let (out, warning) = modes::run(&policy, mode, &rules, format == Listing::Json)?;
+            let (out, warning) = modes::run(&policy, mode, &rules, format == Listing::Json, lock_timeout)?;
             print(&out)?;
             warning.iter().for_each(|sentence| warn(sentence));
         }
-        Command::Set { policy, set, action } => print(&sets::run(&policy, &set, &action)?)?,
+        Command::Set { policy, set, action } => print(&sets::run(&policy, &set, &action, lock_timeout)?)?,
         Command::List { format } => print(&list::list(format == Listing::Json)?)?,
         Command::Show { name } => print(&list::show(&name)?)?,
         Command::Stats { name, format } => print(&stats::stats(name.as_deref(), format == Listing::Json)?)?,
@@ -201,7 +206,7 @@ fn loaded_text(loaded: &load::Loaded) -> String {
 }
 
 /// Prints a warning to standard error.
-fn warn(text: &str) {
+pub fn warn(text: &str) {
     print_stderr(&format!("warning: {text}"));
 }
 

@@ -5,7 +5,9 @@
 
 use std::cell::RefCell;
 use std::fs;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use krsi_abi::manifest::Manifest;
 use krsi_abi::modes::{Mode, Modes};
@@ -28,7 +30,7 @@ impl Machine {
     fn new() -> Machine {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let root = folder.path().join("krsi");
-        fs::create_dir(&root).expect("it is new");
+        fs::DirBuilder::new().mode(0o700).create(&root).expect("it is new");
         ROOT.set(Some(root));
         Machine { _folder: folder }
     }
@@ -83,22 +85,22 @@ fn modes_of_a_loaded_policy_are_shown_and_changed() {
     let hooks: Vec<&str> = manifest.rules.iter().map(|rule| &*manifest.programs[rule.program as usize].hook).collect();
     assert_eq!(hooks, ["file_open", "path_rmdir", "file_open"]);
     assert_eq!(machine.modes("web"), [0; 7]);
-    let run = |mode, rules: &[&str]| modes::run("web", mode, &words(rules), false).map_err(|why| why.to_string());
+    let run = |mode, rules: &[&str]| modes::run("web", mode, &words(rules), false, Duration::ZERO).map_err(|why| why.to_string());
     assert_eq!(run(None, &[]), Ok(("web: enforce\n".into(), None)));
     // A rule on two hooks is changed on both.
     assert_eq!(run(Some(Mode::Off), &["a"]), Ok(("web: enforce\n  a: off\n".into(), None)));
     assert_eq!(machine.modes("web"), [3, 3, 0, 2, 2, 0, 0]);
     assert_eq!(run(Some(Mode::Permissive), &[]), Ok(("web: permissive\n  a: off\n".into(), None)));
     assert_eq!(machine.modes("web"), [3, 3, 2, 2, 2, 0, 1]);
-    let json = modes::run("web", None, &[], true).expect("it is loaded").0;
+    let json = modes::run("web", None, &[], true, Duration::ZERO).expect("it is loaded").0;
     assert!(json.contains(r#"{"effective":"off","hook":"path_rmdir","mode":"off","rule":"a"}"#), "{json}");
     // A failed command changes nothing.
     let why = run(Some(Mode::Enforce), &["b", "c"]).expect_err("there is no rule `c`");
     assert!(why.contains("`web` has no rule `c`"), "{why}");
     assert_eq!(machine.modes("web"), [3, 3, 2, 2, 2, 0, 1]);
-    let other = modes::run("other", Some(Mode::Off), &[], false).expect_err("it is not loaded").to_string();
+    let other = modes::run("other", Some(Mode::Off), &[], false, Duration::ZERO).expect_err("it is not loaded").to_string();
     assert_eq!(other, "error: no policy `other` is loaded\n  help: loaded policies: `web`\n");
-    assert!(modes::run("a/b", None, &[], false).expect_err("it is not a name").message.contains("invalid policy name"));
+    assert!(modes::run("a/b", None, &[], false, Duration::ZERO).expect_err("it is not a name").message.contains("invalid policy name"));
     // A mode map of another size.
     fs::write(modes::pin("web"), [0; 5]).expect("it can be written");
     assert!(run(None, &[]).is_err());
@@ -145,11 +147,11 @@ fn policies_are_unloaded() {
     let machine = Machine::new();
     machine.install("web", POLICY);
     machine.install("other", POLICY);
-    load::unload("web").expect("it is loaded");
+    load::unload("web", Duration::ZERO).expect("it is loaded");
     assert_eq!(machine.names(), ["other"]);
-    let failure = load::unload("web").expect_err("it was unloaded").to_string();
+    let failure = load::unload("web", Duration::ZERO).expect_err("it was unloaded").to_string();
     assert!(failure.contains("loaded policies: `other`"), "{failure}");
-    assert!(load::unload("staging~x").is_err());
+    assert!(load::unload("staging~x", Duration::ZERO).is_err());
 }
 
 /// A command that takes the lock completes interrupted commands.
@@ -165,11 +167,11 @@ fn interrupted_commands_are_finished() {
     Modes::set_aside(&mut value);
     fs::write(modes::pin("ready~web"), &value).expect("it can be written");
     fs::write(modes::pin("web"), [2, 2, 2, 1, 1, 1, 0]).expect("it can be written");
-    drop(Pins::lock().expect("it is free"));
+    drop(Pins::lock(Duration::ZERO).expect("it is free"));
     assert_eq!(machine.names(), ["web"]);
     assert_eq!(machine.modes("web"), [0; 7]);
     // A second recovery changes nothing.
-    drop(Pins::lock().expect("it is free"));
+    drop(Pins::lock(Duration::ZERO).expect("it is free"));
     assert_eq!((machine.names(), machine.modes("web")), (words(&["web"]), vec![0; 7]));
 }
 
@@ -178,12 +180,12 @@ fn interrupted_commands_are_finished() {
 fn the_lock_creates_its_folder() {
     let machine = Machine::new();
     fs::remove_dir(pins::root()).expect("it is empty");
-    drop(Pins::lock().expect("it is free"));
+    drop(Pins::lock(Duration::ZERO).expect("it is free"));
     assert_eq!(machine.names(), [""; 0]);
     fs::remove_dir(pins::root()).expect("it is empty");
     // The parent folder does not exist, as without a mounted BPF file system.
     ROOT.set(Some(pins::root().join("none/krsi")));
-    let failure = Pins::lock().expect_err("the parent folder does not exist").to_string();
+    let failure = Pins::lock(Duration::ZERO).expect_err("the parent folder does not exist").to_string();
     assert!(failure.contains("mount -t bpf bpf /sys/fs/bpf"), "{failure}");
 }
 
@@ -192,7 +194,7 @@ fn the_lock_creates_its_folder() {
 fn a_staged_policy_is_committed() {
     let machine = Machine::new();
     machine.install("web", POLICY);
-    let pins = Pins::lock().expect("it is free");
+    let pins = Pins::lock(Duration::ZERO).expect("it is free");
     let staging = pins.stage("web").expect("it is new");
     assert!(["programs", "maps", "links"].iter().all(|part| staging.join(part).is_dir()));
     pins.abandon("web").expect("it exists");

@@ -22,7 +22,6 @@ use rustix::time::{ClockId, clock_gettime};
 use crate::decode::Event;
 use crate::failure::{self, Failure};
 use crate::list::{self, Counters};
-use crate::load::not_loaded;
 use crate::pins;
 
 /// Output format of events.
@@ -64,10 +63,7 @@ impl Reported {
 /// Runs `krsi events`: prints the recorded events of one or all policies, and new ones if `follow`.
 pub fn events(name: Option<&str>, format: Format, follow: bool) -> Result<(), Failure> {
     if let Some(name) = name {
-        pins::check_name(name)?;
-        if !pins::folder(name).exists() {
-            return Err(not_loaded(name));
-        }
+        pins::find(name)?;
     }
     let mut printer = printer(format);
     let mut sources: BTreeMap<String, Source> = BTreeMap::new();

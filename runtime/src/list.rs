@@ -16,7 +16,6 @@ use serde_json::json;
 
 use crate::failure::{self, Failure};
 use crate::kernel::Kernel;
-use crate::load::not_loaded;
 use crate::since::{self, Inactive};
 use crate::{decode, elements, files, labels, map_value, modes, params, pins, set_map, sets};
 
@@ -189,10 +188,7 @@ pub fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [St
 
 /// Runs `krsi show` and returns its output.
 pub fn show(name: &str) -> Result<String, Failure> {
-    pins::check_name(name)?;
-    if !pins::folder(name).exists() {
-        return Err(not_loaded(name));
-    }
+    pins::find(name)?;
     let policy = Policy::read(name.to_owned(), manifest(name)?)?;
     let details = Details::read(&policy)?;
     Ok(format_policy(&policy, &details))

@@ -8,6 +8,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::time::Duration;
 
 use aya::maps::ProgramArray;
 use aya::programs::links::FdLink;
@@ -45,6 +46,8 @@ pub struct Options<'o> {
     pub keep_modes: bool,
     /// Include the verifier's log in failures.
     pub verbose: bool,
+    /// Maximum time to wait for another command that changes policies.
+    pub lock_timeout: Duration,
 }
 
 /// Loads a policy, replacing a loaded policy of the same name. Atomic: a failure leaves the old policy unchanged.
@@ -59,7 +62,7 @@ pub fn load(path: &Path, options: &Options<'_>) -> Result<Loaded, Failure> {
     let kernel = Kernel::running()?;
     let Adapted { inactive, idle } = adapt(&mut object, &kernel, since::release())?;
 
-    let pins = Pins::lock()?;
+    let pins = Pins::lock(options.lock_timeout)?;
     let replaced = pins::folder(&name).exists();
     let before =
         replaced.then(|| list::manifest(&name).and_then(|old| modes::read(&name, &old).map(|modes| (old, modes))));
@@ -149,12 +152,10 @@ fn initial_modes(
 }
 
 /// Unloads the policy of that name.
-pub fn unload(name: &str) -> Result<(), Failure> {
+pub fn unload(name: &str, lock_timeout: Duration) -> Result<(), Failure> {
     pins::check_name(name)?;
-    let pins = Pins::lock()?;
-    if !pins::folder(name).exists() {
-        return Err(not_loaded(name));
-    }
+    let pins = Pins::lock(lock_timeout)?;
+    pins::find(name)?;
     pins.unload(name)
 }
 
@@ -450,6 +451,7 @@ mod tests {
         mode: None,
         keep_modes: false,
         verbose: false,
+        lock_timeout: Duration::ZERO,
     };
 
     /// Records the steps of a load. Pinning the map `lacks` reports it as missing.

@@ -13,8 +13,8 @@
 //! - [`since`]: rules for newer kernels
 //! - [`labels`]: labels of a loaded policy, and their transfer to its replacement
 //! - [`modes`]: enforcement modes of a policy and its rules
-//! - [`pins`]: the folders below `/sys/fs/bpf/krsi`; [`bpffs`] has their system calls, [`suspend`] disables
-//!   rules that would deny them
+//! - [`pins`]: the folders below `/sys/fs/bpf/krsi`; [`lock`] checks their owner and takes their lock, [`bpffs`] has
+//!   their system calls, [`suspend`] disables rules that would deny them
 //! - [`load`], [`list`], [`stats`], [`events`], [`doctor`]: the commands
 //! - [`decode`]: formats ring buffer records as text and JSON
 //! - [`verifier`]: explains a verifier rejection in terms of the policy
@@ -35,6 +35,7 @@ mod kernel;
 mod labels;
 mod list;
 mod load;
+mod lock;
 mod map_value;
 mod modes;
 mod object;

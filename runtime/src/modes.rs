@@ -10,6 +10,7 @@
 
 use std::fmt::Write;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use krsi_abi::manifest::{Manifest, Rule};
@@ -17,7 +18,6 @@ use krsi_abi::modes::{Mode, Modes};
 use serde_json::json;
 
 use crate::failure::{self, Failure};
-use crate::load::not_loaded;
 use crate::pins::{self, Pins};
 use crate::{list, map_value};
 
@@ -66,13 +66,12 @@ pub fn run(
     mode: Option<Mode>,
     rules: &[String],
     as_json: bool,
+    lock_timeout: Duration,
 ) -> Result<(String, Option<String>), Failure> {
     pins::check_name(policy)?;
     // Reading needs no lock. A change waits for concurrent loads, which may copy the modes.
-    let _lock = mode.map(|_| Pins::lock()).transpose()?;
-    if !pins::folder(policy).exists() {
-        return Err(not_loaded(policy));
-    }
+    let _lock = mode.map(|_| Pins::lock(lock_timeout)).transpose()?;
+    pins::find(policy)?;
     let manifest = list::manifest(policy)?;
     let mut modes = read(policy, &manifest)?;
     let Some(mode) = mode else {

@@ -14,35 +14,38 @@
 //!                  staging~NAME         being loaded, incomplete
 //!                  ready~NAME           complete, to be renamed to NAME
 //!                  trash~NAME           to be removed
+//!                  stray~NUMBER         could not be removed
 //! ```
 //!
 //! A load creates `staging~NAME` and renames it to `ready~NAME` once it is complete; from then on the policy
 //! counts as loaded. It then renames an older NAME to `trash~NAME`, renames `ready~NAME` to NAME, and removes
 //! the trash. Each rename is one atomic system call, so the next holder of the lock can derive the remaining
 //! steps from the names alone ([`plan`]): `ready` folders are renamed, `trash` and `staging` folders are
-//! removed.
+//! removed. What cannot be removed is renamed to `stray`, so that it does not prevent later commands.
 //!
 //! The new links are attached before the old ones are removed, so a replacement never leaves a moment without a
 //! policy: while both are attached, each denies what its rules deny. Rules that deny the renames and removals
 //! themselves are the exception: those of the same policy are suspended for the one system call that they deny
 //! ([`crate::suspend`]).
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use krsi_abi::PIN_ROOT;
-use rustix::fs::{FlockOperation, flock};
 
 use crate::bpffs::Bpffs;
 use crate::cli;
 use crate::failure::{self, Failure};
+use crate::load::not_loaded;
+use crate::lock;
 use crate::suspend::Enforcement;
 
 const STAGING: &str = "staging~";
 const READY: &str = "ready~";
 const TRASH: &str = "trash~";
+const STRAY: &str = "stray~";
 
 /// The operations used for loading, unloading and recovery. Each is one system call or changes nothing. The
 /// tests implement them in memory and interrupt a command before any of them.
@@ -51,6 +54,8 @@ pub trait Folders {
     fn names(&self, folder: &Path) -> io::Result<Vec<String>>;
     /// Returns true if the folder or pin exists.
     fn exists(&self, path: &Path) -> bool;
+    /// Returns true for a folder, but not for a symbolic link to one.
+    fn is_folder(&self, path: &Path) -> bool;
     /// Creates a folder that does not exist.
     fn make(&self, folder: &Path) -> io::Result<()>;
     /// Renames a folder to a name that does not exist.
@@ -69,6 +74,8 @@ pub trait Folders {
     fn pause(&self);
     /// Returns a sentence for each loaded policy with rules that can deny an operation.
     fn denials(&self, operation: &str) -> Vec<String>;
+    /// Prints a warning to standard error.
+    fn warn(&self, text: &str);
 }
 
 /// The folder `/sys/fs/bpf/krsi`, locked against other commands that change it.
@@ -115,7 +122,24 @@ pub fn check_name(name: &str) -> Result<(), Failure> {
 
 /// Returns the sorted names of the loaded policies. Needs no lock, since unfinished folders are left out.
 pub fn loaded() -> Result<Vec<String>, Failure> {
-    loaded_in(&Bpffs)
+    match lock::open()? {
+        Some(_) => loaded_in(&Bpffs),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// Returns the folder of a loaded policy.
+pub fn find(name: &str) -> Result<PathBuf, Failure> {
+    check_name(name)?;
+    lock::open()?;
+    let folder = folder(name);
+    match folder.symlink_metadata() {
+        Ok(metadata) if metadata.is_dir() => Ok(folder),
+        Ok(_) => Err(failure::at(&folder, "read", "it is not a folder, so no policy is loaded under this name")
+            .help(format!("remove it: `rm {}`", folder.display()))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(not_loaded(name)),
+        Err(error) => Err(failure::at(&folder, "read", error)),
+    }
 }
 
 fn loaded_in(folders: &impl Folders) -> Result<Vec<String>, Failure> {
@@ -165,32 +189,30 @@ pub fn plan(names: &[String]) -> Vec<Step> {
     }
     left.sort();
     steps.extend(left.iter().filter(|name| !name.contains('~')).cloned().map(Step::Enforce));
-    let unfinished = |name: &&String| name.starts_with(STAGING) || name.starts_with(TRASH);
+    let unfinished = |name: &&String| [STAGING, TRASH, STRAY].iter().any(|prefix| name.starts_with(prefix));
     steps.extend(left.iter().filter(unfinished).cloned().map(Step::Remove));
     steps
 }
 
 impl Pins {
-    /// Takes the lock and completes interrupted commands. Creates the folder if it is missing.
-    pub fn lock() -> Result<Pins, Failure> {
-        let root = &root();
-        if let Err(error) = fs::create_dir(root)
-            && error.kind() != io::ErrorKind::AlreadyExists
-        {
-            let denied = error.kind() == io::ErrorKind::PermissionDenied;
-            let failure = failure::at(root, "create", error);
-            return Err(match denied {
-                true => failure,
-                false => failure.help("mount the BPF file system: `mount -t bpf bpf /sys/fs/bpf`"),
-            });
-        }
-        let lock = File::open(root).map_err(|error| with_denials(&Bpffs, root, "open", error))?;
-        flock(&lock, FlockOperation::LockExclusive)
-            .map_err(|error| with_denials(&Bpffs, root, "lock", error.into()))?;
+    /// Takes the lock, waiting for at most `timeout`, and completes interrupted commands. Creates the folder if it is
+    /// missing.
+    pub fn lock(timeout: Duration) -> Result<Pins, Failure> {
+        let interactive = io::stderr().is_terminal();
+        let lock = lock::take(timeout, &mut |text| {
+            if interactive {
+                cli::print_stderr(text);
+            }
+        })?;
         let pins = Pins { folders: Bpffs, _lock: Some(lock) };
-        pins.recover()?;
+        pins.recover(None)?;
         Ok(pins)
     }
+}
+
+/// The failure of an operation on the pins, with notes on the loaded rules that may have denied it.
+pub fn denied(path: &Path, operation: &str, error: io::Error) -> Failure {
+    with_denials(&Bpffs, path, operation, error)
 }
 
 /// The failure of an operation on the pins, with notes on the rules that may have denied it.
@@ -206,12 +228,44 @@ fn with_denials(folders: &impl Folders, path: &Path, operation: &str, error: io:
 }
 
 impl<F: Folders> Pins<F> {
-    fn recover(&self) -> Result<(), Failure> {
+    /// Completes interrupted commands. A step that fails is a failure only for policy `own`, and otherwise a warning,
+    /// so that what is left of one policy does not prevent commands on others.
+    fn recover(&self, own: Option<&str>) -> Result<(), Failure> {
         let root = &root();
-        for step in plan(&self.folders.names(root).map_err(|error| with_denials(&self.folders, root, "read", error))?) {
-            self.run(&step)?;
+        let names = self.folders.names(root).map_err(|error| with_denials(&self.folders, root, "read", error))?;
+        let mut failed = Vec::new();
+        for step in plan(&names) {
+            let (Step::Remove(name) | Step::Rename(name, _) | Step::Enforce(name)) = &step;
+            let policy = name.rsplit('~').next().unwrap_or(name).to_owned();
+            // The remaining steps of a policy assume that the earlier ones are done.
+            if failed.contains(&policy) {
+                continue;
+            }
+            let Err(failure) = self.run(&step) else { continue };
+            if own == Some(&policy) {
+                return Err(failure);
+            }
+            failed.push(policy);
+            match step {
+                // What an earlier command has set aside is tried again, without a word.
+                Step::Remove(name) if name.starts_with(STRAY) => {}
+                Step::Remove(name) => self.folders.warn(&format!(
+                    "an interrupted command left `{name}`, which cannot be removed: {}{}",
+                    failure.message,
+                    self.set_aside(&name).map_or_else(String::new, |stray| format!("; it is now `{stray}`"))
+                )),
+                _ => self.folders.warn(&format!("an interrupted command cannot be completed: {}", failure.message)),
+            }
         }
         Ok(())
+    }
+
+    /// Renames a folder that cannot be removed, and returns its new name.
+    fn set_aside(&self, name: &str) -> Option<String> {
+        let free = |number: &u32| !self.folders.exists(&folder(&format!("{STRAY}{number}")));
+        let stray = format!("{STRAY}{}", (1..1000).find(free)?);
+        self.folders.rename(&folder(name), &folder(&stray)).ok()?;
+        Some(stray)
     }
 
     fn run(&self, step: &Step) -> Result<(), Failure> {
@@ -268,7 +322,7 @@ impl<F: Folders> Pins<F> {
         // Resumes rules that were suspended while the pins were created.
         self.run(&Step::Enforce(staging.clone()))?;
         self.run(&Step::Rename(staging, format!("{READY}{name}")))?;
-        self.recover()
+        self.recover(Some(name))
     }
 
     /// Removes the staged policy.
@@ -279,7 +333,7 @@ impl<F: Folders> Pins<F> {
     /// Removes the loaded policy of that name.
     pub fn unload(&self, name: &str) -> Result<(), Failure> {
         self.run(&Step::Rename(name.to_owned(), format!("{TRASH}{name}")))?;
-        self.recover()
+        self.recover(Some(name))
     }
 
     /// Removes a policy's folder, suspending all its rules first. Returns when the kernel has detached the programs.
@@ -303,17 +357,26 @@ impl<F: Folders> Pins<F> {
     /// Removes the pins and then the folder itself. The links go first, so that a partly removed policy is not
     /// attached.
     fn remove_contents(&self, name: &str, folder: &Path) -> Result<(), Failure> {
-        let failed = |path: &Path, operation: &str, error| with_denials(&self.folders, path, operation, error);
         for part in ["links", "programs", "maps"] {
-            let part = folder.join(part);
-            for pin in self.folders.names(&part).map_err(|error| failed(&part, "read", error))? {
-                let pin = part.join(pin);
-                self.retry_suspended(name, &pin, || self.folders.remove_pin(&pin))
-                    .map_err(|error| failed(&pin, "remove", error))?;
-            }
-            self.remove_folder(name, &part)?;
+            self.remove_tree(name, &folder.join(part))?;
         }
-        self.remove_folder(name, folder)
+        self.remove_tree(name, folder)
+    }
+
+    /// Removes a pin, or a folder with all that is in it, which can be more than a load creates.
+    fn remove_tree(&self, name: &str, path: &Path) -> Result<(), Failure> {
+        if !self.folders.is_folder(path) {
+            if !self.folders.exists(path) {
+                return Ok(());
+            }
+            return self
+                .retry_suspended(name, path, || self.folders.remove_pin(path))
+                .map_err(|error| with_denials(&self.folders, path, "remove", error));
+        }
+        for entry in self.folders.names(path).map_err(|error| with_denials(&self.folders, path, "read", error))? {
+            self.remove_tree(name, &path.join(entry))?;
+        }
+        self.remove_folder(name, path)
     }
 
     fn remove_folder(&self, name: &str, folder: &Path) -> Result<(), Failure> {
@@ -556,7 +619,9 @@ mod tests {
             let (name, part) = split(folder);
             let held = self.held.borrow();
             let pins = held.get(&name).map(|held| held.pins.clone()).unwrap_or_default();
-            Ok(pins.iter().filter_map(|pin| pin.strip_prefix(&format!("{part}/")).map(str::to_owned)).collect())
+            let folders = held.get(&name).map(|held| held.folders.clone()).unwrap_or_default();
+            let within = |path: &String| path.strip_prefix(&format!("{part}/")).map(str::to_owned);
+            Ok(pins.iter().chain(&folders).filter_map(within).collect())
         }
 
         fn exists(&self, path: &Path) -> bool {
@@ -564,6 +629,12 @@ mod tests {
             let held = self.held.borrow();
             held.get(&name)
                 .is_some_and(|held| rest.is_empty() || held.folders.contains(&rest) || held.pins.contains(&rest))
+        }
+
+        fn is_folder(&self, path: &Path) -> bool {
+            let (name, rest) = split(path);
+            let held = self.held.borrow();
+            held.get(&name).is_some_and(|held| rest.is_empty() || held.folders.contains(&rest))
         }
 
         fn make(&self, folder: &Path) -> io::Result<()> {
@@ -660,6 +731,8 @@ mod tests {
         fn denials(&self, operation: &str) -> Vec<String> {
             vec![format!("a rule denies to {operation} it")]
         }
+
+        fn warn(&self, _: &str) {}
     }
 
     thread_local! {
@@ -672,7 +745,7 @@ mod tests {
 
     /// Performs the operations of `krsi load` on the pins, after it has taken the lock.
     fn load(pins: &Pins<Memory>, label: &'static str, denies: &'static [&'static str]) -> Result<(), Failure> {
-        pins.recover()?;
+        pins.recover(None)?;
         LABEL.set(label);
         DENIES.set(denies);
         let stage = || -> Result<(), Failure> {
@@ -688,7 +761,7 @@ mod tests {
     }
 
     fn unload(pins: &Pins<Memory>) -> Result<(), Failure> {
-        pins.recover()?;
+        pins.recover(None)?;
         pins.unload("p")
     }
 
@@ -738,17 +811,17 @@ mod tests {
             for recovery_killed_after in 0.. {
                 let again = pins_of(pins.folders.copy());
                 again.folders.left.set(Some(recovery_killed_after));
-                let recovered = again.recover();
+                let recovered = again.recover(None);
                 let context = format!("{context}, recovery after {recovery_killed_after}");
                 if always {
                     assert!(!again.folders.enforced().is_empty(), "{context}: nothing is in force");
                 }
                 let last = pins_of(again.folders.copy());
-                last.recover().unwrap_or_else(|why| panic!("{context}: {why}"));
+                last.recover(None).unwrap_or_else(|why| panic!("{context}: {why}"));
                 let there = settled(&last.folders, &context);
                 assert!(there == before || there == to, "{context}: {there:?}");
                 let changes = last.folders.changes.get();
-                last.recover().expect("nothing is left to do");
+                last.recover(None).expect("nothing is left to do");
                 assert_eq!(last.folders.changes.get(), changes, "{context}: a second recovery changes something");
                 if recovered.is_ok() && again.folders.left.get() != Some(0) {
                     break;
@@ -844,6 +917,41 @@ mod tests {
                 _ => assert_eq!(held["trash~p"].enforcement.get(), Enforcement::Suspended),
             }
         }
+    }
+
+    /// A folder where a load has put a pin is removed with what is in it.
+    #[test]
+    fn folders_in_the_place_of_pins_are_removed() {
+        let pins = with_old(&[]);
+        let mut trash = pins.folders.held.borrow()["p"].clone();
+        trash.enforcement = Rc::new(Cell::new(Enforcement::Full));
+        for folder in ["links/h", "links/h/deep"] {
+            trash.pins.remove(folder);
+            trash.folders.insert(folder.to_owned());
+        }
+        pins.folders.held.borrow_mut().insert("trash~q".into(), trash);
+        pins.recover(None).expect("all of it can be removed");
+        assert_eq!(settled(&pins.folders, "recovered"), Some("old"));
+    }
+
+    /// What cannot be removed is set aside, and removed by a later command once that is possible.
+    #[test]
+    fn strays_do_not_prevent_other_commands() {
+        let pins = with_old(&[]);
+        let mut other = pins.folders.held.borrow()["p"].clone();
+        other.enforcement = Rc::new(Cell::new(Enforcement::Full));
+        other.denies = &["unlink"];
+        pins.folders.held.borrow_mut().insert("other".into(), other);
+        assert!(unload(&pins).is_err());
+        load(&pins, "new", &[]).expect("it does not remove anything");
+        let names = || pins.folders.held.borrow().keys().cloned().collect::<Vec<_>>();
+        assert_eq!(names(), ["other", "p", "stray~1"]);
+        assert_eq!(pins.folders.held.borrow()["stray~1"].enforcement.get(), Enforcement::Suspended);
+        pins.recover(None).expect("the stray stays");
+        assert_eq!(names(), ["other", "p", "stray~1"]);
+        pins.folders.held.borrow_mut().get_mut("other").expect("it is loaded").denies = &[];
+        pins.recover(None).expect("nothing denies it now");
+        assert_eq!(names(), ["other", "p"]);
     }
 
     /// If the modes cannot be written, removal continues once the kernel has detached the programs.

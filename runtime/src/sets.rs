@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use aya::maps::MapError;
 use krsi_abi::manifest::{Manifest, Set};
@@ -14,7 +15,6 @@ use krsi_abi::manifest::{Manifest, Set};
 use crate::elements::{self, Key};
 use crate::failure::{self, Failure};
 use crate::list;
-use crate::load::not_loaded;
 use crate::pins::{self, Pins};
 use crate::set_map::{self, Table};
 
@@ -51,17 +51,14 @@ pub fn pin(folder: &Path, set: &str) -> PathBuf {
 }
 
 /// Runs the command and returns its output.
-pub fn run(policy: &str, set: &str, action: &Action) -> Result<String, Failure> {
+pub fn run(policy: &str, set: &str, action: &Action, lock_timeout: Duration) -> Result<String, Failure> {
     pins::check_name(policy)?;
     // Reading needs no lock. A change waits for concurrent loads, which copy the elements.
     let _lock = match action {
         Action::List => None,
-        _ => Some(Pins::lock()?),
+        _ => Some(Pins::lock(lock_timeout)?),
     };
-    let folder = pins::folder(policy);
-    if !folder.exists() {
-        return Err(not_loaded(policy));
-    }
+    let folder = pins::find(policy)?;
     let manifest = list::manifest(policy)?;
     let set = find(&manifest, policy, set)?;
     let pin = pin(&folder, &set.name);
@@ -349,7 +346,7 @@ mod tests {
 
     #[test]
     fn a_policy_that_is_not_loaded_has_no_sets() {
-        let message = |policy| run(policy, "s", &Action::List).expect_err("there is none").message;
+        let message = |policy| run(policy, "s", &Action::List, Duration::ZERO).expect_err("there is none").message;
         assert_eq!(message("a/b"), "invalid policy name `a/b`");
         let name = format!("no-policy-of-{}", std::process::id());
         assert_eq!(message(&name), format!("no policy `{name}` is loaded"));

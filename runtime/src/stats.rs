@@ -10,7 +10,6 @@ use serde_json::json;
 
 use crate::failure::Failure;
 use crate::list::{self, Counters};
-use crate::load::not_loaded;
 use crate::pins;
 
 /// The sysctl that enables timing of programs.
@@ -21,10 +20,7 @@ pub fn stats(name: Option<&str>, as_json: bool) -> Result<String, Failure> {
     let names = match name {
         None => pins::loaded()?,
         Some(name) => {
-            pins::check_name(name)?;
-            if !pins::folder(name).exists() {
-                return Err(not_loaded(name));
-            }
+            pins::find(name)?;
             vec![name.to_owned()]
         }
     };
