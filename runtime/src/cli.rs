@@ -12,6 +12,7 @@ use krsi_abi::modes::Mode;
 
 use crate::events::Format;
 use crate::failure::{Failure, REFUSED, USAGE};
+use crate::terminal::{safe_json, safe_lines};
 use crate::{doctor, events, list, load, modes, sets, stats};
 
 /// Load krs policies into the kernel's BPF LSM
@@ -174,13 +175,13 @@ fn command(command: Command, verbose: bool, lock_timeout: Duration) -> Result<u8
         }
         Command::Mode { policy, mode, rules, format } => {
             let (out, warning) = modes::run(&policy, mode, &rules, format == Listing::Json, lock_timeout)?;
-            print(&out)?;
+            print_as(format, &out)?;
             warning.iter().for_each(|sentence| warn(sentence));
         }
         Command::Set { policy, set, action } => print(&sets::run(&policy, &set, &action, lock_timeout)?)?,
-        Command::List { format } => print(&list::list(format == Listing::Json)?)?,
+        Command::List { format } => print_as(format, &list::list(format == Listing::Json)?)?,
         Command::Show { name } => print(&list::show(&name)?)?,
-        Command::Stats { name, format } => print(&stats::stats(name.as_deref(), format == Listing::Json)?)?,
+        Command::Stats { name, format } => print_as(format, &stats::stats(name.as_deref(), format == Listing::Json)?)?,
         Command::Events { name, format, follow } => events::events(name.as_deref(), format, follow)?,
         Command::Doctor => {
             let (text, passed) = doctor::doctor();
@@ -212,10 +213,22 @@ pub fn warn(text: &str) {
 
 /// Prints a line to standard error, ignoring failures.
 pub fn print_stderr(text: &str) {
-    let _ = writeln!(io::stderr(), "{text}");
+    let _ = writeln!(io::stderr(), "{}", safe_lines(text));
 }
 
 fn print(text: &str) -> Result<(), Failure> {
+    write(&safe_lines(text))
+}
+
+/// Prints the output of a command that has two formats.
+fn print_as(format: Listing, text: &str) -> Result<(), Failure> {
+    match format {
+        Listing::Text => print(text),
+        Listing::Json => write(&safe_json(text)),
+    }
+}
+
+fn write(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     check_written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
 }

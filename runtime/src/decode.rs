@@ -4,7 +4,12 @@
 //! 12:30:01.123456 no-exec/file_mprotect@1:1 file_mprotect denied EPERM  bash[811] uid=0  prot=READ|EXEC
 //! ```
 //!
-//! Strings in a record can be chosen by any program, so control characters are escaped before they reach a terminal.
+//! Strings in a record can be chosen by any program, so [`crate::terminal`] escapes them. A string that is not UTF-8 has
+//! `\xff` for each wrong byte in text; in JSON it has U+FFFD, and its bytes follow in hexadecimal:
+//!
+//! ```text
+//! "fields":{"file.name":"a\ufffd"},"field_bytes":{"file.name":"61ff"}
+//! ```
 
 use std::fmt::Write;
 
@@ -13,6 +18,7 @@ use krsi_abi::manifest::{Field, Manifest, Names, Rule, Ty};
 use serde_json::{Map, Value, json};
 
 use crate::list::errno_name;
+use crate::terminal::{escape, escape_bytes, hex, word};
 
 /// A record with its rule and manifest.
 #[derive(Debug)]
@@ -32,7 +38,8 @@ enum Decoded {
     Signed(i64),
     Bool(bool),
     Names(String),
-    Text(String),
+    Address(String),
+    Text(Vec<u8>),
     Pointer(u64),
 }
 
@@ -74,11 +81,11 @@ impl<'m> Event<'m> {
             Ty::Pointer => Decoded::Pointer(unsigned(bytes)),
             Ty::Ip => {
                 let address = u128::from(unsigned(&bytes[..8])) << 64 | u128::from(unsigned(&bytes[8..]));
-                Decoded::Text(krsi_abi::value::show_address(address))
+                Decoded::Address(krsi_abi::value::show_address(address))
             }
             Ty::Str { .. } => {
                 let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
-                Decoded::Text(String::from_utf8_lossy(&bytes[..end]).into_owned())
+                Decoded::Text(bytes[..end].to_vec())
             }
             Ty::Int { signed: true, .. } => Decoded::Signed(signed(bytes)),
             Ty::Int { .. } => Decoded::Unsigned(unsigned(bytes)),
@@ -115,7 +122,7 @@ impl<'m> Event<'m> {
             "{wall} {policy}/{} {} {verdict}  {}[{}] uid={}",
             self.rule.name,
             self.hook(),
-            escape(&String::from_utf8_lossy(header.comm())),
+            word(header.comm()),
             header.tgid,
             header.uid,
         );
@@ -135,7 +142,8 @@ impl<'m> Event<'m> {
                 Decoded::Signed(value) => write!(line, "{value}"),
                 Decoded::Bool(value) => write!(line, "{value}"),
                 Decoded::Names(names) => write!(line, "{names}"),
-                Decoded::Text(text) => write!(line, "\"{}\"", escape(&text)),
+                Decoded::Address(address) => write!(line, "\"{address}\""),
+                Decoded::Text(text) => write!(line, "\"{}\"", escape_bytes(&text)),
                 Decoded::Pointer(address) => write!(line, "{address:#x}"),
             };
         }
@@ -145,7 +153,7 @@ impl<'m> Event<'m> {
     /// Formats the event as a JSON object; `wall` is the time in RFC 3339.
     pub fn json(&self, policy: &str, wall: &str) -> Value {
         let header = &self.header;
-        let mut fields = Map::new();
+        let (mut fields, mut field_bytes) = (Map::new(), Map::new());
         let mut unknown = Vec::new();
         for (field, value) in self.fields() {
             let value = match value {
@@ -156,7 +164,13 @@ impl<'m> Event<'m> {
                 Decoded::Unsigned(value) => json!(value),
                 Decoded::Signed(value) => json!(value),
                 Decoded::Bool(value) => json!(value),
-                Decoded::Names(text) | Decoded::Text(text) => json!(text),
+                Decoded::Names(text) | Decoded::Address(text) => json!(text),
+                Decoded::Text(text) => {
+                    if std::str::from_utf8(&text).is_err() {
+                        field_bytes.insert(field.name.clone(), hex(&text).into());
+                    }
+                    json!(String::from_utf8_lossy(&text))
+                }
                 Decoded::Pointer(address) => json!(format!("{address:#x}")),
             };
             fields.insert(field.name.clone(), value);
@@ -188,6 +202,12 @@ impl<'m> Event<'m> {
             "fields": fields,
             "unknown": unknown,
         });
+        if !field_bytes.is_empty() {
+            event["field_bytes"] = field_bytes.into();
+        }
+        if std::str::from_utf8(header.comm()).is_err() {
+            event["comm_bytes"] = hex(header.comm()).into();
+        }
         if let Some(limited) = self.limited() {
             event["limited"] = limited.into();
         }
@@ -231,19 +251,6 @@ pub fn name(names: &Names, value: i64, bits: u32, signed: bool) -> String {
     parts.join("|")
 }
 
-/// Escapes control characters, quotes and backslashes, so that the text cannot control a terminal.
-pub fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() || c == '"' || c == '\\' {
-            out.extend(c.escape_default());
-        } else {
-            out.push(c);
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 pub mod tests {
     use super::*;
@@ -264,11 +271,6 @@ pub mod tests {
             assert_eq!(name(&prot(), value, 64, false), text);
         }
         assert_eq!(name(&prot(), -1, 32, true), "READ|WRITE|EXEC|0xfffffff8");
-    }
-
-    #[test]
-    fn control_characters_are_escaped() {
-        assert_eq!(escape("a\x1b[2J\"b"), "a\\u{1b}[2J\\\"b");
     }
 
     #[test]
@@ -518,10 +520,25 @@ pub mod tests {
         assert_eq!(name(&unnamed, 0, 8, false), "0x0");
     }
 
+    /// Names that imitate a line, and bytes that are not UTF-8.
     #[test]
-    fn escapes() {
-        assert_eq!(escape("plain ä \u{202e}x"), "plain ä \u{202e}x");
-        assert_eq!(escape("a\\b\t\r\u{7f}"), "a\\\\b\\t\\r\\u{7f}");
+    fn hostile_texts() {
+        let mut manifest = manifest();
+        if let Some(audit) = &mut manifest.rules[0].audit {
+            audit.fields = vec![field("file.name", Ty::Str { bytes: 8 }, 72)];
+        }
+        let mut bytes = record(0, -1, 0, &[b"a\xff\xe2\x80\xaeb\0\0".as_slice(), &fields()].concat());
+        bytes[56..72].copy_from_slice(b"e[1] uid=0\xff\0\0\0\0\0");
+        let event = Event::read(&manifest, &bytes).expect("it is a record");
+        let text = event.text("p", "t");
+        assert!(text.contains(r#"denied EPERM  "e[1] uid=0\xff"[811] uid=1000 "#), "{text}");
+        assert!(text.ends_with(r#"  file.name="a\xff\u{202e}b""#), "{text}");
+        let json = event.json("p", "t");
+        assert_eq!(json["fields"]["file.name"], "a\u{fffd}\u{202e}b");
+        assert_eq!(json["field_bytes"], json!({ "file.name": "61ffe280ae62" }));
+        assert_eq!((&json["comm"], &json["comm_bytes"]), (&json!("e[1] uid=0\u{fffd}"), &json!("655b315d207569643d30ff")));
+        let plain = Event::read(&manifest, &record(1, 0, 0, &[])).expect("it is a record").json("p", "t");
+        assert!(plain.get("comm_bytes").is_none() && plain.get("field_bytes").is_none());
     }
 
     #[test]

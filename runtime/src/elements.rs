@@ -15,6 +15,7 @@ use krsi_abi::value::{self, NoNetwork};
 use krsi_abi::{manifest, set};
 
 use crate::failure::Failure;
+use crate::terminal::{escape_bytes, is_unsafe};
 use crate::{decode, params};
 
 /// A key of a set's map.
@@ -159,9 +160,11 @@ pub fn sort_key(set: &Set, key: &Key) -> (Vec<u64>, u32) {
 pub fn show(manifest: &Manifest, set: &Set, key: &Key) -> String {
     let Some((_, words, places)) = places(set) else {
         let end = key.data.iter().position(|byte| *byte == 0).unwrap_or(key.data.len());
-        let text = String::from_utf8_lossy(&key.data[..end]);
-        // Only control characters need escaping; other text must stay parseable.
-        return if text.chars().any(char::is_control) { decode::escape(&text) } else { text.into_owned() };
+        // Only text that is unsafe to print is escaped; other text must stay parseable.
+        return match std::str::from_utf8(&key.data[..end]) {
+            Ok(text) if !text.chars().any(is_unsafe) => text.to_owned(),
+            _ => escape_bytes(&key.data[..end]),
+        };
     };
     let trie = is_trie(set);
     let word = |at: usize| {

@@ -11,9 +11,12 @@
 use std::error::Error;
 use std::fmt::{self, Write};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use krsi_abi::PIN_ROOT;
+
+use crate::terminal::{escape_bytes, safe_lines};
 
 /// Exit code of failures caused by the policy or the kernel.
 pub const REFUSED: u8 = 1;
@@ -80,12 +83,13 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "error: {}", self.message)?;
+        // Messages quote names of files and of the policy.
+        writeln!(f, "error: {}", safe_lines(&self.message))?;
         for note in &self.notes {
-            writeln!(f, "  note: {note}")?;
+            writeln!(f, "  note: {}", safe_lines(note))?;
         }
         for help in &self.help {
-            writeln!(f, "  help: {help}")?;
+            writeln!(f, "  help: {}", safe_lines(help))?;
         }
         Ok(())
     }
@@ -94,7 +98,7 @@ impl fmt::Display for Failure {
 /// The failure of an operation on a path, such as `open`, with the error and its chain of causes.
 pub fn at(path: &Path, operation: &str, error: impl Into<Box<dyn Error>>) -> Failure {
     let error = error.into();
-    let mut message = format!("cannot {operation} `{}`", path.display());
+    let mut message = format!("cannot {operation} `{}`", escape_bytes(path.as_os_str().as_bytes()));
     let mut denied = false;
     let mut next: Option<&(dyn Error + 'static)> = Some(&*error);
     while let Some(cause) = next {
@@ -131,6 +135,8 @@ mod tests {
         let failure = Failure::refused("no").note("one").note("two").help("do");
         assert_eq!(failure.to_string(), "error: no\n  note: one\n  note: two\n  help: do\n");
         assert_eq!((failure.code, Failure::usage("x").code), (1, 2));
+        let hostile = at(Path::new("/a\n\u{1b}[2J"), "read", "why").note("\u{202e}").to_string();
+        assert_eq!(hostile, "error: cannot read `/a\\n\\u{1b}[2J`: why\n  note: \\u{202e}\n");
     }
 
     #[test]

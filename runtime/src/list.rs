@@ -17,7 +17,8 @@ use serde_json::json;
 use crate::failure::{self, Failure};
 use crate::kernel::Kernel;
 use crate::since::{self, Inactive};
-use crate::{decode, elements, files, labels, map_value, modes, params, pins, set_map, sets};
+use crate::terminal::{escape, safe_lines};
+use crate::{elements, files, labels, map_value, modes, params, pins, set_map, sets};
 
 /// Reads the manifest of a loaded policy.
 pub fn manifest(name: &str) -> Result<Manifest, Failure> {
@@ -248,7 +249,7 @@ fn format_policy(policy: &Policy, details: &Details) -> String {
     if !manifest.files.is_empty() {
         out.push('\n');
         for file in &manifest.files {
-            let _ = writeln!(out, "file {}: {}", decode::escape(&file.path), files::show(file, constants));
+            let _ = writeln!(out, "file {}: {}", escape(&file.path), files::show(file, constants));
         }
     }
     if !manifest.params.is_empty() {
@@ -305,14 +306,14 @@ fn format_policy(policy: &Policy, details: &Details) -> String {
         for (id, rule) in manifest.rules.iter().enumerate().filter(|(_, rule)| rule.program as usize == index) {
             let _ = writeln!(out, "  {}  ({})", rule.name, rule.source);
             for line in rule.doc.iter().flat_map(|doc| doc.lines()) {
-                let _ = writeln!(out, "    ## {line}");
+                let _ = writeln!(out, "    ## {}", safe_lines(line));
             }
             let attributes = [("severity", &rule.severity), ("id", &rule.id)];
             for (name, value) in attributes.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?))) {
-                let _ = writeln!(out, "    {name}: {}", decode::escape(value));
+                let _ = writeln!(out, "    {name}: {}", escape(value));
             }
             if !rule.tags.is_empty() {
-                let _ = writeln!(out, "    tags: {}", decode::escape(&rule.tags.join(", ")));
+                let _ = writeln!(out, "    tags: {}", escape(&rule.tags.join(", ")));
             }
             match modes.rules.get(id) {
                 Some(Mode::Permissive) => out.push_str("    permissive: its deny is recorded and not enforced\n"),
@@ -322,7 +323,7 @@ fn format_policy(policy: &Policy, details: &Details) -> String {
             if let Some(off) = inactive.iter().find(|off| off.rule == id) {
                 let _ = writeln!(out, "    not active here: {}", off.why);
             }
-            let _ = writeln!(out, "    {}", decode::escape(&rule.source.text).replace("\\\"", "\""));
+            let _ = writeln!(out, "    {}", escape(&rule.source.text).replace("\\\"", "\""));
             if let Some(count) = counters.lost.get(id).filter(|count| **count > 0) {
                 let _ = writeln!(out, "    {count} events lost");
             }

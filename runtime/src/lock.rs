@@ -16,9 +16,9 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 
-use crate::decode::escape;
 use crate::failure::{self, Failure};
 use crate::pins;
+use crate::terminal::escape;
 
 /// Time between two attempts to take the lock.
 const RETRY_INTERVAL: Duration = Duration::from_millis(20);

@@ -17,6 +17,7 @@
 //!   their system calls, [`suspend`] disables rules that would deny them
 //! - [`load`], [`list`], [`stats`], [`events`], [`doctor`]: the commands
 //! - [`decode`]: formats ring buffer records as text and JSON
+//! - [`terminal`]: makes text from the kernel and from objects safe to print
 //! - [`verifier`]: explains a verifier rejection in terms of the policy
 //!
 //! Absent: the language. This crate knows a policy only by its manifest.
@@ -48,6 +49,7 @@ mod stats;
 mod suspend;
 #[cfg(not(test))]
 mod sys;
+mod terminal;
 mod verifier;
 
 fn main() -> std::process::ExitCode {
