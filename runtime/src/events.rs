@@ -3,12 +3,14 @@
 //! Each policy has a separate ring buffer, which one reader at a time consumes. With `--follow`, the pins are scanned
 //! periodically for policies that were loaded, unloaded or replaced.
 //!
+//! An event is consumed once its line has arrived ([`crate::delivery`]); one that cannot be printed stays in the buffer.
+//!
 //! Counts of lost and limited events are printed before the next event of the rule, or after the last event from the
 //! policy's counters. Absent: the format of a record; [`crate::decode`] has it.
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::io::{self, ErrorKind, IsTerminal};
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime};
@@ -20,9 +22,11 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::decode::Event;
+use crate::delivery::{Output, Stdout};
 use crate::failure::{self, Failure};
 use crate::list::{self, Counters};
 use crate::pins;
+use crate::terminal::{safe_json, safe_lines};
 
 /// Output format of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -65,15 +69,17 @@ pub fn events(name: Option<&str>, format: Format, follow: bool) -> Result<(), Fa
     if let Some(name) = name {
         pins::find(name)?;
     }
-    let mut printer = printer(format);
+    let mut printer = printer(format)?;
     let mut sources: BTreeMap<String, Source> = BTreeMap::new();
     loop {
         update_sources(name, &mut sources)?;
         for (policy, source) in &mut sources {
             printer.drain(policy, source)?;
+            if printer.closed {
+                return Ok(());
+            }
         }
-        printer.flush()?;
-        if !follow || printer.closed {
+        if !follow {
             return Ok(());
         }
         let mut waiting: Vec<PollFd<'_>> =
@@ -139,7 +145,7 @@ fn increase(reported: &mut [u64], rule: usize, now: u64) -> u64 {
     })
 }
 
-struct Printer<W: Write> {
+struct Printer<W: Output> {
     out: W,
     format: Format,
     color: bool,
@@ -150,25 +156,30 @@ struct Printer<W: Write> {
 }
 
 /// Creates a printer to standard output.
-fn printer(format: Format) -> Printer<io::BufWriter<io::StdoutLock<'static>>> {
+fn printer(format: Format) -> Result<Printer<Stdout>, Failure> {
     let since_boot = clock_gettime(ClockId::Boottime);
     let since_boot = Duration::new(since_boot.tv_sec.unsigned_abs(), since_boot.tv_nsec.unsigned_abs() as u32);
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
         || std::env::var_os("TERM").is_some_and(|value| value == "dumb");
     let color = io::stdout().is_terminal() && !plain;
-    Printer {
-        out: io::BufWriter::new(io::stdout().lock()),
+    Ok(Printer {
+        out: Stdout::open().map_err(|error| Failure::usage(format!("cannot use standard output: {error}")))?,
         format,
         color,
         boot: SystemTime::now().checked_sub(since_boot).unwrap_or(SystemTime::UNIX_EPOCH),
         closed: false,
-    }
+    })
 }
 
-impl<W: Write> Printer<W> {
+impl<W: Output> Printer<W> {
     fn drain(&mut self, policy: &str, source: &mut Source) -> Result<(), Failure> {
         while let Some(record) = source.ring.next() {
-            self.record(policy, &source.manifest, &mut source.reported, &record)?;
+            let printed = self.record(policy, &source.manifest, &mut source.reported, &record);
+            if printed.is_err() || self.closed {
+                // Dropping the record would consume it.
+                std::mem::forget(record);
+                return printed;
+            }
         }
         // Events that are missing after the last one.
         match list::counters(policy, &source.manifest) {
@@ -186,7 +197,11 @@ impl<W: Write> Printer<W> {
         record: &[u8],
     ) -> Result<(), Failure> {
         let Some(event) = Event::read(manifest, record) else {
-            return self.line("skipped an event that does not belong to this policy");
+            const SKIPPED: &str = "skipped an event that does not belong to this policy";
+            return match self.format {
+                Format::Text => self.line(SKIPPED),
+                Format::Json => self.line(&serde_json::json!({ "policy": policy, "error": SKIPPED }).to_string()),
+            };
         };
         let (id, rule) = (event.header.rule as usize, event.rule);
         let lost = increase(&mut reported.lost, id, event.header.lost);
@@ -224,11 +239,11 @@ impl<W: Write> Printer<W> {
         match self.format {
             Format::Json => self.line(&event.json(policy, &wall).to_string()),
             Format::Text => {
-                let text = event.text(policy, &wall);
+                let text = safe_lines(&event.text(policy, &wall)).replace('\n', "\\n");
                 if self.color && event.header.verdict < 0 {
-                    self.line(&format!("\x1b[31m{text}\x1b[0m"))
+                    self.deliver(&format!("\x1b[31m{text}\x1b[0m\n"))
                 } else {
-                    self.line(&text)
+                    self.deliver(&(text + "\n"))
                 }
             }
         }
@@ -259,12 +274,19 @@ impl<W: Write> Printer<W> {
     }
 
     fn line(&mut self, text: &str) -> Result<(), Failure> {
-        let done = writeln!(self.out, "{text}");
-        self.check(done)
+        let safe = match self.format {
+            Format::Text => safe_lines(text),
+            Format::Json => safe_json(text),
+        };
+        self.deliver(&(safe + "\n"))
     }
 
-    fn flush(&mut self) -> Result<(), Failure> {
-        let done = self.out.flush();
+    /// Prints a line and waits until it has arrived.
+    fn deliver(&mut self, line: &str) -> Result<(), Failure> {
+        if self.closed {
+            return Ok(());
+        }
+        let done = self.out.write_all(line.as_bytes()).and_then(|()| self.out.delivered());
         self.check(done)
     }
 
@@ -284,6 +306,13 @@ impl<W: Write> Printer<W> {
 mod tests {
     use super::*;
     use crate::decode::tests::{fields, manifest, record};
+    use std::io::Write;
+
+    impl Output for Vec<u8> {
+        fn delivered(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
 
     fn printed(format: Format, color: bool, print: impl FnOnce(&mut Printer<Vec<u8>>)) -> String {
         let boot = SystemTime::UNIX_EPOCH + Duration::from_secs(86_400);
@@ -357,7 +386,7 @@ mod tests {
             [
                 r#"{"lost":1,"policy":"p","rule":"limited"}"#,
                 r#"{"limited":3,"policy":"p","rule":"limited"}"#,
-                "skipped an event that does not belong to this policy",
+                r#"{"error":"skipped an event that does not belong to this policy","policy":"p"}"#,
                 r#"{"lost":2,"policy":"p","rule":"all"}"#,
                 r#"{"limited":1,"policy":"p","rule":"limited"}"#,
             ]
@@ -391,7 +420,12 @@ mod tests {
                 Err(self.0.into())
             }
             fn flush(&mut self) -> io::Result<()> {
-                Err(self.0.into())
+                Ok(())
+            }
+        }
+        impl Output for Broken {
+            fn delivered(&mut self) -> io::Result<()> {
+                Ok(())
             }
         }
         let printer = |kind| Printer {
@@ -404,9 +438,6 @@ mod tests {
         let mut closed = printer(ErrorKind::BrokenPipe);
         closed.line("x").expect("a pipe may be closed");
         assert!(closed.closed);
-        let mut closed = printer(ErrorKind::BrokenPipe);
-        closed.flush().expect("a pipe may be closed");
-        assert!(closed.closed);
         let mut full = printer(ErrorKind::StorageFull);
         let failure = full.line("x").expect_err("the disk is full").to_string();
         assert!(failure.starts_with("error: cannot write to standard output: ") && !full.closed, "{failure}");
@@ -417,7 +448,7 @@ mod tests {
             boot: SystemTime::UNIX_EPOCH,
             closed: false,
         };
-        fine.line("x").and_then(|()| fine.flush()).expect("writing to memory");
+        fine.line("x").expect("writing to memory");
         assert!(!fine.closed && fine.out == b"x\n");
     }
 }

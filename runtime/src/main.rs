@@ -16,7 +16,7 @@
 //! - [`pins`]: the folders below `/sys/fs/bpf/krsi`; [`lock`] checks their owner and takes their lock, [`bpffs`] has
 //!   their system calls, [`suspend`] disables rules that would deny them
 //! - [`load`], [`list`], [`stats`], [`events`], [`doctor`]: the commands
-//! - [`decode`]: formats ring buffer records as text and JSON
+//! - [`decode`]: formats ring buffer records as text and JSON; [`delivery`] passes them on before they are consumed
 //! - [`terminal`]: makes text from the kernel and from objects safe to print
 //! - [`verifier`]: explains a verifier rejection in terms of the policy
 //!
@@ -27,6 +27,7 @@ mod cli;
 #[cfg(test)]
 mod command_tests;
 mod decode;
+mod delivery;
 mod doctor;
 mod elements;
 mod events;
