@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use aya::programs::{ProgramInfo, loaded_programs};
 use krsi_abi::manifest::Manifest;
+use krsi_abi::modes::{Modes, Stage};
 
 use crate::failure::Failure;
+use crate::map_value::{self, Value};
 use crate::pins::Folders;
-use crate::suspend::{self, Enforcement};
-use crate::{cli, list, map_value, modes, pins};
+use crate::{cli, denials, list, load, modes, pins};
 
 /// The mounted BPF file system.
 #[derive(Debug)]
@@ -52,16 +53,47 @@ impl Folders for Bpffs {
         fs::remove_dir(folder)
     }
 
-    fn set_enforcement(&self, name: &str, enforcement: Enforcement) -> Result<(), Failure> {
-        let pin = modes::pin(name);
-        // Modes that cannot be read are reported by the commands that need them.
-        let Some(value) = pin.exists().then(|| map_value::read(&pin).ok()).flatten() else {
-            return Ok(());
-        };
-        match suspend::with_enforcement(&value, enforcement, || list::manifest(name).ok()) {
-            Some(value) => modes::write_value(name, &value),
-            None => Ok(()),
+    fn stage(&self, folder: &Path) -> Option<Stage> {
+        let pin = modes::pin_in(folder);
+        if !self.exists(&pin) {
+            return None;
         }
+        Some(map_value::read(&pin).map_or(Stage::InForce, |value| Modes::stage(&value)))
+    }
+
+    fn retire(&self, folder: &Path) -> Result<(), Failure> {
+        let pin = modes::pin_in(folder);
+        if !self.exists(&pin) {
+            return Ok(());
+        }
+        let map = Value::open(&pin)?;
+        let mut value = map.read()?;
+        Modes::disable(&mut value, Stage::Retired);
+        map.write(&value)
+    }
+
+    fn enforce(&self, folder: &Path, old: Option<&Path>) -> Result<(), Failure> {
+        let pin = modes::pin_in(folder);
+        let manifest = list::manifest_in(folder)?;
+        let Some(value) = modes::in_force(folder, &manifest)? else {
+            return old.map_or(Ok(()), |old| self.retire(old));
+        };
+        // Both maps are open before the first write: what follows it are writes alone, which only rules on bpf(2) deny.
+        let new = Value::open(&pin)?;
+        let old = old.map(modes::pin_in).filter(|pin| self.exists(pin)).map(|pin| Value::open(&pin)).transpose()?;
+        let retired = old
+            .map(|old| {
+                let mut value = old.read()?;
+                Modes::disable(&mut value, Stage::Retired);
+                Ok((old, value))
+            })
+            .transpose()?;
+        new.write(&value)?;
+        // A policy that denies this would deny its own unload.
+        if let Err(failure) = Value::open(&pin).and_then(|again| again.write(&value)) {
+            return Err(load::denied_by_itself(&manifest, failure));
+        }
+        retired.map_or(Ok(()), |(old, value)| old.write(&value))
     }
 
     fn programs(&self, folder: &Path) -> Vec<u32> {
@@ -84,7 +116,7 @@ impl Folders for Bpffs {
         let denials_of = |name: &String| {
             let manifest: Manifest = list::manifest(name).ok()?;
             let modes = modes::read(name, &manifest).ok()?;
-            suspend::denials(name, &manifest, &modes, operation)
+            denials::denials(name, &manifest, &modes, operation)
         };
         pins::loaded().unwrap_or_default().iter().filter_map(denials_of).collect()
     }

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use krsi_abi::manifest::Manifest;
-use krsi_abi::modes::{Mode, Modes};
+use krsi_abi::modes::{Mode, Modes, Stage};
 
 use crate::object::tests::{built, section};
 use crate::pins::Pins;
@@ -38,7 +38,7 @@ impl Machine {
     /// Creates the files of a loaded policy, with all its links, in the folder `name`.
     fn install(&self, name: &str, text: &str) -> Manifest {
         let object = built(text);
-        let folder = pins::folder(name);
+        let folder = pins::root().join(name);
         for part in ["maps", "programs", "links"] {
             fs::create_dir_all(folder.join(part)).expect("it can be created");
         }
@@ -72,6 +72,14 @@ impl Machine {
     }
 }
 
+/// Gives a policy's folder another stage.
+fn set_stage(name: &str, stage: Stage) {
+    let pin = modes::pin_in(&pins::root().join(name));
+    let mut value = fs::read(&pin).expect("it has modes");
+    Modes::disable(&mut value, stage);
+    fs::write(pin, value).expect("it can be written");
+}
+
 const POLICY: &str = "a: on file_open, path_rmdir when task.uid == 5 deny\nb: on file_open deny EACCES\n";
 
 fn words(words: &[&str]) -> Vec<String> {
@@ -85,7 +93,9 @@ fn modes_of_a_loaded_policy_are_shown_and_changed() {
     let hooks: Vec<&str> = manifest.rules.iter().map(|rule| &*manifest.programs[rule.program as usize].hook).collect();
     assert_eq!(hooks, ["file_open", "path_rmdir", "file_open"]);
     assert_eq!(machine.modes("web"), [0; 7]);
-    let run = |mode, rules: &[&str]| modes::run("web", mode, &words(rules), false, Duration::ZERO).map_err(|why| why.to_string());
+    let run = |mode, rules: &[&str]| {
+        modes::run("web", mode, &words(rules), false, Duration::ZERO).map_err(|why| why.to_string())
+    };
     assert_eq!(run(None, &[]), Ok(("web: enforce\n".into(), None)));
     // A rule on two hooks is changed on both.
     assert_eq!(run(Some(Mode::Off), &["a"]), Ok(("web: enforce\n  a: off\n".into(), None)));
@@ -98,9 +108,15 @@ fn modes_of_a_loaded_policy_are_shown_and_changed() {
     let why = run(Some(Mode::Enforce), &["b", "c"]).expect_err("there is no rule `c`");
     assert!(why.contains("`web` has no rule `c`"), "{why}");
     assert_eq!(machine.modes("web"), [3, 3, 2, 2, 2, 0, 1]);
-    let other = modes::run("other", Some(Mode::Off), &[], false, Duration::ZERO).expect_err("it is not loaded").to_string();
+    let other =
+        modes::run("other", Some(Mode::Off), &[], false, Duration::ZERO).expect_err("it is not loaded").to_string();
     assert_eq!(other, "error: no policy `other` is loaded\n  help: loaded policies: `web`\n");
-    assert!(modes::run("a/b", None, &[], false, Duration::ZERO).expect_err("it is not a name").message.contains("invalid policy name"));
+    assert!(
+        modes::run("a/b", None, &[], false, Duration::ZERO)
+            .expect_err("it is not a name")
+            .message
+            .contains("invalid policy name")
+    );
     // A mode map of another size.
     fs::write(modes::pin("web"), [0; 5]).expect("it can be written");
     assert!(run(None, &[]).is_err());
@@ -114,7 +130,8 @@ fn policies_are_listed_and_shown() {
     assert_eq!(list::list(false).expect("there is no policy"), "no policy is loaded\n");
     machine
         .install("web", &format!("param port: u16 = 443\n{POLICY}c: on socket_connect when dst.port == port deny\n"));
-    machine.install("staging~new", POLICY);
+    machine.install("new", POLICY);
+    set_stage("new", Stage::Pending);
     machine.install("bad", POLICY);
     machine.install("cut", POLICY);
     fs::write(pins::folder("bad").join("maps/manifest"), "nothing").expect("it can be written");
@@ -125,13 +142,15 @@ fn policies_are_listed_and_shown() {
         "NAME  HOOKS  RULES  LOST  LIMITED  STATE\n\
          bad   ?      ?      ?     ?        unreadable: cannot read the manifest of `bad`: it does not begin with `KRSI`\n\
          cut   2      3      6     0        damaged: not attached to path_rmdir\n\
-         web   3      4      10    0        enforcing\n"
+         web   3      4      10    0        enforcing\n\
+         unfinished: `new`: not loaded and not enforced: a command was interrupted\n"
     );
-    assert_eq!(list::list(true).expect("they can be read").lines().count(), 3);
+    assert_eq!(list::list(true).expect("they can be read").lines().count(), 4);
     let shown = list::show("web").expect("it is loaded");
     assert!(shown.contains("\nparam port = 443\n") && shown.contains("\nhook path_rmdir\n"), "{shown}");
     assert!(shown.contains("    3 events lost\n"), "{shown}");
-    assert!(list::show("new").is_err() && list::show("staging~new").is_err());
+    let why = list::show("new").expect_err("it is not in force").to_string();
+    assert!(why.contains("no policy `new` is loaded") && why.contains("interrupted command left pins"), "{why}");
     let output = stats::stats(Some("web"), true).expect("it is loaded");
     assert!(
         output.contains(r#"{"hook":"path_rmdir","limited":0,"lost":2,"rule":"a","unknown":0,"written":6}"#),
@@ -158,21 +177,23 @@ fn policies_are_unloaded() {
 #[test]
 fn interrupted_commands_are_finished() {
     let machine = Machine::new();
-    machine.install("ready~web", POLICY);
     machine.install("web", POLICY);
-    machine.install("staging~x", POLICY);
+    machine.install("web~1", POLICY);
+    machine.install("web~2", POLICY);
+    machine.install("x", POLICY);
     machine.install("trash~y", POLICY);
-    // The new policy has suspended rules; modes were set for the old one.
-    let mut value = machine.modes("ready~web");
-    Modes::set_aside(&mut value);
-    fs::write(modes::pin("ready~web"), &value).expect("it can be written");
-    fs::write(modes::pin("web"), [2, 2, 2, 1, 1, 1, 0]).expect("it can be written");
+    // The second policy is in force beside the first; the third is not.
+    fs::write(modes::pin_in(&pins::root().join("web~1")), [2, 2, 2, 1, 1, 1, 0]).expect("it can be written");
+    for name in ["web~2", "x", "trash~y"] {
+        set_stage(name, Stage::Pending);
+    }
+    assert_eq!(machine.modes("web"), [2, 2, 2, 1, 1, 1, 0]);
     drop(Pins::lock(Duration::ZERO).expect("it is free"));
     assert_eq!(machine.names(), ["web"]);
-    assert_eq!(machine.modes("web"), [0; 7]);
+    assert_eq!(machine.modes("web"), [2, 2, 2, 1, 1, 1, 0]);
     // A second recovery changes nothing.
     drop(Pins::lock(Duration::ZERO).expect("it is free"));
-    assert_eq!((machine.names(), machine.modes("web")), (words(&["web"]), vec![0; 7]));
+    assert_eq!((machine.names(), machine.modes("web")), (words(&["web"]), vec![2, 2, 2, 1, 1, 1, 0]));
 }
 
 /// The first load creates the folder of all policies.
@@ -197,10 +218,14 @@ fn a_staged_policy_is_committed() {
     let pins = Pins::lock(Duration::ZERO).expect("it is free");
     let staging = pins.stage("web").expect("it is new");
     assert!(["programs", "maps", "links"].iter().all(|part| staging.join(part).is_dir()));
-    pins.abandon("web").expect("it exists");
+    pins.abandon(&staging).expect("it exists");
     assert_eq!(machine.names(), ["web"]);
-    fs::write(pins.stage("web").expect("it is new").join("maps/new"), "").expect("it can be written");
-    pins.commit("web").expect("it is staged");
+    let staging = pins.stage("web").expect("it is new");
+    machine.install("web~1", "new: on bpf deny\n");
+    set_stage("web~1", Stage::Pending);
+    assert_eq!(list::manifest("web").expect("it is loaded").rules.len(), 3);
+    pins.commit("web", &staging).expect("it is staged");
     assert_eq!(machine.names(), ["web"]);
-    assert!(crate::pins::folder("web").join("maps/new").exists());
+    assert_eq!(list::manifest("web").expect("it is loaded").rules[0].name, "new");
+    assert_eq!(machine.modes("web"), [0, 0, 0]);
 }

@@ -536,7 +536,10 @@ pub mod tests {
         let json = event.json("p", "t");
         assert_eq!(json["fields"]["file.name"], "a\u{fffd}\u{202e}b");
         assert_eq!(json["field_bytes"], json!({ "file.name": "61ffe280ae62" }));
-        assert_eq!((&json["comm"], &json["comm_bytes"]), (&json!("e[1] uid=0\u{fffd}"), &json!("655b315d207569643d30ff")));
+        assert_eq!(
+            (&json["comm"], &json["comm_bytes"]),
+            (&json!("e[1] uid=0\u{fffd}"), &json!("655b315d207569643d30ff"))
+        );
         let plain = Event::read(&manifest, &record(1, 0, 0, &[])).expect("it is a record").json("p", "t");
         assert!(plain.get("comm_bytes").is_none() && plain.get("field_bytes").is_none());
     }

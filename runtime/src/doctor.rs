@@ -17,6 +17,8 @@ use crate::failure::Failure;
 use crate::kernel::{BTF_PATH, Kernel};
 
 const LSM_PATH: &str = "/sys/kernel/security/lsm";
+/// The requirement that the kernel calls BPF programs on LSM hooks.
+const ACTIVE: &str = "BPF LSM active";
 
 /// A requirement and its state on this machine.
 struct Check {
@@ -57,11 +59,19 @@ impl Machine<'_> {
 
     /// Returns true if a kernel option is `y`; `None` if the machine has no configuration file for the kernel.
     fn config(&self, option: &str) -> Option<bool> {
-        let release = self.read("/proc/sys/kernel/osrelease")?;
-        let text = self
-            .read(&format!("/boot/config-{release}"))
-            .or_else(|| self.read(&format!("/lib/modules/{release}/config")))?;
+        let text = self.config_text()?;
         Some(text.lines().any(|line| line == format!("{option}=y")))
+    }
+
+    /// Returns the value of a kernel option, with its quotes.
+    fn config_value(&self, option: &str) -> Option<String> {
+        let text = self.config_text()?;
+        text.lines().find_map(|line| Some(line.strip_prefix(option)?.strip_prefix('=')?.to_owned()))
+    }
+
+    fn config_text(&self) -> Option<String> {
+        let release = self.read("/proc/sys/kernel/osrelease")?;
+        self.read(&format!("/boot/config-{release}")).or_else(|| self.read(&format!("/lib/modules/{release}/config")))
     }
 }
 
@@ -108,7 +118,8 @@ pub fn preflight() -> Result<(), Failure> {
 fn required(machine: &Machine<'_>) -> Result<(), Failure> {
     for check in [privileges, active, types, bpffs] {
         let check = check(machine);
-        if check.ok == Some(false) {
+        // A policy must not seem to be enforced while nobody knows whether the kernel calls its programs.
+        if check.ok == Some(false) || check.ok.is_none() && check.requirement == ACTIVE {
             let failure = Failure::refused(format!("{}: {}", check.error, check.found));
             return Err(check.fix.into_iter().fold(failure, Failure::help));
         }
@@ -149,21 +160,49 @@ fn compiled_in(machine: &Machine<'_>) -> Check {
     }
 }
 
+/// Returns true if the kernel calls BPF programs on LSM hooks; `None` if that cannot be determined.
+#[cfg(not(test))]
+pub fn lsm_active() -> Option<bool> {
+    active(&Machine::this()).ok
+}
+
+#[cfg(test)]
+pub fn lsm_active() -> Option<bool> {
+    Some(true)
+}
+
+/// The `lsm=` list that adds `bpf` to the modules that the kernel starts now. The list of active modules is not enough:
+/// it lacks `integrity`, which before 6.8 started IMA and EVM. A name that the kernel does not know is ignored.
+fn lsm_line(machine: &Machine<'_>, active: &str) -> String {
+    let command_line = machine.read("/proc/cmdline").unwrap_or_default();
+    let given = command_line.split_whitespace().filter_map(|word| word.strip_prefix("lsm=")).next_back();
+    let built = machine.config_value("CONFIG_LSM").map(|text| text.trim_matches('"').to_owned());
+    let base = given.map(str::to_owned).or(built).unwrap_or_else(|| format!("integrity,{active}"));
+    let mut names: Vec<&str> = base.split(',').filter(|name| !name.is_empty() && *name != "bpf").collect();
+    // `capability`, `ima` and `evm` are active without being listed.
+    for name in active.split(',').filter(|name| !matches!(*name, "capability" | "ima" | "evm" | "bpf" | "")) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names.retain(|name| *name != "capability");
+    names.push("bpf");
+    format!("lsm={}", names.join(","))
+}
+
 fn active(machine: &Machine<'_>) -> Check {
-    let requirement = "BPF LSM active".to_owned();
+    let requirement = ACTIVE.to_owned();
     let Some(list) = machine.read(LSM_PATH) else {
         return Check {
             requirement,
-            error: "BPF LSM is not active",
+            error: "it is unknown whether BPF LSM is active",
             ok: None,
             found: format!("cannot read {LSM_PATH}"),
             fix: vec!["mount securityfs, as root: mount -t securityfs securityfs /sys/kernel/security".into()],
         };
     };
     let ok = list.split(',').any(|name| name == "bpf");
-    // `capability` is always enabled; it, `ima` and `evm` are left out of the suggested list.
-    let names: Vec<&str> = list.split(',').filter(|name| !matches!(*name, "capability" | "ima" | "evm")).collect();
-    let line = if names.is_empty() { "lsm=bpf".to_owned() } else { format!("lsm={},bpf", names.join(",")) };
+    let line = lsm_line(machine, &list);
     Check {
         requirement,
         error: "BPF LSM is not active",
@@ -330,11 +369,23 @@ mod tests {
                 lsm,
                 "capability,landlock,yama",
                 "NO   BPF LSM active: /sys/kernel/security/lsm says capability,landlock,yama",
-                "boot with: lsm=landlock,yama,bpf; until then",
+                "boot with: lsm=integrity,landlock,yama,bpf; until then",
                 Some("BPF LSM is not active"),
             ),
-            (lsm, "capability", "NO   BPF LSM active", "boot with: lsm=bpf; until then", Some("BPF LSM is not active")),
-            (lsm, "", "?    BPF LSM active: cannot read /sys/kernel/security/lsm", "mount -t securityfs", None),
+            (
+                lsm,
+                "capability",
+                "NO   BPF LSM active",
+                "boot with: lsm=integrity,bpf; until then",
+                Some("BPF LSM is not active"),
+            ),
+            (
+                lsm,
+                "",
+                "?    BPF LSM active: cannot read /sys/kernel/security/lsm",
+                "mount -t securityfs",
+                Some("it is unknown whether BPF LSM is active"),
+            ),
             (jit, "0", "NO   BPF JIT compiler: off;", "sysctl net.core.bpf_jit_enable=1", None),
             (jit, "", "?    BPF JIT compiler: cannot read net.core.bpf_jit_enable", "sysctl", None),
             (

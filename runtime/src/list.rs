@@ -8,22 +8,29 @@
 //! A policy that cannot be read is listed as such and does not prevent the others from being listed.
 
 use std::fmt::Write;
+use std::path::Path;
 
 use aya::programs::ProgramInfo;
 use krsi_abi::manifest::{self, Manifest, Set};
-use krsi_abi::modes::{Mode, Modes};
+use krsi_abi::modes::{Mode, Modes, Stage};
 use serde_json::json;
 
 use crate::failure::{self, Failure};
 use crate::kernel::Kernel;
 use crate::since::{self, Inactive};
 use crate::terminal::{escape, safe_lines};
-use crate::{elements, files, labels, map_value, modes, params, pins, set_map, sets};
+use crate::{attached, doctor, elements, files, labels, map_value, modes, params, pins, set_map, sets};
 
 /// Reads the manifest of a loaded policy.
 pub fn manifest(name: &str) -> Result<Manifest, Failure> {
-    let pin = pins::folder(name).join("maps").join("manifest");
+    manifest_in(&pins::folder(name))
+}
+
+/// Reads the manifest in a policy's folder.
+pub fn manifest_in(folder: &Path) -> Result<Manifest, Failure> {
+    let pin = folder.join("maps").join("manifest");
     Manifest::from_bytes(&map_value::read(&pin)?).map_err(|error| {
+        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
         Failure::usage(format!("cannot read the manifest of `{name}`: {error}"))
             .help(format!("unload the policy and load it again: `krsi unload {name}`, then `krsi load`"))
     })
@@ -77,13 +84,6 @@ fn inactive(manifest: &Manifest) -> Result<Vec<Inactive>, Failure> {
     Ok(since::inactive(manifest, &Kernel::running()?, since::release()))
 }
 
-/// Hooks of the policy whose link is missing. Hooks without an active rule never had one.
-fn detached(manifest: &Manifest, inactive: &[Inactive], linked: impl Fn(&str) -> bool) -> Vec<String> {
-    let idle = since::idle(manifest, inactive);
-    let programs = manifest.programs.iter().enumerate().filter(|(at, _)| !idle.contains(at));
-    programs.map(|(_, program)| program.hook.clone()).filter(|hook| !linked(hook)).collect()
-}
-
 /// A loaded policy, read from its pins.
 struct Policy {
     name: String,
@@ -92,25 +92,46 @@ struct Policy {
     inactive: Vec<Inactive>,
     detached: Vec<String>,
     modes: Modes,
+    /// False if the effective actions in the map are not those that the modes give.
+    consistent: bool,
+    /// True if the kernel calls BPF programs on LSM hooks; `None` if that cannot be determined.
+    lsm: Option<bool>,
 }
+
+/// The state of a policy as one word, and as text.
+#[derive(Debug, PartialEq, Eq)]
+struct State(&'static str, String);
 
 impl Policy {
     fn read(name: String, manifest: Manifest) -> Result<Policy, Failure> {
         let inactive = inactive(&manifest)?;
-        let links = pins::folder(&name).join("links");
-        let detached = detached(&manifest, &inactive, |hook| links.join(hook).exists());
+        let detached = attached::detached(&pins::folder(&name), &manifest, &inactive);
         let counters = counters(&name, &manifest)?;
         let modes = modes::read(&name, &manifest)?;
-        Ok(Policy { name, manifest, counters, inactive, detached, modes })
+        let consistent = manifest.rules.is_empty() || map_value::read(&modes::pin(&name))? == modes.value(&manifest);
+        let lsm = doctor::lsm_active();
+        Ok(Policy { name, manifest, counters, inactive, detached, modes, consistent, lsm })
     }
 
-    fn state(&self) -> String {
+    /// The state of the policy: `enforcing` only if all programs are attached, their modes are those that are shown, and
+    /// the kernel calls them.
+    fn state(&self) -> State {
         let state = modes::state(&self.manifest, &self.modes);
-        match (self.detached.is_empty(), self.inactive.len()) {
-            (false, _) => format!("damaged: not attached to {}", self.detached.join(", ")),
-            (true, 0) => state,
-            (true, 1) => format!("{state}, 1 rule not active here"),
-            (true, off) => format!("{state}, {off} rules not active here"),
+        if !self.detached.is_empty() {
+            return State("damaged", format!("damaged: not attached to {}", self.detached.join(", ")));
+        }
+        if !self.consistent {
+            let help = format!("set them again with `krsi mode {} {}`", self.name, self.modes.policy);
+            return State("damaged", format!("damaged: the modes in effect are not those that were set; {help}"));
+        }
+        match (self.lsm, self.inactive.len()) {
+            (Some(false), _) => State("inactive", "not enforced: BPF LSM is not active, see `krsi doctor`".to_owned()),
+            (None, _) => State("unknown", format!("unknown: cannot read whether BPF LSM is active, otherwise {state}")),
+            (Some(true), 0) => State(modes::adjective(self.modes.policy), state),
+            (Some(true), 1) => State(modes::adjective(self.modes.policy), format!("{state}, 1 rule not active here")),
+            (Some(true), off) => {
+                State(modes::adjective(self.modes.policy), format!("{state}, {off} rules not active here"))
+            }
         }
     }
 }
@@ -129,8 +150,38 @@ pub fn list(as_json: bool) -> Result<String, Failure> {
         Ok(manifest) => Policy::read(name, manifest).map(Ok),
         Err(failure) => Ok(Err((name, failure))),
     };
-    let policies = pins::loaded()?.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
-    Ok(format_list(&policies, as_json))
+    let state = pins::state()?;
+    let policies = state.loaded.iter().cloned().map(read).collect::<Result<Vec<_>, _>>()?;
+    Ok(format_list(&policies, as_json) + &format_left(&state, as_json))
+}
+
+/// Formats the folders that are not those of policies in force: one line for each.
+fn format_left(state: &pins::State, as_json: bool) -> String {
+    let cause = if state.busy { "a command is running" } else { "a command was interrupted" };
+    state.left.iter().fold(String::new(), |mut out, entry| {
+        let loaded = entry.policy().is_some_and(|policy| state.loaded.iter().any(|known| known == policy));
+        let (word, what) = match (entry.policy(), entry.stage) {
+            (None, Some(Stage::InForce)) => ("enforcing", "in force under a name that krsi does not use".to_owned()),
+            (None, _) => ("stray", "not a policy".to_owned()),
+            (Some(_), Some(Stage::InForce)) => ("replaced", format!("in force beside its replacement: {cause}")),
+            (Some(_), Some(Stage::Retired)) if loaded => {
+                ("replaced", "replaced, not enforced, not removed yet".to_owned())
+            }
+            (Some(_), Some(Stage::Retired)) => {
+                ("unloaded", format!("unloaded, not enforced, not removed yet: {cause}"))
+            }
+            (Some(_), Some(Stage::Pending) | None) => ("loading", format!("not loaded and not enforced: {cause}")),
+        };
+        let _ = match as_json {
+            true => writeln!(
+                out,
+                "{}",
+                json!({ "folder": entry.name, "state": "unfinished", "stage": word, "busy": state.busy })
+            ),
+            false => writeln!(out, "unfinished: `{}`: {what}", escape(&entry.name)),
+        };
+        out
+    })
 }
 
 /// Formats all policies, including those that cannot be read.
@@ -140,13 +191,14 @@ fn format_list(policies: &[Result<Policy, (String, Failure)>], as_json: bool) ->
     for policy in policies {
         match policy {
             Ok(policy) => {
-                let Policy { name, manifest, counters, inactive, detached, modes } = policy;
+                let Policy { name, manifest, counters, inactive, detached, modes, .. } = policy;
+                let State(word, state) = policy.state();
                 let [lost, limited] = [&counters.lost, &counters.limited].map(|counts| counts.iter().sum::<u64>());
                 let hooks = manifest.programs.len() - since::idle(manifest, inactive).len();
                 let rules = manifest.rules.len() - inactive.len();
                 objects.push(json!({
                     "name": name,
-                    "state": if detached.is_empty() { modes::adjective(modes.policy) } else { "damaged" },
+                    "state": word,
                     "mode": modes.policy,
                     "detached": detached,
                     "hooks": hooks,
@@ -156,7 +208,7 @@ fn format_list(policies: &[Result<Policy, (String, Failure)>], as_json: bool) ->
                     "limited": limited,
                 }));
                 let [hooks, rules] = [hooks, rules].map(|count| count.to_string());
-                rows.push([name.clone(), hooks, rules, lost.to_string(), limited.to_string(), policy.state()]);
+                rows.push([name.clone(), hooks, rules, lost.to_string(), limited.to_string(), state]);
             }
             Err((name, failure)) => {
                 objects.push(json!({ "name": name, "state": "unreadable", "error": failure.message }));
@@ -242,9 +294,9 @@ impl Details {
 
 /// Formats one policy with its rules.
 fn format_policy(policy: &Policy, details: &Details) -> String {
-    let Policy { name, manifest, counters, inactive, detached, modes } = policy;
+    let Policy { name, manifest, counters, inactive, detached, modes, .. } = policy;
     let idle = since::idle(manifest, inactive);
-    let mut out = format!("policy {name}, {}, built by {}\n", modes::state(manifest, modes), manifest.producer);
+    let mut out = format!("policy {name}, {}, built by {}\n", policy.state().1, manifest.producer);
     let constants = &details.constants;
     if !manifest.files.is_empty() {
         out.push('\n');
@@ -386,6 +438,8 @@ mod tests {
             counters: Counters::default(),
             inactive: vec![Inactive { rule: 3, why: "this is Linux 6.1".into() }],
             detached: vec![],
+            consistent: true,
+            lsm: Some(true),
             modes: Modes::first(&manifest),
             manifest,
         }
@@ -441,7 +495,7 @@ mod tests {
         policy.detached = vec!["capable".into()];
         let programs =
             vec![Some(Program { id: 31, verified: Some(456) }), Some(Program { id: 32, verified: Some(7) }), None];
-        let expected = "policy web, enforcing, 1 rule permissive, 1 rule off, built by krsic 0.1.0\n\
+        let expected = "policy web, damaged: not attached to capable, built by krsic 0.1.0\n\
             \n\
             hook file_open  program 31, 120 instructions, 456 verified\n\
             \x20 first  (p.krs:1:1)\n\
@@ -541,14 +595,55 @@ mod tests {
         assert_eq!(parse_counters(&manifest, &bytes[..24]).lost, [1, 2, 3]);
     }
 
+    /// A policy is enforcing only if the kernel says so.
     #[test]
-    fn missing_links() {
-        let Policy { manifest, inactive, .. } = policy();
-        assert_eq!(detached(&manifest, &inactive, |_| true), [""; 0]);
-        assert_eq!(detached(&manifest, &inactive, |hook| hook == "capable"), ["file_open"]);
-        // `bpf` was never attached on this kernel.
-        assert_eq!(detached(&manifest, &inactive, |_| false), ["file_open", "capable"]);
-        assert_eq!(detached(&manifest, &[], |_| false), ["file_open", "capable", "bpf"]);
+    fn states_that_are_checked() {
+        let state = |change: &dyn Fn(&mut Policy)| {
+            let mut policy = policy();
+            change(&mut policy);
+            policy.state()
+        };
+        assert_eq!(state(&|_| {}), State("enforcing", "enforcing, 1 rule not active here".into()));
+        let State(word, text) = state(&|policy| policy.consistent = false);
+        assert!(word == "damaged" && text.contains("`krsi mode web enforce`"), "{text}");
+        let State(word, text) = state(&|policy| policy.lsm = Some(false));
+        assert!(word == "inactive" && text.starts_with("not enforced: BPF LSM is not active"), "{text}");
+        let State(word, text) = state(&|policy| policy.lsm = None);
+        assert!(word == "unknown" && text.starts_with("unknown: cannot read whether"), "{text}");
+        assert_eq!(state(&|policy| policy.detached = vec!["bpf".into()]).0, "damaged");
+    }
+
+    #[test]
+    fn unfinished_states() {
+        let entry = |name: &str, stage| pins::Entry { name: name.into(), stage };
+        let mut state = pins::State {
+            loaded: vec!["p".into()],
+            left: vec![
+                entry("p~1", None),
+                entry("p~2", Some(Stage::InForce)),
+                entry("p~3", Some(Stage::Retired)),
+                entry("q", Some(Stage::Retired)),
+                entry("r", Some(Stage::Pending)),
+                entry("x~\u{1b}", None),
+                entry("trash~y", Some(Stage::InForce)),
+            ],
+            busy: false,
+        };
+        assert_eq!(
+            format_left(&state, false),
+            "unfinished: `p~1`: not loaded and not enforced: a command was interrupted\n\
+             unfinished: `p~2`: in force beside its replacement: a command was interrupted\n\
+             unfinished: `p~3`: replaced, not enforced, not removed yet\n\
+             unfinished: `q`: unloaded, not enforced, not removed yet: a command was interrupted\n\
+             unfinished: `r`: not loaded and not enforced: a command was interrupted\n\
+             unfinished: `x~\\u{1b}`: not a policy\n\
+             unfinished: `trash~y`: in force under a name that krsi does not use\n"
+        );
+        state.busy = true;
+        state.left.truncate(1);
+        assert!(format_left(&state, false).ends_with(": a command is running\n"));
+        let json = format_left(&state, true);
+        assert_eq!(json, "{\"busy\":true,\"folder\":\"p~1\",\"stage\":\"loading\",\"state\":\"unfinished\"}\n");
     }
 
     #[test]

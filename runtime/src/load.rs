@@ -63,19 +63,19 @@ pub fn load(path: &Path, options: &Options<'_>) -> Result<Loaded, Failure> {
     let Adapted { inactive, idle } = adapt(&mut object, &kernel, since::release())?;
 
     let pins = Pins::lock(options.lock_timeout)?;
-    let replaced = pins::folder(&name).exists();
+    let replaced = pins::loaded()?.contains(&name);
     let before =
         replaced.then(|| list::manifest(&name).and_then(|old| modes::read(&name, &old).map(|modes| (old, modes))));
     let modes = initial_modes(&object.manifest, &name, before, options, &mut warnings)?;
     object.set_modes(&modes)?;
     let keep = (replaced && !options.fresh).then_some(name.as_str());
-    let done = stage(&pins, &name, &object, &kernel, &idle, keep, options.verbose)
-        .and_then(|carried| pins.commit(&name).map(|()| carried));
-    let carried = done.inspect_err(|_| {
+    let staging = pins.stage(&name)?;
+    let carried = stage(&staging, &object, &kernel, &idle, keep, options.verbose).inspect_err(|_| {
         // The old policy, if any, is unchanged. If the staged folder cannot be removed now, the next command
         // removes it.
-        let _ = pins.abandon(&name);
+        let _ = pins.abandon(&staging);
     })?;
+    pins.commit(&name, &staging)?;
     let manifest = &object.manifest;
     Ok(Loaded {
         name,
@@ -154,8 +154,15 @@ fn initial_modes(
 /// Unloads the policy of that name.
 pub fn unload(name: &str, lock_timeout: Duration) -> Result<(), Failure> {
     pins::check_name(name)?;
-    let pins = Pins::lock(lock_timeout)?;
-    pins::find(name)?;
+    let pins = Pins::lock(lock_timeout).or_else(|failure| match failure.code {
+        // A policy whose rules keep the folder closed to krsi is retired first. That needs no more than its pin.
+        _ if failure.notes.iter().any(|note| note.contains(" policy ")) => {
+            pins::retire_unlocked(name);
+            Pins::lock(lock_timeout)
+        }
+        _ => Err(failure),
+    })?;
+    pins::check_unload(name)?;
     pins.unload(name)
 }
 
@@ -177,8 +184,7 @@ fn none_of_name(name: &str, loaded: Result<Vec<String>, Failure>) -> Failure {
 
 /// Loads, attaches and pins the policy into the staging folder. Copies the sets and labels of the policy `keep`.
 fn stage(
-    pins: &Pins,
-    name: &str,
+    staging: &Path,
     object: &Object,
     kernel: &Kernel,
     idle: &[usize],
@@ -187,7 +193,6 @@ fn stage(
 ) -> Result<Carried, Failure> {
     // Kernels before 5.11 count maps against the limit of locked memory.
     let _ = setrlimit(Resource::Memlock, Rlimit { current: None, maximum: None });
-    let staging = pins.stage(name)?;
     let manifest = &object.manifest;
     let btf =
         Btf::from_sys_fs().map_err(|error| Failure::refused(format!("cannot read the kernel's types: {error}")))?;
@@ -199,11 +204,11 @@ fn stage(
         .map_err(|error| object_rejected(&error))?;
     let mut loading = Aya { ebpf, btf, manifest, kernel, verbose, links: HashMap::new() };
     let mut carried = Carried::default();
-    install(&mut loading, &staging, manifest, idle, |part| {
+    install(&mut loading, staging, manifest, idle, |part| {
         match (keep, part) {
             (None, _) => {}
-            (Some(old), Carry::Sets) => carried = sets::carry(old, &staging, manifest)?,
-            (Some(old), Carry::Labels) => labels::carry(old, &staging, manifest)?,
+            (Some(old), Carry::Sets) => carried = sets::carry(old, staging, manifest)?,
+            (Some(old), Carry::Labels) => labels::carry(old, staging, manifest)?,
         }
         Ok(())
     })?;
@@ -338,7 +343,7 @@ impl Loading for Aya<'_> {
     fn attach(&mut self, hook: &str) -> Result<(), Failure> {
         let program = program(&mut self.ebpf, hook)?;
         let attached = program.attach().and_then(|id| program.take_link(id));
-        let link = attached.map_err(|error| attach_failed(self.manifest, hook, &error))?;
+        let link = attached.map_err(|error| attach_failed(hook, &error))?;
         self.links.insert(hook.to_owned(), FdLink::from(link));
         Ok(())
     }
@@ -348,10 +353,7 @@ impl Loading for Aya<'_> {
             return Ok(());
         };
         // The pin keeps the link, so it can be dropped here.
-        link.pin(pin).map(drop).map_err(|error| match denied_by_itself(self.manifest, &chain(&error)) {
-            Some(failure) => failure,
-            None => failure::at(pin, "create", error),
-        })
+        link.pin(pin).map(drop).map_err(|error| failure::at(pin, "create", error))
     }
 }
 
@@ -398,25 +400,26 @@ fn tail_calls_failed(hook: &str, error: &dyn std::error::Error) -> Failure {
         .help("split the policy into two files and load both, so that each has fewer rules on the hook")
 }
 
-/// Returns a failure if the policy's own rules on `bpf`, which are in force once attached, denied the rest of
-/// the load.
-fn denied_by_itself(manifest: &Manifest, text: &str) -> Option<Failure> {
-    let on_bpf =
-        |rule: &Rule| manifest.programs.get(rule.program as usize).is_some_and(|program| program.hook == "bpf");
-    let denies = |rule: &Rule| rule.deny.is_some() && on_bpf(rule);
-    let rule = manifest.rules.iter().find(|rule| denies(rule)).filter(|_| text.contains("os error 1)"))?;
+/// The failure of a policy that denies bpf(2) to `krsi` as soon as it is in force, so that nothing could unload it. The
+/// caller removes it again.
+pub fn denied_by_itself(manifest: &Manifest, failure: Failure) -> Failure {
+    let of = |rule: &Rule| manifest.programs.get(rule.program as usize).map_or("", |program| &*program.hook);
+    let denies = |rule: &&Rule| rule.deny.is_some() && of(rule).starts_with("bpf");
+    let Some(rule) = manifest.rules.iter().find(denies) else {
+        return failure.note("the policy was removed again, since it could not be unloaded");
+    };
     let exe = std::env::current_exe().unwrap_or_else(|_| "krsi".into());
-    let failure = Failure::refused(format!("the policy denies bpf(2) to krsi during its own load: {text}"))
-        .note(format!("rule `{}` on `bpf` is in force as soon as it is attached, before the load ends", rule.name))
-        .help(format!("exempt krsi in that rule: `unless task.exe == \"{}\"`", exe.display()));
-    Some(failure)
+    Failure::refused(format!("the policy denies bpf(2) to krsi: {}", failure.message))
+        .note(format!(
+            "rule `{}` on `{}` would prevent that the policy is ever unloaded; it was removed again",
+            rule.name,
+            of(rule)
+        ))
+        .help(format!("exempt krsi in that rule: `unless task.exe == \"{}\"`", exe.display()))
 }
 
-fn attach_failed(manifest: &Manifest, hook: &str, error: &ProgramError) -> Failure {
+fn attach_failed(hook: &str, error: &ProgramError) -> Failure {
     let text = chain(error);
-    if let Some(failure) = denied_by_itself(manifest, &text) {
-        return failure;
-    }
     let failure = Failure::refused(format!("attaching the program of `{hook}` failed: {text}"));
     if text.contains("os error 7") {
         // E2BIG from bpf_trampoline_link_prog: BPF_MAX_TRAMP_LINKS, 38, or 36 from 7.2 on.
@@ -692,16 +695,17 @@ mod tests {
 
     /// A policy that denies bpf(2) to krsi is distinguished from other failures.
     #[test]
-    fn policies_that_deny_their_own_load() {
-        let of = |text: &str| built(text).manifest;
-        let denied = "failed: Operation not permitted (os error 1)";
-        let failure = denied_by_itself(&of("x: on bpf deny\n"), denied).expect("it denies itself").to_string();
+    fn policies_that_deny_their_own_unload() {
+        let text =
+            |policy: &str| denied_by_itself(&built(policy).manifest, Failure::usage("not permitted")).to_string();
+        let failure = text("x: on bpf deny\n");
+        assert!(failure.starts_with("error: the policy denies bpf(2) to krsi: not permitted"), "{failure}");
         assert!(
-            failure.contains("rule `x` on `bpf` is in force as soon as") && failure.contains("unless task.exe =="),
+            failure.contains("rule `x` on `bpf` would prevent") && failure.contains("unless task.exe =="),
             "{failure}"
         );
-        assert!(denied_by_itself(&of("x: on bpf deny\n"), "failed (os error 22)").is_none());
-        assert!(denied_by_itself(&of("x: on bpf audit\n"), denied).is_none(), "it only observes");
-        assert!(denied_by_itself(&of("x: on file_open deny\n"), denied).is_none(), "it is on another hook");
+        for policy in ["x: on bpf audit\n", "x: on file_open deny\n"] {
+            assert!(text(policy).starts_with("error: not permitted\n  note: the policy was removed again"), "{policy}");
+        }
     }
 }

@@ -38,7 +38,9 @@ pub fn open() -> Result<Option<File>, Failure> {
         Ok(file) => file,
         Err(rustix::io::Errno::NOENT) => return Ok(None),
         // A symbolic link, or not a folder.
-        Err(rustix::io::Errno::LOOP | rustix::io::Errno::NOTDIR) => return Err(unsafe_folder(&root, "is not a folder")),
+        Err(rustix::io::Errno::LOOP | rustix::io::Errno::NOTDIR) => {
+            return Err(unsafe_folder(&root, "is not a folder"));
+        }
         Err(error) => return Err(failure::at(&root, "open", io::Error::from(error))),
     };
     let file = File::from(file);
@@ -115,6 +117,11 @@ pub fn take(timeout: Duration, print: &mut dyn FnMut(&str)) -> Result<File, Fail
         }
         std::thread::sleep(RETRY_INTERVAL);
     }
+}
+
+/// Returns true while a command holds the lock of the folder.
+pub fn is_held(root: &File) -> bool {
+    flock(root, FlockOperation::NonBlockingLockShared) == Err(rustix::io::Errno::WOULDBLOCK)
 }
 
 fn locked(root: &Path, holder: Option<Holder>, timeout: Duration) -> Failure {

@@ -14,7 +14,8 @@
 //! - [`labels`]: labels of a loaded policy, and their transfer to its replacement
 //! - [`modes`]: enforcement modes of a policy and its rules
 //! - [`pins`]: the folders below `/sys/fs/bpf/krsi`; [`lock`] checks their owner and takes their lock, [`bpffs`] has
-//!   their system calls, [`suspend`] disables rules that would deny them
+//!   their system calls, [`denials`] names the rules that can deny them
+//! - [`attached`]: checks that a policy's programs are attached
 //! - [`load`], [`list`], [`stats`], [`events`], [`doctor`]: the commands
 //! - [`decode`]: formats ring buffer records as text and JSON; [`delivery`] passes them on before they are consumed
 //! - [`terminal`]: makes text from the kernel and from objects safe to print
@@ -22,12 +23,14 @@
 //!
 //! Absent: the language. This crate knows a policy only by its manifest.
 
+mod attached;
 mod bpffs;
 mod cli;
 #[cfg(test)]
 mod command_tests;
 mod decode;
 mod delivery;
+mod denials;
 mod doctor;
 mod elements;
 mod events;
@@ -47,7 +50,6 @@ mod set_map;
 mod sets;
 mod since;
 mod stats;
-mod suspend;
 #[cfg(not(test))]
 mod sys;
 mod terminal;

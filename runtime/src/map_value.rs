@@ -2,7 +2,7 @@
 //!
 //! In unit tests, a plain file replaces the pin and its content the value. Absent: the meaning of the bytes.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::failure::{self, Failure};
 
@@ -39,20 +39,38 @@ mod pinned {
     }
 }
 
-/// Reads the value of the map pinned at `pin`.
-pub fn read(pin: &Path) -> Result<Vec<u8>, Failure> {
-    let map = pinned::open(pin)?;
-    map.read(map.bytes(pin)?).map_err(|error| failure::at(pin, "read", error))
+/// An open map with one element.
+pub struct Value {
+    map: pinned::Value,
+    pin: PathBuf,
+    bytes: usize,
 }
 
-/// Writes the value of the map pinned at `pin`; returns false if the map's value size is not `value.len()`.
-pub fn write(pin: &Path, value: &[u8]) -> Result<bool, Failure> {
-    let map = pinned::open(pin)?;
-    if map.bytes(pin)? != value.len() {
-        return Ok(false);
+impl Value {
+    /// Opens the map pinned at `pin`.
+    pub fn open(pin: &Path) -> Result<Value, Failure> {
+        let map = pinned::open(pin)?;
+        let bytes = map.bytes(pin)?;
+        Ok(Value { map, pin: pin.to_owned(), bytes })
     }
-    map.write(value).map_err(|error| failure::at(pin, "write", error))?;
-    Ok(true)
+
+    /// Reads the value of the map.
+    pub fn read(&self) -> Result<Vec<u8>, Failure> {
+        self.map.read(self.bytes).map_err(|error| failure::at(&self.pin, "read", error))
+    }
+
+    /// Writes the value of the map by one system call.
+    pub fn write(&self, value: &[u8]) -> Result<(), Failure> {
+        if self.bytes != value.len() {
+            return Err(failure::at(&self.pin, "write", "it belongs to another policy"));
+        }
+        self.map.write(value).map_err(|error| failure::at(&self.pin, "write", error))
+    }
+}
+
+/// Reads the value of the map pinned at `pin`.
+pub fn read(pin: &Path) -> Result<Vec<u8>, Failure> {
+    Value::open(pin)?.read()
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@
 //! is one atomic system call and applies to every operation that begins after it.
 
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
@@ -32,9 +32,25 @@ pub fn parser() -> impl TypedValueParser<Value = Mode> {
         .map(|word| Mode::ALL.into_iter().find(|mode| mode.word() == word).unwrap_or_default())
 }
 
-/// Path of the pinned mode map of a policy.
+/// Path of the pinned mode map of a loaded policy.
 pub fn pin(policy: &str) -> PathBuf {
-    pins::folder(policy).join("maps").join("modes")
+    pin_in(&pins::folder(policy))
+}
+
+/// Path of the pinned mode map in a policy's folder.
+pub fn pin_in(folder: &Path) -> PathBuf {
+    folder.join("maps").join("modes")
+}
+
+/// The value of the mode map in a policy's folder that puts the policy into force; `None` if it has no rules.
+pub fn in_force(folder: &Path, manifest: &Manifest) -> Result<Option<Vec<u8>>, Failure> {
+    if manifest.rules.is_empty() {
+        return Ok(None);
+    }
+    let pin = pin_in(folder);
+    let modes = Modes::read(&map_value::read(&pin)?, manifest.rules.len())
+        .ok_or_else(|| failure::at(&pin, "read", "it does not hold the modes of this policy"))?;
+    Ok(Some(modes.value(manifest)))
 }
 
 /// Reads the modes of a loaded policy; the default modes if it has no rules.
@@ -51,12 +67,9 @@ pub fn read(policy: &str, manifest: &Manifest) -> Result<Modes, Failure> {
 
 /// Writes the value of a policy's mode map, in one system call.
 pub fn write_value(policy: &str, value: &[u8]) -> Result<(), Failure> {
-    let pin = pin(policy);
-    if map_value::write(&pin, value)? {
-        return Ok(());
-    }
-    Err(failure::at(&pin, "write", "it belongs to another policy")
-        .help(format!("load the policy again: `krsi unload {policy}`, then `krsi load`")))
+    map_value::Value::open(&pin(policy))?
+        .write(value)
+        .map_err(|failure| failure.help(format!("load the policy again: `krsi unload {policy}`, then `krsi load`")))
 }
 
 /// Runs the command: changes the mode of a policy or of the given rules, or shows all modes. Returns the text

@@ -13,13 +13,12 @@ use std::path::Path;
 use aya_obj::btf::BtfFeatures;
 use krsi_abi::MANIFEST_SECTION;
 use krsi_abi::manifest::{Manifest, ManifestError, Need, Part, Ty};
-use krsi_abi::modes::{MODES_SECTION, Modes};
+use krsi_abi::modes::{MODES_SECTION, Modes, Stage};
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
 
 use crate::failure::{self, Failure};
 use crate::kernel::Kernel;
 use crate::since::Inactive;
-use crate::suspend;
 
 /// Opcode of a memory load without its size bits: `BPF_LDX | BPF_MEM`.
 const LOAD: u8 = 0x61;
@@ -192,9 +191,10 @@ impl Object {
         Ok(())
     }
 
-    /// Writes the initial modes of the policy. Rules that could deny the remaining steps of the load are suspended.
+    /// Writes the initial modes of the policy, which is pending: no rule has an effect until the load has done all else.
     pub fn set_modes(&mut self, modes: &Modes) -> Result<(), Failure> {
-        let value = modes.value_without(&self.manifest, |rule| suspend::can_block_krsi(&self.manifest, rule));
+        let mut value = modes.value(&self.manifest);
+        Modes::disable(&mut value, Stage::Pending);
         match modes.rules.is_empty() {
             true => Ok(()),
             false => self.write(MODES_SECTION, 0, &value),
@@ -503,7 +503,7 @@ pub mod tests {
         }
     }
 
-    /// The initial modes are those of the load, but rules that would deny its remaining steps are suspended.
+    /// The initial modes are those of the load, but no rule has an effect yet.
     #[test]
     fn modes_are_set_in_the_object() {
         use krsi_abi::modes::Mode;
@@ -511,7 +511,7 @@ pub mod tests {
         assert_eq!(section(&object, MODES_SECTION), [0, 0, 0, 0, 0, 0, 0]);
         let modes = Modes { policy: Mode::Enforce, rules: vec![Mode::Permissive, Mode::Enforce, Mode::Off] };
         object.set_modes(&modes).expect("it has modes");
-        assert_eq!(section(&object, MODES_SECTION), [2, 3, 3, 1, 0, 2, 0]);
+        assert_eq!(section(&object, MODES_SECTION), [3, 3, 3, 1, 0, 2, 0x40]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The folders below `/sys/fs/bpf/krsi`: one per policy, and those that an interrupted command left behind.
+//! The folders below `/sys/fs/bpf/krsi`, one per policy, and the steps that change them.
 //!
 //! ```text
 //! /sys/fs/bpf/krsi/NAME/programs/HOOK   one program per hook
@@ -6,27 +6,31 @@
 //!                      /maps/events     the ring buffer, if any rule audits or denies
 //!                      /maps/lost       event counters
 //!                      /maps/constants  parameters and tables
-//!                      /maps/modes      mode and effective action of each rule
+//!                      /maps/modes      stage of the policy, mode and effective action of each rule
 //!                      /maps/set-NAME   the elements of a dynamic set
 //!                      /maps/KIND-labels  labels of tasks, inodes or sockets
 //!                      /maps/parts-HOOK   the tail-called programs of HOOK, if any
 //!                      /links/HOOK      the link that keeps the program attached
-//!                  staging~NAME         being loaded, incomplete
-//!                  ready~NAME           complete, to be renamed to NAME
-//!                  trash~NAME           to be removed
-//!                  stray~NUMBER         could not be removed
+//!                  NAME~NUMBER          the same, of a newer or an older policy of that name
 //! ```
 //!
-//! A load creates `staging~NAME` and renames it to `ready~NAME` once it is complete; from then on the policy
-//! counts as loaded. It then renames an older NAME to `trash~NAME`, renames `ready~NAME` to NAME, and removes
-//! the trash. Each rename is one atomic system call, so the next holder of the lock can derive the remaining
-//! steps from the names alone ([`plan`]): `ready` folders are renamed, `trash` and `staging` folders are
-//! removed. What cannot be removed is renamed to `stray`, so that it does not prevent later commands.
+//! The stage in the map of modes, not the name of the folder, tells whether a policy is in force
+//! ([`krsi_abi::modes::Stage`]). A policy is pending until its load has done everything else, and retired before its
+//! removal begins, so that one write to the map begins or ends its enforcement as a whole:
 //!
-//! The new links are attached before the old ones are removed, so a replacement never leaves a moment without a
-//! policy: while both are attached, each denies what its rules deny. Rules that deny the renames and removals
-//! themselves are the exception: those of the same policy are suspended for the one system call that they deny
-//! ([`crate::suspend`]).
+//! ```text
+//! load      make NAME~1, pin all, rename it to NAME, enforce NAME
+//! replace   make NAME~1, pin all, enforce NAME~1, retire NAME, remove NAME, rename NAME~1 to NAME
+//! unload    retire NAME, remove NAME
+//! ```
+//!
+//! A command that dies leaves the older policy or the newer one in force, or both between the two writes of a
+//! replacement. The next holder of the lock completes it ([`plan`]): of the policies of one name the newest in force
+//! stays, and all others are retired and removed.
+//!
+//! Nothing that a rule denies to `krsi` makes a half: while a policy is loaded its rules have no effect, and once it is
+//! retired they have none any more. A policy that denies the removal of its predecessor leaves that one attached without
+//! effect, until the next unload.
 
 use std::fs::File;
 use std::io::{self, IsTerminal};
@@ -34,21 +38,16 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use krsi_abi::PIN_ROOT;
+use krsi_abi::modes::Stage;
 
 use crate::bpffs::Bpffs;
 use crate::cli;
 use crate::failure::{self, Failure};
 use crate::load::not_loaded;
 use crate::lock;
-use crate::suspend::Enforcement;
 
-const STAGING: &str = "staging~";
-const READY: &str = "ready~";
-const TRASH: &str = "trash~";
-const STRAY: &str = "stray~";
-
-/// The operations used for loading, unloading and recovery. Each is one system call or changes nothing. The
-/// tests implement them in memory and interrupt a command before any of them.
+/// The operations used for loading, unloading and recovery. Each is one system call or changes nothing, except
+/// [`Folders::enforce`]. The tests implement them in memory and interrupt a command before any of them.
 pub trait Folders {
     /// Returns the names in a folder, in no particular order; none if the folder does not exist.
     fn names(&self, folder: &Path) -> io::Result<Vec<String>>;
@@ -64,8 +63,14 @@ pub trait Folders {
     fn remove_pin(&self, pin: &Path) -> io::Result<()>;
     /// Removes an empty folder.
     fn remove_folder(&self, folder: &Path) -> io::Result<()>;
-    /// Sets the enforcement of the policy in a folder. A folder without a mode map is left alone.
-    fn set_enforcement(&self, name: &str, enforcement: Enforcement) -> Result<(), Failure>;
+    /// Returns the stage of the policy in a folder; `None` if the folder has no modes. A policy whose modes cannot be
+    /// read counts as one in force, so that it is not removed.
+    fn stage(&self, folder: &Path) -> Option<Stage>;
+    /// Ends the enforcement of the policy in a folder by one write. A folder without modes is left alone.
+    fn retire(&self, folder: &Path) -> Result<(), Failure>;
+    /// Enforces the policy in a folder by one write, and then retires the policy in `old` by another. Fails before the
+    /// second if the new policy would not let itself be unloaded.
+    fn enforce(&self, folder: &Path, old: Option<&Path>) -> Result<(), Failure>;
     /// Returns the ids of the programs pinned in a folder.
     fn programs(&self, folder: &Path) -> Vec<u32>;
     /// Counts the given programs that the kernel still holds.
@@ -97,9 +102,16 @@ pub fn root() -> PathBuf {
     crate::command_tests::ROOT.with_borrow(|root| root.clone().unwrap_or_else(|| PathBuf::from(PIN_ROOT)))
 }
 
-/// The folder of a loaded policy.
+/// The folder of a loaded policy: that of its name, unless a policy in force has another one.
 pub fn folder(name: &str) -> PathBuf {
-    root().join(name)
+    let plain = root().join(name);
+    let Ok(names) = Bpffs.names(&root()) else { return plain };
+    let names: Vec<String> =
+        names.into_iter().filter(|entry| split(entry).is_some_and(|(policy, _)| policy == name)).collect();
+    if names.iter().all(|entry| entry == name) {
+        return plain;
+    }
+    live(&entries(&Bpffs, names), name).map_or(plain, Entry::folder)
 }
 
 /// Path of the pinned program array for a hook's tail calls, in a policy's folder. The pin is needed because
@@ -108,89 +120,176 @@ pub fn tail_call_array(folder: &Path, hook: &str) -> PathBuf {
     folder.join("maps").join(format!("parts-{hook}"))
 }
 
-/// Checks a policy name. bpffs does not allow dots in names, and `~` marks unfinished folders.
-pub fn check_name(name: &str) -> Result<(), Failure> {
-    let fits = !name.is_empty()
+fn is_name(name: &str) -> bool {
+    !name.is_empty()
         && name.len() <= 64
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
-    if fits {
+        && !name.starts_with('-')
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+}
+
+/// Checks a policy name. bpffs does not allow dots in names, `~` separates the number of a folder, and a name that begins
+/// with `-` looks like an option.
+pub fn check_name(name: &str) -> Result<(), Failure> {
+    if is_name(name) {
         return Ok(());
     }
     Err(Failure::usage(format!("invalid policy name `{}`", name.escape_debug()))
-        .help("a name consists of 1 to 64 letters, digits, `-` and `_`"))
+        .help("a name consists of 1 to 64 letters, digits, `-` and `_`, and does not begin with `-`"))
 }
 
-/// Returns the sorted names of the loaded policies. Needs no lock, since unfinished folders are left out.
-pub fn loaded() -> Result<Vec<String>, Failure> {
-    match lock::open()? {
-        Some(_) => loaded_in(&Bpffs),
-        None => Ok(Vec::new()),
+/// Splits the name of a folder into that of its policy and its number, which is 0 for a folder without one. `None` if a
+/// load does not create such a name.
+fn split(entry: &str) -> Option<(&str, u32)> {
+    let (policy, number) = match entry.split_once('~') {
+        None => (entry, 0),
+        Some((policy, number)) if number.bytes().all(|byte| byte.is_ascii_digit()) => (policy, number.parse().ok()?),
+        Some(_) => return None,
+    };
+    is_name(policy).then_some((policy, number))
+}
+
+/// A folder below the root.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Name of the folder.
+    pub name: String,
+    /// The stage of its policy; `None` if it is incomplete, or not a folder of a policy.
+    pub stage: Option<Stage>,
+}
+
+impl Entry {
+    /// Path of the folder of the entry.
+    pub fn folder(&self) -> PathBuf {
+        root().join(&self.name)
     }
+
+    /// Name of the policy, unless a load does not create such a folder.
+    pub fn policy(&self) -> Option<&str> {
+        split(&self.name).map(|(policy, _)| policy)
+    }
+
+    fn number(&self) -> u32 {
+        split(&self.name).map_or(0, |(_, number)| number)
+    }
+}
+
+fn entries(folders: &impl Folders, mut names: Vec<String>) -> Vec<Entry> {
+    names.sort();
+    let entry = |name: String| {
+        let folder = root().join(&name);
+        let stage = match folders.stage(&folder) {
+            // A policy without rules has no modes, and is in force by its name. Links are removed before modes.
+            None if is_name(&name) && folders.is_folder(&folder) => {
+                let linked = folders.names(&folder.join("links")).is_ok_and(|links| !links.is_empty());
+                Some(if linked { Stage::InForce } else { Stage::Retired })
+            }
+            stage => stage,
+        };
+        Entry { name, stage }
+    };
+    names.into_iter().map(entry).collect()
+}
+
+/// The newest policy of a name that is in force.
+fn live<'e>(entries: &'e [Entry], policy: &str) -> Option<&'e Entry> {
+    let of = entries.iter().filter(|entry| entry.stage == Some(Stage::InForce) && entry.policy() == Some(policy));
+    of.max_by_key(|entry| entry.number())
+}
+
+/// The policies that are in force, and the folders that interrupted commands have left.
+#[derive(Debug, Default)]
+pub struct State {
+    /// Sorted names of the policies in force.
+    pub loaded: Vec<String>,
+    /// Folders of other policies, and entries that are not policies.
+    pub left: Vec<Entry>,
+    /// A command holds the lock, so that what is left may be its work in progress.
+    pub busy: bool,
+}
+
+/// Reads the state of all policies from the kernel. Needs no lock.
+pub fn state() -> Result<State, Failure> {
+    match lock::open()? {
+        Some(root) => Ok(State { busy: lock::is_held(&root), ..state_in(&Bpffs)? }),
+        None => Ok(State::default()),
+    }
+}
+
+fn state_in(folders: &impl Folders) -> Result<State, Failure> {
+    let root = root();
+    let names = folders.names(&root).map_err(|error| with_denials(folders, &root, "read", error))?;
+    let entries = entries(folders, names);
+    let is_live =
+        |entry: &&Entry| entry.policy().is_some_and(|policy| live(&entries, policy).is_some_and(|live| live == *entry));
+    let mut loaded: Vec<String> =
+        entries.iter().filter(is_live).filter_map(|entry| entry.policy().map(str::to_owned)).collect();
+    loaded.sort();
+    let left = entries.iter().filter(|entry| !is_live(entry)).cloned().collect();
+    Ok(State { loaded, left, busy: false })
+}
+
+/// Returns the sorted names of the loaded policies.
+pub fn loaded() -> Result<Vec<String>, Failure> {
+    Ok(state()?.loaded)
+}
+
+/// Checks that a policy is loaded, or that pins of it are left to be removed.
+pub fn check_unload(name: &str) -> Result<(), Failure> {
+    let left = state()?.left;
+    if left.iter().any(|entry| entry.policy() == Some(name)) {
+        return Ok(());
+    }
+    find(name).map(drop)
 }
 
 /// Returns the folder of a loaded policy.
 pub fn find(name: &str) -> Result<PathBuf, Failure> {
     check_name(name)?;
-    lock::open()?;
-    let folder = folder(name);
-    match folder.symlink_metadata() {
-        Ok(metadata) if metadata.is_dir() => Ok(folder),
-        Ok(_) => Err(failure::at(&folder, "read", "it is not a folder, so no policy is loaded under this name")
-            .help(format!("remove it: `rm {}`", folder.display()))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(not_loaded(name)),
-        Err(error) => Err(failure::at(&folder, "read", error)),
+    let State { loaded, left, .. } = state()?;
+    if loaded.iter().any(|known| known == name) {
+        return Ok(folder(name));
     }
-}
-
-fn loaded_in(folders: &impl Folders) -> Result<Vec<String>, Failure> {
-    let root = root();
-    let names = folders.names(&root).map_err(|error| failure::at(&root, "read", error))?;
-    let mut names: Vec<String> = names.into_iter().filter(|name| !name.contains('~')).collect();
-    names.sort();
-    Ok(names)
+    match left.iter().any(|entry| entry.policy() == Some(name)) {
+        true => Err(not_loaded(name).note(format!("an interrupted command left pins of `{name}`; see `krsi list`"))),
+        false => Err(not_loaded(name)),
+    }
 }
 
 /// One step of recovery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
+    /// End the enforcement of the policy in the folder.
+    Retire(String),
     /// Remove the folder and its contents.
     Remove(String),
     /// Rename the folder to a name that does not exist.
     Rename(String, String),
-    /// Resume the policy's rules, which an interrupted command may have suspended.
-    Enforce(String),
 }
 
-/// Computes the steps that complete interrupted commands, from the names of the folders. Running all steps, or
-/// some of them and then the steps of a new plan, leads to the same state.
+/// Computes the steps that complete interrupted commands. Running all steps, or some of them and then the steps of a new
+/// plan, leads to the same state.
 ///
-/// A `ready` folder is renamed and fully enforced before the policy that it replaces is removed, so that the
-/// older policy stays in force until then.
-pub fn plan(names: &[String]) -> Vec<Step> {
-    let mut left: Vec<String> = names.to_vec();
-    left.sort();
+/// The newest policy in force stays, and the others of its name are retired before anything is removed. Entries of
+/// unknown names are removed unless they are in force.
+pub fn plan(entries: &[Entry]) -> Vec<Step> {
     let mut steps = Vec::new();
-    for ready in left.clone() {
-        let Some(name) = ready.strip_prefix(READY) else {
-            continue;
-        };
-        if left.iter().any(|known| known == name) {
-            let trash = format!("{TRASH}{name}");
-            if left.contains(&trash) {
-                steps.push(Step::Remove(trash.clone()));
-            } else {
-                left.push(trash.clone());
-            }
-            steps.push(Step::Rename(name.to_owned(), trash));
-        } else {
-            left.push(name.to_owned());
-        }
-        steps.push(Step::Rename(ready.clone(), name.to_owned()));
+    let mut policies: Vec<&str> = entries.iter().filter_map(Entry::policy).collect();
+    policies.sort_unstable();
+    policies.dedup();
+    for policy in policies {
+        let live = live(entries, policy);
+        let others = entries.iter().filter(|entry| entry.policy() == Some(policy) && Some(*entry) != live);
+        let in_force = others.clone().filter(|entry| entry.stage == Some(Stage::InForce));
+        steps.extend(in_force.map(|entry| Step::Retire(entry.name.clone())));
+        // A plain name that is not a policy's folder was not created by a load.
+        let removed = others.filter(|entry| entry.name != policy || entry.stage.is_some());
+        steps.extend(removed.map(|entry| Step::Remove(entry.name.clone())));
+        steps.extend(
+            live.filter(|live| live.name != policy).map(|live| Step::Rename(live.name.clone(), policy.to_owned())),
+        );
     }
-    left.sort();
-    steps.extend(left.iter().filter(|name| !name.contains('~')).cloned().map(Step::Enforce));
-    let unfinished = |name: &&String| [STAGING, TRASH, STRAY].iter().any(|prefix| name.starts_with(prefix));
-    steps.extend(left.iter().filter(unfinished).cloned().map(Step::Remove));
+    let strays = entries.iter().filter(|entry| entry.policy().is_none() && entry.stage != Some(Stage::InForce));
+    steps.extend(strays.map(|entry| Step::Remove(entry.name.clone())));
     steps
 }
 
@@ -208,6 +307,11 @@ impl Pins {
         pins.recover(None)?;
         Ok(pins)
     }
+}
+
+/// Retires a policy without the lock, whose folder its own rules may keep closed to `krsi`.
+pub fn retire_unlocked(name: &str) {
+    let _ = Bpffs.retire(&root().join(name));
 }
 
 /// The failure of an operation on the pins, with notes on the loaded rules that may have denied it.
@@ -228,88 +332,51 @@ fn with_denials(folders: &impl Folders, path: &Path, operation: &str, error: io:
 }
 
 impl<F: Folders> Pins<F> {
-    /// Completes interrupted commands. A step that fails is a failure only for policy `own`, and otherwise a warning,
-    /// so that what is left of one policy does not prevent commands on others.
+    fn entries(&self) -> Result<Vec<Entry>, Failure> {
+        let root = root();
+        let names = self.folders.names(&root).map_err(|error| with_denials(&self.folders, &root, "read", error))?;
+        Ok(entries(&self.folders, names))
+    }
+
+    /// Completes interrupted commands. What is left of one policy does not prevent commands on others: a step that fails
+    /// is reported only for policy `own`, as a warning, and otherwise by `krsi list`.
     fn recover(&self, own: Option<&str>) -> Result<(), Failure> {
-        let root = &root();
-        let names = self.folders.names(root).map_err(|error| with_denials(&self.folders, root, "read", error))?;
         let mut failed = Vec::new();
-        for step in plan(&names) {
-            let (Step::Remove(name) | Step::Rename(name, _) | Step::Enforce(name)) = &step;
-            let policy = name.rsplit('~').next().unwrap_or(name).to_owned();
-            // The remaining steps of a policy assume that the earlier ones are done.
-            if failed.contains(&policy) {
+        for step in plan(&self.entries()?) {
+            let (Step::Retire(name) | Step::Remove(name) | Step::Rename(name, _)) = &step;
+            let policy = split(name).map_or(name.as_str(), |(policy, _)| policy);
+            // A folder cannot be renamed to a name that is still in use.
+            if matches!(step, Step::Rename(..)) && failed.iter().any(|known| known == policy) {
                 continue;
             }
             let Err(failure) = self.run(&step) else { continue };
-            if own == Some(&policy) {
-                return Err(failure);
+            if own == Some(policy) && !matches!(step, Step::Rename(..)) {
+                self.folders.warn(&format!(
+                    "the pins of an older `{policy}` stay in `{name}`, without effect, until `krsi unload {policy}`: {}",
+                    failure.message
+                ));
             }
-            failed.push(policy);
-            match step {
-                // What an earlier command has set aside is tried again, without a word.
-                Step::Remove(name) if name.starts_with(STRAY) => {}
-                Step::Remove(name) => self.folders.warn(&format!(
-                    "an interrupted command left `{name}`, which cannot be removed: {}{}",
-                    failure.message,
-                    self.set_aside(&name).map_or_else(String::new, |stray| format!("; it is now `{stray}`"))
-                )),
-                _ => self.folders.warn(&format!("an interrupted command cannot be completed: {}", failure.message)),
-            }
+            failed.push(policy.to_owned());
         }
         Ok(())
     }
 
-    /// Renames a folder that cannot be removed, and returns its new name.
-    fn set_aside(&self, name: &str) -> Option<String> {
-        let free = |number: &u32| !self.folders.exists(&folder(&format!("{STRAY}{number}")));
-        let stray = format!("{STRAY}{}", (1..1000).find(free)?);
-        self.folders.rename(&folder(name), &folder(&stray)).ok()?;
-        Some(stray)
-    }
-
     fn run(&self, step: &Step) -> Result<(), Failure> {
         match step {
+            Step::Retire(name) => self.folders.retire(&root().join(name)),
             Step::Remove(name) => self.remove(name),
             Step::Rename(from, to) => {
-                let (old, new) = (folder(from), folder(to));
-                self.retry_suspended(from, &old, || self.folders.rename(&old, &new))
-                    .map_err(|error| with_denials(&self.folders, &old, "rename", error))
+                let (old, new) = (root().join(from), root().join(to));
+                self.folders.rename(&old, &new).map_err(|error| with_denials(&self.folders, &old, "rename", error))
             }
-            Step::Enforce(name) => self.folders.set_enforcement(name, Enforcement::Full),
         }
-    }
-
-    /// Performs an operation on a path. If it fails, suspends the rules of the policy itself and of the one
-    /// that it replaces that may have denied it, with whatever errno, and tries once more.
-    fn retry_suspended(&self, name: &str, path: &Path, operation: impl Fn() -> io::Result<()>) -> io::Result<()> {
-        let first = match operation() {
-            Ok(()) => return Ok(()),
-            Err(error) if !self.folders.exists(path) => return Err(error),
-            Err(error) => error,
-        };
-        let name = name.rsplit('~').next().unwrap_or(name);
-        let enforce = |prefixes: &[&str], enforcement| -> io::Result<()> {
-            for folder in prefixes.iter().map(|prefix| format!("{prefix}{name}")) {
-                if self.folders.exists(&self::folder(&folder)) {
-                    self.folders
-                        .set_enforcement(&folder, enforcement)
-                        .map_err(|failure| io::Error::other(failure.message))?;
-                }
-            }
-            Ok(())
-        };
-        // If suspending fails, the first error says more.
-        let result = enforce(&["", STAGING, READY, TRASH], Enforcement::Restricted)
-            .map_err(|_| first)
-            .and_then(|()| operation());
-        // Trash is about to be removed and stays suspended; a staged policy is resumed by `commit`.
-        enforce(&["", READY], Enforcement::Full).and(result)
     }
 
     /// Creates a new folder to load a policy into.
     pub fn stage(&self, name: &str) -> Result<PathBuf, Failure> {
-        let staging = folder(&format!("{STAGING}{name}"));
+        let entries = self.entries()?;
+        let used = entries.iter().filter(|entry| entry.policy() == Some(name)).map(Entry::number).max();
+        let staging = root().join(format!("{name}~{}", used.unwrap_or(0) + 1));
         for folder in [staging.clone(), staging.join("programs"), staging.join("maps"), staging.join("links")] {
             self.folders.make(&folder).map_err(|error| with_denials(&self.folders, &folder, "create", error))?;
         }
@@ -317,38 +384,56 @@ impl<F: Folders> Pins<F> {
     }
 
     /// Makes the staged policy the loaded policy of that name.
-    pub fn commit(&self, name: &str) -> Result<(), Failure> {
-        let staging = format!("{STAGING}{name}");
-        // Resumes rules that were suspended while the pins were created.
-        self.run(&Step::Enforce(staging.clone()))?;
-        self.run(&Step::Rename(staging, format!("{READY}{name}")))?;
+    pub fn commit(&self, name: &str, staging: &Path) -> Result<(), Failure> {
+        let plain = root().join(name);
+        let old = live(&self.entries()?, name).map(Entry::folder);
+        // The policy is not in force yet and cannot deny this. It is complete under either name.
+        let renamed = !self.folders.exists(&plain) && self.folders.rename(staging, &plain).is_ok();
+        let new = if renamed { &plain } else { staging };
+        self.folders.enforce(new, old.as_deref()).inspect_err(|_| {
+            let _ = self.abandon(new);
+        })?;
         self.recover(Some(name))
     }
 
-    /// Removes the staged policy.
-    pub fn abandon(&self, name: &str) -> Result<(), Failure> {
-        self.remove(&format!("{STAGING}{name}"))
+    /// Removes a policy that is not loaded completely.
+    pub fn abandon(&self, staging: &Path) -> Result<(), Failure> {
+        let name = staging.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        self.remove(name)
     }
 
-    /// Removes the loaded policy of that name.
+    /// Removes the loaded policy of that name, and what is left of earlier ones.
     pub fn unload(&self, name: &str) -> Result<(), Failure> {
-        self.run(&Step::Rename(name.to_owned(), format!("{TRASH}{name}")))?;
-        self.recover(Some(name))
+        let entries = self.entries()?;
+        let of: Vec<&Entry> = entries.iter().filter(|entry| entry.policy() == Some(name)).collect();
+        let in_force = of.iter().filter(|entry| entry.stage == Some(Stage::InForce));
+        // If the modes cannot be written, the rules stay in force until the kernel has detached their programs.
+        let retired = in_force.map(|entry| self.folders.retire(&entry.folder())).all(|retired| retired.is_ok());
+        let mut done = Ok(());
+        for entry in of {
+            done = done.and(self.remove(&entry.name));
+        }
+        done.map_err(|failure| match retired {
+            true => failure
+                .note(format!("policy `{name}` is not enforced any more, but some of its pins are left"))
+                .help("the next command that changes a policy removes them if it can"),
+            false => failure,
+        })
     }
 
-    /// Removes a policy's folder, suspending all its rules first. Returns when the kernel has detached the programs.
+    /// Removes a policy's folder. Returns when the kernel has detached the programs.
     fn remove(&self, name: &str) -> Result<(), Failure> {
-        let folder = folder(name);
+        let folder = root().join(name);
         let programs = self.folders.programs(&folder.join("programs"));
-        // If the modes cannot be written, the rules stay in force until the kernel has detached their programs.
-        let _ = self.folders.set_enforcement(name, Enforcement::Suspended);
-        if let Err(failure) = self.remove_contents(name, &folder) {
+        let in_force = self.folders.stage(&folder) == Some(Stage::InForce);
+        if let Err(failure) = self.remove_contents(&folder) {
             let detaching = self.folders.names(&folder.join("links")).is_ok_and(|links| links.is_empty());
-            if !detaching {
+            // The rules of a retired policy deny nothing, so that waiting for their end does not help.
+            if !detaching || !in_force {
                 return Err(failure);
             }
             self.wait_until_detached(&programs);
-            self.remove_contents(name, &folder)?;
+            self.remove_contents(&folder)?;
         }
         self.wait_until_detached(&programs);
         Ok(())
@@ -356,35 +441,31 @@ impl<F: Folders> Pins<F> {
 
     /// Removes the pins and then the folder itself. The links go first, so that a partly removed policy is not
     /// attached.
-    fn remove_contents(&self, name: &str, folder: &Path) -> Result<(), Failure> {
+    fn remove_contents(&self, folder: &Path) -> Result<(), Failure> {
+        let mut done = Ok(());
         for part in ["links", "programs", "maps"] {
-            self.remove_tree(name, &folder.join(part))?;
+            let part = folder.join(part);
+            done = done.and(self.remove_tree(&part));
+            // Where rules deny the removal of folders, empty ones stay.
+            if done.is_err() && self.folders.names(&part).map_or(true, |pins| !pins.is_empty()) {
+                return done;
+            }
         }
-        self.remove_tree(name, folder)
+        done.and_then(|()| self.remove_tree(folder))
     }
 
     /// Removes a pin, or a folder with all that is in it, which can be more than a load creates.
-    fn remove_tree(&self, name: &str, path: &Path) -> Result<(), Failure> {
-        if !self.folders.is_folder(path) {
-            if !self.folders.exists(path) {
-                return Ok(());
+    fn remove_tree(&self, path: &Path) -> Result<(), Failure> {
+        let failed = |operation: &str, error| with_denials(&self.folders, path, operation, error);
+        if self.folders.is_folder(path) {
+            for entry in self.folders.names(path).map_err(|error| failed("read", error))? {
+                self.remove_tree(&path.join(entry))?;
             }
-            return self
-                .retry_suspended(name, path, || self.folders.remove_pin(path))
-                .map_err(|error| with_denials(&self.folders, path, "remove", error));
+            return self.folders.remove_folder(path).map_err(|error| failed("remove", error));
         }
-        for entry in self.folders.names(path).map_err(|error| with_denials(&self.folders, path, "read", error))? {
-            self.remove_tree(name, &path.join(entry))?;
-        }
-        self.remove_folder(name, path)
-    }
-
-    fn remove_folder(&self, name: &str, folder: &Path) -> Result<(), Failure> {
-        match self.retry_suspended(name, folder, || self.folders.remove_folder(folder)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound || self.folders.exists(folder) => {
-                Err(with_denials(&self.folders, folder, "remove", error))
-            }
-            _ => Ok(()),
+        match self.folders.exists(path) {
+            true => self.folders.remove_pin(path).map_err(|error| failed("remove", error)),
+            false => Ok(()),
         }
     }
 
@@ -450,65 +531,91 @@ mod tests {
 
     use super::*;
 
-    /// Applies a step to a list of names, as the file system would.
-    fn apply(names: &mut Vec<String>, step: &Step) {
-        match step {
-            Step::Enforce(name) => assert!(names.contains(name), "{name} does not exist"),
-            Step::Remove(name) => names.retain(|known| known != name),
-            Step::Rename(from, to) => {
-                assert!(names.contains(from), "{from} does not exist");
-                assert!(!names.contains(to), "{to} already exists");
-                names.retain(|known| known != from);
-                names.push(to.clone());
-            }
-        }
+    fn of(entries: &[(&str, Option<Stage>)]) -> Vec<Entry> {
+        entries.iter().map(|(name, stage)| Entry { name: (*name).to_owned(), stage: *stage }).collect()
     }
 
-    /// Recovery from any set of folders ends in the same state, even if recovery itself is killed at any step.
+    /// Applies a step to the entries, as the kernel would.
+    fn apply(entries: &mut Vec<Entry>, step: &Step) {
+        let at = |entries: &[Entry], name: &str| entries.iter().position(|entry| entry.name == name);
+        match step {
+            Step::Retire(name) => {
+                let at = at(entries, name).expect("it exists");
+                entries[at].stage = Some(Stage::Retired);
+            }
+            Step::Remove(name) => entries.retain(|entry| entry.name != *name),
+            Step::Rename(from, to) => {
+                assert_eq!(at(entries, to), None, "{to} already exists");
+                let at = at(entries, from).expect("it exists");
+                entries[at].name.clone_from(to);
+            }
+        }
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+    }
+
+    const STAGES: [Option<Stage>; 4] = [None, Some(Stage::InForce), Some(Stage::Pending), Some(Stage::Retired)];
+
+    /// Recovery from any state ends with the newest policy in force, even if recovery itself is killed at any step, and
+    /// that policy is in force throughout.
     #[test]
     fn recovery_can_be_killed_anywhere() {
-        let parts = ["a", "staging~a", "ready~a", "trash~a"];
-        for mask in 0..16u32 {
-            let names: Vec<String> = parts
-                .iter()
-                .enumerate()
-                .filter(|(at, _)| mask & 1 << at != 0)
-                .map(|(_, name)| (*name).to_owned())
+        for stages in STAGES.iter().flat_map(|a| STAGES.iter().flat_map(move |b| STAGES.map(|c| [*a, *b, c]))) {
+            let all: Vec<(&str, Option<Stage>)> = ["p", "p~1", "p~2"]
+                .into_iter()
+                .zip(stages)
+                .filter(|(name, stage)| *name != "p" || stage.is_some())
                 .collect();
-            let expected: &[&str] =
-                if names.iter().any(|name| name == "a" || name == "ready~a") { &["a"] } else { &[] };
+            let start = of(&all);
+            let newest = live(&start, "p").is_some();
             for killed_after in 0..8 {
-                let mut state = names.clone();
+                let mut state = start.clone();
                 for step in plan(&state).iter().take(killed_after) {
                     apply(&mut state, step);
+                    assert_eq!(live(&state, "p").is_some(), newest, "{all:?} after {step:?}");
                 }
                 for step in plan(&state) {
                     apply(&mut state, &step);
                 }
-                assert_eq!(state, expected, "{names:?} killed after {killed_after} steps");
+                let expected = if newest { of(&[("p", Some(Stage::InForce))]) } else { vec![] };
+                assert_eq!(state, expected, "{all:?} killed after {killed_after} steps");
             }
         }
     }
 
-    /// The order of the steps matters: the new policy is in force before the old one is removed.
+    /// The order of the steps matters: older policies are retired before anything is removed.
     #[test]
     fn plans() {
         let remove = |name: &str| Step::Remove(name.into());
+        let retire = |name: &str| Step::Retire(name.into());
         let rename = |from: &str, to: &str| Step::Rename(from.into(), to.into());
-        let enforce = |name: &str| Step::Enforce(name.into());
-        for (names, steps) in [
+        const LIVE: Option<Stage> = Some(Stage::InForce);
+        const PENDING: Option<Stage> = Some(Stage::Pending);
+        const RETIRED: Option<Stage> = Some(Stage::Retired);
+        for (entries, steps) in [
             (&[][..], vec![]),
-            (&["a"], vec![enforce("a")]),
-            (&["staging~a"], vec![remove("staging~a")]),
-            (&["trash~a", "a"], vec![enforce("a"), remove("trash~a")]),
-            (&["ready~a"], vec![rename("ready~a", "a"), enforce("a")]),
-            (&["ready~a", "a"], vec![rename("a", "trash~a"), rename("ready~a", "a"), enforce("a"), remove("trash~a")]),
-            (&["ready~a", "trash~a"], vec![rename("ready~a", "a"), enforce("a"), remove("trash~a")]),
+            (&[("a", LIVE)], vec![]),
+            (&[("a", PENDING)], vec![remove("a")]),
+            (&[("a", LIVE), ("a~1", None)], vec![remove("a~1")]),
+            (&[("a", LIVE), ("a~1", PENDING)], vec![remove("a~1")]),
+            (&[("a", LIVE), ("a~1", LIVE)], vec![retire("a"), remove("a"), rename("a~1", "a")]),
+            (&[("a", RETIRED), ("a~1", LIVE)], vec![remove("a"), rename("a~1", "a")]),
+            (&[("a~1", LIVE)], vec![rename("a~1", "a")]),
+            (&[("a~2", LIVE), ("a~10", LIVE)], vec![retire("a~2"), remove("a~2"), rename("a~10", "a")]),
             // Policies are independent of each other.
-            (&["ready~b", "a", "trash~a"], vec![rename("ready~b", "b"), enforce("a"), enforce("b"), remove("trash~a")]),
+            (&[("a", RETIRED), ("a-b", LIVE), ("a~1", LIVE)], vec![remove("a"), rename("a~1", "a")]),
+            // Other entries: those in force and plain names are left alone.
+            (&[("trash~a", None), ("x~y", LIVE), ("file", None)], vec![remove("trash~a")]),
         ] {
-            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-            assert_eq!(plan(&names), steps, "{names:?}");
+            assert_eq!(plan(&of(entries)), steps, "{entries:?}");
+        }
+    }
+
+    #[test]
+    fn names_of_folders() {
+        assert_eq!(split("web"), Some(("web", 0)));
+        assert_eq!((split("web~1"), split("web~20")), (Some(("web", 1)), Some(("web", 20))));
+        for name in ["web~", "web~x", "~1", "web~1~2", "web~99999999999", "a b", "web~-1"] {
+            assert_eq!(split(name), None, "{name}");
         }
     }
 
@@ -518,7 +625,7 @@ mod tests {
         /// Distinguishes policies of one name.
         label: &'static str,
         /// Shared with the policy's programs, which keep running after their pins are gone.
-        enforcement: Rc<Cell<Enforcement>>,
+        stage: Rc<Cell<Stage>>,
         /// Operations that its rules deny: `mkdir`, `mknod`, `rename`, `unlink`, `rmdir`.
         denies: &'static [&'static str],
         folders: BTreeSet<String>,
@@ -534,7 +641,7 @@ mod tests {
     /// A program whose link is gone but that the kernel has not detached yet.
     #[derive(Clone)]
     struct Detaching {
-        enforcement: Rc<Cell<Enforcement>>,
+        stage: Rc<Cell<Stage>>,
         denies: &'static [&'static str],
         /// Number of calls of `running` until it is detached.
         polls: usize,
@@ -551,12 +658,11 @@ mod tests {
         changes: Cell<usize>,
         /// True if modes cannot be written.
         fixed_modes: Cell<bool>,
-        /// The error of an operation that rules deny.
-        errno: Cell<Option<io::ErrorKind>>,
+        warnings: RefCell<Vec<String>>,
     }
 
     /// Splits a path into the policy's folder name and the rest.
-    fn split(path: &Path) -> (String, String) {
+    fn parts(path: &Path) -> (String, String) {
         let below = path.strip_prefix(PIN_ROOT).expect("a path below the root").to_str().expect("text");
         let (name, rest) = below.split_once('/').unwrap_or((below, ""));
         (name.to_owned(), rest.to_owned())
@@ -566,8 +672,8 @@ mod tests {
         fn copy(&self) -> Memory {
             let held = self.held.borrow();
             let held = held.iter().map(|(name, held)| {
-                let enforcement = Rc::new(Cell::new(held.enforcement.get()));
-                (name.clone(), Held { enforcement, ..held.clone() })
+                let stage = Rc::new(Cell::new(held.stage.get()));
+                (name.clone(), Held { stage, ..held.clone() })
             });
             // Programs of the original are detached by the time the copy is used.
             Memory { held: RefCell::new(held.collect()), ..Memory::default() }
@@ -578,33 +684,37 @@ mod tests {
                 Some(0) => return Err(io::Error::other("killed")),
                 left => self.left.set(left.map(|left| left - 1)),
             }
-            let denies = |enforcement: Enforcement, denies: &[&str]| {
-                enforcement == Enforcement::Full && denies.contains(&operation)
-            };
-            let held =
-                self.held.borrow().values().any(|held| held.has_link() && denies(held.enforcement.get(), held.denies));
-            let detaching = self.detaching.borrow().iter().any(|late| denies(late.enforcement.get(), late.denies));
+            let denies = |stage: Stage, denies: &[&str]| stage == Stage::InForce && denies.contains(&operation);
+            let held = self.held.borrow().values().any(|held| held.has_link() && denies(held.stage.get(), held.denies));
+            let detaching = self.detaching.borrow().iter().any(|late| denies(late.stage.get(), late.denies));
             if held || detaching {
-                return Err(self.errno.get().unwrap_or(io::ErrorKind::PermissionDenied).into());
+                return Err(io::ErrorKind::PermissionDenied.into());
             }
             self.changes.set(self.changes.get() + 1);
             Ok(())
         }
 
         /// Adds a pin to a folder, as a load does.
-        fn pin(&self, name: &str, pin: &str) -> io::Result<()> {
+        fn pin(&self, folder: &Path, pin: &str) -> io::Result<()> {
             self.step("mknod")?;
-            self.held.borrow_mut().get_mut(name).expect("the folder exists").pins.insert(pin.to_owned());
+            self.held.borrow_mut().get_mut(&parts(folder).0).expect("it exists").pins.insert(pin.to_owned());
             Ok(())
         }
 
-        /// Folder and label of each complete policy that is fully enforced.
-        fn enforced(&self) -> Vec<(String, &'static str)> {
+        /// The labels of the policies of which a rule is in force, each with true if all its links are.
+        fn enforced(&self) -> Vec<(&'static str, bool)> {
             let held = self.held.borrow();
-            let enforced = held.iter().filter(|(_, held)| {
-                PINS.iter().all(|pin| held.pins.contains(*pin)) && held.enforcement.get() == Enforcement::Full
-            });
-            enforced.map(|(name, held)| (name.clone(), held.label)).collect()
+            let in_force = held.values().filter(|held| held.stage.get() == Stage::InForce && held.has_link());
+            in_force.map(|held| (held.label, PINS.iter().all(|pin| held.pins.contains(*pin)))).collect()
+        }
+
+        fn write(&self, folder: &Path, stage: Stage) -> Result<(), Failure> {
+            if self.fixed_modes.get() {
+                return Err(Failure::usage("the modes cannot be written"));
+            }
+            self.step("bpf").map_err(|error| Failure::usage(error.to_string()))?;
+            self.held.borrow()[&parts(folder).0].stage.set(stage);
+            Ok(())
         }
     }
 
@@ -616,35 +726,40 @@ mod tests {
             if folder == Path::new(PIN_ROOT) {
                 return Ok(self.held.borrow().keys().cloned().collect());
             }
-            let (name, part) = split(folder);
+            let (name, part) = parts(folder);
             let held = self.held.borrow();
-            let pins = held.get(&name).map(|held| held.pins.clone()).unwrap_or_default();
-            let folders = held.get(&name).map(|held| held.folders.clone()).unwrap_or_default();
-            let within = |path: &String| path.strip_prefix(&format!("{part}/")).map(str::to_owned);
-            Ok(pins.iter().chain(&folders).filter_map(within).collect())
+            let Some(held) = held.get(&name) else { return Ok(vec![]) };
+            let within = |path: &String| match &*part {
+                "" => Some(path.split('/').next()?.to_owned()),
+                part => Some(path.strip_prefix(part)?.strip_prefix('/')?.to_owned()),
+            };
+            let mut names: Vec<String> = held.pins.iter().chain(&held.folders).filter_map(within).collect();
+            names.sort();
+            names.dedup();
+            Ok(names)
         }
 
         fn exists(&self, path: &Path) -> bool {
-            let (name, rest) = split(path);
+            let (name, rest) = parts(path);
             let held = self.held.borrow();
             held.get(&name)
                 .is_some_and(|held| rest.is_empty() || held.folders.contains(&rest) || held.pins.contains(&rest))
         }
 
         fn is_folder(&self, path: &Path) -> bool {
-            let (name, rest) = split(path);
+            let (name, rest) = parts(path);
             let held = self.held.borrow();
             held.get(&name).is_some_and(|held| rest.is_empty() || held.folders.contains(&rest))
         }
 
         fn make(&self, folder: &Path) -> io::Result<()> {
             self.step("mkdir")?;
-            let (name, part) = split(folder);
+            let (name, part) = parts(folder);
             let mut held = self.held.borrow_mut();
             if part.is_empty() {
                 let made = Held {
                     label: LABEL.get(),
-                    enforcement: Rc::new(Cell::new(Enforcement::Restricted)),
+                    stage: Rc::new(Cell::new(Stage::Pending)),
                     denies: DENIES.get(),
                     folders: BTreeSet::new(),
                     pins: BTreeSet::new(),
@@ -659,32 +774,28 @@ mod tests {
         fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
             self.step("rename")?;
             let mut held = self.held.borrow_mut();
-            let moved = held.remove(&split(from).0).ok_or(io::ErrorKind::NotFound)?;
-            assert!(held.insert(split(to).0, moved).is_none(), "{} already exists", to.display());
+            let moved = held.remove(&parts(from).0).ok_or(io::ErrorKind::NotFound)?;
+            assert!(held.insert(parts(to).0, moved).is_none(), "{} already exists", to.display());
             Ok(())
         }
 
         fn remove_pin(&self, pin: &Path) -> io::Result<()> {
             self.step("unlink")?;
-            let (name, pin) = split(pin);
+            let (name, pin) = parts(pin);
             let mut all = self.held.borrow_mut();
             let held = all.get_mut(&name).ok_or(io::ErrorKind::NotFound)?;
             assert!(pin.starts_with("links/") || !held.has_link(), "{pin} of {name} was removed before a link");
             assert!(held.pins.remove(&pin), "{pin} does not exist");
             if pin.starts_with("links/") {
-                let (enforcement, denies) = (held.enforcement.clone(), held.denies);
-                self.detaching.borrow_mut().push(Detaching { enforcement, denies, polls: 3 });
+                let (stage, denies) = (held.stage.clone(), held.denies);
+                self.detaching.borrow_mut().push(Detaching { stage, denies, polls: 3 });
             }
             Ok(())
         }
 
         fn remove_folder(&self, folder: &Path) -> io::Result<()> {
-            // The kernel looks up the folder before it calls any hook (`do_rmdir`).
-            if self.left.get() != Some(0) && !self.exists(folder) {
-                return Err(io::ErrorKind::NotFound.into());
-            }
             self.step("rmdir")?;
-            let (name, part) = split(folder);
+            let (name, part) = parts(folder);
             let mut all = self.held.borrow_mut();
             if part.is_empty() {
                 let gone = all.remove(&name).ok_or(io::ErrorKind::NotFound)?;
@@ -696,22 +807,21 @@ mod tests {
             if held.folders.remove(&part) { Ok(()) } else { Err(io::ErrorKind::NotFound.into()) }
         }
 
-        fn set_enforcement(&self, name: &str, enforcement: Enforcement) -> Result<(), Failure> {
+        fn stage(&self, folder: &Path) -> Option<Stage> {
             let held = self.held.borrow();
-            let held = held.get(name).ok_or_else(|| Failure::usage("no such folder"))?;
-            // As in `suspend::with_enforcement`: nothing to do, no modes yet, or `Restricted` would resume rules.
-            if held.enforcement.get() == enforcement
-                || !held.pins.contains("maps/modes")
-                || enforcement == Enforcement::Restricted && held.enforcement.get() == Enforcement::Suspended
-            {
-                return Ok(());
+            held.get(&parts(folder).0).filter(|held| held.pins.contains("maps/modes")).map(|held| held.stage.get())
+        }
+
+        fn retire(&self, folder: &Path) -> Result<(), Failure> {
+            match self.stage(folder) {
+                Some(_) => self.write(folder, Stage::Retired),
+                None => Ok(()),
             }
-            if self.fixed_modes.get() {
-                return Err(Failure::usage("the modes cannot be written"));
-            }
-            self.step("bpf").map_err(|error| Failure::usage(error.to_string()))?;
-            held.enforcement.set(enforcement);
-            Ok(())
+        }
+
+        fn enforce(&self, folder: &Path, old: Option<&Path>) -> Result<(), Failure> {
+            self.write(folder, Stage::InForce)?;
+            old.map_or(Ok(()), |old| self.write(old, Stage::Retired))
         }
 
         fn programs(&self, _: &Path) -> Vec<u32> {
@@ -732,7 +842,9 @@ mod tests {
             vec![format!("a rule denies to {operation} it")]
         }
 
-        fn warn(&self, _: &str) {}
+        fn warn(&self, text: &str) {
+            self.warnings.borrow_mut().push(text.to_owned());
+        }
     }
 
     thread_local! {
@@ -748,16 +860,12 @@ mod tests {
         pins.recover(None)?;
         LABEL.set(label);
         DENIES.set(denies);
-        let stage = || -> Result<(), Failure> {
-            pins.stage("p")?;
-            for pin in PINS {
-                pins.folders.pin("staging~p", pin).map_err(|error| Failure::usage(error.to_string()))?;
-            }
-            pins.commit("p")
-        };
-        stage().inspect_err(|_| {
-            let _ = pins.abandon("p");
-        })
+        let staging = pins.stage("p")?;
+        let pin = |pin| pins.folders.pin(&staging, pin).map_err(|error| Failure::usage(error.to_string()));
+        PINS.into_iter().try_for_each(pin).inspect_err(|_| {
+            let _ = pins.abandon(&staging);
+        })?;
+        pins.commit("p", &staging)
     }
 
     fn unload(pins: &Pins<Memory>) -> Result<(), Failure> {
@@ -775,61 +883,70 @@ mod tests {
         pins
     }
 
-    /// Returns the label of the only policy, which must be complete and in force; `None` if there is no folder.
-    fn settled(memory: &Memory, context: &str) -> Option<&'static str> {
-        let held = memory.held.borrow();
-        let names: Vec<&String> = held.keys().collect();
-        if names.is_empty() {
-            return None;
-        }
-        assert_eq!(names, ["p"], "{context}");
-        assert_eq!(memory.enforced().len(), 1, "{context}: it is not fully enforced");
-        Some(held["p"].label)
+    fn names(pins: &Pins<Memory>) -> Vec<String> {
+        pins.folders.held.borrow().keys().cloned().collect()
     }
 
-    /// Interrupts a command after each of its operations, and recovery after each of its own. In the end, only
-    /// policy `from` or `to` may exist. If `always`, one policy must be in force at every moment.
+    /// Adds another policy in force that denies an operation.
+    fn add_other(pins: &Pins<Memory>, denies: &'static [&'static str]) {
+        let mut other = pins.folders.held.borrow()["p"].clone();
+        (other.label, other.denies, other.stage) = ("other", denies, Rc::new(Cell::new(Stage::InForce)));
+        pins.folders.held.borrow_mut().insert("other".into(), other);
+    }
+
+    /// Interrupts a command after each of its operations, and recovery after each of its own. Until recovery, the rules
+    /// in force are those of `from`, of `to`, or of both as a whole; after it, of one of them.
     fn interrupt_everywhere(
         from: Option<&'static [&'static str]>,
         command: impl Fn(&Pins<Memory>) -> Result<(), Failure>,
         to: Option<&'static str>,
-        always: bool,
     ) {
         let before = from.map(|_| "old");
+        let wholly = |memory: &Memory, context: &str| {
+            let enforced = memory.enforced();
+            assert!(enforced.iter().all(|(_, complete)| *complete), "{context}: a part is in force: {enforced:?}");
+            let labels: Vec<&str> = enforced.iter().map(|(label, _)| *label).collect();
+            let expected = [before.into_iter().collect::<Vec<_>>(), to.into_iter().collect(), vec!["old", "new"]];
+            let both = before.is_some() && to.is_some();
+            assert!(expected.iter().take(2 + usize::from(both)).any(|known| *known == labels), "{context}: {labels:?}");
+            // What is listed is what is in force.
+            let state = state_in(memory).expect("it can be read");
+            assert_eq!(state.loaded.is_empty(), labels.is_empty(), "{context}: {state:?}");
+            labels.last().copied()
+        };
         for killed_after in 0.. {
             let pins = from.map_or_else(|| pins_of(Memory::default()), with_old);
             pins.folders.left.set(Some(killed_after));
             let done = command(&pins);
+            let killed = pins.folders.left.get() == Some(0);
             let context = format!("{from:?} to {to:?}, killed after {killed_after}");
-            if always {
-                assert!(!pins.folders.enforced().is_empty(), "{context}: nothing is in force");
-            }
-            // Listed policies are complete; a rule that blocks krsi may be suspended.
-            for name in loaded_in(&pins.folders.copy()).expect("they can be listed") {
-                assert!(PINS.iter().all(|pin| pins.folders.held.borrow()[&name].pins.contains(*pin)), "{context}");
-            }
+            pins.folders.left.set(None);
+            wholly(&pins.folders, &context);
             for recovery_killed_after in 0.. {
                 let again = pins_of(pins.folders.copy());
                 again.folders.left.set(Some(recovery_killed_after));
                 let recovered = again.recover(None);
+                let ended = again.folders.left.get() != Some(0) && recovered.is_ok();
+                again.folders.left.set(None);
                 let context = format!("{context}, recovery after {recovery_killed_after}");
-                if always {
-                    assert!(!again.folders.enforced().is_empty(), "{context}: nothing is in force");
-                }
+                wholly(&again.folders, &context);
                 let last = pins_of(again.folders.copy());
                 last.recover(None).unwrap_or_else(|why| panic!("{context}: {why}"));
-                let there = settled(&last.folders, &context);
-                assert!(there == before || there == to, "{context}: {there:?}");
+                assert!(last.folders.enforced().len() <= 1, "{context}: two are in force");
+                let there = wholly(&last.folders, &context);
                 let changes = last.folders.changes.get();
                 last.recover(None).expect("nothing is left to do");
                 assert_eq!(last.folders.changes.get(), changes, "{context}: a second recovery changes something");
-                if recovered.is_ok() && again.folders.left.get() != Some(0) {
+                // The state can be left from everywhere.
+                last.unload("p").unwrap_or_else(|why| panic!("{context}: {why}"));
+                assert!(names(&last).is_empty(), "{context}: {there:?}");
+                if ended {
                     break;
                 }
             }
-            if pins.folders.left.get() != Some(0) {
+            if !killed {
                 done.unwrap_or_else(|why| panic!("{context}: {why}"));
-                assert_eq!(settled(&pins.folders, &context), to, "{context}");
+                assert_eq!(wholly(&pins.folders, &context), to, "{context}");
                 return;
             }
         }
@@ -841,7 +958,7 @@ mod tests {
     #[test]
     fn a_first_load_can_be_killed_anywhere() {
         for denies in DENIERS {
-            interrupt_everywhere(None, |pins| load(pins, "new", denies), Some("new"), false);
+            interrupt_everywhere(None, |pins| load(pins, "new", denies), Some("new"));
         }
     }
 
@@ -849,8 +966,7 @@ mod tests {
     fn a_replacement_can_be_killed_anywhere() {
         for old in &DENIERS[..4] {
             for new in DENIERS {
-                let always = old.is_empty() && new.is_empty();
-                interrupt_everywhere(Some(old), |pins| load(pins, "new", new), Some("new"), always);
+                interrupt_everywhere(Some(old), |pins| load(pins, "new", new), Some("new"));
             }
         }
     }
@@ -858,100 +974,65 @@ mod tests {
     #[test]
     fn an_unload_can_be_killed_anywhere() {
         for denies in DENIERS {
-            interrupt_everywhere(Some(denies), unload, None, false);
+            interrupt_everywhere(Some(denies), unload, None);
         }
     }
 
-    /// A rule with `deny ENOENT` does not make an existing pin look missing.
+    /// A policy that denies the removal of its predecessor leaves it without effect, and its own unload removes both.
     #[test]
-    fn denials_with_any_errno_are_handled() {
-        for kind in [io::ErrorKind::NotFound, io::ErrorKind::AlreadyExists, io::ErrorKind::CrossesDevices] {
-            let pins = pins_of(Memory::default());
-            pins.folders.errno.set(Some(kind));
-            for label in ["old", "new"] {
-                load(&pins, label, &["rmdir", "unlink", "rename"]).expect("its own rules are suspended");
-                assert_eq!(settled(&pins.folders, label), Some(label));
-            }
-            unload(&pins).expect("its own rules are suspended");
-            assert_eq!(settled(&pins.folders, "unloaded"), None);
-            // A rule of another policy is not suspended, so the removal fails.
-            let pins = with_old(&[]);
-            pins.folders.errno.set(Some(kind));
-            let mut other = pins.folders.held.borrow()["p"].clone();
-            (other.enforcement, other.denies) = (Rc::new(Cell::new(Enforcement::Full)), &["rmdir"]);
-            pins.folders.held.borrow_mut().insert("other".into(), other);
-            assert!(unload(&pins).is_err(), "{kind}");
-        }
+    fn predecessors_that_cannot_be_removed() {
+        let pins = with_old(&[]);
+        load(&pins, "new", &["unlink"]).expect("the old policy is retired");
+        assert_eq!((names(&pins), pins.folders.enforced()), (vec!["p".into(), "p~1".into()], vec![("new", true)]));
+        let warnings = pins.folders.warnings.borrow().clone();
+        assert!(warnings.len() == 1 && warnings[0].contains("stay in `p`, without effect"), "{warnings:?}");
+        assert_eq!(state_in(&pins.folders).expect("it can be read").loaded, ["p"]);
+        load(&pins, "third", &[]).expect("the second is retired");
+        assert_eq!((names(&pins), pins.folders.enforced()), (vec!["p".into()], vec![("third", true)]));
+        load(&pins, "fourth", &["rmdir", "rename"]).expect("the third is retired");
+        unload(&pins).expect("it is retired first");
+        assert!(names(&pins).is_empty());
     }
 
-    /// Rules of the old policy that deny mkdir are not suspended during a load, which can take long.
+    /// Rules of the old policy that deny mkdir are in force during a load.
     #[test]
     fn a_policy_that_denies_new_folders_is_not_replaced() {
         let pins = with_old(&["mkdir"]);
         let failure = load(&pins, "new", &[]).expect_err("no folder can be created").to_string();
         assert!(failure.contains("note: a rule denies to create it"), "{failure}");
-        assert_eq!(settled(&pins.folders, "refused"), Some("old"));
+        assert_eq!(pins.folders.enforced(), [("old", true)]);
         unload(&pins).expect("no folder is created");
-        assert_eq!(settled(&pins.folders, "unloaded"), None);
+        assert!(names(&pins).is_empty());
     }
 
-    /// Rules of another policy are not suspended: a denied operation fails with an explanation and leaves the
-    /// policy in force.
+    /// Another policy that denies the removal does not keep the policy in force.
     #[test]
     fn another_policy_denies() {
-        for operation in ["rename", "unlink"] {
-            let pins = with_old(&[]);
-            let mut other = pins.folders.held.borrow()["p"].clone();
-            other.enforcement = Rc::new(Cell::new(Enforcement::Full));
-            other.denies = if operation == "rename" { &["rename"] } else { &["unlink"] };
-            pins.folders.held.borrow_mut().insert("other".into(), other);
-            let failure = unload(&pins).expect_err("it is denied").to_string();
-            let verb = if operation == "rename" { "rename" } else { "remove" };
-            assert!(failure.contains(&format!("note: a rule denies to {verb} it")), "{failure}");
-            assert!(failure.contains("`krsi mode POLICY off RULE`"), "{failure}");
-            let held = pins.folders.held.borrow();
-            assert_eq!(held["other"].enforcement.get(), Enforcement::Full);
-            match operation {
-                "rename" => assert_eq!(held["p"].enforcement.get(), Enforcement::Full, "the policy is unchanged"),
-                // Trash stays suspended until it can be removed.
-                _ => assert_eq!(held["trash~p"].enforcement.get(), Enforcement::Suspended),
-            }
-        }
+        let pins = with_old(&[]);
+        add_other(&pins, &["unlink"]);
+        let failure = unload(&pins).expect_err("it is denied").to_string();
+        assert!(failure.contains("note: a rule denies to remove it"), "{failure}");
+        assert!(failure.contains("`krsi mode POLICY off RULE`"), "{failure}");
+        assert!(failure.contains("policy `p` is not enforced any more"), "{failure}");
+        assert_eq!(pins.folders.enforced(), [("other", true)]);
+        // Commands go on, and remove what is left once they can.
+        load(&pins, "new", &[]).expect("it removes nothing");
+        assert_eq!(pins.folders.enforced(), [("other", true), ("new", true)]);
+        pins.folders.held.borrow_mut().get_mut("other").expect("it is loaded").denies = &[];
+        pins.recover(None).expect("nothing denies it now");
+        assert_eq!(names(&pins), ["other", "p"]);
     }
 
     /// A folder where a load has put a pin is removed with what is in it.
     #[test]
     fn folders_in_the_place_of_pins_are_removed() {
         let pins = with_old(&[]);
-        let mut trash = pins.folders.held.borrow()["p"].clone();
-        trash.enforcement = Rc::new(Cell::new(Enforcement::Full));
-        for folder in ["links/h", "links/h/deep"] {
-            trash.pins.remove(folder);
-            trash.folders.insert(folder.to_owned());
-        }
-        pins.folders.held.borrow_mut().insert("trash~q".into(), trash);
+        let mut stray = pins.folders.held.borrow()["p"].clone();
+        stray.pins.clear();
+        stray.folders.extend(["links/h".to_owned(), "links/h/deep".to_owned()]);
+        pins.folders.held.borrow_mut().insert("trash~q".into(), stray);
         pins.recover(None).expect("all of it can be removed");
-        assert_eq!(settled(&pins.folders, "recovered"), Some("old"));
-    }
-
-    /// What cannot be removed is set aside, and removed by a later command once that is possible.
-    #[test]
-    fn strays_do_not_prevent_other_commands() {
-        let pins = with_old(&[]);
-        let mut other = pins.folders.held.borrow()["p"].clone();
-        other.enforcement = Rc::new(Cell::new(Enforcement::Full));
-        other.denies = &["unlink"];
-        pins.folders.held.borrow_mut().insert("other".into(), other);
-        assert!(unload(&pins).is_err());
-        load(&pins, "new", &[]).expect("it does not remove anything");
-        let names = || pins.folders.held.borrow().keys().cloned().collect::<Vec<_>>();
-        assert_eq!(names(), ["other", "p", "stray~1"]);
-        assert_eq!(pins.folders.held.borrow()["stray~1"].enforcement.get(), Enforcement::Suspended);
-        pins.recover(None).expect("the stray stays");
-        assert_eq!(names(), ["other", "p", "stray~1"]);
-        pins.folders.held.borrow_mut().get_mut("other").expect("it is loaded").denies = &[];
-        pins.recover(None).expect("nothing denies it now");
-        assert_eq!(names(), ["other", "p"]);
+        assert_eq!(names(&pins), ["p"]);
     }
 
     /// If the modes cannot be written, removal continues once the kernel has detached the programs.
@@ -960,11 +1041,20 @@ mod tests {
         let pins = with_old(&["rmdir"]);
         pins.folders.fixed_modes.set(true);
         unload(&pins).expect("the programs are detached eventually");
-        assert_eq!(settled(&pins.folders, "unloaded"), None);
+        assert!(names(&pins).is_empty());
         // A program that denies the removal of its own link stays attached, so waiting does not help.
         let pins = with_old(&["unlink"]);
         pins.folders.fixed_modes.set(true);
         assert!(unload(&pins).is_err());
+    }
+
+    /// A policy that cannot be put into force is removed, and the old one stays.
+    #[test]
+    fn a_load_that_fails_at_the_end() {
+        let pins = with_old(&[]);
+        pins.folders.fixed_modes.set(true);
+        assert!(load(&pins, "new", &[]).is_err());
+        assert_eq!((names(&pins), pins.folders.enforced()), (vec!["p".into()], vec![("old", true)]));
     }
 
     /// The command ends after the kernel has detached the programs.
@@ -984,15 +1074,26 @@ mod tests {
         );
     }
 
-    /// Unfinished folders are not listed.
+    /// Only policies in force are listed, whatever the names of the other folders are.
     #[test]
-    fn only_complete_policies_are_listed() {
+    fn only_policies_in_force_are_listed() {
         let pins = with_old(&[]);
         let held = pins.folders.held.borrow()["p"].clone();
-        for name in ["a", "staging~q", "ready~r", "trash~s"] {
-            pins.folders.held.borrow_mut().insert(name.into(), held.clone());
+        let with = |stage| Held { stage: Rc::new(Cell::new(stage)), ..held.clone() };
+        for (name, stage) in [
+            ("a", Stage::InForce),
+            ("q", Stage::Pending),
+            ("r", Stage::Retired),
+            ("p~1", Stage::Pending),
+            ("s~3", Stage::InForce),
+            ("trash~t", Stage::InForce),
+        ] {
+            pins.folders.held.borrow_mut().insert(name.into(), with(stage));
         }
-        assert_eq!(loaded_in(&pins.folders).expect("they can be read"), ["a", "p"]);
+        let state = state_in(&pins.folders).expect("they can be read");
+        assert_eq!(state.loaded, ["a", "p", "s"]);
+        let left: Vec<&str> = state.left.iter().map(|entry| &*entry.name).collect();
+        assert_eq!(left, ["p~1", "q", "r", "trash~t"]);
     }
 
     #[test]
@@ -1018,7 +1119,7 @@ mod tests {
 
     #[test]
     fn invalid_policy_names_are_rejected() {
-        for name in ["", "a.b", "../x", "a b", "staging~a", "ä", &"x".repeat(65)] {
+        for name in ["", "a.b", "../x", "a b", "a~1", "-x", "ä", &"x".repeat(65)] {
             assert!(check_name(name).is_err(), "{name}");
         }
         for name in ["no-exec_2", "x", &"x".repeat(64)] {

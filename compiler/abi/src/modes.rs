@@ -4,7 +4,7 @@
 //! ```text
 //! 0      [u8; rules]  by rule: its effective action, an [`Act`]
 //! n      [u8; rules]  by rule: its own [`Mode`]
-//! 2n     u8           the policy's `Mode`
+//! 2n     u8           the policy's `Mode`, and in its upper bits the policy's [`Stage`]
 //! ```
 //!
 //! A program reads a single byte, and only after a rule has matched. The bytes follow from the modes
@@ -72,6 +72,22 @@ pub enum Act {
     Nothing = 3,
 }
 
+/// The stage of a policy's life. Only the value of the map tells it, so that one write begins and ends enforcement.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Stage {
+    /// The rules act according to their modes.
+    #[default]
+    InForce = 0,
+    /// The policy is being loaded. No rule has an effect.
+    Pending = 0x40,
+    /// The policy is being removed. No rule has an effect.
+    Retired = 0x80,
+}
+
+/// The bits of the value's last byte that hold the [`Stage`].
+const STAGE_BITS: u8 = 0xc0;
+
 /// The modes of a policy and its rules.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Modes {
@@ -95,20 +111,24 @@ impl Modes {
         if rules == 0 { 0 } else { 2 * rules + 1 }
     }
 
-    /// Disables every rule in a map's value, without the manifest. The modes in it are unchanged.
-    pub fn set_aside(value: &mut [u8]) {
+    /// Disables every rule in a map's value, without the manifest, and enters a stage other than [`Stage::InForce`]. The
+    /// modes in the value are unchanged.
+    pub fn disable(value: &mut [u8], stage: Stage) {
         let rules = value.len() / 2;
         value[..rules].fill(Act::Nothing as u8);
+        if let Some(last) = value.last_mut() {
+            *last = *last & !STAGE_BITS | stage as u8;
+        }
     }
 
-    /// Returns false if a rule in a map's value has no effect although its mode is not `off`, as after
-    /// [`Modes::value_without`] and [`Modes::set_aside`].
+    /// The stage of the policy with this value of its map.
     #[must_use]
-    pub fn in_force(value: &[u8]) -> bool {
-        let rules = value.len() / 2;
-        Modes::read(value, rules).is_none_or(|modes| {
-            (0..rules).all(|rule| value[rule] != Act::Nothing as u8 || modes.effective(rule) == Mode::Off)
-        })
+    pub fn stage(value: &[u8]) -> Stage {
+        match value.last().map_or(0, |last| last & STAGE_BITS) {
+            0 => Stage::InForce,
+            0x40 => Stage::Pending,
+            _ => Stage::Retired,
+        }
     }
 
     /// The mode that applies to a rule: the weaker of its own and the policy's.
@@ -120,21 +140,14 @@ impl Modes {
     /// Reads the modes from the map's value; `None` if its size does not match the number of rules.
     #[must_use]
     pub fn read(value: &[u8], rules: usize) -> Option<Modes> {
-        let policy = Mode::of(*value.get(2 * rules)?)?;
+        let policy = Mode::of(*value.get(2 * rules)? & !STAGE_BITS)?;
         let rules = value.get(rules..2 * rules)?.iter().map(|byte| Mode::of(*byte)).collect::<Option<_>>()?;
         Some(Modes { policy, rules })
     }
 
-    /// The map's value for these modes.
+    /// The map's value for these modes, of a policy in force.
     #[must_use]
     pub fn value(&self, manifest: &Manifest) -> Vec<u8> {
-        self.value_without(manifest, |_| false)
-    }
-
-    /// The map's value for these modes, with the rules selected by `aside` disabled. Their modes are kept, so
-    /// that [`Modes::read`] followed by [`Modes::value`] enables them again.
-    #[must_use]
-    pub fn value_without(&self, manifest: &Manifest, aside: impl Fn(&Rule) -> bool) -> Vec<u8> {
         let mut has_permissive = vec![false; manifest.programs.len()];
         for (at, rule) in manifest.rules.iter().enumerate() {
             if rule.deny.is_some()
@@ -145,7 +158,6 @@ impl Modes {
             }
         }
         let act = |(at, rule): (usize, &Rule)| match self.effective(at) {
-            _ if aside(rule) => Act::Nothing,
             Mode::Enforce if has_permissive.get(rule.program as usize) == Some(&true) => Act::Enforce,
             Mode::Enforce => Act::Alone,
             Mode::Permissive => Act::Try,
@@ -197,6 +209,14 @@ mod tests {
         restored.policy = Mode::Enforce;
         assert_eq!(restored.value(&manifest), [0, 0, 2, 3, 0, 0, 1, 2, 0]);
         assert_eq!(Modes::read(&value, 5), None);
+        // A stage disables the rules and keeps their modes.
+        let mut pending = value.clone();
+        Modes::disable(&mut pending, Stage::Pending);
+        assert_eq!(pending, [3, 3, 3, 3, 0, 0, 1, 2, 0x41]);
+        assert_eq!((Modes::stage(&value), Modes::stage(&pending)), (Stage::InForce, Stage::Pending));
+        assert_eq!(Modes::read(&pending, 4).as_ref(), Some(&modes));
+        Modes::disable(&mut pending, Stage::Retired);
+        assert_eq!((pending[8], Modes::stage(&pending)), (0x81, Stage::Retired));
         // A rule that does not deny has no influence on the effective actions of others.
         let observing = Modes { rules: vec![Mode::Enforce, Mode::Permissive, Mode::Off, Mode::Off], ..restored };
         assert_eq!(observing.value(&manifest)[..4], [0, 2, 3, 3]);

@@ -269,25 +269,22 @@ fn manifest_encoding() {
     assert!(matches!(read(&damaged), Err(ManifestError::Malformed(_))));
 }
 
-/// Disabled rules have no effect and keep their modes.
+/// The rules of a policy that is not in force have no effect and keep their modes.
 #[test]
-fn modes_with_disabled_rules() {
+fn modes_of_policies_that_are_not_in_force() {
     use krsi_abi::manifest::Rule;
-    use krsi_abi::modes::{Mode, Modes};
+    use krsi_abi::modes::{Mode, Modes, Stage};
     let rule = |name: &str| Rule { name: name.into(), deny: Some(1), ..Rule::default() };
     let manifest = Manifest { rules: vec![rule("a"), rule("b"), rule("c")], ..Manifest::default() };
     let modes = Modes { policy: Mode::Enforce, rules: vec![Mode::Enforce, Mode::Enforce, Mode::Off] };
     let value = modes.value(&manifest);
     assert_eq!(value, [0, 0, 3, 0, 0, 2, 0]);
-    let without = modes.value_without(&manifest, |rule| rule.name == "b");
-    assert_eq!(without, [0, 3, 3, 0, 0, 2, 0]);
-    let mut all = value.clone();
-    Modes::set_aside(&mut all);
-    assert_eq!(all, [3, 3, 3, 0, 0, 2, 0]);
-    assert!(Modes::in_force(&value) && !Modes::in_force(&without) && !Modes::in_force(&all));
-    assert_eq!((Modes::read(&without, 3), Modes::read(&all, 3)), (Some(modes.clone()), Some(modes)));
-    // The rules of a policy in mode `off` have no effect without being disabled.
-    assert!(Modes::in_force(&[3, 3, 3, 0, 0, 2, 2]) && !Modes::in_force(&[3, 3, 3, 0, 0, 2, 1]));
-    assert!(Modes::in_force(&[]), "there is no rule");
+    let mut pending = value.clone();
+    Modes::disable(&mut pending, Stage::Pending);
+    assert_eq!(pending, [3, 3, 3, 0, 0, 2, 0x40]);
+    assert_eq!((Modes::stage(&value), Modes::stage(&pending)), (Stage::InForce, Stage::Pending));
+    assert_eq!(Modes::read(&pending, 3), Some(modes));
+    // The rules of a policy in mode `off` have no effect, but the policy is in force.
+    assert_eq!((Modes::stage(&[3, 3, 3, 0, 0, 2, 2]), Modes::stage(&[])), (Stage::InForce, Stage::InForce));
     assert_eq!((Modes::bytes(0), Modes::bytes(3)), (0, 7));
 }

@@ -16,10 +16,12 @@
 //! `unix-send=NAME` use a Unix socket, with `@` for the abstract namespace. `module=PATH` loads a module, and
 //! `enter=PATH` and `enter-pid=PID` enter namespaces. `open=PATH` and `open-tree=TREE:PATH` open a file. Sockets that listen or receive stay open for the acts
 //! that follow. `message KIND PEER ADDRESS RECEIVER...` sends one message and prints which socket receives it.
-//! `as=UID PROGRAM ARGUMENTS` executes a program as another user.
+//! `as=UID PROGRAM ARGUMENTS` executes a program as another user, and `kill-after=N PROGRAM ARGUMENTS` kills one at a
+//! system call.
 
 mod bench;
 mod drive;
+mod kill;
 mod messages;
 
 use std::fs::{self, File};
@@ -263,6 +265,11 @@ fn main() -> ExitCode {
         && let Some(user) = first.strip_prefix("as=")
     {
         return become_user(user, program, arguments);
+    }
+    if let [first, program, arguments @ ..] = &wanted[..]
+        && let Some(count) = first.strip_prefix("kill-after=")
+    {
+        return kill::after(count, program, arguments);
     }
     if wanted.is_empty() {
         // The acts of `labels` need files that their cases create.

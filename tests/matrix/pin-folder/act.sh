@@ -1,5 +1,5 @@
 # The folder of all policies is root's own, also on a BPF file system that any user can write to. A command that waits
-# for the lock gives up and says who holds it. What an interrupted command left and nothing can remove is set aside.
+# for the lock gives up and says who holds it. What nothing can remove does not prevent other commands.
 root=/sys/fs/bpf/krsi
 numbers() { sed 's/process [0-9]*/process N/; s/kill [0-9]*/kill N/'; }
 krsi load one.o
@@ -49,7 +49,7 @@ mount -t tmpfs none $root/trash~w/links
 krsi load one.o 2>&1
 krsi unload one
 ls $root
-umount $root/stray~1/links
+umount $root/trash~w/links
 krsi load one.o
 krsi unload one
 ls $root
