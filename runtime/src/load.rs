@@ -17,7 +17,7 @@ use aya::{Btf, Ebpf, EbpfError, EbpfLoader};
 use krsi_abi::manifest::{self, Manifest, Rule};
 use krsi_abi::modes::{MODES_SECTION, Mode, Modes};
 use krsi_abi::{CONSTANTS_SECTION, EVENTS_MAP, MANIFEST_SECTION, STATE_SECTION};
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::doctor;
 use crate::failure::{self, Failure};
@@ -193,6 +193,9 @@ fn stage(
 ) -> Result<Carried, Failure> {
     // Kernels before 5.11 count maps against the limit of locked memory.
     let _ = setrlimit(Resource::Memlock, Rlimit { current: None, maximum: None });
+    // Each map, program and link takes a file descriptor until the load ends.
+    let files = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: files.maximum, ..files });
     let manifest = &object.manifest;
     let btf =
         Btf::from_sys_fs().map_err(|error| Failure::refused(format!("cannot read the kernel's types: {error}")))?;
@@ -384,6 +387,9 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 fn object_rejected(error: &EbpfError) -> Failure {
     let text = chain(error);
+    if let Some(failure) = too_many_files(&text) {
+        return failure;
+    }
     if text.contains("os error 1)") {
         return Failure::refused(format!("bpf(2) is denied: {text}"))
             .note("a loaded policy with rules on `bpf`, kernel lockdown or a container can cause this")
@@ -393,8 +399,24 @@ fn object_rejected(error: &EbpfError) -> Failure {
         .help("run `krsic check` on this machine to find the rule that needs something this kernel lacks")
 }
 
+/// The failure of a load that reached the limit of open files, whatever needed the file.
+fn too_many_files(text: &str) -> Option<Failure> {
+    ["os error 24)", "os error 23)"].iter().any(|errno| text.contains(errno)).then(|| {
+        let limit =
+            getrlimit(Resource::Nofile).maximum.map_or_else(|| "unlimited".to_owned(), |limit| limit.to_string());
+        Failure::usage(format!("too many open files: {text}"))
+            .note(format!(
+                "the hard limit of this process is {limit}; each map, program and link takes one during a load"
+            ))
+            .help("raise the limit: `ulimit -Hn 4096`, or LimitNOFILE= of the unit")
+    })
+}
+
 fn tail_calls_failed(hook: &str, error: &dyn std::error::Error) -> Failure {
     let text = chain(error);
+    if let Some(failure) = too_many_files(&text) {
+        return failure;
+    }
     Failure::refused(format!("loading the tail-called programs of `{hook}` failed: {text}"))
         .note("the rules on this hook do not fit in one program and are split into several connected by tail calls")
         .help("split the policy into two files and load both, so that each has fewer rules on the hook")
@@ -420,11 +442,14 @@ pub fn denied_by_itself(manifest: &Manifest, failure: Failure) -> Failure {
 
 fn attach_failed(hook: &str, error: &ProgramError) -> Failure {
     let text = chain(error);
+    if let Some(failure) = too_many_files(&text) {
+        return failure;
+    }
     let failure = Failure::refused(format!("attaching the program of `{hook}` failed: {text}"));
     if text.contains("os error 7") {
         // E2BIG from bpf_trampoline_link_prog: BPF_MAX_TRAMP_LINKS, 38, or 36 from 7.2 on.
         return failure
-            .note("a hook accepts at most 38 programs (36 from 7.2 on), counting all policies and tools")
+            .note("the kernel takes no more programs on this hook; the limit counts those of all policies and tools, is 38 on most kernels and 36 from 7.2 on, and a replacement needs one more")
             .help("unload a policy (see `krsi list`), or combine several policies into one");
     }
     failure.help("run `krsi doctor` to check the requirements")
@@ -432,6 +457,9 @@ fn attach_failed(hook: &str, error: &ProgramError) -> Failure {
 
 fn program_rejected(manifest: &Manifest, hook: &str, error: ProgramError, verbose: bool) -> Failure {
     match error {
+        ProgramError::LoadError { io_error, .. } if too_many_files(&io_error.to_string()).is_some() => {
+            too_many_files(&io_error.to_string()).unwrap_or_else(|| Failure::usage("too many open files"))
+        }
         ProgramError::LoadError { io_error, verifier_log } => {
             verifier::refusal(manifest, hook, &io_error, &verifier_log.to_string(), verbose)
         }

@@ -9,6 +9,7 @@
 //! - [`sets`]: dynamic sets of a loaded policy; [`elements`] parses and prints their elements, [`set_map`]
 //!   accesses their maps, [`map_value`] accesses maps with a single value
 //! - [`files`]: files named by a policy, resolved at load time
+//! - [`input`]: reads the files that the command line names
 //! - [`kernel`]: the running kernel's hooks and the slots of their arguments, from BTF
 //! - [`since`]: rules for newer kernels
 //! - [`labels`]: labels of a loaded policy, and their transfer to its replacement
@@ -36,6 +37,7 @@ mod elements;
 mod events;
 mod failure;
 mod files;
+mod input;
 mod kernel;
 mod labels;
 mod list;

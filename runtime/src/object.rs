@@ -11,14 +11,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::path::Path;
 
 use aya_obj::btf::BtfFeatures;
-use krsi_abi::MANIFEST_SECTION;
-use krsi_abi::manifest::{Manifest, ManifestError, Need, Part, Ty};
+use krsi_abi::event::HEADER_BYTES;
+use krsi_abi::manifest::{Audit, Manifest, ManifestError, Need, Part, Rule, Ty};
 use krsi_abi::modes::{MODES_SECTION, Modes, Stage};
+use krsi_abi::{EVENTS_MAP, MANIFEST_SECTION};
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
 
-use crate::failure::{self, Failure};
+use crate::failure::Failure;
+use crate::input;
 use crate::kernel::Kernel;
 use crate::since::Inactive;
+use crate::terminal::{escape, is_unsafe};
 
 /// Opcode of a memory load without its size bits: `BPF_LDX | BPF_MEM`.
 const LOAD: u8 = 0x61;
@@ -41,18 +44,15 @@ pub struct Object {
 impl Object {
     /// Reads and parses a file.
     pub fn open(path: &Path) -> Result<Object, Failure> {
-        let bytes = std::fs::read(path).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => {
-                let failure = Failure::usage(format!("file `{}` does not exist", path.display()));
-                let source = path.with_extension("krs");
-                if source.exists() {
-                    failure.help(format!("build it with `krsic build {}`", source.display()))
-                } else {
-                    failure
-                }
-            }
-            _ => failure::at(path, "read", error),
-        })?;
+        if !path.try_exists().unwrap_or(true) {
+            let failure = Failure::usage(format!("file `{}` does not exist", path.display()));
+            let source = path.with_extension("krs");
+            return Err(match source.exists() {
+                true => failure.help(format!("build it with `krsic build {}`", source.display())),
+                false => failure,
+            });
+        }
+        let bytes = input::read(path)?;
         Object::parse(bytes).map_err(|mut failure| {
             failure.message = format!("`{}` {}", path.display(), failure.message);
             if path.extension().is_some_and(|ending| ending == "krs") {
@@ -98,7 +98,7 @@ impl Object {
                 .help("`krsi` loads only objects built by `krsic`; for others use `bpftool prog loadall`"));
         };
         let data = section.data().map_err(|error| damaged(&error))?;
-        let manifest = Manifest::from_bytes(data).map_err(|error| match error {
+        let manifest = Manifest::from_object(data, bytes.len()).map_err(|error| match error {
             ManifestError::Version { .. } => Failure::usage(format!("was built by another version of krsic: {error}"))
                 .help("use a `krsi` and a `krsic` of the same version"),
             error => damaged(&error),
@@ -178,15 +178,11 @@ impl Object {
         if manifest.rules.iter().any(|rule| rule.program as usize >= manifest.programs.len()) {
             return Err("a rule refers to a missing program".into());
         }
-        let audits = manifest.rules.iter().filter_map(|rule| rule.audit.as_ref());
-        for field in audits.flat_map(|audit| &audit.fields) {
-            let fits = match field.ty {
-                Ty::Int { bytes, .. } | Ty::Names { bytes, .. } => matches!(bytes, 1 | 2 | 4 | 8),
-                Ty::Bool | Ty::Pointer | Ty::Ip | Ty::Str { .. } => true,
-            };
-            if !fits {
-                return Err(format!("field `{}` has an invalid size", field.name));
-            }
+        verify_rules(manifest)?;
+        verify_counters(manifest, state)?;
+        let records = manifest.rules.iter().any(|rule| rule.audit.is_some() || rule.deny.is_some());
+        if records && !file.symbols().any(|symbol| symbol.name() == Ok(EVENTS_MAP)) {
+            return Err(format!("its rules record events, but it has no map `{EVENTS_MAP}`"));
         }
         Ok(())
     }
@@ -285,6 +281,98 @@ impl Object {
             }
         }
         Ok(())
+    }
+}
+
+/// The largest errno that a hook can return (`MAX_ERRNO`).
+const ERRNO_MAX: i32 = 4095;
+/// Maximum number of fields of an event, of which each has a bit in the header.
+const FIELDS_MAX: usize = 64;
+/// Maximum length of a name in the manifest.
+const NAME_BYTES_MAX: usize = 4096;
+
+/// Returns true for a name of a hook, a section or an argument.
+fn is_identifier(name: &str) -> bool {
+    !name.is_empty() && name.len() <= 256 && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/')
+}
+
+/// Returns true for the name of a rule, a field or a label, which is printed as it is.
+fn is_printable(name: &str) -> bool {
+    !name.is_empty() && name.len() <= NAME_BYTES_MAX && !name.chars().any(is_unsafe)
+}
+
+/// Checks names, errnos and the layout of events.
+fn verify_rules(manifest: &Manifest) -> Result<(), String> {
+    for program in &manifest.programs {
+        let arguments = program.arguments.iter().map(|argument| &argument.name);
+        if let Some(name) =
+            [&program.hook].into_iter().chain(&program.parts).chain(arguments).find(|name| !is_identifier(name))
+        {
+            return Err(format!("the name `{}` is invalid", escape(name)));
+        }
+    }
+    let labels = manifest.labels.iter().map(|label| &label.name);
+    let params = manifest.params.iter().map(|param| &param.name);
+    let fields = |rule: &Rule| {
+        rule.audit.iter().flat_map(|audit| &audit.fields).map(|field| field.name.clone()).collect::<Vec<_>>()
+    };
+    let of_rules = manifest.rules.iter().flat_map(|rule| std::iter::once(rule.name.clone()).chain(fields(rule)));
+    let members = manifest.names.iter().flat_map(|names| names.members.iter().map(|(name, _)| name));
+    let names = labels.chain(params).chain(members).chain([&manifest.producer]).cloned().chain(of_rules);
+    if let Some(name) = names.into_iter().find(|name| !is_printable(name)) {
+        return Err(format!("the name `{}` is invalid", escape(&name)));
+    }
+    for rule in &manifest.rules {
+        if rule.deny.is_some_and(|errno| !(1..=ERRNO_MAX).contains(&errno)) {
+            return Err(format!("rule `{}` denies with an invalid errno", rule.name));
+        }
+        rule.audit.as_ref().map_or(Ok(()), |audit| verify_event(manifest, audit))?;
+    }
+    for (at, program) in manifest.programs.iter().enumerate() {
+        if !program.keeps && !manifest.rules.iter().any(|rule| rule.program as usize == at) {
+            return Err(format!("the program of `{}` has no rule and maintains no labels", program.hook));
+        }
+    }
+    Ok(())
+}
+
+/// Checks that the fields of an event lie within its record.
+fn verify_event(manifest: &Manifest, audit: &Audit) -> Result<(), String> {
+    if audit.fields.len() > FIELDS_MAX {
+        return Err(format!("an event has more than {FIELDS_MAX} fields"));
+    }
+    let within = |offset: u32, bytes: u32| {
+        offset >= HEADER_BYTES && offset.checked_add(bytes).is_some_and(|end| end <= audit.bytes)
+    };
+    for field in &audit.fields {
+        let fits = match field.ty {
+            Ty::Int { bytes, .. } | Ty::Names { bytes, .. } => matches!(bytes, 1 | 2 | 4 | 8),
+            Ty::Bool | Ty::Pointer | Ty::Ip | Ty::Str { .. } => true,
+        };
+        if !fits {
+            return Err(format!("field `{}` has an invalid size", field.name));
+        }
+        if !within(field.offset, field.ty.bytes()) {
+            return Err(format!("field `{}` lies outside its event", field.name));
+        }
+        if matches!(field.ty, Ty::Names { names, .. } if names as usize >= manifest.names.len()) {
+            return Err(format!("field `{}` has no names", field.name));
+        }
+    }
+    match audit.limit {
+        Some(limit) if !within(limit.offset, 8) => Err("the count of a limit lies outside its event".into()),
+        _ => Ok(()),
+    }
+}
+
+/// Checks that the counters lie within the state section.
+fn verify_counters(manifest: &Manifest, state_bytes: u64) -> Result<(), String> {
+    let rules = 8 * manifest.rules.len() as u64;
+    let records = manifest.rules.iter().any(|rule| rule.audit.is_some() || rule.deny.is_some());
+    let ends = [manifest.limited, manifest.unreadable].into_iter().flatten().map(|at| u64::from(at) + rules);
+    match ends.chain(records.then_some(2 * rules)).any(|end| end > state_bytes) {
+        true => Err("a counter lies outside the state section".into()),
+        false => Ok(()),
     }
 }
 
@@ -567,6 +655,53 @@ pub mod tests {
         }
         assert!(object.bind(&kernel, &[], &[]).is_err());
         assert!(object.bind(&kernel, &[], &[0]).is_ok(), "its program is not loaded");
+    }
+
+    /// Names, errnos, offsets and counts that no compiler writes.
+    #[test]
+    fn forged_manifests_are_rejected() {
+        use krsi_abi::manifest::{Field, Limit, Period};
+        type Change = Box<dyn FnOnce(&mut Manifest)>;
+        fn audit(manifest: &mut Manifest) -> &mut Audit {
+            manifest.rules.iter_mut().find_map(|rule| rule.audit.as_mut()).expect("a rule audits")
+        }
+        let cases: [(&str, Change); 14] = [
+            ("denies with an invalid errno", Box::new(|manifest| manifest.rules[0].deny = Some(0))),
+            ("denies with an invalid errno", Box::new(|manifest| manifest.rules[0].deny = Some(-1))),
+            ("denies with an invalid errno", Box::new(|manifest| manifest.rules[0].deny = Some(i32::MIN))),
+            ("denies with an invalid errno", Box::new(|manifest| manifest.rules[0].deny = Some(4096))),
+            ("lies outside its event", Box::new(|manifest| audit(manifest).fields[0].offset = u32::MAX - 7)),
+            ("lies outside its event", Box::new(|manifest| audit(manifest).fields[0].offset = 0)),
+            ("lies outside its event", Box::new(|manifest| audit(manifest).bytes = 72)),
+            (
+                "the count of a limit",
+                Box::new(|manifest| {
+                    audit(manifest).limit = Some(Limit { count: 1, per: Period::Second, offset: u32::MAX - 3 });
+                }),
+            ),
+            (
+                "more than 64 fields",
+                Box::new(|manifest| {
+                    let field: Field = audit(manifest).fields[0].clone();
+                    audit(manifest).fields = vec![field; 65];
+                }),
+            ),
+            ("a counter lies outside", Box::new(|manifest| manifest.limited = Some(u32::MAX))),
+            ("a counter lies outside", Box::new(|manifest| manifest.unreadable = Some(1 << 20))),
+            ("the name `a\\u{1b}` is invalid", Box::new(|manifest| manifest.rules[0].name = "a\u{1b}".into())),
+            ("the name `../x` is invalid", Box::new(|manifest| manifest.programs[0].hook = "../x".into())),
+            (
+                "has no rule and maintains no labels",
+                Box::new(|manifest| {
+                    manifest.rules.iter_mut().for_each(|rule| rule.program = 0);
+                    manifest.programs.iter_mut().for_each(|program| program.keeps = false);
+                }),
+            ),
+        ];
+        for (expected, change) in cases {
+            let error = verify_changed(POLICY, change);
+            assert!(error.contains(expected), "{expected}: {error}");
+        }
     }
 
     /// Truncated and corrupted objects give an error or succeed, but do not panic.

@@ -5,7 +5,6 @@
 //! once. An element that is in the set before and after a change is never missing in between.
 
 use std::collections::BTreeSet;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use krsi_abi::manifest::{Manifest, Set};
 
 use crate::elements::{self, Key};
 use crate::failure::{self, Failure};
+use crate::input;
 use crate::list;
 use crate::pins::{self, Pins};
 use crate::set_map::{self, Table};
@@ -136,13 +136,14 @@ impl Elements {
         let Some(file) = &self.from else {
             return self.elements.iter().map(|text| elements::parse(manifest, set, text)).collect();
         };
-        let mut text = String::new();
-        let read = if file == Path::new("-") {
-            std::io::stdin().read_to_string(&mut text)
+        let bytes = if file == Path::new("-") {
+            input::bounded(std::io::stdin())
+                .map_err(|error| failure::at(file, "read", error))?
+                .ok_or_else(|| failure::at(file, "read", "it is larger than 256 MiB"))?
         } else {
-            std::fs::File::open(file).and_then(|mut file| file.read_to_string(&mut text))
+            input::read(file).map_err(|failure| failure.help("give `--from -` to read standard input"))?
         };
-        read.map_err(|error| failure::at(file, "read", error))?;
+        let text = String::from_utf8(bytes).map_err(|_| failure::at(file, "read", "it is not UTF-8"))?;
         elements::lines(&text)
             .map(|(line, text)| {
                 elements::parse(manifest, set, text).map_err(|mut failure| {

@@ -465,6 +465,9 @@ pub enum ManifestError {
         /// Number of bytes expected.
         need: usize,
     },
+    /// The JSON is longer, or has more values, than a policy of the object's size needs.
+    #[error("it is larger than what an object of this size can describe")]
+    TooLarge,
     /// The LZ4 block is damaged.
     #[error("it cannot be decompressed")]
     Damaged,
@@ -508,6 +511,16 @@ impl Manifest {
     /// # Errors
     /// If the bytes are not a manifest of this version.
     pub fn from_bytes(bytes: &[u8]) -> Result<Manifest, ManifestError> {
+        Manifest::from_object(bytes, bytes.len())
+    }
+
+    /// Decodes the section of an object of `object_bytes` bytes. A manifest describes programs and tables that the object
+    /// contains, so its size is bounded by the object's: a short LZ4 block of a long text is refused before memory is
+    /// allocated for it.
+    ///
+    /// # Errors
+    /// If the bytes are not a manifest of this version, or one that is too large for the object.
+    pub fn from_object(bytes: &[u8], object_bytes: usize) -> Result<Manifest, ManifestError> {
         if bytes.len() < 4 || bytes[..4] != MAGIC {
             return Err(ManifestError::NotAManifest);
         }
@@ -521,16 +534,50 @@ impl Manifest {
         let need = HEAD_BYTES + length;
         let json = bytes.get(HEAD_BYTES..need).ok_or(ManifestError::Truncated { have: bytes.len(), need })?;
         if u16::from_le_bytes([head[6], head[7]]) == PLAIN {
-            return Ok(serde_json::from_slice(json)?);
+            return parse(json, object_bytes);
         }
         // LZ4 compresses by at most 255:1; refuse larger sizes instead of allocating memory for them.
         let size = json.first_chunk().map_or(0, |size| u32::from_le_bytes(*size) as usize);
         if size / 256 > json.len() {
             return Err(ManifestError::Damaged);
         }
+        if size > JSON_BYTES_FREE + JSON_BYTES_PER_BYTE * object_bytes {
+            return Err(ManifestError::TooLarge);
+        }
         let json = lz4_flex::block::decompress_size_prepended(json).map_err(|_| ManifestError::Damaged)?;
-        Ok(serde_json::from_slice(&json)?)
+        parse(&json, object_bytes)
     }
+}
+
+/// Maximum length of the JSON, beyond [`JSON_BYTES_PER_BYTE`] for each byte of the object.
+const JSON_BYTES_FREE: usize = 4 << 20;
+/// Maximum length of the JSON for each byte of the object. A policy of ten thousand rules has less than 1.
+const JSON_BYTES_PER_BYTE: usize = 8;
+/// Maximum number of values in the JSON, beyond one for each byte of the object.
+const VALUES_FREE: usize = 256 << 10;
+
+/// Parses the JSON of a manifest, unless it has far more values than the object can need. The smallest value takes two
+/// bytes of JSON and some hundred bytes of memory.
+fn parse(json: &[u8], object_bytes: usize) -> Result<Manifest, ManifestError> {
+    if values(json) > VALUES_FREE + object_bytes {
+        return Err(ManifestError::TooLarge);
+    }
+    Ok(serde_json::from_slice(json)?)
+}
+
+/// Counts the separators of a JSON text, outside of strings: an upper bound of the number of its values.
+fn values(json: &[u8]) -> usize {
+    let (mut within, mut escaped, mut count) = (false, false, 0);
+    for byte in json {
+        match (within, byte) {
+            (true, _) if escaped => escaped = false,
+            (true, b'\\') => escaped = true,
+            (_, b'"') => within = !within,
+            (false, b',' | b'[' | b'{') => count += 1,
+            _ => {}
+        }
+    }
+    count
 }
 
 #[cfg(test)]
@@ -547,6 +594,29 @@ mod tests {
             "rules": (0..rules).map(rule).collect::<Vec<_>>(),
         });
         serde_json::from_value(json).expect("all required fields are present")
+    }
+
+    /// A short block that unpacks to a long text, and short values that take much memory, are refused.
+    #[test]
+    fn manifests_are_bounded_by_their_object() {
+        let encoded = |json: &[u8]| {
+            let json = lz4_flex::block::compress_prepend_size(json);
+            let mut bytes = MAGIC.to_vec();
+            bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
+            bytes.extend_from_slice(&COMPRESSED.to_le_bytes());
+            bytes.extend_from_slice(&u32::try_from(json.len()).expect("it is short").to_le_bytes());
+            bytes.extend_from_slice(&json);
+            bytes
+        };
+        let json = String::from_utf8(serde_json::to_vec(&manifest(1)).expect("JSON")).expect("UTF-8");
+        let with_kernels = |kernels: &str| json.replace("\"kernels\":[]", &format!("\"kernels\":[{kernels}]"));
+        let long = encoded(with_kernels(&format!("\"{}\"", "x".repeat(16 << 20))).as_bytes());
+        assert!(long.len() < 100_000, "{} bytes", long.len());
+        assert!(matches!(Manifest::from_bytes(&long), Err(ManifestError::TooLarge)));
+        assert!(Manifest::from_object(&long, 16 << 20).is_ok());
+        let many = encoded(with_kernels(&"\"\",".repeat(1 << 20)).replace(",]", "]").as_bytes());
+        assert!(matches!(Manifest::from_bytes(&many), Err(ManifestError::TooLarge)));
+        assert_eq!(values(br#"{"a,[{\"":[1,2],"b":{}}"#), 5);
     }
 
     #[test]

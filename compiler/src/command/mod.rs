@@ -412,17 +412,22 @@ fn read(paths: &[PathBuf]) -> Result<Vec<Source>, Failure> {
         }
         let bytes = if stdin {
             let mut bytes = Vec::new();
-            io::stdin().read_to_end(&mut bytes).map(|_| bytes)
+            io::stdin()
+                .read_to_end(&mut bytes)
+                .map_err(|error| Failure::new(format!("cannot read `{name}`: {error}")))?;
+            bytes
         } else {
-            fs::read(path)
+            sources::read(path).map_err(|why| match &*why {
+                "does not exist" => Failure::new(format!("file `{name}` does not exist")),
+                "is a directory" => {
+                    Failure::new(format!("`{name}` {why}")).help(format!("name the files in it: `{name}/*.krs`"))
+                }
+                "is not a regular file" => {
+                    Failure::new(format!("`{name}` {why}")).help("give `-` to read standard input")
+                }
+                _ => Failure::new(format!("`{name}` {why}")),
+            })?
         };
-        let bytes = bytes.map_err(|error| match error.kind() {
-            ErrorKind::NotFound => Failure::new(format!("file `{name}` does not exist")),
-            ErrorKind::IsADirectory => {
-                Failure::new(format!("`{name}` is a directory")).help(format!("name the files in it: `{name}/*.krs`"))
-            }
-            _ => Failure::new(format!("cannot read `{name}`: {error}")),
-        })?;
         if bytes.starts_with(b"\x7fELF") {
             return Err(Failure::new(format!("`{name}` is an object, not a source file"))
                 .help(format!("load it: `krsi load {name}`")));

@@ -43,18 +43,7 @@ impl FileNames {
         if path.is_empty() {
             return Err("is an empty path".to_owned());
         }
-        if fs::metadata(&at).is_ok_and(|known| known.is_dir()) {
-            return Err("is a directory".to_owned());
-        }
-        let mut bytes = Vec::new();
-        let read = File::open(&at).and_then(|file| file.take(BYTES_MAX + 1).read_to_end(&mut bytes));
-        read.map_err(|error| match error.kind() {
-            ErrorKind::NotFound => "does not exist".to_owned(),
-            _ => format!("cannot be read: {error}"),
-        })?;
-        if bytes.len() as u64 > BYTES_MAX {
-            return Err("is larger than 64 MiB".to_owned());
-        }
+        let bytes = read(&at)?;
         Ok(Source { name: self.name(&at), text: text(bytes)? })
     }
 
@@ -65,6 +54,28 @@ impl FileNames {
             (Ok(place), Ok(mut names)) => names.entry(place).or_insert(name).clone(),
             _ => name,
         }
+    }
+}
+
+/// Reads a regular file of at most 64 MiB. Others are refused before they are opened: a FIFO would wait for a writer, and
+/// a device may have no end. The error continues a sentence that begins with the file's name.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, String> {
+    let failed = |error: std::io::Error| match error.kind() {
+        ErrorKind::NotFound => "does not exist".to_owned(),
+        _ => format!("cannot be read: {error}"),
+    };
+    let kind = fs::metadata(path).map_err(failed)?.file_type();
+    if kind.is_dir() {
+        return Err("is a directory".to_owned());
+    }
+    if !kind.is_file() {
+        return Err("is not a regular file".to_owned());
+    }
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|file| file.take(BYTES_MAX + 1).read_to_end(&mut bytes)).map_err(failed)?;
+    match bytes.len() as u64 > BYTES_MAX {
+        true => Err("is larger than 64 MiB".to_owned()),
+        false => Ok(bytes),
     }
 }
 
