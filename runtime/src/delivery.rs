@@ -20,7 +20,7 @@ pub trait Output: Write {
     fn delivered(&mut self) -> io::Result<()>;
 }
 
-/// Standard output, unbuffered.
+/// The standard output of the command, unbuffered.
 pub struct Stdout {
     file: File,
     pipe: bool,
