@@ -9,7 +9,7 @@ krsi load hostile.o
 attempt() { for name; do (cat "/tmp/names/$name") 2>/dev/null || true; done; }
 attempt plain "$esc" "$csi" "$bidi" "$zero" "$bad" "$line"
 (printf '%s' 'e[1] uid=0' >/proc/self/comm; exec 3</tmp/names/plain) 2>/dev/null || true
-krsi events hostile | tee /tmp/text | sed 's/\[[0-9]*\] uid/[N] uid/; s/^[^ ]* //'
+krsi events hostile | tee /tmp/text | sed 's/\[[0-9]*\] uid/[N] uid/g; s/^[^ ]* //'
 raw </tmp/text
 attempt "$esc" "$csi" "$bidi" "$bad"
 krsi events hostile --format json | tee /tmp/json | grep -o '"field[^}]*}'
