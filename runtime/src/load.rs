@@ -22,6 +22,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::doctor;
 use crate::failure::{self, Failure};
 use crate::kernel::Kernel;
+use crate::map_value::Value;
 use crate::object::{self, Object};
 use crate::pins::{self, Pins};
 use crate::sets::{self, Carried};
@@ -235,6 +236,11 @@ trait Loading {
     fn fill(&mut self, program: &manifest::Program) -> Result<(), Failure>;
     /// Attaches the entry program of a hook.
     fn attach(&mut self, hook: &str) -> Result<(), Failure>;
+    /// Fails if the policy denies bpf(2) to this process once it is in force. No link is pinned yet, so that the programs
+    /// detach when this process closes them.
+    fn try_enforcing(&mut self, _staging: &Path) -> Result<(), Failure> {
+        Ok(())
+    }
     /// Pins the link that keeps the program attached.
     fn pin_link(&mut self, hook: &str, pin: &Path) -> Result<(), Failure>;
 }
@@ -288,6 +294,7 @@ fn install(
         loading.attach(&program.hook)?;
     }
     carry(Carry::Labels)?;
+    loading.try_enforcing(staging)?;
     for program in active() {
         loading.pin_link(&program.hook, &staging.join("links").join(&program.hook))?;
     }
@@ -349,6 +356,28 @@ impl Loading for Aya<'_> {
         let link = attached.map_err(|error| attach_failed(hook, &error))?;
         self.links.insert(hook.to_owned(), FdLink::from(link));
         Ok(())
+    }
+
+    fn try_enforcing(&mut self, staging: &Path) -> Result<(), Failure> {
+        let manifest = self.manifest;
+        let on_bpf = |rule: &Rule| {
+            manifest.programs.get(rule.program as usize).is_some_and(|program| program.hook.starts_with("bpf"))
+        };
+        if !manifest.rules.iter().any(|rule| rule.deny.is_some() && on_bpf(rule)) {
+            return Ok(());
+        }
+        let pin = modes::pin_in(staging);
+        let value = Value::open(&pin)?;
+        let pending = value.read()?;
+        let Some(mut modes) = Modes::read(&pending, manifest.rules.len()) else { return Ok(()) };
+        for (rule, mode) in manifest.rules.iter().zip(&mut modes.rules) {
+            if !on_bpf(rule) {
+                *mode = Mode::Off;
+            }
+        }
+        value.write(&modes.value(manifest))?;
+        let allowed = Value::open(&pin).and_then(|again| again.write(&pending));
+        allowed.map_err(|failure| denied_by_itself(manifest, failure))
     }
 
     fn pin_link(&mut self, hook: &str, pin: &Path) -> Result<(), Failure> {

@@ -24,6 +24,9 @@
 //! unload    retire NAME, remove NAME
 //! ```
 //!
+//! Before any link is pinned, a load tries whether the rules on bpf(2) let this process undo what it does; if not, closing
+//! the links detaches the programs.
+//!
 //! A command that dies leaves the older policy or the newer one in force, or both between the two writes of a
 //! replacement. The next holder of the lock completes it ([`plan`]): of the policies of one name the newest in force
 //! stays, and all others are retired and removed.
