@@ -93,3 +93,46 @@ recorded() {
   events "$1" | sed 's/.*"rule":"\([^"]*\)".*/  recorded \1/' | sort | uniq -c | sed 's/^ *//; s/^/  /'
   krsi unload "$1" >/dev/null
 }
+
+# Prints one line with the outcome of each of three acts, which the rules of the killed-* cases deny alike: one outcome
+# for all of them, or a half.
+acts_allowed() {
+  for act in "cat /tmp/forbidden" "mkdir /tmp/made" "rm /tmp/kept"; do
+    status=0
+    $act >/dev/null 2>/tmp/why || status=$?
+    if [ $status = 0 ]; then echo none; else sed 's/.*: //; s/ /_/g; 1q' /tmp/why; fi
+  done | sort -u | tr '\n' ' '
+  rmdir /tmp/made 2>/dev/null || true
+  [ -e /tmp/kept ] || : >/tmp/kept
+}
+
+# Runs `krsi $1` and kills it right after a call that changes something, once for each of these calls that `kill-points`
+# selects. Each time $2 prepares. Prints what is then in force and what `krsi list` says, each state once. There must be
+# more than $3 calls.
+killed_everywhere() {
+  for file in /tmp/forbidden /tmp/kept; do [ -e $file ] || : >$file; done
+  echo "$1:"
+  read -r first step <kill-points
+  $2
+  krs-guest kill-after=0 krsi $1 >/tmp/calls
+  # Writes to maps and renames change what is in force, so none of them is left out, nor is the last call.
+  awk -v first="$first" -v step="$step" '
+    $1 == "ended" { if (last != at) print at; next }
+    { at = $1 }
+    $2 " " $3 == "bpf 2" || $2 == "rename" || (at - first) % step == 0 { print at; last = at }
+  ' /tmp/calls >/tmp/points
+  while read -r at; do
+    $2
+    killed=$(krs-guest "kill-after=$at" krsi $1 </dev/null)
+    case "$killed" in
+      "killed after $at: "*) ;;
+      *) echo "  at $at: $killed" ;;
+    esac
+    state=$(acts_allowed)
+    krsi list >/tmp/list
+    echo "  in force: $state listed: $(awk '$1 == "p" { print $NF }' /tmp/list)" \
+      "$(grep -q unfinished /tmp/list && echo unfinished || true)"
+  done </tmp/points >/tmp/states
+  uniq /tmp/states
+  [ "$(wc -l </tmp/calls)" -gt "$3" ] || cat /tmp/calls
+}

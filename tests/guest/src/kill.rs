@@ -6,7 +6,8 @@
 //! killed after 40: bpf 6
 //! ```
 //!
-//! A program that ends before is reported with its status: `ended after 38: 0`. Only x86-64.
+//! A program that ends before is reported with its status: `ended after 38: 0`. With N = 0 it is not killed, and the name
+//! of each such call is printed: `1 mkdir`. Only x86-64.
 
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode, Stdio};
@@ -96,6 +97,9 @@ pub fn after(count: &str, program: &str, arguments: &[String]) -> ExitCode {
         // A call that failed has changed nothing.
         let Some(name) = changes(&registers).filter(|_| !entered && registers.rax.cast_signed() >= 0) else { continue };
         done += 1;
+        if limit == 0 {
+            println!("{done} {name}");
+        }
         if done == limit {
             #[expect(unsafe_code, reason = "the process is a child that has not been waited for")]
             unsafe {

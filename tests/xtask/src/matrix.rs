@@ -10,6 +10,8 @@
 //! tests/matrix/CASE/lsm              the kernel's `lsm=` list, if the case needs another
 //! tests/matrix/CASE/random           `COUNT`: number of random policies to make, with acts and results;
 //!                                    the seed is printed: the environment's `KRS_SEED`, or a fresh one
+//! tests/matrix/CASE/kill-points      `STEP`: the script kills commands at every STEPth call only, and at all that
+//!                                    write or rename; from a call that the seed gives. `--thorough` kills at all calls
 //! ```
 //!
 //! With `KRS_UPDATE=1` the output of a case becomes the expected one, on one kernel only; the difference must
@@ -92,7 +94,7 @@ pub fn run(kernels: &[&'static Kernel], tools: &Tools, extent: Extent) -> Result
     host::require(&[host::QEMU, host::BUSYBOX, host::BPFTOOL])?;
     let scratch = tempfile::Builder::new().prefix("krs-matrix-").tempdir()?;
     for case in &cases {
-        stage(case, tools, scratch.path())?;
+        stage(case, tools, scratch.path(), extent.thorough)?;
     }
     // All kernels are fetched before the first boot, so that no guest waits for a download.
     let images: Vec<Image> = kernels.iter().map(|kernel| kernel.image()).collect::<Result<_>>()?;
@@ -192,7 +194,7 @@ fn default_kernels(folder: &Path) -> Result<Option<String>> {
 }
 
 /// Copies a case's files and compiles its policies beside them.
-fn stage(case: &Case, tools: &Tools, scratch: &Path) -> Result<()> {
+fn stage(case: &Case, tools: &Tools, scratch: &Path, thorough: bool) -> Result<()> {
     let staged = scratch.join(&case.name);
     copy(&case.folder, &staged)?;
     for entry in fs::read_dir(&case.folder)? {
@@ -218,7 +220,20 @@ fn stage(case: &Case, tools: &Tools, scratch: &Path) -> Result<()> {
         println!("{}: from seed {seed}; KRS_SEED={seed} makes the same policies again", case.name);
         write_random(&staged, seed, count)?;
     }
+    if let Ok(text) = fs::read_to_string(case.folder.join("kill-points")) {
+        let step: u64 = text.trim().parse().with_context(|| format!("`kill-points` of {} is no number", case.name))?;
+        let seed = krs_tests::differential::case::base_seed();
+        fs::write(staged.join("kill-points"), kill_points(seed, if thorough { 1 } else { step }))?;
+        if !thorough {
+            println!("{}: kills at every {step}th call; KRS_SEED={seed} chooses the same ones again", case.name);
+        }
+    }
     Ok(())
+}
+
+/// The calls at which the script of a case kills commands: the first, and the step to the next.
+fn kill_points(seed: u64, step: u64) -> String {
+    format!("{} {step}\n", seed % step.max(1) + 1)
 }
 
 /// Copies a folder and its contents.
@@ -437,6 +452,11 @@ mod tests {
             assert!(few.runs_on(kernel, extent(&[], true)) && few.runs_on(kernel, extent(&names, false)), "{kernel}");
             assert!(case(None).runs_on(kernel, extent(&[], false)), "{kernel}");
         }
+    }
+
+    #[test]
+    fn kill_points_begin_within_the_first_step() {
+        assert_eq!([kill_points(9, 4), kill_points(8, 4), kill_points(9, 1)], ["2 4\n", "1 4\n", "1 1\n"]);
     }
 
     #[test]
