@@ -26,10 +26,11 @@ echo "other modes:"
 id=$(bpftool map show pinned /sys/fs/bpf/krsi/p/maps/modes | sed -n '1s/:.*//p')
 bpftool map update id $id key 0 0 0 0 value 3 3 0 0 0
 state
-chmod 0700 /tmp
+mkdir /tmp/own
+chmod 0700 /tmp/own
 krsi mode p enforce
 state
-try chmod 0700 /tmp
+try chmod 0700 /tmp/own
 echo "unknown:"
 umount /sys/kernel/security
 state
