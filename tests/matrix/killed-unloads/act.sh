@@ -1,5 +1,5 @@
 # The same as killed-anywhere, for the other commands and for a policy that denies what they do.
-# The calls are the same on all kernels, so a default run covers two of them.
+# The calls are the same on all kernels, so a default run covers one of them.
 nothing() { krsi unload p >/dev/null 2>&1 || true; }
 old() { krsi load old.o --name p >/dev/null 2>&1; }
 fresh() { nothing; old; }
