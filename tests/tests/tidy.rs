@@ -6,6 +6,7 @@
 //!
 //! Absent: rules that rustfmt and clippy check.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -155,4 +156,59 @@ fn the_checks_find_faults() {
     assert_eq!(comments, [(1, "A first line and a second.".to_owned()), (4, "Short.".to_owned())]);
     let found = functions("fn a() {\n    1\n}\nimpl A {\n    pub(super) fn b() {\n        2;\n        3\n    }\n}\n");
     assert_eq!(found, [(1, "a".to_owned(), 2), (5, "b".to_owned(), 3)]);
+}
+
+/// Returns the parts of the compiler that a source uses: the top-level modules after `crate::`.
+fn imports(text: &str) -> BTreeSet<String> {
+    // Unit tests use the whole compiler, and so do the comments.
+    let code = ["#[cfg(test)]\nmod tests {", "#[cfg(test)]\n#[test]"].iter().filter_map(|tests| text.find(tests)).min();
+    let code = &text[..code.unwrap_or(text.len())];
+    let lines = code.lines().map(|line| line.split("//").next().unwrap_or_default());
+    let code = lines.collect::<Vec<_>>().join(" ");
+    let name = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+    let mut found = BTreeSet::new();
+    for (at, path) in code.match_indices("crate::") {
+        let rest = &code[at + path.len()..];
+        match rest.strip_prefix('{').and_then(|rest| rest.split_once("};")) {
+            Some((group, _)) => found.extend(group.split(", ").map(|item| name(item.trim()))),
+            None => drop(found.insert(name(rest))),
+        }
+    }
+    // Items of the crate root are public to all.
+    found.retain(|name| name.starts_with(|c: char| c.is_ascii_lowercase()) && name != "testing");
+    found
+}
+
+#[test]
+fn stages_are_imported_in_one_direction() {
+    let mut uses: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+    for (name, text) in files() {
+        let Some(path) = name.strip_prefix("compiler/src/") else { continue };
+        let of_tests = |part: &str| ["tests", "tests.rs", "testing", "policy_tests.rs"].contains(&part);
+        let part = path.split('/').next().unwrap_or_default().trim_end_matches(".rs");
+        // The crate root and the command use every stage.
+        if path.split('/').any(of_tests) || ["lib", "main", "command"].contains(&part) {
+            continue;
+        }
+        for used in imports(&text).into_iter().filter(|used| used != part) {
+            uses.entry(part.to_owned()).or_default().entry(used).or_insert(name.clone());
+        }
+    }
+    assert!(uses.len() > 15, "only {} parts import others", uses.len());
+    // Remove parts that import none of the others or that none imports; those that remain are in a cycle or between two.
+    loop {
+        let used: BTreeSet<&String> = uses.values().flat_map(BTreeMap::keys).collect();
+        let free = |(part, of): &(&String, &BTreeMap<String, String>)| {
+            !used.contains(part) || of.keys().all(|used| !uses.contains_key(used))
+        };
+        let Some(part) = uses.iter().find(free).map(|(part, _)| part.clone()) else { break };
+        uses.remove(&part);
+    }
+    let known: BTreeSet<String> = uses.keys().cloned().collect();
+    let cycles = uses.iter().flat_map(|(part, of)| {
+        let inside = of.iter().filter(|(used, _)| known.contains(*used));
+        inside.map(move |(used, file)| format!("{part} imports {used} in {file}"))
+    });
+    let cycles: Vec<String> = cycles.collect();
+    assert!(cycles.is_empty(), "stages import each other:\n{}", cycles.join("\n"));
 }
