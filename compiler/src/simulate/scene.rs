@@ -24,6 +24,7 @@ use crate::hir::eval::{Element, Labels, Windows, World};
 use crate::hir::since::{Feature, Since, Version};
 use crate::hir::{Access, Mode, Shape, Step, TaskField, UNREACHABLE};
 use crate::kernel::Kernel;
+use crate::limits;
 
 /// The current task, as helpers report it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -184,7 +185,7 @@ impl<'k> Scene<'k> {
         self.task = task;
     }
 
-    /// Adds a zeroed struct or union. If it ends with a flexible array, one element follows, as in the kernel's
+    /// Adds a zeroed struct or union. If it ends with a flexible array, elements follow, as in the kernel's
     /// `struct pid`.
     ///
     /// # Errors
@@ -194,7 +195,8 @@ impl<'k> Scene<'k> {
         let root =
             place::root(btf, name, is_struct).ok_or_else(|| format!("{} has no struct `{name}`", self.kernel.name))?;
         let trailing = match btf.members(root).next_back().map(|last| btf.ty(btf.strip(last.ty))) {
-            Some(Type::Array { element, count: 0 }) => btf.size(element),
+            // As much as a load of a text reads; another kernel can declare an array of fixed size there.
+            Some(Type::Array { element, count: 0 }) => btf.size(element).max(limits::STR_BYTES_MAX),
             _ => 0,
         };
         Ok(self.memory.add(vec![0; (btf.size(root) + trailing) as usize], Rights::Read, "struct"))
