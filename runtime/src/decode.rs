@@ -304,14 +304,7 @@ pub mod tests {
 
     /// Rule 0 records a field of each type, rule 1 has no `audit`, rule 2 has a limit.
     pub fn manifest() -> Manifest {
-        let program = |hook: &str| Program {
-            hook: hook.into(),
-            section: String::new(),
-            instructions: 0,
-            parts: vec![],
-            keeps: false,
-            arguments: vec![],
-        };
+        let program = |hook: &str| Program { hook: hook.into(), ..Program::default() };
         let source = |line| Source { file: "p.krs".into(), line, column: 3, text: "on ...".into() };
         let fields = vec![
             field("size", Ty::Int { bytes: 8, signed: false }, 72),

@@ -14,20 +14,18 @@ use krsi_abi::modes::{Mode, Modes};
 ///
 /// Sources: `do_mkdirat`, `bpf_obj_do_pin` and `vfs_mkobj`, `do_unlinkat`, `do_rmdir`, `do_renameat2`, `vfs_open` and
 /// `iterate_dir`, `flock(2)`; all of them call `inode_permission` and `inode_getattr`.
-const HOOKS: [(&str, &[&str]); 5] = [
+const HOOKS: [(&str, &[&str]); 6] = [
     ("create", &["path_mkdir", "path_mknod", "inode_mkdir", "inode_mknod", "inode_create", "inode_permission"]),
     ("remove", &["path_unlink", "path_rmdir", "inode_unlink", "inode_rmdir", "inode_permission"]),
     ("rename", &["path_rename", "inode_rename", "inode_permission"]),
     ("open", &["file_open", "inode_permission"]),
     ("read", &["file_open", "file_permission", "inode_permission", "inode_getattr"]),
+    ("lock", &["file_lock"]),
 ];
 
 /// The hooks called for an operation: `create`, `remove`, `rename`, `open`, `read` or `lock`.
 fn hooks(operation: &str) -> &'static [&'static str] {
-    match operation {
-        "lock" => &["file_lock"],
-        _ => HOOKS.iter().find(|(known, _)| *known == operation).map_or(&[], |(_, hooks)| hooks),
-    }
+    HOOKS.iter().find(|(known, _)| *known == operation).map_or(&[], |(_, hooks)| hooks)
 }
 
 fn hook<'m>(manifest: &'m Manifest, rule: &Rule) -> &'m str {
@@ -54,14 +52,7 @@ mod tests {
     /// records.
     fn manifest() -> Manifest {
         let hooks = ["path_rmdir", "file_mprotect", "file_open", "path_rmdir", "file_lock"];
-        let program = |hook: &str| Program {
-            hook: hook.into(),
-            section: String::new(),
-            instructions: 0,
-            parts: vec![],
-            keeps: false,
-            arguments: vec![],
-        };
+        let program = |hook: &str| Program { hook: hook.into(), ..Program::default() };
         let rule = |name: &str, program, deny, kill: Option<&str>| Rule {
             name: name.into(),
             program,

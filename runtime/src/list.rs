@@ -402,8 +402,7 @@ mod tests {
             section: format!("lsm/{hook}"),
             instructions,
             parts: (0..parts).map(|part| format!("{hook}_{part}")).collect(),
-            keeps: false,
-            arguments: vec![],
+            ..manifest::Program::default()
         }
     }
 

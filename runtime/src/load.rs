@@ -559,8 +559,7 @@ mod tests {
             section: format!("lsm/{hook}"),
             instructions: 1,
             parts: parts.iter().map(|part| (*part).to_owned()).collect(),
-            keeps: false,
-            arguments: vec![],
+            ..Program::default()
         };
         let label = |on| manifest::Label { name: "l".into(), on, inherit: false };
         Manifest {

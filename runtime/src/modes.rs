@@ -295,9 +295,7 @@ mod tests {
             hook: "file_open".into(),
             section: "lsm/file_open".into(),
             instructions: 1,
-            parts: vec![],
-            keeps: false,
-            arguments: vec![],
+            ..krsi_abi::manifest::Program::default()
         }];
         let modes = Modes { policy: Mode::Permissive, rules: vec![Mode::Off, Mode::Enforce] };
         assert_eq!(

@@ -162,11 +162,8 @@ mod tests {
     fn manifest(rules: &[(u32, Option<Since>)], keeps: &[bool]) -> Manifest {
         let program = |keeps: &bool| krsi_abi::manifest::Program {
             hook: "file_open".into(),
-            section: String::new(),
-            instructions: 0,
-            parts: vec![],
             keeps: *keeps,
-            arguments: vec![],
+            ..krsi_abi::manifest::Program::default()
         };
         let rule = |(at, (program, since)): (usize, &(u32, Option<Since>))| Rule {
             name: format!("r{at}"),

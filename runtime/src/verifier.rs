@@ -126,9 +126,7 @@ mod tests {
                 hook: "file_open".into(),
                 section: "lsm/file_open".into(),
                 instructions: 2,
-                parts: vec![],
-                keeps: false,
-                arguments: vec![],
+                ..Program::default()
             }],
             rules: vec![rule("first", 1, "on file_open when a deny"), rule("second", 3, "on file_open when b deny")],
             ..Manifest::default()

@@ -157,7 +157,7 @@ impl Part {
 }
 
 /// The program for all rules of one hook, possibly split into several that tail-call each other.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Program {
     /// Name of the hook, and of the program's symbol.
     pub hook: String,

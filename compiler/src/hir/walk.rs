@@ -89,6 +89,40 @@ pub fn each_in_cond<'p>(cond: &'p Cond, each: &mut impl FnMut(&'p Atom)) {
     }
 }
 
+/// Collects the distinct fetched texts of a test, in order. Those of a condition on ancestors are included.
+pub fn texts_in_atom<'p>(atom: &'p Atom, found: &mut Vec<&'p Value>) {
+    values(&atom.kind).for_each(|value| texts_in_value(value, found));
+    if let AtomKind::AnyAncestor { cond, .. } = &atom.kind {
+        texts_in_cond(cond, found);
+    }
+}
+
+/// Collects the distinct fetched texts of a condition, in order.
+pub fn texts_in_cond<'p>(cond: &'p Cond, found: &mut Vec<&'p Value>) {
+    match cond {
+        Cond::Const(_) => {}
+        Cond::Atom(atom) => texts_in_atom(atom, found),
+        Cond::Not(inner) => texts_in_cond(inner, found),
+        Cond::And(left, right) | Cond::Or(left, right) => {
+            texts_in_cond(left, found);
+            texts_in_cond(right, found);
+        }
+    }
+}
+
+/// Collects the distinct fetched texts of a value, in order. A text is not computed from other texts.
+pub fn texts_in_value<'p>(value: &'p Value, found: &mut Vec<&'p Value>) {
+    if matches!(value.kind, ValueKind::Text(_)) {
+        if !found.contains(&value) {
+            found.push(value);
+        }
+        return;
+    }
+    let (values, cond) = operands(value);
+    values.for_each(|value| texts_in_value(value, found));
+    cond.into_iter().for_each(|cond| texts_in_cond(cond, found));
+}
+
 /// Size of a tree.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Size {

@@ -16,8 +16,8 @@
 use krs_grammar::ast::Span;
 
 use super::builder::{Builder, Target, ValueKey};
-use super::text;
 use crate::helper;
+use crate::hir::walk::texts_in_cond;
 use crate::hir::{Cond, Value, ValueKind};
 use crate::isa::jmp;
 use crate::limits;
@@ -73,7 +73,7 @@ impl Builder<'_> {
 
     fn walk_ancestors(&mut self, answer: Reg, of: &Value, cond: &Cond, sense: bool, otherwise: Target) {
         let mut texts = Vec::new();
-        text::texts_in_cond(cond, &mut texts);
+        texts_in_cond(cond, &mut texts);
         let regions = texts
             .iter()
             .map(|of| self.texts.iter().position(|known| known == of).expect("every text of a graph is in its list"));

@@ -226,12 +226,7 @@ impl Builder<'_> {
         self.read_once(ValueKey::Labels(at), &registers, None, |build, _| {
             let pointer = build.identity(&object, unknown);
             let (none, join) = (build.fresh_target(), build.fresh_target());
-            let key = build.key_buffer();
-            build.store_key(on, pointer, key);
-            let map = build.label_map(on);
-            build.push(Inst::Address { dst: Reg(1), of: map });
-            build.frame_address(Reg(2), key);
-            build.push(Inst::Call { helper: helper::MAP_LOOKUP_ELEM, args: 2 });
+            build.call_with_key(helper::MAP_LOOKUP_ELEM, on, pointer);
             let found = build.copy(Reg(0), true);
             build.branch_away(jmp::JEQ, true, found, Operand::Imm(0), none);
             for (word, dst) in &words {
@@ -495,13 +490,18 @@ impl Builder<'_> {
         self.bind(done);
     }
 
-    fn remove(&mut self, on: Object, pointer: Reg) {
+    /// Calls a helper on the label map of a kind of object, with the key of an object.
+    fn call_with_key(&mut self, helper: u32, on: Object, pointer: Reg) {
         let key = self.key_buffer();
         self.store_key(on, pointer, key);
         let map = self.label_map(on);
         self.push(Inst::Address { dst: Reg(1), of: map });
         self.frame_address(Reg(2), key);
-        self.push(Inst::Call { helper: helper::MAP_DELETE_ELEM, args: 2 });
+        self.push(Inst::Call { helper, args: 2 });
+    }
+
+    fn remove(&mut self, on: Object, pointer: Reg) {
+        self.call_with_key(helper::MAP_DELETE_ELEM, on, pointer);
     }
 
     /// Jumps to `back` if the inode only leaves memory and its file can be read again under the same key.

@@ -24,7 +24,8 @@ use crate::automaton::Automaton;
 use crate::data::Data;
 use crate::decision::{Graph, Node, Plan};
 use crate::helper;
-use crate::hir::{Access, Atom, AtomKind, Cond, Policy, Shape, Step, TextSource, TextTest, Ty, Value, ValueKind};
+use crate::hir::walk::{texts_in_atom, texts_in_value};
+use crate::hir::{Access, Policy, Shape, Step, TextSource, TextTest, Ty, Value, ValueKind};
 use crate::isa::{alu, jmp};
 use crate::limits::TEXT_BYTES;
 use crate::mir::{Inst, Operand, Reg};
@@ -72,55 +73,6 @@ pub(super) fn texts<'p>(policy: &'p Policy, plan: &'p Plan, graph: &'p Graph) ->
         }
     }
     found
-}
-
-pub(super) fn texts_in_cond<'p>(cond: &'p Cond, found: &mut Vec<&'p Value>) {
-    match cond {
-        Cond::Const(_) => {}
-        Cond::Atom(atom) => texts_in_atom(atom, found),
-        Cond::Not(inner) => texts_in_cond(inner, found),
-        Cond::And(left, right) | Cond::Or(left, right) => {
-            texts_in_cond(left, found);
-            texts_in_cond(right, found);
-        }
-    }
-}
-
-fn texts_in_atom<'p>(atom: &'p Atom, found: &mut Vec<&'p Value>) {
-    match &atom.kind {
-        AtomKind::Compare { left, right, .. } | AtomKind::Same(left, right) => {
-            texts_in_value(left, found);
-            texts_in_value(right, found);
-        }
-        AtomKind::AnyAncestor { of, cond } => {
-            texts_in_value(of, found);
-            texts_in_cond(cond, found);
-        }
-        AtomKind::InSet { values, .. } => values.iter().for_each(|value| texts_in_value(value, found)),
-        AtomKind::AnyBit(value)
-        | AtomKind::AllBits { value, .. }
-        | AtomKind::True(value)
-        | AtomKind::Null(value)
-        | AtomKind::OneOf { value, .. }
-        | AtomKind::OneOfStrings { value, .. }
-        | AtomKind::Text { value, .. }
-        | AtomKind::Label { object: value, .. } => texts_in_value(value, found),
-    }
-}
-
-fn texts_in_value<'p>(value: &'p Value, found: &mut Vec<&'p Value>) {
-    match &value.kind {
-        ValueKind::Text(_) if !found.contains(&value) => found.push(value),
-        ValueKind::Unary(_, inner) | ValueKind::Convert(inner) => texts_in_value(inner, found),
-        ValueKind::Binary(_, left, right) => {
-            texts_in_value(left, found);
-            texts_in_value(right, found);
-        }
-        ValueKind::Load { base, .. } => texts_in_value(base, found),
-        ValueKind::FirstOf(values) => values.iter().for_each(|value| texts_in_value(value, found)),
-        ValueKind::Cond(cond) => texts_in_cond(cond, found),
-        _ => {}
-    }
 }
 
 impl Builder<'_> {
