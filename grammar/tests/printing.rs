@@ -128,6 +128,7 @@ fn parentheses_are_printed_where_they_are_needed() {
 fn words_and_signs() {
     for (text, printed) in [
         ("not  a", "not a"),
+        ("a<b or a<=b or a>b or a>=b or a==b or a!=b", "a < b or a <= b or a > b or a >= b or a == b or a != b"),
         ("not (a and b)", "not (a and b)"),
         ("not a and b", "not a and b"),
         ("not (a == b)", "not a == b"),

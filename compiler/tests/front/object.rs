@@ -5,7 +5,7 @@
 //! kernel requires the line records of a program to be sorted, to refer to the first slot of an instruction,
 //! and to include the start of each function (`check_btf_line` in kernel/bpf/verifier.c).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use krsic::btf::{Btf, Kind, Type, TypeId};
 use krsic::{Options, Source};
@@ -115,6 +115,34 @@ impl Parts {
     }
 }
 
+impl Parts {
+    /// The offset that the instruction at a place has: of a load or store, or the immediate.
+    fn field(&self, section: &str, offset: u32) -> u32 {
+        let code = &self.sections[section][offset as usize..];
+        match code[0] & 7 {
+            1..=3 => u32::from(u16::from_le_bytes([code[2], code[3]])),
+            _ => word(code, 4),
+        }
+    }
+
+    /// The offset of the field of an access string: the indexes of members and array elements.
+    fn btf_offset(&self, mut id: TypeId, spec: &str) -> u32 {
+        let mut offset = 0;
+        for index in spec.split(':').skip(1).map(|index| index.parse::<u32>().expect("a number")) {
+            id = self.btf.strip(id);
+            if let Type::Array { element, .. } = self.btf.ty(id) {
+                offset += index * layout(&self.btf, element).0;
+                id = element;
+            } else {
+                let member = self.btf.members(id).nth(index as usize).expect("a member");
+                offset += member.bit_offset / 8;
+                id = member.ty;
+            }
+        }
+        offset
+    }
+}
+
 /// Checks all tables of an object against the source. Returns the number of line records that refer to the
 /// source.
 fn check(text: &str) -> usize {
@@ -180,13 +208,79 @@ fn check(text: &str) -> usize {
         assert!(spec.split(':').all(|index| index.parse::<u32>().is_ok()), "{spec}");
         match kind {
             0..=5 => {
-                assert!(matches!(parts.btf.kind(id), Kind::Struct | Kind::Union) && spec.starts_with("0:"), "{spec}")
+                assert!(matches!(parts.btf.kind(id), Kind::Struct | Kind::Union) && spec.starts_with("0:"), "{spec}");
+                if kind == 0 {
+                    // libbpf refuses an instruction that does not have the offset of the declared type.
+                    assert_eq!(parts.field(section, offset), parts.btf_offset(id, &spec), "{section}+{offset}: {spec}");
+                }
             }
             10 | 11 => assert!(matches!(parts.btf.kind(id), Kind::Enum | Kind::Enum64), "{spec}"),
             other => panic!("unknown kind {other}"),
         }
     }
+    check_layouts(&parts.btf);
+    check_relocations(&file, &parts);
     of_text
+}
+
+/// Size and alignment of a type in bytes, as a C compiler lays it out.
+fn layout(btf: &Btf, id: TypeId) -> (u32, u32) {
+    let id = btf.strip(id);
+    match btf.ty(id) {
+        Type::Ptr { .. } => (8, 8),
+        Type::Array { element, count, .. } => {
+            let (bytes, align) = layout(btf, element);
+            (bytes * count, align)
+        }
+        _ if matches!(btf.kind(id), Kind::Struct | Kind::Union) => {
+            let align = btf.members(id).map(|member| layout(btf, member.ty).1).max();
+            (btf.size(id), align.unwrap_or(1))
+        }
+        _ => (btf.size(id), btf.size(id).clamp(1, 8)),
+    }
+}
+
+/// Checks that the members of structs are aligned and do not overlap, and that those of unions begin at 0.
+fn check_layouts(btf: &Btf) {
+    for id in btf.ids().filter(|id| matches!(btf.kind(*id), Kind::Struct | Kind::Union)) {
+        let name = btf.name(id);
+        let mut end = 0;
+        for member in btf.members(id).filter(|member| member.bitfield_bits == 0) {
+            let (bytes, align) = layout(btf, member.ty);
+            assert_eq!(member.bit_offset % (8 * align), 0, "{name}.{} is aligned to {align}", member.name);
+            let from = member.bit_offset / 8;
+            match btf.kind(id) {
+                Kind::Union => assert_eq!(from, 0, "{name}.{}", member.name),
+                _ => assert!(from >= end, "{name}.{} begins at {from}, before {end}", member.name),
+            }
+            end = from + bytes;
+            assert!(end <= btf.size(id), "{name}.{} ends at {end}", member.name);
+        }
+    }
+}
+
+/// Checks that wide moves are relocated to data, and calls to functions. Returns the number of relocations.
+fn check_relocations(file: &ElfFile64<'_>, parts: &Parts) -> usize {
+    let mut count = 0;
+    for section in file.sections() {
+        let name = section.name().unwrap_or("");
+        if !name.starts_with("lsm/") && name != ".text" {
+            continue;
+        }
+        let mut places = BTreeSet::new();
+        for (offset, relocation) in section.relocations() {
+            let RelocationTarget::Symbol(symbol) = relocation.target() else { panic!("a symbol") };
+            let symbol = file.symbol_by_index(symbol).expect("a symbol");
+            let code = parts.code(name, offset as u32);
+            let RelocationFlags::Elf { r_type } = relocation.flags() else { panic!("ELF") };
+            let wanted =
+                if symbol.kind() == object::SymbolKind::Text { (0x85, R_BPF_64_32) } else { (0x18, R_BPF_64_64) };
+            assert_eq!((code, r_type), wanted, "{name}+{offset}: {:?}", symbol.name());
+            assert!(places.insert(offset), "{name}+{offset} is relocated twice");
+            count += 1;
+        }
+    }
+    count
 }
 
 #[test]
@@ -200,6 +294,8 @@ fn tables_of_small_policies() {
         "label l on task inherit\non file_open when file.path under \"/etc\" mark l\non socket_connect when task is l deny",
         "set s: cidr = { \"10.0.0.0/8\", \"192.168.0.0/16\" }\non socket_connect when dst.ip in s and dst.port == 443 deny kill",
         "on file_open when file.name == \"é\" and task.comm == \"ü\" deny # é\non locked_down when what == LOCKDOWN_KEXEC deny",
+        "on file_open when task.comm[3] == 1 and task.nsproxy.mnt_ns.ns.inum == 7 deny",
+        "on file_open when file.inode.i_nlink == 2 and task.mm.context.vdso != null deny",
         "on task_alloc when clone_flags & 1 and first_of(task.__state, task.state) == 0 deny",
     ] {
         assert!(check(text) > 0, "{text}");
@@ -281,23 +377,6 @@ fn sections_and_symbols() {
     }
     assert_eq!(parts.sections[".maps"].len(), 40 * symbols.len());
     assert!(declared.iter().any(|name| name.contains("krs_events")), "{declared:?}");
-    // Wide moves are relocated to data, and calls to functions.
-    let mut count = 0;
-    for section in file.sections() {
-        let name = section.name().unwrap_or("");
-        if !name.starts_with("lsm/") && name != ".text" {
-            continue;
-        }
-        for (offset, relocation) in section.relocations() {
-            let RelocationTarget::Symbol(symbol) = relocation.target() else { panic!("a symbol") };
-            let symbol = file.symbol_by_index(symbol).expect("a symbol");
-            let code = parts.code(name, offset as u32);
-            let RelocationFlags::Elf { r_type } = relocation.flags() else { panic!("ELF") };
-            let wanted =
-                if symbol.kind() == object::SymbolKind::Text { (0x85, R_BPF_64_32) } else { (0x18, R_BPF_64_64) };
-            assert_eq!((code, r_type), wanted, "{name}+{offset}: {:?}", symbol.name());
-            count += 1;
-        }
-    }
+    let count = check_relocations(&file, &parts);
     assert!(count > 5, "{count}");
 }

@@ -49,6 +49,7 @@ mod tests {
     fn other_numbers_are_left_alone() {
         for rule in [
             "on path_chmod when mode == 0o777 deny",
+            "on path_chmod when mode == 588 deny",
             "on path_chmod when mode & 0xff0 deny",
             "on path_chmod when mode == 493 or mode & 7 deny",
             "on file_open when file.inode.uid == 777 deny",
