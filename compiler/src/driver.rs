@@ -28,7 +28,7 @@ use self::split::Unsplittable;
 use crate::analysis::unreachable::Unreachable;
 use crate::bpf::{self, Code, Program, encode, placement, post_ra_copies, regalloc, spills, stack};
 use crate::data::constants::Constants;
-use crate::decision::{self, Graph, Part, Plan};
+use crate::decision::{self, Graph, Plan};
 use crate::diag::{Diagnostic, code};
 use crate::hir::{HookId, Policy};
 use crate::limits::{TEXTS_MAX, TooLarge};
@@ -368,7 +368,8 @@ fn generate(policy: &Policy, plan: &Plan, optimise: Optimise, observer: &Observe
     for graph in &plan.graphs {
         texts = texts.max(mir::lower::text_count(policy, plan, graph));
         let full = shared.module.data.constants.full();
-        let most = if graph.part == Part::default() { split::INSTRUCTIONS_MAX } else { usize::MAX };
+        let is_split = graph.part.number > 0 || !graph.part.next.is_empty();
+        let most = if is_split { usize::MAX } else { split::INSTRUCTIONS_MAX };
         let program = program(policy, plan, graph, most, optimise, observer, &mut shared);
         let constants = &shared.module.data.constants;
         if let (None, Some(section)) = (full, constants.full()) {
@@ -384,6 +385,8 @@ fn generate(policy: &Policy, plan: &Plan, optimise: Optimise, observer: &Observe
         }
         match program {
             Ok(program) => generated.code.programs.extend(program),
+            // The other programs of the hook have the same rules.
+            Err(_) if generated.refused.iter().any(|(hook, _)| *hook == graph.hook) => {}
             Err(refusal) => generated.refused.push((graph.hook, refusal)),
         }
     }

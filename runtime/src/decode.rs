@@ -48,8 +48,9 @@ impl<'m> Event<'m> {
     pub fn read(manifest: &'m Manifest, record: &[u8]) -> Option<Event<'m>> {
         let header = Header::read(record)?;
         let rule = manifest.rules.get(header.rule as usize)?;
-        // A rule without `audit` records `would deny` with the header alone.
-        let bytes = rule.audit.as_ref().map_or(HEADER_BYTES, |audit| audit.bytes);
+        // A rule without `audit` records `would deny` with the header alone, and so does an undecided one.
+        let alone = header.undecided && header.verdict > 0;
+        let bytes = rule.audit.as_ref().filter(|_| !alone).map_or(HEADER_BYTES, |audit| audit.bytes);
         (record.len() >= bytes as usize).then(|| Event { header, rule, manifest, record: record.to_vec() })
     }
 
@@ -118,6 +119,7 @@ impl<'m> Event<'m> {
             (_, Some(errno)) => format!("would deny {errno}"),
             (_, None) => "allowed".to_owned(),
         };
+        let verdict = if header.undecided { format!("{verdict} (undecided)") } else { verdict };
         let mut line = format!(
             "{wall} {policy}/{} {} {verdict}  {}[{}] uid={}",
             self.rule.name,
@@ -187,6 +189,7 @@ impl<'m> Event<'m> {
             "doc": self.rule.doc,
             "message": self.rule.audit.as_ref().and_then(|audit| audit.message.as_ref()),
             "verdict": verdict,
+            "undecided": header.undecided,
             "severity": self.rule.severity,
             "tags": self.rule.tags,
             "id": self.rule.id,
@@ -411,6 +414,7 @@ pub mod tests {
             "id": "X-1",
             "kill": "SIGKILL",
             "errno": "EACCES",
+            "undecided": false,
             // `pid` is the thread, `tgid` the process.
             "pid": 815,
             "tgid": 811,
@@ -437,6 +441,11 @@ pub mod tests {
         assert_eq!((&bare["verdict"], &bare["errno"]), (&json!("would_deny"), &json!("EROFS")));
         assert_eq!((&bare["fields"], &bare["message"], &bare["kill"]), (&json!({}), &Value::Null, &Value::Null));
         assert_eq!(bare.get("limited"), None);
+        let undecided = json(&record(1, -30 + krsi_abi::event::UNDECIDED, 0, &[]));
+        assert_eq!((&undecided["verdict"], &undecided["undecided"]), (&json!("deny"), &json!(true)));
+        let header_alone = json(&record(0, 13 + krsi_abi::event::UNDECIDED, 0, &[]));
+        assert_eq!((&header_alone["verdict"], &header_alone["fields"]["size"]), (&json!("would_deny"), &Value::Null));
+        assert_eq!(header_alone["unknown"].as_array().map(Vec::len), Some(9));
         let limited = json(&record(2, 0, 0, &[3u64.to_ne_bytes(), 42u64.to_ne_bytes()].concat()));
         assert_eq!((&limited["verdict"], &limited["errno"]), (&json!("allow"), &Value::Null));
         assert_eq!((&limited["limited"], &limited["fields"]), (&json!(3), &json!({ "uid": 42 })));

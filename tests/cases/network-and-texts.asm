@@ -275,7 +275,7 @@ socket_sendmsg:    # 162 instructions
    160  r0 = -1
    161  exit
 
-file_open:    # 76 instructions
+file_open:    # 95 instructions
   ; network-and-texts.krs:3:19: file.flags & O_TRUNC == 0
      0  r2 = *(u64 *)(r1 + 0)                   # file
      1  r3 = *(u32 *)(r2 + file.f_flags)
@@ -292,69 +292,298 @@ file_open:    # 76 instructions
     10  r0 = 0
     11  exit
   ; network-and-texts.krs:3:49: file.path in { "/etc/passwd", "/etc/shadow", "/srv" }
-    12  *(u64 *)(r10 - 16) = r3
-    13  *(u64 *)(r10 - 24) = r4
-    14  call krs_claim
-    15  *(u64 *)(r10 - 8) = r0
-    16  if r0 == 0x0 goto 33
-    17  r3 = *(u64 *)(r10 - 24)
-    18  r4 = *(u64 *)(r3 + vfsmount.mnt_root)
-    19  r2 = *(u64 *)(r10 - 16)
-    20  r5 = *(u64 *)(r2 + dentry.d_hash.pprev)
-    21  r1 = r0
-    22  *(u64 *)(r0 + 8) = r2
-    23  *(u64 *)(r0 + 16) = r3
-    24  *(u64 *)(r0 + 48) = r4
-    25  *(u64 *)(r0 + 56) = r5
-    26  *(u64 *)(r0 + 64) = 4096
-    27  call krs_path_near
-    28  r2 = *(u64 *)(r10 - 8)
-    29  r1 = *(u64 *)(r2 + 24)
-    30  r2 = 4432
-    31  call krs_path
-    32  if r0 < 0x1000 goto 40
-    33  r2 = state[64] ll
-    35  r3 = 1
-    36  lock *(u64 *)(r2 + 0) += r3
+    12  *(u64 *)(r10 - 16) = r1
+    13  *(u64 *)(r10 - 24) = r3
+    14  *(u64 *)(r10 - 32) = r4
+    15  call krs_claim
+    16  *(u64 *)(r10 - 8) = r0
+    17  if r0 == 0x0 goto 34
+    18  r3 = *(u64 *)(r10 - 32)
+    19  r4 = *(u64 *)(r3 + vfsmount.mnt_root)
+    20  r2 = *(u64 *)(r10 - 24)
+    21  r5 = *(u64 *)(r2 + dentry.d_hash.pprev)
+    22  r1 = r0
+    23  *(u64 *)(r0 + 8) = r2
+    24  *(u64 *)(r0 + 16) = r3
+    25  *(u64 *)(r0 + 48) = r4
+    26  *(u64 *)(r0 + 56) = r5
+    27  *(u64 *)(r0 + 64) = 4096
+    28  call krs_path_near
+    29  r2 = *(u64 *)(r10 - 8)
+    30  r1 = *(u64 *)(r2 + 24)
+    31  r2 = 4432
+    32  call krs_path
+    33  if r0 < 0x1000 goto 49
+    34  r2 = state[64] ll
+    36  r3 = 1
+    37  lock *(u64 *)(r2 + 0) += r3
   ; network-and-texts.krs:3:1: on file_open when file.flags & O_TRUNC == 0 and file.path in { "/etc/passwd", "/etc/shadow", "/srv" } deny
-    37  r2 = *(u64 *)(r10 - 8)
-    38  if r2 != 0x0 goto 66
-    39  goto 69
+    38  r2 = *(u64 *)(r10 - 8)
+    39  if r2 == 0x0 goto 42
+    40  r3 = -1
+    41  lock *(u64 *)(r2 + 0) += r3
+    42  r1 = *(u64 *)(r10 - 16)
+    43  r2 = krs_parts_file_open ll
+    45  r3 = 0
+    46  call tail_call
+    47  r0 = 0
+    48  exit
   ; network-and-texts.krs:3:49: file.path in { "/etc/passwd", "/etc/shadow", "/srv" }
-    40  if r0 != 0x4 goto 45
-    41  r2 = *(u64 *)(r10 - 8)
-    42  r2 = *(u32 *)(r2 + 4432)
-    43  if w2 == 0x7672732f goto 58
-    44  goto 66
-    45  if r0 != 0xb goto 66
-    46  r2 = *(u64 *)(r10 - 8)
-    47  r3 = *(u64 *)(r2 + 4432)
-    48  r4 = 0x7361702f6374652f ll
-    50  if r3 != r4 goto 53
-    51  r4 = *(u32 *)(r2 + 4439)
-    52  if w4 == 0x64777373 goto 58
-    53  r4 = 0x6168732f6374652f ll
-    55  if r3 != r4 goto 66
-    56  r2 = *(u32 *)(r2 + 4439)
-    57  if w2 != 0x776f6461 goto 66
+    49  if r0 != 0x4 goto 54
+    50  r2 = *(u64 *)(r10 - 8)
+    51  r2 = *(u32 *)(r2 + 4432)
+    52  if w2 == 0x7672732f goto 67
+    53  goto 90
+    54  if r0 != 0xb goto 90
+    55  r2 = *(u64 *)(r10 - 8)
+    56  r3 = *(u64 *)(r2 + 4432)
+    57  r4 = 0x7361702f6374652f ll
+    59  if r3 != r4 goto 62
+    60  r4 = *(u32 *)(r2 + 4439)
+    61  if w4 == 0x64777373 goto 67
+    62  r4 = 0x6168732f6374652f ll
+    64  if r3 != r4 goto 90
+    65  r2 = *(u32 *)(r2 + 4439)
+    66  if w2 != 0x776f6461 goto 90
   ; network-and-texts.krs:3:1: on file_open when file.flags & O_TRUNC == 0 and file.path in { "/etc/passwd", "/etc/shadow", "/srv" } deny
-    58  r2 = krs_modes[2] ll
-    60  r2 = *(u8 *)(r2 + 0)
-    61  if r2 <= 0x1 goto 71
-    62  if r2 > 0x2 goto 66
-    63  r1 = 2
-    64  r2 = 1
-    65  call krs_would
-    66  r3 = -1
-    67  r2 = *(u64 *)(r10 - 8)
-    68  lock *(u64 *)(r2 + 0) += r3
-    69  r0 = 0
-    70  exit
+    67  r2 = krs_modes[2] ll
+    69  r2 = *(u8 *)(r2 + 0)
+    70  if r2 <= 0x1 goto 85
+    71  if r2 > 0x2 goto 75
+    72  r1 = 2
+    73  r2 = 1
+    74  call krs_would
+    75  r3 = -1
+    76  r2 = *(u64 *)(r10 - 8)
+    77  lock *(u64 *)(r2 + 0) += r3
+    78  r1 = *(u64 *)(r10 - 16)
+    79  r2 = krs_parts_file_open ll
+    81  r3 = 1
+    82  call tail_call
+    83  r0 = 0
+    84  exit
+    85  r3 = -1
+    86  r2 = *(u64 *)(r10 - 8)
+    87  lock *(u64 *)(r2 + 0) += r3
+    88  r0 = -1
+    89  exit
+    90  r3 = -1
+    91  r2 = *(u64 *)(r10 - 8)
+    92  lock *(u64 *)(r2 + 0) += r3
+    93  r0 = 0
+    94  exit
+
+file_open_unread:    # 86 instructions
+  ; network-and-texts.krs:3:19: file.flags & O_TRUNC == 0
+     0  r2 = *(u64 *)(r1 + 0)                   # file
+     1  r3 = *(u32 *)(r2 + file.f_flags)
+     2  if w3 & 0x200 goto 10
+  ; network-and-texts.krs:3:49: file.path in { "/etc/passwd", "/etc/shadow", "/srv" }
+     3  r3 = *(u64 *)(r2 + file.f_path.dentry)
+     4  r4 = *(u64 *)(r2 + file.f_path.mnt)
+     5  r2 = *(u32 *)(r3 + dentry.d_name.len)
+     6  if w2 == 0x3 goto 16
+     7  if w2 == 0x6 goto 16
+     8  r2 = *(u64 *)(r4 + vfsmount.mnt_root)
+     9  if r2 == r3 goto 16
+  ; network-and-texts.krs:3:1: on file_open when file.flags & O_TRUNC == 0 and file.path in { "/etc/passwd", "/etc/shadow", "/srv" } deny
+    10  r2 = krs_parts_file_open ll
+    12  r3 = 1
+    13  call tail_call
+    14  r0 = 0
+    15  exit
+  ; network-and-texts.krs:3:49: file.path in { "/etc/passwd", "/etc/shadow", "/srv" }
+    16  *(u64 *)(r10 - 16) = r1
+    17  *(u64 *)(r10 - 24) = r3
+    18  *(u64 *)(r10 - 32) = r4
+    19  call krs_claim
+    20  *(u64 *)(r10 - 8) = r0
+    21  if r0 == 0x0 goto 38
+    22  r3 = *(u64 *)(r10 - 32)
+    23  r4 = *(u64 *)(r3 + vfsmount.mnt_root)
+    24  r2 = *(u64 *)(r10 - 24)
+    25  r5 = *(u64 *)(r2 + dentry.d_hash.pprev)
+    26  r1 = r0
+    27  *(u64 *)(r0 + 8) = r2
+    28  *(u64 *)(r0 + 16) = r3
+    29  *(u64 *)(r0 + 48) = r4
+    30  *(u64 *)(r0 + 56) = r5
+    31  *(u64 *)(r0 + 64) = 4096
+    32  call krs_path_near
+    33  r2 = *(u64 *)(r10 - 8)
+    34  r1 = *(u64 *)(r2 + 24)
+    35  r2 = 4432
+    36  call krs_path
+    37  if r0 < 0x1000 goto 45
+    38  r2 = state[64] ll
+    40  r3 = 1
+    41  lock *(u64 *)(r2 + 0) += r3
+  ; network-and-texts.krs:3:1: on file_open when file.flags & O_TRUNC == 0 and file.path in { "/etc/passwd", "/etc/shadow", "/srv" } deny
+    42  r2 = *(u64 *)(r10 - 8)
+    43  if r2 != 0x0 goto 71
+    44  goto 74
+  ; network-and-texts.krs:3:49: file.path in { "/etc/passwd", "/etc/shadow", "/srv" }
+    45  if r0 != 0x4 goto 50
+    46  r2 = *(u64 *)(r10 - 8)
+    47  r2 = *(u32 *)(r2 + 4432)
+    48  if w2 == 0x7672732f goto 63
+    49  goto 71
+    50  if r0 != 0xb goto 71
+    51  r2 = *(u64 *)(r10 - 8)
+    52  r3 = *(u64 *)(r2 + 4432)
+    53  r4 = 0x7361702f6374652f ll
+    55  if r3 != r4 goto 58
+    56  r4 = *(u32 *)(r2 + 4439)
+    57  if w4 == 0x64777373 goto 63
+    58  r4 = 0x6168732f6374652f ll
+    60  if r3 != r4 goto 71
+    61  r2 = *(u32 *)(r2 + 4439)
+    62  if w2 != 0x776f6461 goto 71
+  ; network-and-texts.krs:3:1: on file_open when file.flags & O_TRUNC == 0 and file.path in { "/etc/passwd", "/etc/shadow", "/srv" } deny
+    63  r2 = krs_modes[2] ll
+    65  r2 = *(u8 *)(r2 + 0)
+    66  if r2 <= 0x1 goto 81
+    67  if r2 > 0x2 goto 71
+    68  r1 = 2
+    69  r2 = 1
+    70  call krs_would
     71  r3 = -1
     72  r2 = *(u64 *)(r10 - 8)
     73  lock *(u64 *)(r2 + 0) += r3
-    74  r0 = -1
-    75  exit
+    74  r1 = *(u64 *)(r10 - 16)
+    75  r2 = krs_parts_file_open ll
+    77  r3 = 1
+    78  call tail_call
+    79  r0 = 0
+    80  exit
+    81  r3 = -1
+    82  r2 = *(u64 *)(r10 - 8)
+    83  lock *(u64 *)(r2 + 0) += r3
+    84  r0 = -1
+    85  exit
+
+file_open_undecided:    # 121 instructions
+  ; network-and-texts.krs:3:1: on file_open when file.flags & O_TRUNC == 0 and file.path in { "/etc/passwd", "/etc/shadow", "/srv" } deny
+     0  *(u64 *)(r10 - 16) = r1
+     1  r2 = exists(BPF_FUNC_get_current_task_btf)
+     2  if r2 == 0x0 goto 6
+     3  call get_current_task_btf
+     4  r2 = *(u32 *)(r0 + task_struct.flags)
+     5  goto 14
+     6  call get_current_task
+     7  r3 = task_struct.flags
+     8  r3 += r0
+     9  r1 = r10
+    10  r1 += -8
+    11  r2 = 4
+    12  call probe_read_kernel
+    13  r2 = *(u32 *)(r10 - 8)
+    14  r2 &= 2097168
+    15  if r2 == 0x200000 goto 27
+  ; network-and-texts.krs:3:19: file.flags & O_TRUNC == 0
+    16  r2 = *(u64 *)(r10 - 16)
+    17  r2 = *(u64 *)(r2 + 0)                   # file
+    18  r3 = *(u32 *)(r2 + file.f_flags)
+    19  if w3 & 0x200 goto 27
+  ; network-and-texts.krs:3:49: file.path in { "/etc/passwd", "/etc/shadow", "/srv" }
+    20  r4 = *(u64 *)(r2 + file.f_path.mnt)
+    21  r5 = *(u64 *)(r4 + vfsmount.mnt_root)
+    22  r3 = *(u64 *)(r2 + file.f_path.dentry)
+    23  if r5 == r3 goto 71
+    24  r2 = *(u32 *)(r3 + dentry.d_name.len)
+    25  if w2 == 0x3 goto 29
+    26  if w2 == 0x6 goto 29
+  ; network-and-texts.krs:3:1: on file_open when file.flags & O_TRUNC == 0 and file.path in { "/etc/passwd", "/etc/shadow", "/srv" } deny
+    27  r0 = 0
+    28  exit
+    29  r2 = 0
+    30  *(u64 *)(r10 - 24) = r2
+    31  *(u64 *)(r10 - 32) = r4
+    32  *(u64 *)(r10 - 40) = r5
+    33  *(u64 *)(r10 - 48) = r3
+    34  call krs_claim
+    35  *(u64 *)(r10 - 16) = r0
+    36  if r0 == 0x0 goto 54
+    37  r2 = *(u64 *)(r10 - 48)
+    38  r4 = *(u64 *)(r2 + dentry.d_hash.pprev)
+    39  r1 = r0
+    40  *(u64 *)(r0 + 8) = r2
+    41  r3 = *(u64 *)(r10 - 32)
+    42  *(u64 *)(r0 + 16) = r3
+    43  r3 = *(u64 *)(r10 - 40)
+    44  *(u64 *)(r0 + 48) = r3
+    45  *(u64 *)(r0 + 56) = r4
+    46  *(u64 *)(r0 + 64) = 4096
+    47  call krs_path_near
+    48  r2 = *(u64 *)(r10 - 16)
+    49  r1 = *(u64 *)(r2 + 24)
+    50  r2 = 4432
+    51  call krs_path
+    52  r2 = r0
+    53  if r2 < 0x1000 goto 59
+    54  r2 = state[64] ll
+    56  r3 = 1
+    57  lock *(u64 *)(r2 + 0) += r3
+    58  goto 60
+    59  if r2 != 0xfffffffe goto 116
+    60  r1 = 0
+    61  r2 = 65537
+    62  call krs_first
+    63  if r0 == 0xffffffff goto 114
+    64  if r0 >= 0x3 goto 114
+    65  r2 = krs_modes[0] ll
+    67  r2 += r0
+    68  r2 = *(u8 *)(r2 + 0)
+    69  if r2 > 0x1 goto 114
+    70  goto 112
+    71  r2 = 0
+    72  *(u64 *)(r10 - 24) = r2
+    73  *(u64 *)(r10 - 32) = r4
+    74  *(u64 *)(r10 - 40) = r5
+    75  *(u64 *)(r10 - 48) = r3
+    76  call krs_claim
+    77  *(u64 *)(r10 - 16) = r0
+    78  if r0 == 0x0 goto 96
+    79  r2 = *(u64 *)(r10 - 48)
+    80  r4 = *(u64 *)(r2 + dentry.d_hash.pprev)
+    81  r1 = r0
+    82  *(u64 *)(r0 + 8) = r2
+    83  r3 = *(u64 *)(r10 - 32)
+    84  *(u64 *)(r0 + 16) = r3
+    85  r3 = *(u64 *)(r10 - 40)
+    86  *(u64 *)(r0 + 48) = r3
+    87  *(u64 *)(r0 + 56) = r4
+    88  *(u64 *)(r0 + 64) = 4096
+    89  call krs_path_near
+    90  r2 = *(u64 *)(r10 - 16)
+    91  r1 = *(u64 *)(r2 + 24)
+    92  r2 = 4432
+    93  call krs_path
+    94  r2 = r0
+    95  if r2 < 0x1000 goto 101
+    96  r2 = state[64] ll
+    98  r3 = 1
+    99  lock *(u64 *)(r2 + 0) += r3
+   100  goto 102
+   101  if r2 != 0xfffffffe goto 116
+   102  r1 = 0
+   103  r2 = 65537
+   104  call krs_first
+   105  if r0 == 0xffffffff goto 114
+   106  if r0 >= 0x3 goto 114
+   107  r2 = krs_modes[0] ll
+   109  r2 += r0
+   110  r2 = *(u8 *)(r2 + 0)
+   111  if r2 > 0x1 goto 114
+   112  r2 = -1
+   113  *(u64 *)(r10 - 24) = r2
+   114  r2 = *(u64 *)(r10 - 16)
+   115  if r2 == 0x0 goto 119
+   116  r3 = -1
+   117  r2 = *(u64 *)(r10 - 16)
+   118  lock *(u64 *)(r2 + 0) += r3
+   119  r0 = *(u64 *)(r10 - 24)
+   120  exit
 
 krs_claim:    # 62 instructions, 0 arguments
   ; scratch memory that no other program on this processor uses
@@ -416,6 +645,28 @@ krs_claim:    # 62 instructions, 0 arguments
     59  lock *(u64 *)(r0 + 0) += r1
     60  r0 = 0
     61  exit
+
+krs_first:    # 20 instructions, 2 arguments
+  ; the first rule of a list that is enforced
+     0  r6 = r1
+     1  r7 = r2
+     2  r8 = 256
+     3  r1 = r6
+     4  r2 = r7
+     5  call krs_row_step
+     6  if r0 & 0x3 goto 13
+     7  r6 += 4
+     8  r8 -= 1
+     9  if r8 == 0x0 goto 11
+    10  if r0 & 0x10 goto 3
+    11  r0 = -1
+    12  exit
+    13  if r6 > 0x0 goto 11
+    14  r3 = constants[0] ll
+    16  r3 += r6
+    17  r0 = *(u32 *)(r3 + 0)
+    18  r0 &= 2147483647
+    19  exit
 
 krs_head:    # 23 instructions, 4 arguments
   ; rule and verdict
@@ -780,6 +1031,32 @@ krs_path_step:    # 168 instructions, 1 arguments
    165  exit
    166  r0 = 2
    167  exit
+
+krs_row_step:    # 25 instructions, 2 arguments
+  ; the action of a rule of the row
+     0  if r1 > 0x0 goto 23
+     1  r3 = constants[0] ll
+     3  r3 += r1
+     4  r6 = *(u32 *)(r3 + 0)
+     5  r1 = r6
+     6  r1 &= 2147483647
+     7  if r1 >= 0x3 goto 23
+     8  r3 = krs_modes[0] ll
+    10  r3 += r1
+    11  r4 = *(u8 *)(r3 + 0)
+    12  r4 &= 3
+    13  r7 = 1
+    14  r7 <<= r4
+    15  r6 >>= 31
+    16  r6 <<= 4
+    17  r7 |= r6
+    18  if r4 != 0x2 goto 21
+    19  if r2 == 0x0 goto 21
+    20  call krs_would
+    21  r0 = r7
+    22  exit
+    23  r0 = 0
+    24  exit
 
 krs_would:    # 28 instructions, 2 arguments
   ; reserve an event

@@ -1,67 +1,68 @@
-file_open:    # 108 instructions
-  ; tried.krs:3:9: file.flags & O_TRUNC
-     0  r2 = *(u64 *)(r1 + 0)                   # file
-     1  *(u64 *)(r10 - 16) = r2
-     2  r3 = *(u32 *)(r2 + file.f_flags)
-     3  if w3 & 0x200 goto 8
-  ; tried.krs:3:67: task.uid == 1000
-     4  call get_current_uid_gid
-     5  if w0 == 0x3e8 goto 50
+file_open:    # 130 instructions
   ; tried.krs:2:1: either: on file_open when (file.flags & O_TRUNC and file.path under "/srv/data") or (task.uid == 1000 and file.path under "/srv/logs") deny
-     6  r0 = 0
-     7  exit
-  ; tried.krs:3:34: file.path under "/srv/data"
-     8  call krs_claim
-     9  *(u64 *)(r10 - 8) = r0
-    10  if r0 == 0x0 goto 30
-    11  r2 = *(u64 *)(r10 - 16)
-    12  r3 = *(u64 *)(r2 + file.f_path.dentry)
-    13  r2 = *(u64 *)(r2 + file.f_path.mnt)
-    14  r4 = *(u64 *)(r2 + vfsmount.mnt_root)
-    15  r5 = *(u64 *)(r3 + dentry.d_hash.pprev)
-    16  r1 = r0
-    17  *(u64 *)(r0 + 8) = r3
-    18  *(u64 *)(r0 + 16) = r2
-    19  *(u64 *)(r0 + 48) = r4
-    20  *(u64 *)(r0 + 56) = r5
-    21  *(u64 *)(r0 + 64) = 4096
-    22  r2 = r3
-    23  call krs_path_near
-    24  r2 = *(u64 *)(r10 - 8)
-    25  r1 = *(u64 *)(r2 + 24)
-    26  r2 = 4432
-    27  call krs_path
-    28  r3 = r0
-    29  if r3 < 0x1000 goto 35
-    30  r2 = state[32] ll
-    32  r3 = 1
-    33  lock *(u64 *)(r2 + 0) += r3
-    34  goto 46
-    35  if r3 < 0x9 goto 46
-    36  r2 = *(u64 *)(r10 - 8)
-    37  r4 = *(u64 *)(r2 + 4432)
-    38  r5 = 0x7461642f7672732f ll
-    40  if r4 != r5 goto 46
-    41  r4 = *(u8 *)(r2 + 4440)
-    42  if w4 != 0x61 goto 46
-    43  if r3 == 0x9 goto 88
-    44  r2 = *(u8 *)(r2 + 4441)
-    45  if r2 == 0x2f goto 88
+     0  *(u64 *)(r10 - 8) = r1
+  ; tried.krs:3:9: file.flags & O_TRUNC
+     1  r2 = *(u64 *)(r1 + 0)                   # file
+     2  *(u64 *)(r10 - 24) = r2
+     3  r4 = *(u32 *)(r2 + file.f_flags)
+     4  if w4 & 0x200 goto 9
   ; tried.krs:3:67: task.uid == 1000
-    46  call get_current_uid_gid
-    47  if w0 != 0x3e8 goto 96
+     5  call get_current_uid_gid
+     6  if w0 == 0x3e8 goto 50
+  ; tried.krs:2:1: either: on file_open when (file.flags & O_TRUNC and file.path under "/srv/data") or (task.uid == 1000 and file.path under "/srv/logs") deny
+     7  r0 = 0
+     8  exit
+  ; tried.krs:3:34: file.path under "/srv/data"
+     9  call krs_claim
+    10  *(u64 *)(r10 - 16) = r0
+    11  if r0 == 0x0 goto 31
+    12  r2 = *(u64 *)(r10 - 24)
+    13  r3 = *(u64 *)(r2 + file.f_path.dentry)
+    14  r2 = *(u64 *)(r2 + file.f_path.mnt)
+    15  r4 = *(u64 *)(r2 + vfsmount.mnt_root)
+    16  r5 = *(u64 *)(r3 + dentry.d_hash.pprev)
+    17  r1 = r0
+    18  *(u64 *)(r0 + 8) = r3
+    19  *(u64 *)(r0 + 16) = r2
+    20  *(u64 *)(r0 + 48) = r4
+    21  *(u64 *)(r0 + 56) = r5
+    22  *(u64 *)(r0 + 64) = 4096
+    23  r2 = r3
+    24  call krs_path_near
+    25  r2 = *(u64 *)(r10 - 16)
+    26  r1 = *(u64 *)(r2 + 24)
+    27  r2 = 4432
+    28  call krs_path
+    29  r3 = r0
+    30  if r3 < 0x1000 goto 36
+    31  r2 = state[32] ll
+    33  r3 = 1
+    34  lock *(u64 *)(r2 + 0) += r3
+    35  goto 76
+    36  if r3 < 0x9 goto 47
+    37  r2 = *(u64 *)(r10 - 16)
+    38  r4 = *(u64 *)(r2 + 4432)
+    39  r5 = 0x7461642f7672732f ll
+    41  if r4 != r5 goto 47
+    42  r4 = *(u8 *)(r2 + 4440)
+    43  if w4 != 0x61 goto 47
+    44  if r3 == 0x9 goto 98
+    45  r2 = *(u8 *)(r2 + 4441)
+    46  if r2 == 0x2f goto 98
+  ; tried.krs:3:67: task.uid == 1000
+    47  call get_current_uid_gid
+    48  if w0 == 0x3e8 goto 53
+    49  goto 125
   ; tried.krs:3:88: file.path under "/srv/logs"
-    48  r2 = *(u64 *)(r10 - 8)
-    49  if r2 != 0x0 goto 53
     50  call krs_claim
-    51  *(u64 *)(r10 - 8) = r0
+    51  *(u64 *)(r10 - 16) = r0
     52  if r0 == 0x0 goto 72
-    53  r2 = *(u64 *)(r10 - 16)
+    53  r2 = *(u64 *)(r10 - 24)
     54  r3 = *(u64 *)(r2 + file.f_path.dentry)
     55  r2 = *(u64 *)(r2 + file.f_path.mnt)
     56  r4 = *(u64 *)(r2 + vfsmount.mnt_root)
     57  r5 = *(u64 *)(r3 + dentry.d_hash.pprev)
-    58  r1 = *(u64 *)(r10 - 8)
+    58  r1 = *(u64 *)(r10 - 16)
     59  *(u64 *)(r1 + 8) = r3
     60  *(u64 *)(r1 + 16) = r2
     61  *(u64 *)(r1 + 48) = r4
@@ -69,73 +70,461 @@ file_open:    # 108 instructions
     63  *(u64 *)(r1 + 64) = 4096
     64  r2 = r3
     65  call krs_path_near
-    66  r2 = *(u64 *)(r10 - 8)
+    66  r2 = *(u64 *)(r10 - 16)
     67  r1 = *(u64 *)(r2 + 24)
     68  r2 = 4432
     69  call krs_path
     70  r3 = r0
-    71  if r3 < 0x1000 goto 77
+    71  if r3 < 0x1000 goto 87
     72  r2 = state[32] ll
     74  r3 = 1
     75  lock *(u64 *)(r2 + 0) += r3
-    76  goto 96
-    77  if r3 < 0x9 goto 96
-    78  r2 = *(u64 *)(r10 - 8)
-    79  r4 = *(u64 *)(r2 + 4432)
-    80  r5 = 0x676f6c2f7672732f ll
-    82  if r4 != r5 goto 96
-    83  r4 = *(u8 *)(r2 + 4440)
-    84  if w4 != 0x73 goto 96
-    85  if r3 == 0x9 goto 88
-    86  r2 = *(u8 *)(r2 + 4441)
-    87  if r2 != 0x2f goto 96
   ; tried.krs:2:1: either: on file_open when (file.flags & O_TRUNC and file.path under "/srv/data") or (task.uid == 1000 and file.path under "/srv/logs") deny
-    88  r2 = krs_modes[0] ll
-    90  r2 = *(u8 *)(r2 + 0)
-    91  if r2 <= 0x1 goto 102
-    92  if r2 > 0x2 goto 96
-    93  r1 = 0
-    94  r2 = 1
-    95  call krs_would
-    96  r2 = *(u64 *)(r10 - 8)
-    97  if r2 == 0x0 goto 100
-    98  r3 = -1
-    99  lock *(u64 *)(r2 + 0) += r3
-   100  r0 = 0
-   101  exit
-   102  r2 = *(u64 *)(r10 - 8)
-   103  if r2 == 0x0 goto 106
-   104  r3 = -1
-   105  lock *(u64 *)(r2 + 0) += r3
-   106  r0 = -1
-   107  exit
+    76  r2 = *(u64 *)(r10 - 16)
+    77  if r2 == 0x0 goto 80
+    78  r3 = -1
+    79  lock *(u64 *)(r2 + 0) += r3
+    80  r1 = *(u64 *)(r10 - 8)
+    81  r2 = krs_parts_file_open ll
+    83  r3 = 0
+    84  call tail_call
+    85  r0 = 0
+    86  exit
+  ; tried.krs:3:88: file.path under "/srv/logs"
+    87  if r3 < 0x9 goto 123
+    88  r2 = *(u64 *)(r10 - 16)
+    89  r4 = *(u64 *)(r2 + 4432)
+    90  r5 = 0x676f6c2f7672732f ll
+    92  if r4 != r5 goto 123
+    93  r4 = *(u8 *)(r2 + 4440)
+    94  if w4 != 0x73 goto 123
+    95  if r3 == 0x9 goto 98
+    96  r2 = *(u8 *)(r2 + 4441)
+    97  if r2 != 0x2f goto 123
+  ; tried.krs:2:1: either: on file_open when (file.flags & O_TRUNC and file.path under "/srv/data") or (task.uid == 1000 and file.path under "/srv/logs") deny
+    98  r2 = krs_modes[0] ll
+   100  r2 = *(u8 *)(r2 + 0)
+   101  if r2 <= 0x1 goto 117
+   102  if r2 > 0x2 goto 106
+   103  r1 = 0
+   104  r2 = 1
+   105  call krs_would
+   106  r2 = *(u64 *)(r10 - 16)
+   107  if r2 == 0x0 goto 110
+   108  r3 = -1
+   109  lock *(u64 *)(r2 + 0) += r3
+   110  r1 = *(u64 *)(r10 - 8)
+   111  r2 = krs_parts_file_open ll
+   113  r3 = 1
+   114  call tail_call
+   115  r0 = 0
+   116  exit
+   117  r2 = *(u64 *)(r10 - 16)
+   118  if r2 == 0x0 goto 121
+   119  r3 = -1
+   120  lock *(u64 *)(r2 + 0) += r3
+   121  r0 = -1
+   122  exit
+   123  r2 = *(u64 *)(r10 - 16)
+   124  if r2 == 0x0 goto 128
+   125  r3 = -1
+   126  r2 = *(u64 *)(r10 - 16)
+   127  lock *(u64 *)(r2 + 0) += r3
+   128  r0 = 0
+   129  exit
 
-task_prctl:    # 25 instructions
-  ; tried.krs:6:31: any a in task.ancestors { a.gid == 1 or a.gid == 5 and a.uid > 3 or a.uid == 9 }
-     0  call get_current_task
-     1  r1 = r0
-     2  r2 = 0
-     3  call krs_any_0
-     4  if r0 & 0x2 goto 6
-     5  goto 10
-     6  r2 = state[40] ll
-     8  r3 = 1
-     9  lock *(u64 *)(r2 + 0) += r3
-    10  if r0 & 0x1 goto 13
-  ; tried.krs:6:1: offspring: on task_prctl when any a in task.ancestors { a.gid == 1 or a.gid == 5 and a.uid > 3 or a.uid == 9 } deny
-    11  r0 = 0
-    12  exit
-    13  r2 = krs_modes[1] ll
-    15  r2 = *(u8 *)(r2 + 0)
-    16  if r2 <= 0x1 goto 23
-    17  if r2 > 0x2 goto 21
-    18  r1 = 1
-    19  r2 = 1
-    20  call krs_would
-    21  r0 = 0
-    22  exit
-    23  r0 = -1
+file_open_unread:    # 115 instructions
+  ; tried.krs:2:1: either: on file_open when (file.flags & O_TRUNC and file.path under "/srv/data") or (task.uid == 1000 and file.path under "/srv/logs") deny
+     0  r6 = r1
+  ; tried.krs:3:9: file.flags & O_TRUNC
+     1  r2 = *(u64 *)(r6 + 0)                   # file
+     2  *(u64 *)(r10 - 8) = r2
+     3  r3 = *(u32 *)(r2 + file.f_flags)
+     4  if w3 & 0x200 goto 14
+  ; tried.krs:3:67: task.uid == 1000
+     5  call get_current_uid_gid
+     6  if w0 == 0x3e8 goto 55
+  ; tried.krs:2:1: either: on file_open when (file.flags & O_TRUNC and file.path under "/srv/data") or (task.uid == 1000 and file.path under "/srv/logs") deny
+     7  r1 = r6
+     8  r2 = krs_parts_file_open ll
+    10  r3 = 1
+    11  call tail_call
+    12  r0 = 0
+    13  exit
+  ; tried.krs:3:34: file.path under "/srv/data"
+    14  *(u64 *)(r10 - 16) = r6
+    15  call krs_claim
+    16  r6 = r0
+    17  if r6 == 0x0 goto 36
+    18  r2 = *(u64 *)(r10 - 8)
+    19  r3 = *(u64 *)(r2 + file.f_path.dentry)
+    20  r2 = *(u64 *)(r2 + file.f_path.mnt)
+    21  r4 = *(u64 *)(r2 + vfsmount.mnt_root)
+    22  r5 = *(u64 *)(r3 + dentry.d_hash.pprev)
+    23  *(u64 *)(r6 + 8) = r3
+    24  *(u64 *)(r6 + 16) = r2
+    25  *(u64 *)(r6 + 48) = r4
+    26  *(u64 *)(r6 + 56) = r5
+    27  *(u64 *)(r6 + 64) = 4096
+    28  r1 = r6
+    29  r2 = r3
+    30  call krs_path_near
+    31  r1 = *(u64 *)(r6 + 24)
+    32  r2 = 4432
+    33  call krs_path
+    34  r2 = r0
+    35  if r2 < 0x1000 goto 41
+    36  r2 = state[32] ll
+    38  r3 = 1
+    39  lock *(u64 *)(r2 + 0) += r3
+    40  goto 51
+    41  if r2 < 0x9 goto 51
+    42  r3 = *(u64 *)(r6 + 4432)
+    43  r4 = 0x7461642f7672732f ll
+    45  if r3 != r4 goto 51
+    46  r3 = *(u8 *)(r6 + 4440)
+    47  if w3 != 0x61 goto 51
+    48  if r2 == 0x9 goto 92
+    49  r2 = *(u8 *)(r6 + 4441)
+    50  if r2 == 0x2f goto 92
+  ; tried.krs:3:67: task.uid == 1000
+    51  call get_current_uid_gid
+    52  if w0 != 0x3e8 goto 100
+  ; tried.krs:3:88: file.path under "/srv/logs"
+    53  if r6 != 0x0 goto 59
+    54  goto 56
+    55  *(u64 *)(r10 - 16) = r6
+    56  call krs_claim
+    57  r6 = r0
+    58  if r6 == 0x0 goto 77
+    59  r2 = *(u64 *)(r10 - 8)
+    60  r3 = *(u64 *)(r2 + file.f_path.dentry)
+    61  r2 = *(u64 *)(r2 + file.f_path.mnt)
+    62  r4 = *(u64 *)(r2 + vfsmount.mnt_root)
+    63  r5 = *(u64 *)(r3 + dentry.d_hash.pprev)
+    64  *(u64 *)(r6 + 8) = r3
+    65  *(u64 *)(r6 + 16) = r2
+    66  *(u64 *)(r6 + 48) = r4
+    67  *(u64 *)(r6 + 56) = r5
+    68  *(u64 *)(r6 + 64) = 4096
+    69  r1 = r6
+    70  r2 = r3
+    71  call krs_path_near
+    72  r1 = *(u64 *)(r6 + 24)
+    73  r2 = 4432
+    74  call krs_path
+    75  r2 = r0
+    76  if r2 < 0x1000 goto 82
+    77  r2 = state[32] ll
+    79  r3 = 1
+    80  lock *(u64 *)(r2 + 0) += r3
+    81  goto 100
+    82  if r2 < 0x9 goto 100
+    83  r3 = *(u64 *)(r6 + 4432)
+    84  r4 = 0x676f6c2f7672732f ll
+    86  if r3 != r4 goto 100
+    87  r3 = *(u8 *)(r6 + 4440)
+    88  if w3 != 0x73 goto 100
+    89  if r2 == 0x9 goto 92
+    90  r2 = *(u8 *)(r6 + 4441)
+    91  if r2 != 0x2f goto 100
+  ; tried.krs:2:1: either: on file_open when (file.flags & O_TRUNC and file.path under "/srv/data") or (task.uid == 1000 and file.path under "/srv/logs") deny
+    92  r2 = krs_modes[0] ll
+    94  r2 = *(u8 *)(r2 + 0)
+    95  if r2 <= 0x1 goto 110
+    96  if r2 > 0x2 goto 100
+    97  r1 = 0
+    98  r2 = 1
+    99  call krs_would
+   100  if r6 == 0x0 goto 103
+   101  r2 = -1
+   102  lock *(u64 *)(r6 + 0) += r2
+   103  r1 = *(u64 *)(r10 - 16)
+   104  r2 = krs_parts_file_open ll
+   106  r3 = 1
+   107  call tail_call
+   108  r0 = 0
+   109  exit
+   110  if r6 == 0x0 goto 113
+   111  r2 = -1
+   112  lock *(u64 *)(r6 + 0) += r2
+   113  r0 = -1
+   114  exit
+
+file_open_undecided:    # 144 instructions
+  ; tried.krs:2:1: either: on file_open when (file.flags & O_TRUNC and file.path under "/srv/data") or (task.uid == 1000 and file.path under "/srv/logs") deny
+     0  *(u64 *)(r10 - 16) = r1
+     1  r2 = exists(BPF_FUNC_get_current_task_btf)
+     2  if r2 == 0x0 goto 6
+     3  call get_current_task_btf
+     4  r2 = *(u32 *)(r0 + task_struct.flags)
+     5  goto 14
+     6  call get_current_task
+     7  r3 = task_struct.flags
+     8  r3 += r0
+     9  r1 = r10
+    10  r1 += -8
+    11  r2 = 4
+    12  call probe_read_kernel
+    13  r2 = *(u32 *)(r10 - 8)
+    14  r2 &= 2097168
+    15  if r2 == 0x200000 goto 23
+  ; tried.krs:3:9: file.flags & O_TRUNC
+    16  r2 = *(u64 *)(r10 - 16)
+    17  r2 = *(u64 *)(r2 + 0)                   # file
+    18  *(u64 *)(r10 - 16) = r2
+    19  r3 = *(u32 *)(r2 + file.f_flags)
+    20  if w3 & 0x200 goto 25
+  ; tried.krs:3:67: task.uid == 1000
+    21  call get_current_uid_gid
+    22  if w0 == 0x3e8 goto 85
+  ; tried.krs:2:1: either: on file_open when (file.flags & O_TRUNC and file.path under "/srv/data") or (task.uid == 1000 and file.path under "/srv/logs") deny
+    23  r0 = 0
     24  exit
+  ; tried.krs:3:34: file.path under "/srv/data"
+    25  r3 = 0
+    26  *(u64 *)(r10 - 32) = r3
+    27  call krs_claim
+    28  *(u64 *)(r10 - 24) = r0
+    29  if r0 == 0x0 goto 49
+    30  r2 = *(u64 *)(r10 - 16)
+    31  r3 = *(u64 *)(r2 + file.f_path.dentry)
+    32  r2 = *(u64 *)(r2 + file.f_path.mnt)
+    33  r4 = *(u64 *)(r2 + vfsmount.mnt_root)
+    34  r5 = *(u64 *)(r3 + dentry.d_hash.pprev)
+    35  r1 = r0
+    36  *(u64 *)(r0 + 8) = r3
+    37  *(u64 *)(r0 + 16) = r2
+    38  *(u64 *)(r0 + 48) = r4
+    39  *(u64 *)(r0 + 56) = r5
+    40  *(u64 *)(r0 + 64) = 4096
+    41  r2 = r3
+    42  call krs_path_near
+    43  r2 = *(u64 *)(r10 - 24)
+    44  r1 = *(u64 *)(r2 + 24)
+    45  r2 = 4432
+    46  call krs_path
+    47  r2 = r0
+    48  if r2 < 0x1000 goto 56
+    49  r2 = state[32] ll
+    51  r3 = 1
+    52  lock *(u64 *)(r2 + 0) += r3
+    53  r2 = -2
+    54  *(u64 *)(r10 - 16) = r2
+    55  goto 69
+    56  *(u64 *)(r10 - 16) = r0
+    57  if r2 < 0x9 goto 68
+    58  r3 = *(u64 *)(r10 - 24)
+    59  r4 = *(u64 *)(r3 + 4432)
+    60  r5 = 0x7461642f7672732f ll
+    62  if r4 != r5 goto 68
+    63  r4 = *(u8 *)(r3 + 4440)
+    64  if w4 != 0x61 goto 68
+    65  if r2 == 0x9 goto 139
+    66  r3 = *(u8 *)(r3 + 4441)
+    67  if r3 == 0x2f goto 139
+    68  if r2 != 0xfffffffe goto 139
+  ; tried.krs:3:67: task.uid == 1000
+    69  call get_current_uid_gid
+    70  if w0 != 0x3e8 goto 125
+  ; tried.krs:3:88: file.path under "/srv/logs"
+    71  r2 = *(u64 *)(r10 - 16)
+    72  if r2 >= 0x1000 goto 125
+    73  if r2 < 0x9 goto 125
+    74  r3 = *(u64 *)(r10 - 24)
+    75  r4 = *(u64 *)(r3 + 4432)
+    76  r5 = 0x676f6c2f7672732f ll
+    78  if r4 != r5 goto 125
+    79  r4 = *(u8 *)(r3 + 4440)
+    80  if w4 != 0x73 goto 125
+    81  if r2 == 0x9 goto 137
+    82  r2 = *(u8 *)(r3 + 4441)
+    83  if r2 == 0x2f goto 137
+    84  goto 125
+    85  r2 = 0
+    86  *(u64 *)(r10 - 32) = r2
+    87  call krs_claim
+    88  *(u64 *)(r10 - 24) = r0
+    89  if r0 == 0x0 goto 108
+    90  r2 = *(u64 *)(r10 - 16)
+    91  r3 = *(u64 *)(r2 + file.f_path.dentry)
+    92  r2 = *(u64 *)(r2 + file.f_path.mnt)
+    93  r4 = *(u64 *)(r2 + vfsmount.mnt_root)
+    94  r5 = *(u64 *)(r3 + dentry.d_hash.pprev)
+    95  r1 = r0
+    96  *(u64 *)(r0 + 8) = r3
+    97  *(u64 *)(r0 + 16) = r2
+    98  *(u64 *)(r0 + 48) = r4
+    99  *(u64 *)(r0 + 56) = r5
+   100  *(u64 *)(r0 + 64) = 4096
+   101  r2 = r3
+   102  call krs_path_near
+   103  r2 = *(u64 *)(r10 - 24)
+   104  r1 = *(u64 *)(r2 + 24)
+   105  r2 = 4432
+   106  call krs_path
+   107  if r0 < 0x1000 goto 113
+   108  r2 = state[32] ll
+   110  r3 = 1
+   111  lock *(u64 *)(r2 + 0) += r3
+   112  goto 125
+   113  if r0 < 0x9 goto 124
+   114  r2 = *(u64 *)(r10 - 24)
+   115  r3 = *(u64 *)(r2 + 4432)
+   116  r4 = 0x676f6c2f7672732f ll
+   118  if r3 != r4 goto 124
+   119  r3 = *(u8 *)(r2 + 4440)
+   120  if w3 != 0x73 goto 124
+   121  if r0 == 0x9 goto 139
+   122  r2 = *(u8 *)(r2 + 4441)
+   123  if r2 == 0x2f goto 139
+   124  if r0 != 0xfffffffe goto 139
+  ; tried.krs:2:1: either: on file_open when (file.flags & O_TRUNC and file.path under "/srv/data") or (task.uid == 1000 and file.path under "/srv/logs") deny
+   125  r1 = 0
+   126  r2 = 65537
+   127  call krs_first
+   128  if r0 == 0xffffffff goto 137
+   129  if r0 >= 0x2 goto 137
+   130  r2 = krs_modes[0] ll
+   132  r2 += r0
+   133  r2 = *(u8 *)(r2 + 0)
+   134  if r2 > 0x1 goto 137
+   135  r2 = -1
+   136  *(u64 *)(r10 - 32) = r2
+   137  r2 = *(u64 *)(r10 - 24)
+   138  if r2 == 0x0 goto 142
+   139  r3 = -1
+   140  r2 = *(u64 *)(r10 - 24)
+   141  lock *(u64 *)(r2 + 0) += r3
+   142  r0 = *(u64 *)(r10 - 32)
+   143  exit
+
+task_prctl:    # 39 instructions
+  ; tried.krs:6:1: offspring: on task_prctl when any a in task.ancestors { a.gid == 1 or a.gid == 5 and a.uid > 3 or a.uid == 9 } deny
+     0  *(u64 *)(r10 - 8) = r1
+  ; tried.krs:6:31: any a in task.ancestors { a.gid == 1 or a.gid == 5 and a.uid > 3 or a.uid == 9 }
+     1  call get_current_task
+     2  r1 = r0
+     3  r2 = 0
+     4  call krs_any_0
+     5  if r0 & 0x2 goto 7
+     6  goto 11
+     7  r2 = state[40] ll
+     9  r3 = 1
+    10  lock *(u64 *)(r2 + 0) += r3
+    11  if r0 & 0x1 goto 15
+    12  if r0 & 0x2 goto 32
+  ; tried.krs:6:1: offspring: on task_prctl when any a in task.ancestors { a.gid == 1 or a.gid == 5 and a.uid > 3 or a.uid == 9 } deny
+    13  r0 = 0
+    14  exit
+    15  r2 = krs_modes[1] ll
+    17  r2 = *(u8 *)(r2 + 0)
+    18  if r2 <= 0x1 goto 30
+    19  if r2 > 0x2 goto 23
+    20  r1 = 1
+    21  r2 = 1
+    22  call krs_would
+    23  r1 = *(u64 *)(r10 - 8)
+    24  r2 = krs_parts_task_prctl ll
+    26  r3 = 1
+    27  call tail_call
+    28  r0 = 0
+    29  exit
+    30  r0 = -1
+    31  exit
+    32  r1 = *(u64 *)(r10 - 8)
+    33  r2 = krs_parts_task_prctl ll
+    35  r3 = 0
+    36  call tail_call
+    37  r0 = 0
+    38  exit
+
+task_prctl_unread:    # 36 instructions
+  ; tried.krs:6:1: offspring: on task_prctl when any a in task.ancestors { a.gid == 1 or a.gid == 5 and a.uid > 3 or a.uid == 9 } deny
+     0  *(u64 *)(r10 - 8) = r1
+  ; tried.krs:6:31: any a in task.ancestors { a.gid == 1 or a.gid == 5 and a.uid > 3 or a.uid == 9 }
+     1  call get_current_task
+     2  r1 = r0
+     3  r2 = 0
+     4  call krs_any_0
+     5  if r0 & 0x2 goto 7
+     6  goto 11
+     7  r2 = state[40] ll
+     9  r3 = 1
+    10  lock *(u64 *)(r2 + 0) += r3
+    11  if r0 & 0x1 goto 19
+  ; tried.krs:6:1: offspring: on task_prctl when any a in task.ancestors { a.gid == 1 or a.gid == 5 and a.uid > 3 or a.uid == 9 } deny
+    12  r1 = *(u64 *)(r10 - 8)
+    13  r2 = krs_parts_task_prctl ll
+    15  r3 = 1
+    16  call tail_call
+    17  r0 = 0
+    18  exit
+    19  r2 = krs_modes[1] ll
+    21  r2 = *(u8 *)(r2 + 0)
+    22  if r2 <= 0x1 goto 34
+    23  if r2 > 0x2 goto 27
+    24  r1 = 1
+    25  r2 = 1
+    26  call krs_would
+    27  r1 = *(u64 *)(r10 - 8)
+    28  r2 = krs_parts_task_prctl ll
+    30  r3 = 1
+    31  call tail_call
+    32  r0 = 0
+    33  exit
+    34  r0 = -1
+    35  exit
+
+task_prctl_undecided:    # 45 instructions
+  ; tried.krs:6:1: offspring: on task_prctl when any a in task.ancestors { a.gid == 1 or a.gid == 5 and a.uid > 3 or a.uid == 9 } deny
+     0  r2 = exists(BPF_FUNC_get_current_task_btf)
+     1  if r2 == 0x0 goto 5
+     2  call get_current_task_btf
+     3  r2 = *(u32 *)(r0 + task_struct.flags)
+     4  goto 13
+     5  call get_current_task
+     6  r3 = task_struct.flags
+     7  r3 += r0
+     8  r1 = r10
+     9  r1 += -8
+    10  r2 = 4
+    11  call probe_read_kernel
+    12  r2 = *(u32 *)(r10 - 8)
+    13  r2 &= 2097168
+    14  if r2 == 0x200000 goto 33
+  ; tried.krs:6:31: any a in task.ancestors { a.gid == 1 or a.gid == 5 and a.uid > 3 or a.uid == 9 }
+    15  call get_current_task
+    16  r1 = r0
+    17  r2 = 0
+    18  call krs_any_0
+    19  if r0 & 0x2 goto 21
+    20  goto 25
+    21  r2 = state[40] ll
+    23  r3 = 1
+    24  lock *(u64 *)(r2 + 0) += r3
+    25  if r0 & 0x5 goto 28
+  ; tried.krs:6:1: offspring: on task_prctl when any a in task.ancestors { a.gid == 1 or a.gid == 5 and a.uid > 3 or a.uid == 9 } deny
+    26  r0 = 0
+    27  exit
+  ; tried.krs:6:31: any a in task.ancestors { a.gid == 1 or a.gid == 5 and a.uid > 3 or a.uid == 9 }
+    28  if r0 & 0x1 goto 33
+  ; tried.krs:6:1: offspring: on task_prctl when any a in task.ancestors { a.gid == 1 or a.gid == 5 and a.uid > 3 or a.uid == 9 } deny
+    29  r1 = 8
+    30  r2 = 65537
+    31  call krs_first
+    32  if r0 != 0xffffffff goto 35
+    33  r0 = 0
+    34  exit
+    35  r3 = 0
+    36  if r0 >= 0x2 goto 43
+    37  r2 = krs_modes[0] ll
+    39  r2 += r0
+    40  r2 = *(u8 *)(r2 + 0)
+    41  if r2 > 0x1 goto 43
+    42  r3 = -1
+    43  r0 = r3
+    44  exit
 
 krs_any_0:    # 38 instructions, 2 arguments
   ; from a task to its parent
@@ -175,7 +564,7 @@ krs_any_0:    # 38 instructions, 2 arguments
     32  r0 = 1
     33  exit
     34  goto 36
-    35  r9 = 2
+    35  r9 = 6
     36  r0 = r9
     37  exit
 
@@ -284,6 +673,28 @@ krs_claim:    # 62 instructions, 0 arguments
     59  lock *(u64 *)(r0 + 0) += r1
     60  r0 = 0
     61  exit
+
+krs_first:    # 20 instructions, 2 arguments
+  ; the first rule of a list that is enforced
+     0  r6 = r1
+     1  r7 = r2
+     2  r8 = 256
+     3  r1 = r6
+     4  r2 = r7
+     5  call krs_row_step
+     6  if r0 & 0x3 goto 13
+     7  r6 += 4
+     8  r8 -= 1
+     9  if r8 == 0x0 goto 11
+    10  if r0 & 0x10 goto 3
+    11  r0 = -1
+    12  exit
+    13  if r6 > 0x8 goto 11
+    14  r3 = constants[0] ll
+    16  r3 += r6
+    17  r0 = *(u32 *)(r3 + 0)
+    18  r0 &= 2147483647
+    19  exit
 
 krs_head:    # 23 instructions, 4 arguments
   ; rule and verdict
@@ -648,6 +1059,32 @@ krs_path_step:    # 168 instructions, 1 arguments
    165  exit
    166  r0 = 2
    167  exit
+
+krs_row_step:    # 25 instructions, 2 arguments
+  ; the action of a rule of the row
+     0  if r1 > 0x8 goto 23
+     1  r3 = constants[0] ll
+     3  r3 += r1
+     4  r6 = *(u32 *)(r3 + 0)
+     5  r1 = r6
+     6  r1 &= 2147483647
+     7  if r1 >= 0x2 goto 23
+     8  r3 = krs_modes[0] ll
+    10  r3 += r1
+    11  r4 = *(u8 *)(r3 + 0)
+    12  r4 &= 3
+    13  r7 = 1
+    14  r7 <<= r4
+    15  r6 >>= 31
+    16  r6 <<= 4
+    17  r7 |= r6
+    18  if r4 != 0x2 goto 21
+    19  if r2 == 0x0 goto 21
+    20  call krs_would
+    21  r0 = r7
+    22  exit
+    23  r0 = 0
+    24  exit
 
 krs_would:    # 28 instructions, 2 arguments
   ; reserve an event

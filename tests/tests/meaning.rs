@@ -50,6 +50,7 @@ files! {
     precedence
     since
     texts
+    undecided
 }
 
 #[test]

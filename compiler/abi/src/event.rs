@@ -7,7 +7,7 @@
 //! 24  u64  cgroup       id of the task's cgroup v2
 //! 32  u32  rule         manifest::RuleId
 //! 36  i32  verdict      0, or the negative errno that the operation returns; for a permissive `deny`,
-//!                       the positive errno that it would return
+//!                       the positive errno that it would return; plus UNDECIDED if the rule is undecided
 //! 40  u64  lost         events of this rule lost so far because the ring buffer was full
 //! 48  u64  unknown      bit i: field i could not be read (a null pointer on the way)
 //! 56  [u8; 16] comm     name of the task, NUL-padded
@@ -29,6 +29,8 @@ pub const CGROUP: u32 = 24;
 pub const RULE: u32 = 32;
 /// Offset of the verdict.
 pub const VERDICT: u32 = 36;
+/// Added to the verdict of a rule that acts because a value could not be read. Errnos are less than 4096.
+pub const UNDECIDED: i32 = 1 << 16;
 /// Offset of the rule's count of lost events.
 pub const LOST: u32 = 40;
 /// Offset of the mask of unknown fields.
@@ -61,6 +63,8 @@ pub struct Header {
     pub rule: u32,
     /// 0, a negative errno, or the positive errno of a `deny` that is not enforced.
     pub verdict: i32,
+    /// The rule acts because a value that it tests could not be read.
+    pub undecided: bool,
     /// Events of this rule lost so far because the ring buffer was full.
     pub lost: u64,
     /// Mask of unknown fields: bit i is set if field i could not be read.
@@ -81,6 +85,8 @@ impl Header {
             let at = at as usize;
             Some(u32::from_ne_bytes(record.get(at..at + 4)?.try_into().ok()?))
         };
+        let verdict = u32_at(VERDICT)?.cast_signed();
+        let undecided = verdict > UNDECIDED / 2;
         let (pid_tgid, uid_gid) = (u64_at(PID_TGID)?, u64_at(UID_GID)?);
         Some(Header {
             time_ns: u64_at(TIME)?,
@@ -90,7 +96,8 @@ impl Header {
             gid: (uid_gid >> 32) as u32,
             cgroup: u64_at(CGROUP)?,
             rule: u32_at(RULE)?,
-            verdict: u32_at(VERDICT)?.cast_signed(),
+            verdict: if undecided { verdict - UNDECIDED } else { verdict },
+            undecided,
             lost: u64_at(LOST)?,
             unknown: u64_at(UNKNOWN)?,
             comm: record.get(COMM as usize..HEADER_BYTES as usize)?.try_into().ok()?,

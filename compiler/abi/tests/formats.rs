@@ -31,6 +31,7 @@ fn record_headers() {
         cgroup: 6,
         rule: 7,
         verdict: -13,
+        undecided: false,
         lost: 8,
         unknown: 9,
         comm: *b"sixteen letters!",

@@ -273,8 +273,13 @@ struct Facts<'p> {
 impl<'p> Facts<'p> {
     /// Adds the result of a test; returns false on a contradiction.
     fn assume(&mut self, atom: &'p Atom, holds: bool) -> bool {
+        let read = match &atom.kind {
+            AtomKind::Known(_) => holds,
+            AtomKind::Unreadable(_) => false,
+            _ => true,
+        };
         for value in values(&atom.kind) {
-            if !self.touch(value) {
+            if read && !self.touch(value) {
                 return false;
             }
         }
@@ -304,9 +309,12 @@ impl<'p> Facts<'p> {
                 texts.like(test, holds);
                 texts.possible()
             }
-            AtomKind::InSet { .. } | AtomKind::AnyAncestor { .. } | AtomKind::Label { .. } => {
-                agree_kind(&mut self.others, &atom.kind, holds)
-            }
+            AtomKind::InSet { .. }
+            | AtomKind::AnyAncestor { .. }
+            | AtomKind::Label { .. }
+            | AtomKind::Known(_)
+            | AtomKind::Unreadable(_)
+            | AtomKind::KernelThread => agree_kind(&mut self.others, &atom.kind, holds),
         }
     }
 

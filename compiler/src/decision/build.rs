@@ -9,7 +9,7 @@ use krsi_abi::modes::Act;
 
 use super::index::{Step, Unit};
 use super::normalise::Literal;
-use super::{Graph, Node, NodeId, Part, Verdict};
+use super::{Graph, Node, NodeId, Part, Verdict, undecided};
 use crate::hir::{Cond, HookId, RuleId};
 
 /// A graph under construction: nodes in the reverse of their final order.
@@ -20,6 +20,10 @@ pub struct Build {
     /// Reuse an equal node instead of pushing another (hash-consing). The nodes that record a rule's event, and
     /// all that follow them, then exist once for both chains of `lower`.
     hash_cons: bool,
+    /// Successor of tests in a `when` whose values are unreadable, if it is not that of unknown ones.
+    pub restart: Option<NodeId>,
+    /// The lookup of the unit under construction reads texts.
+    pub find_restarts: bool,
     interned: HashMap<Node, NodeId>,
 }
 
@@ -58,9 +62,16 @@ impl Build {
         let mut entry = then(self);
         for step in unit.steps.iter().rev() {
             entry = match step {
-                Step::Find(index) => self.push(Node::Find { index: *index, rule, then: entry, otherwise }),
-                Step::Test(Literal { cond, sense, known: true }) => self.cond(rule, cond, *sense, entry, otherwise),
-                Step::Test(Literal { cond, sense, known: false }) => self.cond(rule, cond, *sense, otherwise, entry),
+                Step::Find(index) => {
+                    let unreadable = self.restart.filter(|_| self.find_restarts);
+                    self.push(Node::Find { index: *index, rule, then: entry, otherwise, unreadable })
+                }
+                Step::Test(Literal { cond, sense, known: true }) => {
+                    self.cond(rule, cond, *sense, entry, otherwise, self.restart)
+                }
+                Step::Test(Literal { cond, sense, known: false }) => {
+                    self.cond(rule, cond, *sense, otherwise, entry, None)
+                }
             };
         }
         if unit.guarded && entry != otherwise {
@@ -105,8 +116,17 @@ impl Build {
     }
 
     /// Adds a condition: `then` if it is known to be `sense`, else `otherwise`. Unknown always takes
-    /// `otherwise`: `and` and `or` inherit this from their operands, and `not` only flips `sense`.
-    fn cond(&mut self, rule: RuleId, cond: &Cond, sense: bool, then: NodeId, otherwise: NodeId) -> NodeId {
+    /// `otherwise`: `and` and `or` inherit this from their operands, and `not` only flips `sense`. An unreadable
+    /// test takes `restart` instead, if there is one.
+    fn cond(
+        &mut self,
+        rule: RuleId,
+        cond: &Cond,
+        sense: bool,
+        then: NodeId,
+        otherwise: NodeId,
+        restart: Option<NodeId>,
+    ) -> NodeId {
         match cond {
             Cond::Const(value) => {
                 if *value == sense {
@@ -116,20 +136,21 @@ impl Build {
                 }
             }
             Cond::Atom(atom) => {
-                if then == otherwise {
+                let unreadable = restart.filter(|_| undecided::may_be_unreadable(atom));
+                if then == otherwise && unreadable.is_none() {
                     return then;
                 }
-                self.push(Node::Test { atom: atom.clone(), sense, rule, then, otherwise })
+                self.push(Node::Test { atom: atom.clone(), sense, rule, then, otherwise, unreadable })
             }
-            Cond::Not(inner) => self.cond(rule, inner, !sense, then, otherwise),
+            Cond::Not(inner) => self.cond(rule, inner, !sense, then, otherwise, restart),
             // Both operands must have the result: true for `and`, false for `or`.
             Cond::And(left, right) | Cond::Or(left, right) if matches!(cond, Cond::And(..)) == sense => {
-                let right = self.cond(rule, right, sense, then, otherwise);
-                self.cond(rule, left, sense, right, otherwise)
+                let right = self.cond(rule, right, sense, then, otherwise, restart);
+                self.cond(rule, left, sense, right, otherwise, restart)
             }
             Cond::And(left, right) | Cond::Or(left, right) => {
-                let right = self.cond(rule, right, sense, then, otherwise);
-                self.cond(rule, left, sense, then, right)
+                let right = self.cond(rule, right, sense, then, otherwise, restart);
+                self.cond(rule, left, sense, then, right, restart)
             }
         }
     }

@@ -110,7 +110,7 @@ pub fn units<'p>(policy: &'p Policy, rules: &[RuleId], optimise: Optimise, index
         }
     }
     for (columns, rest, members) in groups {
-        units.extend(unit(policy, columns, rest, members, indexes));
+        units.extend(unit(policy, columns, rest, members, false, indexes));
     }
     units.sort_by_key(|unit| unit.rules[0]);
     units
@@ -137,7 +137,7 @@ pub fn of_one_shape<'p>(
     members.extend(shapes.map_while(|(shape, candidate)| (shape == first).then_some(candidate)));
     let count = members.len();
     let known = indexes.len();
-    let units = lookup(policy, first.columns(), first.rest, members, indexes).ok();
+    let units = lookup(policy, first.columns(), first.rest, members, false, indexes).ok();
     let few = units.filter(|units| units.len() * TESTED_MAX <= count);
     if few.is_none() {
         indexes.truncate(known);
@@ -146,21 +146,22 @@ pub fn of_one_shape<'p>(
 }
 
 /// Returns one unit for the rules of a shape, one for each rule if there are few, or several if many rules
-/// share a row.
-fn unit<'p>(
+/// share a row. Of a row of `undecided` rules, the search finds one.
+pub(super) fn unit<'p>(
     policy: &'p Policy,
     columns: Vec<Column>,
     rest: Vec<Literal<'p>>,
     members: Vec<Candidate<'p>>,
+    undecided: bool,
     indexes: &mut Vec<Index>,
 ) -> Vec<Unit<'p>> {
-    match lookup(policy, columns, rest, members, indexes) {
+    match lookup(policy, columns, rest, members, undecided, indexes) {
         Ok(units) => units,
         Err(Refused::Apart(members)) => members.into_iter().map(single).collect(),
         Err(Refused::Halves { columns, rest, members }) => {
             let (some, others) = texts::halves(members, |member| member.patterns().next());
-            let mut units = unit(policy, columns.clone(), rest.clone(), some, indexes);
-            units.extend(unit(policy, columns, rest, others, indexes));
+            let mut units = unit(policy, columns.clone(), rest.clone(), some, undecided, indexes);
+            units.extend(unit(policy, columns, rest, others, undecided, indexes));
             units
         }
     }
@@ -187,6 +188,7 @@ fn lookup<'p>(
     columns: Vec<Column>,
     mut rest: Vec<Literal<'p>>,
     mut members: Vec<Candidate<'p>>,
+    undecided: bool,
     indexes: &mut Vec<Index>,
 ) -> Result<Vec<Unit<'p>>, Refused<'p>> {
     let first = &policy.rules[members[0].rule.0 as usize];
@@ -233,7 +235,8 @@ fn lookup<'p>(
     let ranges = kept.last().is_some_and(|column| column.kind.is_range());
     let rows = if ranges { disjoint(rows) } else { Some(exact(rows)) };
     let Some(rows) = rows else { return Err(Refused::Apart(members)) };
-    let most = if recorded { ROW_EVENTS_MAX } else { limits::ROW_RULES_MAX };
+    // Of a row of undecided rules, one is recorded.
+    let most = if recorded && !undecided { ROW_EVENTS_MAX } else { limits::ROW_RULES_MAX };
     let errno = |rule: &RuleId| policy.rules[rule.0 as usize].errno();
     // By unit: its rows. The rules of a key are divided where the errno changes, and after `most` rules.
     let mut layers: Vec<Vec<Row>> = Vec::new();
@@ -253,7 +256,8 @@ fn lookup<'p>(
             let automata = patterns.iter().map(|of| of.as_ref().map(|of| Rc::clone(&of.automaton))).collect();
             let one_errno = rules.iter().all(|rule| errno(rule) == errno(&rules[0]));
             let columns = kept.clone();
-            indexes.push(Index { columns, automata, prefilter: Vec::new(), rows, rules: rules.len(), one_errno });
+            let prefilter = Vec::new();
+            indexes.push(Index { columns, automata, prefilter, rows, rules: rules.len(), one_errno, undecided });
             let find = Step::Find(IndexId(indexes.len() as u32 - 1));
             Unit { rules, guarded: false, steps: rest.iter().copied().map(Step::Test).chain([find]).collect() }
         })

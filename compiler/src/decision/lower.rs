@@ -22,6 +22,11 @@
 //! one can still deny; and a permissive rule records that it would deny, whatever else denies the operation. If
 //! the modes of the hook rule both out, a denial leaves the program at once ([`krsi_abi::modes::Act::Alone`]).
 //!
+//! A test in the hot chain whose value is unreadable calls a program that is the second chain of all units, with
+//! the operation allowed so far. After the last unit of a second chain, if no rule has denied, a program that is the
+//! third chain looks for an undecided rule that is enforced ([`undecided`]). An operation whose values can be read
+//! executes none of it.
+//!
 //! A part of a split hook (`split`) ends with a tail call of the next part. If an earlier part has denied, the
 //! graph is the second chain alone, with a constant verdict.
 
@@ -29,9 +34,10 @@ use std::collections::BTreeSet;
 
 use super::build::Build;
 use super::index::{self, Unit};
-use super::{Errno, Graph, Index, Node, NodeId, Part, Plan, Verdict, order, redundant_tests};
+use super::undecided;
+use super::{Errno, Graph, GraphId, Index, Node, NodeId, Part, Plan, Role, Verdict, order, redundant_tests, split};
 use crate::analysis::unreachable::Unreachable;
-use crate::hir::{HookId, Policy, RuleId};
+use crate::hir::{Atom, AtomKind, HookId, Policy, RuleId};
 use crate::optimise::{Optimisation, Optimise};
 
 /// Lowers every hook to one graph.
@@ -40,35 +46,46 @@ pub fn lower(policy: &Policy, unreachable: &Unreachable, optimise: Optimise) -> 
     let mut by_hook: Vec<Vec<RuleId>> = vec![Vec::new(); policy.hooks.len()];
     for (id, rule) in policy.rules.iter().enumerate() {
         let id = RuleId(id as u32);
-        if !optimise.does(Optimisation::UnreachableRules) || !unreachable.contains(id) {
+        // A rule that never matches can be undecided.
+        let kept = !unreachable.contains(id) || undecided::can_be(rule);
+        if kept || !optimise.does(Optimisation::UnreachableRules) {
             by_hook[rule.hook.index()].push(id);
         }
     }
     let mut plan = Plan { graphs: Vec::with_capacity(by_hook.len()), indexes: Vec::new(), rules: by_hook };
     for (hook, rules) in plan.rules.iter().enumerate() {
-        let graph = graph(policy, HookId(hook as u32), rules, Part::default(), optimise, &mut plan.indexes);
-        plan.graphs.push(graph);
+        let rules = std::slice::from_ref(rules);
+        plan.graphs.extend(split::graphs(policy, HookId(hook as u32), rules, optimise, &mut plan.indexes));
     }
     plan
 }
 
-/// Lowers some rules of a hook to the graph of one part.
+/// Lowers some rules of a hook to the graph of one part. `undecided` are the rules that the graph can find
+/// undecided.
 #[must_use]
 pub fn graph(
     policy: &Policy,
     hook: HookId,
     rules: &[RuleId],
+    undecided: &[RuleId],
     part: Part,
     optimise: Optimise,
     indexes: &mut Vec<Index>,
 ) -> Graph {
     let mut build = Build::new(optimise.does(Optimisation::HashCons));
     let known = indexes.len();
-    let (denying, observing) = units(policy, rules, optimise, indexes);
+    let of_role = |id: &&RuleId| part.role == Role::Decide || part.role == Role::Restart || !denies(policy, **id);
+    let rules: Vec<RuleId> = rules.iter().filter(of_role).copied().collect();
+    let (denying, observing) = units(policy, &rules, optimise, indexes);
     if optimise.does(Optimisation::Prefilter) {
         indexes[known..].iter_mut().for_each(|index| index.prefilter = order::prefilter(&index.columns));
     }
-    let entry = Chains { policy, indexes, part: &part, denying, observing }.build(&mut build);
+    let found = undecided::find(policy, undecided);
+    let mut third = undecided::units(policy, &found, optimise, indexes);
+    if optimise.does(Optimisation::OrderTests) {
+        third.chunks_mut(1).for_each(|unit| order::order(unit, indexes));
+    }
+    let entry = Chains { policy, indexes, part: &part, denying, observing, third }.build(&mut build);
     let graph = build.finish(hook, part, entry);
     if optimise.does(Optimisation::RedundantTests) { redundant_tests::eliminate(graph) } else { graph }
 }
@@ -78,6 +95,10 @@ fn errno(policy: &Policy, rule: RuleId) -> i32 {
     policy.rules[rule.0 as usize].errno().unwrap_or(0)
 }
 
+fn denies(policy: &Policy, rule: RuleId) -> bool {
+    policy.rules[rule.0 as usize].deny.is_some()
+}
+
 /// Returns the units that deny and the units that only observe, each in a valid evaluation order.
 pub(super) fn units<'p>(
     policy: &'p Policy,
@@ -85,8 +106,7 @@ pub(super) fn units<'p>(
     optimise: Optimise,
     indexes: &mut Vec<Index>,
 ) -> (Vec<Unit<'p>>, Vec<Unit<'p>>) {
-    let (denying, observing): (Vec<RuleId>, Vec<RuleId>) =
-        rules.iter().partition(|id| policy.rules[id.0 as usize].deny.is_some());
+    let (denying, observing): (Vec<RuleId>, Vec<RuleId>) = rules.iter().partition(|id| denies(policy, **id));
     (ordered(policy, &denying, optimise, indexes), ordered(policy, &observing, optimise, indexes))
 }
 
@@ -124,13 +144,15 @@ fn ordered<'p>(policy: &'p Policy, rules: &[RuleId], optimise: Optimise, indexes
     all
 }
 
-/// Builder of the two chains of a graph.
+/// Builder of the chains of a graph.
 struct Chains<'c, 'p> {
     policy: &'p Policy,
     indexes: &'c [Index],
     part: &'c Part,
     denying: Vec<Unit<'p>>,
     observing: Vec<Unit<'p>>,
+    /// Units of undecided rules, if this program finds them.
+    third: Vec<Unit<'p>>,
 }
 
 impl Chains<'_, '_> {
@@ -159,26 +181,76 @@ impl Chains<'_, '_> {
         }
     }
 
+    /// A rule can be undecided after the units that deny.
+    fn in_doubt(&self) -> bool {
+        !self.third.is_empty() || self.part.in_doubt.is_some()
+    }
+
     fn build(&self, build: &mut Build) -> NodeId {
         let begun = self.part.denied != 0;
-        let constant = begun || self.denying.is_empty();
+        let constant = begun || self.denying.is_empty() && !self.in_doubt();
         let shared = if constant { Verdict::Constant(self.part.denied) } else { Verdict::Chosen };
         // Pushed first to be the last node: the code that records a denial then falls through to the exit that
         // denies.
         let allow = (self.observing.is_empty() && !begun).then(|| self.end(build, Verdict::Constant(0)));
-        let mut tail = self.end(build, shared);
+        let mut observe = self.end(build, shared);
         for unit in self.observing.iter().rev() {
-            tail = build.steps(unit, |build| build.observe(unit, shared, tail), tail);
+            observe = build.steps(unit, |build| build.observe(unit, shared, observe), observe);
         }
+        let set_allowed =
+            |build: &mut Build, next| build.push(Node::Set { errno: Errno::Constant(0), first: false, next });
+        let allowed = match (allow, shared) {
+            (Some(allow), _) => allow,
+            (None, Verdict::Chosen) => set_allowed(build, observe),
+            (None, Verdict::Constant(_)) => observe,
+        };
+        let call = |build: &mut Build, graph: Option<GraphId>| graph.map(|graph| build.push(Node::Call { graph }));
+        let undecided = match call(build, self.part.in_doubt) {
+            Some(call) if self.third.is_empty() => call,
+            call => self.third_chain(build, shared, call.unwrap_or(observe), observe),
+        };
+        if let Role::Undecided(_) = self.part.role {
+            return set_allowed(build, undecided);
+        }
+        let tail = match self.in_doubt() {
+            true => build.push(Node::TestVerdict { then: observe, otherwise: undecided }),
+            false => observe,
+        };
         let second = self.second_chain(build, shared, tail);
         if begun {
             return second[0];
         }
-        let allowed = allow.unwrap_or_else(|| match shared {
-            Verdict::Chosen => build.push(Node::Set { errno: Errno::Constant(0), first: false, next: tail }),
-            Verdict::Constant(_) => tail,
-        });
-        self.hot_chain(build, allowed, &second)
+        if self.part.role == Role::Restart {
+            return set_allowed(build, second[0]);
+        }
+        // The last unit has matched but does not deny.
+        let not_denied = match self.in_doubt() {
+            true if self.third.is_empty() => undecided,
+            true => set_allowed(build, undecided),
+            false => allowed,
+        };
+        build.restart = call(build, self.part.restart);
+        self.hot_chain(build, allowed, not_denied, &second)
+    }
+
+    /// Adds the third chain, in which the first undecided rule that is enforced denies the operation. `tail` follows
+    /// if none does, and `denied` if one does.
+    fn third_chain(&self, build: &mut Build, shared: Verdict, tail: NodeId, denied: NodeId) -> NodeId {
+        let Some(first) = self.third.first() else { return tail };
+        let mut entry = tail;
+        for unit in self.third.iter().rev() {
+            let actions = |build: &mut Build| {
+                let record = if self.has_effects(unit) { build.record(unit, shared, denied) } else { denied };
+                let denies = build.push(Node::Set { errno: self.errno(unit), first: false, next: record });
+                build.mode(unit, [denies, denies, entry, entry])
+            };
+            entry = build.steps(unit, actions, entry);
+        }
+        let rule = first.rules[0];
+        let span = self.policy.rules[rule.0 as usize].span;
+        let atom = Box::new(Atom { span, kind: AtomKind::KernelThread });
+        let (then, otherwise) = (tail, entry);
+        build.push(Node::Test { atom, sense: true, rule, then, otherwise, unreadable: None })
     }
 
     /// Adds the second chain. Returns its entry before each unit; the last element is the entry of the
@@ -206,7 +278,7 @@ impl Chains<'_, '_> {
     }
 
     /// Adds the hot chain, which evaluates the units until one matches.
-    fn hot_chain(&self, build: &mut Build, allowed: NodeId, second: &[NodeId]) -> NodeId {
+    fn hot_chain(&self, build: &mut Build, allowed: NodeId, last_not_denied: NodeId, second: &[NodeId]) -> NodeId {
         let last_effect = self.denying.iter().rposition(|unit| self.has_effects(unit));
         let mut entry = allowed;
         for (at, unit) in self.denying.iter().enumerate().rev() {
@@ -220,7 +292,7 @@ impl Chains<'_, '_> {
             let actions = |build: &mut Build| {
                 // The unit has matched but does not deny: continue in the second chain, still allowed.
                 let not_denied = match last {
-                    true => allowed,
+                    true => last_not_denied,
                     false => build.push(Node::Set { errno: Errno::Constant(0), first: false, next }),
                 };
                 let errno = match self.errno(unit) {
@@ -251,6 +323,7 @@ impl Chains<'_, '_> {
                 let record = build.record(unit, Verdict::Constant(errno), after);
                 build.mode(unit, [if self.has_effects(unit) { record } else { alone }, record, record, not_denied])
             };
+            build.find_restarts = unit.index().is_some_and(|index| self.indexes[index.index()].reads_texts());
             entry = build.steps(unit, actions, otherwise);
         }
         entry

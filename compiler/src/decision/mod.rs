@@ -27,6 +27,9 @@
 //!   n0 find i0 ? n1 : n7
 //! ```
 //!
+//! After the rules, if none denies, an operation with an unreadable value is denied by the first rule that tests
+//! it ([`undecided`]).
+//!
 //! The passes, in order: [`normalise`] (a rule to a list of literals), [`index`] (rules of one shape to a
 //! lookup), [`order`] (cheap tests first), `build` (hash-consing), `redundant_tests`. [`split`] divides a hook
 //! whose program would be too large.
@@ -50,9 +53,10 @@ use std::rc::Rc;
 use krsi_abi::modes::Act;
 
 use crate::automaton::Automaton;
+use crate::hir::walk::texts_in_value;
 use crate::hir::{Atom, HookId, Policy, Rule, RuleId};
 
-pub use self::split::Part;
+pub use self::split::{GraphId, Part, Role};
 
 mod build;
 pub mod index;
@@ -68,6 +72,7 @@ pub mod split;
 #[cfg(test)]
 mod tests;
 pub mod texts;
+pub mod undecided;
 pub mod verify;
 
 /// Id of a node: an index into [`Graph::nodes`].
@@ -105,10 +110,11 @@ pub struct Plan {
     pub indexes: Vec<Index>,
 }
 
-/// Lookup table that maps the values of an operation to the rules that match it.
+/// Lookup table that maps the values of an operation to the rules that match it; or, without columns, a list of
+/// undecided rules, of which the first one that is enforced is found.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Index {
-    /// Columns of the key, in the order of [`Row::key`]; not empty.
+    /// Columns of the key, in the order of [`Row::key`]; empty for a list of rules.
     pub columns: Vec<key::Column>,
     /// For each column, the automaton that maps a text to the set of patterns it matches, for columns of kind `Match`.
     pub automata: Vec<Option<Rc<Automaton>>>,
@@ -121,18 +127,37 @@ pub struct Index {
     pub rules: usize,
     /// All rules have the same errno, or none denies. Otherwise only the rules of each row agree.
     pub one_errno: bool,
+    /// The rules are undecided: the first rule of the row that is enforced is found.
+    pub undecided: bool,
 }
 
 impl Index {
+    /// Returns true if the index has no key: it is a list of rules.
+    #[must_use]
+    pub fn is_list(&self) -> bool {
+        self.columns.is_empty()
+    }
+
+    /// Returns true if a column is a text, which can be unreadable.
+    #[must_use]
+    pub fn reads_texts(&self) -> bool {
+        let mut texts = Vec::new();
+        self.columns.iter().for_each(|column| texts_in_value(&column.value, &mut texts));
+        !texts.is_empty()
+    }
+
     /// Returns the columns of the prefilter.
     #[must_use]
     pub fn prefilter_columns(&self) -> Vec<key::Column> {
         self.prefilter.iter().map(|at| self.columns[*at].clone()).collect()
     }
 
-    /// Returns the largest number of rules in a row.
+    /// Returns the largest number of rules that one lookup finds.
     #[must_use]
     pub fn most(&self) -> usize {
+        if self.undecided {
+            return 1;
+        }
         self.rows.iter().map(|row| row.rules.len()).max().unwrap_or(1)
     }
 }
@@ -180,14 +205,14 @@ impl Graph {
         last.into_iter().map(Option::flatten).collect()
     }
 
-    /// Returns, for each node, whether it is reachable only after some rule has matched.
+    /// Returns, for each node, whether it is reachable only after some rule has matched or a value was unreadable.
     #[must_use]
     pub fn cold(&self) -> Vec<bool> {
         let mut cold = vec![true; self.nodes.len()];
         cold[0] = false;
         for (at, node) in self.nodes.iter().enumerate() {
             if !cold[at] && !matches!(node, Node::Mode { .. }) {
-                node.edges().for_each(|next| cold[next.index()] = false);
+                node.edges().take(2).for_each(|next| cold[next.index()] = false);
             }
         }
         cold
@@ -209,6 +234,8 @@ pub enum Node {
         then: NodeId,
         /// Successor if the result is the opposite or unknown.
         otherwise: NodeId,
+        /// Successor if a value exists but cannot be read, if it is not `otherwise`.
+        unreadable: Option<NodeId>,
     },
     /// Branches on whether a rule with `@since` is active on the running kernel. It dominates every read of the
     /// rule, since the fields may not exist on older kernels.
@@ -222,13 +249,23 @@ pub enum Node {
     },
     /// Looks up the values of the operation in an index.
     Find {
-        /// Index that is searched.
+        /// Index that is searched. Among undecided rules, the first one of the row that is enforced is found, and
+        /// permissive ones before it record that they would deny.
         index: IndexId,
         /// First rule of the index; the lookup serves all of them.
         rule: RuleId,
         /// Successor if a row is found.
         then: NodeId,
         /// Successor if no row is found, or if a value cannot be read.
+        otherwise: NodeId,
+        /// Successor if a value exists but cannot be read, if it is not `otherwise`.
+        unreadable: Option<NodeId>,
+    },
+    /// Branches on whether the verdict variable denies the operation.
+    TestVerdict {
+        /// Successor if the operation is denied.
+        then: NodeId,
+        /// Successor if it is allowed so far.
         otherwise: NodeId,
     },
     /// Reads the effective action of a rule that has matched, or the strongest one among the rules of the row
@@ -287,6 +324,11 @@ pub enum Node {
         /// Verdict of the parts so far.
         verdict: Verdict,
     },
+    /// Tail-calls another program of the hook. The operation is allowed so far.
+    Call {
+        /// The program that is called.
+        graph: GraphId,
+    },
     /// Returns from the program.
     Exit {
         /// Verdict that is returned.
@@ -313,35 +355,39 @@ pub enum Verdict {
 }
 
 impl Node {
-    /// Returns mutable references to the successors, `then` first.
+    /// Returns mutable references to the successors: `then`, `otherwise`, `unreadable`.
     pub fn edges_mut(&mut self) -> impl Iterator<Item = &mut NodeId> {
-        let (first, second) = match self {
-            Node::Test { then, otherwise, .. }
-            | Node::Guard { then, otherwise, .. }
+        let (first, second, third) = match self {
+            Node::Test { then, otherwise, unreadable, .. } | Node::Find { then, otherwise, unreadable, .. } => {
+                (Some(then), Some(otherwise), unreadable.as_mut())
+            }
+            Node::Guard { then, otherwise, .. }
             | Node::TestMode { then, otherwise, .. }
-            | Node::Find { then, otherwise, .. } => (Some(then), Some(otherwise)),
+            | Node::TestVerdict { then, otherwise } => (Some(then), Some(otherwise), None),
             Node::Mode { next, .. }
             | Node::Set { next, .. }
             | Node::Record { next, .. }
-            | Node::RecordFound { next, .. } => (Some(next), None),
-            Node::Continue { .. } | Node::Exit { .. } => (None, None),
+            | Node::RecordFound { next, .. } => (Some(next), None, None),
+            Node::Continue { .. } | Node::Call { .. } | Node::Exit { .. } => (None, None, None),
         };
-        first.into_iter().chain(second)
+        first.into_iter().chain(second).chain(third)
     }
 
-    /// Returns the successors, `then` first.
+    /// Returns the successors: `then`, `otherwise`, `unreadable`.
     pub fn edges(&self) -> impl Iterator<Item = NodeId> {
-        let (first, second) = match self {
-            Node::Test { then, otherwise, .. }
-            | Node::Guard { then, otherwise, .. }
+        let (first, second, third) = match self {
+            Node::Test { then, otherwise, unreadable, .. } | Node::Find { then, otherwise, unreadable, .. } => {
+                (Some(*then), Some(*otherwise), *unreadable)
+            }
+            Node::Guard { then, otherwise, .. }
             | Node::TestMode { then, otherwise, .. }
-            | Node::Find { then, otherwise, .. } => (Some(*then), Some(*otherwise)),
+            | Node::TestVerdict { then, otherwise } => (Some(*then), Some(*otherwise), None),
             Node::Mode { next, .. }
             | Node::Set { next, .. }
             | Node::Record { next, .. }
-            | Node::RecordFound { next, .. } => (Some(*next), None),
-            Node::Continue { .. } | Node::Exit { .. } => (None, None),
+            | Node::RecordFound { next, .. } => (Some(*next), None, None),
+            Node::Continue { .. } | Node::Call { .. } | Node::Exit { .. } => (None, None, None),
         };
-        first.into_iter().chain(second)
+        first.into_iter().chain(second).chain(third)
     }
 }

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use krsi_abi::modes::Act;
 
 use super::key::ColumnKind;
-use super::{Errno, IndexId, Node, Plan, Verdict};
+use super::{Errno, IndexId, Node, NodeId, Part, Plan, Role, Verdict};
 use crate::hir::errno;
 use crate::hir::print::{atom, value};
 use crate::hir::{HookId, Policy};
@@ -18,17 +18,9 @@ pub fn print(plan: &Plan, policy: &Policy) -> String {
     let mut printed = BTreeSet::new();
     for graph in &plan.graphs {
         let hook = &policy.hooks[graph.hook.index()];
-        let _ = match (&graph.part.next[..], graph.part.number) {
-            ([], 0) => writeln!(out, "hook {}", hook.name),
-            (_, number) => {
-                writeln!(
-                    out,
-                    "hook {}, part {}, {}",
-                    hook.name,
-                    number + 1,
-                    verdict(Verdict::Constant(graph.part.denied))
-                )
-            }
+        let _ = match (&graph.part.next[..], graph.part.number, graph.part.role) {
+            ([], 0, Role::Decide) => writeln!(out, "hook {}", hook.name),
+            _ => writeln!(out, "hook {}, {}", hook.name, role(&graph.part)),
         };
         for node in &graph.nodes {
             // Several nodes can use one index; it is printed with the first graph that does.
@@ -40,13 +32,14 @@ pub fn print(plan: &Plan, policy: &Policy) -> String {
         }
         for (at, node) in graph.nodes.iter().enumerate() {
             let _ = match node {
-                Node::Test { atom: test, sense, rule, then, otherwise } => writeln!(
+                Node::Test { atom: test, sense, rule, then, otherwise, unreadable } => writeln!(
                     out,
-                    "  n{at} test {}{} ? n{} : n{}    # {}",
+                    "  n{at} test {}{} ? n{} : n{}{}    # {}",
                     if *sense { "" } else { "not " },
                     atom(policy, graph.hook, test),
                     then.0,
                     otherwise.0,
+                    if_unreadable(*unreadable),
                     policy.rules[rule.0 as usize].name,
                 ),
                 Node::Guard { rule, then, otherwise } => {
@@ -54,8 +47,12 @@ pub fn print(plan: &Plan, policy: &Policy) -> String {
                     let since = rule.since.as_ref().map(|since| since.version.to_string()).unwrap_or_default();
                     writeln!(out, "  n{at} since {since} ? n{} : n{}    # {}", then.0, otherwise.0, rule.name)
                 }
-                Node::Find { index, then, otherwise, .. } => {
-                    writeln!(out, "  n{at} find i{} ? n{} : n{}", index.0, then.0, otherwise.0)
+                Node::Find { index, then, otherwise, unreadable, .. } => {
+                    let unreadable = if_unreadable(*unreadable);
+                    writeln!(out, "  n{at} find i{} ? n{} : n{}{unreadable}", index.0, then.0, otherwise.0)
+                }
+                Node::TestVerdict { then, otherwise } => {
+                    writeln!(out, "  n{at} denied ? n{} : n{}", then.0, otherwise.0)
                 }
                 Node::RecordFound { index, verdict: with, next, .. } => {
                     writeln!(out, "  n{at} record the row of i{}, {}; n{}", index.0, verdict(*with), next.0)
@@ -93,6 +90,11 @@ pub fn print(plan: &Plan, policy: &Policy) -> String {
                     )
                 }
                 Node::Continue { verdict: with } => writeln!(out, "  n{at} next part, {}", verdict(*with)),
+                Node::Call { graph: called } => {
+                    let of_hook = plan.graphs.iter().filter(|of| of.hook == graph.hook);
+                    let called = of_hook.skip(1).nth(*called as usize).map(|graph| role(&graph.part));
+                    writeln!(out, "  n{at} call {}", called.unwrap_or_default())
+                }
                 Node::Exit { verdict: with } => writeln!(out, "  n{at} exit {}", verdict(*with)),
             };
         }
@@ -102,6 +104,14 @@ pub fn print(plan: &Plan, policy: &Policy) -> String {
 
 fn print_index(out: &mut String, plan: &Plan, policy: &Policy, hook: HookId, id: IndexId) {
     let index = &plan.indexes[id.index()];
+    if index.is_list() {
+        let first = &policy.rules[index.rows[0].rules[0].0 as usize].name;
+        let _ = match index.rules {
+            1 => writeln!(out, "  i{} undecided {first}", id.0),
+            count => writeln!(out, "  i{} undecided, the first of {count} rules from {first} on", id.0),
+        };
+        return;
+    }
     let columns: Vec<String> = index
         .columns
         .iter()
@@ -133,13 +143,29 @@ fn print_index(out: &mut String, plan: &Plan, policy: &Policy, hook: HookId, id:
         if prefilter.is_empty() { String::new() } else { format!(", prefilter ({})", prefilter.join(", ")) };
     let _ = writeln!(
         out,
-        "  i{} {search} ({}){prefilter}: {} rules in {} rows, at most {} per row",
+        "  i{}{} {search} ({}){prefilter}: {} rules in {} rows, at most {} per row",
         id.0,
+        if index.undecided { " undecided," } else { "" },
         columns.join(", "),
         index.rules,
         index.rows.len(),
         index.most()
     );
+}
+
+/// Returns the words for a program among those of its hook.
+fn role(part: &Part) -> String {
+    let how = match part.role {
+        Role::Decide => verdict(Verdict::Constant(part.denied)),
+        Role::Restart => "restarted".to_owned(),
+        Role::Undecided(0) => "undecided".to_owned(),
+        Role::Undecided(share) => format!("undecided {}", share + 1),
+    };
+    format!("part {}, {how}", part.number + 1)
+}
+
+fn if_unreadable(to: Option<NodeId>) -> String {
+    to.map_or_else(String::new, |to| format!(", unreadable n{}", to.0))
 }
 
 fn verdict(verdict: Verdict) -> String {

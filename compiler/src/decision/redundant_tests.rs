@@ -61,6 +61,13 @@ impl Known {
         self
     }
 
+    /// Adds that an atom is neither true nor false.
+    fn learn_unreadable(mut self, bit: u64) -> Known {
+        self.not_true |= bit;
+        self.not_false |= bit;
+        self
+    }
+
     /// Returns the outcome of testing whether an atom is `sense`, if it follows from what is known.
     fn outcome(self, bit: u64, sense: bool) -> Option<bool> {
         let (not_sense, not_opposite) =
@@ -152,6 +159,7 @@ pub fn eliminate(graph: Graph) -> Graph {
         for known in clones[at].clone() {
             let targets = node.edges().enumerate().map(|(edge, to)| {
                 let known = match node {
+                    Node::Test { .. } if edge == 2 => known.learn_unreadable(bits[at]),
                     Node::Test { sense, .. } => known.learn(bits[at], *sense, edge == 0),
                     _ => known,
                 };
@@ -189,7 +197,7 @@ pub fn eliminate(graph: Graph) -> Graph {
             node.edges_mut().zip(targets).for_each(|(to, target)| *to = ids[target.node.index()][target.clone]);
             let id = match &node {
                 // A test with one successor is not needed.
-                Node::Test { then, otherwise, .. } if then == otherwise => *then,
+                Node::Test { then, otherwise, unreadable: None, .. } if then == otherwise => *then,
                 _ => build.push(node),
             };
             ids[at].push(id);

@@ -104,13 +104,14 @@ mod tests {
     use crate::hir::TextTest;
     use crate::{Options, Source, Stage, emit};
 
-    /// Prints the indexes of a policy of `count` rules.
+    /// Prints the indexes of the program that is attached, for a policy of `count` rules.
     fn chosen(count: usize, rule: impl Fn(usize) -> String) -> Vec<String> {
         let text = (0..count).map(|n| format!("on file_open when {}\n", rule(n))).collect();
         let plan = emit(&[Source { name: "a.krs".into(), text }], &Options::default(), Stage::Decision);
         let plan = plan.value.expect("it compiles");
-        let index = |line: &str| line.trim_start().starts_with('i').then(|| line.trim_start().to_owned());
-        plan.lines().filter_map(index).collect()
+        let attached = plan.split("\nhook ").next().unwrap_or_default();
+        let index = |line: &&str| line.starts_with('i');
+        attached.lines().map(str::trim_start).filter(index).map(str::to_owned).collect()
     }
 
     #[test]

@@ -67,7 +67,13 @@ fn verify_modes(graph: &Graph) {
 }
 
 fn verify_index(index: &Index) {
-    assert!(!index.columns.is_empty() && !index.rows.is_empty(), "an index without columns or rows");
+    if index.is_list() {
+        assert!(index.rows.len() == 1, "a list of rules has one row");
+        let rules = &index.rows[0].rules;
+        assert!((1..=ROW_RULES_MAX).contains(&rules.len()) && rules.is_sorted(), "a list of rules");
+        return;
+    }
+    assert!(!index.rows.is_empty(), "an index without rows");
     assert!(key::layout(&index.columns).is_some(), "the columns exceed the size of a key");
     assert_eq!(index.automata.len(), index.columns.len(), "one optional automaton per column");
     for (column, automaton) in index.columns.iter().zip(&index.automata) {
@@ -107,10 +113,14 @@ fn verify_graph(graph: &Graph) {
             !graph.part.next.is_empty() || !matches!(node, Node::Continue { .. }),
             "n{at} continues after the last part"
         );
+        if let Node::Call { graph: called } = node {
+            assert!([graph.part.restart, graph.part.in_doubt].contains(&Some(*called)), "n{at} calls another program");
+        }
         if let Node::Record { verdict: Verdict::Chosen, .. }
         | Node::Set { first: true, .. }
         | Node::RecordFound { verdict: Verdict::Chosen, .. }
-        | Node::Continue { verdict: Verdict::Chosen }
+        | Node::TestVerdict { .. }
+        | Node::Continue { verdict: Verdict::Chosen, .. }
         | Node::Exit { verdict: Verdict::Chosen } = node
         {
             assert!(before, "n{at} needs a verdict that nothing has set");

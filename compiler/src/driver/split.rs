@@ -14,7 +14,7 @@ use std::ops::Range;
 
 use super::{Observer, Refusal, Shared, program};
 use crate::decision::split::{Groups, Next, Part, groups};
-use crate::decision::{self, Plan};
+use crate::decision::{self, Plan, undecided};
 use crate::hir::{HookId, Policy, RuleId};
 use crate::limits::TooLarge;
 use crate::optimise::{Optimisation, Optimise};
@@ -89,9 +89,10 @@ impl Bisection<'_> {
     /// Checks that rules fit into one program that another one follows.
     fn fit(&self, rules: &[RuleId]) -> Result<(), Refusal> {
         let next = vec![Next { denied: 0, graph: 0 }];
-        let part = Part { next, effects_after: true, ..Part::default() };
+        let doubtful = rules.iter().any(|id| undecided::can_be(&self.policy.rules[id.0 as usize])).then_some(0);
+        let part = Part { next, effects_after: true, restart: doubtful, in_doubt: doubtful, ..Part::default() };
         let mut plan = Plan { graphs: Vec::new(), indexes: Vec::new(), rules: Vec::new() };
-        let graph = decision::lower::graph(self.policy, self.hook, rules, part, self.optimise, &mut plan.indexes);
+        let graph = decision::lower::graph(self.policy, self.hook, rules, &[], part, self.optimise, &mut plan.indexes);
         plan.graphs.push(graph);
         program(
             self.policy,

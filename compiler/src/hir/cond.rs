@@ -70,6 +70,7 @@ impl Atom {
             AtomKind::InSet { values, .. } => values.iter().any(Value::may_be_unreadable),
             // A task with more ancestors than the limit makes the test unknown.
             AtomKind::AnyAncestor { .. } => true,
+            AtomKind::Known(_) | AtomKind::Unreadable(_) | AtomKind::KernelThread => false,
         }
     }
 }
@@ -122,6 +123,9 @@ pub enum AtomKind {
         of: Value,
         /// The condition on [`ValueKind::Ancestor`]. It reads no arguments of the hook.
         cond: Box<Cond>,
+        /// The test also succeeds, whatever its wanted result, if no ancestor that a walk visits decides it and
+        /// there are more. The decision stage adds such tests.
+        more: bool,
     },
     /// True if the tuple of values is an element of a set.
     InSet {
@@ -159,6 +163,13 @@ pub enum AtomKind {
         /// A label on this kind of object.
         label: LabelId,
     },
+    /// True if a value exists and can be read: `known(x)`. A null pointer is not known.
+    Known(Value),
+    /// True if a text exists but cannot be read: it is too long, or there is no buffer. The decision stage
+    /// adds this test; see `decision::undecided`.
+    Unreadable(Value),
+    /// True in a kernel thread that does not serve io_uring. The decision stage adds this test.
+    KernelThread,
 }
 
 /// Returns true if an object is the task that `task_alloc` creates. Its `group_leader` is not set yet, so the

@@ -29,8 +29,8 @@ pub use text::passes;
 
 use super::since::Since;
 use super::{
-    Access, ArgId, Atom, AtomKind, Binary, Compare, Cond, EndpointField, FileField, Hook, HookId, Int, Members, Mode,
-    Policy, Rule, RuleId, Shape, Step, TaskField, TextSource, Ty, Unary, Value, ValueKind,
+    Access, ArgId, Atom, AtomKind, Binary, Compare, Cond, EndpointField, FileField, Hook, HookId, Int, Mark, Members,
+    Mode, Policy, Rule, RuleId, Shape, Step, TaskField, TextSource, TextTest, Ty, Unary, Value, ValueKind, walk,
 };
 
 /// The environment of one call of a hook. Addresses are opaque numbers, except for 0, which is null.
@@ -138,6 +138,8 @@ pub struct Outcome {
     pub windows: Windows,
     /// Rules that read a text, an address or an ancestor that cannot be read, even if the value is not needed.
     pub unread: BTreeSet<RuleId>,
+    /// The rule that acts although it is undecided, if there is one: see [`Eval::in_doubt`].
+    pub doubted: Option<RuleId>,
     /// The rules among those that are not off and are unknown for this reason only.
     pub undecided: BTreeSet<RuleId>,
 }
@@ -149,9 +151,12 @@ pub struct Event {
     pub rule: RuleId,
     /// The positive errno of a rule in permissive mode.
     pub would_deny: Option<i32>,
+    /// The rule is undecided: a value that could not be read counts against the operation.
+    pub undecided: bool,
     /// Number of events of the rule that its limit has suppressed so far.
     pub over: Option<u64>,
-    /// The values of its fields; `None` for one that cannot be read.
+    /// The values of its fields; `None` for one that cannot be read. The event of an undecided rule that is permissive
+    /// has none.
     pub fields: Vec<Option<Datum>>,
 }
 
@@ -169,6 +174,8 @@ pub fn outcome(policy: &Policy, hook: HookId, world: &dyn World) -> Outcome {
     let missing = Cell::default();
     let eval = Eval { policy, hook, world, labels: &before, ancestor: None, missing: &missing };
     let mut marks = Vec::new();
+    // The undecided rules that deny, with their modes.
+    let mut in_doubt = Vec::new();
     for (id, rule) in policy.rules.iter().enumerate() {
         let id = RuleId(id as u32);
         let active = rule.since.as_ref().is_none_or(|since| world.active(since));
@@ -179,35 +186,26 @@ pub fn outcome(policy: &Policy, hook: HookId, world: &dyn World) -> Outcome {
         let matches = eval.matches(rule, id, &mut outcome);
         if mode == Mode::Off {
             outcome.undecided.remove(&id);
-        }
-        if mode == Mode::Off || !matches {
             continue;
         }
-        let would_deny = rule.deny.as_ref().filter(|_| mode == Mode::Permissive).map(|deny| deny.errno);
-        if let (Some(deny), None) = (&rule.deny, would_deny)
-            && outcome.errno == 0
-        {
-            outcome.errno = deny.errno;
+        if matches {
+            eval.act(id, mode, false, &call, &mut outcome, &mut marks);
+        } else if rule.deny.is_some() && eval.denies_in_doubt(rule) {
+            in_doubt.push((id, mode));
         }
-        let limit = rule.audit.as_ref().and_then(|audit| audit.limit);
-        let (mut within, mut over) = (true, None);
-        if let Some(limit) = limit {
-            let window = outcome.windows.entry(rule.name.clone()).or_default();
-            within = window.admits(limit, world.now());
-            over = Some(window.over);
+    }
+    if outcome.errno == 0 && !eval.in_kernel_thread() {
+        for (id, mode) in in_doubt {
+            let rule = &policy.rules[id.0 as usize];
+            if mode == Mode::Enforce {
+                outcome.doubted = Some(id);
+                eval.act(id, mode, true, &call, &mut outcome, &mut marks);
+                break;
+            }
+            let would_deny = rule.errno();
+            outcome.events.push(Event { rule: id, would_deny, undecided: true, over: None, fields: Vec::new() });
         }
-        if within && (rule.audit.is_some() || would_deny.is_some()) {
-            let fields =
-                rule.audit.iter().flat_map(|audit| &audit.fields).map(|field| eval.value(&field.value)).collect();
-            outcome.events.push(Event { rule: id, would_deny, over, fields });
-        }
-        outcome.signals.extend(rule.kill.as_ref().map(|kill| kill.signal));
-        for mark in &rule.marks {
-            let object = eval.pointer(&mark.object);
-            let on = policy.labels[mark.label.index()].on;
-            let known = object.and_then(|object| call.object(on, object, &mark.object));
-            marks.extend(known.map(|known| (mark, known)));
-        }
+        outcome.events.sort_by_key(|event| event.rule);
     }
     outcome.decided = outcome.errno;
     if !call.mark(&marks, &mut outcome.labels) && outcome.errno == 0 {
@@ -254,7 +252,144 @@ struct Missing {
     absent: u32,
 }
 
-impl Eval<'_> {
+impl<'a> Eval<'a> {
+    /// Performs the actions of a rule in a mode other than `off`.
+    fn act(
+        &self,
+        id: RuleId,
+        mode: Mode,
+        undecided: bool,
+        call: &labels::Call<'a>,
+        outcome: &mut Outcome,
+        marks: &mut Vec<(&'a Mark, ObjectKey)>,
+    ) {
+        let rule = &self.policy.rules[id.0 as usize];
+        let would_deny = rule.deny.as_ref().filter(|_| mode == Mode::Permissive).map(|deny| deny.errno);
+        if let (Some(deny), None) = (&rule.deny, would_deny)
+            && outcome.errno == 0
+        {
+            outcome.errno = deny.errno;
+        }
+        let limit = rule.audit.as_ref().and_then(|audit| audit.limit);
+        let (mut within, mut over) = (true, None);
+        if let Some(limit) = limit {
+            let window = outcome.windows.entry(rule.name.clone()).or_default();
+            within = window.admits(limit, self.world.now());
+            over = Some(window.over);
+        }
+        if within && (rule.audit.is_some() || would_deny.is_some()) {
+            let fields =
+                rule.audit.iter().flat_map(|audit| &audit.fields).map(|field| self.value(&field.value)).collect();
+            outcome.events.push(Event { rule: id, would_deny, undecided, over, fields });
+        }
+        outcome.signals.extend(rule.kill.as_ref().map(|kill| kill.signal));
+        for mark in &rule.marks {
+            let object = self.pointer(&mark.object);
+            let on = self.policy.labels[mark.label.index()].on;
+            let known = object.and_then(|object| call.object(on, object, &mark.object));
+            marks.extend(known.map(|known| (mark, known)));
+        }
+    }
+
+    /// Returns true if a rule that does not match would, were every test of an unreadable value to count
+    /// against the operation: as satisfied in `when`, as not satisfied in `unless`.
+    fn denies_in_doubt(&self, rule: &Rule) -> bool {
+        rule.when.as_ref().is_some_and(|cond| self.in_doubt(cond, true))
+            && rule.unless.as_ref().is_none_or(|cond| self.cond(cond) != Some(true))
+    }
+
+    /// Returns true if a condition is `sense`, or could be because a value is unreadable.
+    fn in_doubt(&self, cond: &Cond, sense: bool) -> bool {
+        match cond {
+            Cond::Const(known) => *known == sense,
+            Cond::Not(inner) => self.in_doubt(inner, !sense),
+            Cond::And(left, right) | Cond::Or(left, right) if matches!(cond, Cond::And(..)) == sense => {
+                self.in_doubt(left, sense) && self.in_doubt(right, sense)
+            }
+            Cond::And(left, right) | Cond::Or(left, right) => self.in_doubt(left, sense) || self.in_doubt(right, sense),
+            Cond::Atom(atom) => match &atom.kind {
+                AtomKind::AnyAncestor { of, cond, .. } => {
+                    self.test(atom) == Some(sense)
+                        || self.pointer(of).is_some_and(|task| self.ancestors_in_doubt(task, cond, sense))
+                }
+                _ => {
+                    self.test(atom) == Some(sense)
+                        || self.reads_unreadable(atom) && !(sense && self.has_other_name(atom))
+                }
+            },
+        }
+    }
+
+    /// Returns true if one of the ancestors that a walk visits could meet a condition or there are more; or,
+    /// without `sense`, if all that it visits could fail to.
+    fn ancestors_in_doubt(&self, task: u64, cond: &Cond, sense: bool) -> bool {
+        let (ancestors, more) = self.ancestors(task);
+        let mut answers =
+            ancestors.into_iter().map(|task| (Eval { ancestor: Some(task), ..*self }).in_doubt(cond, sense));
+        if sense { more || answers.any(|could| could) } else { answers.all(|could| could) }
+    }
+
+    /// Returns the ancestors of a task up to init, at most [`ANCESTORS_MAX`], and whether there are more.
+    fn ancestors(&self, mut task: u64) -> (Vec<u64>, bool) {
+        let mut found = Vec::new();
+        loop {
+            let parent = self.world.number(task, &named("task_struct", &["real_parent"])).filter(|task| *task != 0);
+            let Some(pid) = parent.and_then(|task| self.world.number(task, &named("task_struct", &["pid"]))) else {
+                return (found, true);
+            };
+            if pid == 0 || found.len() == ANCESTORS_MAX {
+                return (found, pid != 0);
+            }
+            task = parent.unwrap_or_default();
+            found.push(task);
+        }
+    }
+
+    /// Returns true if a path cannot equal any of a list, because its last component has the length of none of
+    /// theirs. The name of the root of a mount is that of the mount point.
+    fn has_other_name(&self, atom: &Atom) -> bool {
+        let AtomKind::Text { value: Value { kind: ValueKind::Text(text), .. }, test: TextTest::OneOf(set) } =
+            &atom.kind
+        else {
+            return false;
+        };
+        let TextSource::Path { dentry, mount } = &**text else { return false };
+        let (Some(dentry), Some(mount)) = (self.pointer(dentry), self.pointer(mount)) else { return false };
+        let root = self.world.number(mount, &named("vfsmount", &["mnt_root"]));
+        let length = self.world.number(dentry, &named("dentry", &["d_name", "len"]));
+        let fits = |path: &Vec<u8>| {
+            let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+            path.ends_with(b")") || length == Some(name.len() as u64)
+        };
+        root != Some(dentry) && !set.iter().any(fits)
+    }
+
+    /// Returns true if a text of a test exists but cannot be read.
+    fn reads_unreadable(&self, atom: &Atom) -> bool {
+        if matches!(atom.kind, AtomKind::Known(_)) {
+            return false;
+        }
+        let mut texts = Vec::new();
+        walk::texts_in_atom(atom, &mut texts);
+        let is_absent = |value: &Value| {
+            !matches!(value.ty, Ty::Ptr(_)) && self.value(value).is_none() && !self.is_unreadable(value)
+        };
+        texts.into_iter().any(|text| self.is_unreadable(text)) && !walk::values(&atom.kind).any(is_absent)
+    }
+
+    fn is_unreadable(&self, text: &Value) -> bool {
+        let before = self.missing.get().unread;
+        self.value(text).is_none() && self.missing.get().unread > before
+    }
+
+    /// Returns true in a kernel thread other than a worker of io_uring, which acts for a process.
+    fn in_kernel_thread(&self) -> bool {
+        const PF_IO_WORKER: u64 = 0x10;
+        const PF_KTHREAD: u64 = 0x20_0000;
+        let flags = self.world.number(self.world.current(), &named("task_struct", &["flags"])).unwrap_or(0);
+        flags & (PF_KTHREAD | PF_IO_WORKER) == PF_KTHREAD
+    }
+
     /// Returns true if the conditions of a rule match. All its values are evaluated, even those that are not
     /// needed.
     fn matches(&self, rule: &Rule, id: RuleId, outcome: &mut Outcome) -> bool {
@@ -269,6 +404,7 @@ impl Eval<'_> {
         if self.missing.get().unread > start.unread {
             outcome.unread.insert(id);
         }
+        let when_unread = if rule.deny.is_some() { when.is_none() && self.denies_in_doubt(rule) } else { when_unread };
         if when_unread && unless != Some(true) || when == Some(true) && unless_unread {
             outcome.undecided.insert(id);
         }
@@ -358,7 +494,14 @@ impl Eval<'_> {
                 let known = call.object(label.on, self.pointer(object)?, object)?;
                 self.labels.entries.get(&known).is_some_and(|entry| entry.labels.contains(&label.name))
             }
-            AtomKind::AnyAncestor { of, cond } => return self.any_ancestor(self.pointer(of)?, cond),
+            AtomKind::AnyAncestor { of, cond, .. } => return self.any_ancestor(self.pointer(of)?, cond),
+            AtomKind::Known(value) => match value.ty {
+                Ty::Ptr(_) => self.pointer(value).is_some(),
+                _ => self.value(value).is_some(),
+            },
+            AtomKind::Unreadable(_) | AtomKind::KernelThread => {
+                unreachable!("a rule has no test of the decision stage")
+            }
             AtomKind::OneOf { value, set } => {
                 let value = self.number(value)?;
                 let set: Vec<i128> = set.iter().map(|element| self.number(element)).collect::<Option<_>>()?;

@@ -18,7 +18,7 @@ use crate::diag::{Diagnostic, code};
 use crate::kernel::{self, Kernel};
 
 /// Built-in values and functions. The library is written in terms of them.
-pub(super) const BUILTINS: [&str; 16] = [
+pub(super) const BUILTINS: [&str; 17] = [
     "task",
     "now",
     "init",
@@ -29,6 +29,7 @@ pub(super) const BUILTINS: [&str; 16] = [
     "starts_with",
     "ends_with",
     "contains",
+    "known",
     "inode",
     "peer",
     "local",

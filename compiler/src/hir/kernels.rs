@@ -449,8 +449,11 @@ impl<'p> Collect<'p, '_> {
                 | AtomKind::Null(value)
                 | AtomKind::OneOfStrings { value, .. }
                 | AtomKind::Text { value, .. }
-                | AtomKind::Label { object: value, .. } => self.value(value),
-                AtomKind::AnyAncestor { of, cond } => {
+                | AtomKind::Label { object: value, .. }
+                | AtomKind::Known(value)
+                | AtomKind::Unreadable(value) => self.value(value),
+                AtomKind::KernelThread => {}
+                AtomKind::AnyAncestor { of, cond, .. } => {
                     self.value(of);
                     self.cond(cond);
                 }

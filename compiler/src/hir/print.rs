@@ -175,8 +175,9 @@ pub fn atom(policy: &Policy, hook: HookId, of: &Atom) -> String {
         AtomKind::True(of) => format!("(true {})", value(of)),
         AtomKind::Null(of) => format!("(null {})", value(of)),
         AtomKind::Same(left, right) => format!("(same {} {})", value(left), value(right)),
-        AtomKind::AnyAncestor { of, cond: asked } => {
-            format!("(any {} {})", value(of), cond(policy, hook, asked))
+        AtomKind::AnyAncestor { of, cond: asked, more } => {
+            let or_more = if *more { "_or_more" } else { "" };
+            format!("(any{or_more} {} {})", value(of), cond(policy, hook, asked))
         }
         AtomKind::InSet { values, set: id } => {
             let set = &policy.sets[id.index()];
@@ -201,6 +202,9 @@ pub fn atom(policy: &Policy, hook: HookId, of: &Atom) -> String {
             format!("(in {} {{{}}})", value(of), set.join(" "))
         }
         AtomKind::Label { object, label } => format!("(is {} {})", value(object), policy.labels[label.index()].name),
+        AtomKind::Known(of) => format!("(known {})", value(of)),
+        AtomKind::Unreadable(of) => format!("(unreadable {})", value(of)),
+        AtomKind::KernelThread => "(kernel_thread)".to_owned(),
         AtomKind::Text { value: of, test } => {
             let quote = |text: &[u8]| format!("{:?}", String::from_utf8_lossy(text));
             let of = value(of);

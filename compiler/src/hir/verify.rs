@@ -175,7 +175,7 @@ impl<'p> Walk<'p> {
                 })?;
                 self.expect(right, "the type of the left side", |ty| discriminant(&ty) == discriminant(&left.ty))
             }
-            AtomKind::AnyAncestor { of, cond } => {
+            AtomKind::AnyAncestor { of, cond, .. } => {
                 self.expect(of, "a pointer", |ty| matches!(ty, Ty::Ptr(_)))?;
                 self.cond(cond)
             }
@@ -209,6 +209,10 @@ impl<'p> Walk<'p> {
             AtomKind::Label { object, label } => {
                 in_range("label", label.index(), self.policy.labels.len())?;
                 self.expect(object, "a pointer", |ty| matches!(ty, Ty::Ptr(_)))
+            }
+            AtomKind::Known(_) => Ok(()),
+            AtomKind::Unreadable(_) | AtomKind::KernelThread => {
+                Err("a rule has a test of the decision stage".to_owned())
             }
         }
     }

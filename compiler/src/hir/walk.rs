@@ -18,8 +18,11 @@ pub fn values(kind: &AtomKind) -> impl Iterator<Item = &Value> {
         | AtomKind::OneOf { value, .. }
         | AtomKind::OneOfStrings { value, .. }
         | AtomKind::Text { value, .. }
-        | AtomKind::Label { object: value, .. } => ([Some(value), None], &[]),
+        | AtomKind::Label { object: value, .. }
+        | AtomKind::Known(value)
+        | AtomKind::Unreadable(value) => ([Some(value), None], &[]),
         AtomKind::AnyAncestor { of, .. } => ([Some(of), None], &[]),
+        AtomKind::KernelThread => ([None, None], &[]),
     };
     few.into_iter().flatten().chain(many)
 }

@@ -25,6 +25,8 @@ use crate::limits::{ANCESTOR_CONDS_MAX, ANCESTORS_MAX};
 pub const HOLDS: i32 = 1;
 /// Result bit: something could not be read, such as a text, or an ancestor beyond the last one visited.
 pub const UNREADABLE: i32 = 2;
+/// Result bit of a walk: no ancestor that it has visited decides, and there are more. [`UNREADABLE`] is set as well.
+pub const MORE: i32 = 4;
 
 /// The names of a query's functions: `krs_any_3`, `krs_all_3` and `krs_asked_3`.
 pub struct Names {
@@ -104,7 +106,7 @@ pub fn walk(name: &'static str, predicate: &'static str, some: bool) -> Function
         answer(&mut asm, HOLDS);
     }
     asm.bind(unknown);
-    asm.mov(RESULT, UNREADABLE);
+    asm.mov(RESULT, UNREADABLE | MORE);
     asm.bind(no);
     asm.mov(R(0), RESULT);
     asm.exit();

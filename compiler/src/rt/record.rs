@@ -10,6 +10,8 @@
 //!                                            denials of its permissive rules
 //! krs_row_step(place, errno)                 the same for one entry of it: a bit for the action of its rule, and
 //!                                            whether another entry follows
+//! krs_first(place, errno)                    the first rule of a list that is enforced, or `NOBODY`; also records the
+//!                                            denials of permissive rules before it
 //! ```
 //!
 //! The caller of `krs_head` reserves the memory: the verifier of 5.10 loses the result of a null check when a
@@ -36,6 +38,11 @@ pub const WOULD: &str = "krs_would";
 /// Returns the strongest action of the rules of a row.
 pub const ROW: &str = "krs_row";
 
+/// Returns the first rule of a list that is enforced.
+pub const FIRST: &str = "krs_first";
+/// The result of [`FIRST`] if no rule is enforced.
+pub const NOBODY: i32 = -1;
+
 /// The bit of a list's entry that says that another rule of the row follows.
 pub const MORE: u32 = 1 << 31;
 
@@ -45,9 +52,14 @@ const FOLLOWS: i32 = 1 << 4;
 
 /// Adds the functions that programs call.
 pub(super) fn link(linker: &mut Linker, data: &mut Data, rules: i32) {
+    if linker.is_called(ROW) || linker.is_called(FIRST) {
+        linker.add(row_step(data, rules));
+    }
     if linker.is_called(ROW) {
         linker.add(row());
-        linker.add(row_step(data, rules));
+    }
+    if linker.is_called(FIRST) {
+        linker.add(first(data));
     }
     if linker.is_called(WOULD) {
         linker.add(would(data, rules));
@@ -189,6 +201,38 @@ fn row() -> Function {
     asm.mov(R(0), Act::Nothing as i32);
     asm.exit();
     asm.finish(ROW, 2)
+}
+
+/// Generates the function `krs_first(place, errno)`.
+fn first(data: &Data) -> Function {
+    let (place, errno, left) = (R(6), R(7), R(8));
+    let limit = data.constants.end(Section::Tables) - 4;
+    let mut asm = Asm::default();
+    let (next, found, none) = (asm.target(), asm.target(), asm.target());
+    asm.note("the first rule of a list that is enforced");
+    asm.mov(place, R(1));
+    asm.mov(errno, R(2));
+    asm.mov(left, ROW_RULES_MAX as i32);
+    asm.bind(next);
+    asm.mov(R(1), place);
+    asm.mov(R(2), errno);
+    asm.invoke(ROW_STEP);
+    asm.jump(jmp::JSET, R(0), 1 << Act::Alone as i32 | 1 << Act::Enforce as i32, found);
+    asm.alu(alu::ADD, place, 4);
+    asm.alu(alu::SUB, left, 1);
+    asm.jump(jmp::JEQ, left, 0, none);
+    asm.jump(jmp::JSET, R(0), FOLLOWS, next);
+    asm.bind(none);
+    asm.mov(R(0), NOBODY);
+    asm.exit();
+    asm.bind(found);
+    asm.jump(jmp::JGT, place, limit, none);
+    asm.address(R(3), RelocationKind::Constant(Section::Tables, 0));
+    asm.alu(alu::ADD, R(3), place);
+    asm.load(size::W, R(0), R(3), 0);
+    asm.alu(alu::AND, R(0), (MORE - 1).cast_signed());
+    asm.exit();
+    asm.finish(FIRST, 2)
 }
 
 /// Generates the function `krs_row_step(place, errno)`.

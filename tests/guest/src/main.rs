@@ -14,7 +14,8 @@
 //! Further acts have an argument. `connect=ADDRESS`, `listen=ADDRESS` and `send=ADDRESS` use the given
 //! address and port. `unix-listen=NAME`, `unix-receive=NAME`, `unix-connect=NAME`, `unix-talk=NAME` and
 //! `unix-send=NAME` use a Unix socket, with `@` for the abstract namespace. `module=PATH` loads a module, and
-//! `enter=PATH` and `enter-pid=PID` enter namespaces. `open=PATH` and `open-tree=TREE:PATH` open a file. Sockets that listen or receive stay open for the acts
+//! `enter=PATH` and `enter-pid=PID` enter namespaces. `open=PATH` and `open-tree=TREE:PATH` open a file, and `deep-run=FOLDER:LEVELS`,
+//! `deep-open` and `deep-map` use one whose path is long. Sockets that listen or receive stay open for the acts
 //! that follow. `message KIND PEER ADDRESS RECEIVER...` sends one message and prints which socket receives it.
 //! `as=UID PROGRAM ARGUMENTS` executes a program as another user, and `kill-after=N PROGRAM ARGUMENTS` kills one at a
 //! system call.
@@ -302,6 +303,7 @@ fn main() -> ExitCode {
         let outcome = match ACTS.iter().chain(labels::ACTS).find(|act| act.name == *name) {
             _ if ["module=", "enter=", "enter-pid="].iter().any(|act| name.starts_with(act)) => enter(name),
             _ if name.starts_with("unix-") && name.contains('=') => unix(name),
+            _ if name.starts_with("deep-") => deep(name),
             _ if name.starts_with("open=") || name.starts_with("open-tree=") => open(name),
             _ if name.contains('=') => network(name),
             // Without permissions for others, by which policies distinguish the folders that acts create from
@@ -364,6 +366,37 @@ fn open(text: &str) -> Outcome {
     let tree = rustix::mount::open_tree(rustix::fs::CWD, tree, OpenTreeFlags::OPEN_TREE_CLONE);
     let tree = tree.map_err(|error| Failure::Setup(error.into()))?;
     refused(rustix::fs::openat(tree, path, rustix::fs::OFlags::RDONLY, Mode::empty()))
+}
+
+/// Performs `deep-run=/tmp:18`: executes a program by its relative path, 18 folders of 250 bytes below `/tmp`, or
+/// opens it (`deep-open`) or maps it executable (`deep-map`).
+fn deep(text: &str) -> Outcome {
+    use rustix::fs::{CWD, OFlags, mkdirat, openat};
+    let setup = |error: rustix::io::Errno| Failure::Setup(error.into());
+    let (act, place) = text.split_once('=').unwrap_or((text, ""));
+    let (top, count) = place.split_once(':').unwrap_or((place, "1"));
+    let count: u32 = count.parse().map_err(|_| Failure::Setup(io::Error::other("no number of folders")))?;
+    let name = "d".repeat(250);
+    let mut folder = openat(CWD, top, OFlags::DIRECTORY, Mode::empty()).map_err(setup)?;
+    for _ in 0..count {
+        match mkdirat(&folder, &name, Mode::from_raw_mode(0o755)) {
+            Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+            Err(error) => return Err(setup(error)),
+        }
+        folder = openat(&folder, &name, OFlags::DIRECTORY, Mode::empty()).map_err(setup)?;
+    }
+    rustix::process::fchdir(&folder).map_err(setup)?;
+    if !fs::exists("prog").map_err(Failure::Setup)? {
+        fs::copy("/bin/busybox", "prog").map_err(Failure::Setup)?;
+    }
+    match act {
+        "deep-run" => refused(Command::new("./prog").arg0("true").status()),
+        "deep-map" => {
+            let file = File::open("prog").map_err(Failure::Setup)?;
+            map_open(&file, ProtFlags::READ | ProtFlags::EXEC, MapFlags::PRIVATE).map(drop)
+        }
+        _ => refused(File::options().write(true).open("prog")),
+    }
 }
 
 /// The argument of UFFDIO_API: `struct uffdio_api`.

@@ -216,7 +216,7 @@ fn differences(
             }
         };
         let task = &scene.task;
-        let said = event.would_deny.unwrap_or(-outcome.decided);
+        let said = event.would_deny.unwrap_or(-outcome.decided) + if event.undecided { abi::UNDECIDED } else { 0 };
         for (what, at, bytes, wanted) in [
             ("verdict", abi::VERDICT, 4, u64::from(said.cast_unsigned())),
             ("thread and process", abi::PID_TGID, 8, u64::from(task.tgid) << 32 | u64::from(task.pid)),

@@ -353,7 +353,7 @@ impl Stage<'_, '_, '_> {
             Cond::Atom(atom) => {
                 walk::values(&atom.kind).try_for_each(|value| self.value(value, texts))?;
                 match &atom.kind {
-                    AtomKind::AnyAncestor { of, cond } => self.ancestors(of, cond, texts),
+                    AtomKind::AnyAncestor { of, cond, .. } => self.ancestors(of, cond, texts),
                     AtomKind::Label { object, label } if !texts => {
                         self.labelled(self.policy.labels[label.index()].on, object);
                         Ok(())

@@ -175,6 +175,8 @@ pub struct Event {
     pub rule: Option<String>,
     /// The errno that a permissive rule would have denied with.
     pub would_deny: Option<i32>,
+    /// The rule acts because a value that it tests could not be read.
+    pub undecided: bool,
     /// The errno recorded in the event; `None` means the errno of the row.
     pub met: Option<i32>,
     /// All fields of the event, if the row lists them.
@@ -703,6 +705,7 @@ impl Reader {
                 if word == "would-deny" {
                     event.would_deny = Some(self.small()?);
                 }
+                event.undecided = self.is_word("undecided");
                 if let Some(Token::Word(rule)) = self.peek()
                     && rule != "met"
                 {

@@ -308,6 +308,7 @@ struct Seen {
     rule: String,
     /// The negative errno of the operation, or the positive errno of a permissive rule.
     verdict: i32,
+    undecided: bool,
     fields: Vec<(String, Recorded)>,
 }
 
@@ -316,6 +317,7 @@ impl Seen {
         let verdict = wanted.would_deny.unwrap_or(-wanted.met.unwrap_or(errno));
         wanted.rule.as_ref().is_none_or(|rule| *rule == self.rule)
             && verdict == self.verdict
+            && wanted.undecided == self.undecided
             && wanted.fields.as_ref().is_none_or(|fields| *fields == self.fields)
     }
 }
@@ -332,7 +334,8 @@ fn evaluated(policy: &Policy, event: &eval::Event, decided: i32) -> Seen {
         };
         (field.name.clone(), value)
     });
-    Seen { rule: rule.name.clone(), verdict: event.would_deny.unwrap_or(-decided), fields: fields.collect() }
+    let (undecided, fields) = (event.undecided, fields.collect());
+    Seen { rule: rule.name.clone(), verdict: event.would_deny.unwrap_or(-decided), undecided, fields }
 }
 
 fn recorded(image: &Image, run: &Run) -> Vec<Seen> {
@@ -344,7 +347,8 @@ fn recorded(image: &Image, run: &Run) -> Vec<Seen> {
             let bytes = record.get(field.offset as usize..).unwrap_or_default();
             (field.name.clone(), if unknown { Recorded::Unknown } else { value(&field.ty, bytes) })
         });
-        Some(Seen { rule: rule.name.clone(), verdict: header.verdict, fields: fields.collect() })
+        let abi::Header { verdict, undecided, .. } = header;
+        Some(Seen { rule: rule.name.clone(), verdict, undecided, fields: fields.collect() })
     });
     events.collect()
 }

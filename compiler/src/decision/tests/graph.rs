@@ -176,6 +176,13 @@ impl<'w> Walk<'w> {
                     mode = rules.iter().map(|rule| self.act(*rule)).min().expect("a row has rules");
                     next
                 }
+                Node::TestVerdict { then, otherwise } => {
+                    if self.chosen == 0 {
+                        otherwise
+                    } else {
+                        then
+                    }
+                }
                 Node::TestMode { act, then, otherwise, .. } => {
                     if mode <= *act {
                         then
@@ -211,7 +218,7 @@ impl<'w> Walk<'w> {
                     next
                 }
                 Node::Exit { verdict } => return (self.verdict(*verdict), done),
-                Node::Guard { .. } | Node::Continue { .. } => panic!("no policy here has one"),
+                Node::Guard { .. } | Node::Continue { .. } | Node::Call { .. } => panic!("no policy here has one"),
             };
             at = next.index();
         }

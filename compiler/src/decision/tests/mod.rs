@@ -8,10 +8,11 @@
 //!
 //! Absent: machine code; `mir::lower` and `rt` have their own tests.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::key::Element;
-use super::{Index, Node, Plan, lower, print, verify};
+use super::{Index, Node, Plan, Role, lower, print, verify};
 use crate::analysis::unreachable::Unreachable;
 use crate::hir::Policy;
 use crate::optimise::Optimise;
@@ -55,7 +56,19 @@ fn rows(index: &Index) -> Vec<String> {
 
 /// Returns the number of rules of each index of a policy.
 fn searched(text: &str) -> Vec<usize> {
-    planned(text, Optimise::default()).1.indexes.iter().map(|index| index.rules).collect()
+    let (_, plan) = planned(text, Optimise::default());
+    indexes(&plan).map(|index| index.rules).collect()
+}
+
+/// Returns the indexes of the programs that are attached.
+pub(super) fn indexes(plan: &Plan) -> impl Iterator<Item = &Index> {
+    let attached = plan.graphs.iter().filter(|graph| graph.part.number == 0 && graph.part.role == Role::Decide);
+    let searches = attached.flat_map(|graph| &graph.nodes).filter_map(|node| match node {
+        Node::Find { index, .. } => Some(index.index()),
+        _ => None,
+    });
+    let ids: BTreeSet<usize> = searches.collect();
+    ids.into_iter().map(|id| &plan.indexes[id])
 }
 
 /// Counts the tests in all graphs.

@@ -77,7 +77,7 @@ impl<'a> Checker<'a> {
                 .help(format!("test a property of it: `{}.exe == \"/usr/sbin/sshd\"`", name.name)),
             );
         }
-        let any = |cond| atom(span, AtomKind::AnyAncestor { of: task, cond: Box::new(cond) });
+        let any = |cond| atom(span, AtomKind::AnyAncestor { of: task, cond: Box::new(cond), more: false });
         Operand::Cond(if every { Cond::Not(Box::new(any(Cond::Not(Box::new(cond))))) } else { any(cond) })
     }
 

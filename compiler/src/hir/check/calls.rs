@@ -10,7 +10,7 @@ use crate::hir::item_checks::BUILTINS;
 use crate::hir::place::{self, Reads};
 use crate::hir::resolve::NamedItem;
 use crate::hir::suggest::did_you_mean;
-use crate::hir::{ArgId, Int, Ptr, Ty, Value, ValueKind};
+use crate::hir::{ArgId, Atom, AtomKind, Cond, Int, Ptr, Ty, Value, ValueKind};
 
 impl<'a> Checker<'a> {
     pub(in crate::hir) fn call(&mut self, function: &'a ast::Ident, args: &'a [Expr], span: Span) -> Operand {
@@ -23,6 +23,7 @@ impl<'a> Checker<'a> {
             _ if matches!(function.name.as_str(), "peer" | "local" | "bind_end" | "connect_end" | "message_end") => {
                 return self.endpoint(function, args, span);
             }
+            _ if function.name == "known" => return self.known_call(args, span),
             _ if function.name == "inode" => return self.inode_call(args, span),
             _ if function.name == "text" => return self.pointed_text(args, span),
             _ if function.name == "full_path" => return self.full_path(args, span),
@@ -113,6 +114,38 @@ impl<'a> Checker<'a> {
             _ => {}
         }
         operand
+    }
+
+    /// Checks `known(x)`: the value exists and can be read.
+    fn known_call(&mut self, args: &'a [Expr], span: Span) -> Operand {
+        let [arg] = args else {
+            return self.report(
+                Diagnostic::error(
+                    code::WRONG_ARGUMENT_COUNT,
+                    span,
+                    format!("`known` takes 1 argument, not {}", args.len()),
+                )
+                .help("pass the value that may be missing: `known(file.path)`"),
+            );
+        };
+        let operand = self.expr(arg, None);
+        let operand = self.path_of(operand);
+        match operand {
+            Operand::Error => Operand::Error,
+            Operand::Value(value) => Operand::Cond(Cond::Atom(Box::new(Atom { span, kind: AtomKind::Known(value) }))),
+            other => {
+                let found = self.describe_operand(&other);
+                self.report(
+                    Diagnostic::error(
+                        code::ARGUMENT_MISMATCH,
+                        arg.span,
+                        "`known` takes a value that is read from the kernel",
+                    )
+                    .label(found)
+                    .help("pass a value that may be missing, for instance `known(file.path)`"),
+                )
+            }
+        }
     }
 
     /// Filters the diagnostics of an expanded body, and returns true if there is an error.

@@ -26,7 +26,7 @@ use crate::mir::{Body, FRAME_POINTER, Inst, Operand, Reg, Terminator};
 use crate::relocation::RelocationKind;
 use crate::rt;
 pub(super) use crate::rt::ancestors::UNREADABLE;
-use crate::rt::ancestors::{HOLDS, Names, names};
+use crate::rt::ancestors::{HOLDS, MORE, Names, names};
 
 /// The lowered condition of a query: a function of a task and the slot of the scratch memory.
 pub struct Predicate {
@@ -63,12 +63,27 @@ pub(super) struct AncestorContext {
 
 impl Builder<'_> {
     /// Branches to `then` if some ancestor is known to meet the condition or, without `sense`, if every
-    /// ancestor is known not to meet it.
-    pub(super) fn any_ancestor(&mut self, of: &Value, cond: &Cond, sense: bool, then: Target, otherwise: Target) {
+    /// ancestor is known not to meet it. With `more`, also if no visited ancestor decides it and there are more.
+    pub(super) fn any_ancestor(
+        &mut self,
+        of: &Value,
+        cond: &Cond,
+        more: bool,
+        sense: bool,
+        then: Target,
+        otherwise: Target,
+    ) {
         let key = ValueKey::Ancestors { of: Box::new(of.clone()), cond: Box::new(cond.clone()), sense };
         let answer =
             self.read_once(key, &[], None, |build, answer| build.walk_ancestors(answer, of, cond, sense, otherwise));
-        self.branch(jmp::JSET, true, answer, Operand::Imm(HOLDS), then, otherwise);
+        let holds = Operand::Imm(if more { HOLDS | MORE } else { HOLDS });
+        match self.unreadable.filter(|unreadable| *unreadable != otherwise) {
+            None => self.branch(jmp::JSET, true, answer, holds, then, otherwise),
+            Some(unreadable) => {
+                self.branch_away(jmp::JSET, true, answer, holds, then);
+                self.branch(jmp::JSET, true, answer, Operand::Imm(UNREADABLE), unreadable, otherwise);
+            }
+        }
     }
 
     fn walk_ancestors(&mut self, answer: Reg, of: &Value, cond: &Cond, sense: bool, otherwise: Target) {
@@ -80,14 +95,16 @@ impl Builder<'_> {
         let query = AncestorQuery { cond: cond.clone(), sense, regions: regions.collect() };
         let names = self.query_functions(query);
         let task = self.task_number(of, otherwise);
+        let (count, done) = (self.fresh_target(), self.fresh_target());
         let slot = match self.memory.filter(|_| !texts.is_empty()) {
             None => self.constant(0),
             Some(memory) => {
                 let (have, failed) = (self.fresh_target(), self.fresh_target());
                 self.claim(memory, have, failed);
                 self.bind(failed);
-                self.count_unreadable();
-                self.jump(otherwise);
+                let none = Operand::Imm(UNREADABLE | MORE);
+                self.push(Inst::Mov { dst: answer, src: none, wide: true, reloc: None });
+                self.jump(count);
                 self.bind(have);
                 let slot = self.fresh();
                 let offset = rt::NUMBER;
@@ -99,7 +116,6 @@ impl Builder<'_> {
         self.push(Inst::Mov { dst: Reg(2), src: Operand::Reg(slot), wide: true, reloc: None });
         self.push(Inst::Invoke { function: if sense { &names.any } else { &names.all }, args: 2 });
         self.push(Inst::Mov { dst: answer, src: Operand::Reg(Reg(0)), wide: true, reloc: None });
-        let (count, done) = (self.fresh_target(), self.fresh_target());
         self.branch(jmp::JSET, true, answer, Operand::Imm(UNREADABLE), count, done);
         self.bind(count);
         self.count_unreadable();

@@ -179,6 +179,10 @@ pub(super) struct Builder<'p> {
     pub(super) cold: bool,
     /// The current block contains a call that costs more than everything around it.
     pub(super) expensive: bool,
+    /// The target of the current node for values that exist and cannot be read, if it is not that of unknown ones.
+    pub(super) unreadable: Option<Target>,
+    /// The event under construction is of an undecided rule.
+    pub(super) undecided: bool,
     /// The rule to which unreadable values are attributed.
     pub(super) rule: crate::hir::RuleId,
     /// The registers that hold effective actions, by the mode node that read them.
@@ -288,6 +292,8 @@ impl<'p> Builder<'p> {
             insts: Vec::new(),
             current: None,
             expensive_reads: Vec::new(),
+            unreadable: None,
+            undecided: false,
             partial: 0,
             next: FIRST_VIRTUAL + 1,
             verdict: None,

@@ -10,7 +10,7 @@
 use super::arithmetic::immediate;
 use super::builder::{Builder, Fact, Target};
 use super::sets::{NAMES_INLINE_MAX, NUMBERS_INLINE_MAX};
-use crate::hir::{Access, Atom, AtomKind, Binary, Compare, Cond, Step, Ty, Value, ValueKind};
+use crate::hir::{Access, Atom, AtomKind, Binary, Compare, Cond, Shape, Step, Ty, Value, ValueKind};
 use crate::isa::{alu, jmp};
 use crate::mir::{Inst, Operand, Reg};
 
@@ -98,7 +98,7 @@ impl Builder<'_> {
                 self.add_fact(Fact::NotNull(reg));
                 self.jump(no);
             }
-            AtomKind::AnyAncestor { of, cond } => self.any_ancestor(of, cond, sense, then, otherwise),
+            AtomKind::AnyAncestor { of, cond, more } => self.any_ancestor(of, cond, *more, sense, then, otherwise),
             AtomKind::InSet { values, set } => self.in_set(values, *set, yes, no, unknown),
             AtomKind::Same(left, right) if left.ty == Ty::Ip => self.ip_equals(left, right, yes, no, unknown),
             AtomKind::Same(left, right) if matches!(left.ty, Ty::Text { .. }) => {
@@ -113,7 +113,36 @@ impl Builder<'_> {
             AtomKind::OneOfStrings { value, set } => self.one_of_strings(value, set, yes, no, unknown),
             AtomKind::Text { value, test } => self.text_test(value, test, yes, no, unknown),
             AtomKind::Label { object, label } => self.labelled(object, *label, yes, no, unknown),
+            AtomKind::Known(value) => {
+                match value.ty {
+                    Ty::Ip => drop(self.ip(value, no)),
+                    Ty::Ptr(_) => drop(self.pointer(value, no)),
+                    Ty::Str { .. } => {
+                        if let ValueKind::Load { base, .. } = &value.kind {
+                            self.pointer(base, no);
+                        }
+                    }
+                    _ => drop(self.value(value, no)),
+                }
+                self.jump(yes);
+            }
+            AtomKind::Unreadable(value) => self.unreadable_text(value, yes, no),
+            AtomKind::KernelThread => self.kernel_thread(yes, no),
         }
+    }
+
+    /// Branches to `yes` in a kernel thread that is not a worker of io_uring. Those are kernel threads only before
+    /// 5.12.
+    fn kernel_thread(&mut self, yes: Target, no: Target) {
+        const PF_IO_WORKER: i32 = 0x10;
+        const PF_KTHREAD: i32 = 0x20_0000;
+        let task = self.current();
+        let flags = crate::rt::field("task_struct", &[("flags", Shape::Int { bytes: 4, signed: false })]);
+        let flags = self.load(task, &flags, 4);
+        let bits = self.copy(flags, true);
+        let mask = Operand::Imm(PF_KTHREAD | PF_IO_WORKER);
+        self.push(Inst::Alu { op: alu::AND, wide: true, dst: bits, src: mask, reloc: None });
+        self.branch(jmp::JEQ, true, bits, Operand::Imm(PF_KTHREAD), yes, no);
     }
 
     fn compare(&mut self, op: Compare, left: &Value, right: &Value, yes: Target, no: Target, unknown: Target) {

@@ -27,7 +27,8 @@ use crate::hir::{RuleId, Ty, Value};
 use crate::isa::{alu, jmp};
 use crate::mir::{Inst, Operand, Reg};
 use crate::rt::automaton::AutomatonAt;
-use crate::rt::record::MORE;
+use crate::rt::record::{FIRST, MORE, NOBODY as NO_RULE};
+use krsi_abi::event::UNDECIDED;
 
 /// The largest errno, `MAX_ERRNO` of the kernel.
 const ERRNO_MAX: i32 = 4095;
@@ -45,7 +46,8 @@ impl Builder<'_> {
     pub(super) fn find_rules(&mut self, id: IndexId, then: Target, otherwise: Target) {
         let indexes = self.indexes;
         let index = &indexes[id.index()];
-        let Some((words, places)) = layout(&index.columns) else { return self.jump(otherwise) };
+        let key = if index.is_list() { Some((0, Vec::new())) } else { layout(&index.columns) };
+        let Some((words, places)) = key else { return self.jump(otherwise) };
         let tables = match self.index_state.tables.get(&id) {
             Some(tables) => tables.clone(),
             None => {
@@ -54,6 +56,9 @@ impl Builder<'_> {
                 tables
             }
         };
+        if index.is_list() {
+            return self.first_of_list(id, Operand::Imm(tables.heads.cast_signed()), then, otherwise);
+        }
         for (at, part) in index.columns.iter().enumerate().filter(|(_, part)| part.kind == ColumnKind::Text) {
             let names = index.rows.iter().filter_map(|row| match &row.key[at] {
                 Element::Text(text) => Some(text.as_slice()),
@@ -67,20 +72,41 @@ impl Builder<'_> {
         let value = &index.columns[0].value;
         if let (Rows::Texts, [Texts::Exact(texts)]) = (&tables.rows, tables.texts.as_slice()) {
             let row = self.text_row(value, texts, otherwise, otherwise);
-            return self.found_row(id, &tables, row, Some((texts.slots(), otherwise)), then);
+            return self.found_row(id, &tables, row, Some(texts.slots()), then, otherwise);
         }
         if let (Rows::Match(rows), [Texts::Match(at)]) = (&tables.rows, tables.texts.as_slice()) {
             let row = self.match_row(value, *at, otherwise);
-            return self.found_row(id, &tables, row, Some((*rows, otherwise)), then);
+            return self.found_row(id, &tables, row, Some(*rows), then, otherwise);
         }
         let key = self.index_key(&index.columns, &places, &tables.texts, words, otherwise);
         let (row, rows) = match &tables.rows {
             // An exact search is inline, and the verifier knows the bound of its result.
             Rows::Exact(table) => (self.exact(table, &key, otherwise), None),
-            Rows::Texts | Rows::Match(_) => return self.jump(otherwise),
-            Rows::Ranges(table) => (self.range_row(table, &key, otherwise), Some((table.rows(), otherwise))),
+            Rows::Texts | Rows::Match(_) | Rows::List => return self.jump(otherwise),
+            Rows::Ranges(table) => (self.range_row(table, &key, otherwise), Some(table.rows())),
         };
-        self.found_row(id, &tables, row, rows, then);
+        self.found_row(id, &tables, row, rows, then, otherwise);
+    }
+
+    /// Finds the first rule of a list of undecided rules that is enforced.
+    fn first_of_list(&mut self, id: IndexId, list: Operand, then: Target, otherwise: Target) {
+        let rule = self.indexes[id.index()].rows[0].rules[0];
+        let errno = self.policy.rules[rule.0 as usize].errno().unwrap_or_default() + UNDECIDED;
+        self.invoke(FIRST, &[list, Operand::Imm(errno)]);
+        let found = self.found_register(id);
+        self.push(Inst::Mov { dst: found, src: Operand::Reg(Reg(0)), wide: true, reloc: None });
+        // The verifier needs a bound of the rule that indexes tables, which every use checks itself.
+        self.branch(jmp::JNE, true, found, Operand::Imm(NO_RULE), then, otherwise);
+    }
+
+    /// Returns the register for the result of searches in an index.
+    fn found_register(&mut self, id: IndexId) -> Reg {
+        if let Some(found) = self.index_state.registers.get(&id) {
+            return *found;
+        }
+        let found = self.fresh();
+        self.index_state.registers.insert(id, found);
+        found
     }
 
     /// Prefilter: jumps to `no` if no row has these values of the early columns.
@@ -93,18 +119,27 @@ impl Builder<'_> {
     }
 
     /// Loads the head of a row into the index's register, and jumps to `then`.
-    fn found_row(&mut self, id: IndexId, tables: &Tables, row: Reg, rows: Option<(u32, Target)>, then: Target) {
-        let found = match self.index_state.registers.get(&id) {
-            Some(found) => *found,
-            None => {
-                let found = self.fresh();
-                self.index_state.registers.insert(id, found);
-                found
-            }
-        };
-        self.entry(found, tables.heads, row, rows);
-        if let (Rows::Match(_) | Rows::Ranges(_), Some((_, otherwise))) = (&tables.rows, rows) {
+    #[expect(clippy::too_many_arguments, reason = "a search, its result and two targets")]
+    fn found_row(
+        &mut self,
+        id: IndexId,
+        tables: &Tables,
+        row: Reg,
+        rows: Option<u32>,
+        then: Target,
+        otherwise: Target,
+    ) {
+        let found = self.found_register(id);
+        self.entry(found, tables.heads, row, rows.map(|rows| (rows, otherwise)));
+        if let Rows::Match(_) | Rows::Ranges(_) = &tables.rows {
             self.branch_away(jmp::JEQ, false, found, Operand::Imm(NOBODY.cast_signed()), otherwise);
+        }
+        if let Some((list, _)) = tables.lists {
+            let at = self.copy(found, true);
+            for (op, imm) in [(alu::LSH, 2), (alu::ADD, list.cast_signed())] {
+                self.push(Inst::Alu { op, wide: true, dst: at, src: Operand::Imm(imm), reloc: None });
+            }
+            return self.first_of_list(id, Operand::Reg(at), then, otherwise);
         }
         self.jump(then);
     }
@@ -161,6 +196,7 @@ impl Builder<'_> {
         let indexes = self.indexes;
         let audits = self.policy.rules[rule.0 as usize].audit.is_some();
         let errno = self.errno_found(id);
+        self.undecided = indexes[id.index()].undecided;
         let (tables, found) = (self.index_state.tables.get(&id).cloned(), self.index_state.registers.get(&id).copied());
         let recorded = self.fresh_target();
         match (tables.map(|tables| tables.list), found) {
@@ -196,6 +232,7 @@ impl Builder<'_> {
             }
             _ => self.jump(recorded),
         }
+        self.undecided = false;
         self.bind(recorded);
         self.effects(rule);
         self.jump(next);

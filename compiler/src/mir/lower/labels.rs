@@ -30,7 +30,7 @@ use krsi_abi::labels::{OBJECTS_MAX, Object};
 
 use super::builder::{Builder, Target, ValueKey};
 use crate::data::{Map, MapKind};
-use crate::decision::{Graph, Node, Verdict};
+use crate::decision::{Graph, Node, Role, Verdict};
 use crate::helper;
 use crate::hir::walk::{each_in_atom, each_in_cond, each_in_value};
 use crate::hir::{
@@ -110,8 +110,10 @@ fn tests<'p>(policy: &'p Policy, graph: &'p Graph, each: &mut impl FnMut(&'p Ato
             | Node::Find { .. }
             | Node::Mode { .. }
             | Node::TestMode { .. }
+            | Node::TestVerdict { .. }
             | Node::Set { .. }
             | Node::Continue { .. }
+            | Node::Call { .. }
             | Node::Exit { .. } => {}
         }
     }
@@ -151,7 +153,7 @@ impl Builder<'_> {
         }
         self.object_labels = labels;
         self.begin_marks();
-        if graph.part.number == 0 {
+        if graph.part.number == 0 && graph.part.role == Role::Decide {
             self.inherit();
         }
     }

@@ -123,11 +123,13 @@ pub fn lower(
         if !build.begin(at) {
             continue;
         }
+        build.unreadable = None;
         build.action = modes[at].and_then(|mode| build.actions.get(&mode).copied());
         (build.cold, build.expensive) = (rare[at] || matches!(node, Node::Mode { .. }), false);
         match node {
-            Node::Test { atom, sense, then, otherwise, rule } => {
+            Node::Test { atom, sense, then, otherwise, unreadable, rule } => {
                 build.rule = *rule;
+                build.unreadable = unreadable.map(|to| build.target(to));
                 let (then, otherwise) = (build.target(*then), build.target(*otherwise));
                 build.span = atom.span;
                 build.atom(atom, *sense, then, otherwise);
@@ -138,8 +140,9 @@ pub fn lower(
                 build.span = policy.rules[rule.0 as usize].span;
                 build.guard(*rule, then, otherwise);
             }
-            Node::Find { index, rule, then, otherwise } => {
+            Node::Find { index, rule, then, otherwise, unreadable } => {
                 build.rule = *rule;
+                build.unreadable = unreadable.map(|to| build.target(to));
                 build.span = policy.rules[rule.0 as usize].span;
                 let (then, otherwise) = (build.target(*then), build.target(*otherwise));
                 build.find_rules(*index, then, otherwise);
@@ -153,15 +156,14 @@ pub fn lower(
                 let (then, otherwise) = (build.target(*then), build.target(*otherwise));
                 build.branch_on_action(*act, then, otherwise);
             }
-            Node::Set { errno, first, next } => {
+            Node::TestVerdict { then, otherwise } => {
+                let (then, otherwise) = (build.target(*then), build.target(*otherwise));
                 let verdict = build.verdict();
-                if *first {
-                    let next = build.target(*next);
-                    build.branch_away(jmp::JNE, true, verdict, Operand::Imm(0), next);
-                }
-                build.set_verdict(*errno);
+                build.branch(jmp::JNE, true, verdict, Operand::Imm(0), then, otherwise);
+            }
+            Node::Set { errno, first, next } => {
                 let next = build.target(*next);
-                build.jump(next);
+                build.assign_verdict(*errno, *first, next);
             }
             Node::Record { rule, verdict, next } => {
                 let next = build.target(*next);
@@ -172,6 +174,7 @@ pub fn lower(
                 build.record_found(*index, *rule, *verdict, next);
             }
             Node::Continue { verdict } => build.tail_call_next(*verdict, &graph.part.next, programs),
+            Node::Call { graph } => build.tail_call_in_doubt(*graph, programs),
             Node::Exit { verdict } => build.exit(*verdict, after_marks[at]),
         }
     }

@@ -7,6 +7,7 @@
 //!
 //! Absent: the derivation of actions from modes, which `krsi_abi::modes` has.
 
+use krsi_abi::event::UNDECIDED;
 use krsi_abi::modes::Act;
 
 use super::builder::{Builder, Target};
@@ -85,8 +86,18 @@ impl Builder<'_> {
         action
     }
 
+    /// Sets the register of the verdict to the negative errno, with `first` only if the operation is still allowed.
+    pub(super) fn assign_verdict(&mut self, errno: Errno, first: bool, next: Target) {
+        if first {
+            let verdict = self.verdict();
+            self.branch_away(jmp::JNE, true, verdict, Operand::Imm(0), next);
+        }
+        self.set_verdict(errno);
+        self.jump(next);
+    }
+
     /// Sets the register of the verdict to the negative errno.
-    pub(super) fn set_verdict(&mut self, errno: Errno) {
+    fn set_verdict(&mut self, errno: Errno) {
         let verdict = self.verdict();
         let known = match errno {
             Errno::Constant(errno) => Some(Operand::Imm(errno)),
@@ -117,6 +128,7 @@ impl Builder<'_> {
             Verdict::Chosen => Operand::Reg(self.verdict()),
         };
         let Some(errno) = errno else { return actual };
+        let (actual, errno) = (self.in_doubt(actual), self.in_doubt(errno));
         let (recorded, would, done) = (self.fresh(), self.fresh_target(), self.fresh_target());
         self.push(Inst::Mov { dst: recorded, src: actual, wide: true, reloc: None });
         self.branch(jmp::JGT, true, action, Operand::Imm(Act::Enforce as i32), would, done);
@@ -133,9 +145,23 @@ impl Builder<'_> {
         let (would, done) = (self.fresh_target(), self.fresh_target());
         self.branch(jmp::JGT, true, self.action(), Operand::Imm(Act::Enforce as i32), would, done);
         self.bind(would);
+        let errno = self.in_doubt(errno);
         self.invoke(WOULD, &[which, errno]);
         self.jump(done);
         self.bind(done);
+    }
+
+    /// Marks the verdict of an event as that of an undecided rule, if it is.
+    fn in_doubt(&mut self, verdict: Operand) -> Operand {
+        match verdict {
+            _ if !self.undecided => verdict,
+            Operand::Imm(verdict) => Operand::Imm(verdict + UNDECIDED),
+            Operand::Reg(verdict) => {
+                let marked = self.copy(verdict, true);
+                self.add(marked, UNDECIDED);
+                Operand::Reg(marked)
+            }
+        }
     }
 
     /// Records the denials that the permissive rules of a row would have made.

@@ -38,6 +38,8 @@ pub(super) struct Tables {
     pub(super) heads: u32,
     /// Offset and length of the list; `None` if every row has a single rule.
     pub(super) list: Option<(u32, u32)>,
+    /// Offset and length of the list of an index of undecided rules, of which the search finds one.
+    pub(super) lists: Option<(u32, u32)>,
 }
 
 /// The lookup that maps a text column to a number.
@@ -61,6 +63,8 @@ pub(super) enum Rows {
     Match(u32),
     /// Ranges, with rows for the gaps between them.
     Ranges(RangesAt),
+    /// A list of rules without a key: `heads` has the rules, each with the flag that another one follows.
+    List,
 }
 
 /// The row of each text in the table of its column.
@@ -69,7 +73,15 @@ type TextRows<'i> = HashMap<&'i [u8], u32>;
 impl Tables {
     /// Adds the tables of an index to the constants.
     pub(super) fn of(data: &mut Data, index: &Index, words: usize, places: &[Offset]) -> Tables {
-        let most = index.most();
+        if index.is_list() {
+            let rules = &index.rows[0].rules;
+            let last = rules.len() - 1;
+            let entries: Vec<u32> =
+                rules.iter().enumerate().map(|(at, rule)| rule.0 | if at < last { MORE } else { 0 }).collect();
+            let heads = data.u32_table(&entries);
+            return Tables { rows: Rows::List, texts: Vec::new(), early: None, heads, list: None, lists: None };
+        }
+        let most = if index.undecided { usize::MAX } else { index.most() };
         // Heads by row.
         let (mut list, mut heads) = (Vec::new(), Vec::with_capacity(index.rows.len()));
         for row in &index.rows {
@@ -88,7 +100,8 @@ impl Tables {
         let heads = data.u32_table(&owners.iter().map(head).collect::<Vec<u32>>());
         let early = early(data, index);
         let list = (most > 1).then(|| (data.u32_table(&list), list.len() as u32));
-        Tables { rows, texts, early, heads, list }
+        let (list, lists) = if index.undecided { (None, list) } else { (list, None) };
+        Tables { rows, texts, early, heads, list, lists }
     }
 }
 

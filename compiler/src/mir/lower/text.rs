@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! memory = krs_claim()                 at the first text: a free slot of the per-CPU array
-//! length = krs_path(slot, region)      -1 if the text cannot be read
+//! length = krs_path(slot, region)      -1 if there is no text, -2 if it cannot be read
 //! if length >= 4096 goto unknown
 //! load 8 [memory + region] == "/etc/ssl"
 //! ```
@@ -45,6 +45,12 @@ const TEXTS_INLINE_MAX: usize = 16;
 /// path to the call, and later calls are reached by more paths and executed less often.
 const NEAR_CALLS_MAX: usize = 4;
 
+/// The length of a text that does not exist, such as the path of a null pointer.
+const ABSENT: i32 = -1;
+
+/// The length of a text that exists and cannot be read.
+const UNREADABLE: i32 = -2;
+
 /// A text in the scratch memory.
 #[derive(Clone, Copy)]
 pub(super) struct FetchedText {
@@ -79,19 +85,47 @@ impl Builder<'_> {
     /// Fetches a text, unless this path has tried before. The length is available from then on, so later
     /// rules only check it.
     pub(super) fn text(&mut self, value: &Value, unknown: Target) -> FetchedText {
-        let index = self.texts.iter().position(|known| *known == value).expect("every text of a graph is in the list");
-        let memory = self.memory.expect("a program with texts begins by clearing the register of its memory");
-        let length = self.read_once(ValueKey::Text(index), &[], None, |build, length| {
-            build.fetch(length, value, rt::region(index), memory);
-        });
+        let (index, memory, length) = self.text_length(value);
         if !self.not_null(length) {
-            self.branch_away(jmp::JGE, true, length, Operand::Imm(TEXT_BYTES as i32), unknown);
+            let too_long = Operand::Imm(TEXT_BYTES as i32);
+            match self.unreadable.filter(|unreadable| *unreadable != unknown) {
+                None => self.branch_away(jmp::JGE, true, length, too_long, unknown),
+                Some(unreadable) => {
+                    let (failed, read) = (self.fresh_target(), self.fresh_target());
+                    self.branch(jmp::JGE, true, length, too_long, failed, read);
+                    self.bind(failed);
+                    let cold = std::mem::replace(&mut self.cold, true);
+                    self.branch(jmp::JEQ, true, length, Operand::Imm(UNREADABLE), unreadable, unknown);
+                    self.cold = cold;
+                    self.bind(read);
+                }
+            }
             self.add_fact(Fact::NotNull(length));
         }
         FetchedText { memory, offset: rt::region(index), length }
     }
 
-    /// Sets a register to the length of a text, or to -1 if it cannot be read.
+    /// Branches to `yes` if a text exists but cannot be read.
+    pub(super) fn unreadable_text(&mut self, value: &Value, yes: Target, no: Target) {
+        let (_, _, length) = self.text_length(value);
+        if self.not_null(length) {
+            return self.jump(no);
+        }
+        self.branch(jmp::JEQ, true, length, Operand::Imm(UNREADABLE), yes, no);
+    }
+
+    /// Fetches a text, unless this path has tried before. Returns its index, the scratch memory, and its length,
+    /// [`ABSENT`] or [`UNREADABLE`].
+    fn text_length(&mut self, value: &Value) -> (usize, Reg, Reg) {
+        let index = self.texts.iter().position(|known| *known == value).expect("every text of a graph is in the list");
+        let memory = self.memory.expect("a program with texts begins by clearing the register of its memory");
+        let length = self.read_once(ValueKey::Text(index), &[], None, |build, length| {
+            build.fetch(length, value, rt::region(index), memory);
+        });
+        (index, memory, length)
+    }
+
+    /// Sets a register to the length of a text, or to [`ABSENT`] or [`UNREADABLE`].
     fn fetch(&mut self, length: Reg, value: &Value, offset: i16, memory: Reg) {
         let ValueKind::Text(text) = &value.kind else { unreachable!("only texts are in the list") };
         // Compared with a walk, the cost of the code that follows does not matter.
@@ -129,9 +163,10 @@ impl Builder<'_> {
         self.branch(jmp::JLT, true, length, Operand::Imm(TEXT_BYTES as i32), done, failed);
         self.bind(failed);
         self.count_unreadable();
-        self.jump(none);
+        self.push(Inst::Mov { dst: length, src: Operand::Imm(UNREADABLE), wide: true, reloc: None });
+        self.jump(done);
         self.bind(none);
-        self.push(Inst::Mov { dst: length, src: Operand::Imm(-1), wide: true, reloc: None });
+        self.push(Inst::Mov { dst: length, src: Operand::Imm(ABSENT), wide: true, reloc: None });
         self.jump(done);
         self.bind(done);
     }
