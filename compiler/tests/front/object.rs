@@ -295,6 +295,8 @@ fn tables_of_small_policies() {
         "set s: cidr = { \"10.0.0.0/8\", \"192.168.0.0/16\" }\non socket_connect when dst.ip in s and dst.port == 443 deny kill",
         "on file_open when file.name == \"é\" and task.comm == \"ü\" deny # é\non locked_down when what == LOCKDOWN_KEXEC deny",
         "on file_open when task.comm[3] == 1 and task.nsproxy.mnt_ns.ns.inum == 7 deny",
+        "on file_open when task.signal.rlim[7].rlim_max == 5 and task.signal.rlim[2].rlim_cur == 6 deny",
+        "on path_unlink when dentry.d_u.d_alias.next != null and dentry.d_u.d_in_lookup_hash.next != null deny",
         "on file_open when file.inode.i_nlink == 2 and task.mm.context.vdso != null deny",
         "on task_alloc when clone_flags & 1 and first_of(task.__state, task.state) == 0 deny",
     ] {
