@@ -119,7 +119,6 @@ impl Builder<'_> {
     }
 
     /// Loads the head of a row into the index's register, and jumps to `then`.
-    #[expect(clippy::too_many_arguments, reason = "a search, its result and two targets")]
     fn found_row(
         &mut self,
         id: IndexId,
