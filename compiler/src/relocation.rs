@@ -94,7 +94,7 @@ pub enum RelocationKind {
     /// On a 64-bit immediate load: the address of the rule's counter of lost events.
     Lost(RuleId),
     /// On a 64-bit immediate load: the address of the rule's mode (`krsi_abi::modes`).
-    Act(RuleId),
+    EffectiveAction(RuleId),
     /// On a load from memory: its offset. On an ALU instruction: its immediate.
     FieldOffset(Access),
     /// On an ALU instruction: its immediate becomes the size of the field in bytes.
@@ -132,7 +132,7 @@ impl fmt::Display for RelocationKind {
             RelocationKind::State(offset) => write!(f, "state[{offset}]"),
             RelocationKind::Function(name) => f.write_str(name),
             RelocationKind::Lost(rule) => write!(f, "krs_lost[{}]", rule.0),
-            RelocationKind::Act(rule) => write!(f, "krs_modes[{}]", rule.0),
+            RelocationKind::EffectiveAction(rule) => write!(f, "krs_modes[{}]", rule.0),
             RelocationKind::FieldOffset(access) => write!(f, "{access}"),
             RelocationKind::FieldSize(access) => write!(f, "size({access})"),
             RelocationKind::FieldExists(access) => write!(f, "exists({access})"),

@@ -2,7 +2,7 @@
 //! [`MODES_SECTION`]: programs only read it, and `krsi` replaces its value as a whole.
 //!
 //! ```text
-//! 0      [u8; rules]  by rule: its effective action, an [`Act`]
+//! 0      [u8; rules]  by rule: its effective action, an [`EffectiveAction`]
 //! n      [u8; rules]  by rule: its own [`Mode`]
 //! 2n     u8           the policy's `Mode`, and in its upper bits the policy's [`Stage`]
 //! ```
@@ -60,16 +60,16 @@ impl std::fmt::Display for Mode {
 /// The effective action of a matching rule. A weaker one is greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
-pub enum Act {
+pub enum EffectiveAction {
     /// All actions take effect, and no denying rule of the hook is permissive: once the rule has denied, rules
     /// that only deny need not be evaluated.
     Alone = 0,
     /// All actions take effect.
     Enforce = 1,
     /// All actions but `deny` take effect, and the `deny` is recorded.
-    Try = 2,
+    Permissive = 2,
     /// No action takes effect.
-    Nothing = 3,
+    Off = 3,
 }
 
 /// The stage of a policy's life. Only the value of the map tells it, so that one write begins and ends enforcement.
@@ -115,7 +115,7 @@ impl Modes {
     /// modes in the value are unchanged.
     pub fn disable(value: &mut [u8], stage: Stage) {
         let rules = value.len() / 2;
-        value[..rules].fill(Act::Nothing as u8);
+        value[..rules].fill(EffectiveAction::Off as u8);
         if let Some(last) = value.last_mut() {
             *last = *last & !STAGE_BITS | stage as u8;
         }
@@ -157,14 +157,14 @@ impl Modes {
                 *hook = true;
             }
         }
-        let act = |(at, rule): (usize, &Rule)| match self.effective(at) {
-            Mode::Enforce if has_permissive.get(rule.program as usize) == Some(&true) => Act::Enforce,
-            Mode::Enforce => Act::Alone,
-            Mode::Permissive => Act::Try,
-            Mode::Off => Act::Nothing,
+        let action = |(at, rule): (usize, &Rule)| match self.effective(at) {
+            Mode::Enforce if has_permissive.get(rule.program as usize) == Some(&true) => EffectiveAction::Enforce,
+            Mode::Enforce => EffectiveAction::Alone,
+            Mode::Permissive => EffectiveAction::Permissive,
+            Mode::Off => EffectiveAction::Off,
         };
-        let acts = manifest.rules.iter().enumerate().map(act).map(|act| act as u8);
-        acts.chain(self.rules.iter().map(|mode| *mode as u8)).chain([self.policy as u8]).collect()
+        let actions = manifest.rules.iter().enumerate().map(action).map(|action| action as u8);
+        actions.chain(self.rules.iter().map(|mode| *mode as u8)).chain([self.policy as u8]).collect()
     }
 }
 

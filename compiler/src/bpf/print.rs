@@ -226,7 +226,7 @@ mod tests {
             (wide, RelocationKind::Constant(Section::Texts, 8), "r2 = texts[8] ll"),
             (wide, RelocationKind::State(16), "r2 = state[16] ll"),
             (wide, RelocationKind::Lost(RuleId(3)), "r2 = krs_lost[3] ll"),
-            (wide, RelocationKind::Act(RuleId(3)), "r2 = krs_modes[3] ll"),
+            (wide, RelocationKind::EffectiveAction(RuleId(3)), "r2 = krs_modes[3] ll"),
             (call, RelocationKind::Function("krs_same"), "call krs_same"),
             (load, RelocationKind::FieldOffset(field()), "r2 = *(u32 *)(r1 + inode.i_mode)"),
             (load, RelocationKind::FieldOffset(index), "r2 = *(u32 *)(r1 + inode[2])"),

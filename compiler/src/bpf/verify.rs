@@ -50,7 +50,7 @@ fn verify_program(program: &Program) {
             RelocationKind::Map(_)
             | RelocationKind::Constant(..)
             | RelocationKind::State(_)
-            | RelocationKind::Act(_)
+            | RelocationKind::EffectiveAction(_)
             | RelocationKind::Lost(_) => kind == class::LD,
             RelocationKind::Function(_) => kind == class::JMP,
             RelocationKind::FieldOffset(_) => matches!(kind, class::LDX | class::ALU64),
@@ -138,7 +138,9 @@ mod tests {
 
     #[test]
     fn a_relocation_stands_on_an_instruction_of_its_kind() {
-        use RelocationKind::{Act, Constant, FieldExists, FieldOffset, FieldSize, Function, Lost, Map, State};
+        use RelocationKind::{
+            Constant, EffectiveAction, FieldExists, FieldOffset, FieldSize, Function, Lost, Map, State,
+        };
         let rule = krsi_abi::manifest::RuleId(0);
         let field = || access("inode.i_mode");
         let alu = Insn { code: class::ALU | alu::MOV, ..EXIT };
@@ -146,7 +148,7 @@ mod tests {
             (Map("m".into()), vec![WIDE], vec![LOAD, MOV, CALL]),
             (Constant(Section::Tables, 0), vec![WIDE], vec![LOAD, MOV, CALL]),
             (State(0), vec![WIDE], vec![LOAD, MOV, CALL]),
-            (Act(rule), vec![WIDE], vec![LOAD, MOV, CALL]),
+            (EffectiveAction(rule), vec![WIDE], vec![LOAD, MOV, CALL]),
             (Lost(rule), vec![WIDE], vec![LOAD, MOV, CALL]),
             (Function("f"), vec![CALL], vec![WIDE, LOAD, MOV]),
             (FieldOffset(field()), vec![LOAD, MOV], vec![WIDE, CALL, alu]),

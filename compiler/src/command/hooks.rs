@@ -24,12 +24,12 @@ pub(super) struct Hooks {
     #[arg(long, value_name = "FILE")]
     btf: Option<PathBuf>,
     /// Format of the output
-    #[arg(long, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = HookFormat::Text, value_name = "FORMAT")]
+    format: HookFormat,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
+enum HookFormat {
     /// Plain text for people
     Text,
     /// One JSON object per hook and line
@@ -69,10 +69,10 @@ pub(super) fn hooks(hooks: &Hooks) -> Result<u8, Failure> {
         return Err(none(&reference, hooks));
     }
     let text = match hooks.format {
-        Format::Json => pages.iter().map(super::json_line).collect(),
-        Format::Markdown => markdown::page(&pages),
-        Format::Text if exact.is_some() => page(&pages[0]),
-        Format::Text => list(&pages, hooks.name.is_none()),
+        HookFormat::Json => pages.iter().map(super::json_line).collect(),
+        HookFormat::Markdown => markdown::page(&pages),
+        HookFormat::Text if exact.is_some() => page(&pages[0]),
+        HookFormat::Text => list(&pages, hooks.name.is_none()),
     };
     print(text.as_bytes())?;
     Ok(0)

@@ -79,7 +79,7 @@ struct Common {
     btf: Option<PathBuf>,
     /// Format of errors and warnings; by default `rich` on a terminal and `plain` otherwise
     #[arg(long, value_enum, value_name = "FORMAT")]
-    message_format: Option<Format>,
+    message_format: Option<MessageFormat>,
     /// When to use colour
     #[arg(long, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
     color: Color,
@@ -212,7 +212,7 @@ impl TypedValueParser for Unstable {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
+enum MessageFormat {
     /// With excerpts of the source, for a terminal
     Rich,
     /// With excerpts of the source, stable and without colour
@@ -489,27 +489,27 @@ fn read_quickly(path: &Path) -> io::Result<Vec<u8>> {
 /// Prints diagnostics and returns the exit code.
 fn report(common: &Common, diagnostics: &[Diagnostic], sources: &Sources) -> Result<u8, Failure> {
     let terminal = io::stderr().is_terminal();
-    let format = common.message_format.unwrap_or(if terminal { Format::Rich } else { Format::Plain });
+    let format = common.message_format.unwrap_or(if terminal { MessageFormat::Rich } else { MessageFormat::Plain });
     let color = match common.color {
         Color::Always => true,
         Color::Never => false,
         Color::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
     };
     let text = match format {
-        Format::Rich => diag::rich::print(diagnostics, sources, color),
-        Format::Plain => diag::plain::print(diagnostics, sources),
-        Format::Short => diag::plain::short(diagnostics, sources),
-        Format::Json => diag::json::print(diagnostics, sources),
+        MessageFormat::Rich => diag::rich::print(diagnostics, sources, color),
+        MessageFormat::Plain => diag::plain::print(diagnostics, sources),
+        MessageFormat::Short => diag::plain::short(diagnostics, sources),
+        MessageFormat::Json => diag::json::print(diagnostics, sources),
     };
     // Machine-readable output goes to standard output.
-    if format == Format::Json {
+    if format == MessageFormat::Json {
         print(text.as_bytes())?;
     } else {
         let _ = io::stderr().write_all(text.as_bytes());
     }
     let worst = diagnostics.iter().map(|diagnostic| diagnostic.severity).min();
     let failed = worst == Some(Severity::Error);
-    if failed && matches!(format, Format::Rich | Format::Plain) {
+    if failed && matches!(format, MessageFormat::Rich | MessageFormat::Plain) {
         let count = |severity| diagnostics.iter().filter(|diagnostic| diagnostic.severity == severity).count();
         let plural = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
         let mut parts = Vec::new();

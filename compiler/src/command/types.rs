@@ -17,12 +17,12 @@ pub(super) struct Types {
     #[arg(long, value_name = "FILE")]
     btf: Option<PathBuf>,
     /// Format of the output
-    #[arg(long, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = TypeFormat::Text, value_name = "FORMAT")]
+    format: TypeFormat,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
+enum TypeFormat {
     /// Plain text for people
     Text,
     /// One JSON object per type and line
@@ -59,9 +59,9 @@ pub(super) fn types(types: &Types) -> Result<u8, Failure> {
         }
     };
     let text = match types.format {
-        Format::Json => pages.iter().map(super::json_line).collect(),
-        Format::Text if one => page(&pages[0]),
-        Format::Text => list(&pages),
+        TypeFormat::Json => pages.iter().map(super::json_line).collect(),
+        TypeFormat::Text if one => page(&pages[0]),
+        TypeFormat::Text => list(&pages),
     };
     print(text.as_bytes())?;
     Ok(0)

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use krsi_abi::modes::Act;
+use krsi_abi::modes::EffectiveAction;
 
 use super::index::{Step, Unit};
 use super::normalise::Literal;
@@ -86,14 +86,18 @@ impl Build {
         self.push(Node::Mode { rule: unit.rules[0], index: unit.index(), next })
     }
 
-    /// Branches on the effective action that was read; the successors are in the order of [`Act`], the
+    /// Branches on the effective action that was read; the successors are in the order of [`EffectiveAction`], the
     /// strongest first.
     pub fn branch_on_mode(&mut self, unit: &Unit<'_>, [alone, enforce, permissive, off]: [NodeId; 4]) -> NodeId {
         let rule = unit.rules[0];
         let (mut entry, mut weaker) = (off, off);
-        for (act, then) in [(Act::Try, permissive), (Act::Enforce, enforce), (Act::Alone, alone)] {
+        for (action, then) in [
+            (EffectiveAction::Permissive, permissive),
+            (EffectiveAction::Enforce, enforce),
+            (EffectiveAction::Alone, alone),
+        ] {
             if then != weaker {
-                entry = self.push(Node::TestMode { rule, act, then, otherwise: entry });
+                entry = self.push(Node::TestMode { rule, action, then, otherwise: entry });
             }
             weaker = then;
         }

@@ -20,7 +20,7 @@
 //!
 //! The second chain also contains the rules that only deny. If an earlier rule is permissive or off, a later
 //! one can still deny; and a permissive rule records that it would deny, whatever else denies the operation. If
-//! the modes of the hook rule both out, a denial leaves the program at once ([`krsi_abi::modes::Act::Alone`]).
+//! the modes of the hook rule both out, a denial leaves the program at once ([`krsi_abi::modes::EffectiveAction::Alone`]).
 //!
 //! A test in the hot chain whose value is unreadable calls a program that is the second chain of all units, with
 //! the operation allowed so far. After the last unit of a second chain, if no rule has denied, a program that is the

@@ -50,7 +50,7 @@
 
 use std::rc::Rc;
 
-use krsi_abi::modes::Act;
+use krsi_abi::modes::EffectiveAction;
 
 use crate::automaton::Automaton;
 use crate::hir::walk::texts_in_value;
@@ -283,8 +283,8 @@ pub enum Node {
         /// Rule whose mode was read.
         rule: RuleId,
         /// Weakest action for which `then` is taken.
-        act: Act,
-        /// Successor if the effective action is `act` or stronger.
+        action: EffectiveAction,
+        /// Successor if the effective action is `action` or stronger.
         then: NodeId,
         /// Successor if it is weaker.
         otherwise: NodeId,

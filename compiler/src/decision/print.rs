@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use krsi_abi::modes::Act;
+use krsi_abi::modes::EffectiveAction;
 
 use super::key::ColumnKind;
 use super::{Errno, IndexId, Node, NodeId, Part, Plan, Role, Verdict};
@@ -63,14 +63,14 @@ pub fn print(plan: &Plan, policy: &Policy) -> String {
                 Node::Mode { index: Some(index), next, .. } => {
                     writeln!(out, "  n{at} strongest mode in the row of i{}; n{}", index.0, next.0)
                 }
-                Node::TestMode { act, then, otherwise, .. } => {
-                    let act = match act {
-                        Act::Alone => "enforced, no rule of the hook permissive",
-                        Act::Enforce => "enforced",
-                        Act::Try => "not off",
-                        Act::Nothing => "any",
+                Node::TestMode { action, then, otherwise, .. } => {
+                    let action = match action {
+                        EffectiveAction::Alone => "enforced, no rule of the hook permissive",
+                        EffectiveAction::Enforce => "enforced",
+                        EffectiveAction::Permissive => "not off",
+                        EffectiveAction::Off => "any",
                     };
-                    writeln!(out, "  n{at} {act} ? n{} : n{}", then.0, otherwise.0)
+                    writeln!(out, "  n{at} {action} ? n{} : n{}", then.0, otherwise.0)
                 }
                 Node::Set { errno, first, next } => {
                     let first = if *first { " unless denied" } else { "" };

@@ -201,7 +201,7 @@ fn relocation(text: &str) -> RelocationKind {
         _ if text.starts_with("state[") => RelocationKind::State(index()),
         _ if text.starts_with("constants[") => RelocationKind::Constant(Section::Tables, index()),
         _ if text.starts_with("krs_lost[") => RelocationKind::Lost(RuleId(index())),
-        _ if text.starts_with("krs_modes[") => RelocationKind::Act(RuleId(index())),
+        _ if text.starts_with("krs_modes[") => RelocationKind::EffectiveAction(RuleId(index())),
         _ if text.starts_with("size(") => RelocationKind::FieldSize(inner()),
         _ if text.starts_with("exists(") => RelocationKind::FieldExists(inner()),
         _ if text.starts_with("shift_left(") => RelocationKind::FieldShiftLeft(inner()),

@@ -54,7 +54,7 @@ pub fn lower(code: bpf::Code, manifest: &Manifest, sources: &Sources) -> Object 
             | RelocationKind::Constant(..)
             | RelocationKind::State(_)
             | RelocationKind::Function(_)
-            | RelocationKind::Act(_)
+            | RelocationKind::EffectiveAction(_)
             | RelocationKind::Lost(_) => {}
         }
     }
@@ -148,7 +148,7 @@ fn relocate(made: &mut Program, relocations: &[Relocation], declared: &Declared)
                 insn.imm = (8 * rule.0).cast_signed();
                 address(Address::State);
             }
-            RelocationKind::Act(rule) => {
+            RelocationKind::EffectiveAction(rule) => {
                 insn.imm = rule.0.cast_signed();
                 address(Address::Modes);
             }

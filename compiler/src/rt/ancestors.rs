@@ -1,16 +1,16 @@
 //! Walks from a task to its ancestors, generated for each query.
 //!
 //! ```text
-//! krs_any_3(task, slot)        HOLDS if `krs_asked_3` holds for some ancestor
-//! krs_all_3(task, slot)        HOLDS if it holds for every ancestor, up to the first process
-//! krs_asked_3(task, slot)      HOLDS if the condition is known to hold for one ancestor
+//! krs_any_3(task, slot)          HOLDS if `krs_predicate_3` holds for some ancestor
+//! krs_all_3(task, slot)          HOLDS if it holds for every ancestor, up to the first process
+//! krs_predicate_3(task, slot)    HOLDS if the condition is known to hold for one ancestor
 //! ```
 //!
 //! The parent is `task_struct.real_parent`: the thread that forked, or the one that adopted the task. The
 //! walk ends at the idle task, whose pid is 0. Ancestors beyond [`ANCESTORS_MAX`] are unknown, so `all` does
 //! not hold either.
 //!
-//! The verifier follows every iteration of the loop. `krs_asked` is a global function, so its body is checked
+//! The verifier follows every iteration of the loop. `krs_predicate` is a global function, so its body is checked
 //! only once.
 //!
 //! Absent: the condition, which `lower::ancestors` compiles.
@@ -28,7 +28,7 @@ pub const UNREADABLE: i32 = 2;
 /// Result bit of a walk: no ancestor that it has visited decides, and there are more. [`UNREADABLE`] is set as well.
 pub const MORE: i32 = 4;
 
-/// The names of a query's functions: `krs_any_3`, `krs_all_3` and `krs_asked_3`.
+/// The names of a query's functions: `krs_any_3`, `krs_all_3` and `krs_predicate_3`.
 pub struct Names {
     /// The walk that ends at the first ancestor for which the condition holds.
     pub any: String,
@@ -43,7 +43,7 @@ static NAMES: LazyLock<Vec<Names>> = LazyLock::new(|| {
         .map(|at| Names {
             any: format!("krs_any_{at}"),
             all: format!("krs_all_{at}"),
-            predicate: format!("krs_asked_{at}"),
+            predicate: format!("krs_predicate_{at}"),
         })
         .collect()
 });

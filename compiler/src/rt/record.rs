@@ -5,7 +5,7 @@
 //!                                            returns the memory; `counter` is the rule's counter of lost events
 //! krs_no_room(rule)                          counts an event as lost
 //! krs_would(rule, errno)                     records that a permissive rule would have denied with this errno
-//! krs_row(place, errno)                      the strongest action (`krsi_abi::modes::Act`) of a row's rules; its list
+//! krs_row(place, errno)                      the strongest action (`krsi_abi::modes::EffectiveAction`) of a row's rules; its list
 //!                                            begins at this offset of the constants; with an errno, also records the
 //!                                            denials of its permissive rules
 //! krs_row_step(place, errno)                 the same for one entry of it: a bit for the action of its rule, and
@@ -20,7 +20,7 @@
 //! Absent: the fields of events, which each program writes itself.
 
 use krsi_abi::event as abi;
-use krsi_abi::modes::Act;
+use krsi_abi::modes::EffectiveAction;
 
 use super::{Asm, Checked, Function, Linker, R, Target, alu, jmp, size};
 use crate::data::Data;
@@ -186,9 +186,9 @@ fn row() -> Function {
     asm.jump(jmp::JSET, R(0), FOLLOWS, next);
     asm.bind(done);
     asm.note("the strongest action");
-    for act in [Act::Alone, Act::Enforce, Act::Try] {
+    for act in [EffectiveAction::Alone, EffectiveAction::Enforce, EffectiveAction::Permissive] {
         let weaker = asm.target();
-        if act != Act::Alone {
+        if act != EffectiveAction::Alone {
             asm.alu(alu::RSH, actions, 1);
         }
         asm.mov(R(0), actions);
@@ -198,7 +198,7 @@ fn row() -> Function {
         asm.exit();
         asm.bind(weaker);
     }
-    asm.mov(R(0), Act::Nothing as i32);
+    asm.mov(R(0), EffectiveAction::Off as i32);
     asm.exit();
     asm.finish(ROW, 2)
 }
@@ -217,7 +217,7 @@ fn first(data: &Data) -> Function {
     asm.mov(R(1), place);
     asm.mov(R(2), errno);
     asm.invoke(ROW_STEP);
-    asm.jump(jmp::JSET, R(0), 1 << Act::Alone as i32 | 1 << Act::Enforce as i32, found);
+    asm.jump(jmp::JSET, R(0), 1 << EffectiveAction::Alone as i32 | 1 << EffectiveAction::Enforce as i32, found);
     asm.alu(alu::ADD, place, 4);
     asm.alu(alu::SUB, left, 1);
     asm.jump(jmp::JEQ, left, 0, none);
@@ -249,7 +249,7 @@ fn row_step(data: &Data, rules: i32) -> Function {
     asm.mov(R(1), entry);
     asm.alu(alu::AND, R(1), (MORE - 1).cast_signed());
     asm.jump(jmp::JGE, R(1), rules, none);
-    asm.address(R(3), RelocationKind::Act(RuleId(0)));
+    asm.address(R(3), RelocationKind::EffectiveAction(RuleId(0)));
     asm.alu(alu::ADD, R(3), R(1));
     asm.load(size::B, R(4), R(3), 0);
     asm.alu(alu::AND, R(4), 3);
@@ -259,7 +259,7 @@ fn row_step(data: &Data, rules: i32) -> Function {
     asm.alu(alu::RSH, entry, 31);
     asm.alu(alu::LSH, entry, FOLLOWS.trailing_zeros() as i32);
     asm.alu(alu::OR, result, entry);
-    asm.jump(jmp::JNE, R(4), Act::Try as i32, end);
+    asm.jump(jmp::JNE, R(4), EffectiveAction::Permissive as i32, end);
     asm.jump(jmp::JEQ, R(2), 0, end);
     asm.invoke(WOULD);
     asm.bind(end);

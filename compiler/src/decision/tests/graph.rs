@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use krsi_abi::modes::{Act, Mode};
+use krsi_abi::modes::{EffectiveAction, Mode};
 
 use super::{planned, rules};
 use crate::decision::key::Element;
@@ -125,13 +125,13 @@ struct Walk<'w> {
 }
 
 impl<'w> Walk<'w> {
-    fn act(&self, rule: RuleId) -> Act {
+    fn action(&self, rule: RuleId) -> EffectiveAction {
         let permissive = |(rule, mode): (&crate::hir::Rule, &Mode)| rule.deny.is_some() && *mode == Mode::Permissive;
         match self.modes[rule.0 as usize] {
-            Mode::Off => Act::Nothing,
-            Mode::Permissive => Act::Try,
-            Mode::Enforce if self.policy.rules.iter().zip(self.modes).any(permissive) => Act::Enforce,
-            Mode::Enforce => Act::Alone,
+            Mode::Off => EffectiveAction::Off,
+            Mode::Permissive => EffectiveAction::Permissive,
+            Mode::Enforce if self.policy.rules.iter().zip(self.modes).any(permissive) => EffectiveAction::Enforce,
+            Mode::Enforce => EffectiveAction::Alone,
         }
     }
 
@@ -157,7 +157,7 @@ impl<'w> Walk<'w> {
     }
 
     fn run(&mut self, graph: &'w Graph) -> Done {
-        let (mut at, mut mode, mut done) = (0, Act::Nothing, BTreeSet::new());
+        let (mut at, mut mode, mut done) = (0, EffectiveAction::Off, BTreeSet::new());
         loop {
             let next = match &graph.nodes[at] {
                 Node::Test { atom, sense, then, otherwise, .. } => {
@@ -173,7 +173,7 @@ impl<'w> Walk<'w> {
                     self.tested.clear();
                     let row = index.map(|index| self.found[index.index()].expect("a row was found"));
                     let rules = row.map_or(std::slice::from_ref(rule), |row| &row.rules);
-                    mode = rules.iter().map(|rule| self.act(*rule)).min().expect("a row has rules");
+                    mode = rules.iter().map(|rule| self.action(*rule)).min().expect("a row has rules");
                     next
                 }
                 Node::TestVerdict { then, otherwise } => {
@@ -183,8 +183,8 @@ impl<'w> Walk<'w> {
                         then
                     }
                 }
-                Node::TestMode { act, then, otherwise, .. } => {
-                    if mode <= *act {
+                Node::TestMode { action, then, otherwise, .. } => {
+                    if mode <= *action {
                         then
                     } else {
                         otherwise

@@ -1,8 +1,8 @@
 //! Conditions on a task's ancestors.
 //!
 //! ```text
-//! krs_any_3(task, slot)        walks up until krs_asked_3 holds for an ancestor
-//! krs_asked_3(task, slot)      the condition, compiled for one ancestor
+//! krs_any_3(task, slot)          walks up until krs_predicate_3 holds for an ancestor
+//! krs_predicate_3(task, slot)    the condition, compiled for one ancestor
 //! ```
 //!
 //! The condition of an ancestor query becomes a global function, built like a program. Global functions take

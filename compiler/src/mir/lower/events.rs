@@ -15,7 +15,7 @@
 //! Absent: the layout of the fields, which `event_layout` computes, and rate limits, which `limit` has.
 
 use krsi_abi::event as abi;
-use krsi_abi::modes::Act;
+use krsi_abi::modes::EffectiveAction;
 
 use super::builder::{Builder, Target, ValueKey};
 use super::conds::{element, pieces};
@@ -79,7 +79,7 @@ impl Builder<'_> {
         next: Target,
     ) {
         let action = self.action_of(which, next);
-        self.branch_away(jmp::JGT, true, action, Operand::Imm(Act::Try as i32), next);
+        self.branch_away(jmp::JGT, true, action, Operand::Imm(EffectiveAction::Permissive as i32), next);
         let counter = self.entry_of(RelocationKind::Lost(RuleId(0)), 8, which, next);
         self.event(like, EventRule::Found { number: which, counter, errno }, action, verdict, next);
     }

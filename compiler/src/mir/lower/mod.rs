@@ -149,12 +149,12 @@ pub fn lower(
             }
             Node::Mode { rule, index, next } => {
                 let next = build.target(*next);
-                let act = build.effective_action(*rule, *index, next);
-                build.actions.insert(NodeId(at as u32), act);
+                let action = build.effective_action(*rule, *index, next);
+                build.actions.insert(NodeId(at as u32), action);
             }
-            Node::TestMode { act, then, otherwise, .. } => {
+            Node::TestMode { action, then, otherwise, .. } => {
                 let (then, otherwise) = (build.target(*then), build.target(*otherwise));
-                build.branch_on_action(*act, then, otherwise);
+                build.branch_on_action(*action, then, otherwise);
             }
             Node::TestVerdict { then, otherwise } => {
                 let (then, otherwise) = (build.target(*then), build.target(*otherwise));

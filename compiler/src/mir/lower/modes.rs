@@ -8,7 +8,7 @@
 //! Absent: the derivation of actions from modes, which `krsi_abi::modes` has.
 
 use krsi_abi::event::UNDECIDED;
-use krsi_abi::modes::Act;
+use krsi_abi::modes::EffectiveAction;
 
 use super::builder::{Builder, Target};
 use crate::decision::{Errno, IndexId, Verdict};
@@ -26,12 +26,12 @@ impl Builder<'_> {
         let action = match index.and_then(|index| self.found_rules(index)) {
             None => {
                 let base = self.fresh();
-                self.push(Inst::Address { dst: base, of: RelocationKind::Act(rule) });
+                self.push(Inst::Address { dst: base, of: RelocationKind::EffectiveAction(rule) });
                 self.load_action(base)
             }
             Some((found, Some(list))) => self.walk_row(found, list, Operand::Imm(0)),
             Some((which, None)) => {
-                let action = self.constant(Act::Nothing as u64);
+                let action = self.constant(EffectiveAction::Off as u64);
                 let done = self.fresh_target();
                 let known = self.action_of(which, done);
                 self.push(Inst::Mov { dst: action, src: Operand::Reg(known), wide: true, reloc: None });
@@ -51,14 +51,14 @@ impl Builder<'_> {
 
     /// Branches to `then` if the effective action is at least as strong as `least`. A weaker action is a
     /// greater number.
-    pub(super) fn branch_on_action(&mut self, least: Act, then: Target, otherwise: Target) {
+    pub(super) fn branch_on_action(&mut self, least: EffectiveAction, then: Target, otherwise: Target) {
         self.branch(jmp::JGT, true, self.action(), Operand::Imm(least as i32), otherwise, then);
     }
 
     /// Loads the effective action of the rule whose number is in a register; jumps to `beyond` if there is no
     /// such rule.
     pub(super) fn action_of(&mut self, which: Reg, beyond: Target) -> Reg {
-        let base = self.entry_of(RelocationKind::Act(RuleId(0)), 1, which, beyond);
+        let base = self.entry_of(RelocationKind::EffectiveAction(RuleId(0)), 1, which, beyond);
         self.load_action(base)
     }
 
@@ -131,7 +131,7 @@ impl Builder<'_> {
         let (actual, errno) = (self.in_doubt(actual), self.in_doubt(errno));
         let (recorded, would, done) = (self.fresh(), self.fresh_target(), self.fresh_target());
         self.push(Inst::Mov { dst: recorded, src: actual, wide: true, reloc: None });
-        self.branch(jmp::JGT, true, action, Operand::Imm(Act::Enforce as i32), would, done);
+        self.branch(jmp::JGT, true, action, Operand::Imm(EffectiveAction::Enforce as i32), would, done);
         self.bind(would);
         self.push(Inst::Mov { dst: recorded, src: errno, wide: true, reloc: None });
         self.jump(done);
@@ -143,7 +143,7 @@ impl Builder<'_> {
     pub(super) fn would_deny(&mut self, errno: Option<Operand>, which: Operand) {
         let Some(errno) = errno else { return };
         let (would, done) = (self.fresh_target(), self.fresh_target());
-        self.branch(jmp::JGT, true, self.action(), Operand::Imm(Act::Enforce as i32), would, done);
+        self.branch(jmp::JGT, true, self.action(), Operand::Imm(EffectiveAction::Enforce as i32), would, done);
         self.bind(would);
         let errno = self.in_doubt(errno);
         self.invoke(WOULD, &[which, errno]);
@@ -168,7 +168,7 @@ impl Builder<'_> {
     pub(super) fn row_would_deny(&mut self, errno: Option<Operand>, found: Reg, list: u32) {
         let Some(errno) = errno else { return };
         let (would, done) = (self.fresh_target(), self.fresh_target());
-        self.branch(jmp::JGT, true, self.action(), Operand::Imm(Act::Alone as i32), would, done);
+        self.branch(jmp::JGT, true, self.action(), Operand::Imm(EffectiveAction::Alone as i32), would, done);
         self.bind(would);
         self.walk_row(found, list, errno);
         self.jump(done);
