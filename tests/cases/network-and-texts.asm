@@ -275,7 +275,7 @@ socket_sendmsg:    # 162 instructions
    160  r0 = -1
    161  exit
 
-file_open:    # 95 instructions
+file_open:    # 91 instructions
   ; network-and-texts.krs:3:19: file.flags & O_TRUNC == 0
      0  r2 = *(u64 *)(r1 + 0)                   # file
      1  r3 = *(u32 *)(r2 + file.f_flags)
@@ -313,65 +313,62 @@ file_open:    # 95 instructions
     30  r1 = *(u64 *)(r2 + 24)
     31  r2 = 4432
     32  call krs_path
-    33  if r0 < 0x1000 goto 49
-    34  r2 = state[64] ll
-    36  r3 = 1
+    33  if r0 < 0x1000 goto 45
+  ; network-and-texts.krs:3:1: on file_open when file.flags & O_TRUNC == 0 and file.path in { "/etc/passwd", "/etc/shadow", "/srv" } deny
+    34  r2 = *(u64 *)(r10 - 8)
+    35  if r2 == 0x0 goto 38
+    36  r3 = -1
     37  lock *(u64 *)(r2 + 0) += r3
-  ; network-and-texts.krs:3:1: on file_open when file.flags & O_TRUNC == 0 and file.path in { "/etc/passwd", "/etc/shadow", "/srv" } deny
-    38  r2 = *(u64 *)(r10 - 8)
-    39  if r2 == 0x0 goto 42
-    40  r3 = -1
-    41  lock *(u64 *)(r2 + 0) += r3
-    42  r1 = *(u64 *)(r10 - 16)
-    43  r2 = krs_parts_file_open ll
-    45  r3 = 0
-    46  call tail_call
-    47  r0 = 0
-    48  exit
+    38  r1 = *(u64 *)(r10 - 16)
+    39  r2 = krs_parts_file_open ll
+    41  r3 = 0
+    42  call tail_call
+    43  r0 = 0
+    44  exit
   ; network-and-texts.krs:3:49: file.path in { "/etc/passwd", "/etc/shadow", "/srv" }
-    49  if r0 != 0x4 goto 54
-    50  r2 = *(u64 *)(r10 - 8)
-    51  r2 = *(u32 *)(r2 + 4432)
-    52  if w2 == 0x7672732f goto 67
-    53  goto 90
-    54  if r0 != 0xb goto 90
-    55  r2 = *(u64 *)(r10 - 8)
-    56  r3 = *(u64 *)(r2 + 4432)
-    57  r4 = 0x7361702f6374652f ll
-    59  if r3 != r4 goto 62
-    60  r4 = *(u32 *)(r2 + 4439)
-    61  if w4 == 0x64777373 goto 67
-    62  r4 = 0x6168732f6374652f ll
-    64  if r3 != r4 goto 90
-    65  r2 = *(u32 *)(r2 + 4439)
-    66  if w2 != 0x776f6461 goto 90
+    45  if r0 != 0x4 goto 50
+    46  r2 = *(u64 *)(r10 - 8)
+    47  r2 = *(u32 *)(r2 + 4432)
+    48  if w2 == 0x7672732f goto 63
+    49  goto 86
+    50  if r0 != 0xb goto 86
+    51  r2 = *(u64 *)(r10 - 8)
+    52  r3 = *(u64 *)(r2 + 4432)
+    53  r4 = 0x7361702f6374652f ll
+    55  if r3 != r4 goto 58
+    56  r4 = *(u32 *)(r2 + 4439)
+    57  if w4 == 0x64777373 goto 63
+    58  r4 = 0x6168732f6374652f ll
+    60  if r3 != r4 goto 86
+    61  r2 = *(u32 *)(r2 + 4439)
+    62  if w2 != 0x776f6461 goto 86
   ; network-and-texts.krs:3:1: on file_open when file.flags & O_TRUNC == 0 and file.path in { "/etc/passwd", "/etc/shadow", "/srv" } deny
-    67  r2 = krs_modes[2] ll
-    69  r2 = *(u8 *)(r2 + 0)
-    70  if r2 <= 0x1 goto 85
-    71  if r2 > 0x2 goto 75
-    72  r1 = 2
-    73  r2 = 1
-    74  call krs_would
-    75  r3 = -1
-    76  r2 = *(u64 *)(r10 - 8)
-    77  lock *(u64 *)(r2 + 0) += r3
-    78  r1 = *(u64 *)(r10 - 16)
-    79  r2 = krs_parts_file_open ll
-    81  r3 = 1
-    82  call tail_call
-    83  r0 = 0
-    84  exit
-    85  r3 = -1
-    86  r2 = *(u64 *)(r10 - 8)
-    87  lock *(u64 *)(r2 + 0) += r3
-    88  r0 = -1
-    89  exit
-    90  r3 = -1
-    91  r2 = *(u64 *)(r10 - 8)
-    92  lock *(u64 *)(r2 + 0) += r3
-    93  r0 = 0
-    94  exit
+    63  r2 = krs_modes[2] ll
+    65  r2 = *(u8 *)(r2 + 0)
+    66  if r2 <= 0x1 goto 81
+    67  if r2 > 0x2 goto 71
+    68  r1 = 2
+    69  r2 = 1
+    70  call krs_would
+    71  r3 = -1
+    72  r2 = *(u64 *)(r10 - 8)
+    73  lock *(u64 *)(r2 + 0) += r3
+    74  r1 = *(u64 *)(r10 - 16)
+    75  r2 = krs_parts_file_open ll
+    77  r3 = 1
+    78  call tail_call
+    79  r0 = 0
+    80  exit
+    81  r3 = -1
+    82  r2 = *(u64 *)(r10 - 8)
+    83  lock *(u64 *)(r2 + 0) += r3
+    84  r0 = -1
+    85  exit
+    86  r3 = -1
+    87  r2 = *(u64 *)(r10 - 8)
+    88  lock *(u64 *)(r2 + 0) += r3
+    89  r0 = 0
+    90  exit
 
 file_open_unread:    # 86 instructions
   ; network-and-texts.krs:3:19: file.flags & O_TRUNC == 0
@@ -462,7 +459,7 @@ file_open_unread:    # 86 instructions
     84  r0 = -1
     85  exit
 
-file_open_undecided:    # 121 instructions
+file_open_undecided:    # 111 instructions
   ; network-and-texts.krs:3:1: on file_open when file.flags & O_TRUNC == 0 and file.path in { "/etc/passwd", "/etc/shadow", "/srv" } deny
      0  *(u64 *)(r10 - 16) = r1
      1  r2 = exists(BPF_FUNC_get_current_task_btf)
@@ -489,7 +486,7 @@ file_open_undecided:    # 121 instructions
     20  r4 = *(u64 *)(r2 + file.f_path.mnt)
     21  r5 = *(u64 *)(r4 + vfsmount.mnt_root)
     22  r3 = *(u64 *)(r2 + file.f_path.dentry)
-    23  if r5 == r3 goto 71
+    23  if r5 == r3 goto 66
     24  r2 = *(u32 *)(r3 + dentry.d_name.len)
     25  if w2 == 0x3 goto 29
     26  if w2 == 0x6 goto 29
@@ -503,7 +500,7 @@ file_open_undecided:    # 121 instructions
     33  *(u64 *)(r10 - 48) = r3
     34  call krs_claim
     35  *(u64 *)(r10 - 16) = r0
-    36  if r0 == 0x0 goto 54
+    36  if r0 == 0x0 goto 55
     37  r2 = *(u64 *)(r10 - 48)
     38  r4 = *(u64 *)(r2 + dentry.d_hash.pprev)
     39  r1 = r0
@@ -520,70 +517,62 @@ file_open_undecided:    # 121 instructions
     50  r2 = 4432
     51  call krs_path
     52  r2 = r0
-    53  if r2 < 0x1000 goto 59
-    54  r2 = state[64] ll
-    56  r3 = 1
-    57  lock *(u64 *)(r2 + 0) += r3
-    58  goto 60
-    59  if r2 != 0xfffffffe goto 116
-    60  r1 = 0
-    61  r2 = 65537
-    62  call krs_first
-    63  if r0 == 0xffffffff goto 114
-    64  if r0 >= 0x3 goto 114
-    65  r2 = krs_modes[0] ll
-    67  r2 += r0
-    68  r2 = *(u8 *)(r2 + 0)
-    69  if r2 > 0x1 goto 114
-    70  goto 112
-    71  r2 = 0
-    72  *(u64 *)(r10 - 24) = r2
-    73  *(u64 *)(r10 - 32) = r4
-    74  *(u64 *)(r10 - 40) = r5
-    75  *(u64 *)(r10 - 48) = r3
-    76  call krs_claim
-    77  *(u64 *)(r10 - 16) = r0
-    78  if r0 == 0x0 goto 96
-    79  r2 = *(u64 *)(r10 - 48)
-    80  r4 = *(u64 *)(r2 + dentry.d_hash.pprev)
-    81  r1 = r0
-    82  *(u64 *)(r0 + 8) = r2
-    83  r3 = *(u64 *)(r10 - 32)
-    84  *(u64 *)(r0 + 16) = r3
-    85  r3 = *(u64 *)(r10 - 40)
-    86  *(u64 *)(r0 + 48) = r3
-    87  *(u64 *)(r0 + 56) = r4
-    88  *(u64 *)(r0 + 64) = 4096
-    89  call krs_path_near
-    90  r2 = *(u64 *)(r10 - 16)
-    91  r1 = *(u64 *)(r2 + 24)
-    92  r2 = 4432
-    93  call krs_path
-    94  r2 = r0
-    95  if r2 < 0x1000 goto 101
-    96  r2 = state[64] ll
-    98  r3 = 1
-    99  lock *(u64 *)(r2 + 0) += r3
-   100  goto 102
-   101  if r2 != 0xfffffffe goto 116
-   102  r1 = 0
-   103  r2 = 65537
-   104  call krs_first
-   105  if r0 == 0xffffffff goto 114
-   106  if r0 >= 0x3 goto 114
-   107  r2 = krs_modes[0] ll
-   109  r2 += r0
-   110  r2 = *(u8 *)(r2 + 0)
-   111  if r2 > 0x1 goto 114
-   112  r2 = -1
-   113  *(u64 *)(r10 - 24) = r2
-   114  r2 = *(u64 *)(r10 - 16)
-   115  if r2 == 0x0 goto 119
-   116  r3 = -1
-   117  r2 = *(u64 *)(r10 - 16)
-   118  lock *(u64 *)(r2 + 0) += r3
-   119  r0 = *(u64 *)(r10 - 24)
-   120  exit
+    53  if r2 >= 0x1000 goto 55
+    54  if r2 != 0xfffffffe goto 106
+    55  r1 = 0
+    56  r2 = 65537
+    57  call krs_first
+    58  if r0 == 0xffffffff goto 104
+    59  if r0 >= 0x3 goto 104
+    60  r2 = krs_modes[0] ll
+    62  r2 += r0
+    63  r2 = *(u8 *)(r2 + 0)
+    64  if r2 > 0x1 goto 104
+    65  goto 102
+    66  r2 = 0
+    67  *(u64 *)(r10 - 24) = r2
+    68  *(u64 *)(r10 - 32) = r4
+    69  *(u64 *)(r10 - 40) = r5
+    70  *(u64 *)(r10 - 48) = r3
+    71  call krs_claim
+    72  *(u64 *)(r10 - 16) = r0
+    73  if r0 == 0x0 goto 92
+    74  r2 = *(u64 *)(r10 - 48)
+    75  r4 = *(u64 *)(r2 + dentry.d_hash.pprev)
+    76  r1 = r0
+    77  *(u64 *)(r0 + 8) = r2
+    78  r3 = *(u64 *)(r10 - 32)
+    79  *(u64 *)(r0 + 16) = r3
+    80  r3 = *(u64 *)(r10 - 40)
+    81  *(u64 *)(r0 + 48) = r3
+    82  *(u64 *)(r0 + 56) = r4
+    83  *(u64 *)(r0 + 64) = 4096
+    84  call krs_path_near
+    85  r2 = *(u64 *)(r10 - 16)
+    86  r1 = *(u64 *)(r2 + 24)
+    87  r2 = 4432
+    88  call krs_path
+    89  r2 = r0
+    90  if r2 >= 0x1000 goto 92
+    91  if r2 != 0xfffffffe goto 106
+    92  r1 = 0
+    93  r2 = 65537
+    94  call krs_first
+    95  if r0 == 0xffffffff goto 104
+    96  if r0 >= 0x3 goto 104
+    97  r2 = krs_modes[0] ll
+    99  r2 += r0
+   100  r2 = *(u8 *)(r2 + 0)
+   101  if r2 > 0x1 goto 104
+   102  r2 = -1
+   103  *(u64 *)(r10 - 24) = r2
+   104  r2 = *(u64 *)(r10 - 16)
+   105  if r2 == 0x0 goto 109
+   106  r3 = -1
+   107  r2 = *(u64 *)(r10 - 16)
+   108  lock *(u64 *)(r2 + 0) += r3
+   109  r0 = *(u64 *)(r10 - 24)
+   110  exit
 
 krs_claim:    # 62 instructions, 0 arguments
   ; scratch memory that no other program on this processor uses

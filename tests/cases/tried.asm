@@ -1,4 +1,4 @@
-file_open:    # 130 instructions
+file_open:    # 121 instructions
   ; tried.krs:2:1: either: on file_open when (file.flags & O_TRUNC and file.path under "/srv/data") or (task.uid == 1000 and file.path under "/srv/logs") deny
      0  *(u64 *)(r10 - 8) = r1
   ; tried.krs:3:9: file.flags & O_TRUNC
@@ -8,14 +8,14 @@ file_open:    # 130 instructions
      4  if w4 & 0x200 goto 9
   ; tried.krs:3:67: task.uid == 1000
      5  call get_current_uid_gid
-     6  if w0 == 0x3e8 goto 50
+     6  if w0 == 0x3e8 goto 45
   ; tried.krs:2:1: either: on file_open when (file.flags & O_TRUNC and file.path under "/srv/data") or (task.uid == 1000 and file.path under "/srv/logs") deny
      7  r0 = 0
      8  exit
   ; tried.krs:3:34: file.path under "/srv/data"
      9  call krs_claim
     10  *(u64 *)(r10 - 16) = r0
-    11  if r0 == 0x0 goto 31
+    11  if r0 == 0x0 goto 67
     12  r2 = *(u64 *)(r10 - 24)
     13  r3 = *(u64 *)(r2 + file.f_path.dentry)
     14  r2 = *(u64 *)(r2 + file.f_path.mnt)
@@ -34,104 +34,97 @@ file_open:    # 130 instructions
     27  r2 = 4432
     28  call krs_path
     29  r3 = r0
-    30  if r3 < 0x1000 goto 36
-    31  r2 = state[32] ll
-    33  r3 = 1
-    34  lock *(u64 *)(r2 + 0) += r3
-    35  goto 76
-    36  if r3 < 0x9 goto 47
-    37  r2 = *(u64 *)(r10 - 16)
-    38  r4 = *(u64 *)(r2 + 4432)
-    39  r5 = 0x7461642f7672732f ll
-    41  if r4 != r5 goto 47
-    42  r4 = *(u8 *)(r2 + 4440)
-    43  if w4 != 0x61 goto 47
-    44  if r3 == 0x9 goto 98
-    45  r2 = *(u8 *)(r2 + 4441)
-    46  if r2 == 0x2f goto 98
+    30  if r3 >= 0x1000 goto 67
+    31  if r3 < 0x9 goto 42
+    32  r2 = *(u64 *)(r10 - 16)
+    33  r4 = *(u64 *)(r2 + 4432)
+    34  r5 = 0x7461642f7672732f ll
+    36  if r4 != r5 goto 42
+    37  r4 = *(u8 *)(r2 + 4440)
+    38  if w4 != 0x61 goto 42
+    39  if r3 == 0x9 goto 89
+    40  r2 = *(u8 *)(r2 + 4441)
+    41  if r2 == 0x2f goto 89
   ; tried.krs:3:67: task.uid == 1000
-    47  call get_current_uid_gid
-    48  if w0 == 0x3e8 goto 53
-    49  goto 125
+    42  call get_current_uid_gid
+    43  if w0 == 0x3e8 goto 48
+    44  goto 116
   ; tried.krs:3:88: file.path under "/srv/logs"
-    50  call krs_claim
-    51  *(u64 *)(r10 - 16) = r0
-    52  if r0 == 0x0 goto 72
-    53  r2 = *(u64 *)(r10 - 24)
-    54  r3 = *(u64 *)(r2 + file.f_path.dentry)
-    55  r2 = *(u64 *)(r2 + file.f_path.mnt)
-    56  r4 = *(u64 *)(r2 + vfsmount.mnt_root)
-    57  r5 = *(u64 *)(r3 + dentry.d_hash.pprev)
-    58  r1 = *(u64 *)(r10 - 16)
-    59  *(u64 *)(r1 + 8) = r3
-    60  *(u64 *)(r1 + 16) = r2
-    61  *(u64 *)(r1 + 48) = r4
-    62  *(u64 *)(r1 + 56) = r5
-    63  *(u64 *)(r1 + 64) = 4096
-    64  r2 = r3
-    65  call krs_path_near
-    66  r2 = *(u64 *)(r10 - 16)
-    67  r1 = *(u64 *)(r2 + 24)
-    68  r2 = 4432
-    69  call krs_path
-    70  r3 = r0
-    71  if r3 < 0x1000 goto 87
-    72  r2 = state[32] ll
-    74  r3 = 1
-    75  lock *(u64 *)(r2 + 0) += r3
+    45  call krs_claim
+    46  *(u64 *)(r10 - 16) = r0
+    47  if r0 == 0x0 goto 67
+    48  r2 = *(u64 *)(r10 - 24)
+    49  r3 = *(u64 *)(r2 + file.f_path.dentry)
+    50  r2 = *(u64 *)(r2 + file.f_path.mnt)
+    51  r4 = *(u64 *)(r2 + vfsmount.mnt_root)
+    52  r5 = *(u64 *)(r3 + dentry.d_hash.pprev)
+    53  r1 = *(u64 *)(r10 - 16)
+    54  *(u64 *)(r1 + 8) = r3
+    55  *(u64 *)(r1 + 16) = r2
+    56  *(u64 *)(r1 + 48) = r4
+    57  *(u64 *)(r1 + 56) = r5
+    58  *(u64 *)(r1 + 64) = 4096
+    59  r2 = r3
+    60  call krs_path_near
+    61  r2 = *(u64 *)(r10 - 16)
+    62  r1 = *(u64 *)(r2 + 24)
+    63  r2 = 4432
+    64  call krs_path
+    65  r3 = r0
+    66  if r3 < 0x1000 goto 78
   ; tried.krs:2:1: either: on file_open when (file.flags & O_TRUNC and file.path under "/srv/data") or (task.uid == 1000 and file.path under "/srv/logs") deny
-    76  r2 = *(u64 *)(r10 - 16)
-    77  if r2 == 0x0 goto 80
-    78  r3 = -1
-    79  lock *(u64 *)(r2 + 0) += r3
-    80  r1 = *(u64 *)(r10 - 8)
-    81  r2 = krs_parts_file_open ll
-    83  r3 = 0
-    84  call tail_call
-    85  r0 = 0
-    86  exit
+    67  r2 = *(u64 *)(r10 - 16)
+    68  if r2 == 0x0 goto 71
+    69  r3 = -1
+    70  lock *(u64 *)(r2 + 0) += r3
+    71  r1 = *(u64 *)(r10 - 8)
+    72  r2 = krs_parts_file_open ll
+    74  r3 = 0
+    75  call tail_call
+    76  r0 = 0
+    77  exit
   ; tried.krs:3:88: file.path under "/srv/logs"
-    87  if r3 < 0x9 goto 123
-    88  r2 = *(u64 *)(r10 - 16)
-    89  r4 = *(u64 *)(r2 + 4432)
-    90  r5 = 0x676f6c2f7672732f ll
-    92  if r4 != r5 goto 123
-    93  r4 = *(u8 *)(r2 + 4440)
-    94  if w4 != 0x73 goto 123
-    95  if r3 == 0x9 goto 98
-    96  r2 = *(u8 *)(r2 + 4441)
-    97  if r2 != 0x2f goto 123
+    78  if r3 < 0x9 goto 114
+    79  r2 = *(u64 *)(r10 - 16)
+    80  r4 = *(u64 *)(r2 + 4432)
+    81  r5 = 0x676f6c2f7672732f ll
+    83  if r4 != r5 goto 114
+    84  r4 = *(u8 *)(r2 + 4440)
+    85  if w4 != 0x73 goto 114
+    86  if r3 == 0x9 goto 89
+    87  r2 = *(u8 *)(r2 + 4441)
+    88  if r2 != 0x2f goto 114
   ; tried.krs:2:1: either: on file_open when (file.flags & O_TRUNC and file.path under "/srv/data") or (task.uid == 1000 and file.path under "/srv/logs") deny
-    98  r2 = krs_modes[0] ll
-   100  r2 = *(u8 *)(r2 + 0)
-   101  if r2 <= 0x1 goto 117
-   102  if r2 > 0x2 goto 106
-   103  r1 = 0
-   104  r2 = 1
-   105  call krs_would
-   106  r2 = *(u64 *)(r10 - 16)
-   107  if r2 == 0x0 goto 110
-   108  r3 = -1
-   109  lock *(u64 *)(r2 + 0) += r3
-   110  r1 = *(u64 *)(r10 - 8)
-   111  r2 = krs_parts_file_open ll
-   113  r3 = 1
-   114  call tail_call
-   115  r0 = 0
-   116  exit
+    89  r2 = krs_modes[0] ll
+    91  r2 = *(u8 *)(r2 + 0)
+    92  if r2 <= 0x1 goto 108
+    93  if r2 > 0x2 goto 97
+    94  r1 = 0
+    95  r2 = 1
+    96  call krs_would
+    97  r2 = *(u64 *)(r10 - 16)
+    98  if r2 == 0x0 goto 101
+    99  r3 = -1
+   100  lock *(u64 *)(r2 + 0) += r3
+   101  r1 = *(u64 *)(r10 - 8)
+   102  r2 = krs_parts_file_open ll
+   104  r3 = 1
+   105  call tail_call
+   106  r0 = 0
+   107  exit
+   108  r2 = *(u64 *)(r10 - 16)
+   109  if r2 == 0x0 goto 112
+   110  r3 = -1
+   111  lock *(u64 *)(r2 + 0) += r3
+   112  r0 = -1
+   113  exit
+   114  r2 = *(u64 *)(r10 - 16)
+   115  if r2 == 0x0 goto 119
+   116  r3 = -1
    117  r2 = *(u64 *)(r10 - 16)
-   118  if r2 == 0x0 goto 121
-   119  r3 = -1
-   120  lock *(u64 *)(r2 + 0) += r3
-   121  r0 = -1
-   122  exit
-   123  r2 = *(u64 *)(r10 - 16)
-   124  if r2 == 0x0 goto 128
-   125  r3 = -1
-   126  r2 = *(u64 *)(r10 - 16)
-   127  lock *(u64 *)(r2 + 0) += r3
-   128  r0 = 0
-   129  exit
+   118  lock *(u64 *)(r2 + 0) += r3
+   119  r0 = 0
+   120  exit
 
 file_open_unread:    # 115 instructions
   ; tried.krs:2:1: either: on file_open when (file.flags & O_TRUNC and file.path under "/srv/data") or (task.uid == 1000 and file.path under "/srv/logs") deny
@@ -251,7 +244,7 @@ file_open_unread:    # 115 instructions
    113  r0 = -1
    114  exit
 
-file_open_undecided:    # 144 instructions
+file_open_undecided:    # 135 instructions
   ; tried.krs:2:1: either: on file_open when (file.flags & O_TRUNC and file.path under "/srv/data") or (task.uid == 1000 and file.path under "/srv/logs") deny
      0  *(u64 *)(r10 - 16) = r1
      1  r2 = exists(BPF_FUNC_get_current_task_btf)
@@ -277,7 +270,7 @@ file_open_undecided:    # 144 instructions
     20  if w3 & 0x200 goto 25
   ; tried.krs:3:67: task.uid == 1000
     21  call get_current_uid_gid
-    22  if w0 == 0x3e8 goto 85
+    22  if w0 == 0x3e8 goto 81
   ; tried.krs:2:1: either: on file_open when (file.flags & O_TRUNC and file.path under "/srv/data") or (task.uid == 1000 and file.path under "/srv/logs") deny
     23  r0 = 0
     24  exit
@@ -305,101 +298,94 @@ file_open_undecided:    # 144 instructions
     45  r2 = 4432
     46  call krs_path
     47  r2 = r0
-    48  if r2 < 0x1000 goto 56
-    49  r2 = state[32] ll
-    51  r3 = 1
-    52  lock *(u64 *)(r2 + 0) += r3
-    53  r2 = -2
-    54  *(u64 *)(r10 - 16) = r2
-    55  goto 69
-    56  *(u64 *)(r10 - 16) = r0
-    57  if r2 < 0x9 goto 68
-    58  r3 = *(u64 *)(r10 - 24)
-    59  r4 = *(u64 *)(r3 + 4432)
-    60  r5 = 0x7461642f7672732f ll
-    62  if r4 != r5 goto 68
-    63  r4 = *(u8 *)(r3 + 4440)
-    64  if w4 != 0x61 goto 68
-    65  if r2 == 0x9 goto 139
-    66  r3 = *(u8 *)(r3 + 4441)
-    67  if r3 == 0x2f goto 139
-    68  if r2 != 0xfffffffe goto 139
+    48  if r2 < 0x1000 goto 52
+    49  r2 = -2
+    50  *(u64 *)(r10 - 16) = r2
+    51  goto 65
+    52  *(u64 *)(r10 - 16) = r0
+    53  if r2 < 0x9 goto 64
+    54  r3 = *(u64 *)(r10 - 24)
+    55  r4 = *(u64 *)(r3 + 4432)
+    56  r5 = 0x7461642f7672732f ll
+    58  if r4 != r5 goto 64
+    59  r4 = *(u8 *)(r3 + 4440)
+    60  if w4 != 0x61 goto 64
+    61  if r2 == 0x9 goto 130
+    62  r3 = *(u8 *)(r3 + 4441)
+    63  if r3 == 0x2f goto 130
+    64  if r2 != 0xfffffffe goto 130
   ; tried.krs:3:67: task.uid == 1000
-    69  call get_current_uid_gid
-    70  if w0 != 0x3e8 goto 125
+    65  call get_current_uid_gid
+    66  if w0 != 0x3e8 goto 116
   ; tried.krs:3:88: file.path under "/srv/logs"
-    71  r2 = *(u64 *)(r10 - 16)
-    72  if r2 >= 0x1000 goto 125
-    73  if r2 < 0x9 goto 125
-    74  r3 = *(u64 *)(r10 - 24)
-    75  r4 = *(u64 *)(r3 + 4432)
-    76  r5 = 0x676f6c2f7672732f ll
-    78  if r4 != r5 goto 125
-    79  r4 = *(u8 *)(r3 + 4440)
-    80  if w4 != 0x73 goto 125
-    81  if r2 == 0x9 goto 137
-    82  r2 = *(u8 *)(r3 + 4441)
-    83  if r2 == 0x2f goto 137
-    84  goto 125
-    85  r2 = 0
-    86  *(u64 *)(r10 - 32) = r2
-    87  call krs_claim
-    88  *(u64 *)(r10 - 24) = r0
-    89  if r0 == 0x0 goto 108
-    90  r2 = *(u64 *)(r10 - 16)
-    91  r3 = *(u64 *)(r2 + file.f_path.dentry)
-    92  r2 = *(u64 *)(r2 + file.f_path.mnt)
-    93  r4 = *(u64 *)(r2 + vfsmount.mnt_root)
-    94  r5 = *(u64 *)(r3 + dentry.d_hash.pprev)
-    95  r1 = r0
-    96  *(u64 *)(r0 + 8) = r3
-    97  *(u64 *)(r0 + 16) = r2
-    98  *(u64 *)(r0 + 48) = r4
-    99  *(u64 *)(r0 + 56) = r5
-   100  *(u64 *)(r0 + 64) = 4096
-   101  r2 = r3
-   102  call krs_path_near
-   103  r2 = *(u64 *)(r10 - 24)
-   104  r1 = *(u64 *)(r2 + 24)
-   105  r2 = 4432
-   106  call krs_path
-   107  if r0 < 0x1000 goto 113
-   108  r2 = state[32] ll
-   110  r3 = 1
-   111  lock *(u64 *)(r2 + 0) += r3
-   112  goto 125
-   113  if r0 < 0x9 goto 124
-   114  r2 = *(u64 *)(r10 - 24)
-   115  r3 = *(u64 *)(r2 + 4432)
-   116  r4 = 0x676f6c2f7672732f ll
-   118  if r3 != r4 goto 124
-   119  r3 = *(u8 *)(r2 + 4440)
-   120  if w3 != 0x73 goto 124
-   121  if r0 == 0x9 goto 139
-   122  r2 = *(u8 *)(r2 + 4441)
-   123  if r2 == 0x2f goto 139
-   124  if r0 != 0xfffffffe goto 139
+    67  r2 = *(u64 *)(r10 - 16)
+    68  if r2 >= 0x1000 goto 116
+    69  if r2 < 0x9 goto 116
+    70  r3 = *(u64 *)(r10 - 24)
+    71  r4 = *(u64 *)(r3 + 4432)
+    72  r5 = 0x676f6c2f7672732f ll
+    74  if r4 != r5 goto 116
+    75  r4 = *(u8 *)(r3 + 4440)
+    76  if w4 != 0x73 goto 116
+    77  if r2 == 0x9 goto 128
+    78  r2 = *(u8 *)(r3 + 4441)
+    79  if r2 == 0x2f goto 128
+    80  goto 116
+    81  r2 = 0
+    82  *(u64 *)(r10 - 32) = r2
+    83  call krs_claim
+    84  *(u64 *)(r10 - 24) = r0
+    85  if r0 == 0x0 goto 116
+    86  r2 = *(u64 *)(r10 - 16)
+    87  r3 = *(u64 *)(r2 + file.f_path.dentry)
+    88  r2 = *(u64 *)(r2 + file.f_path.mnt)
+    89  r4 = *(u64 *)(r2 + vfsmount.mnt_root)
+    90  r5 = *(u64 *)(r3 + dentry.d_hash.pprev)
+    91  r1 = r0
+    92  *(u64 *)(r0 + 8) = r3
+    93  *(u64 *)(r0 + 16) = r2
+    94  *(u64 *)(r0 + 48) = r4
+    95  *(u64 *)(r0 + 56) = r5
+    96  *(u64 *)(r0 + 64) = 4096
+    97  r2 = r3
+    98  call krs_path_near
+    99  r2 = *(u64 *)(r10 - 24)
+   100  r1 = *(u64 *)(r2 + 24)
+   101  r2 = 4432
+   102  call krs_path
+   103  if r0 >= 0x1000 goto 116
+   104  if r0 < 0x9 goto 115
+   105  r2 = *(u64 *)(r10 - 24)
+   106  r3 = *(u64 *)(r2 + 4432)
+   107  r4 = 0x676f6c2f7672732f ll
+   109  if r3 != r4 goto 115
+   110  r3 = *(u8 *)(r2 + 4440)
+   111  if w3 != 0x73 goto 115
+   112  if r0 == 0x9 goto 130
+   113  r2 = *(u8 *)(r2 + 4441)
+   114  if r2 == 0x2f goto 130
+   115  if r0 != 0xfffffffe goto 130
   ; tried.krs:2:1: either: on file_open when (file.flags & O_TRUNC and file.path under "/srv/data") or (task.uid == 1000 and file.path under "/srv/logs") deny
-   125  r1 = 0
-   126  r2 = 65537
-   127  call krs_first
-   128  if r0 == 0xffffffff goto 137
-   129  if r0 >= 0x2 goto 137
-   130  r2 = krs_modes[0] ll
-   132  r2 += r0
-   133  r2 = *(u8 *)(r2 + 0)
-   134  if r2 > 0x1 goto 137
-   135  r2 = -1
-   136  *(u64 *)(r10 - 32) = r2
-   137  r2 = *(u64 *)(r10 - 24)
-   138  if r2 == 0x0 goto 142
-   139  r3 = -1
-   140  r2 = *(u64 *)(r10 - 24)
-   141  lock *(u64 *)(r2 + 0) += r3
-   142  r0 = *(u64 *)(r10 - 32)
-   143  exit
+   116  r1 = 0
+   117  r2 = 65537
+   118  call krs_first
+   119  if r0 == 0xffffffff goto 128
+   120  if r0 >= 0x2 goto 128
+   121  r2 = krs_modes[0] ll
+   123  r2 += r0
+   124  r2 = *(u8 *)(r2 + 0)
+   125  if r2 > 0x1 goto 128
+   126  r2 = -1
+   127  *(u64 *)(r10 - 32) = r2
+   128  r2 = *(u64 *)(r10 - 24)
+   129  if r2 == 0x0 goto 133
+   130  r3 = -1
+   131  r2 = *(u64 *)(r10 - 24)
+   132  lock *(u64 *)(r2 + 0) += r3
+   133  r0 = *(u64 *)(r10 - 32)
+   134  exit
 
-task_prctl:    # 39 instructions
+task_prctl:    # 33 instructions
   ; tried.krs:6:1: offspring: on task_prctl when any a in task.ancestors { a.gid == 1 or a.gid == 5 and a.uid > 3 or a.uid == 9 } deny
      0  *(u64 *)(r10 - 8) = r1
   ; tried.krs:6:31: any a in task.ancestors { a.gid == 1 or a.gid == 5 and a.uid > 3 or a.uid == 9 }
@@ -407,37 +393,32 @@ task_prctl:    # 39 instructions
      2  r1 = r0
      3  r2 = 0
      4  call krs_any_0
-     5  if r0 & 0x2 goto 7
-     6  goto 11
-     7  r2 = state[40] ll
-     9  r3 = 1
-    10  lock *(u64 *)(r2 + 0) += r3
-    11  if r0 & 0x1 goto 15
-    12  if r0 & 0x2 goto 32
+     5  if r0 & 0x1 goto 9
+     6  if r0 & 0x2 goto 26
   ; tried.krs:6:1: offspring: on task_prctl when any a in task.ancestors { a.gid == 1 or a.gid == 5 and a.uid > 3 or a.uid == 9 } deny
-    13  r0 = 0
-    14  exit
-    15  r2 = krs_modes[1] ll
-    17  r2 = *(u8 *)(r2 + 0)
-    18  if r2 <= 0x1 goto 30
-    19  if r2 > 0x2 goto 23
-    20  r1 = 1
-    21  r2 = 1
-    22  call krs_would
-    23  r1 = *(u64 *)(r10 - 8)
-    24  r2 = krs_parts_task_prctl ll
-    26  r3 = 1
-    27  call tail_call
-    28  r0 = 0
-    29  exit
-    30  r0 = -1
-    31  exit
-    32  r1 = *(u64 *)(r10 - 8)
-    33  r2 = krs_parts_task_prctl ll
-    35  r3 = 0
-    36  call tail_call
-    37  r0 = 0
-    38  exit
+     7  r0 = 0
+     8  exit
+     9  r2 = krs_modes[1] ll
+    11  r2 = *(u8 *)(r2 + 0)
+    12  if r2 <= 0x1 goto 24
+    13  if r2 > 0x2 goto 17
+    14  r1 = 1
+    15  r2 = 1
+    16  call krs_would
+    17  r1 = *(u64 *)(r10 - 8)
+    18  r2 = krs_parts_task_prctl ll
+    20  r3 = 1
+    21  call tail_call
+    22  r0 = 0
+    23  exit
+    24  r0 = -1
+    25  exit
+    26  r1 = *(u64 *)(r10 - 8)
+    27  r2 = krs_parts_task_prctl ll
+    29  r3 = 0
+    30  call tail_call
+    31  r0 = 0
+    32  exit
 
 task_prctl_unread:    # 36 instructions
   ; tried.krs:6:1: offspring: on task_prctl when any a in task.ancestors { a.gid == 1 or a.gid == 5 and a.uid > 3 or a.uid == 9 } deny
@@ -476,7 +457,7 @@ task_prctl_unread:    # 36 instructions
     34  r0 = -1
     35  exit
 
-task_prctl_undecided:    # 45 instructions
+task_prctl_undecided:    # 39 instructions
   ; tried.krs:6:1: offspring: on task_prctl when any a in task.ancestors { a.gid == 1 or a.gid == 5 and a.uid > 3 or a.uid == 9 } deny
      0  r2 = exists(BPF_FUNC_get_current_task_btf)
      1  if r2 == 0x0 goto 5
@@ -492,39 +473,34 @@ task_prctl_undecided:    # 45 instructions
     11  call probe_read_kernel
     12  r2 = *(u32 *)(r10 - 8)
     13  r2 &= 2097168
-    14  if r2 == 0x200000 goto 33
+    14  if r2 == 0x200000 goto 27
   ; tried.krs:6:31: any a in task.ancestors { a.gid == 1 or a.gid == 5 and a.uid > 3 or a.uid == 9 }
     15  call get_current_task
     16  r1 = r0
     17  r2 = 0
     18  call krs_any_0
-    19  if r0 & 0x2 goto 21
-    20  goto 25
-    21  r2 = state[40] ll
-    23  r3 = 1
-    24  lock *(u64 *)(r2 + 0) += r3
-    25  if r0 & 0x5 goto 28
+    19  if r0 & 0x5 goto 22
   ; tried.krs:6:1: offspring: on task_prctl when any a in task.ancestors { a.gid == 1 or a.gid == 5 and a.uid > 3 or a.uid == 9 } deny
-    26  r0 = 0
-    27  exit
+    20  r0 = 0
+    21  exit
   ; tried.krs:6:31: any a in task.ancestors { a.gid == 1 or a.gid == 5 and a.uid > 3 or a.uid == 9 }
-    28  if r0 & 0x1 goto 33
+    22  if r0 & 0x1 goto 27
   ; tried.krs:6:1: offspring: on task_prctl when any a in task.ancestors { a.gid == 1 or a.gid == 5 and a.uid > 3 or a.uid == 9 } deny
-    29  r1 = 8
-    30  r2 = 65537
-    31  call krs_first
-    32  if r0 != 0xffffffff goto 35
-    33  r0 = 0
-    34  exit
-    35  r3 = 0
-    36  if r0 >= 0x2 goto 43
-    37  r2 = krs_modes[0] ll
-    39  r2 += r0
-    40  r2 = *(u8 *)(r2 + 0)
-    41  if r2 > 0x1 goto 43
-    42  r3 = -1
-    43  r0 = r3
-    44  exit
+    23  r1 = 8
+    24  r2 = 65537
+    25  call krs_first
+    26  if r0 != 0xffffffff goto 29
+    27  r0 = 0
+    28  exit
+    29  r3 = 0
+    30  if r0 >= 0x2 goto 37
+    31  r2 = krs_modes[0] ll
+    33  r2 += r0
+    34  r2 = *(u8 *)(r2 + 0)
+    35  if r2 > 0x1 goto 37
+    36  r3 = -1
+    37  r0 = r3
+    38  exit
 
 krs_any_0:    # 38 instructions, 2 arguments
   ; from a task to its parent
@@ -555,7 +531,7 @@ krs_any_0:    # 38 instructions, 2 arguments
   ; the condition on it
     24  r1 = r6
     25  r2 = r7
-    26  call krs_asked_0
+    26  call krs_predicate_0
     27  r1 = r0
     28  r1 &= 2
     29  r9 |= r1
@@ -567,51 +543,6 @@ krs_any_0:    # 38 instructions, 2 arguments
     35  r9 = 6
     36  r0 = r9
     37  exit
-
-krs_asked_0:    # 42 instructions, 2 arguments
-  ; the condition on an ancestor
-     0  r3 = task_struct.real_cred
-     1  r3 += r1
-     2  r1 = r10
-     3  r1 += -8
-     4  r2 = 8
-     5  call probe_read_kernel
-     6  r6 = *(u64 *)(r10 - 8)
-     7  if r0 != 0x0 goto 40
-     8  r3 = cred.gid.val
-     9  r3 += r6
-    10  r1 = r10
-    11  r1 += -8
-    12  r2 = 4
-    13  call probe_read_kernel
-    14  r2 = *(u32 *)(r10 - 8)
-    15  if r0 != 0x0 goto 29
-    16  if w2 == 0x1 goto 38
-    17  if w2 != 0x5 goto 29
-    18  r3 = cred.uid.val
-    19  r3 += r6
-    20  r1 = r10
-    21  r1 += -8
-    22  r2 = 4
-    23  call probe_read_kernel
-    24  r2 = *(u32 *)(r10 - 8)
-    25  if r0 != 0x0 goto 40
-    26  if w2 <= 0x3 goto 37
-    27  r0 = 1
-    28  exit
-    29  r3 = cred.uid.val
-    30  r3 += r6
-    31  r1 = r10
-    32  r1 += -8
-    33  r2 = 4
-    34  call probe_read_kernel
-    35  r2 = *(u32 *)(r10 - 8)
-    36  if r0 != 0x0 goto 40
-    37  if w2 != 0x9 goto 40
-    38  r0 = 1
-    39  exit
-    40  r0 = 0
-    41  exit
 
 krs_claim:    # 62 instructions, 0 arguments
   ; scratch memory that no other program on this processor uses
@@ -1059,6 +990,51 @@ krs_path_step:    # 168 instructions, 1 arguments
    165  exit
    166  r0 = 2
    167  exit
+
+krs_predicate_0:    # 42 instructions, 2 arguments
+  ; the condition on an ancestor
+     0  r3 = task_struct.real_cred
+     1  r3 += r1
+     2  r1 = r10
+     3  r1 += -8
+     4  r2 = 8
+     5  call probe_read_kernel
+     6  r6 = *(u64 *)(r10 - 8)
+     7  if r0 != 0x0 goto 40
+     8  r3 = cred.gid.val
+     9  r3 += r6
+    10  r1 = r10
+    11  r1 += -8
+    12  r2 = 4
+    13  call probe_read_kernel
+    14  r2 = *(u32 *)(r10 - 8)
+    15  if r0 != 0x0 goto 29
+    16  if w2 == 0x1 goto 38
+    17  if w2 != 0x5 goto 29
+    18  r3 = cred.uid.val
+    19  r3 += r6
+    20  r1 = r10
+    21  r1 += -8
+    22  r2 = 4
+    23  call probe_read_kernel
+    24  r2 = *(u32 *)(r10 - 8)
+    25  if r0 != 0x0 goto 40
+    26  if w2 <= 0x3 goto 37
+    27  r0 = 1
+    28  exit
+    29  r3 = cred.uid.val
+    30  r3 += r6
+    31  r1 = r10
+    32  r1 += -8
+    33  r2 = 4
+    34  call probe_read_kernel
+    35  r2 = *(u32 *)(r10 - 8)
+    36  if r0 != 0x0 goto 40
+    37  if w2 != 0x9 goto 40
+    38  r0 = 1
+    39  exit
+    40  r0 = 0
+    41  exit
 
 krs_row_step:    # 25 instructions, 2 arguments
   ; the action of a rule of the row

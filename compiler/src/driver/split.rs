@@ -51,8 +51,11 @@ pub(super) fn split(
     let groups = groups(policy, rules, optimise);
     let mut pieces = Vec::new();
     Bisection { policy, hook, groups: &groups, most, optimise }.cut(0..groups.groups.len(), &mut pieces)?;
-    match pieces.get(PARTS_MAX) {
-        Some(piece) => Err(Unsplittable { rules: groups.rules(piece.clone()), why: TooLarge::Parts(PARTS_MAX) }),
+    // Each piece calls at most one program more if a rule can be undecided: its own rules again, or undecided ones.
+    let doubtful = rules.iter().any(|id| undecided::can_be(&policy.rules[id.0 as usize]));
+    let most = if doubtful { PARTS_MAX / 2 } else { PARTS_MAX };
+    match pieces.get(most) {
+        Some(piece) => Err(Unsplittable { rules: groups.rules(piece.clone()), why: TooLarge::Parts(most) }),
         None => Ok(pieces.into_iter().map(|piece| groups.rules(piece)).collect()),
     }
 }

@@ -30,7 +30,7 @@ use std::rc::Rc;
 use krs_grammar::ast::Span;
 
 use super::{Lowered, Module, Predicate};
-use crate::decision::{Graph, Index, NodeId, Plan};
+use crate::decision::{Graph, Index, NodeId, Plan, Role};
 use crate::hir::{Access, ArgId, Hook, Policy};
 use crate::isa::jmp;
 use crate::limits::TooLarge;
@@ -181,6 +181,8 @@ pub(super) struct Builder<'p> {
     pub(super) expensive: bool,
     /// The target of the current node for values that exist and cannot be read, if it is not that of unknown ones.
     pub(super) unreadable: Option<Target>,
+    /// The manner in which the program evaluates its rules.
+    pub(super) role: Role,
     /// The event under construction is of an undecided rule.
     pub(super) undecided: bool,
     /// The rule to which unreadable values are attributed.
@@ -240,6 +242,7 @@ impl<'p> Builder<'p> {
         let texts = super::text::texts(policy, plan, graph);
         let mut builder = Builder::empty(policy, &policy.hooks[graph.hook.index()], optimise, module, texts, span);
         builder.indexes = &plan.indexes;
+        builder.role = graph.part.role;
         builder.node_targets = graph.nodes.iter().map(|_| builder.fresh_target()).collect();
         let entry = builder.node_targets[0];
         builder.targets[entry.0 as usize].facts = Some(None);
@@ -293,6 +296,7 @@ impl<'p> Builder<'p> {
             current: None,
             expensive_reads: Vec::new(),
             unreadable: None,
+            role: Role::Decide,
             undecided: false,
             partial: 0,
             next: FIRST_VIRTUAL + 1,

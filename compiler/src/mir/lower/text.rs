@@ -22,7 +22,7 @@ use super::builder::{Builder, Fact, Target, ValueKey};
 use super::conds::covering;
 use crate::automaton::Automaton;
 use crate::data::Data;
-use crate::decision::{Graph, Node, Plan};
+use crate::decision::{Graph, Node, Plan, Role};
 use crate::helper;
 use crate::hir::walk::{texts_in_atom, texts_in_value};
 use crate::hir::{Access, Policy, Shape, Step, TextSource, TextTest, Ty, Value, ValueKind};
@@ -303,6 +303,8 @@ impl Builder<'_> {
         address
     }
 
+    /// Counts an unreadable value of the current rule, once for each operation: a program that is called because of
+    /// it evaluates the test again and counts it, and one that looks for undecided rules has been preceded by that.
     pub(super) fn count_unreadable(&mut self) {
         if let Some(AncestorContext { unreadable: Some(flag), .. }) = self.ancestor {
             // The calling program counts it.
@@ -312,6 +314,9 @@ impl Builder<'_> {
                 wide: true,
                 reloc: None,
             });
+        }
+        if self.role == Role::Decide && self.unreadable.is_some() || matches!(self.role, Role::Undecided(_)) {
+            return;
         }
         let first = self.module.data.unreadable(self.policy.rules.len());
         let counter = self.fresh();
