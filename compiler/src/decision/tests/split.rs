@@ -68,3 +68,31 @@ fn a_part_exists_for_each_verdict_of_earlier_parts() {
     ];
     assert_eq!(found, wanted.map(|part| format!("hook file_open, {part}")));
 }
+
+#[test]
+fn a_program_restarts_each_part_and_others_find_undecided_rules() {
+    let deny = |n: usize| format!("on file_open when file.flags & {} and file.path like \"/{n}*\" deny", 1 << n);
+    let found = heads(&format!("{}\non file_open when task.uid == 1 audit\n", rules(3, deny)));
+    let wanted = [
+        "part 1, allowed",
+        "part 1, restarted",
+        "part 2, allowed",
+        "part 2, denied EPERM",
+        "part 2, restarted",
+        "part 3, allowed",
+        "part 3, denied EPERM",
+        "part 3, restarted",
+        "part 3, undecided",
+        "part 3, undecided 2",
+        "part 3, undecided 3",
+        "part 4, allowed",
+        "part 4, denied EPERM",
+    ];
+    assert_eq!(found, wanted.map(|part| format!("hook file_open, {part}")));
+    // A rule that denies and marks must not have done so when the tests of undecided rules see the labels.
+    let marking = "label l on task\non file_open when file.path under \"/a\" deny mark l\n";
+    let (policy, plan) = planned(marking, Optimise::default());
+    let text = print(&plan, &policy);
+    let programs: Vec<&str> = text.lines().filter(|line| line.starts_with("hook file_open")).collect();
+    assert_eq!(programs, ["hook file_open", "hook file_open, part 1, restarted"]);
+}
