@@ -116,7 +116,7 @@ impl fmt::Display for TooLarge {
             }
             TooLarge::Texts(most) => write!(f, "a program can read at most {most} different texts"),
             TooLarge::Parts(most) => {
-                write!(f, "it needs more than {most} programs, the kernel's limit for chained tail calls")
+                write!(f, "it needs more than {most} parts, whose tail calls the kernel limits")
             }
             TooLarge::Branches(count) => {
                 write!(

@@ -47,7 +47,7 @@ fn survey(text: &str) -> (Vec<String>, Vec<String>) {
 
 #[test]
 fn missing_features_by_kernel() {
-    let all = ["5.10", "6.1", "6.12", "6.18", "7.2"];
+    let all = krsic::kernel::NAMES;
     compare(
         [
             ("on file_open deny", vec![], &all[..]),

@@ -348,7 +348,7 @@ fn a_limit_is_named_with_its_number() {
         ),
         (TooLarge::Functions(3), "it tests more than 3 different conditions on ancestors"),
         (TooLarge::Texts(3), "a program can read at most 3 different texts"),
-        (TooLarge::Parts(33), "it needs more than 33 programs, the kernel's limit for chained tail calls"),
+        (TooLarge::Parts(33), "it needs more than 33 parts, whose tail calls the kernel limits"),
         (TooLarge::Instructions(7), "it has 7 instructions or more, which takes a verifier too long"),
     ] {
         assert_eq!(why.to_string(), text);
