@@ -40,7 +40,7 @@ use crate::analysis::unreachable::Unreachable;
 use crate::hir::{Atom, AtomKind, HookId, Policy, RuleId};
 use crate::optimise::{Optimisation, Optimise};
 
-/// Lowers every hook to one graph.
+/// Lowers the rules of every hook to graphs, one for each program.
 #[must_use]
 pub fn lower(policy: &Policy, unreachable: &Unreachable, optimise: Optimise) -> Plan {
     let mut by_hook: Vec<Vec<RuleId>> = vec![Vec::new(); policy.hooks.len()];
@@ -181,7 +181,7 @@ impl Chains<'_, '_> {
         }
     }
 
-    /// A rule can be undecided after the units that deny.
+    /// Returns true if a rule can be undecided after the units that deny.
     fn in_doubt(&self) -> bool {
         !self.third.is_empty() || self.part.in_doubt.is_some()
     }
