@@ -192,7 +192,7 @@ fn programs(policy: &Policy, parts: &[Vec<RuleId>], all: &[RuleId]) -> Vec<(Part
     let (mut errnos, mut doubtful) = (BTreeSet::new(), false);
     for (number, rules) in parts.iter().enumerate() {
         let part = Part { number: number as u32, ..Part::default() };
-        doubtful |= rules.iter().any(|id| undecided::can_be(rule(id)));
+        doubtful |= undecided::any_can_be(policy, rules);
         let in_place = if marks && number == last { undecided.clone() } else { Vec::new() };
         programs.push((part.clone(), in_place.clone()));
         if number > 0 {

@@ -88,6 +88,11 @@ pub fn can_be(rule: &Rule) -> bool {
     !undecided(rule).is_empty()
 }
 
+/// Returns true if one of some rules can be undecided.
+pub fn any_can_be(policy: &Policy, rules: &[RuleId]) -> bool {
+    rules.iter().any(|id| can_be(&policy.rules[id.0 as usize]))
+}
+
 /// Returns true if a test can be unreadable.
 pub fn may_be_unreadable(atom: &Atom) -> bool {
     !texts(atom).is_empty() || matches!(atom.kind, AtomKind::AnyAncestor { .. })

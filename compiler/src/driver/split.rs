@@ -52,8 +52,7 @@ pub(super) fn split(
     let mut pieces = Vec::new();
     Bisection { policy, hook, groups: &groups, most, optimise }.cut(0..groups.groups.len(), &mut pieces)?;
     // Each piece calls at most one program more if a rule can be undecided: its own rules again, or undecided ones.
-    let doubtful = rules.iter().any(|id| undecided::can_be(&policy.rules[id.0 as usize]));
-    let most = if doubtful { PARTS_MAX / 2 } else { PARTS_MAX };
+    let most = if undecided::any_can_be(policy, rules) { PARTS_MAX / 2 } else { PARTS_MAX };
     match pieces.get(most) {
         Some(piece) => Err(Unsplittable { rules: groups.rules(piece.clone()), why: TooLarge::Parts(most) }),
         None => Ok(pieces.into_iter().map(|piece| groups.rules(piece)).collect()),
@@ -92,7 +91,7 @@ impl Bisection<'_> {
     /// Checks that rules fit into one program that another one follows.
     fn fit(&self, rules: &[RuleId]) -> Result<(), Refusal> {
         let next = vec![Next { denied: 0, graph: 0 }];
-        let doubtful = rules.iter().any(|id| undecided::can_be(&self.policy.rules[id.0 as usize])).then_some(0);
+        let doubtful = undecided::any_can_be(self.policy, rules).then_some(0);
         let part = Part { next, effects_after: true, restart: doubtful, in_doubt: doubtful, ..Part::default() };
         let mut plan = Plan { graphs: Vec::new(), indexes: Vec::new(), rules: Vec::new() };
         let graph = decision::lower::graph(self.policy, self.hook, rules, &[], part, self.optimise, &mut plan.indexes);
